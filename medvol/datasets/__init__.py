@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources of data, one file each, to MONAI datalists."""

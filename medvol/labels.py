@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Label tables: what each value of a mask is called, its colour and its code."""
+
+import colorsys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+CODE_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
+GOLDEN_ANGLE_TURN = 0.381966  # of the hue circle; neighbouring labels get far colours
+
+
+@dataclass(frozen=True)
+class Code:
+    """One coded term: scheme (SCT, DCM), value, and meaning in words."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+    def __post_init__(self) -> None:
+        for part in (self.scheme, self.value, self.meaning):
+            if any(c in part for c in "~^|"):
+                raise ValueError(f"the code part {part!r} holds one of ~ ^ |, which 3D Slicer keeps")
+
+
+@dataclass(frozen=True)
+class Terminology:
+    """What a segment is (category, type) and where (region), as DICOM SEG and 3D Slicer name it."""
+
+    category: Code
+    type: Code
+    region: Code | None = None
+
+
+@dataclass(frozen=True)
+class Label:
+    """One value of a mask.
+
+    Args:
+        value: integer in the mask, 1 to 65535.
+        name: as shown to the reader.
+        color: red, green, blue, 0 to 255.
+        terminology: coded meaning, if one is known.
+    """
+
+    value: int
+    name: str
+    color: tuple[int, int, int]
+    terminology: Terminology | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.value <= 65535:
+            raise ValueError(f"label value {self.value} of {self.name!r} is not in 1..65535")
+        if len(self.color) != 3 or not all(0 <= c <= 255 for c in self.color):
+            raise ValueError(f"color {self.color} of {self.name!r} is not three numbers in 0..255")
+
+
+def default_color(value: int) -> tuple[int, int, int]:
+    """A colour for a label that has none: hues a golden angle apart, so neighbours differ."""
+    red, green, blue = colorsys.hsv_to_rgb((value * GOLDEN_ANGLE_TURN) % 1.0, 0.7, 0.95)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The labels of a mask in the order of their values; 0 is background and not listed.
+
+    Raises:
+        ValueError: a value is given twice.
+    """
+
+    labels: tuple[Label, ...]
+
+    def __post_init__(self) -> None:
+        values = [label.value for label in self.labels]
+        if len(set(values)) != len(values):
+            raise ValueError(f"label values {values} are not distinct")
+        object.__setattr__(self, "labels", tuple(sorted(self.labels, key=lambda x: x.value)))
+
+    def __iter__(self) -> Iterator[Label]:
+        return iter(self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, value: int) -> Label:
+        for label in self.labels:
+            if label.value == value:
+                return label
+        raise KeyError(f"no label has value {value}; values are {[x.value for x in self.labels]}")
+
+    def named(self, name: str) -> Label:
+        """The label with this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for label in self.labels:
+            if label.name == name:
+                return label
+        raise KeyError(f"no label is called {name!r}; names are {[x.name for x in self.labels]}")
+
+    @property
+    def dtype(self) -> str:
+        """Smallest unsigned NumPy type that holds every value: "uint8" or "uint16"."""
+        return "uint8" if all(label.value <= 255 for label in self.labels) else "uint16"
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> "LabelTable":
+        """Read the table from a bundle's `metadata.json`.
+
+        Args:
+            metadata: with `label_table` (a list of `{value, name, color, terminology}`), or, in a
+                bundle made elsewhere, with the model zoo's
+                `network_data_format.outputs.pred.channel_def` (colours are then chosen here).
+
+        Raises:
+            KeyError: it has neither.
+        """
+        rows = metadata.get("label_table")
+        if rows is not None:
+            return cls(tuple(_label(row) for row in rows))
+        channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
+        named = {int(value): str(name) for value, name in channels.items()}
+        return cls(tuple(Label(v, name, default_color(v)) for v, name in named.items() if v > 0))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The rows of `label_table` in `metadata.json`; `from_metadata` reads them back."""
+        return [_row(label) for label in self.labels]
+
+
+def _label(row: Mapping[str, Any]) -> Label:
+    red, green, blue = row["color"]
+    value, terms = int(row["value"]), row.get("terminology")
+    return Label(value, str(row["name"]), (red, green, blue), _terminology(terms) if terms else None)
+
+
+def _terminology(terms: Mapping[str, Sequence[str]]) -> Terminology:
+    codes = {key: Code(*parts) for key, parts in terms.items()}
+    return Terminology(codes["category"], codes["type"], codes.get("region"))
+
+
+def _row(label: Label) -> dict[str, Any]:
+    row: dict[str, Any] = {"value": label.value, "name": label.name, "color": list(label.color)}
+    if label.terminology is not None:
+        codes = {key: getattr(label.terminology, key) for key in ("category", "type", "region")}
+        row["terminology"] = {k: [c.scheme, c.value, c.meaning] for k, c in codes.items() if c}
+    return row

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Affines, spacing, orientation and boxes: where a voxel grid lies in the patient.
+
+An affine is a (4, 4) array that takes voxel indices (i, j, k, 1) to millimetres in RAS, the
+directions of NIfTI: x grows towards the patient's right, y towards the front (anterior), z towards
+the head (superior).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Affine = npt.NDArray[np.float64]
+RAS_TO_LPS: Affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+AXIS_CODES = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+def spacing_mm(affine: Affine) -> tuple[float, float, float]:
+    """Distance between neighbouring voxel centres along each array axis, in mm: column norms."""
+    norms = np.linalg.norm(affine[:3, :3], axis=0)
+    return float(norms[0]), float(norms[1]), float(norms[2])
+
+
+def voxel_volume_ml(affine: Affine) -> float:
+    """Volume of one voxel in millilitres: the determinant in mm^3, over 1000; shear counted."""
+    return float(abs(np.linalg.det(affine[:3, :3]))) / 1000.0
+
+
+def orientation(affine: Affine) -> str:
+    """Anatomical direction of growing index per axis, such as "LPS": the nearest axes.
+
+    Raises:
+        ValueError: two array axes point along the same body axis, or the affine is singular.
+    """
+    directions = affine[:3, :3] / np.maximum(np.linalg.norm(affine[:3, :3], axis=0), 1e-12)
+    rows = [int(np.argmax(np.abs(directions[:, axis]))) for axis in range(3)]
+    if len(set(rows)) != 3 or abs(np.linalg.det(directions)) < 1e-6:
+        raise ValueError("the affine has no three independent axes, so no orientation")
+    return "".join(AXIS_CODES[row][int(directions[row, a] > 0)] for a, row in enumerate(rows))
+
+
+def shear_cosine(affine: Affine) -> float:
+    """Largest |cosine| between two array axes; 0 for a rectangular grid."""
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return float(np.abs(directions.T @ directions - np.eye(3)).max())
+
+
+def same_grid(
+    shape_a: Sequence[int],
+    affine_a: Affine,
+    shape_b: Sequence[int],
+    affine_b: Affine,
+    *,
+    tolerance_mm: float = 0.01,
+) -> bool:
+    """Whether two grids have one shape and every voxel centre within `tolerance_mm`.
+
+    The corners of the grid are compared: an affine difference is largest in a corner.
+    """
+    if tuple(shape_a) != tuple(shape_b):
+        return False
+    steps = np.stack(np.meshgrid(*[[0, n - 1] for n in shape_a], indexing="ij"), -1).reshape(-1, 3)
+    corners = np.c_[steps, np.ones(len(steps))]
+    distance = np.linalg.norm((corners @ (affine_a - affine_b).T)[:, :3], axis=1)
+    return bool(distance.max() <= tolerance_mm)

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the whole test suite: strict configs, few threads, where real data lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of public images named by MEDVOL_TEST_DATA; the test skips without it."""
+    folder = os.environ.get("MEDVOL_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("MEDVOL_TEST_DATA names no folder of real images")
+    return Path(folder)

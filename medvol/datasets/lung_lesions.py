@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The label map that all chest CT data sets of medvol share, and how two masks become it."""
+
+import numpy as np
+import numpy.typing as npt
+
+from ..labels import Label, LabelTable
+
+GROUND_GLASS, CONSOLIDATION, LUNG = 1, 2, 3
+LABELS = LabelTable(
+    (
+        Label(GROUND_GLASS, "ground-glass opacity", (255, 190, 40)),
+        Label(CONSOLIDATION, "consolidation", (220, 50, 60)),
+        Label(LUNG, "lung", (90, 170, 230)),
+    )
+)
+LESION_NAMES = (LABELS[GROUND_GLASS].name, LABELS[CONSOLIDATION].name)
+
+
+def merge_labels(lesion: npt.ArrayLike, lung: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    """One label map of a lesion mask and a lung mask.
+
+    Args:
+        lesion: 0 none, 1 ground-glass opacity, 2 consolidation; any other value (3 is pleural
+            effusion in the MedSeg masks) is background, since it is neither of these nor lung.
+        lung: not 0 in the lungs, lesions included; same shape.
+
+    Returns:
+        0 background, 1 ground-glass opacity, 2 consolidation, 3 the rest of the lung. A lesion
+        voxel outside the lung mask stays a lesion voxel.
+
+    Example:
+        >>> merge_labels([0, 0, 1, 2, 3, 1], [0, 1, 1, 1, 1, 0]).tolist()
+        [0, 3, 1, 2, 0, 1]
+    """
+    marked = np.asarray(lesion)
+    labels = np.where((np.asarray(lung) != 0) & (marked == 0), LUNG, 0).astype(np.uint8)
+    labels[marked == 1] = GROUND_GLASS
+    labels[marked == 2] = CONSOLIDATION
+    return labels

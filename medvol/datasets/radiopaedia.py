@@ -72,7 +72,7 @@ def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -
         raise InputError(
             "E_EMPTY",
             folder,
-            f"{len(found)} cases of {len(patients)} patients were found, too few for {folds} folds.",
+            f"{len(found)} cases of {len(patients)} patients are too few for {folds} folds.",
             "The folder must hold <case>_ct.nii.gz, <case>_lesion.nii.gz and <case>_lung.nii.gz, "
             "or rp_im, rp_msk and rp_lung_msk; or ask for fewer folds.",
         )

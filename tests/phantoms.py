@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tiny volumes whose content was counted by hand, for tests of every part.
+
+`tiny_chest` is a box of a chest: where a test needs tissue, lungs and a lesion. `l_shape` is an
+L made of voxels: no turn or mirror of it looks the same, so a mask that comes back on the wrong
+axes is found out.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+AIR_HU, TISSUE_HU, LUNG_HU, GROUND_GLASS_HU, CONSOLIDATION_HU = -1000, 40, -850, -580, -100
+GROUND_GLASS, CONSOLIDATION, LUNG = 1, 2, 3
+TINY_SHAPE = (32, 32, 16)
+TINY_AFFINE = np.array(  # LPS, 2 x 2 x 4 mm, first voxel at (30, 40, -20) mm
+    [[-2.0, 0, 0, 30], [0, -2.0, 0, 40], [0, 0, 4.0, -20], [0, 0, 0, 1.0]]
+)
+VOXELS_PER_CLASS = {GROUND_GLASS: 64, CONSOLIDATION: 32, LUNG: 1440}  # at TINY_SHAPE
+
+
+class TinyChest(NamedTuple):
+    """CT (X, Y, Z) int16 in HU, labels uint8 of that shape, affine to RAS mm."""
+
+    ct: npt.NDArray[np.int16]
+    labels: npt.NDArray[np.uint8]
+    affine: npt.NDArray[np.float64]
+
+
+def tiny_chest(
+    shape: tuple[int, int, int] = TINY_SHAPE, *, lesions: bool = True, noise_hu: float = 0.0
+) -> TinyChest:
+    """A body box with two lung boxes, ground-glass in the first lung, consolidation in the second.
+
+    Axes are LPS, so the first lung along x is the patient's right. At the default shape the body
+    is voxels 3-28 x 5-26 x all, the lungs are 6-13 and 18-25 x 10-21 x 4-11: 2 * 8 * 12 * 8 =
+    1536 voxels, of which 4 * 4 * 4 = 64 are ground-glass and 4 * 4 * 2 = 32 consolidation. Other
+    shapes cut this chest off or give it more air.
+    """
+    ct = np.full(shape, AIR_HU, dtype=np.float32)
+    labels = np.zeros(shape, dtype=np.uint8)
+    ct[3:29, 5:27] = TISSUE_HU
+    boxes = [
+        (np.s_[6:14, 10:22, 4:12], LUNG_HU, LUNG),
+        (np.s_[18:26, 10:22, 4:12], LUNG_HU, LUNG),
+    ]
+    if lesions:
+        boxes += [
+            (np.s_[6:10, 16:20, 5:9], GROUND_GLASS_HU, GROUND_GLASS),
+            (np.s_[20:24, 17:21, 6:8], CONSOLIDATION_HU, CONSOLIDATION),
+        ]
+    for box, hu, label in boxes:
+        ct[box], labels[box] = hu, label
+    ct += np.random.default_rng(0).normal(0.0, noise_hu, shape) if noise_hu else 0
+    return TinyChest(np.rint(ct).astype(np.int16), labels, TINY_AFFINE.copy())
+
+
+def l_shape(shape: tuple[int, int, int] = (12, 10, 8)) -> npt.NDArray[np.uint8]:
+    """An L of ones without symmetry: 6 voxels along x, then 3 along y, then 2 along z; 11 in all.
+
+    It starts at voxel (2, 2, 2): x 2-7, then (7, 3-5, 2), then (7, 5, 3-4).
+    """
+    mask = np.zeros(shape, dtype=np.uint8)
+    mask[2:8, 2, 2] = 1
+    mask[7, 3:6, 2] = 1
+    mask[7, 5, 3:5] = 1
+    return mask
+
+
+def save_nifti(path: Path, array: npt.NDArray[np.generic], affine: npt.NDArray[np.float64]) -> Path:
+    """Write with nibabel alone, so that medvol's own writers are not judged by themselves."""
+    import nibabel
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(array, affine), path)
+    return path

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every volume must satisfy whatever its format: its shape, its values, its place."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, Note
+from ..spatial import Affine, shear_cosine, spacing_mm
+
+Kind = Literal["image", "mask"]
+MAX_VOXELS = 2**30  # 4 GiB as float32: 4,096 slices of 512 x 512
+MAX_NAN_SHARE = 0.01
+MAX_LABEL = 65535  # of a mask, see labels.Label
+SHEAR_COSINE = 1e-4  # ITK and 3D Slicer accept no more
+THICK_SLICE_MM = 10.0
+SINGULAR = 1e-6  # determinant of the axes as unit vectors; 1 for a rectangular grid
+MM_PER_UNIT = {"m": 1000.0, "mm": 1.0, "um": 0.001}
+
+
+def volume_shape(sizes: Sequence[int], path: Path) -> tuple[tuple[int, int, int], list[Note]]:
+    """The three spatial axes of an image, checked before anything of that size is made.
+
+    Args:
+        sizes: voxels along each axis as the header claims; further axes must hold one frame.
+
+    Raises:
+        InputError: E_DIMS, no volume of at least two slices in one frame; E_TOO_BIG.
+    """
+    text = " x ".join(map(str, sizes))
+    if any(n < 1 for n in sizes):
+        raise InputError("E_DIMS", path, f"an axis has no voxels ({text}).", "Export it again.")
+    frames = math.prod(sizes[3:])
+    if frames > 1:
+        reason = f"it holds {frames} frames or channels ({text}), not one volume."
+        raise InputError("E_DIMS", path, reason, "Save the one volume that is meant as 3D.")
+    if len(sizes) < 3 or min(sizes[:3]) == 1:
+        reason = f"it is one slice ({text}), not a volume."
+        raise InputError("E_DIMS", path, reason, "Give the whole volume of two or more slices.")
+    if math.prod(sizes) > MAX_VOXELS:
+        reason = f"its header claims {text} voxels; the limit is {MAX_VOXELS}."
+        raise InputError("E_TOO_BIG", path, reason, "Crop it or reduce its resolution.")
+    notes = [Note("N_SQUEEZED", f"{len(sizes)}D with one frame ({text}), used as 3D.")]
+    return (sizes[0], sizes[1], sizes[2]), notes if len(sizes) > 3 else []
+
+
+def rescaled(
+    stored: npt.NDArray[Any], slope: float, intercept: float, path: Path
+) -> npt.NDArray[Any]:
+    """Stored values times slope plus intercept, in the machine's byte order.
+
+    Args:
+        stored: (X, Y, Z), any integer or float type.
+
+    Returns:
+        (X, Y, Z), strides like `stored`: its own type when that is an integer of up to 16 bits
+        and nothing is to be scaled, else float32 (computed slice by slice in float64).
+
+    Raises:
+        InputError: E_VALUES, slope or intercept is no finite number.
+    """
+    if not (math.isfinite(slope) and math.isfinite(intercept)):
+        reason = f"its scaling is no number (slope {slope}, intercept {intercept})."
+        raise InputError("E_VALUES", path, reason, "Export it again with its true values.")
+    plain = slope == 1 and intercept == 0
+    if plain and stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2:
+        return stored.astype(stored.dtype.newbyteorder("="), order="K", copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # found by `checked_values`
+        if plain:
+            return stored.astype(np.float32, order="K", copy=False)
+        scaled = np.empty_like(stored, dtype=np.float32)
+        for k in range(stored.shape[2]):
+            scaled[:, :, k] = stored[:, :, k] * np.float64(slope) + intercept
+    return scaled
+
+
+def checked_values(
+    array: npt.NDArray[Any], path: Path, kind: Kind
+) -> tuple[npt.NDArray[Any], list[Note]]:
+    """Refuse values that are no image, or no mask; fill the few NaN of an image.
+
+    Args:
+        array: (X, Y, Z); changed in place when NaN are filled.
+        kind: "mask" allows one value everywhere (nothing found), but whole numbers only.
+
+    Returns:
+        The image, or the mask as uint8 or uint16, and remarks.
+
+    Raises:
+        InputError: E_VALUES, infinite, constant, all or more than 1 % NaN, or no labels.
+    """
+    notes: list[Note] = []
+    low, high = float(array.min()), float(array.max())
+    if kind == "image" and math.isnan(low):
+        notes.append(_fill_nan(array, path))
+        low, high = float(array.min()), float(array.max())
+    if kind == "mask":
+        return _as_labels(array, low, high, path), notes
+    if not (math.isfinite(low) and math.isfinite(high)):
+        reason = "it holds infinite values, or its scaling makes values above 3.4e38."
+        raise InputError("E_VALUES", path, reason, "Export it again with its true values.")
+    if low == high:
+        reason = f"every voxel has the value {low:g}."
+        raise InputError("E_VALUES", path, reason, "Check that the export was complete.")
+    return array, notes
+
+
+def _fill_nan(array: npt.NDArray[Any], path: Path) -> Note:
+    """Put the lowest finite value in place of NaN: outside the scan nothing is darker."""
+    count = sum(int(np.isnan(array[:, :, k]).sum()) for k in range(array.shape[2]))
+    share = count / array.size
+    if share > MAX_NAN_SHARE:
+        reason = f"{100 * share:.3g} % of its voxels are NaN; at most 1 % can be filled."
+        raise InputError("E_VALUES", path, reason, "Fill them with the value of air and try again.")
+    lowest = min(float(np.nanmin(part)) for part in _slices_with_numbers(array))
+    for k in range(array.shape[2]):
+        part = array[:, :, k]
+        part[np.isnan(part)] = lowest
+    return Note("N_NAN_FILLED", f"{count} NaN voxels were given the lowest value, {lowest:g}.")
+
+
+def _slices_with_numbers(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    slices = [array[:, :, k] for k in range(array.shape[2])]
+    return [part for part in slices if not np.isnan(part).all()]
+
+
+def _as_labels(array: npt.NDArray[Any], low: float, high: float, path: Path) -> npt.NDArray[Any]:
+    in_range = low >= 0 and high <= MAX_LABEL  # False for NaN
+    if in_range and array.dtype.kind == "f":
+        in_range = all(
+            bool((array[:, :, k] == np.rint(array[:, :, k])).all()) for k in range(array.shape[2])
+        )
+    if not in_range:
+        reason = f"a mask holds whole numbers from 0 to {MAX_LABEL}; this holds {low:g} to {high:g}"
+        reason += " and fractions." if low >= 0 and high <= MAX_LABEL else "."
+        raise InputError("E_VALUES", path, reason, "Give the label map, not the image or a score.")
+    return array.astype(np.uint8 if high <= 255 else np.uint16, order="K", copy=False)
+
+
+def checked_affine(affine: Affine, path: Path) -> list[Note]:
+    """Refuse an affine that gives voxels no place; remark on tilt and thick slices.
+
+    Raises:
+        InputError: E_GEOMETRY, not finite, or its axes do not span space.
+    """
+    directions = affine[:3, :3]
+    norms = np.linalg.norm(directions, axis=0)
+    if not np.isfinite(affine).all() or not norms.all():
+        _refuse_affine(path, "its affine has a zero axis or values that are no numbers.")
+    if abs(np.linalg.det(directions / norms)) < SINGULAR:
+        _refuse_affine(path, "its affine is singular: two axes point the same way.")
+    notes = []
+    if shear_cosine(affine) > SHEAR_COSINE:
+        text = "the grid is sheared (tilted gantry); results come back on this very grid."
+        notes.append(Note("N_SHEAR_RESAMPLED", text))
+    thickness = max(spacing_mm(affine))
+    if thickness > THICK_SLICE_MM - 1e-3:
+        text = f"slices are {thickness:.4g} mm apart; small findings fall between them."
+        notes.append(Note("N_ANISO", text))
+    return notes
+
+
+def _refuse_affine(path: Path, reason: str) -> None:
+    remedy = "Convert it again from the original DICOM files."
+    raise InputError("E_GEOMETRY", path, reason, remedy)
+
+
+def scaled_to_mm(affine: Affine, unit: str) -> tuple[Affine, list[Note]]:
+    """The affine in mm, with a remark when the file counts in metres ("m") or microns ("um")."""
+    if unit == "mm":
+        return affine, []
+    scaled = affine.copy()
+    scaled[:3] *= MM_PER_UNIT[unit]
+    name = {"m": "metres", "um": "microns"}[unit]
+    return scaled, [Note("N_UNITS", f"lengths in {name} were scaled to mm.")]

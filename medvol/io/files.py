@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files as they lie on the disk: may this one be opened, and are all its bytes there and sound."""
+
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+
+CHUNK_BYTES = 1 << 20  # a bomb is found out after this many inflated bytes too many
+GZIP_MAGIC = b"\x1f\x8b"
+COPY_AGAIN = "Copy or download the file again."
+_WINDOW_BITS = {"gzip": 31, "zlib": 15}  # what zlib expects around the deflated data
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a regular file that may be read; nothing of it is read yet.
+
+    Raises:
+        InputError: E_PATH, it does not exist, is a folder, a pipe or a device, or may not be
+            opened; E_EMPTY, it has no bytes.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+            raise InputError("E_PATH", path, f"this is {kind}, not a file.", "Name an image file.")
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        raise path_error(path, error) from error
+    if status.st_size == 0:
+        raise InputError("E_EMPTY", path, "the file has 0 bytes.", COPY_AGAIN)
+    return status.st_size
+
+
+def path_error(path: Path, error: OSError | ValueError) -> InputError:
+    """E_PATH for what the system says about a name: missing, link loop, permission, bad name."""
+    if isinstance(error, FileNotFoundError):
+        reason, remedy = "no such file or folder.", "Check the name and the folder."
+    elif isinstance(error, PermissionError):
+        reason, remedy = "you may not open it.", "Ask for permission to read it, or copy it."
+    else:
+        words = error.strerror if isinstance(error, OSError) else str(error)
+        reason, remedy = f"it cannot be opened ({words}).", "Name a file that can be opened."
+    return InputError("E_PATH", path, reason, remedy)
+
+
+@dataclass(frozen=True)
+class DataBlock:
+    """Where the voxels of an image lie in a file.
+
+    Args:
+        path: file that holds them.
+        count: bytes of voxels that the header promises.
+        start: byte of the file at which the (perhaps compressed) data begins.
+        encoding: how the data is stored.
+        skip: bytes before the voxels, counted after inflating.
+    """
+
+    path: Path
+    count: int
+    start: int = 0
+    encoding: Literal["raw", "gzip", "zlib"] = "raw"
+    skip: int = 0
+
+
+def read_head(path: Path, count: int) -> bytes:
+    """The first `count` bytes of a file, inflated when it is gzip; fewer when it is shorter.
+
+    Raises:
+        InputError: E_TRUNCATED, E_CORRUPT as in `read_block`.
+    """
+    with path.open("rb") as file:
+        head = file.read(count)
+        if not head.startswith(GZIP_MAGIC):
+            return head
+        file.seek(0)
+        inflated = b""
+        for chunk in _inflate(file, _WINDOW_BITS["gzip"], path):
+            inflated += chunk
+            if len(inflated) >= count:
+                break
+        return inflated[:count]
+
+
+def read_block(block: DataBlock) -> npt.NDArray[np.uint8]:
+    """All bytes of the voxels, with length and checksum proven.
+
+    A gzip file ends with its inflated length; when that is not what the header promises, the file
+    is checked in a first pass that keeps nothing, so that a refusal costs no memory.
+
+    Returns:
+        (count,) uint8, writable.
+
+    Raises:
+        InputError: E_TRUNCATED, fewer bytes than promised; E_CORRUPT, more bytes than promised,
+            a wrong checksum, or something that is not compressed data.
+    """
+    size = file_size(block.path)
+    if block.encoding == "raw":
+        _compare(block, size - block.start - block.skip)
+        return np.fromfile(
+            block.path, dtype=np.uint8, count=block.count, offset=block.start + block.skip
+        )
+    promised = (block.skip + block.count) % 2**32
+    if block.encoding == "gzip" and _gzip_length(block.path, size) != promised:
+        _fill(block, None)
+    voxels = np.empty(block.count, dtype=np.uint8)
+    _fill(block, voxels.data)
+    return voxels
+
+
+def _gzip_length(path: Path, size: int) -> int:
+    """Inflated length modulo 2^32 of the last member, from the last four bytes."""
+    with path.open("rb") as file:
+        file.seek(max(0, size - 4))
+        return int.from_bytes(file.read(4), "little")
+
+
+def _fill(block: DataBlock, voxels: memoryview | None) -> None:
+    """Inflate a block to its end, into `voxels` if given, and prove its length and checksum."""
+    done = -block.skip
+    with block.path.open("rb") as file:
+        file.seek(block.start)
+        for chunk in _inflate(file, _WINDOW_BITS[block.encoding], block.path):
+            part = chunk[max(0, -done) :] if done < 0 else chunk
+            begin, done = max(0, done), done + len(chunk)
+            if done > block.count:
+                break
+            if voxels is not None and part:
+                voxels[begin:done] = part
+    _compare(block, done)
+
+
+def _compare(block: DataBlock, found: int) -> None:
+    if found < block.count:
+        reason = f"the header promises {block.count} bytes of voxels but {max(found, 0)} are there."
+        raise InputError("E_TRUNCATED", block.path, reason, COPY_AGAIN)
+    if found > block.count:
+        reason = f"the file holds more than the {block.count} bytes of voxels its header promises."
+        remedy = "Export the image again: header and voxels do not belong together."
+        raise InputError("E_CORRUPT", block.path, reason, remedy)
+
+
+def _inflate(file: BinaryIO, window_bits: int, path: Path) -> Iterator[bytes]:
+    """Inflated chunks of one or more gzip members (or one zlib stream), checksums proven."""
+    decoder = zlib.decompressobj(window_bits)
+    chunk = file.read(CHUNK_BYTES)
+    ended = False  # the file, not the stream
+    while True:
+        try:
+            inflated = decoder.decompress(chunk, CHUNK_BYTES)
+        except zlib.error as error:
+            reason = f"the compressed data is damaged ({str(error).rpartition(': ')[2]})."
+            raise InputError("E_CORRUPT", path, reason, COPY_AGAIN) from error
+        if inflated:
+            yield inflated
+        if decoder.eof:
+            chunk = decoder.unused_data.lstrip(b"\0")  # zeros after a member are padding
+            while not chunk and (more := file.read(CHUNK_BYTES)):
+                chunk = more.lstrip(b"\0")
+            if not chunk:
+                return
+            decoder = zlib.decompressobj(window_bits)
+        elif not (chunk := decoder.unconsumed_tail or file.read(CHUNK_BYTES)):
+            if ended and not inflated:
+                reason = "the compressed data stops before its end."
+                raise InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+            ended = True

@@ -41,7 +41,7 @@ class VolumeReader(ImageReader):
         """Whether the name looks like a volume."""
         return is_volume(_one(filename))
 
-    def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Path:
+    def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Path:  # noqa: ARG002
         """The path itself; see the class for why nothing is read here."""
         return _one(data)
 

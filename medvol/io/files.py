@@ -53,6 +53,22 @@ def path_error(path: Path, error: OSError | ValueError) -> InputError:
     return InputError("E_PATH", path, reason, remedy)
 
 
+def beside(header: Path, name: str) -> Path:
+    """The data file that a header names: in the header's own folder, nowhere else.
+
+    Raises:
+        InputError: E_PATH, the name leads out of the folder, or there is no such file.
+    """
+    data = header.parent / name
+    if Path(name).name != name:
+        reason = f"its header names the data file {name!r}, which is not in the header's folder."
+        raise InputError("E_PATH", header, reason, "Put both files in one folder, as exported.")
+    if not data.exists():
+        reason = f"its header names the data file {name!r}, which is not there."
+        raise InputError("E_PATH", header, reason, "Put both files in one folder, as exported.")
+    return data
+
+
 @dataclass(frozen=True)
 class DataBlock:
     """Where the voxels of an image lie in a file.

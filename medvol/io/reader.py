@@ -70,5 +70,5 @@ def _one(names: Sequence[Any] | Any) -> Path:
     if isinstance(names, (list, tuple)):
         if len(names) != 1:
             raise ValueError(f"{len(names)} files are given as one image; give one per key")
-        names = names[0]
-    return Path(names)
+        return Path(names[0])
+    return Path(str(names))

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MetaImage: `.mha`, and `.mhd` with its data file, as ITK and elastix write them."""
+
+import math
+import re
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from ..errors import InputError
+from ..spatial import RAS_TO_LPS, Affine
+from .checks import rescaled, volume_shape
+from .files import COPY_AGAIN, DataBlock, beside, file_size, read_block
+from .image import Image
+
+Number = TypeVar("Number", int, float)
+MAX_HEADER_BYTES = 1 << 16
+DTYPES = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
+    "MET_INT": "i4", "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4",
+    "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
+}  # fmt: skip
+
+
+def load_metaimage(path: Path) -> Image:
+    """Read a MetaImage volume with its affine to RAS mm.
+
+    Args:
+        path: `.mha` or `.mhd`; voxels raw or zlib-compressed.
+
+    Raises:
+        InputError: E_PATH, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_DIMS, E_VALUES or
+            E_GEOMETRY.
+    """
+    fields, end = read_header(path)
+    sizes = _numbers(fields, "DimSize", path, int)
+    if _numbers(fields, "NDims", path, int) != [len(sizes)]:
+        raise _corrupt(path, "its fields NDims and DimSize disagree.")
+    channels = fields.get("ElementNumberOfChannels", "1")
+    if channels != "1":
+        reason = f"its voxels hold {channels} numbers (colour or vector), not one each."
+        code = "E_VALUES" if channels in ("3", "4") else "E_DIMS"
+        raise InputError(code, path, reason, "Save it with one grey value per voxel.")
+    shape, notes = volume_shape(sizes, path)
+    dtype = _dtype(fields, path)
+    affine = _affine(fields, len(sizes), path)
+    block = _data_block(fields, path, end, math.prod(shape) * dtype.itemsize)
+    stored = read_block(block).view(dtype).reshape(shape, order="F")
+    facts = {"format": "MetaImage", "stored_dtype": dtype.newbyteorder("=").name}
+    return Image(rescaled(stored, 1, 0, path), affine, path, tuple(notes), facts)
+
+
+def read_header(path: Path) -> tuple[dict[str, str], int]:
+    """The fields up to ElementDataFile, which ends the header, and where the header ends.
+
+    Raises:
+        InputError: E_TRUNCATED, there is no ElementDataFile.
+    """
+    with path.open("rb") as file:
+        head = file.read(MAX_HEADER_BYTES)
+    end = re.search(rb"^ElementDataFile\s*=[^\n]*(\n|\Z)", head, re.MULTILINE)
+    if end is None:
+        reason = "its header does not come to its end (ElementDataFile)."
+        raise InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+    text = head[: end.end()].decode("utf-8", "replace")
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}, end.end()
+
+
+def _corrupt(path: Path, reason: str) -> InputError:
+    return InputError("E_CORRUPT", path, reason, COPY_AGAIN)
+
+
+def _numbers(fields: dict[str, str], name: str, path: Path, convert: type[Number]) -> list[Number]:
+    try:
+        return [convert(word) for word in fields[name].split()]
+    except (KeyError, ValueError) as error:
+        raise _corrupt(path, f"its field {name} is missing or damaged.") from error
+
+
+def _true(fields: dict[str, str], *names: str) -> bool:
+    return any(fields.get(name, "").lower() in ("true", "1") for name in names)
+
+
+def _dtype(fields: dict[str, str], path: Path) -> "np.dtype[np.generic]":
+    word = fields.get("ElementType", "")
+    if word not in DTYPES:
+        reason = f"its ElementType {word!r} is not one that medvol reads."
+        raise InputError("E_FORMAT", path, reason, "Save it as MET_SHORT or MET_FLOAT.")
+    big = _true(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+    return np.dtype(DTYPES[word]).newbyteorder(">" if big else "<")
+
+
+def _affine(fields: dict[str, str], dimension: int, path: Path) -> Affine:
+    """Offset, spacing and matrix (LPS; one row per axis) as an affine to RAS.
+
+    Raises:
+        InputError: E_GEOMETRY, one of them is missing or incomplete.
+    """
+    names = {
+        "spacing": ("ElementSpacing",),
+        "matrix": ("TransformMatrix", "Orientation", "Rotation"),
+        "offset": ("Offset", "Position", "Origin"),
+    }
+    values = {}
+    for what, choices in names.items():
+        given = [_numbers(fields, name, path, float) for name in choices if name in fields]
+        count = dimension**2 if what == "matrix" else dimension
+        if not given or len(given[0]) != count:
+            reason = f"its {what} ({choices[0]}) is not given for every axis."
+            remedy = "Convert it again from the original DICOM files."
+            raise InputError("E_GEOMETRY", path, reason, remedy)
+        values[what] = np.array(given[0])
+    affine = np.eye(4)
+    directions = values["matrix"].reshape(dimension, dimension)[:3, :3]
+    affine[:3, :3] = directions.T * values["spacing"][:3]
+    affine[:3, 3] = values["offset"][:3]
+    return RAS_TO_LPS @ affine
+
+
+def _data_block(fields: dict[str, str], path: Path, end: int, count: int) -> DataBlock:
+    if fields.get("BinaryData", "True").lower() == "false":
+        reason = "its voxels are written as text."
+        raise InputError("E_FORMAT", path, reason, "Save it with binary data.")
+    name = fields["ElementDataFile"]
+    data, start = path, end
+    if name.upper() != "LOCAL":
+        if name.upper().startswith("LIST") or "%" in name:
+            reason = "its voxels are spread over several data files."
+            raise InputError("E_FORMAT", path, reason, "Save it as one .mha file.")
+        data, start = beside(path, name), 0
+    packed = _true(fields, "CompressedData")
+    header_size = sum(_numbers(fields, "HeaderSize", path, int)) if "HeaderSize" in fields else 0
+    if header_size == -1 and not packed:  # the data is the end of the file
+        start = max(0, file_size(data) - count)
+    elif header_size > 0:
+        start = header_size
+    return DataBlock(data, count, start, "zlib" if packed else "raw")

@@ -14,7 +14,8 @@ LABELS = LabelTable(
         Label(LUNG, "lung", (90, 170, 230)),
     )
 )
-LESION_NAMES = (LABELS[GROUND_GLASS].name, LABELS[CONSOLIDATION].name)
+LESION_VALUES = (GROUND_GLASS, CONSOLIDATION)
+LESION_NAMES = tuple(LABELS[value].name for value in LESION_VALUES)
 
 
 def merge_labels(lesion: npt.ArrayLike, lung: npt.ArrayLike) -> npt.NDArray[np.uint8]:

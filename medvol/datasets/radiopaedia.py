@@ -8,14 +8,15 @@ folders `rp_im`, `rp_msk` and `rp_lung_msk` with `1.nii.gz` to `9.nii.gz` in eac
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
+from ..io.image import Image
+from ..io.volume import load_image
 from ..io.volume_writer import write_volume
-from ..spatial import Affine, same_grid
+from ..spatial import same_grid
 from .datalist import Case, build_datalist, case_facts
 from .lung_lesions import LABELS, LESION_NAMES, merge_labels
 
@@ -23,22 +24,14 @@ from .lung_lesions import LABELS, LESION_NAMES, merge_labels
 # and rp3 are two reconstructions of one scan; rp6 and rp7 look alike in anatomy and are counted
 # as one person to be on the safe side.
 SAME_PATIENT = (("rp2", "rp3"), ("rp6", "rp7"))
-LESION_VALUES = (0, 1, 2, 3)  # none, ground-glass, consolidation, pleural effusion
-LUNG_VALUES = (0, 1, 2)  # none, lung; or right and left lung as in the original masks
+KNOWN_LESIONS = (0, 1, 2, 3)  # none, ground-glass, consolidation, pleural effusion
+KNOWN_LUNGS = (0, 1, 2)  # none, lung; or right and left lung as in the original masks
 ABOUT = {
     "name": "radiopaedia_covid_ct",
     "description": "COVID-19 chest CT volumes with ground-glass opacity, consolidation and lung",
     "licence": "non-commercial, attribution: Radiopaedia.org contributors and MedSeg",
     "reference": "https://medicalsegmentation.com/covid19/",
 }
-
-
-class Volume(NamedTuple):
-    """An array (X, Y, Z) with its affine and the file it came from."""
-
-    path: Path
-    array: npt.NDArray[Any]
-    affine: Affine
 
 
 class CaseFiles(NamedTuple):
@@ -78,9 +71,10 @@ def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -
         )
     cases = []
     for files in found:
-        ct, lesion, lung = _read(files.ct), _read(files.lesion), _read(files.lung)
-        check_pair(ct, lesion, values=LESION_VALUES)
-        check_pair(ct, lung, values=LUNG_VALUES)
+        ct = _read(files.ct, "image")
+        lesion, lung = _read(files.lesion, "mask"), _read(files.lung, "mask")
+        check_pair(ct, lesion, values=KNOWN_LESIONS)
+        check_pair(ct, lung, values=KNOWN_LUNGS)
         labels = merge_labels(lesion.array, lung.array)
         label = labels_folder / f"{files.case}_label.nii.gz"
         write_volume(label, labels, ct.affine)
@@ -106,7 +100,7 @@ def find_cases(folder: Path) -> Iterator[CaseFiles]:
         yield CaseFiles(case, ct, lesion, lung)
 
 
-def check_pair(ct: Volume, mask: Volume, *, values: Collection[int]) -> None:
+def check_pair(ct: Image, mask: Image, *, values: Collection[int]) -> None:
     """Refuse a mask that does not belong to its CT.
 
     Raises:
@@ -131,12 +125,9 @@ def check_pair(ct: Volume, mask: Volume, *, values: Collection[int]) -> None:
         )
 
 
-def _read(path: Path) -> Volume:
-    import nibabel
-
+def _read(path: Path, kind: Literal["image", "mask"]) -> Image:
     if not path.is_file():
         raise InputError(
             "E_PATH", path, "there is no such file.", "Copy the whole data set into the folder."
         )
-    image = nibabel.load(path)
-    return Volume(path, np.asarray(image.get_fdata(dtype=np.float32)), image.affine)
+    return load_image(path, kind=kind)

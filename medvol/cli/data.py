@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol data`: turn a data set, or a made one, into a MONAI datalist. One function per source."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `data` and its sources to the command line."""
+    parser = commands.add_parser("data", help="make a MONAI datalist from a data set or phantoms")
+    sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
+    for add_source in (_add_radiopaedia, _add_phantom):
+        add_source(sources)
+
+
+def _add_radiopaedia(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = sources.add_parser(
+        "radiopaedia",
+        help="COVID-19 chest CT volumes with lesion and lung masks",
+        description="Check the CTs and masks, write merged label maps beside the datalist, print "
+        "what they hold and draw overview.png.",
+    )
+    parser.add_argument("folder", type=Path, help="the data set's folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="datalist to write, .json")
+    parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default 4)")
+    parser.set_defaults(run=run_radiopaedia)
+
+
+def _add_phantom(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = sources.add_parser(
+        "phantom",
+        help="made chest CTs with known lesions",
+        description="Make chest CT phantoms with their label maps and a datalist.",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
+    parser.add_argument("--count", type=int, default=4, help="how many (default 4)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first (default 0)")
+    parser.add_argument(
+        "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), default=(1.6, 1.6, 4.0),
+        help="voxel size in mm along right-left, front-back, foot-head (1.6 1.6 4)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--orientation", default="LPS", help="axis codes, such as RAS (default LPS)"
+    )
+    parser.add_argument("--lesions", type=int, default=None, help="lesions in each; 0 for none")
+    parser.set_defaults(run=run_phantom)
+
+
+def run_radiopaedia(args: argparse.Namespace) -> int:
+    """Write datalist, label maps and overview of the Radiopaedia volumes."""
+    from ..datasets.datalist import write_datalist
+    from ..datasets.lung_lesions import LABELS, LESION_VALUES
+    from ..datasets.radiopaedia import radiopaedia_datalist
+    from ..report.overview import draw_overview
+
+    folder = args.output.parent
+    datalist = radiopaedia_datalist(args.folder, folder / "labels", folds=args.folds)
+    write_datalist(args.output, datalist)
+    draw_overview(datalist["training"], LABELS, folder / "overview.png", focus=LESION_VALUES)
+    print(facts_table(datalist))
+    print(f"datalist {args.output}, label maps {folder / 'labels'}, {folder / 'overview.png'}")
+    return 0
+
+
+def run_phantom(args: argparse.Namespace) -> int:
+    """Write phantoms, their label maps and a datalist."""
+    from ..datasets.datalist import write_datalist
+    from ..datasets.phantom_set import phantom_datalist
+
+    try:
+        datalist = phantom_datalist(
+            args.output, count=args.count, seed=args.seed, lesions=args.lesions,
+            spacing_mm=tuple(args.spacing), orientation=args.orientation,
+        )  # fmt: skip
+    except ValueError as error:
+        print(f"medvol data phantom: {error}", file=sys.stderr)
+        return 2
+    write_datalist(args.output / "datalist.json", datalist)
+    print(facts_table(datalist))
+    print(f"datalist {args.output / 'datalist.json'}")
+    return 0
+
+
+def facts_table(datalist: Mapping[str, Any]) -> str:
+    """The facts of a datalist as text: a line a case, then all together.
+
+    Args:
+        datalist: as made by `datasets.datalist.build_datalist`.
+    """
+    from ..datasets.datalist import CaseFacts, pooled_hu
+
+    names = [name for value, name in datalist["labels"].items() if value != "0"]
+    head = ["case", "fold", "shape", "spacing mm", "axes", "HU mean", "HU std"]
+    rows = [[*head, *(f"{name}: voxels (ml)" for name in names)]]
+    facts = {case: CaseFacts(**given) for case, given in datalist["facts"].items()}
+    for item in datalist["training"]:
+        own = facts[item["case"]]
+        rows.append(
+            [
+                item["case"],
+                str(item["fold"]),
+                "x".join(map(str, own.shape)),
+                "x".join(f"{mm:.4g}" for mm in own.spacing_mm),
+                own.orientation,
+                f"{own.hu_mean:.2f}",
+                f"{own.hu_std:.2f}",
+                *(f"{own.voxels[name]} ({own.ml[name]:.1f})" for name in names),
+            ]
+        )
+    mean, std = pooled_hu(facts.values())
+    voxels = [sum(own.voxels[name] for own in facts.values()) for name in names]
+    ml = [sum(own.ml[name] for own in facts.values()) for name in names]
+    total = [f"{n} ({v:.1f})" for n, v in zip(voxels, ml, strict=True)]
+    rows.append(["all", "", "", "", "", f"{mean:.2f}", f"{std:.2f}", *total])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+    return "\n".join(lines)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a mask says in numbers: voxels, volume, mean HU and share of an organ, label by label."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..labels import LabelTable
+from ..spatial import Affine, voxel_volume_ml
+
+Mask = npt.NDArray[np.integer[Any]]
+Volume = npt.NDArray[np.floating[Any] | np.integer[Any]]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The organ that labels are a share of: its name, and the label values that make it up.
+
+    The values name the whole organ. Where a lesion has a value of its own and lies in the lung,
+    the lung is the lesion's value and the value of the rest of the lung together.
+    """
+
+    name: str
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One label of one mask in numbers.
+
+    Args:
+        value: of the label in the mask.
+        name: of the label.
+        voxels: how many have this value.
+        volume_ml: their volume in millilitres.
+        mean_hu: mean of the image in them; None when there are none.
+        share_percent: of the reference organ's voxels, 0 to 100; None when there is no reference
+            or the organ is empty.
+    """
+
+    value: int
+    name: str
+    voxels: int
+    volume_ml: float
+    mean_hu: float | None
+    share_percent: float | None
+
+
+def measure(
+    labels: Mask,
+    volume_hu: Volume,
+    affine: Affine,
+    table: LabelTable,
+    *,
+    reference: Reference | None = None,
+) -> list[Measurement]:
+    """Measure every label of the table, present or not, in the order of values.
+
+    Reads the arrays slab by slab; no copy of a volume is made.
+
+    Args:
+        labels: (X, Y, Z) integers, 0 for background.
+        volume_hu: (X, Y, Z), the image on the same grid.
+        affine: (4, 4) voxel to mm.
+        table: names every value of `labels` but 0.
+        reference: the organ for `share_percent`.
+
+    Raises:
+        ValueError: shapes differ, labels are no integers, or the mask or the reference has a value
+            that is not in the table.
+
+    Example:
+        >>> from medvol.labels import Label
+        >>> cube = np.zeros((10, 10, 10), np.uint8)
+        >>> cube[:, :, 0] = 1
+        >>> table = LabelTable((Label(1, "slab", (255, 0, 0)),))
+        >>> measure(cube, np.full(cube.shape, 40.0), np.eye(4), table)[0].volume_ml
+        0.1
+    """
+    if labels.shape != volume_hu.shape:
+        raise ValueError(
+            f"the mask has shape {labels.shape} and the volume {volume_hu.shape}; "
+            "give a mask on the volume's grid"
+        )
+    known = [label.value for label in table]
+    strange = sorted(set(reference.values) - set(known)) if reference else []
+    if strange:
+        raise ValueError(f"the reference's values {strange} are not in the table, {known}")
+    voxels, sums = _counts_and_sums(labels, volume_hu, top=max(known, default=0))
+    strange = sorted(set(np.flatnonzero(voxels).tolist()) - set(known))
+    if strange:
+        raise ValueError(f"the mask's values {strange[:5]} are not in the table, {known}")
+    one_ml = voxel_volume_ml(affine)
+    organ = sum(int(voxels[value]) for value in set(reference.values)) if reference else 0
+    rows = []
+    for label in table:
+        count = int(voxels[label.value])
+        mean_hu = float(sums[label.value]) / count if count else None
+        share = 100.0 * count / organ if organ else None
+        rows.append(Measurement(label.value, label.name, count, count * one_ml, mean_hu, share))
+    return rows
+
+
+def voxels_per_slice(labels: Mask, values: Collection[int]) -> tuple[Counts, Counts, Counts]:
+    """How many voxels have one of `values`, in every slice across each of the three axes.
+
+    Args:
+        labels: (X, Y, Z) integers.
+        values: positive label values, counted together.
+
+    Returns:
+        Three arrays of X, Y and Z counts; each sums to the number of all voxels counted.
+    """
+    wanted = np.zeros(max(values, default=0) + 2, bool)  # the last one stands for all above
+    wanted[list(values)] = True
+    slow, x, y = _slowest_first(labels)
+    counts: dict[int, Counts] = {axis: np.zeros(labels.shape[axis], np.int64) for axis in range(3)}
+    for index, slab in enumerate(labels.transpose(slow, x, y)):
+        inside = wanted.take(slab, mode="clip")
+        along_x = inside.sum(axis=1)
+        counts[slow][index] = along_x.sum()
+        counts[x] += along_x
+        counts[y] += inside.sum(axis=0)
+    return counts[0], counts[1], counts[2]
+
+
+def count_voxels(labels: Mask, *, top: int) -> Counts:
+    """Voxels of each value 0 to `top`, (top + 1,); a higher value raises ValueError."""
+    counts = np.zeros(top + 1, np.int64)
+    for slab in labels.transpose(_slowest_first(labels)):
+        counts += np.bincount(slab.ravel(), minlength=top + 1)
+    return counts
+
+
+def slabs(labels: Mask, volume_hu: Volume) -> Iterator[tuple[Mask, Volume]]:
+    """Marked voxels of slab after slab: their labels and their HU, (N,) each, in memory order."""
+    order = _slowest_first(labels)
+    for part, image in zip(labels.transpose(order), volume_hu.transpose(order), strict=True):
+        inside = part != 0
+        yield part[inside], image[inside]
+
+
+def _counts_and_sums(
+    labels: Mask, volume_hu: Volume, *, top: int
+) -> tuple[Counts, npt.NDArray[np.float64]]:
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"the mask holds {labels.dtype}; give integers")
+    voxels, sums = np.zeros(top + 1, np.int64), np.zeros(top + 1)
+    for marked, image in slabs(labels, volume_hu):
+        if marked.size and not 0 < marked.min() <= marked.max() <= top:
+            raise ValueError(
+                f"the mask holds values from {marked.min()} to {marked.max()}; "
+                f"the table names values up to {top}"
+            )
+        voxels += np.bincount(marked, minlength=top + 1)
+        sums += np.bincount(marked, weights=image, minlength=top + 1)
+    return voxels, sums
+
+
+def _slowest_first(array: npt.NDArray[Any]) -> tuple[int, int, int]:
+    """Axes from the farthest steps in memory to the nearest, so that slabs are read in order."""
+    slow, middle, fast = sorted(range(3), key=lambda axis: -abs(array.strides[axis]))
+    return slow, middle, fast

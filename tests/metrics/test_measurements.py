@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measurements of small masks, worked out by hand."""
+
+import numpy as np
+import pytest
+
+from medvol.labels import Label, LabelTable
+from medvol.metrics.histogram import hu_histogram
+from medvol.metrics.measurements import Reference, count_voxels, measure, voxels_per_slice
+from medvol.report.tables import hu_text, ml_text, percent_text, write_measurements
+
+TABLE = LabelTable(
+    (
+        Label(1, "ground-glass", (255, 170, 60)),
+        Label(2, "consolidation", (214, 60, 90)),
+        Label(300, "lung, rest", (90, 170, 230)),
+    )
+)
+LUNG = Reference("lung", (1, 2, 300))
+AFFINE = np.diag([-2.0, -2.5, 4.0, 1.0])  # 20 mm^3 = 0.02 ml a voxel
+
+
+def phantom(order: str = "C") -> tuple[np.ndarray, np.ndarray]:
+    """Six voxels marked: two ground-glass (-600, -500), four lung (-800, -900, -900, -800)."""
+    labels = np.zeros((4, 3, 2), np.uint16, order=order)
+    volume = np.full(labels.shape, 40.0, np.float32, order=order)
+    labels[1, 0, :] = 1
+    volume[1, 0, :] = (-600, -500)
+    labels[2, 1:, :] = 300
+    volume[2, 1:, :] = ((-800, -900), (-900, -800))
+    return labels, volume
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_measurements_worked_by_hand(order: str) -> None:
+    labels, volume = phantom(order)
+    glass, consolidation, rest = measure(labels, volume, AFFINE, TABLE, reference=LUNG)
+    assert (glass.value, glass.name, glass.voxels) == (1, "ground-glass", 2)
+    assert glass.volume_ml == pytest.approx(0.04)
+    assert glass.mean_hu == -550
+    assert glass.share_percent == pytest.approx(100 * 2 / 6)
+    assert (consolidation.voxels, consolidation.volume_ml) == (0, 0)
+    assert consolidation.mean_hu is None
+    assert consolidation.share_percent == 0
+    assert (rest.voxels, rest.mean_hu) == (4, -850)
+    assert rest.volume_ml == pytest.approx(0.08)
+    assert rest.share_percent == pytest.approx(100 * 4 / 6)
+
+
+def test_mask_and_volume_in_different_memory_order() -> None:
+    labels, volume = phantom()
+    turned = np.asfortranarray(volume)
+    assert measure(labels, turned, AFFINE, TABLE) == measure(labels, volume, AFFINE, TABLE)
+
+
+def test_no_reference_gives_no_share() -> None:
+    assert [row.share_percent for row in measure(*phantom(), AFFINE, TABLE)] == [None] * 3
+
+
+def test_empty_mask() -> None:
+    labels, volume = phantom()
+    rows = measure(np.zeros_like(labels), volume, AFFINE, TABLE, reference=LUNG)
+    assert [row.voxels for row in rows] == [0, 0, 0]
+    assert [row.mean_hu for row in rows] == [None, None, None]
+    assert [row.share_percent for row in rows] == [None, None, None]
+
+
+def test_reference_is_empty_but_a_label_is_not() -> None:
+    rows = measure(*phantom(), AFFINE, TABLE, reference=Reference("effusion", (2,)))
+    assert [row.share_percent for row in rows] == [None, None, None]
+
+
+def test_sheared_voxels_have_the_volume_of_the_determinant() -> None:
+    sheared = AFFINE.copy()
+    sheared[0, 2] = 1.5
+    assert measure(*phantom(), sheared, TABLE)[0].volume_ml == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(3, np.uint16), (301, np.uint16), (-1, np.int16)], ids=str
+)
+def test_a_value_that_the_table_does_not_name_is_refused(value: int, dtype: type) -> None:
+    labels, volume = phantom()
+    strange = labels.astype(dtype)
+    strange[0, 0, 0] = value
+    with pytest.raises(ValueError, match="table"):
+        measure(strange, volume, AFFINE, TABLE)
+
+
+def test_refusals_name_what_was_given() -> None:
+    labels, volume = phantom()
+    with pytest.raises(ValueError, match=r"\(4, 3, 2\) and the volume \(3, 3, 2\)"):
+        measure(labels, volume[1:], AFFINE, TABLE)
+    with pytest.raises(ValueError, match=r"\[7\] are not in the table"):
+        measure(labels, volume, AFFINE, TABLE, reference=Reference("lung", (1, 7)))
+    with pytest.raises(ValueError, match="float32; give integers"):
+        measure(labels.astype(np.float32), volume, AFFINE, TABLE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_voxels_per_slice(order: str) -> None:
+    labels, _ = phantom(order)
+    x, y, z = voxels_per_slice(labels, (1, 300))
+    assert x.tolist() == [0, 2, 4, 0]
+    assert y.tolist() == [2, 2, 2]
+    assert z.tolist() == [3, 3]
+    assert [int(a.sum()) for a in voxels_per_slice(labels, (1,))] == [2, 2, 2]
+    assert [int(a.sum()) for a in voxels_per_slice(labels, ())] == [0, 0, 0]
+
+
+def test_count_voxels() -> None:
+    counts = count_voxels(phantom()[0], top=300)
+    assert (counts[0], counts[1], counts[2], counts[300]) == (18, 2, 0, 4)
+
+
+def test_histogram_bins_are_closed_below_and_leave_out_what_is_outside() -> None:
+    labels, volume = phantom()
+    histogram = hu_histogram(labels, volume, (1, 2, 300), range_hu=(-900, -500), bin_hu=100)
+    assert histogram.edges_hu.tolist() == [-900, -800, -700, -600, -500]
+    assert histogram.counts[1].tolist() == [0, 0, 0, 1]  # -500 is the upper border: outside
+    assert histogram.counts[300].tolist() == [2, 2, 0, 0]
+    assert histogram.shares_percent(300).tolist() == [50, 50, 0, 0]
+    assert histogram.shares_percent(2).tolist() == [0, 0, 0, 0]
+
+
+def test_histogram_refuses_a_range_that_bins_do_not_fill() -> None:
+    with pytest.raises(ValueError, match="multiple"):
+        hu_histogram(*phantom(), (1,), range_hu=(-900, -450), bin_hu=100)
+
+
+def test_csv_file(tmp_path) -> None:
+    rows = measure(*phantom(), AFFINE, TABLE, reference=LUNG)
+    write_measurements(tmp_path / "measurements.csv", rows, "left lung")
+    assert (tmp_path / "measurements.csv").read_text(encoding="utf-8").splitlines() == [
+        "value,name,voxels,volume_ml,mean_hu,share_of_left_lung_percent",
+        "1,ground-glass,2,0.04,-550,33.3333",
+        "2,consolidation,0,0,,0",
+        '300,"lung, rest",4,0.08,-850,66.6667',
+    ]
+
+
+def test_csv_file_without_reference_has_no_share(tmp_path) -> None:
+    write_measurements(tmp_path / "m.csv", measure(*phantom(), AFFINE, TABLE), None)
+    lines = (tmp_path / "m.csv").read_text().splitlines()
+    assert lines[:2] == ["value,name,voxels,volume_ml,mean_hu", "1,ground-glass,2,0.04,-550"]
+
+
+def test_numbers_for_readers() -> None:
+    assert [ml_text(v) for v in (0, 0.004, 0.27, 43.21, 4913.4)] == [
+        "0.00",
+        "< 0.01",
+        "0.27",
+        "43.2",
+        "4,913",
+    ]
+    assert [hu_text(v) for v in (None, -569.6, 12.2)] == ["–", "−570", "12"]
+    assert [percent_text(v) for v in (None, 0, 0.04, 12.37)] == ["–", "0.0", "< 0.1", "12.4"]

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The picture of a result: slices with most lesion, plain and marked, as in a reading room."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..labels import Label, LabelTable
+from ..metrics.measurements import Counts, Mask, Volume, count_voxels, voxels_per_slice
+from ..spatial import Affine, voxel_volume_ml
+from .canvas import Canvas, LegendLine, Paint, Plane
+from .fonts import MISSING, drawable
+from .tables import ml_text
+from .views import Box, LpsView, bright_box, choose_slices, lps_view, oblique_degrees
+
+COLUMNS = 4
+RIGHT_LEFT, FRONT_BACK, FEET_HEAD = 0, 1, 2  # axes of the view
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the picture shows and how.
+
+    Args:
+        window_hu: black and white of the grey scale.
+        focus_values: labels that choose the slices and are filled with colour; the others get a
+            thin outline. Empty: all labels.
+        focus_name: what they are together, such as "lesion".
+        title: of the picture, usually the name of the case.
+    """
+
+    window_hu: tuple[float, float]
+    focus_values: tuple[int, ...] = ()
+    focus_name: str = "lesion"
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.window_hu[0] < self.window_hu[1]:
+            raise ValueError(f"window_hu {self.window_hu} is empty; give (black, white) in HU")
+
+
+def draw_overlay(
+    path: str | os.PathLike[str],
+    volume_hu: Volume,
+    labels: Mask,
+    affine: Affine,
+    table: LabelTable,
+    *,
+    look: Look,
+) -> None:
+    """Draw four axial slices, a coronal and a sagittal one, marked, into a PNG 1600 pixels wide.
+
+    The view is radiological (the patient's right on the left of the picture, front on top)
+    whatever way the array runs; axial and coronal slices are also shown plain. Axial slices go
+    from head to feet and are numbered from the feet, 1 to N; the others from the patient's right
+    and front. Without any voxel of the focus, slices of the middle are shown, and a line says that
+    nothing was marked.
+
+    Args:
+        path: of the PNG; appears whole or not at all.
+        volume_hu: (X, Y, Z).
+        labels: (X, Y, Z) integers on the same grid, 0 for background.
+        affine: (4, 4) voxel to mm.
+        table: names and colours.
+        look: window, focus and title.
+
+    Raises:
+        ValueError: shapes differ or the affine is singular.
+        InputError: E_NOSPACE, the file cannot be written.
+    """
+    if labels.shape != volume_hu.shape:
+        raise ValueError(
+            f"the mask has shape {labels.shape} and the volume {volume_hu.shape}; "
+            "give a mask on the volume's grid"
+        )
+    view = lps_view(labels.shape, affine)
+    everything = [label.value for label in table]
+    focus = look.focus_values or everything
+    areas = view.along(voxels_per_slice(labels, focus))
+    marked = view.along(voxels_per_slice(labels, everything))
+    body = bright_box(
+        view.of(volume_hu), threshold=sum(look.window_hu) / 2, spacing=view.spacing_mm
+    )
+    box = _join(body, marked)
+    cutter = _Cutter(view, view.of(volume_hu), view.of(labels), box, look.window_hu)
+    chosen = _pick(areas[FEET_HEAD], marked[FEET_HEAD], COLUMNS)
+    axial = [cutter.plane(FEET_HEAD, k) for k in reversed(chosen)]
+    coronal, sagittal = (
+        cutter.plane(across, _pick(areas[across], marked[across], 1)[0])
+        for across in (FRONT_BACK, RIGHT_LEFT)
+    )
+    paint = Paint({label.value: label.color for label in table}, tuple(focus))
+    canvas = Canvas(axial[0], coronal, columns=COLUMNS)
+    canvas.header(look.title, _subtitle(look, affine))
+    for column, plane in enumerate(axial):
+        canvas.panel(0, column, plane)
+        canvas.panel(1, column, plane, paint=paint)
+    canvas.panel(2, 0, coronal)
+    canvas.panel(2, 1, coronal, paint=paint)
+    canvas.panel(2, 2, sagittal, paint=paint)
+    remark = "" if areas[0].any() else f"No {look.focus_name} marked; middle slices shown."
+    canvas.legend(_legend(labels, affine, table), remark)
+    canvas.save(path)
+
+
+@dataclass(frozen=True)
+class _Cutter:
+    """Cuts planes, rows down the page and columns across it, out of a volume in the LPS view."""
+
+    view: LpsView
+    volume: Volume
+    labels: Mask
+    box: Box
+    window_hu: tuple[float, float]
+
+    def plane(self, across: int, k: int) -> Plane:
+        """Slice k across an axis of the view: sagittal, coronal or axial."""
+        shape = self.labels.shape
+        where = [k if axis == across else part for axis, part in enumerate(self.box)]
+        columns, rows = (axis for axis in range(3) if axis != across)
+        upward = rows == FEET_HEAD  # the head belongs on top
+        turn = (slice(None, None, -1 if upward else 1), slice(None))
+        centre = [float(k) if axis == across else (n - 1) / 2 for axis, n in enumerate(shape)]
+        at_mm = float((self.view.affine @ [*centre, 1.0])[across])
+        place = f"{'xyz'[across]} {at_mm:.1f} mm".replace("-", "−")
+        left_right = "RL" if columns == RIGHT_LEFT else "AP"
+        return Plane(
+            np.clip(self.volume[tuple(where)].T[turn], *self.window_hu).astype(np.float32),
+            np.ascontiguousarray(self.labels[tuple(where)].T[turn]),
+            (self.view.spacing_mm[rows], self.view.spacing_mm[columns]),
+            left_right + ("SI" if upward else "AP"),
+            (place, f"{k + 1} / {shape[across]}"),
+            self.window_hu,
+        )
+
+
+def _pick(areas: Counts, marked: Counts, number: int) -> list[int]:
+    """Slices to show, out of those where anything is marked when they are enough."""
+    filled = np.flatnonzero(marked)
+    if not filled.size or int(filled[-1] - filled[0]) + 1 < number:
+        return choose_slices(areas, number)
+    first, last = int(filled[0]), int(filled[-1])
+    return [first + k for k in choose_slices(areas[first : last + 1], number)]
+
+
+def _join(box: Box, marked: list[Counts]) -> Box:
+    """The box, grown to hold all that is marked."""
+    joined = []
+    for part, counts in zip(box, marked, strict=True):
+        filled = np.flatnonzero(counts)
+        low, high = (
+            (int(filled[0]), int(filled[-1]) + 1) if filled.size else (part.start, part.stop)
+        )
+        joined.append(slice(min(part.start, low), max(part.stop, high)))
+    return joined[0], joined[1], joined[2]
+
+
+def _subtitle(look: Look, affine: Affine) -> str:
+    low, high = look.window_hu
+    tilt = oblique_degrees(affine)
+    oblique = f"  ·  oblique grid, {tilt:.0f}° from the body's axes" if tilt >= 1 else ""
+    return f"level {(low + high) / 2:.0f}, width {high - low:.0f} HU{oblique}".replace("-", "−")
+
+
+def _legend(labels: Mask, affine: Affine, table: LabelTable) -> list[LegendLine]:
+    voxels = count_voxels(labels, top=max((label.value for label in table), default=0))
+    one_ml = voxel_volume_ml(affine)
+    return [
+        LegendLine(x.color, _legible(x), f"{ml_text(int(voxels[x.value]) * one_ml)} ml")
+        for x in table
+        if voxels[x.value]
+    ]
+
+
+def _legible(label: Label) -> str:
+    """The name, with the label's value before it when no font here has all its letters."""
+    return f"{label.value}: {label.name}" if MISSING in drawable(label.name) else label.name

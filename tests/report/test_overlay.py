@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The overlay picture: radiological whatever the array's orientation, slices worth a look."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from medvol.labels import Label, LabelTable
+from medvol.report import canvas
+from medvol.report.canvas import Canvas, Plane
+from medvol.report.fonts import MISSING, drawable
+from medvol.report.overlay import Look, draw_overlay
+from medvol.report.views import bright_box, choose_slices, lps_view, oblique_degrees, spread
+from medvol.spatial import orientation
+
+LESION, LUNG = (255, 170, 60), (90, 170, 230)
+TABLE = LabelTable((Label(1, "lesion", LESION), Label(2, "lung", LUNG)))
+LOOK = Look((-1350.0, 150.0), (1,), title="phantom")
+SHAPE, SPACING = (24, 20, 12), np.array([2.0, 3.0, 5.0])
+LPS = np.diag([*(SPACING * [-1, -1, 1]), 1.0])
+LPS[:3, 3] = (22.0, 30.0, -27.5)
+ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), *[(False, True)] * 3))
+
+
+def phantom() -> tuple[np.ndarray, np.ndarray]:
+    """An LPS chest of blocks: lungs on both sides, one lesion in the right upper front."""
+    volume = np.full(SHAPE, -1000.0, np.float32)
+    volume[2:22, 3:17] = 40
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[4:10, 5:15, 1:11] = 2
+    labels[14:20, 5:15, 1:11] = 2
+    labels[5:8, 6:9, 7:10] = 1
+    volume[labels == 2] = -850
+    volume[labels == 1] = -500
+    return volume, labels
+
+
+def turned(
+    array: np.ndarray, affine: np.ndarray, order: tuple[int, int, int], flips: tuple[bool, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same voxels stored with other axes: the array and the affine that belongs to it."""
+    new = affine.copy()
+    for axis, flip in enumerate(flips):
+        if flip:
+            new[:3, 3] += new[:3, axis] * (array.shape[axis] - 1)
+            new[:3, axis] *= -1
+    steps = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
+    new[:3, :3] = new[:3, :3][:, list(order)]
+    return np.ascontiguousarray(array[steps].transpose(order)), new
+
+
+@pytest.mark.parametrize(("order", "a", "b", "c"), ORIENTATIONS)
+def test_view_is_the_same_for_all_48_orientations(order, a: bool, b: bool, c: bool) -> None:
+    labels = phantom()[1]
+    array, affine = turned(labels, LPS, order, (a, b, c))
+    view = lps_view(array.shape, affine)
+    np.testing.assert_array_equal(view.of(array), labels)
+    np.testing.assert_allclose(view.affine, LPS, atol=1e-12)
+    assert view.spacing_mm == pytest.approx(SPACING)
+    per_axis = [np.arange(n) for n in array.shape]
+    assert [len(x) for x in view.along(per_axis)] == list(SHAPE)
+    assert [bool(x[0]) for x in view.along(per_axis)] == list(view.flips)
+
+
+@pytest.fixture(scope="module")
+def reference_png(tmp_path_factory) -> np.ndarray:
+    path = tmp_path_factory.mktemp("overlay") / "lps.png"
+    draw_overlay(path, *phantom(), LPS, TABLE, look=LOOK)
+    return imread(path)
+
+
+@pytest.mark.parametrize(
+    ("order", "flips"),
+    [
+        ((0, 1, 2), (True, True, False)),
+        ((2, 1, 0), (False, True, True)),
+        ((1, 2, 0), (True, False, False)),
+    ],
+    ids=["RAS", "IAL", "PSR"],
+)
+def test_picture_is_the_same_pixel_for_pixel(
+    request, tmp_path, reference_png: np.ndarray, order, flips
+) -> None:
+    volume, affine = turned(phantom()[0], LPS, order, flips)
+    labels, _ = turned(phantom()[1], LPS, order, flips)
+    assert orientation(affine) == request.node.callspec.id
+    draw_overlay(tmp_path / "a.png", volume, labels, affine, TABLE, look=LOOK)
+    np.testing.assert_array_equal(imread(tmp_path / "a.png"), reference_png)
+
+
+def lesion_pixels(picture: np.ndarray) -> np.ndarray:
+    """(row, column) of pixels with the lesion's full colour, as its outlines have."""
+    wanted = np.array(LESION) / 255
+    return np.argwhere(np.abs(picture[..., :3] - wanted).max(axis=-1) < 0.02)
+
+
+def test_patients_right_is_left_front_and_head_are_on_top(tmp_path, monkeypatch) -> None:
+    panels: dict[tuple[int, int], Plane] = {}
+    original = Canvas.panel
+
+    def panel(self: Canvas, row: int, column: int, plane: Plane, **kind: Any) -> None:
+        panels[row, column] = plane
+        original(self, row, column, plane, **kind)
+
+    monkeypatch.setattr(Canvas, "panel", panel)
+    draw_overlay(tmp_path / "a.png", *phantom(), LPS, TABLE, look=LOOK)
+    assert [panels[1, c].captions for c in range(4)] == [  # z = 5 k - 27.5, from the head down
+        ("z 17.5 mm", "10 / 12"),
+        ("z 12.5 mm", "9 / 12"),
+        ("z 7.5 mm", "8 / 12"),
+        ("z −17.5 mm", "3 / 12"),  # far from the three that show the lesion
+    ]
+    expected = {
+        (1, 0): ("RLAP", (3.0, 2.0)),
+        (2, 1): ("RLSI", (5.0, 2.0)),
+        (2, 2): ("APSI", (5.0, 3.0)),
+    }
+    for place, (letters, pixel_mm) in expected.items():
+        plane = panels[place]
+        assert plane.letters == letters
+        assert plane.pixel_mm == pytest.approx(pixel_mm)
+        row, column = np.argwhere(plane.labels == 1).mean(axis=0) / plane.labels.shape
+        assert row < 0.4
+        assert column < 0.4
+        assert (plane.image[plane.labels == 1] == -500).all()
+
+
+def test_lesion_is_painted_in_the_left_half_of_the_marked_panels_only(reference_png) -> None:
+    assert reference_png.shape[1] == 1600
+    rows, columns = lesion_pixels(reference_png).T
+    third = 80 + (reference_png.shape[0] - 80 - 34) // 3  # below it the marked rows begin
+    in_first = columns < 20 + 384  # the first panels are 384 pixels wide
+    assert in_first.sum() > 20
+    assert columns[in_first].max() < 20 + 384 / 2
+    assert rows.min() > third
+    plain = reference_png[80:300, 20:404, :3]
+    assert np.ptp(plain, axis=-1).max() < 0.1  # the upper row is grey, texts nearly so
+
+
+def test_no_lesion_shows_the_middle_and_says_so(tmp_path, monkeypatch) -> None:
+    written: list[str] = []
+    original = canvas._text
+    monkeypatch.setattr(
+        canvas,
+        "_text",
+        lambda axes, x, y, text, **k: (written.append(text), original(axes, x, y, text, **k)),
+    )
+    volume, labels = phantom()
+    labels[labels == 1] = 2
+    draw_overlay(tmp_path / "a.png", volume, labels, LPS, TABLE, look=LOOK)
+    assert "No lesion marked; middle slices shown." in written
+    assert [t for t in written if t.endswith("/ 12")][::2] == [
+        "10 / 12",
+        "8 / 12",
+        "6 / 12",
+        "4 / 12",
+    ]
+    assert not [t for t in written if t == "lesion"]  # the legend lists what is there
+    assert "36.0 ml" in written  # 2 x 6 x 10 x 10 voxels of 0.03 ml
+    assert not lesion_pixels(imread(tmp_path / "a.png")).size
+
+
+def test_empty_mask_few_slices_and_names_in_any_script(tmp_path) -> None:
+    names = ("磨玻璃影", "$x_1^ \\alpha", "line\nbreak \udcff")
+    table = LabelTable(tuple(Label(i, name, LESION) for i, name in enumerate(names, 1)))
+    labels = np.zeros((9, 9, 2), np.uint8)
+    volume = np.full(labels.shape, -1000.0)
+    look = Look((-160.0, 240.0), title="病例 $")
+    draw_overlay(tmp_path / "empty.png", volume, labels, np.eye(4), table, look=look)
+    labels[4, 4, 0] = labels[8, 8, 1] = 1
+    labels[0, 0, 1] = 3
+    labels[2:4, 2, 0] = 2
+    draw_overlay(tmp_path / "full.png", volume, labels, np.eye(4), table, look=look)
+    assert imread(tmp_path / "full.png").shape == imread(tmp_path / "empty.png").shape
+
+
+def test_drawable_replaces_only_what_no_font_has() -> None:
+    assert drawable("Łuk µ ☃ \n end") == "Łuk µ ☃ end"
+    assert drawable("a\ue123\udcff") == f"a{MISSING}{MISSING}"
+
+
+@pytest.mark.parametrize(
+    ("areas", "number", "chosen"),
+    [
+        pytest.param([0, 9, 8, 7, 0, 0, 3, 4, 0], 2, [1, 7], id="two peaks, not two neighbours"),
+        pytest.param([0, 5, 0, 0, 5, 0], 2, [1, 4], id="all that there is"),
+        pytest.param([1, 1, 50, 60, 50, 60, 1, 1, 1, 1], 2, [3, 5], id="no thin ends"),
+        pytest.param([3, 3, 3, 3], 4, [0, 1, 2, 3], id="every slice"),
+        pytest.param([0, 2, 1], 5, [0, 1, 2], id="fewer slices than wanted"),
+        pytest.param([0] * 100, 4, [20, 40, 60, 80], id="nothing: spread"),
+        pytest.param([0] * 9 + [7] + [0] * 10, 2, [9, 17], id="one slice and one far from it"),
+    ],
+)
+def test_choose_slices(areas: list[int], number: int, chosen: list[int]) -> None:
+    assert choose_slices(np.array(areas), number) == chosen
+
+
+@pytest.mark.parametrize(("length", "number"), [(1, 1), (4, 4), (5, 4), (45, 4), (600, 4)])
+def test_spread_gives_distinct_slices_inside(length: int, number: int) -> None:
+    slices = spread(length, number)
+    assert len(set(slices)) == number
+    assert 0 <= slices[0] <= slices[-1] < length
+
+
+def test_bright_box_holds_the_body_and_a_margin() -> None:
+    volume = np.full((80, 64, 8), -1000.0)
+    volume[20:60, 16:48] = 0
+    box = bright_box(volume, threshold=-600.0, spacing=(2.0, 3.0, 5.0))
+    assert [(part.start, part.stop) for part in box] == [(13, 64), (10, 51), (0, 8)]
+    nothing = bright_box(volume, threshold=500.0, spacing=(2.0, 3.0, 5.0))
+    assert [(part.start, part.stop) for part in nothing] == [(0, 80), (0, 64), (0, 8)]
+
+
+def test_oblique_degrees() -> None:
+    angle = np.radians(30)
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    assert oblique_degrees(turn @ LPS) == pytest.approx(30)
+    assert oblique_degrees(LPS) == 0
+
+
+def test_refusals() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        Look((150.0, -1350.0))
+    volume, labels = phantom()
+    with pytest.raises(ValueError, match="grid"):
+        draw_overlay("never.png", volume[1:], labels, LPS, TABLE, look=LOOK)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report page: whole, self-contained, escaped, with every number in it."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from medvol.labels import Label, LabelTable
+from medvol.metrics.histogram import Histogram
+from medvol.metrics.measurements import Measurement, Reference
+from medvol.report.histogram_plot import plot
+from medvol.report.html import ReportContext, render_report, write_report
+
+TABLE = LabelTable(
+    (
+        Label(1, "ground-glass", (255, 170, 60)),
+        Label(2, "consolidation", (214, 60, 90)),
+        Label(3, "磨玻璃 & <b>rest</b>", (90, 170, 230)),
+    )
+)
+ROWS = [
+    Measurement(1, "ground-glass", 64838, 727.172, -569.51, 12.3688),
+    Measurement(2, "consolidation", 0, 0.0, None, 0.0),
+    Measurement(3, "磨玻璃 & <b>rest</b>", 438107, 4913.47, -848.1, 87.6312),
+]
+LUNG, LESION = Reference("lung", (1, 2, 3)), Reference("lesion", (1, 2))
+HISTOGRAM = Histogram(
+    np.array([-1000.0, -800.0, -600.0, -400.0]),
+    {1: np.array([0, 1, 3]), 2: np.zeros(3, np.int64), 3: np.array([10, 0, 0])},
+)
+FULL = ReportContext(
+    case="rp1 <script>alert(1)</script>",
+    measurements=ROWS,
+    table=TABLE,
+    reference=LUNG,
+    focus=LESION,
+    picture=b"\x89PNG not really",
+    histogram=HISTOGRAM,
+    facts={"file": "ct 1.nii.gz", "spacing": "1.367 × 1.367 × 6 mm"},
+    notes=["N_ANISO very thick slices."],
+    bundle={"name": "covid_ct_lesion_3d", "version": "0.1.0", "weights sha256": "5f70bf18"},
+    settings={"device": "cpu", "precision": "fp32"},
+    times_s={"read": 0.31, "network": 6.5},
+    files={"scene.mrb": "CT and segments", "odd name #1.csv": "numbers"},
+)
+
+
+class Page(HTMLParser):
+    """Tags with attributes, and the text of the page without style."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.parts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "img", "line"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.parts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.parts).split())
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(render_report(FULL))
+
+
+def test_page_is_well_formed(page: Page) -> None:
+    assert page.open == []
+    tags = [tag for tag, _ in page.tags]
+    assert [tags.count(tag) for tag in ("html", "title", "h1", "main", "table", "svg")] == [
+        1,
+        2 + 1,
+        1,
+        1,
+        1,
+        1,
+    ]
+    assert ("html", {"lang": "en"}) in page.tags
+
+
+def test_page_loads_nothing(page: Page) -> None:
+    links = {
+        value for _, attrs in page.tags for name, value in attrs.items() if name in {"src", "href"}
+    }
+    assert links == {
+        "data:image/png;base64,iVBORyBub3QgcmVhbGx5",
+        "./scene.mrb",
+        "./odd%20name%20%231.csv",
+    }
+    html = render_report(FULL)
+    for outside in ("http:", "https:", "//", "url(", "@import", "<link", "<script"):
+        assert outside not in html
+
+
+def test_texts_are_escaped(page: Page) -> None:
+    assert "rp1 <script>alert(1)</script>" in page.text
+    assert "磨玻璃 & <b>rest</b>" in page.text
+    assert {tag for tag, _ in page.tags} >= {"h1", "b"}
+    assert [tag for tag, _ in page.tags].count("b") == 1  # the one of the sentence on scene.mrb
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Research use only. Not a medical device.",
+        "727.2 ml lesion",
+        "12.4 % of the lung",
+        "5,641 ml lung",
+        "ground-glass 1 64,838 727.2 −570 12.4",
+        "consolidation 2 0 0.00 – 0.0",
+        "438,107 4,913 −848 87.6",
+        "N_ANISO very thick slices.",
+        "spacing 1.367 × 1.367 × 6 mm",
+        "covid_ct_lesion_3d",
+        "weights sha256 5f70bf18",
+        "precision fp32",
+        "network 6.50 s together 6.81 s",
+        "start 3D Slicer, drag scene.mrb onto its window",
+    ],
+)
+def test_page_says(page: Page, words: str) -> None:
+    assert words in page.text
+
+
+def test_picture_and_drawing_have_words_for_those_who_do_not_see_them(page: Page) -> None:
+    assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
+    assert all(attrs.get("aria-label") for tag, attrs in page.tags if tag == "svg")
+
+
+def test_bars_of_shares_are_as_long_as_the_shares(page: Page) -> None:
+    bars = [attrs["style"] for tag, attrs in page.tags if tag == "i"]
+    assert bars == [
+        "width: 12.4%; background: rgb(255 170 60)",
+        "width: 87.6%; background: rgb(90 170 230)",
+    ]
+
+
+def test_smallest_page() -> None:
+    rows = [Measurement(1, "ground-glass", 0, 0.0, None, None)]
+    small = Page(render_report(ReportContext("a", rows, TABLE, focus=Reference("lesion", (1,)))))
+    assert small.open == []
+    assert "No lesion marked" in small.text
+    assert "Histogram" not in small.text
+    assert not [tag for tag, _ in small.tags if tag in {"img", "svg", "figure", "a"}]
+
+
+def test_written_page_reads_a_picture_file_and_keeps_odd_names(tmp_path) -> None:
+    (tmp_path / "p.png").write_bytes(b"\x89PNG not really")
+    path = tmp_path / "report.html"
+    write_report(path, ReportContext("bad \udcff", ROWS, TABLE, picture=tmp_path / "p.png"))
+    html = path.read_text(encoding="utf-8")
+    assert "bad \\udcff" in html
+    assert "base64,iVBORyBub3QgcmVhbGx5" in html
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.png", "report.html"]
+
+
+def test_histogram_curves_worked_by_hand() -> None:
+    chart = plot(HISTOGRAM, ROWS)
+    assert chart is not None
+    assert [curve.value for curve in chart.curves] == [1, 3]  # 2 has no voxels
+    # 900 x 250 units for 600 HU x 100 %: bins of 300 units, 75 % is 62.5 from the top
+    assert chart.curves[0].points == (
+        "0.0,250.0 0.0,250.0 300.0,250.0 300.0,187.5 600.0,187.5 600.0,62.5 900.0,62.5 900.0,250.0"
+    )
+    assert [tick.text for tick in chart.hu_ticks] == ["−1000", "−800", "−600", "−400"]
+    assert [tick.at for tick in chart.hu_ticks] == [0, 300, 600, 900]
+    assert [tick.text for tick in chart.percent_ticks] == [
+        "0 %",
+        "20 %",
+        "40 %",
+        "60 %",
+        "80 %",
+        "100 %",
+    ]
+
+
+def test_histogram_without_voxels_is_left_out() -> None:
+    empty = Histogram(np.array([0.0, 1.0]), {1: np.zeros(1, np.int64)})
+    assert plot(empty, ROWS) is None
+    assert "Histogram" not in render_report(ReportContext("a", ROWS, TABLE, histogram=empty))

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-CODE_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
+CODE_CONTEXT = "Segmentation category and type - DICOM master list"
+REGION_CONTEXT = "Anatomic codes - DICOM master list"
 GOLDEN_ANGLE_TURN = 0.381966  # of the hue circle; neighbouring labels get far colours
 
 
@@ -21,7 +22,9 @@ class Code:
     def __post_init__(self) -> None:
         for part in (self.scheme, self.value, self.meaning):
             if any(c in part for c in "~^|"):
-                raise ValueError(f"the code part {part!r} holds one of ~ ^ |, which 3D Slicer keeps")
+                raise ValueError(
+                    f"the code part {part!r} holds one of ~ ^ |, which 3D Slicer keeps"
+                )
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,9 @@ class LabelTable:
 def _label(row: Mapping[str, Any]) -> Label:
     red, green, blue = row["color"]
     value, terms = int(row["value"]), row.get("terminology")
-    return Label(value, str(row["name"]), (red, green, blue), _terminology(terms) if terms else None)
+    return Label(
+        value, str(row["name"]), (red, green, blue), _terminology(terms) if terms else None
+    )
 
 
 def _terminology(terms: Mapping[str, Sequence[str]]) -> Terminology:

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 
 from medvol.labels import Label, LabelTable
-from medvol.metrics.histogram import hu_histogram
 from medvol.metrics.measurements import Reference, count_voxels, measure, voxels_per_slice
-from medvol.report.tables import hu_text, ml_text, percent_text, write_measurements
 
 TABLE = LabelTable(
     (
@@ -111,47 +109,3 @@ def test_voxels_per_slice(order: str) -> None:
 def test_count_voxels() -> None:
     counts = count_voxels(phantom()[0], top=300)
     assert (counts[0], counts[1], counts[2], counts[300]) == (18, 2, 0, 4)
-
-
-def test_histogram_bins_are_closed_below_and_leave_out_what_is_outside() -> None:
-    labels, volume = phantom()
-    histogram = hu_histogram(labels, volume, (1, 2, 300), range_hu=(-900, -500), bin_hu=100)
-    assert histogram.edges_hu.tolist() == [-900, -800, -700, -600, -500]
-    assert histogram.counts[1].tolist() == [0, 0, 0, 1]  # -500 is the upper border: outside
-    assert histogram.counts[300].tolist() == [2, 2, 0, 0]
-    assert histogram.shares_percent(300).tolist() == [50, 50, 0, 0]
-    assert histogram.shares_percent(2).tolist() == [0, 0, 0, 0]
-
-
-def test_histogram_refuses_a_range_that_bins_do_not_fill() -> None:
-    with pytest.raises(ValueError, match="multiple"):
-        hu_histogram(*phantom(), (1,), range_hu=(-900, -450), bin_hu=100)
-
-
-def test_csv_file(tmp_path) -> None:
-    rows = measure(*phantom(), AFFINE, TABLE, reference=LUNG)
-    write_measurements(tmp_path / "measurements.csv", rows, "left lung")
-    assert (tmp_path / "measurements.csv").read_text(encoding="utf-8").splitlines() == [
-        "value,name,voxels,volume_ml,mean_hu,share_of_left_lung_percent",
-        "1,ground-glass,2,0.04,-550,33.3333",
-        "2,consolidation,0,0,,0",
-        '300,"lung, rest",4,0.08,-850,66.6667',
-    ]
-
-
-def test_csv_file_without_reference_has_no_share(tmp_path) -> None:
-    write_measurements(tmp_path / "m.csv", measure(*phantom(), AFFINE, TABLE), None)
-    lines = (tmp_path / "m.csv").read_text().splitlines()
-    assert lines[:2] == ["value,name,voxels,volume_ml,mean_hu", "1,ground-glass,2,0.04,-550"]
-
-
-def test_numbers_for_readers() -> None:
-    assert [ml_text(v) for v in (0, 0.004, 0.27, 43.21, 4913.4)] == [
-        "0.00",
-        "< 0.01",
-        "0.27",
-        "43.2",
-        "4,913",
-    ]
-    assert [hu_text(v) for v in (None, -569.6, 12.2)] == ["–", "−570", "12"]
-    assert [percent_text(v) for v in (None, 0, 0.04, 12.37)] == ["–", "0.0", "< 0.1", "12.4"]

@@ -3,6 +3,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +16,14 @@ from .image import Image
 if TYPE_CHECKING:
     from monai.data import MetaTensor
 
-SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
-FOUND_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
 SUFFIXES_OF = {
     "nifti": (".nii", ".nii.gz", ".hdr", ".img"),
     "nrrd": (".nrrd", ".nhdr"),
     "metaimage": (".mha", ".mhd"),
     "zip": (".zip",),
 }
+SUFFIXES = tuple(suffix for group in SUFFIXES_OF.values() for suffix in group)
+DATA_SUFFIXES = (".hdr", ".img", ".seg.nrrd")  # half of an image, or a segmentation of one
 HEAD_BYTES = 1024
 OTHER_FILES = (  # what people name .nii.gz by mistake: first bytes and what they are
     (b"\x89PNG", "a PNG picture"),
@@ -33,8 +34,9 @@ OTHER_FILES = (  # what people name .nii.gz by mistake: first bytes and what the
 )
 
 
-def load_image(path: str | os.PathLike[str], *, series: str | None = None,
-               kind: Kind = "image") -> Image:  # fmt: skip
+def load_image(
+    path: str | os.PathLike[str], *, series: str | None = None, kind: Kind = "image"
+) -> Image:
     """Read and check one volume; imports no torch, so that a refusal is quick and small.
 
     Args:
@@ -98,11 +100,13 @@ def meta_of(image: Image) -> dict[str, object]:
 
 
 def is_volume(path: Path) -> bool:
-    """Whether a name looks like one volume: an image file, or a folder that holds DICOM files."""
+    """Whether this looks like one volume: an image file by name, or a folder with DICOM in it."""
     if path.is_dir():
-        return _holds_dicom(path)
+        return any(
+            _is_dicom(Path(root, name)) for root, _, names in os.walk(path) for name in names
+        )
     name = path.name.lower()
-    return path.is_file() and name.endswith(FOUND_SUFFIXES) and not name.endswith(".seg.nrrd")
+    return path.is_file() and name.endswith(SUFFIXES) and not name.endswith(DATA_SUFFIXES)
 
 
 def find_volumes(folder: Path) -> list[Path]:
@@ -117,7 +121,7 @@ def find_volumes(folder: Path) -> list[Path]:
         inside = list(folder.iterdir())
     except OSError as error:
         raise path_error(folder, error) from error
-    if _holds_dicom(folder):
+    if any(_is_dicom(path) for path in inside):
         return [folder]
     return sorted((path for path in inside if is_volume(path)), key=_natural)
 
@@ -127,13 +131,14 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
-def _holds_dicom(folder: Path) -> bool:
-    return any(_is_dicom(path) for path in folder.iterdir() if path.is_file())
-
-
 def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def _is_folder(path: Path) -> bool:
@@ -151,38 +156,54 @@ def _load_folder(folder: Path, series: str | None) -> Image:
 
 def _load_file(path: Path, series: str | None) -> Image:
     file_size(path)
-    head = b"" if path.suffix.lower() == ".img" else read_head(path, HEAD_BYTES)
-    found = "nifti" if path.suffix.lower() == ".img" else _format_of(path, head)
+    found = "nifti" if path.suffix.lower() == ".img" else _format_of(path)
+    if found == "dicom":
+        return _load_single_dicom(path, series)
     if found == "zip":
         from .archive import load_zip
 
         return load_zip(path, series=series)
-    if found == "nrrd":
-        from .nrrd import load_nrrd
-
-        image = load_nrrd(path)
-    elif found == "metaimage":
-        from .metaimage import load_metaimage
-
-        image = load_metaimage(path)
-    else:
-        from .nifti import load_nifti
-
-        image = load_nifti(path)
+    image = _loader(found)(path)
     if path.name.lower().endswith(SUFFIXES_OF[found]):
         return image
     note = Note("N_FORMAT", f"its content is {image.facts['format']} whatever its name says.")
     return replace(image, notes=(*image.notes, note))
 
 
-def _format_of(path: Path, head: bytes) -> str:
-    """The format by content: "nifti", "nrrd", "metaimage" or "zip".
+def _loader(found: str) -> Callable[[Path], Image]:
+    if found == "nrrd":
+        from .nrrd_reader import load_nrrd
+
+        return load_nrrd
+    if found == "metaimage":
+        from .metaimage import load_metaimage
+
+        return load_metaimage
+    from .nifti import load_nifti
+
+    return load_nifti
+
+
+def _load_single_dicom(path: Path, series: str | None) -> Image:
+    try:
+        return _load_folder(path, series)  # a multi-frame file is a volume
+    except InputError as error:
+        if error.code != "E_DIMS":
+            raise
+        reason = "it is a single DICOM slice, not a volume."
+        remedy = f"Give the folder that holds all its slices, such as {path.parent}."
+        raise InputError("E_DIMS", path, reason, remedy) from error
+
+
+def _format_of(path: Path) -> str:
+    """The format by content: "nifti", "nrrd", "metaimage", "zip" or "dicom".
 
     Raises:
-        InputError: E_FORMAT, none of them; E_DIMS, a single DICOM slice; E_TRUNCATED.
+        InputError: E_FORMAT, none of them; E_TRUNCATED, E_CORRUPT as in `read_head`.
     """
     from .nifti import is_nifti
 
+    head = read_head(path, HEAD_BYTES)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return "zip"
     if head.startswith(b"NRRD"):
@@ -190,8 +211,7 @@ def _format_of(path: Path, head: bytes) -> str:
     if re.match(rb"(ObjectType|NDims|Comment)\s*=", head):
         return "metaimage"
     if head[128:132] == b"DICM":
-        reason = "it is a single DICOM file."
-        raise InputError("E_DIMS", path, reason, "Give the folder that holds all its slices.")
+        return "dicom"
     if is_nifti(head):
         return "nifti"
     raise _unknown_format(path, head)

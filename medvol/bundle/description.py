@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle says about itself: its metadata, labels and weights, read without torch."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..labels import LabelTable
+from .find import find_bundle
+
+HASH_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Description:
+    """A bundle's folder and its `metadata.json`.
+
+    Args:
+        folder: the bundle's root.
+        metadata: the parsed file.
+    """
+
+    folder: Path
+    metadata: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def version(self) -> str:
+        return str(self.metadata.get("version", "unknown"))
+
+    @property
+    def modality(self) -> str | None:
+        """Modality of the input image as the metadata has it, such as "CT"; None if unsaid."""
+        image = self._format("inputs", "image")
+        value = image.get("modality")
+        return str(value) if value else None
+
+    @property
+    def reference(self) -> tuple[str, tuple[int, ...]] | None:
+        """Organ that shares are given of: its name and labels, as ("lung", (1, 2, 3))."""
+        row = self.metadata.get("reference_organ")
+        return (str(row["name"]), tuple(int(v) for v in row["labels"])) if row else None
+
+    @property
+    def focus(self) -> tuple[int, ...]:
+        """Labels that a reader looks for (lesions); all labels where the metadata says nothing."""
+        values = self.metadata.get("focus_labels")
+        return tuple(values) if values else tuple(label.value for label in self.labels)
+
+    @property
+    def display_window_hu(self) -> tuple[float, float] | None:
+        """(low, high) in HU to show the input in; None where the metadata says nothing."""
+        window = self.metadata.get("display_window_hu")
+        return (float(window[0]), float(window[1])) if window else None
+
+    @property
+    def chain_fingerprint(self) -> str | None:
+        """Fingerprint of the chain that the weights were trained with, if it was recorded."""
+        return self.metadata.get("chain_fingerprint")
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "models" / "model.pt"
+
+    @cached_property
+    def labels(self) -> LabelTable:
+        try:
+            return LabelTable.from_metadata(self.metadata)
+        except (KeyError, ValueError, TypeError) as error:
+            raise InputError(
+                "E_BUNDLE", self._metadata_path, f"its labels cannot be read: {error}.",
+                "Give `label_table`, or `channel_def` of the output `pred`.",
+            ) from error  # fmt: skip
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """SHA-256 of models/model.pt in hexadecimal digits.
+
+        Raises:
+            InputError: E_BUNDLE, there is no such file.
+        """
+        digest = hashlib.sha256()
+        try:
+            with open(self.weights, "rb") as file:
+                while chunk := file.read(HASH_CHUNK):
+                    digest.update(chunk)
+        except OSError as error:
+            raise InputError(
+                "E_BUNDLE", self.weights, f"the weights cannot be read ({error.strerror}).",
+                "Copy models/model.pt into the bundle, or train it.",
+            ) from error  # fmt: skip
+        return digest.hexdigest()
+
+    @property
+    def _metadata_path(self) -> Path:
+        return self.folder / "configs" / "metadata.json"
+
+    def _format(self, side: str, key: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = self.metadata["network_data_format"][side][key]
+        except KeyError:
+            return {}
+        return found
+
+
+def describe(name_or_folder: str | os.PathLike[str]) -> Description:
+    """Find a bundle and read its metadata.
+
+    Raises:
+        InputError: E_BUNDLE, no such bundle, or metadata that is no JSON object.
+    """
+    folder = find_bundle(name_or_folder)
+    path = folder / "configs" / "metadata.json"
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(metadata, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "E_BUNDLE", path, f"it cannot be read as JSON: {error}.", "Mend the file."
+        ) from error
+    return Description(folder, metadata)

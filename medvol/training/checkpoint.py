@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: the last epoch with everything needed to go on, and the best weights alone."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from ignite.engine import Engine, Events
+
+from ..errors import InputError
+
+
+class Stateful(Protocol):
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+def save_atomically(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """`torch.save` to a temporary name in the same folder, then rename."""
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}")
+    torch.save(state, temporary)
+    os.replace(temporary, final)
+
+
+class Resume:
+    """Write the whole state after every epoch, and go on from it when the file is there.
+
+    The file holds the state dicts of `objects`, the epoch, the best validation figure and the
+    chain's fingerprint, and loads with `torch.load(weights_only=True)`. Start the same training
+    again and it continues; with another chain it refuses. Attach it to the trainer.
+
+    Args:
+        path: checkpoint file, such as "runs/a/last.pt".
+        objects: what has a state: network, optimizer, learning-rate scheduler.
+        chain_fingerprint: of the transform chain, see `medvol.chains`.
+        evaluator: its best figure so far is kept, so that a worse epoch after a resume does not
+            take the place of the best weights.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        objects: Mapping[str, Stateful],
+        *,
+        chain_fingerprint: str,
+        evaluator: Engine | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.objects = dict(objects)
+        self.chain_fingerprint = chain_fingerprint
+        self.evaluator = evaluator
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.STARTED, self.load)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+
+    def save(self, engine: Engine) -> None:
+        state: dict[str, Any] = {name: x.state_dict() for name, x in self.objects.items()}
+        state["epoch"] = engine.state.epoch
+        state["chain_fingerprint"] = self.chain_fingerprint
+        if self.evaluator is not None:
+            state["best_metric"] = float(self.evaluator.state.best_metric)
+            state["best_metric_epoch"] = int(self.evaluator.state.best_metric_epoch)
+        save_atomically(state, self.path)
+
+    def load(self, engine: Engine) -> None:
+        if not self.path.is_file():
+            return
+        state = torch.load(self.path, map_location="cpu", weights_only=True)
+        if state["chain_fingerprint"] != self.chain_fingerprint:
+            raise InputError(
+                "E_BUNDLE",
+                self.path,
+                f"this training was started with chain {state['chain_fingerprint']}, "
+                f"the config now describes chain {self.chain_fingerprint}.",
+                "Restore the chain's settings, or start in another output_dir.",
+            )
+        for name, x in self.objects.items():
+            x.load_state_dict(state[name])
+        engine.state.epoch = state["epoch"]
+        engine.state.iteration = state["epoch"] * (engine.state.epoch_length or 0)
+        if self.evaluator is not None:
+            self.evaluator.state.best_metric = state["best_metric"]
+            self.evaluator.state.best_metric_epoch = state["best_metric_epoch"]
+
+
+class BestWeights:
+    """Write the network's plain state dict whenever the key metric is the best so far.
+
+    Attach it to the evaluator.
+
+    Args:
+        path: file, such as "runs/a/model.pt".
+        network: whose weights are written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], network: torch.nn.Module) -> None:
+        self.path = Path(path)
+        self.network = network
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        if engine.state.best_metric_epoch == engine.state.epoch:
+            save_atomically(self.network.state_dict(), self.path)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training curves as CSV and as a picture, also over a resume."""
+
+import csv
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from ignite.engine import Engine, Events
+from monai.utils.enums import CommonKeys
+from torch.optim import Optimizer
+
+COLUMNS = ("epoch", "name", "value")
+
+
+class Point(NamedTuple):
+    """One figure after one epoch."""
+
+    epoch: int
+    name: str
+    value: float
+
+
+def read_curves(path: str | os.PathLike[str]) -> list[Point]:
+    """The points of a curve file in their order; none when there is no such file."""
+    if not Path(path).is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        return [Point(int(r["epoch"]), r["name"], float(r["value"])) for r in rows]
+
+
+class Curves:
+    """Write mean loss, learning rate and validation metrics of every epoch to `curves.csv`,
+    and draw them in `curves.png`.
+
+    After a resume the points of later epochs, which will be computed again, are taken out.
+    Attach it to the trainer between the validation handler and `Resume`.
+
+    Args:
+        folder: where the two files go.
+        optimizer: whose learning rate is recorded.
+        evaluator: whose metrics are recorded.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], optimizer: Optimizer, evaluator: Engine | None = None
+    ) -> None:
+        self.path = Path(folder) / "curves.csv"
+        self.optimizer = optimizer
+        self.evaluator = evaluator
+        self._losses: list[float] = []
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.EPOCH_STARTED(once=1), self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
+        if self.evaluator is not None:
+            self.evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.validated)
+
+    def start(self, engine: Engine) -> None:
+        points = [p for p in read_curves(self.path) if p.epoch < engine.state.epoch]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([COLUMNS, *points])
+
+    def collect(self, engine: Engine) -> None:
+        self._losses.append(float(engine.state.output[0][CommonKeys.LOSS]))
+
+    def write(self, engine: Engine) -> None:
+        rates = self.optimizer.param_groups[0]["lr"]
+        epoch = engine.state.epoch
+        loss = sum(self._losses) / len(self._losses)
+        self._losses.clear()
+        self._append([Point(epoch, "train_loss", loss), Point(epoch, "learning_rate", rates)])
+
+    def validated(self, engine: Engine) -> None:
+        metrics = engine.state.metrics.items()
+        self._append([Point(engine.state.epoch, str(k), float(v)) for k, v in metrics])
+
+    def _append(self, points: list[Point]) -> None:
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(points)
+        draw_curves(self.path)
+
+
+def draw_curves(path: str | os.PathLike[str]) -> None:
+    """Draw `curves.csv` as `curves.png` beside it: one panel a name, epochs across."""
+    from matplotlib.figure import Figure
+
+    points = read_curves(path)
+    names = list(dict.fromkeys(p.name for p in points))
+    if not names:
+        return
+    figure = Figure(figsize=(4 * len(names), 3), layout="constrained")
+    for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        curve = [(p.epoch, p.value) for p in points if p.name == name]
+        axis.plot(*zip(*curve, strict=True), marker=".")
+        axis.set(title=name.replace("_", " "), xlabel="epoch")
+        axis.grid(alpha=0.3)
+    figure.savefig(Path(path).with_suffix(".png"), dpi=90)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hounsfield windows: from HU to [0, 1]."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms.transform import MapTransform
+from monai.utils.enums import TransformBackends
+
+Window = tuple[float, float]  # lowest and highest HU shown
+LUNG_WINDOW_HU: Window = (-1350.0, 150.0)  # level -600, width 1500
+MEDIASTINUM_WINDOW_HU: Window = (-160.0, 240.0)  # level 40, width 400
+BONE_WINDOW_HU: Window = (-450.0, 1050.0)  # level 300, width 1500
+SOFT_TISSUE_WINDOW_HU: Window = (-125.0, 225.0)  # level 50, width 350
+
+Volume = TypeVar("Volume", torch.Tensor, np.ndarray[Any, Any])
+
+
+def window_from_level(level_hu: float, width_hu: float) -> Window:
+    """The window (low, high) in HU of a reading room's level and width.
+
+    Raises:
+        ValueError: the width is not positive.
+    """
+    if width_hu <= 0:
+        raise ValueError(f"width_hu is {width_hu}; give a positive width")
+    return level_hu - width_hu / 2, level_hu + width_hu / 2
+
+
+def window_hu(volume: Volume, window: Window) -> Volume:
+    """Scale `window` to [0, 1] and clip what lies outside.
+
+    Args:
+        volume: HU, any shape.
+        window: (low, high) in HU.
+
+    Returns:
+        (volume - low) / (high - low), clipped; same shape and kind, float32 for float32.
+
+    Raises:
+        ValueError: low is not below high.
+
+    Example:
+        >>> window_hu(np.array([-2000.0, -600.0, 150.0]), LUNG_WINDOW_HU).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    low, high = window
+    if not low < high:
+        raise ValueError(f"window ({low}, {high}) has no width; give (low, high) with low < high")
+    return ((volume - low) / (high - low)).clip(0, 1)
+
+
+class WindowHUd(MapTransform):
+    """Dictionary transform around `window_hu`.
+
+    Args:
+        keys: items in HU.
+        window: (low, high) in HU, such as `LUNG_WINDOW_HU`.
+    """
+
+    backend = (TransformBackends.TORCH, TransformBackends.NUMPY)
+
+    def __init__(self, keys: KeysCollection, window: Sequence[float] = LUNG_WINDOW_HU) -> None:
+        super().__init__(keys)
+        low, high = window
+        window_hu(np.zeros(1), (low, high))  # refuses an empty window now, not at the first image
+        self.window: Window = (float(low), float(high))
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = window_hu(result[key], self.window)
+        return result

@@ -45,7 +45,7 @@ def guess_modality(array: npt.NDArray[Any]) -> str:
     Returns:
         `CT`, `OFFSET_CT`, `GREY`, `UNIT` or `OTHER`.
     """
-    values = _sample(array)
+    values = sampled(array)
     low, high = np.percentile(values, (0.1, 99.9))
     if _looks_like_ct(values, MIN_SOFT_TISSUE):
         return CT
@@ -77,7 +77,7 @@ def check_ct(
     seen = guess_modality(array)
     if seen == CT:
         return
-    low, middle, high = np.percentile(_sample(array), (0.1, 50, 99.9))
+    low, middle, high = np.percentile(sampled(array), (0.1, 50, 99.9))
     reason = (
         f"a CT in HU is expected (air -1000, soft tissue 0 to 100); its values go from {low:.4g} "
         f"to {high:.4g}, median {middle:.4g}, and look like {seen}."
@@ -85,7 +85,8 @@ def check_ct(
     raise InputError("E_MODALITY", path, reason, _CONVERT[seen])
 
 
-def _sample(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def sampled(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """About 200,000 voxels of a volume (X, Y, Z), on a regular sub-grid; all of a small one."""
     step = max(1, round((array.size / SAMPLE_VOXELS) ** (1 / 3)))
     return array[::step, ::step, ::step].astype(np.float32).ravel()
 

@@ -6,6 +6,7 @@ L made of voxels: no turn or mirror of it looks the same, so a mask that comes b
 axes is found out.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,3 +77,14 @@ def save_nifti(path: Path, array: npt.NDArray[np.generic], affine: npt.NDArray[n
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(array, affine), path)
     return path
+
+
+def make_radiopaedia_set(folder: Path, cases: Sequence[str] = ("rp1", "rp2", "rp3", "rp4")) -> Path:
+    """Write a tiny chest a case, as `<case>_ct`, `<case>_lesion` and `<case>_lung` .nii.gz."""
+    made = tiny_chest(noise_hu=5)
+    lesion = np.where(made.labels < LUNG, made.labels, 0).astype(np.uint8)
+    lung = (made.labels > 0).astype(np.uint8)
+    for case in cases:
+        for kind, array in (("ct", made.ct), ("lesion", lesion), ("lung", lung)):
+            save_nifti(folder / f"{case}_{kind}.nii.gz", array, made.affine)
+    return folder

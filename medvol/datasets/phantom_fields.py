@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawing soft-edged shapes given in millimetres onto any voxel grid."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,12 +50,18 @@ class Canvas:
 
     def box(self, low: Point, high: Point) -> Box:
         """The part of the grid that holds everything between two corners in mm."""
-        corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1)
-        inverse = np.linalg.inv(self.affine)
-        index = inverse[:3, :3] @ corners + inverse[:3, 3:]
-        start = np.clip(np.floor(index.min(axis=1)), 0, self.ct.shape).astype(int)
-        stop = np.clip(np.ceil(index.max(axis=1)) + 1, 0, self.ct.shape).astype(int)
+        first, last = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+        middle = self._to_index[:3, :3] @ (first + last) / 2 + self._to_index[:3, 3]
+        reach = np.abs(self._to_index[:3, :3]) @ (last - first) / 2
+        size = self.ct.shape
+        start = [min(max(math.floor(i), 0), n) for i, n in zip(middle - reach, size, strict=True)]
+        stop = [min(max(math.ceil(i) + 1, 0), n) for i, n in zip(middle + reach, size, strict=True)]
         return slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2])
+
+    @cached_property
+    def _to_index(self) -> Affine:
+        inverse: Affine = np.asarray(np.linalg.inv(self.affine), dtype=np.float64)
+        return inverse
 
     def coverage(self, distance: Field) -> Field:
         """Share of a voxel that lies inside, 0 to 1, from the signed distance to the surface."""

@@ -4,6 +4,7 @@
 from pathlib import Path
 from typing import Any
 
+from ..io.mask import write_mask
 from ..io.volume_writer import write_volume
 from .datalist import Case, build_datalist, case_facts
 from .lung_lesions import LABELS, LESION_NAMES
@@ -52,7 +53,7 @@ def phantom_datalist(
         case = f"phantom_{number:03d}"
         image, label = folder / f"{case}_ct.nii.gz", folder / f"{case}_label.nii.gz"
         write_volume(image, made.ct, made.affine)
-        write_volume(label, made.labels, made.affine)
+        write_mask(label, made.labels, made.affine)
         facts = case_facts(made.ct, made.labels, made.affine, LABELS)
         cases.append(Case(case, case, image, label, facts))
     folds = min(MAX_FOLDS, count)

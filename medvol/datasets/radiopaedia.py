@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..io.image import Image
+from ..io.mask import write_mask
 from ..io.volume import load_image
-from ..io.volume_writer import write_volume
 from ..spatial import same_grid
 from .datalist import Case, build_datalist, case_facts
 from .lung_lesions import LABELS, LESION_NAMES, merge_labels
@@ -77,7 +77,7 @@ def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -
         check_pair(ct, lung, values=KNOWN_LUNGS)
         labels = merge_labels(lesion.array, lung.array)
         label = labels_folder / f"{files.case}_label.nii.gz"
-        write_volume(label, labels, ct.affine)
+        write_mask(label, labels, ct.affine)
         facts = case_facts(ct.array, labels, ct.affine, LABELS)
         cases.append(Case(files.case, patient_of(files.case), files.ct, label, facts))
     return build_datalist(cases, about=ABOUT, table=LABELS, lesions=LESION_NAMES, folds=folds)

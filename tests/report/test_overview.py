@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The picture of a data set shows the fullest slice, upright, in the labels' colours."""
+
+import numpy as np
+import pytest
+from phantoms import save_nifti, tiny_chest
+
+from medvol.datasets.lung_lesions import LABELS, LESION_VALUES
+from medvol.report.overview import TINT, case_slices, colored, draw_overview
+
+
+def save_case(folder, *, lesions=True):
+    made = tiny_chest(lesions=lesions, noise_hu=1)
+    image = save_nifti(folder / "a_ct.nii.gz", made.ct, made.affine)
+    label = save_nifti(folder / "a_label.nii.gz", made.labels, made.affine)
+    return {"image": str(image), "label": str(label), "case": "a"}
+
+
+def test_colors_are_mixed_over_grey():
+    image = np.array([[150, -1350, -600]])
+    picture = colored(image, np.array([[0, 0, 1]]), LABELS)
+    assert picture[0, 0].tolist() == [1, 1, 1]
+    assert picture[0, 1].tolist() == [0, 0, 0]
+    expected = (1 - TINT) * 0.5 + TINT * np.array(LABELS[1].color) / 255
+    assert picture[0, 2] == pytest.approx(expected, abs=1e-6)
+
+
+def test_slices_with_most_lesion_are_upright(tmp_path):
+    drawn = case_slices(save_case(tmp_path), LABELS, LESION_VALUES)
+    assert drawn.axial.shape == (32, 32, 3)
+    assert drawn.coronal.shape == (16, 32, 3)
+    assert (drawn.axial_aspect, drawn.coronal_aspect) == (1.0, 2.0)
+    redness = drawn.axial[..., 0] - drawn.axial[..., 2]
+    left_half, right_half = redness[:, :16] > 0.1, redness[:, 16:] > 0.1
+    assert left_half.sum() == 16  # 4 x 4 ground-glass in the right lung, left in the picture
+    assert right_half.sum() == 16  # 4 x 4 consolidation
+    rows = np.flatnonzero((drawn.coronal[..., 0] - drawn.coronal[..., 2] > 0.1).any(axis=1))
+    assert rows.tolist() == [7, 8, 9, 10]  # slices 8 to 5, head on top
+
+
+def test_picture_is_written_for_cases_with_and_without_lesion(tmp_path):
+    items = [save_case(tmp_path / "x"), save_case(tmp_path / "y", lesions=False)]
+    draw_overview(items, LABELS, tmp_path / "overview.png", focus=LESION_VALUES)
+    assert (tmp_path / "overview.png").read_bytes().startswith(b"\x89PNG")

@@ -12,8 +12,8 @@ import numpy as np
 from ..spatial import Affine
 from .phantom_fields import Canvas, Field, smooth_intersection, smooth_union
 
-# Usual HU without contrast. LUNG is parenchyma alone: with vessels and edges the lungs come to about
-# -800, between the -725 and -860 measured in public COVID-19 CTs.
+# Usual HU without contrast. LUNG is parenchyma alone: with vessels and edges the lungs come to
+# about -800, between the -725 and -860 measured in public COVID-19 CTs.
 AIR, LUNG, FAT, SKIN, MUSCLE, BLOOD, LIVER = -1000.0, -860.0, -100.0, 30.0, 50.0, 40.0, 58.0
 CARTILAGE, DISC, MARROW, CORTEX = 110.0, 90.0, 220.0, 650.0
 TABLE_SHELL, TABLE_FOAM = -150.0, -930.0

@@ -42,8 +42,6 @@ def write_mask(path: str | os.PathLike[str], labels: npt.NDArray[Any], affine: A
         ValueError: another suffix, axes, type or range, or an affine that cannot be inverted.
         InputError: E_NOSPACE, it cannot be written, or reads back differently.
     """
-    import nibabel
-
     name = os.fspath(path)
     if not name.endswith((".nii", ".nii.gz")):
         raise ValueError(f"{name!r} does not end in .nii or .nii.gz; choose one of these")
@@ -52,17 +50,7 @@ def write_mask(path: str | os.PathLike[str], labels: npt.NDArray[Any], affine: A
     data = _nifti_image(mask, affine).to_bytes()
     with replacing(path) as temporary:
         temporary.write_bytes(_gzip(data) if name.endswith(".gz") else data)
-        try:
-            image = nibabel.Nifti1Image.from_bytes(_unpacked(temporary.read_bytes()))
-            same_place = np.array_equal(image.affine, np.asarray(affine, np.float32))
-            whole = same_place and np.array_equal(np.asanyarray(image.dataobj), mask)
-        except (
-            ValueError,
-            EOFError,
-            zlib.error,
-        ):  # cut, so neither header nor voxels are all there
-            whole = False
-        if not whole:
+        if not _reads_back(temporary.read_bytes(), data, mask, affine):
             raise InputError(
                 "E_NOSPACE",
                 path,
@@ -120,5 +108,17 @@ def _gzip(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-def _unpacked(data: bytes) -> bytes:
-    return zlib.decompress(data, GZIP_WINDOW_BITS) if data.startswith(GZIP_MAGIC) else data
+def _reads_back(written: bytes, data: bytes, mask: npt.NDArray[Any], affine: Affine) -> bool:
+    """Whether the file's bytes unpack to `data`, and that means this mask in this place."""
+    import nibabel
+
+    try:
+        packed = written.startswith(GZIP_MAGIC)
+        content = zlib.decompress(written, GZIP_WINDOW_BITS) if packed else written
+    except zlib.error:
+        return False
+    if content != data:
+        return False
+    image = nibabel.Nifti1Image.from_bytes(content)
+    same_place = np.array_equal(image.affine, np.asarray(affine, np.float32))
+    return same_place and np.array_equal(np.asanyarray(image.dataobj), mask)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol inspect`: the table, the JSON, refusals, nothing heavy loaded."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from dicom_phantoms import OTHER_UID, SERIES_UID, ct_series, write
+from phantoms import TINY_AFFINE, save_nifti, tiny_chest
+
+from medvol.cli import inspect
+
+CHEST = tiny_chest()
+# of 16,384 voxels 44.1 % are air, the next 8.8 % lung, 46.5 % tissue: the median is lung
+TABLE = """\
+{path}
+  modality     CT in HU
+  format       NIfTI-1, int16
+  shape        32 x 32 x 16
+  spacing mm   2 x 2 x 4
+  size mm      64 x 64 x 64
+  orientation  LPS
+  voxels       16,384
+  HU           -1000 to 40 (p1 -1000, p5 -1000, p50 -850, p95 40, p99 40)
+  note         N_SQUEEZED 4D with one frame (32 x 32 x 16 x 1), used as 3D.
+"""
+
+
+def run(*words) -> int:
+    parser = argparse.ArgumentParser()
+    inspect.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["inspect", *map(str, words)])
+    return args.run(args)
+
+
+@pytest.fixture
+def ct(tmp_path):
+    return save_nifti(tmp_path / "ct.nii.gz", CHEST.ct[..., None], TINY_AFFINE)
+
+
+def test_table(ct, capsys):
+    assert run(ct) == 0
+    assert capsys.readouterr().out == TABLE.format(path=ct)
+
+
+def test_json(ct, capsys):
+    assert run(ct, "--json") == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    levels = {"p1": -1000, "p5": -1000, "p50": -850, "p95": 40, "p99": 40}
+    assert facts == {
+        "path": str(ct),
+        "modality": "CT in HU",
+        "facts": {"format": "NIfTI-1", "stored_dtype": "int16"},
+        "shape": [32, 32, 16],
+        "spacing_mm": [2, 2, 4],
+        "size_mm": [64, 64, 64],
+        "orientation": "LPS",
+        "affine": TINY_AFFINE.tolist(),
+        "voxels": 16384,
+        "values": {"min": -1000, "max": 40, **levels},
+        "notes": [["N_SQUEEZED", "4D with one frame (32 x 32 x 16 x 1), used as 3D."]],
+    }
+
+
+def test_values_that_are_no_hu_are_not_called_hu(tmp_path, capsys):
+    assert run(save_nifti(tmp_path / "mr.nii.gz", CHEST.ct + 1024, TINY_AFFINE)) == 0
+    out = capsys.readouterr().out
+    assert "modality     CT in HU + 1024" in out
+    assert "values       24 to 1064 (p1 24," in out
+
+
+def test_refusals_do_not_hide_the_others(ct, tmp_path, capsys):
+    missing = tmp_path / "missing.nii"
+    assert run(missing, ct) == 2
+    shown = capsys.readouterr()
+    assert shown.out == TABLE.format(path=ct)
+    assert shown.err == (
+        f"medvol: E_PATH {missing}: no such file or folder. Check the name and the folder.\n"
+    )
+
+
+def test_every_volume_of_a_folder(ct, tmp_path, capsys):
+    write(tmp_path / "case1", ct_series())
+    assert run(tmp_path, "--json") == 0
+    names = [facts["path"] for facts in json.loads(capsys.readouterr().out)]
+    assert names == [str(tmp_path / "case1"), str(ct)]
+
+
+def test_several_series_are_listed_then_chosen(tmp_path, capsys):
+    write(tmp_path / "case", [*ct_series(), *ct_series(series=OTHER_UID)])
+    assert run(tmp_path / "case") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(word in line for word in ("E_SERIES", SERIES_UID, OTHER_UID, "--series"))
+    assert run(tmp_path / "case", "--series", OTHER_UID) == 0
+    out = capsys.readouterr().out
+    assert f"SeriesInstanceUID  {OTHER_UID}" in out
+    assert "ConvolutionKernel  B70f" in out
+    assert "ecret" not in out.lower().replace(str(tmp_path).lower(), "")
+
+
+def test_a_name_of_any_bytes_is_printed(tmp_path, capsys):
+    path = tmp_path / b"a\n\xff.nii".decode("utf-8", "surrogateescape")
+    path.write_bytes(save_nifti(tmp_path / "x.nii", CHEST.ct, TINY_AFFINE).read_bytes())
+    assert run(path) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{tmp_path}/a\\n\\udcff.nii"
+    assert run(path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["path"] == str(path)
+
+
+def test_inspect_loads_no_torch(ct):
+    code = (
+        "import sys, argparse; from medvol.cli import inspect as command;"
+        "early = {'torch', 'monai', 'numpy', 'nibabel'} & set(sys.modules);"
+        "parser = argparse.ArgumentParser(); command.add_parser(parser.add_subparsers());"
+        f"args = parser.parse_args(['inspect', {str(ct)!r}]); args.run(args);"
+        "print(early, {'torch', 'monai', 'SimpleITK'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == TABLE.format(path=ct) + "set() set()\n"
+
+
+def test_an_oblique_volume_has_an_orientation(tmp_path, capsys):
+    c, s = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    oblique = np.array([[-c, s, 0, 0], [-s, -c, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])
+    assert run(save_nifti(tmp_path / "ct.nii.gz", CHEST.ct, oblique)) == 0
+    assert "orientation  LPS" in capsys.readouterr().out

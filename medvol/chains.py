@@ -15,11 +15,10 @@ from monai.transforms import (
     CropForegroundd,
     EnsureChannelFirstd,
     EnsureTyped,
-    LoadImaged,
     Orientationd,
 )
 
-from .io.reader import VolumeReader
+from .io.reader import load_volumed
 from .transforms.intensity import LUNG_WINDOW_HU, WindowHUd
 from .transforms.lung_crop import Foreground
 from .transforms.resample import ResampleSpacingd
@@ -84,9 +83,9 @@ def lung_ct(
         "crop_margin_mm": float(crop_margin_mm) if crop else 0.0,
     }
     keys = [image_key, *([label_key] if label_key else [])]
-    steps: list[Any] = [LoadImaged(image_key, reader=VolumeReader)]
+    steps: list[Any] = [load_volumed(image_key)]
     if label_key:
-        steps.append(LoadImaged(label_key, reader=VolumeReader(kind="mask")))
+        steps.append(load_volumed(label_key, kind="mask"))
     steps += [
         EnsureChannelFirstd(keys, channel_dim="no_channel"),
         Orientationd(keys, axcodes="RAS", labels=AXIS_CODES),

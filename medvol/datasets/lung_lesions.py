@@ -11,7 +11,7 @@ LABELS = LabelTable(
     (
         Label(GROUND_GLASS, "ground-glass opacity", (255, 190, 40)),
         Label(CONSOLIDATION, "consolidation", (220, 50, 60)),
-        Label(LUNG, "lung", (90, 170, 230)),
+        Label(LUNG, "lung (rest)", (90, 170, 230)),
     )
 )
 LESION_VALUES = (GROUND_GLASS, CONSOLIDATION)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """medvol's reading behind MONAI's `ImageReader`, so that `LoadImaged` in a config uses it."""
 
+import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from monai.data import ImageReader
+from monai.transforms import LoadImaged
 
 from .checks import Kind
 from .volume import is_volume, load_image, meta_of
@@ -59,6 +62,27 @@ class VolumeReader(ImageReader):
         if self.kind == "image":
             array = array.astype(np.float32, order="K", copy=False)
         return array, {**meta_of(image), "affine": image.affine}
+
+
+def load_volumed(keys: str, *, kind: Kind = "image", series: str | None = None) -> LoadImaged:
+    """MONAI's `LoadImaged` with `VolumeReader`, made without the remarks of readers not used.
+
+    `LoadImaged` makes all of MONAI's own readers first, and the one for nvImageCodec says on every
+    machine without it that it is missing.
+
+    Args:
+        keys: item with a path.
+        kind, series: as for `VolumeReader`.
+    """
+    logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
+            return LoadImaged(keys, reader=VolumeReader(kind=kind, series=series))
+    finally:
+        logger.setLevel(level)
 
 
 def _one(names: Sequence[Any] | Any) -> Path:

@@ -22,6 +22,8 @@ SLICE_VIEWS = ("Red", "Yellow", "Green")  # axial, sagittal, coronal
 SLICE_VIEW_XML = """\
  <SliceComposite id="vtkMRMLSliceCompositeNode{view}" name="SliceComposite" singletonTag="{view}"
   layoutName="{view}" linkedControl="1" references="backgroundVolume:vtkMRMLScalarVolumeNode1;"/>"""
+# Slicer would reverse the slices of a left-handed image (LAS, say), but not those of its mask, hence
+# no forceRightHanded...; arrangement 3 is "four-up", three slice views and 3D.
 SCENE_XML = f"""\
 <?xml version="1.0" encoding="UTF-8"?>
 <MRML version="Volume4" userTags="">
@@ -31,7 +33,8 @@ SCENE_XML = f"""\
   references="color:vtkMRMLColorTableNodeGrey;"
   autoWindowLevel="0" window="{{window}}" level="{{level}}"/>
  <VolumeArchetypeStorage id="vtkMRMLVolumeArchetypeStorageNode1" name="VolumeStorage"
-  fileName="{VOLUME_FILE}" useCompression="1" defaultWriteFileExtension="nrrd"/>
+  fileName="{VOLUME_FILE}" useCompression="1" defaultWriteFileExtension="nrrd"
+  forceRightHandedIJKCoordinateSystem="false"/>
  <Segmentation id="vtkMRMLSegmentationNode1" name={{segmentation_name}}
   references="display:vtkMRMLSegmentationDisplayNode1;storage:vtkMRMLSegmentationStorageNode1;\
 referenceImageGeometryRef:vtkMRMLScalarVolumeNode1;"/>
@@ -46,7 +49,7 @@ referenceImageGeometryRef:vtkMRMLScalarVolumeNode1;"/>
  <Layout id="vtkMRMLLayoutNodevtkMRMLLayoutNode" name="Layout" singletonTag="vtkMRMLLayoutNode"
   currentViewArrangement="3"/>
 </MRML>
-"""  # arrangement 3 is "four-up": three slice views and 3D
+"""
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same scene has the same bytes, whenever it is written
 INT16 = np.iinfo(np.int16)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from ignite.engine import Engine, Events
 
-from .segmentation import dice, overlap_counts, summarise
 from ..spatial import voxel_volume_ml
+from .segmentation import dice, overlap_counts, summarise
 
 COLUMNS = ("case", "region", "dice", "voxels_both", "voxels_predicted", "voxels_true",
            "predicted_ml", "true_ml")  # fmt: skip

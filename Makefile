@@ -1,0 +1,40 @@
+# What a person does with a clone of medvol. `make demo` and `make test` install what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+OUT ?= demo_output
+# Tests on real images run where this folder exists; elsewhere they skip.
+TEST_DATA := $(wildcard $(CURDIR)/../shared/data)
+export MEDVOL_TEST_DATA ?= $(TEST_DATA)
+
+.PHONY: demo test test-slow lint bench wheel clean
+
+demo: $(INSTALLED)
+	$(BIN)/medvol demo $(OUT)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	for script in scripts/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+wheel: $(INSTALLED)
+	$(BIN)/python -m build --wheel --no-isolation
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo_output .pytest_cache .mypy_cache .ruff_cache

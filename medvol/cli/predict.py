@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol predict`: run a bundle on images, and write a folder of results for each."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..bundle.description import Description
+    from ..io.image import Image
+    from ..predict.result import Result
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="run a bundle on images",
+        description="Run a bundle on images and write masks, measurements and a report for each. "
+        "Research use only. Not a medical device.",
+    )
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE",
+        help="image file, folder of DICOM slices (or .zip of one), or folder of several images",
+    )  # fmt: skip
+    parser.add_argument("--bundle", required=True, help="name of a shipped bundle, or its folder")
+    parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the results")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16"], help="default: what the bundle says"
+    )
+    parser.add_argument("--series", metavar="UID", help="DICOM series, where a folder has several")
+    parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
+    parser.add_argument(
+        "--format", nargs="+", metavar="FORMAT",
+        choices=["nii", "seg", "scene", "csv", "png", "html", "json"],
+        help="write only these: nii seg scene csv png html json (default: all)",
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict every image; one refused image does not stop the others."""
+    from ..bundle.description import describe
+
+    bundle = describe(args.bundle)
+    cases = find_cases(args.images)
+    first = _first_readable(args, bundle, cases)  # before torch is loaded: a refusal is quick
+    if first is None:
+        return 2
+    index = first[0]
+    ready: tuple[Image, float] | None = first[1:]
+
+    from tqdm import tqdm
+
+    from ..predict.predictor import Predictor
+
+    predictor = Predictor(
+        bundle, device=args.device, precision=args.precision, progress=sys.stderr.isatty()
+    )
+    failed = index
+    bar = tqdm(
+        cases[index:], unit="case", disable=len(cases) == 1 or not sys.stderr.isatty(), leave=False
+    )
+    for name, path in bar:
+        try:
+            image, read_s = ready or _read(args, bundle, path)
+            result = predictor.predict_image(image, read_s=read_s)
+            result.save(args.output / name, formats=args.format)
+            with bar.external_write_mode(file=sys.stdout):
+                print(summary(result, args.output / name))
+        except InputError as error:
+            failed += 1
+            print(f"medvol: {error}", file=sys.stderr)
+        ready = None
+    return 0 if not failed else 2 if failed == len(cases) else 1
+
+
+def find_cases(images: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Name and path of every case; folders of images are opened, equal names get a number.
+
+    Raises:
+        InputError: E_EMPTY, a folder without images.
+    """
+    from ..io.volume import find_volumes
+    from ..predict.naming import case_name
+
+    cases: dict[str, Path] = {}
+    for given in images:
+        paths = find_volumes(given) if given.is_dir() else [given]
+        if not paths:
+            raise InputError(
+                "E_EMPTY", given, "the folder holds no image that medvol reads.",
+                "Give a file, a folder of DICOM slices, or a folder of images.",
+            )  # fmt: skip
+        for path in paths:
+            name, count = case_name(path), 1
+            while name in cases:
+                count += 1
+                name = f"{case_name(path)}_{count}"
+            cases[name] = path
+    return list(cases.items())
+
+
+def summary(result: "Result", folder: Path) -> str:
+    """One line a case: name, ml of each label, seconds, where."""
+    volumes = ", ".join(f"{name} {ml:.1f} ml" for name, ml in result.volume_ml.items())
+    seconds = sum(result.run.times_s.values())
+    notes = "".join(f" [{note.code}]" for note in result.notes)
+    return f"{folder.name}: {volumes} ({seconds:.1f} s){notes} -> {folder}"
+
+
+def _first_readable(
+    args: argparse.Namespace, bundle: "Description", cases: Sequence[tuple[str, Path]]
+) -> "tuple[int, Image, float] | None":
+    for index, (_, path) in enumerate(cases):
+        try:
+            return (index, *_read(args, bundle, path))
+        except InputError as error:
+            print(f"medvol: {error}", file=sys.stderr)
+    return None
+
+
+def _read(args: argparse.Namespace, bundle: "Description", path: Path) -> "tuple[Image, float]":
+    from ..predict.reading import read_checked
+
+    started = time.perf_counter()
+    image = read_checked(bundle, path, series=args.series, strict=args.strict)
+    return image, time.perf_counter() - started

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which device runs the network, and what to give up when its memory does not suffice."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from monai.inferers import SlidingWindowInferer
+
+from ..inferers.precision import PrecisionInferer
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for "auto" (a GPU when there is one), "cpu" or "cuda".
+
+    Raises:
+        ValueError: another name, or "cuda" where there is none.
+    """
+    if name not in DEVICES:
+        raise ValueError(f"device is {name!r}; give one of {', '.join(DEVICES)}")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ValueError("device is 'cuda' but torch sees no GPU; give 'auto' or 'cpu'")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def sliding_window(inferer: Any) -> SlidingWindowInferer | None:
+    """The sliding-window inferer inside an inferer, if there is one."""
+    inner = inferer.inferer if isinstance(inferer, PrecisionInferer) else inferer
+    return inner if isinstance(inner, SlidingWindowInferer) else None
+
+
+def infer_within_memory(
+    inferer: Callable[..., Any], volume: torch.Tensor, network: torch.nn.Module
+) -> tuple[Any, list[str]]:
+    """Run an inferer; when GPU memory ends, try again with less, never with another answer.
+
+    One window at a time, then stitching on the CPU, then everything on the CPU; window size,
+    overlap and precision stay as they are.
+
+    Args:
+        inferer: MONAI inferer.
+        volume: (1, C, *spatial) on the network's device.
+        network: on its device.
+
+    Returns:
+        The scores, and what was given up, in words, empty when nothing was.
+
+    Raises:
+        torch.OutOfMemoryError: the CPU too has too little.
+    """
+    windows = sliding_window(inferer)
+    given_up: list[str] = []
+    while True:
+        try:
+            return inferer(volume, network), given_up
+        except torch.OutOfMemoryError:
+            if volume.device.type == "cpu":
+                raise
+        torch.cuda.empty_cache()
+        if windows is not None and windows.sw_batch_size > 1:
+            windows.sw_batch_size = 1
+            given_up.append("GPU memory was short: one window at a time.")
+        elif windows is not None and windows.device is None:
+            windows.device = torch.device("cpu")
+            given_up.append("GPU memory was short: windows were stitched on the CPU.")
+        else:
+            network, volume = network.to("cpu"), volume.to("cpu")
+            if windows is not None:
+                windows.device = None
+            given_up.append("GPU memory was short: the network ran on the CPU.")

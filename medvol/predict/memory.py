@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much memory a run will need, said before it starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+
+GIB = 1 << 30
+FLOAT_BYTES = 4
+# float32 volumes of the input's size that exist at once, at most: while a class is brought back,
+# the input, the class, the best so far, and the resampling's two intermediate results
+FULL_SIZE_VOLUMES = 5
+# float32 volumes of the network input's size beside one per class: input, window weights, windows
+NETWORK_SIZE_VOLUMES = 3
+PROCESS_BYTES = GIB  # Python, torch, the network's activations for a batch of windows
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes a run needs at its peak, and bytes that are free."""
+
+    needed: int
+    available: int
+
+    @property
+    def fits(self) -> bool:
+        return self.needed <= self.available
+
+    def __str__(self) -> str:
+        return f"{self.needed / GIB:.1f} GiB needed, {self.available / GIB:.1f} GiB free"
+
+
+def needed_bytes(
+    shape: Sequence[int], spacing_mm: Sequence[float], network_spacing_mm: Sequence[float] | None,
+    *, classes: int,
+) -> int:  # fmt: skip
+    """Estimate the peak memory of one prediction on the CPU.
+
+    Args:
+        shape: (X, Y, Z) of the input.
+        spacing_mm: of the input.
+        network_spacing_mm: of the network's input; None when it is not resampled.
+        classes: scores the network gives, background included.
+
+    Returns:
+        Bytes. The crop to the lungs is not counted in, since it is not known before.
+
+    Example:
+        >>> needed_bytes((100, 100, 100), (1, 1, 1), (2, 2, 2), classes=4) - PROCESS_BYTES
+        23500000
+    """
+    voxels = float(np.prod([float(n) for n in shape]))
+    scale = np.prod(np.divide(spacing_mm, network_spacing_mm)) if network_spacing_mm else 1.0
+    full = FULL_SIZE_VOLUMES * voxels
+    network = (NETWORK_SIZE_VOLUMES + classes) * voxels * float(scale)
+    return int(FLOAT_BYTES * (full + network)) + PROCESS_BYTES
+
+
+def available_bytes() -> int:
+    """Memory that a process can take without swapping, in bytes."""
+    return int(psutil.virtual_memory().available)

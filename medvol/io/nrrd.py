@@ -5,7 +5,6 @@ pynrrd raises on a name that is not ASCII and leaves a cut file behind; SimpleIT
 key order nor extra fields as 3D Slicer wants them.
 """
 
-import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import IO, Any
@@ -14,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..spatial import RAS_TO_LPS, Affine
+from .packing import gzip_packer
 
-GZIP_WINDOW_BITS = 31  # zlib's way to say: 32 KiB window, gzip header without name and time
 NRRD_TYPES: Mapping[str, str] = MappingProxyType(
     {
         "uint8": "unsigned char",
@@ -42,7 +41,7 @@ def write_nrrd(
         array: (X, Y, Z) of one of `NRRD_TYPES`.
         affine: (4, 4), voxel index to RAS mm; written as left-posterior-superior in full precision.
         fields: key/value pairs for the end of the header, any text.
-        runs: the voxels are long runs of equal values (a mask); found faster and packed better.
+        runs: the voxels are long runs of equal values (a mask), which packs them better.
 
     Raises:
         ValueError: other axes or another type.
@@ -53,8 +52,7 @@ def write_nrrd(
             f"{', '.join(NRRD_TYPES)}"
         )
     stream.write(nrrd_header(array, affine, fields))
-    strategy = zlib.Z_RLE if runs else zlib.Z_DEFAULT_STRATEGY
-    packer = zlib.compressobj(1, zlib.DEFLATED, GZIP_WINDOW_BITS, 9, strategy)
+    packer = gzip_packer(runs=runs)
     little = array.dtype.newbyteorder("<")
     for index in range(array.shape[2]):
         plane = array[:, :, index].astype(little, copy=False)

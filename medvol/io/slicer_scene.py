@@ -22,8 +22,8 @@ SLICE_VIEWS = ("Red", "Yellow", "Green")  # axial, sagittal, coronal
 SLICE_VIEW_XML = """\
  <SliceComposite id="vtkMRMLSliceCompositeNode{view}" name="SliceComposite" singletonTag="{view}"
   layoutName="{view}" linkedControl="1" references="backgroundVolume:vtkMRMLScalarVolumeNode1;"/>"""
-# Slicer would reverse the slices of a left-handed image (LAS, say), but not those of its mask, hence
-# no forceRightHanded...; arrangement 3 is "four-up", three slice views and 3D.
+# forceRightHanded...: else Slicer reverses the slices of a left-handed image, such as LAS, but not
+# those of its mask. Arrangement 3 is "four-up": three slice views and 3D.
 SCENE_XML = f"""\
 <?xml version="1.0" encoding="UTF-8"?>
 <MRML version="Volume4" userTags="">

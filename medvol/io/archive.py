@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A .zip of DICOM slices: unpacked into a temporary folder that is gone after reading."""
 
+import errno
 import shutil
 import tempfile
 import zipfile
@@ -78,6 +79,9 @@ def unpack(path: Path, folder: Path) -> dict[str, str]:
         reason = f"the archive is packed with a method that Python does not read ({error})."
         raise InputError("E_DECODER", path, reason, UNPACK) from error
     except OSError as error:
+        if error.errno == errno.EINVAL:  # a seek to a place that cannot be
+            reason = "the archive's list of contents points outside of it."
+            raise InputError("E_CORRUPT", path, reason, COPY_AGAIN) from error
         reason = f"it could not be unpacked to a temporary folder ({error.strerror})."
         raise InputError("E_NOSPACE", path, reason, "Free some space in TMPDIR.") from error
     return written
@@ -88,13 +92,14 @@ def _checked_members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipIn
     members = [
         member
         for member in archive.infolist()
-        if not member.is_dir() and not any(word in member.filename for word in IGNORED)
+        if not member.filename.endswith("/")
+        and not any(word in member.filename for word in IGNORED)
     ]
     if not members:
         raise InputError("E_EMPTY", path, "the archive holds no files.", "Pack the slices again.")
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+        if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]):
             reason = f"it holds the name {member.filename!r}, which leads out of the archive."
             raise InputError("E_PATH", path, reason, "Do not trust it; ask for the plain files.")
         if member.flag_bits & 1:

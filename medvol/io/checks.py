@@ -148,8 +148,9 @@ def checked_affine(affine: Affine, path: Path) -> list[Note]:
         InputError: E_GEOMETRY, not finite, or its axes do not span space.
     """
     directions = affine[:3, :3]
-    norms = np.linalg.norm(directions, axis=0)
-    if not np.isfinite(affine).all() or not norms.all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.linalg.norm(directions, axis=0)
+    if not (np.isfinite(affine).all() and np.isfinite(norms).all() and norms.all()):
         _refuse_affine(path, "its affine has a zero axis or values that are no numbers.")
     if abs(np.linalg.det(directions / norms)) < SINGULAR:
         _refuse_affine(path, "its affine is singular: two axes point the same way.")

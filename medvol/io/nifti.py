@@ -154,7 +154,9 @@ def _affine(header: Any, shape: tuple[int, int, int], path: Path) -> Affine:
             raise InputError("E_GEOMETRY", path, reason, remedy)
         return only
     tolerance_mm = FORM_TOLERANCE * min(spacing_mm(qform))
-    if not same_grid(shape, sform, shape, qform, tolerance_mm=tolerance_mm):
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity agree with nothing
+        agree = same_grid(shape, sform, shape, qform, tolerance_mm=tolerance_mm)
+    if not agree:
         reason = f"its sform and qform disagree by more than {tolerance_mm:.3g} mm in a corner."
         raise InputError("E_GEOMETRY", path, reason, remedy)
     return sform

@@ -130,6 +130,20 @@ def test_damaged(tmp_path, slices, method):
     refused(path, "E_CORRUPT", "damaged", "again")
 
 
+def test_contents_that_point_outside(tmp_path, slices):
+    path = packed(tmp_path / "case.zip", slices)
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 16 : end + 20] = b"\xff\xff\xff\x7f"  # where the list of contents should start
+    path.write_bytes(data)
+    refused(path, "E_CORRUPT", "archive", "again")
+
+
+def test_a_member_without_a_name(tmp_path, slices):
+    path = packed(tmp_path / "case.zip", slices, names=["", *"abcdefg"])
+    np.testing.assert_array_equal(load_image(path).array, load_image(tmp_path / "case").array)
+
+
 def test_empty(tmp_path):
     zipfile.ZipFile(tmp_path / "case.zip", "w").close()
     refused(tmp_path / "case.zip", "E_EMPTY", "no files", "again")

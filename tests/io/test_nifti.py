@@ -484,6 +484,15 @@ def test_affine_that_gives_no_place(tmp_path, first_axis, reason):
     refused(path, "E_GEOMETRY", reason, "DICOM")
 
 
+@pytest.mark.parametrize("form", ["sform", "both"])
+def test_affine_beyond_all_measure(tmp_path, form):
+    image = nibabel.Nifti2Image(CT, TINY_AFFINE)
+    image.set_qform(TINY_AFFINE, code=int(form == "both"))
+    image.header["srow_x"][0], image.header["vox_offset"] = 1e300, 544
+    (tmp_path / "ct.nii").write_bytes(image.header.binaryblock + bytes(4) + CT.tobytes(order="F"))
+    refused(tmp_path / "ct.nii", "E_GEOMETRY", "", "DICOM")
+
+
 def test_unknown_unit(tmp_path):
     path = patched(tmp_path / "ct.nii", (UNITS, "B", 5))
     refused(path, "E_GEOMETRY", "unit of length has the code 5", "mm")

@@ -19,11 +19,11 @@ from monai.transforms import (
 )
 
 from .io.reader import load_volumed
+from .spatial import AXIS_CODES
 from .transforms.intensity import LUNG_WINDOW_HU, WindowHUd
 from .transforms.lung_crop import Foreground
 from .transforms.resample import ResampleSpacingd
 
-AXIS_CODES = (("L", "R"), ("P", "A"), ("I", "S"))
 CROP_MARGIN_MM = 20.0  # consolidation at the pleura is dense, so it lies outside the air that
 # lung_mask sees; on eight COVID-19 CTs 20 mm lose 5 of 3.5 million lung and lesion voxels
 REVISION = 1  # raise when the arithmetic of a step changes: fingerprints change with it

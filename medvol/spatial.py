@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 Affine = npt.NDArray[np.float64]
 RAS_TO_LPS: Affine = np.diag([-1.0, -1.0, 1.0, 1.0])
-AXIS_CODES = (("L", "R"), ("P", "A"), ("I", "S"))
+AXIS_CODES = (("L", "R"), ("P", "A"), ("I", "S"))  # per RAS axis: towards less, towards more
 
 
 def spacing_mm(affine: Affine) -> tuple[float, float, float]:
@@ -28,16 +28,17 @@ def voxel_volume_ml(affine: Affine) -> float:
 
 
 def orientation(affine: Affine) -> str:
-    """Anatomical direction of growing index per axis, such as "LPS": the nearest axes.
+    """Anatomical direction of growing index per axis, such as "LPS": nibabel's nearest axes.
 
     Raises:
-        ValueError: two array axes point along the same body axis, or the affine is singular.
+        ValueError: the affine is singular, or not finite.
     """
-    directions = affine[:3, :3] / np.maximum(np.linalg.norm(affine[:3, :3], axis=0), 1e-12)
-    rows = [int(np.argmax(np.abs(directions[:, axis]))) for axis in range(3)]
-    if len(set(rows)) != 3 or abs(np.linalg.det(directions)) < 1e-6:
+    from nibabel.orientations import aff2axcodes  # here: not every user of this module needs it
+
+    axes = affine[:3, :3]
+    if not np.isfinite(axes).all() or np.linalg.matrix_rank(axes) < 3:
         raise ValueError("the affine has no three independent axes, so no orientation")
-    return "".join(AXIS_CODES[row][int(directions[row, a] > 0)] for a, row in enumerate(rows))
+    return "".join(aff2axcodes(affine))
 
 
 def shear_cosine(affine: Affine) -> float:

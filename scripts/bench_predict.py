@@ -87,7 +87,8 @@ def stock(predictor: Any, ct: Path) -> Any:
     import torch
     from monai import transforms as mt
 
-    from medvol.chains import AXIS_CODES, CROP_MARGIN_MM
+    from medvol.chains import CROP_MARGIN_MM
+    from medvol.spatial import AXIS_CODES
     from medvol.transforms.lung_crop import Foreground
 
     pipeline = predictor.pipeline

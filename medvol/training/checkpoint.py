@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
+from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import InputError
 
@@ -31,7 +33,8 @@ class Resume:
 
     The file holds the state dicts of `objects`, the epoch, the best validation figure and the
     chain's fingerprint, and loads with `torch.load(weights_only=True)`. Start the same training
-    again and it continues; with another chain it refuses. Attach it to the trainer.
+    again and it continues; with another chain it refuses. With several GPUs the first process
+    writes and all read. Attach it to the trainer.
 
     Args:
         path: checkpoint file, such as "runs/a/last.pt".
@@ -50,7 +53,7 @@ class Resume:
         evaluator: Engine | None = None,
     ) -> None:
         self.path = Path(path)
-        self.objects = dict(objects)
+        self.objects = {name: _unwrapped(x) for name, x in objects.items()}
         self.chain_fingerprint = chain_fingerprint
         self.evaluator = evaluator
 
@@ -59,6 +62,8 @@ class Resume:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Engine) -> None:
+        if idist.get_rank() > 0:
+            return
         state: dict[str, Any] = {name: x.state_dict() for name, x in self.objects.items()}
         state["epoch"] = engine.state.epoch
         state["chain_fingerprint"] = self.chain_fingerprint
@@ -100,11 +105,16 @@ class BestWeights:
 
     def __init__(self, path: str | os.PathLike[str], network: torch.nn.Module) -> None:
         self.path = Path(path)
-        self.network = network
+        self.network = _unwrapped(network)
 
     def attach(self, engine: Engine) -> None:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        if engine.state.best_metric_epoch == engine.state.epoch:
+        if engine.state.best_metric_epoch == engine.state.epoch and idist.get_rank() == 0:
             save_atomically(self.network.state_dict(), self.path)
+
+
+def _unwrapped(x: Any) -> Any:
+    """The network inside `DistributedDataParallel`, whose names of weights are the plain ones."""
+    return x.module if isinstance(x, DistributedDataParallel) else x

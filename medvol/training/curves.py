@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys
 from torch.optim import Optimizer
@@ -34,7 +35,8 @@ class Curves:
     """Write mean loss, learning rate and validation metrics of every epoch to `curves.csv`,
     and draw them in `curves.png`.
 
-    After a resume the points of later epochs, which will be computed again, are taken out.
+    After a resume the points of later epochs, which will be computed again, are taken out. With
+    several GPUs the first process writes, its own loss.
     Attach it to the trainer between the validation handler and `Resume`.
 
     Args:
@@ -52,6 +54,8 @@ class Curves:
         self._losses: list[float] = []
 
     def attach(self, engine: Engine) -> None:
+        if idist.get_rank() > 0:
+            return
         engine.add_event_handler(Events.EPOCH_STARTED(once=1), self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)

@@ -41,7 +41,7 @@ HOLDS = {
 }
 DISCLAIMER = "Research use only. Not a medical device."
 DEFAULT_WINDOW_HU = (-1350.0, 150.0)  # lung, as in the reading room: level -600, width 1500
-PACKAGES = ("medvol", "monai", "torch", "numpy", "nibabel", "pydicom", "SimpleITK")
+PACKAGES = ("medvol", "monai", "torch", "numpy", "nibabel", "pydicom")
 
 
 def save(

@@ -52,17 +52,21 @@ class Curves:
         self.optimizer = optimizer
         self.evaluator = evaluator
         self._losses: list[float] = []
+        self._started = False
 
     def attach(self, engine: Engine) -> None:
         if idist.get_rank() > 0:
             return
-        engine.add_event_handler(Events.EPOCH_STARTED(once=1), self.start)
+        engine.add_event_handler(Events.EPOCH_STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
         if self.evaluator is not None:
             self.evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.validated)
 
     def start(self, engine: Engine) -> None:
+        if self._started:  # only before the first epoch of this process, which may be any
+            return
+        self._started = True
         points = [p for p in read_curves(self.path) if p.epoch < engine.state.epoch]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "w", newline="", encoding="utf-8") as file:

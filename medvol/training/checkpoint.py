@@ -20,12 +20,15 @@ class Stateful(Protocol):
 
 
 def save_atomically(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """`torch.save` to a temporary name in the same folder, then rename."""
+    """`torch.save` to a temporary name in the same folder, then rename; a failure leaves no file."""
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.name}.{os.getpid()}")
-    torch.save(state, temporary)
-    os.replace(temporary, final)
+    try:
+        torch.save(state, temporary)
+        os.replace(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class Resume:

@@ -1,35 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Label masks as NIfTI on the grid of the image they belong to.
-
-The header is made from nothing: one copied from the input would carry a patient's name along in
-its free text fields and extensions.
-"""
+"""Label masks as NIfTI on the grid of the image they belong to."""
 
 import os
-import zlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import __version__
-from ..errors import InputError
-from ..spatial import Affine, shear_cosine
-from .atomic import replacing
-from .packing import gzip_packer, unpacked
+from ..spatial import Affine
+from .volume_writer import write_volume
 
-QFORM_SHEAR_COSINE = 1e-4  # a qform is a rotation and cannot say more shear than float32 noise
 MAX_LABEL = 65535
 
 
 def write_mask(path: str | os.PathLike[str], labels: npt.NDArray[Any], affine: Affine) -> None:
     """Write a mask as `.nii` or `.nii.gz`, whole or not at all; same input, same bytes.
 
-    The affine goes into the sform (code 1) and the qform (code 1). NIfTI keeps both in float32: an
-    affine read from a NIfTI sform comes back exactly, one computed in float64 (DICOM) rounded to
-    the nearest float32. A sheared grid (tilted gantry) has no true qform, since that is a rotation;
-    it gets the sform alone, with qform code 0. NiBabel and MONAI then place it rightly; ITK and 3D
-    Slicer, which believe a qform first, refuse the file instead of showing it in a wrong place.
+    The affine is stored as `volume_writer.write_volume` says.
 
     Args:
         path: ends in `.nii` or `.nii.gz`.
@@ -41,23 +28,7 @@ def write_mask(path: str | os.PathLike[str], labels: npt.NDArray[Any], affine: A
         ValueError: another suffix, axes, type or range, or an affine that cannot be inverted.
         InputError: E_NOSPACE, it cannot be written, or reads back differently.
     """
-    name = os.fspath(path)
-    if not name.endswith((".nii", ".nii.gz")):
-        raise ValueError(f"{name!r} does not end in .nii or .nii.gz; choose one of these")
-    mask = as_mask(labels)
-    check_affine(affine)
-    data = _nifti_image(mask, affine).to_bytes()
-    with replacing(path) as temporary:
-        packer = gzip_packer(runs=True)
-        packed = name.endswith(".gz")
-        temporary.write_bytes(packer.compress(data) + packer.flush() if packed else data)
-        if not _reads_back(temporary.read_bytes(), data, mask, affine):
-            raise InputError(
-                "E_NOSPACE",
-                path,
-                "the mask reads back differently from what was written.",
-                "Check the disk, or choose another output folder.",
-            )
+    write_volume(path, as_mask(labels), affine, runs=True)
 
 
 def as_mask(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -77,42 +48,3 @@ def as_mask(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if lowest < 0 or highest > MAX_LABEL:
         raise ValueError(f"labels lie in {lowest}..{highest}; give values in 0..{MAX_LABEL}")
     return labels.astype(np.uint8 if highest <= 255 else np.uint16, copy=False)
-
-
-def check_affine(affine: Affine) -> None:
-    """Refuse what takes no voxel to a place.
-
-    Raises:
-        ValueError: the affine is not (4, 4), not finite, or singular.
-    """
-    if np.shape(affine) != (4, 4) or not np.isfinite(affine).all():
-        raise ValueError(f"the affine is {affine}; give (4, 4) finite numbers")
-    if abs(np.linalg.det(np.asarray(affine)[:3, :3])) < 1e-12:
-        raise ValueError(f"the affine {affine} has no volume per voxel; give independent axes")
-
-
-def _nifti_image(mask: npt.NDArray[Any], affine: Affine) -> Any:
-    import nibabel
-
-    image = nibabel.Nifti1Image(mask, np.asarray(affine, np.float64))
-    rectangular = shear_cosine(affine) <= QFORM_SHEAR_COSINE
-    image.set_qform(affine if rectangular else None, code=1 if rectangular else 0)
-    image.set_sform(affine, code=1)
-    image.header.set_xyzt_units("mm")
-    image.header["descrip"] = f"medvol {__version__}".encode()
-    return image
-
-
-def _reads_back(written: bytes, data: bytes, mask: npt.NDArray[Any], affine: Affine) -> bool:
-    """Whether the file's bytes unpack to `data`, and that means this mask in this place."""
-    import nibabel
-
-    try:
-        content = unpacked(written)
-    except zlib.error:
-        return False
-    if content != data:
-        return False
-    image = nibabel.Nifti1Image.from_bytes(content)
-    same_place = np.array_equal(image.affine, np.asarray(affine, np.float32))
-    return same_place and np.array_equal(np.asanyarray(image.dataobj), mask)

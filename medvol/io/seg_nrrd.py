@@ -10,8 +10,9 @@ import numpy.typing as npt
 from ..labels import CODE_CONTEXT, REGION_CONTEXT, Code, Label, LabelTable, Terminology
 from ..spatial import Affine
 from .atomic import replacing
-from .mask import as_mask, check_affine
+from .mask import as_mask
 from .nrrd import write_nrrd
+from .volume_writer import check_affine
 
 EMPTY_EXTENT = "0 -1 0 -1 0 -1"
 NO_CODE = "^^"  # scheme ^ value ^ meaning, all empty

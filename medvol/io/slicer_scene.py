@@ -12,9 +12,9 @@ import numpy.typing as npt
 from ..labels import LabelTable
 from ..spatial import Affine
 from .atomic import replacing
-from .mask import check_affine
 from .nrrd import write_nrrd
 from .seg_nrrd import write_segmentation
+from .volume_writer import check_affine
 
 FOLDER = "scene"  # the one folder that Slicer asks for in the zip
 VOLUME_FILE, SEGMENTATION_FILE = "volume.nrrd", "segmentation.seg.nrrd"

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..io.atomic import replacing
+from ..io.describe import describe
 from ..io.mask import write_mask
 from ..io.seg_nrrd import write_seg_nrrd
 from ..io.slicer_scene import write_scene
@@ -140,13 +141,9 @@ def _record(path: Path, result: Result) -> None:
     record: dict[str, Any] = {
         "notice": DISCLAIMER,
         "case": result.case,
-        "input": {
-            "name": result.image.path.name,
-            "sha256": input_sha256(result.image.path),
-            "shape": list(result.image.array.shape),
-            "affine": result.image.affine.tolist(),
-            "facts": dict(result.image.facts),
-        },
+        # the name alone: a path may hold a patient's name
+        "input": describe(result.image)
+        | {"path": result.image.path.name, "sha256": input_sha256(result.image.path)},
         "bundle": {
             "name": bundle.name,
             "version": bundle.version,
@@ -161,7 +158,6 @@ def _record(path: Path, result: Result) -> None:
         "settings": run.settings,
         "times_s": {stage: round(seconds, 3) for stage, seconds in run.times_s.items()},
         "peak_memory_bytes": run.peak_memory_bytes,
-        "notes": [list(note) for note in result.notes],
         "remarks": list(run.remarks),
         "versions": {name: v for name in PACKAGES if (v := _version(name))},
     }  # fmt: skip

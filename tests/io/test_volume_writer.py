@@ -34,7 +34,7 @@ def test_same_input_same_bytes(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "shape", "words"),
-    [("ct.mha", (2, 2, 2), "'ct.mha' does not end in"), ("ct.nii", (2, 2), "has 2 axes")],
+    [("ct.mha", (2, 2, 2), "ct.mha' does not end in"), ("ct.nii", (2, 2), "has 2 axes")],
     ids=["suffix", "axes"],
 )
 def test_refusals(tmp_path, name, shape, words):

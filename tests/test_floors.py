@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The house keeps its floors: imports go down only, modules are short, start-up stays light."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+import medvol
+
+PACKAGE = Path(medvol.__file__).parent
+FLOORS = {
+    "errors": 1,
+    "networks": 2, "metrics": 2, "training": 2, "spatial": 2, "labels": 2,
+    "io": 3, "transforms": 3, "inferers": 3,
+    "bundle": 4, "chains": 4, "datasets": 4, "report": 4,
+    "predict": 5,
+    "cohort": 6, "server": 6,
+    "cli": 7, "__main__": 8,
+}  # fmt: skip
+SHARED_ON_THEIR_FLOOR = {"spatial", "labels"}  # single modules that floor 2's packages may use
+MOST_LINES = 400
+HEAVY = {
+    "torch", "monai", "ignite", "matplotlib", "numpy", "scipy", "SimpleITK", "nibabel", "pydicom",
+    "highdicom", "PIL", "cc3d", "fill_voids", "jinja2", "tqdm", "psutil",
+}  # fmt: skip
+
+MODULES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}
+each_module = pytest.mark.parametrize("module", MODULES)
+
+
+def imports(source: str, module: str) -> Iterator[tuple[int, str]]:
+    """Line and absolute name of everything a module of medvol imports from medvol.
+
+    Args:
+        source: the module's text.
+        module: its dotted name inside medvol, such as "io.mask" or "io.__init__".
+    """
+    package = f"medvol.{module}".rpartition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = resolve_name("." * node.level + (node.module or ""), package)
+                for name in node.names:
+                    yield node.lineno, base if node.module else f"{base}.{name.name}"
+            elif (node.module or "").partition(".")[0] == "medvol":
+                yield node.lineno, f"absolute {node.module}"
+        elif isinstance(node, ast.Import):
+            for name in node.names:
+                if name.name.partition(".")[0] == "medvol":
+                    yield node.lineno, f"absolute {name.name}"
+
+
+def violations(source: str, module: str) -> list[str]:
+    """What a module imports against the floors, in words."""
+    room = module.partition(".")[0]
+    if room not in FLOORS:
+        return [f"{room} stands on no floor; give it one in architecture and in FLOORS"]
+    wrong = []
+    for line, name in imports(source, module):
+        if name.startswith("absolute"):
+            wrong.append(f"{line}: {name}; inside medvol imports are relative")
+            continue
+        other = [*name.split("."), ""][1]
+        if other in ("", room, "__version__"):
+            continue
+        own, its = FLOORS[room], FLOORS.get(other, 99)
+        if its > own or (its == own and other not in SHARED_ON_THEIR_FLOOR):
+            wrong.append(f"{line}: {room} (floor {own}) imports {other} (floor {its})")
+    return wrong
+
+
+@each_module
+def test_imports_go_to_a_lower_floor(module: str) -> None:
+    if module == "__init__":  # names things of all floors, and imports them on first use only
+        assert [*imports(MODULES[module].read_text(), module)] == []
+    else:
+        assert violations(MODULES[module].read_text(), module) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "words"),
+    [
+        ("io.mask", "from ..predict.predictor import Predictor", "io (floor 3) imports predict"),
+        ("io.mask", "def f():\n    from ..predict import naming", "2: io (floor 3) imports pred"),
+        ("io.mask", "from .. import chains", "io (floor 3) imports chains (floor 4)"),
+        ("io.mask", "from ..transforms.resample import MODES", "io (floor 3) imports transforms"),
+        ("io.mask", "from ..inferers import precision", "io (floor 3) imports inferers"),
+        ("metrics.x", "from ..networks.resunet import ResUNet", "metrics (floor 2) imports netw"),
+        ("bundle.weights", "from ..chains import lung_ct", "bundle (floor 4) imports chains"),
+        ("chains", "from .datasets.folds import load_fold", "chains (floor 4) imports datasets"),
+        ("errors", "from .labels import Label", "errors (floor 1) imports labels (floor 2)"),
+        ("io.mask", "import medvol.errors", "absolute medvol.errors"),
+        ("io.mask", "from medvol.errors import InputError", "absolute medvol.errors"),
+        ("io.mask", "from ..attic import old", "imports attic (floor 99)"),
+        ("attic.old", "", "attic stands on no floor"),
+    ],
+)  # fmt: skip
+def test_the_check_finds_what_it_is_for(module: str, source: str, words: str) -> None:
+    (found,) = violations(source, module)
+    assert words in found
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("metrics.case_table", "from ..spatial import spacing_mm\nfrom ..labels import Label"),
+        ("chains", "from .io.reader import load_volumed\nfrom .transforms import resample"),
+        (
+            "io.mask",
+            "from .atomic import replacing\nfrom .. import __version__",
+        ),
+        ("io.__init__", "from .mask import write_mask"),
+        ("cli.data", "from ..datasets.folds import load_fold\nimport medvolution"),
+        ("predict.x", "from ..bundle.find import find_bundle\nimport numpy"),
+    ],
+)
+def test_the_check_lets_good_imports_pass(module: str, source: str) -> None:
+    assert violations(source, module) == []
+
+
+@each_module
+def test_modules_are_short_and_say_what_they_are_for(module: str) -> None:
+    text = MODULES[module].read_text(encoding="utf-8")
+    assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n")
+    assert len((ast.get_docstring(ast.parse(text)) or "").split()) >= 2
+    assert len(text.splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import medvol",
+        "import medvol.cli as c\ntry:\n    c.main(['--help'])\nexcept SystemExit: pass",
+        "from medvol.cli import build_parser; build_parser()",
+        "import medvol; medvol.InputError, medvol.LabelTable",
+    ],
+    ids=["import medvol", "medvol --help", "every command's module", "errors and labels"],
+)
+def test_start_loads_nothing_heavy(code: str) -> None:
+    code += "\nimport sys; print('\\n' + ' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "medvol" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_every_public_name_is_there() -> None:
+    assert {name for name in medvol.__all__ if getattr(medvol, name) is not None} == {
+        "InputError", "LabelTable", "__version__", "load_bundle", "read_volume",
+    }  # fmt: skip
+    assert dir(medvol) == sorted(medvol.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'predikt'"):
+        medvol.predikt  # noqa: B018

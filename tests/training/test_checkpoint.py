@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A training that was stopped and resumed ends as if it had not been; best weights stay best."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from small_training import BATCHES, CHAIN, EPOCHS, StopAt, make_training, toy_network
+from torch import nn
+
+from medvol.errors import InputError
+from medvol.training.checkpoint import BestWeights, save_atomically
+from medvol.training.curves import read_curves
+
+
+def load(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)
+
+
+def assert_equal_states(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert list(one) == list(other)
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_pictures() -> Iterator[None]:
+    """Drawing takes longer than training; `test_curves` looks at the picture."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("medvol.training.curves.draw_curves", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("in-one-go")
+    make_training(folder).run()
+    return folder
+
+
+STOPS = {
+    "planned end of epoch 2": None,
+    "within epoch 3": StopAt(Events.ITERATION_COMPLETED, 3),
+    "curves of epoch 3 written, its checkpoint not": StopAt(Events.EPOCH_COMPLETED, 3),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
+def test_two_epochs_and_a_resume_equal_four_epochs(
+    stop: StopAt | None, uninterrupted: Path, tmp_path: Path
+) -> None:
+    if stop is None:
+        make_training(tmp_path, epochs=2).run()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            make_training(tmp_path, before_resume=[stop]).run()
+    assert load(tmp_path / "last.pt")["epoch"] == 2
+    make_training(tmp_path, first_weights=99).run()
+    ends = load(tmp_path / "last.pt"), load(uninterrupted / "last.pt")
+    assert ends[0]["epoch"] == EPOCHS
+    assert_equal_states(ends[0]["network"], ends[1]["network"])
+    assert ends[0]["lr_scheduler"]["last_epoch"] == EPOCHS * BATCHES
+    curves = [(folder / "curves.csv").read_bytes() for folder in (tmp_path, uninterrupted)]
+    assert curves[0] == curves[1]
+    assert_equal_states(load(tmp_path / "model.pt"), load(uninterrupted / "model.pt"))
+
+
+def test_the_training_learns_and_depends_on_its_first_weights(
+    uninterrupted: Path, tmp_path: Path
+) -> None:
+    """Else equal ends would prove nothing."""
+    make_training(tmp_path, first_weights=1).run()
+    weights = [load(f / "last.pt")["network"]["0.weight"] for f in (tmp_path, uninterrupted)]
+    assert not torch.equal(*weights)
+    losses = [p.value for p in read_curves(uninterrupted / "curves.csv") if p.name == "train_loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_a_finished_training_is_left_as_it_is(tmp_path: Path) -> None:
+    make_training(tmp_path, epochs=2).run()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    make_training(tmp_path, first_weights=99, epochs=2).run()
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"curves.csv", "last.pt", "model.pt"}
+    assert before == after
+
+
+def test_best_weights_outlive_worse_epochs_after_a_resume(tmp_path: Path) -> None:
+    figures = {1: 0.3, 2: 0.8, 3: 0.5, 4: 0.7}
+    make_training(tmp_path, epochs=2, score=figures.get).run()
+    best = load(tmp_path / "model.pt")
+    make_training(tmp_path, first_weights=99, score=figures.get).run()
+    state = load(tmp_path / "last.pt")
+    assert (state["best_metric"], state["best_metric_epoch"]) == (pytest.approx(0.8), 2)
+    assert_equal_states(load(tmp_path / "model.pt"), best)
+    assert not torch.equal(best["0.weight"], state["network"]["0.weight"])
+
+
+def test_a_better_epoch_after_a_resume_takes_the_place_of_the_best(tmp_path: Path) -> None:
+    figures = {1: 0.3, 2: 0.8, 3: 0.5, 4: 0.9}
+    make_training(tmp_path, epochs=2, score=figures.get).run()
+    make_training(tmp_path, first_weights=99, score=figures.get).run()
+    state = load(tmp_path / "last.pt")
+    assert (state["best_metric"], state["best_metric_epoch"]) == (pytest.approx(0.9), 4)
+    assert_equal_states(load(tmp_path / "model.pt"), state["network"])
+
+
+def test_another_chain_is_refused_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    make_training(tmp_path, epochs=1).run()
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(InputError) as caught:
+        make_training(tmp_path, chain="f" * 16).run()
+    assert (caught.value.code, caught.value.path) == ("E_BUNDLE", os.fspath(tmp_path / "last.pt"))
+    assert CHAIN in caught.value.reason
+    assert "f" * 16 in caught.value.reason
+    assert "another output_dir" in caught.value.remedy
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_best_weights_are_a_plain_state_dict(uninterrupted: Path) -> None:
+    state = load(uninterrupted / "model.pt")
+    assert sorted(state) == ["0.bias", "0.weight", "2.bias", "2.weight"]
+    toy_network().load_state_dict(state)
+
+
+def test_best_weights_of_a_distributed_network_have_plain_names() -> None:
+    wrapped = nn.parallel.DistributedDataParallel.__new__(nn.parallel.DistributedDataParallel)
+    nn.Module.__init__(wrapped)
+    wrapped.module = toy_network()
+    assert BestWeights("model.pt", wrapped).network is wrapped.module
+
+
+def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_atomically({"epoch": 1}, path)
+    with pytest.raises(AttributeError, match="pickle"):
+        save_atomically({"epoch": lambda: 2}, path)
+    assert load(path) == {"epoch": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]

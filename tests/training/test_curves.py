@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Curves: what stands in curves.csv, in which order, and that the picture is drawn."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image as Picture
+from small_training import EPOCHS, make_training
+
+from medvol.training import curves
+from medvol.training.curves import Point, read_curves
+
+NAMES = ["bright_dice", "train_loss", "learning_rate"]
+
+
+def test_every_epoch_has_each_figure_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "draw_curves", lambda _: None)
+    make_training(tmp_path, epochs=2, score={1: 0.25, 2: 0.5}.get).run()
+    make_training(tmp_path, score={3: 0.125, 4: 1.0}.get).run()
+    points = read_curves(tmp_path / "curves.csv")
+    assert [(p.epoch, p.name) for p in points] == [
+        (epoch, name) for epoch in range(1, EPOCHS + 1) for name in NAMES
+    ]
+    assert [p.value for p in points if p.name == "bright_dice"] == [0.25, 0.5, 0.125, 1.0]
+    rates = [p.value for p in points if p.name == "learning_rate"]
+    assert rates[0] > rates[1] > rates[2] > 0  # of the cycle: planned for 4 epochs, not for 2
+
+
+def test_points_of_epochs_to_come_are_taken_out_and_older_ones_stay(tmp_path: Path) -> None:
+    text = "epoch,name,value\n1,train_loss,0.9\n2,train_loss,0.8\n2,bright_dice,0.5\n"
+    (tmp_path / "curves.csv").write_text(text)
+    trainer = make_training(tmp_path)
+    trainer.state.epoch = 2
+    handler = curves.Curves(tmp_path, trainer.optimizer)
+    handler.start(trainer)
+    assert read_curves(tmp_path / "curves.csv") == [Point(1, "train_loss", 0.9)]
+
+
+def test_the_loss_is_the_mean_over_the_epoch(tmp_path: Path) -> None:
+    trainer = make_training(tmp_path)
+    handler = curves.Curves(tmp_path, trainer.optimizer)
+    trainer.state.epoch = 1
+    handler.start(trainer)
+    for loss in (0.5, 1.0, 3.0):
+        trainer.state.output = [{"loss": loss}]
+        handler.collect(trainer)
+    handler.write(trainer)
+    assert read_curves(handler.path)[0] == Point(1, "train_loss", 1.5)
+
+
+def test_the_picture_has_one_panel_for_each_name(tmp_path: Path) -> None:
+    rows = "".join(f"{epoch},{name},0.5\n" for epoch in (1, 2) for name in ("a", "b", "c"))
+    path = tmp_path / "curves.csv"
+    path.write_text("epoch,name,value\n" + rows)
+    curves.draw_curves(path)
+    with Picture.open(tmp_path / "curves.png") as picture:
+        assert picture.size == (3 * 4 * 90, 3 * 90)
+
+
+def test_no_points_no_picture(tmp_path: Path) -> None:
+    curves.draw_curves(tmp_path / "curves.csv")
+    assert read_curves(tmp_path / "curves.csv") == []
+    assert list(tmp_path.iterdir()) == []

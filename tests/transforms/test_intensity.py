@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hounsfield windows, by numbers worked out by hand."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from medvol.transforms.intensity import (
+    BONE_WINDOW_HU,
+    LUNG_WINDOW_HU,
+    MEDIASTINUM_WINDOW_HU,
+    SOFT_TISSUE_WINDOW_HU,
+    WindowHUd,
+    window_from_level,
+    window_hu,
+)
+
+
+@pytest.mark.parametrize(
+    ("level", "width", "window"),
+    [
+        (-600, 1500, LUNG_WINDOW_HU),
+        (40, 400, MEDIASTINUM_WINDOW_HU),
+        (300, 1500, BONE_WINDOW_HU),
+        (50, 350, SOFT_TISSUE_WINDOW_HU),
+    ],
+    ids=["lung", "mediastinum", "bone", "soft tissue"],
+)
+def test_named_windows_are_those_of_the_reading_room(
+    level: float, width: float, window: tuple[float, float]
+) -> None:
+    assert window_from_level(level, width) == window
+
+
+@pytest.mark.parametrize(
+    ("hu", "expected"),
+    [(-1024, 0), (-160, 0), (-60, 0.25), (40, 0.5), (140, 0.75), (240, 1), (3071, 1)],
+)
+def test_each_value_of_the_mediastinum_window(hu: int, expected: float) -> None:
+    assert float(window_hu(np.array([hu]), MEDIASTINUM_WINDOW_HU)[0]) == expected
+    assert float(window_hu(torch.tensor([hu]), MEDIASTINUM_WINDOW_HU)[0]) == expected
+
+
+def test_kind_shape_and_type_stay() -> None:
+    array = window_hu(np.zeros((2, 3), np.float32), LUNG_WINDOW_HU)
+    assert (array.dtype, array.shape) == (np.float32, (2, 3))
+    tensor = window_hu(torch.zeros(2, 3), LUNG_WINDOW_HU)
+    assert (tensor.dtype, tuple(tensor.shape)) == (torch.float32, (2, 3))
+
+
+def test_what_was_given_is_not_changed_and_the_place_stays() -> None:
+    affine = torch.diag(torch.tensor([2.0, 3.0, 4.0, 1.0], dtype=torch.float64))
+    given = MetaTensor(torch.full((1, 2, 2, 2), -600.0), affine=affine)
+    out = WindowHUd("image")({"image": given, "label": given})
+    assert float(out["image"].max()) == 0.5
+    assert torch.equal(out["image"].affine, affine)
+    assert out["label"] is given
+    assert float(given.max()) == -600
+
+
+def test_a_missing_item_is_an_error() -> None:
+    with pytest.raises(KeyError, match="image"):
+        WindowHUd("image")({"label": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("width", [0, -400])
+def test_a_width_must_be_positive(width: float) -> None:
+    with pytest.raises(ValueError, match=f"width_hu is {width}; give a positive width"):
+        window_from_level(40, width)
+
+
+@pytest.mark.parametrize("window", [(150.0, -1350.0), (40.0, 40.0)], ids=["reversed", "empty"])
+def test_an_impossible_window_is_refused_before_the_first_image(
+    window: tuple[float, float],
+) -> None:
+    words = f"window {window} has no width; give (low, high) with low < high"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        WindowHUd("image", window)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding lungs and body: counted in tiny chests; table, outside air and no lung at all."""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import CropForegroundd
+from phantoms import AIR_HU, TISSUE_HU, tiny_chest
+
+from medvol.transforms.lung_crop import Foreground, body_mask, lung_mask
+
+Volume = npt.NDArray[np.float32]
+LUNGS = np.s_[6:26, 10:22, 4:12]  # the box round both lungs of tiny_chest
+BODY = np.s_[3:29, 5:27, 0:16]
+
+
+def chest() -> Volume:
+    return tiny_chest().ct.astype(np.float32)
+
+
+def chest_on_table() -> Volume:
+    """The chest, and 2 voxels behind it a table: a dense plate on foam."""
+    ct = chest()
+    ct[2:30, 29], ct[2:30, 30] = 200, -900
+    return ct
+
+
+def box_of(mask: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
+    places = np.argwhere(mask)
+    return tuple(slice(a, b + 1) for a, b in zip(places.min(0), places.max(0), strict=True))
+
+
+def test_both_lungs_without_the_consolidation_and_nothing_else() -> None:
+    """1536 voxels of lung, of which 32 are consolidated, so dense; ground-glass is air enough."""
+    mask = lung_mask(chest())
+    assert mask.sum() == 1536 - 32
+    assert box_of(mask) == LUNGS
+    assert not mask[tiny_chest().labels == 2].any()
+    assert mask[tiny_chest().labels == 1].all()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_order_in_memory_does_not_matter(order: str) -> None:
+    assert np.array_equal(lung_mask(np.asarray(chest(), order=order)), lung_mask(chest()))  # type: ignore
+
+
+def test_table_and_air_around_the_patient_are_no_lung() -> None:
+    assert box_of(lung_mask(chest_on_table())) == LUNGS
+
+
+def test_lungs_that_the_scan_cuts_above_and_below_are_kept() -> None:
+    cut = chest()[:, :, 5:11]
+    assert lung_mask(cut).sum() == 2 * 8 * 12 * 6 - 32
+
+
+def test_a_lung_at_the_side_of_the_scan_is_taken_for_air_outside() -> None:
+    """A field of view that cuts into the first lung: only the other one is found."""
+    mask = lung_mask(chest()[8:])
+    assert box_of(mask) == np.s_[10:18, 10:22, 4:12]
+
+
+def test_small_pockets_of_air_are_no_lung() -> None:
+    """0.2 % of 32 x 32 x 16 voxels is 32.8: a pocket of 32 is too small, one of 33 is not."""
+    ct = np.full((32, 32, 16), TISSUE_HU, np.float32)
+    ct[5:9, 5:9, 5:7] = AIR_HU
+    assert not lung_mask(ct).any()
+    ct[9, 5, 5] = AIR_HU
+    assert lung_mask(ct).sum() == 33
+
+
+def test_air_that_touches_only_at_a_corner_is_apart() -> None:
+    """6-connected: the air outside does not leak into the lung over an edge of two voxels."""
+    ct = chest()
+    ct[6:14, 5:10, 4:12] = TISSUE_HU
+    ct[5, 5:10, 3] = AIR_HU  # a diagonal neighbour of the lung, open to the outside
+    assert lung_mask(ct).sum() == 1536 - 32
+
+
+def test_the_body_is_the_largest_dense_part() -> None:
+    mask = body_mask(chest_on_table())
+    assert box_of(mask) == BODY
+    assert mask.sum() == 26 * 22 * 16 - 1536  # lungs, and the island of consolidation in them
+
+
+@pytest.mark.parametrize("hu", [AIR_HU, TISSUE_HU], ids=["air", "water"])
+def test_no_lung_found_gives_an_empty_mask(hu: int) -> None:
+    assert not lung_mask(np.full((8, 8, 8), hu, np.float32)).any()
+
+
+def test_no_body_found_gives_an_empty_mask() -> None:
+    assert not body_mask(np.full((8, 8, 8), AIR_HU, np.float32)).any()
+
+
+@pytest.mark.parametrize("find", ["lungs", "body"])
+def test_when_nothing_is_found_everything_is_kept(find: str) -> None:
+    selected = Foreground(find)(torch.full((1, 6, 5, 4), float(AIR_HU)))
+    assert selected.shape == (1, 6, 5, 4)
+    assert selected.all()
+
+
+@pytest.mark.parametrize(
+    ("find", "margin", "box"),
+    [
+        ("lungs", 0, LUNGS),
+        ("lungs", (2, 3, 1), np.s_[4:28, 7:25, 3:13]),
+        ("lungs", (100, 0, 4), np.s_[0:32, 10:22, 0:16]),  # the margin ends at the border
+        ("body", 0, BODY),
+        ("body", 4, np.s_[0:32, 1:31, 0:16]),
+    ],
+)
+def test_the_crop_of_a_chain(find: str, margin: int | tuple[int, ...], box: tuple) -> None:  # type: ignore
+    ct = torch.from_numpy(chest())[None]
+    crop = CropForegroundd(
+        "image", source_key="image", select_fn=Foreground(find), margin=margin, allow_smaller=True
+    )
+    out = crop({"image": MetaTensor(ct)})["image"]
+    assert torch.equal(out.as_tensor(), ct[(slice(None), *box)])
+
+
+def test_another_word_is_refused() -> None:
+    with pytest.raises(ValueError, match=re.escape("find is 'lung'; give one of lungs, body")):
+        Foreground("lung")

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.transforms import AsDiscreted, Compose, Invertd
+from monai.transforms import AsDiscreted, Compose, Flipd, Invertd
 from phantoms import save_nifti, tiny_chest
 
 from medvol.chains import Chain, lung_ct
-from medvol.transforms.intensity import WindowHUd
 from medvol.transforms.invert_labels import InvertLabelsd
 
 
@@ -99,8 +98,8 @@ def test_plain_tensors_and_other_keys_work(ct: Path) -> None:
 
 
 def test_more_than_256_classes_get_a_wider_type() -> None:
-    prepare = Chain([WindowHUd("image")], name="window", settings={})
-    image = MetaTensor(torch.zeros(1, 1, 1, 1))
+    prepare = Chain([Flipd("image", 0)], name="flip", settings={})
+    image = prepare({"image": MetaTensor(torch.zeros(1, 1, 1, 1))})["image"]
     scores = torch.zeros(301, 1, 1, 1)
     scores[300] = 1
     out = InvertLabelsd("pred", prepare)({"image": image, "pred": MetaTensor(scores)})["pred"]

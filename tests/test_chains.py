@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lung CT chain: its fingerprint, what comes out, and the way back to any orientation."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from grids import each_grid
+from monai.data import MetaTensor
+from monai.transforms import Invertd
+from phantoms import save_nifti, tiny_chest
+
+from medvol.chains import Chain, lung_ct
+from medvol.spatial import orientation, spacing_mm
+from medvol.transforms.intensity import MEDIASTINUM_WINDOW_HU
+from medvol.transforms.invert_labels import InvertLabelsd
+
+DEFAULT_FINGERPRINT = "3336a6290f418d40"  # recorded in bundles
+TURNS = ["RAS", "LPS", "RSA", "AIL", "SPR", "PLI"]
+
+
+@pytest.fixture
+def ct(tmp_path: Path) -> Path:
+    made = tiny_chest(noise_hu=10)
+    return save_nifti(tmp_path / "ct.nii.gz", made.ct, made.affine)
+
+
+def test_the_fingerprint_of_the_defaults_is_known() -> None:
+    """When this fails, bundles trained before are refused: raise REVISION knowingly, or undo."""
+    assert lung_ct().fingerprint == DEFAULT_FINGERPRINT
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"label_key": "label"},
+        {"image_key": "ct"},
+        {"spacing_mm": [1.6, 1.6, 5]},
+        {"window_hu": [-1350, 150]},
+        {"crop": "lungs", "crop_margin_mm": 20},
+    ],
+    ids=["label", "key", "integers", "list", "named defaults"],
+)
+def test_what_changes_no_number_changes_no_fingerprint(same: dict[str, Any]) -> None:
+    assert lung_ct(**same).fingerprint == DEFAULT_FINGERPRINT
+
+
+def test_each_setting_that_changes_a_number_changes_the_fingerprint() -> None:
+    changed: list[dict[str, Any]] = [
+        {},
+        {"spacing_mm": (1.6, 1.6, 5.01)},
+        {"window_hu": MEDIASTINUM_WINDOW_HU},
+        {"crop": "body"},
+        {"crop": None},
+        {"crop_margin_mm": 15.0},
+    ]
+    assert len({lung_ct(**settings).fingerprint for settings in changed}) == len(changed)
+    without = [lung_ct(crop=None, crop_margin_mm=mm).fingerprint for mm in (5.0, 20.0)]
+    assert without[0] == without[1]  # no crop has no margin
+
+
+def test_the_fingerprint_does_not_depend_on_the_order_of_settings() -> None:
+    one = Chain([], name="x", settings={"a": 1, "b": 2.0})
+    assert one.fingerprint == Chain([], name="x", settings={"b": 2.0, "a": 1}).fingerprint
+    assert one.fingerprint != Chain([], name="y", settings={"a": 1, "b": 2.0}).fingerprint
+
+
+def test_what_comes_out(ct: Path) -> None:
+    """32 x 32 x 16 voxels of 2 x 2 x 4 mm, all kept, become 32 x 64/3 x 64/5 of 2 x 3 x 5 mm."""
+    image = lung_ct(spacing_mm=(2.0, 3.0, 5.0), crop=None)({"image": str(ct)})["image"]
+    assert isinstance(image, MetaTensor)
+    assert (image.shape, image.dtype) == ((1, 32, 21, 13), torch.float32)
+    affine = image.affine.numpy()
+    assert orientation(affine) == "RAS"
+    np.testing.assert_allclose(spacing_mm(affine), (2.0, 3.0, 5.0))
+    assert image.min() >= 0
+    assert image.max() <= 1
+    assert image.meta["filename_or_obj"] == str(ct)
+
+
+def test_hu_become_their_place_in_the_window(ct: Path) -> None:
+    """Without resampling each voxel is its HU: -1350 is 0, 150 is 1; axes LPS turn to RAS."""
+    image = lung_ct(spacing_mm=(2.0, 2.0, 4.0), crop=None)({"image": str(ct)})["image"]
+    hu = tiny_chest(noise_hu=10).ct[::-1, ::-1].astype(np.float32)
+    np.testing.assert_allclose(image[0], (hu + 1350) / 1500, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("crop", "margin_mm", "shape"),
+    [
+        ("lungs", 0.0, (20, 12, 8)),
+        ("lungs", 8.0, (28, 20, 12)),  # 4, 4 and 2 voxels a side
+        ("body", 0.0, (26, 22, 16)),
+        (None, 20.0, (32, 32, 16)),
+    ],
+)
+def test_the_crop_keeps_lungs_or_body_and_a_margin_in_mm(
+    ct: Path, crop: str | None, margin_mm: float, shape: tuple[int, ...]
+) -> None:
+    chain = lung_ct(spacing_mm=(2.0, 2.0, 4.0), crop=crop, crop_margin_mm=margin_mm)
+    assert chain({"image": str(ct)})["image"].shape[1:] == shape
+
+
+@pytest.mark.parametrize("axes", TURNS)
+def test_one_scan_in_any_orientation_gives_one_array(axes: str, tmp_path: Path) -> None:
+    """Not only nearly: what the network sees, and so the mask, does not depend on the file."""
+    import nibabel
+    from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+    made = tiny_chest(noise_hu=10)
+    upright = nibabel.Nifti1Image(made.ct, made.affine)
+    turn = ornt_transform(io_orientation(made.affine), axcodes2ornt(axes))
+    turned = upright.as_reoriented(turn)
+    assert "".join(nibabel.aff2axcodes(turned.affine)) == axes
+    nibabel.save(turned, tmp_path / "turned.nii.gz")
+    nibabel.save(upright, tmp_path / "upright.nii.gz")
+    chain = lung_ct(spacing_mm=(1.7, 2.3, 3.1), crop_margin_mm=5.0)
+    one, other = (chain({"image": str(tmp_path / f"{n}.nii.gz")})["image"] for n in
+                  ("upright", "turned"))  # fmt: skip
+    assert torch.equal(one.as_tensor(), other.as_tensor())
+    torch.testing.assert_close(one.affine, other.affine)
+
+
+@each_grid
+def test_labels_come_back_to_the_files_own_grid(affine: np.ndarray, tmp_path: Path) -> None:
+    """The chain's own labels as a perfect network's scores: each comes back where it was.
+
+    The grid's voxels are kept, so what lies in the crop must come back voxel by voxel.
+    """
+    made = tiny_chest()
+    ct = save_nifti(tmp_path / "ct.nii", made.ct, affine)
+    label = save_nifti(tmp_path / "label.nii", made.labels, affine)
+    along = list(zip(orientation(affine), spacing_mm(affine), strict=True))
+    spacing = [
+        next(mm for axis, mm in along.items() if axis in pair) for pair in ("LR", "AP", "IS")
+    ]
+    chain = lung_ct(spacing_mm=spacing, crop_margin_mm=3.0, label_key="label")
+    data = chain({"image": str(ct), "label": str(label)})
+    assert data["label"].shape == data["image"].shape
+    assert data["image"].numel() < made.ct.size
+    one_hot = torch.nn.functional.one_hot(data["label"][0].as_tensor().long(), 4)
+    scores = MetaTensor(one_hot.movedim(-1, 0).float()).copy_meta_from(data["image"])
+    out = InvertLabelsd("pred", chain)({"image": data["image"], "pred": scores})["pred"]
+    np.testing.assert_allclose(out.affine.numpy(), affine, atol=1e-5)
+    np.testing.assert_array_equal(out[0].numpy(), made.labels)
+
+
+def test_image_and_label_pass_through_the_same_geometry(ct: Path, tmp_path: Path) -> None:
+    made = tiny_chest()
+    label = save_nifti(tmp_path / "label.nii.gz", made.labels, made.affine)
+    chain = lung_ct(spacing_mm=(1.0, 1.0, 2.0), crop_margin_mm=4.0, label_key="label")
+    data = chain({"image": str(ct), "label": str(label), "case": "a"})
+    assert data["image"].shape == data["label"].shape
+    assert torch.equal(data["image"].affine, data["label"].affine)
+    assert data["label"].unique().tolist() == [0, 1, 2, 3]
+    assert data["case"] == "a"
+    inside = data["label"] == 3
+    assert data["image"][inside].median() == pytest.approx((-850 + 1350) / 1500, abs=0.01)
+
+
+def test_the_image_itself_comes_back(ct: Path) -> None:
+    """On the file's grid, cropped to the lungs; HU are still windowed, since that loses values."""
+    chain = lung_ct(spacing_mm=(1.6, 1.6, 3.2), crop_margin_mm=4.0)
+    data = chain({"image": str(ct)})
+    data["pred"] = data["image"].clone()
+    back = Invertd("pred", chain, orig_keys="image", nearest_interp=False)(data)["pred"]
+    assert back.shape == (1, 32, 32, 16)
+    np.testing.assert_array_equal(back.affine.numpy(), tiny_chest().affine)
+    expected = (tiny_chest().ct[7:13, 11:15, 5:11] + 1350) / 1500  # within the first lung
+    np.testing.assert_allclose(back[0, 7:13, 11:15, 5:11], expected, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"crop": "lung"}, "find is 'lung'; give one of lungs, body"),
+        ({"crop_margin_mm": -1.0}, "crop_margin_mm is -1.0; give 0 or more"),
+        ({"spacing_mm": (1.0, 1.0)}, "give three positive numbers"),
+        ({"spacing_mm": (1.0, 1.0, -5.0)}, "give three positive numbers"),
+        ({"window_hu": (150, -1350)}, "give (low, high) with low < high"),
+    ],
+)
+def test_bad_settings_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        lung_ct(**settings)

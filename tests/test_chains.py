@@ -134,9 +134,7 @@ def test_labels_come_back_to_the_files_own_grid(affine: np.ndarray, tmp_path: Pa
     ct = save_nifti(tmp_path / "ct.nii", made.ct, affine)
     label = save_nifti(tmp_path / "label.nii", made.labels, affine)
     along = list(zip(orientation(affine), spacing_mm(affine), strict=True))
-    spacing = [
-        next(mm for axis, mm in along.items() if axis in pair) for pair in ("LR", "AP", "IS")
-    ]
+    spacing = [mm for pair in ("LR", "AP", "IS") for axis, mm in along if axis in pair]
     chain = lung_ct(spacing_mm=spacing, crop_margin_mm=3.0, label_key="label")
     data = chain({"image": str(ct), "label": str(label)})
     assert data["label"].shape == data["image"].shape

@@ -20,7 +20,7 @@ class Stateful(Protocol):
 
 
 def save_atomically(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """`torch.save` to a temporary name in the same folder, then rename; a failure leaves no file."""
+    """`torch.save` to a temporary name in the same folder, then rename; a failure leaves none."""
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.name}.{os.getpid()}")

@@ -28,17 +28,19 @@ def load_fold(
 
     Raises:
         InputError: E_PATH, no such datalist; E_FORMAT, no JSON of this form.
-        ValueError: an unknown part, or a fold that leaves the part empty.
+        ValueError: an unknown part, a fold that leaves the part empty, `repeat` below 1.
     """
     if part not in PARTS:
         raise ValueError(f"part is {part!r}; give one of {', '.join(PARTS)}")
+    if repeat < 1:
+        raise ValueError(f"repeat is {repeat}; give 1 or more")
     path = Path(datalist)
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["training"]
         items = [{**row, **_absolute(row, path.parent)} for row in rows]
-    except FileNotFoundError as error:
+    except OSError as error:
         raise InputError(
-            "E_PATH", path, "there is no such datalist.",
+            "E_PATH", path, f"the datalist cannot be opened ({error.strerror}).",
             "Make one with `medvol data`, or name the folder that holds datalist.json.",
         ) from error  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:

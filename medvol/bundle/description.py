@@ -39,8 +39,10 @@ class Description:
     @property
     def modality(self) -> str | None:
         """Modality of the input image as the metadata has it, such as "CT"; None if unsaid."""
-        image = self._format("inputs", "image")
-        value = image.get("modality")
+        try:
+            value = self.metadata["network_data_format"]["inputs"]["image"]["modality"]
+        except (KeyError, TypeError):
+            return None
         return str(value) if value else None
 
     @property
@@ -74,7 +76,7 @@ class Description:
     def labels(self) -> LabelTable:
         try:
             return LabelTable.from_metadata(self.metadata)
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
                 "E_BUNDLE", self._metadata_path, f"its labels cannot be read: {error}.",
                 "Give `label_table`, or `channel_def` of the output `pred`.",
@@ -102,13 +104,6 @@ class Description:
     @property
     def _metadata_path(self) -> Path:
         return self.folder / "configs" / "metadata.json"
-
-    def _format(self, side: str, key: str) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = self.metadata["network_data_format"][side][key]
-        except KeyError:
-            return {}
-        return found
 
 
 def describe(name_or_folder: str | os.PathLike[str]) -> Description:

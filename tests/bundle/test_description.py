@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle says about itself, also one made elsewhere that says little or nonsense."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medvol.bundle.description import Description, describe
+from medvol.errors import InputError
+
+ZOO = {  # what a bundle of the model zoo says, in short
+    "version": "0.5.9",
+    "network_data_format": {
+        "inputs": {"image": {"type": "image", "modality": "CT"}},
+        "outputs": {"pred": {"channel_def": {"0": "background", "1": "spleen"}}},
+    },
+}
+OWN = {
+    **ZOO,
+    "label_table": [
+        {"value": 4, "name": "lesion", "color": [1, 2, 3]},
+        {"value": 9, "name": "lung", "color": [4, 5, 6]},
+    ],
+    "reference_organ": {"name": "lung", "labels": [4, 9]},
+    "focus_labels": [4],
+    "display_window_hu": [-1350, 150],
+    "chain_fingerprint": "0123456789abcdef",
+}
+
+
+def bundle(folder: Path, metadata: Any) -> Path:
+    (folder / "configs").mkdir(parents=True)
+    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata), encoding="utf-8")
+    return folder
+
+
+def test_a_bundle_of_medvol(tmp_path: Path) -> None:
+    made = describe(bundle(tmp_path / "mine", OWN))
+    assert (made.name, made.version, made.modality) == ("mine", "0.5.9", "CT")
+    assert [(label.value, label.name) for label in made.labels] == [(4, "lesion"), (9, "lung")]
+    assert made.reference == ("lung", (4, 9))
+    assert made.focus == (4,)
+    assert made.display_window_hu == (-1350.0, 150.0)
+    assert made.chain_fingerprint == "0123456789abcdef"
+    assert made.weights == made.folder / "models" / "model.pt"
+
+
+def test_a_bundle_made_elsewhere(tmp_path: Path) -> None:
+    made = describe(bundle(tmp_path / "theirs", ZOO))
+    assert [(label.value, label.name) for label in made.labels] == [(1, "spleen")]
+    assert made.focus == (1,)
+    assert (made.reference, made.display_window_hu, made.chain_fingerprint) == (None, None, None)
+
+
+def test_a_bundle_that_says_nothing(tmp_path: Path) -> None:
+    made = describe(bundle(tmp_path / "silent", {}))
+    assert (made.version, made.modality) == ("unknown", None)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"network_data_format": None},
+        {"network_data_format": {"outputs": {"pred": {"channel_def": ["background", "spleen"]}}}},
+        {"network_data_format": {"outputs": {"pred": {"channel_def": {"one": "spleen"}}}}},
+        {"label_table": [{"value": 1, "name": "spleen"}]},
+        {"label_table": [{"value": 1, "name": "spleen", "color": [1, 2]}]},
+        {"label_table": [{"value": 0, "name": "spleen", "color": [1, 2, 3]}]},
+        {"label_table": [{"value": 1, "name": "a", "color": [1, 2, 3], "terminology": ["SCT"]}]},
+        {"label_table": ["spleen"]},
+        {"label_table": 1},
+    ],
+)
+def test_labels_that_cannot_be_read_are_refused(metadata: Any, tmp_path: Path) -> None:
+    made = describe(bundle(tmp_path / "odd", metadata))
+    with pytest.raises(InputError) as caught:
+        _ = made.labels
+    assert caught.value.code == "E_BUNDLE"
+    assert caught.value.path == os.fspath(tmp_path / "odd" / "configs" / "metadata.json")
+    assert "`label_table`" in caught.value.remedy
+
+
+@pytest.mark.parametrize("format_", [None, [], {"inputs": None}, {"inputs": {}}])
+def test_a_modality_that_cannot_be_read_is_unsaid(format_: Any) -> None:
+    assert Description(Path("b"), {"network_data_format": format_}).modality is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\xff"], ids=["empty", "cut", "list", "binary"])
+def test_metadata_that_is_no_json_object_is_refused(text: str, tmp_path: Path) -> None:
+    folder = bundle(tmp_path / "odd", {})
+    path = folder / "configs" / "metadata.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError) as caught:
+        describe(folder)
+    assert (caught.value.code, caught.value.path) == ("E_BUNDLE", os.fspath(path))
+
+
+def test_the_weights_checksum(tmp_path: Path) -> None:
+    """SHA-256 over more than one piece of reading."""
+    made = describe(bundle(tmp_path / "mine", OWN))
+    made.weights.parent.mkdir()
+    content = bytes(range(256)) * 8192 + b"end"
+    made.weights.write_bytes(content)
+    assert made.weights_sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
+    made = describe(bundle(tmp_path / "mine", OWN))
+    with pytest.raises(InputError) as caught:
+        _ = made.weights_sha256
+    assert (caught.value.code, caught.value.path) == ("E_BUNDLE", os.fspath(made.weights))
+    assert "train it" in caught.value.remedy
+
+
+def test_describing_loads_no_torch() -> None:
+    code = (
+        "import sys; from medvol.bundle.description import describe;"
+        "describe('covid_ct_lesion_3d').labels;"
+        "sys.exit(sum(m in sys.modules for m in ('torch', 'monai', 'nibabel', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding a bundle by name or folder, and saying what was meant when there is none."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from medvol.bundle import find
+from medvol.bundle.find import find_bundle, shipped_bundles
+from medvol.errors import InputError
+
+
+def make_bundle(folder: Path) -> Path:
+    (folder / "configs").mkdir(parents=True)
+    (folder / "configs" / "metadata.json").write_text("{}")
+    return folder
+
+
+def refusal(name: str | os.PathLike[str]) -> InputError:
+    with pytest.raises(InputError) as caught:
+        find_bundle(name)
+    assert caught.value.code == "E_BUNDLE"
+    assert caught.value.path == os.fspath(name)
+    return caught.value
+
+
+def test_shipped_bundles_have_names_and_folders() -> None:
+    found = shipped_bundles()
+    assert "covid_ct_lesion_3d" in found
+    for name, folder in found.items():
+        assert folder.name == name
+        assert (folder / "configs" / "metadata.json").is_file()
+
+
+def test_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_bundle("covid_ct_lesion_3d") == shipped_bundles()["covid_ct_lesion_3d"]
+
+
+def test_by_folder_absolute_and_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = make_bundle(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert find_bundle(mine) == find_bundle("mine") == find_bundle("./mine/") == mine.resolve()
+
+
+def test_bundles_of_a_wheel_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "medvol"
+    in_wheel = make_bundle(package / "_bundles" / "lungs")
+    make_bundle(tmp_path / "site" / "bundles" / "others")
+    monkeypatch.setattr(find, "_PACKAGE", package)
+    assert shipped_bundles() == {"lungs": in_wheel}
+
+
+def test_an_installation_without_bundles_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find, "_PACKAGE", tmp_path / "medvol")
+    assert shipped_bundles() == {}
+    assert "no such bundle" in refusal("covid_ct_lesion_3d").reason
+
+
+def test_a_slip_of_the_pen_gets_the_name_that_was_meant() -> None:
+    assert refusal("covid_lesion_3d").remedy == "Did you mean covid_ct_lesion_3d?"
+
+
+def test_another_word_gets_the_list() -> None:
+    assert "covid_ct_lesion_3d" in refusal("zzzz").remedy
+
+
+def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
+    assert "no configs/metadata.json" in refusal(tmp_path).reason

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder of images as MONAI's datasets take it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from medvol.datasets.folder import image_items
+from medvol.errors import InputError
+
+
+def test_images_in_natural_order_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("case10.nii.gz", "case2.nii.gz", "b.nrrd", "b.seg.nrrd", "notes.txt", "table.csv"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "empty folder").mkdir()
+    items = image_items(tmp_path)
+    assert items == [
+        {"image": str(tmp_path / name)} for name in ("b.nrrd", "case2.nii.gz", "case10.nii.gz")
+    ]
+
+
+def test_the_key_can_be_chosen(tmp_path: Path) -> None:
+    (tmp_path / "a.mha").write_bytes(b"x")
+    assert image_items(os.fspath(tmp_path), image_key="ct") == [{"ct": str(tmp_path / "a.mha")}]
+
+
+def test_a_folder_of_dicom_slices_is_one_image(tmp_path: Path) -> None:
+    scan = tmp_path / "scan"
+    scan.mkdir()
+    (scan / "1.dcm").write_bytes(bytes(128) + b"DICM")
+    assert image_items(tmp_path) == [{"image": str(scan)}]
+    assert image_items(scan) == [{"image": str(scan)}]
+
+
+def test_no_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError) as caught:
+        image_items(tmp_path)
+    assert (caught.value.code, caught.value.path) == ("E_EMPTY", os.fspath(tmp_path))
+    assert "NIfTI" in caught.value.remedy
+
+
+def test_no_such_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        image_items(tmp_path / "none")
+    assert (caught.value.code, caught.value.path) == ("E_PATH", os.fspath(tmp_path / "none"))

@@ -94,7 +94,8 @@ def resample_nearest(volume: Tensor, positions: Sequence[Tensor]) -> Tensor:
 def resample_labels(volume: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     """Resample integer labels: each label's indicator linearly, then the label with most share.
 
-    Smoother than nearest when slices get thinner. Where shares are equal the smaller label wins.
+    Smoother than nearest where two or more axes get finer; along one axis alone, with two labels,
+    it is nearest. Where shares are equal the smaller label wins.
     """
     values = torch.unique(volume.as_tensor() if isinstance(volume, MetaTensor) else volume)
     best: Tensor | None = None

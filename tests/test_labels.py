@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Label tables: order, look-up, colours, and the way through a bundle's metadata."""
+
+import json
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from medvol.labels import Code, Label, LabelTable, Terminology, default_color
+
+LESION = Terminology(
+    Code("SCT", "49755003", "Morphologically Altered Structure"),
+    Code("SCT", "95436008", "Lung consolidation"),
+    Code("SCT", "39607008", "Lung"),
+)
+ORGAN = Terminology(
+    Code("SCT", "123037004", "Anatomical Structure"), Code("SCT", "39607008", "Lung")
+)
+TABLE = LabelTable(
+    (
+        Label(300, "Lunge, übrige", (90, 170, 230), ORGAN),
+        Label(2, "consolidation", (220, 50, 60), LESION),
+        Label(7, "unknown", (0, 0, 255)),
+    )
+)
+
+
+def test_rows_are_in_the_order_of_values() -> None:
+    assert [label.value for label in TABLE] == [2, 7, 300]
+    assert len(TABLE) == 3
+
+
+def test_look_up_by_value_and_name() -> None:
+    assert TABLE[7].name == "unknown"
+    assert TABLE.named("Lunge, übrige").value == 300
+    with pytest.raises(KeyError, match=re.escape("no label has value 0; values are [2, 7, 300]")):
+        TABLE[0]
+    with pytest.raises(KeyError, match="no label is called 'lung'; names are"):
+        TABLE.named("lung")
+
+
+def test_the_type_holds_the_largest_value() -> None:
+    assert TABLE.dtype == "uint16"
+    assert LabelTable((Label(255, "a", (0, 0, 0)),)).dtype == "uint8"
+    assert LabelTable((Label(256, "a", (0, 0, 0)),)).dtype == "uint16"
+    assert LabelTable(()).dtype == "uint8"
+
+
+def test_through_json_and_back() -> None:
+    rows = json.loads(json.dumps(TABLE.to_json()))
+    assert rows[1] == {"value": 7, "name": "unknown", "color": [0, 0, 255]}
+    assert rows[0]["terminology"]["region"] == ["SCT", "39607008", "Lung"]
+    assert "region" not in rows[2]["terminology"]
+    assert LabelTable.from_metadata({"label_table": rows}) == TABLE
+
+
+def test_from_a_bundle_of_the_zoo() -> None:
+    channels = {"0": "background", "2": "vein", "1": "spleen"}
+    metadata = {"network_data_format": {"outputs": {"pred": {"channel_def": channels}}}}
+    table = LabelTable.from_metadata(metadata)
+    assert [(x.value, x.name, x.color) for x in table] == [
+        (1, "spleen", (73, 242, 122)),
+        (2, "vein", default_color(2)),
+    ]
+
+
+def test_metadata_without_labels() -> None:
+    with pytest.raises(KeyError, match="network_data_format"):
+        LabelTable.from_metadata({})
+
+
+def test_chosen_colours_worked_out_by_hand() -> None:
+    """Hue of 1: 0.381966 turn is 2.2918 sixths, so green is full: value 0.95, saturation 0.7.
+
+    Green 0.95; red 0.95 * 0.3 = 0.285; blue 0.95 * (1 - 0.7 * (1 - 0.2918)) = 0.479.
+    """
+    assert default_color(1) == (73, 242, 122)
+
+
+def test_neighbours_and_the_first_twenty_have_different_colours() -> None:
+    colors = [default_color(value) for value in range(1, 21)]
+    assert len(set(colors)) == 20
+    apart = [
+        sum(abs(a - b) for a, b in zip(one, other, strict=True)) for one, other in pairwise(colors)
+    ]
+    assert min(apart) > 150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((0, "background", (0, 0, 0)), "label value 0 of 'background' is not in 1..65535"),
+        ((65536, "a", (0, 0, 0)), "label value 65536 of 'a' is not in 1..65535"),
+        ((1, "a", (0, 0, 256)), "color (0, 0, 256) of 'a' is not three numbers in 0..255"),
+        ((1, "a", (-1, 0, 0)), "is not three numbers in 0..255"),
+        ((1, "a", (1, 2)), "color (1, 2) of 'a' is not three numbers"),
+    ],
+)
+def test_impossible_labels_are_refused(arguments: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Label(*arguments)
+
+
+def test_a_value_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match=re.escape("label values [1, 1] are not distinct")):
+        LabelTable((Label(1, "a", (0, 0, 0)), Label(1, "b", (0, 0, 0))))
+
+
+@pytest.mark.parametrize("mark", "~^|")
+def test_marks_that_slicer_keeps_for_itself_are_refused(mark: str) -> None:
+    with pytest.raises(ValueError, match="which 3D Slicer keeps"):
+        Code("SCT", "1", f"a{mark}b")

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Affines: spacing, volume, orientation, shear and equal grids, by numbers worked out by hand."""
+
+import numpy as np
+import pytest
+from grids import GRIDS, each_grid
+
+from medvol.spatial import (
+    RAS_TO_LPS,
+    orientation,
+    same_grid,
+    shear_cosine,
+    spacing_mm,
+    voxel_volume_ml,
+)
+
+SHEARED = np.array([[1.0, 0, 0, 5], [0, 1.0, 1.5, 6], [0, 0, 2.0, 7], [0, 0, 0, 1]])
+CUBE_DIAGONAL = np.array([[2, -1, 2], [2, 2, -1], [-1, 2, 2]]) / 3  # 60 degrees about (1, 1, 1)
+
+
+def affine(axes: np.ndarray, origin: tuple[float, float, float] = (0, 0, 0)) -> np.ndarray:
+    made = np.eye(4)
+    made[:3, :3], made[:3, 3] = axes, origin
+    return made
+
+
+@each_grid
+def test_spacing_and_volume_do_not_depend_on_orientation(affine: np.ndarray) -> None:
+    assert spacing_mm(affine) == pytest.approx((1.5, 2.0, 3.0), abs=1e-6)
+    assert voxel_volume_ml(affine) == pytest.approx(0.009, abs=1e-8)
+    assert shear_cosine(affine) < 1e-6
+
+
+def test_a_sheared_grid() -> None:
+    """The third axis is (0, 1.5, 2): 2.5 mm long, cosine 1.5 / 2.5 with the second; height 2."""
+    assert spacing_mm(SHEARED) == (1.0, 1.0, 2.5)
+    assert voxel_volume_ml(SHEARED) == pytest.approx(0.002)
+    assert shear_cosine(SHEARED) == pytest.approx(0.6)
+    assert orientation(SHEARED) == "RAS"
+
+
+@pytest.mark.parametrize("name", [name for name in GRIDS if len(name) == 3])
+def test_all_48_orientations_have_their_letters(name: str) -> None:
+    assert orientation(GRIDS[name]) == name
+
+
+def test_an_oblique_grid_has_its_nearest_axes() -> None:
+    assert orientation(GRIDS["oblique"]) == "RAS"
+    assert orientation(GRIDS["oblique-left-handed"]) == "LAS"
+
+
+@pytest.mark.parametrize("degrees", [44.9, 45.0, 45.1, 135.0])
+def test_half_way_between_two_axes_there_still_is_an_orientation(degrees: float) -> None:
+    """A turn about z by half a right angle: x and y lie on a diagonal, but not on one axis."""
+    turn = np.radians(degrees)
+    cos, sin = np.cos(turn), np.sin(turn)
+    letters = orientation(affine(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])))
+    assert letters in ("RAS", "ALS", "LPS", "PRS", "APS")
+    assert letters[2] == "S"
+
+
+def test_two_axes_nearest_to_one_body_axis_still_have_two_letters() -> None:
+    letters = orientation(affine(CUBE_DIAGONAL))
+    assert len({next(p for p in ("LR", "AP", "IS") if x in p) for x in letters}) == 3
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [np.zeros((3, 3)), np.array([[1.0, 1, 0], [0, 0, 0], [0, 0, 1]]), np.full((3, 3), np.nan)],
+    ids=["zero", "two alike", "NaN"],
+)
+def test_no_three_axes_no_orientation(axes: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="no three independent axes"):
+        orientation(affine(axes))
+
+
+def test_ras_to_lps_turns_x_and_y_and_undoes_itself() -> None:
+    assert (RAS_TO_LPS @ [10.0, 20.0, 30.0, 1.0]).tolist() == [-10, -20, 30, 1]
+    assert np.array_equal(RAS_TO_LPS @ RAS_TO_LPS, np.eye(4))
+
+
+def test_equal_grids() -> None:
+    grid = GRIDS["LPS"]
+    assert same_grid((10, 20, 30), grid, [10, 20, 30], grid.copy())
+    assert not same_grid((10, 20, 30), grid, (10, 20, 31), grid)
+    assert not same_grid((10, 20, 30), grid, (10, 20), grid)
+
+
+@pytest.mark.parametrize(("shift_mm", "same"), [(0.009, True), (0.011, False)])
+def test_a_shift_counts_as_it_is(shift_mm: float, same: bool) -> None:
+    other = GRIDS["LPS"] + affine(np.zeros((3, 3)), (0, shift_mm, 0)) - np.diag([0, 0, 0, 1])
+    assert same_grid((9, 9, 9), GRIDS["LPS"], (9, 9, 9), other) is same
+
+
+@pytest.mark.parametrize(("error_mm", "same"), [(0.00009, True), (0.00011, False)])
+def test_a_wrong_spacing_counts_in_the_far_corner(error_mm: float, same: bool) -> None:
+    """100 steps of error: 0.009 or 0.011 mm in the last of 101 voxels."""
+    other = GRIDS["RAS"].copy()
+    other[0, 0] += error_mm
+    assert same_grid((101, 9, 9), GRIDS["RAS"], (101, 9, 9), other) is same
+    assert same_grid((11, 9, 9), GRIDS["RAS"], (11, 9, 9), other)
+
+
+def test_the_tolerance_can_be_chosen() -> None:
+    other = GRIDS["RAS"] + affine(np.zeros((3, 3)), (0.4, 0, 0)) - np.diag([0, 0, 0, 1])
+    assert same_grid((9, 9, 9), GRIDS["RAS"], (9, 9, 9), other, tolerance_mm=0.5)
+    assert not same_grid((9, 9, 9), GRIDS["RAS"], (9, 9, 9), other, tolerance_mm=0.3)

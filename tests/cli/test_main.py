@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a whole: exit status, one line for a refusal, no traceback."""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from medvol import __version__, cli
+from medvol.errors import InputError
+
+
+def run_with(monkeypatch: pytest.MonkeyPatch, run: Callable[[argparse.Namespace], int]) -> int:
+    """Run `medvol` with another parser, whose only command is `run`."""
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(run=run)
+    monkeypatch.setattr(cli, "build_parser", lambda: parser)
+    return cli.main([])
+
+
+def refuse(_: argparse.Namespace) -> int:
+    raise InputError("E_EMPTY", "a\nb.nii", "it has 0 bytes.", "Copy it again.")
+
+
+def interrupt(_: argparse.Namespace) -> int:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("status", [0, 1, 2])
+def test_the_status_of_a_command_is_that_of_medvol(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_with(monkeypatch, lambda _: status) == status
+
+
+def test_a_refusal_is_one_line_and_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_with(monkeypatch, refuse) == 2
+    assert capsys.readouterr() == (
+        "",
+        "medvol: E_EMPTY a\\nb.nii: it has 0 bytes. Copy it again.\n",
+    )
+
+
+def test_stopped_by_hand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_with(monkeypatch, interrupt) == 130
+    assert capsys.readouterr().err == "medvol: stopped\n"
+
+
+def test_every_command_has_help_and_says_what_it_is_not_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Research use only. Not a medical device." in text
+    for command in cli.COMMANDS:
+        assert command in text
+        with pytest.raises(SystemExit, match="0"):
+            cli.main([command, "--help"])
+        assert f"usage: medvol {command}" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"medvol {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [[], ["predikt"], ["predict", "a.nii"]])
+def test_wrong_usage_is_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(words)
+    assert "usage: medvol" in capsys.readouterr().err
+
+
+def test_a_missing_file_on_the_real_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "none.nii.gz"
+    command = [sys.executable, "-m", "medvol", "inspect", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"medvol: E_PATH {path}: ")
+
+
+def test_a_reader_that_goes_away_gets_no_traceback() -> None:
+    """As in `medvol ... | head -1`: the pipe closes while the command still prints."""
+    code = (
+        "import sys, argparse; from medvol import cli\n"
+        "def run(args):\n    for _ in range(100000): print('line')\n    return 0\n"
+        "parser = argparse.ArgumentParser(); parser.set_defaults(run=run)\n"
+        "cli.build_parser = lambda: parser\n"
+        "sys.exit(cli.main([]))"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().strip() == b"line"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents tell the truth: their commands run, their links lead somewhere, no code is missing.
+
+Every `bash` and `python` block of a page runs, in order, in an empty folder that holds what a user
+has (see `user_folder`). A block that opens with "python file=NAME" is saved under that name. What
+does not run stands in `NOT_RUN` with its reason.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from dicom_phantoms import ct_series, write
+from phantoms import make_radiopaedia_set
+from tiny_bundle import tiny_bundle
+
+from medvol.cli import COMMANDS
+from medvol.datasets.phantom import chest_ct_phantom
+from medvol.errors import ERROR_CODES, NOTE_CODES
+from medvol.io.volume_writer import write_volume
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {
+    str(page.relative_to(ROOT)): page.read_text(encoding="utf-8")
+    for pattern in ("*.md", "docs/*.md", "bundles/*/docs/README.md")
+    for page in sorted(ROOT.glob(pattern))
+}
+QUICK = {"README.md", "docs/adding_a_transform.md", "docs/data.md", "docs/errors.md"}
+NOT_RUN = {
+    "make": "makes an environment of its own; that the target exists is tested below",
+    "source .venv/bin/activate": "the tests run in the environment already",
+    "python3 -m venv": "an environment for 3D Slicer's core of about 1 GB",
+    "slicer/bin/pip install": "needs the network",
+    "python -m monai.bundle download": "needs the network",
+    "python scripts/": "takes hours, or public data; that the program exists is tested below",
+    "tensorboard": "a server that does not end",
+}
+LANGUAGES = {"bash", "python", "json", "text"}  # the last two are shown, not run
+BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+LONGEST_S = 900
+
+each_page = pytest.mark.parametrize("page", PAGES)
+pages_that_run = [
+    pytest.param(page, marks=[] if page in QUICK else [pytest.mark.slow])
+    for page, text in PAGES.items()
+    if BLOCK.search(text)
+]
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, the file that it is, its text."""
+
+    language: str
+    file: str
+    text: str
+
+
+def blocks(text: str) -> list[Block]:
+    return [Block(*found.groups(default="")) for found in BLOCK.finditer(text)]
+
+
+def commands(block: Block) -> list[str]:
+    """The commands of a bash block, lines that end in a backslash joined."""
+    return [line for line in block.text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def reason_not_to_run(command: str) -> str | None:
+    words = re.sub(r"^(\w+=\S+ )+", "", command)  # settings before the command
+    return next((why for start, why in NOT_RUN.items() if words.startswith(start)), None)
+
+
+def all_commands() -> list[str]:
+    return [
+        c for t in PAGES.values() for b in blocks(t) if b.language == "bash" for c in commands(b)
+    ]
+
+
+@pytest.fixture(scope="session")
+def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pages take for granted, in the names that they use; copied for each page."""
+    folder = tmp_path_factory.mktemp("user")
+    made = chest_ct_phantom(shape=(120, 104, 8), spacing_mm=(3, 3, 6), seed=2)
+    write_volume(folder / "ct.nii.gz", made.ct, made.affine)
+    write_volume(folder / "scans" / "ct.nii.gz", made.ct, made.affine)
+    stored = (made.ct.transpose(2, 1, 0) + 1024).astype(np.uint16)
+    write(folder / "ct_dicom", ct_series(stored, PixelSpacing=[3, 3], step=(0, 0, 6)))
+    make_radiopaedia_set(folder / "radiopaedia", ("rp1", "rp4", "rp8", "rp9"))
+    tiny_bundle(folder / "zoo_bundle", ZOO_CONFIG, metadata={"label_table": None})
+    shutil.copytree(ROOT / "bundles", folder / "bundles")
+    return folder
+
+
+ZOO_CONFIG = {
+    "preprocessing": {
+        "_target_": "Compose",
+        "transforms": [
+            {"_target_": "LoadImaged", "keys": "image"},
+            {"_target_": "EnsureChannelFirstd", "keys": "image"},
+            {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
+            {"_target_": "Spacingd", "keys": "image", "pixdim": [3.0, 3.0, 6.0]},
+            {"_target_": "ScaleIntensityRanged", "keys": "image", "a_min": -1350, "a_max": 150,
+             "b_min": 0, "b_max": 1, "clip": True},
+        ],
+    },
+    "postprocessing": {
+        "_target_": "Compose",
+        "transforms": [
+            {"_target_": "Activationsd", "keys": "pred", "softmax": True},
+            {"_target_": "Invertd", "keys": "pred", "transform": "@preprocessing",
+             "orig_keys": "image", "nearest_interp": False},
+            {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
+            {"_target_": "SaveImaged", "keys": "pred", "output_dir": "@output_dir"},
+        ],
+    },
+    "check_chain": None,
+    "initialize": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("page", pages_that_run)
+def test_commands_of_a_page_run(page: str, user_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    shutil.copytree(user_folder, folder)
+    for block in blocks(PAGES[page]):
+        if block.file:
+            path = folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "bash":
+            lines = [line for line in commands(block) if not reason_not_to_run(line)]
+            _run(["bash", "-euo", "pipefail", "-c", "\n".join(lines)], folder, block)
+        elif block.language == "python":
+            _run([sys.executable, "-c", block.text], folder, block)
+
+
+def _run(command: list[str], folder: Path, block: Block) -> None:
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "PATH": programs}, capture_output=True,
+        encoding="utf-8", timeout=LONGEST_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{block.text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+@each_page
+def test_blocks_are_of_a_known_kind_and_closed(page: str) -> None:
+    found = blocks(PAGES[page])
+    assert {block.language for block in found} <= LANGUAGES
+    assert len(re.findall(r"^```", PAGES[page], re.MULTILINE)) == 2 * len(found)
+
+
+@each_page
+def test_links_lead_to_a_page_and_a_heading(page: str) -> None:
+    for link in LINK.findall(PAGES[page]):
+        if re.match(r"https?://", link):
+            continue
+        target, _, heading = link.partition("#")
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), link
+        if heading:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            assert heading in {_anchor(line) for line in lines if line.startswith("#")}, link
+
+
+def _anchor(heading: str) -> str:
+    """What GitHub makes of a heading."""
+    words = re.sub(r"[^\w\- ]", "", heading.lstrip("#").strip().lower())
+    return words.replace(" ", "-")
+
+
+@each_page
+def test_sections_with_figures_say_how_they_were_measured(page: str) -> None:
+    for section in re.split(r"^## ", PAGES[page], flags=re.MULTILINE)[1:]:
+        if "figures" in section.splitlines()[0].lower() and "\n| --- " in section:
+            assert any(b.language == "bash" for b in blocks(section)), section.splitlines()[0]
+
+
+def test_pages_are_there_and_reached_from_the_readme() -> None:
+    reached = {link.partition("#")[0] for link in LINK.findall(PAGES["README.md"])}
+    assert {page for page in PAGES if page.startswith("docs/")} <= reached
+    assert {"CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"} <= reached
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("bundles/")])
+def test_settings_of_a_bundle_are_those_of_its_configs(page: str) -> None:
+    configs = (ROOT / page).parents[1] / "configs"
+    tables = re.findall(r"^\| setting of `(.*?)` .*\n.*\n((?:\|.*\n)+)", PAGES[page], re.MULTILINE)
+    assert tables
+    for file, rows in tables:
+        config = json.loads((configs / file).read_text(encoding="utf-8"))
+        for name, value in re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", rows, re.MULTILINE):
+            setting = config
+            for key in name.split("#"):
+                setting = setting[key]
+            assert setting == json.loads(value), f"{file} {name}"
+
+
+def test_every_code_stands_in_a_table_of_its_kind() -> None:
+    errors, notes = re.split(r"^## Notes$", PAGES["docs/errors.md"], flags=re.MULTILINE)
+    assert re.findall(r"^\| `(\w+)` \|", errors, re.MULTILINE) == list(ERROR_CODES)
+    assert re.findall(r"^\| `(\w+)` \|", notes, re.MULTILINE) == list(NOTE_CODES)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_medvol_is_shown(command: str) -> None:
+    assert any(line.startswith(f"medvol {command} ") for line in all_commands())
+
+
+def test_targets_and_programs_that_are_not_run_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+    for line in all_commands():
+        words = [word for word in shlex.split(line) if "=" not in word]
+        if words[:1] == ["make"]:
+            assert set(words[1:]) <= targets, line
+        if words[:1] == ["python"] and words[1].startswith("scripts/"):
+            assert (ROOT / words[1]).is_file(), line
+
+
+def test_every_exception_is_used() -> None:
+    used = {reason_not_to_run(line) for line in all_commands()}
+    assert set(NOT_RUN.values()) <= used

@@ -89,6 +89,14 @@ def test_lower_levels_stand_in_blocks_and_the_full_level_first() -> None:
     assert not torch.equal(levels[0, :, ::2, ::2], levels[0, :, 1::2, 1::2])
 
 
+def test_what_is_missing_to_a_multiple_is_the_last_voxel_repeated() -> None:
+    torch.manual_seed(0)
+    network = ResUNet(2, 1, 2, features=(4, 6, 8)).eval()
+    given = torch.rand(1, 1, 13, 10)
+    padded = given[:, :, [*range(13), 12, 12, 12]][..., [*range(10), 9, 9]]  # to 16 x 12
+    torch.testing.assert_close(network(given), network(padded)[:, :, :13, :10])
+
+
 def test_dropout_acts_while_training_only() -> None:
     network = ResUNet(2, 1, 2, features=(4, 8), dropout=0.5)
     given = torch.rand(1, 1, 16, 16)

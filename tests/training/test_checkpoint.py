@@ -59,7 +59,9 @@ def test_two_epochs_and_a_resume_equal_four_epochs(
         with pytest.raises(KeyboardInterrupt):
             make_training(tmp_path, before_resume=[stop]).run()
     assert load(tmp_path / "last.pt")["epoch"] == 2
-    make_training(tmp_path, first_weights=99).run()
+    resumed = make_training(tmp_path, first_weights=99)
+    resumed.run()
+    assert (resumed.state.epoch, resumed.state.iteration) == (EPOCHS, EPOCHS * BATCHES)
     ends = load(tmp_path / "last.pt"), load(uninterrupted / "last.pt")
     assert ends[0]["epoch"] == EPOCHS
     assert_equal_states(ends[0]["network"], ends[1]["network"])

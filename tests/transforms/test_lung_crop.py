@@ -63,6 +63,10 @@ def test_a_lung_at_the_side_of_the_scan_is_taken_for_air_outside() -> None:
     assert box_of(mask) == np.s_[10:18, 10:22, 4:12]
 
 
+def test_lungs_at_the_back_of_the_scan_are_taken_for_air_outside() -> None:
+    assert not lung_mask(chest()[:, 12:]).any()
+
+
 def test_small_pockets_of_air_are_no_lung() -> None:
     """0.2 % of 32 x 32 x 16 voxels is 32.8: a pocket of 32 is too small, one of 33 is not."""
     ct = np.full((32, 32, 16), TISSUE_HU, np.float32)

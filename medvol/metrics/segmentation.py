@@ -21,11 +21,11 @@ def overlap_counts(predicted: Tensor, true: Tensor, values: Sequence[int]) -> Te
 
     Args:
         predicted: label map, any shape.
-        true: label map of the same shape.
+        true: label map of the same shape, on any device.
         values: labels that form the region.
 
     Returns:
-        (3,) float64, in the order of `COUNTS`.
+        (3,) float64 on the prediction's device, in the order of `COUNTS`.
 
     Raises:
         ValueError: the shapes differ.
@@ -40,7 +40,8 @@ def overlap_counts(predicted: Tensor, true: Tensor, values: Sequence[int]) -> Te
             "bring both to one grid first"
         )
     labels = torch.as_tensor(list(values), device=predicted.device)
-    in_predicted, in_true = torch.isin(predicted, labels), torch.isin(true, labels)
+    in_predicted = torch.isin(predicted, labels)
+    in_true = torch.isin(true.to(predicted.device), labels)
     sums = [(in_predicted & in_true).sum(), in_predicted.sum(), in_true.sum()]
     return torch.stack(sums).to(torch.float64)
 

@@ -44,6 +44,11 @@ def test_types_of_the_maps_do_not_matter() -> None:
     assert overlap_counts(as_float, as_byte, [1, 2]).tolist() == [3, 4, 4]
 
 
+def test_maps_on_two_devices_meet_on_the_predictions() -> None:
+    """On a GPU the engine holds the truth there, while inverted labels are on the CPU."""
+    assert overlap_counts(FOUND.to("meta"), TRUE, [1]).device.type == "meta"
+
+
 @pytest.mark.parametrize(
     ("found", "true", "score"),
     [([0, 0], [0, 0], math.nan), ([1, 0], [0, 0], 0.0), ([0, 0], [1, 1], 0.0), ([1], [1], 1.0)],

@@ -54,11 +54,18 @@ def run(args: argparse.Namespace) -> int:
         return 2
     index = first[0]
     ready: tuple[Image, float] | None = first[1:]
+    del first  # or its image would stay in memory to the end
 
     from tqdm import tqdm
 
+    from ..predict.devices import choose_device
     from ..predict.predictor import Predictor
 
+    try:
+        choose_device(args.device)
+    except ValueError as error:
+        print(f"medvol predict: {error}", file=sys.stderr)
+        return 2
     predictor = Predictor(
         bundle, device=args.device, precision=args.precision, progress=sys.stderr.isatty()
     )
@@ -68,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     )
     for name, path in bar:
         try:
-            image, read_s = ready or _read(args, bundle, path)
+            (image, read_s), ready = ready or _read(args, bundle, path), None
             result = predictor.predict_image(image, read_s=read_s)
             result.save(args.output / name, formats=args.format)
             with bar.external_write_mode(file=sys.stdout):
@@ -76,7 +83,6 @@ def run(args: argparse.Namespace) -> int:
         except InputError as error:
             failed += 1
             print(f"medvol: {error}", file=sys.stderr)
-        ready = None
     return 0 if not failed else 2 if failed == len(cases) else 1
 
 

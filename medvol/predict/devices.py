@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which device runs the network, and what to give up when its memory does not suffice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -32,13 +33,25 @@ def sliding_window(inferer: Any) -> SlidingWindowInferer | None:
     return inner if isinstance(inner, SlidingWindowInferer) else None
 
 
+@contextmanager
+def kept(windows: SlidingWindowInferer | None) -> Iterator[None]:
+    """Undo at the end what one image changed, so that the next one starts as the first did."""
+    before = {} if windows is None else dict(vars(windows))
+    try:
+        yield
+    finally:
+        if windows is not None:
+            vars(windows).update(before)
+
+
 def infer_within_memory(
     inferer: Callable[..., Any], volume: torch.Tensor, network: torch.nn.Module
 ) -> tuple[Any, list[str]]:
     """Run an inferer; when GPU memory ends, try again with less, never with another answer.
 
     One window at a time, then stitching on the CPU, then everything on the CPU; window size,
-    overlap and precision stay as they are.
+    overlap and precision stay as they are. The sliding window keeps what was given up (see
+    `kept`); the network comes back to its device.
 
     Args:
         inferer: MONAI inferer.
@@ -51,23 +64,55 @@ def infer_within_memory(
     Raises:
         torch.OutOfMemoryError: the CPU too has too little.
     """
-    windows = sliding_window(inferer)
+    windows, device = sliding_window(inferer), volume.device
     given_up: list[str] = []
-    while True:
-        try:
-            return inferer(volume, network), given_up
-        except torch.OutOfMemoryError:
-            if volume.device.type == "cpu":
-                raise
-        torch.cuda.empty_cache()
-        if windows is not None and windows.sw_batch_size > 1:
-            windows.sw_batch_size = 1
-            given_up.append("GPU memory was short: one window at a time.")
-        elif windows is not None and windows.device is None:
-            windows.device = torch.device("cpu")
-            given_up.append("GPU memory was short: windows were stitched on the CPU.")
-        else:
-            network, volume = network.to("cpu"), volume.to("cpu")
-            if windows is not None:
-                windows.device = None
-            given_up.append("GPU memory was short: the network ran on the CPU.")
+    try:
+        while True:
+            try:
+                return inferer(volume, network), given_up
+            except torch.OutOfMemoryError:
+                if volume.device.type == "cpu":
+                    raise
+            torch.cuda.empty_cache()
+            if windows is not None and windows.sw_batch_size > 1:
+                windows.sw_batch_size = 1
+                given_up.append("GPU memory was short: one window at a time.")
+            elif windows is not None and windows.device is None:
+                windows.device = torch.device("cpu")
+                given_up.append("GPU memory was short: windows were stitched on the CPU.")
+            else:
+                network, volume = network.to("cpu"), volume.to("cpu")
+                given_up.append("GPU memory was short: the network ran on the CPU.")
+    finally:
+        if volume.device != device:
+            network.to(device)
+
+
+def restore_within_memory(
+    restore: Callable[[dict[str, Any]], dict[str, Any]], data: dict[str, Any], key: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Bring scores back to the input's grid; when GPU memory ends, do it on the CPU.
+
+    Args:
+        restore: {..., key: (classes, *spatial)} to the same with labels.
+        data: its argument.
+        key: item with the scores.
+
+    Returns:
+        What `restore` gives, and what was given up, in words, empty when nothing was.
+    """
+    try:
+        return restore(data), []
+    except Exception as error:
+        if data[key].device.type == "cpu" or not isinstance(cause(error), torch.OutOfMemoryError):
+            raise
+    torch.cuda.empty_cache()
+    given_up = ["GPU memory was short: labels were brought to the input's grid on the CPU."]
+    return restore({**data, key: data[key].to("cpu")}), given_up
+
+
+def cause(error: BaseException) -> BaseException:
+    """The innermost cause: MONAI wraps what a transform raises."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from monai.data import MetaTensor
-from monai.transforms import Compose, LoadImaged, SaveImaged
+from monai.transforms import Compose, LoadImaged, SaveImaged, Spacingd
 
+from ..bundle.config import Config, last_line
 from ..bundle.description import Description
 from ..bundle.weights import check_chain
 from ..errors import InputError
@@ -30,6 +30,7 @@ class Pipeline:
         network: in evaluation mode, on its device, weights loaded.
         restore: {"image": ..., "pred": (classes, *spatial)} to labels on the input's grid.
         spacing_mm: of the network's input, None when it is not resampled.
+        fingerprint: of the chain that prepares; None for a chain that has none.
         device: of the network.
     """
 
@@ -38,6 +39,7 @@ class Pipeline:
     network: torch.nn.Module
     restore: Callable[[dict[str, Any]], dict[str, Any]]
     spacing_mm: tuple[float, ...] | None
+    fingerprint: str | None
     device: torch.device
 
 
@@ -58,28 +60,17 @@ def build_pipeline(
         InputError: E_BUNDLE, the config cannot be read, a part is missing or cannot be built, the
             weights do not fit, or belong to another chain.
     """
-    path = bundle.folder / "configs" / "inference.json"
-    parser = ConfigParser()
-    try:
-        parser.read_config(str(path))
-    except (OSError, ValueError) as error:
-        raise _refused(path, f"it cannot be read: {_last_line(error)}.") from error
-    parser["bundle_root"] = os.fspath(bundle.folder)
-    parser["device"] = f"$torch.device({str(device)!r})"
-
-    def part(name: str) -> Any:
-        if name not in parser:
-            raise _refused(path, f"it has no `{name}`.")
-        try:
-            return parser.get_parsed_content(name)
-        except Exception as error:  # whatever a config names may raise whatever it likes
-            raise _refused(path, f"`{name}` cannot be built: {_last_line(error)}.") from error
-
-    preprocessing, postprocessing = part("preprocessing"), part("postprocessing")
-    check_chain(bundle, getattr(preprocessing, "fingerprint", None))
-    network = part("network") if "network" in parser else part("network_def").to(device)
+    config = Config(
+        bundle.folder / "configs" / "inference.json",
+        bundle_root=os.fspath(bundle.folder),
+        device=f"$torch.device({str(device)!r})",
+    )
+    preprocessing, postprocessing = config.build("preprocessing"), config.build("postprocessing")
+    fingerprint = getattr(preprocessing, "fingerprint", None)
+    check_chain(bundle, fingerprint)
+    network = config.build("network" if "network" in config else "network_def").to(device)
     load_weights(bundle.weights, network, device)
-    inferer = part("inferer")
+    inferer = config.build("inferer")
     if precision is not None:
         inner = inferer.inferer if isinstance(inferer, PrecisionInferer) else inferer
         inferer = PrecisionInferer(inner, precision)
@@ -89,6 +80,7 @@ def build_pipeline(
         network=network.eval(),
         restore=Compose([t for t in postprocessing.transforms if not isinstance(t, SaveImaged)]),
         spacing_mm=_spacing(preprocessing),
+        fingerprint=fingerprint,
         device=device,
     )
 
@@ -101,16 +93,22 @@ def load_weights(path: Path, network: torch.nn.Module, device: torch.device) -> 
     """
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-        state = state.get("model", state) if isinstance(state, dict) else state
-        network.load_state_dict(state)
     except OSError as error:
         raise InputError(
             "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).",
             "Copy models/model.pt into the bundle, or train it.",
         ) from error  # fmt: skip
-    except Exception as error:  # pickle, zip and shape errors have no common ancestor
+    except Exception as error:  # pickle, zip and end of file have no common ancestor
         raise InputError(
-            "E_BUNDLE", path, f"the weights do not fit the network: {_last_line(error)}.",
+            "E_BUNDLE", path, "it is no state dict that torch.load(weights_only=True) accepts.",
+            "Save network.state_dict() with torch.save; fetch a Git LFS pointer with git lfs pull.",
+        ) from error  # fmt: skip
+    try:
+        state = state.get("model", state) if isinstance(state, dict) else state
+        network.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            "E_BUNDLE", path, f"the weights do not fit the network: {last_line(error)}.",
             "Take weights and configs from the same version of the bundle.",
         ) from error  # fmt: skip
 
@@ -132,18 +130,9 @@ def _add_channel(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spacing(preprocessing: Compose) -> tuple[float, ...] | None:
-    settings = getattr(preprocessing, "settings", {})
-    spacing: Sequence[float] | None = settings.get("spacing_mm")
-    return tuple(spacing) if spacing else None
-
-
-def _refused(path: Path, reason: str) -> InputError:
-    return InputError("E_BUNDLE", path, reason, "Compare it with docs/bundles.md.")
-
-
-def _last_line(error: BaseException) -> str:
-    """The innermost cause in one line: MONAI wraps what went wrong in several layers."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1].strip().rstrip(".")
+    """Spacing of the network's input, as a chain of medvol or MONAI's `Spacingd` has it."""
+    spacing: Sequence[float] | None = getattr(preprocessing, "settings", {}).get("spacing_mm")
+    for step in preprocessing.flatten().transforms:
+        if isinstance(step, Spacingd):
+            spacing = step.spacing_transform.pixdim
+    return tuple(float(s) for s in spacing) if spacing is not None else None

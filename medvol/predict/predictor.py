@@ -1,24 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running a bundle on images: read, prepare, network over windows, restore to the input's grid."""
 
+import math
 import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
+from monai.inferers import SlidingWindowInferer
 
+from ..bundle.config import last_line
 from ..bundle.description import Description, describe
 from ..errors import InputError
 from ..io.image import Image
 from ..io.volume import meta_of
-from ..spatial import spacing_mm
-from .devices import choose_device, infer_within_memory, sliding_window
+from ..spatial import same_grid, spacing_mm
+from .devices import (
+    cause,
+    choose_device,
+    infer_within_memory,
+    kept,
+    restore_within_memory,
+    sliding_window,
+)
 from .memory import Estimate, available_bytes, needed_bytes
 from .pipeline import IMAGE, PRED, Pipeline, build_pipeline
 from .reading import read_checked
@@ -85,93 +95,116 @@ class Predictor:
         Raises:
             InputError: E_TOO_BIG, more memory needed than there is; E_BUNDLE, a part failed.
         """
-        times, remarks = {"read": read_s}, []
-        remarks += self._make_room(image)
-        array = torch.from_numpy(np.ascontiguousarray(image.array, dtype=np.float32))
-        affine = torch.from_numpy(image.affine)
-        data: dict[str, Any] = {IMAGE: MetaTensor(array, affine=affine, meta=meta_of(image))}
-        pipeline = self.pipeline
-        with torch.inference_mode(), self._bar():
-            with _timed(times, "prepare"):
-                data = self._stage("preprocessing", pipeline.prepare, data)
-            with _timed(times, "network"):
+        pipeline, times = self.pipeline, {"read": read_s}
+        windows = sliding_window(pipeline.inferer)
+        with torch.inference_mode(), kept(windows):
+            if windows is not None:
+                windows.progress = self.progress
+            remarks = self._make_room(image)
+            array = torch.from_numpy(np.ascontiguousarray(image.array, dtype=np.float32))
+            affine = torch.from_numpy(image.affine)
+            data: dict[str, Any] = {IMAGE: MetaTensor(array, affine=affine, meta=meta_of(image))}
+            with self._stage("prepare", "preprocessing", times):
+                data = pipeline.prepare(data)
+            with self._stage("network", "network", times):
                 volume = data[IMAGE][None].to(pipeline.device)
                 scores, given_up = infer_within_memory(pipeline.inferer, volume, pipeline.network)
+                remarks += given_up
                 data[PRED] = scores[0]
-            with _timed(times, "restore"):
-                data = self._stage("postprocessing", pipeline.restore, data)
-        labels = self._on_grid(data[PRED], image)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        run = Run(
-            device=str(pipeline.device),
-            precision=self.precision,
-            times_s=times,
-            peak_memory_bytes=peak,
-            remarks=tuple(remarks + given_up),
-            settings=self._settings(),
-        )
-        return Result(image=image, labels=labels, bundle=self.bundle, run=run)
+            with self._stage("restore", "postprocessing", times):
+                data, given_up = restore_within_memory(pipeline.restore, data, PRED)
+                remarks += given_up
+            run = Run(
+                device=str(pipeline.device),
+                precision=self.precision,
+                chain_fingerprint=pipeline.fingerprint,
+                times_s=times,
+                peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                remarks=tuple(remarks),
+                settings=self._settings(),
+            )
+        return Result(image=image, labels=self._on_grid(data, image), bundle=self.bundle, run=run)
 
     def _make_room(self, image: Image) -> list[str]:
-        """Compare estimate and free memory; one window at a time when it is short, else refuse."""
-        classes = max((label.value for label in self.bundle.labels), default=1) + 1
-        needed = needed_bytes(
-            image.array.shape, spacing_mm(image.affine), self.pipeline.spacing_mm, classes=classes
-        )
-        estimate = Estimate(needed, available_bytes())
+        """Compare estimate and free memory; one window at a time when that helps, else refuse."""
+        windows = sliding_window(self.pipeline.inferer)
+        estimate = self._estimate(image, windows)
         if estimate.fits:
             return []
-        windows = sliding_window(self.pipeline.inferer)
-        if windows is None or windows.sw_batch_size == 1:
+        short = f"Memory is short ({estimate})"
+        if windows is not None and windows.sw_batch_size > 1:
+            windows.sw_batch_size = 1
+            estimate = self._estimate(image, windows)
+        if not estimate.fits:
             raise InputError(
                 "E_TOO_BIG", image.path, f"predicting it takes too much memory ({estimate}).",
                 "Crop the image, close other programs, or use a machine with more memory.",
             )  # fmt: skip
-        windows.sw_batch_size = 1
-        remark = f"Memory is short ({estimate}): one window at a time."
-        print(f"medvol: {remark}", file=sys.stderr)
+        remark = f"{short}: one window at a time."
+        print(f"medvol: {image.path.name}: {remark}", file=sys.stderr)
         return [remark]
 
-    def _stage(self, name: str, run: Any, data: dict[str, Any]) -> dict[str, Any]:
+    def _estimate(self, image: Image, windows: SlidingWindowInferer | None) -> Estimate:
+        shape, spacing = image.array.shape, spacing_mm(image.affine)
+        classes = max((label.value for label in self.bundle.labels), default=1) + 1
+        at_once = (
+            windows.sw_batch_size * math.prod(max(1, n) for n in _size(windows))
+            if windows is not None
+            else 0
+        )
+        needed = needed_bytes(
+            shape, spacing, self.pipeline.spacing_mm, classes=classes, window_voxels=at_once
+        )
+        return Estimate(needed, available_bytes())
+
+    @contextmanager
+    def _stage(self, stage: str, part: str, times: dict[str, float]) -> Iterator[None]:
+        """Time a stage; what a bundle's part raises becomes a refusal that names the part."""
+        started = time.perf_counter()
         try:
-            result: dict[str, Any] = run(data)
-        except RuntimeError as error:
-            cause: BaseException = error
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
-            if isinstance(cause, InputError):
-                raise cause from error
+            yield
+        except Exception as error:  # whatever a config names may raise whatever it likes
+            inner = cause(error)
+            if isinstance(inner, InputError):
+                raise inner from error
             raise InputError(
-                "E_BUNDLE", self.bundle.folder, f"its {name} failed: {cause}.",
+                "E_BUNDLE", self.bundle.folder, f"its {part} failed: {last_line(inner)}.",
                 "Try the bundle on the image it was made for; if that fails too, report it.",
             ) from error  # fmt: skip
-        return result
+        times[stage] = time.perf_counter() - started
 
-    def _on_grid(self, labels: torch.Tensor, image: Image) -> np.ndarray[Any, Any]:
-        array = np.asarray(labels.cpu())
+    def _on_grid(self, data: dict[str, Any], image: Image) -> np.ndarray[Any, Any]:
+        """The labels as an array, when they are whole numbers on the input's own grid.
+
+        A prediction that carries no affine lies on the grid of the network's input.
+        """
+        array = np.asarray(data[PRED].cpu())
         if array.shape != (1, *image.array.shape):
-            raise InputError(
-                "E_BUNDLE", self.bundle.folder,
-                f"its mask has shape {array.shape}, the input's grid is {image.array.shape}.",
-                "End the bundle's postprocessing with Invertd and one channel of labels.",
-            )  # fmt: skip
-        return array[0].astype(self.bundle.labels.dtype, copy=False)
+            raise self._off_grid(
+                f"its mask has shape {array.shape}, the input's grid is {image.array.shape}."
+            )
+        affine = np.asarray(getattr(data[PRED], "affine", data[IMAGE].affine))
+        if not same_grid(array.shape[1:], affine, image.array.shape, image.affine):
+            raise self._off_grid("its mask lies elsewhere in the patient than the input.")
+        labels = array[0].astype(self.bundle.labels.dtype, copy=False)
+        if not np.array_equal(labels, array[0]):
+            raise self._off_grid("its mask holds values that are no labels.")
+        return labels
+
+    def _off_grid(self, reason: str) -> InputError:
+        return InputError(
+            "E_BUNDLE", self.bundle.folder, reason,
+            "End the bundle's postprocessing with Invertd and one channel of labels.",
+        )  # fmt: skip
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {"threads": torch.get_num_threads()}
         windows = sliding_window(self.pipeline.inferer)
         if windows is not None:
-            settings["window"] = list(windows.roi_size)
+            settings["window"] = list(_size(windows))
             settings["overlap"] = windows.overlap
             settings["windows_at_once"] = windows.sw_batch_size
         return settings
-
-    @contextmanager
-    def _bar(self) -> Iterator[None]:
-        windows = sliding_window(self.pipeline.inferer)
-        if windows is not None:
-            windows.progress = self.progress
-        yield
 
 
 def load_bundle(
@@ -190,8 +223,7 @@ def load_bundle(
     return Predictor(describe(name_or_folder), device=device, precision=precision)
 
 
-@contextmanager
-def _timed(times: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    times[stage] = time.perf_counter() - started
+def _size(windows: SlidingWindowInferer) -> Sequence[int]:
+    """Edges of a window; MONAI takes one number for a cube."""
+    size: int | Sequence[int] = windows.roi_size
+    return (size,) * 3 if isinstance(size, int) else size

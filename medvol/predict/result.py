@@ -29,6 +29,7 @@ class Run:
     Args:
         device: "cpu" or "cuda".
         precision: "fp32" or "bf16".
+        chain_fingerprint: of the chain that prepared the image; None for a chain that has none.
         times_s: stage to seconds.
         peak_memory_bytes: largest resident memory of the process so far.
         remarks: what was given up for memory, in words.
@@ -37,6 +38,7 @@ class Run:
 
     device: str
     precision: str
+    chain_fingerprint: str | None
     times_s: dict[str, float]
     peak_memory_bytes: int
     remarks: tuple[str, ...]

@@ -148,7 +148,7 @@ def _record(path: Path, result: Result) -> None:
             "name": bundle.name,
             "version": bundle.version,
             "weights_sha256": bundle.weights_sha256,
-            "chain_fingerprint": bundle.chain_fingerprint,
+            "chain_fingerprint": run.chain_fingerprint,
         },
         "labels": result.table.to_json(),
         "measurements": [row._asdict() if hasattr(row, "_asdict") else vars(row)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle's config: its entries are built by MONAI, and what is wrong is said by key and word."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from pydoc import locate
+from typing import Any
+
+from monai.bundle import ConfigParser, ReferenceResolver
+
+from ..errors import InputError
+
+STOCK = tuple(  # where the components lie that a config names without a module
+    f"monai.{room}"
+    for room in ("transforms", "inferers", "networks.nets", "handlers", "engines", "data", "losses")
+)
+REMEDY = "Compare it with docs/bundles.md."
+_NO_TARGET = re.compile(r"Cannot locate class or function path: '(.+)'")
+_NO_ARGUMENT = re.compile(r"unexpected keyword argument '(.+?)'")
+
+
+class Config:
+    """One config file, whose entries are built on demand.
+
+    Args:
+        path: such as configs/inference.json.
+        overrides: entries that take the place of the file's.
+
+    Raises:
+        InputError: E_BUNDLE, it cannot be read as JSON.
+    """
+
+    def __init__(self, path: Path, **overrides: Any) -> None:
+        self.path = path
+        self.parser = ConfigParser()
+        try:
+            self.parser.read_config(str(path))
+        except (OSError, ValueError) as error:
+            raise self._refused(f"it cannot be read: {last_line(error)}.") from error
+        for name, value in overrides.items():
+            self.parser[name] = value
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.parser
+
+    def build(self, name: str) -> Any:
+        """The object that an entry describes.
+
+        Raises:
+            InputError: E_BUNDLE, no such entry, or it cannot be built; names the innermost entry
+                at fault, the word that is wrong, and the nearest right one.
+        """
+        if name not in self.parser:
+            raise self._refused(f"it has no `{name}`{_nearest(name, self.parser.config)}.")
+        try:
+            return self.parser.get_parsed_content(name)
+        except Exception as error:  # whatever a config names may raise whatever it likes
+            raise self._refused(_reason(self.parser.ref_resolver, name, error)) from error
+
+    def _refused(self, reason: str) -> InputError:
+        return InputError("E_BUNDLE", self.path, reason, REMEDY)
+
+
+def last_line(error: BaseException) -> str:
+    """The innermost cause in one line: MONAI wraps what went wrong in several layers."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].strip().rstrip(".")
+
+
+def _reason(entries: ReferenceResolver, name: str, error: Exception) -> str:
+    """What is wrong with an entry that cannot be built, as a sentence."""
+    key, error = _culprit(entries, name, error, {name})
+    item = entries.get_item(key)
+    for reference in ReferenceResolver.find_refs_in_config(item.get_config(), id=key):
+        if reference not in entries.items:
+            near = _nearest(reference, entries.items)
+            return f"`{key}` refers to `@{reference}`, which is no entry{near}."
+    text = last_line(error)
+    if found := _NO_TARGET.search(text):
+        near = _nearest(*_beside(found[1]))
+        return f"`{key}` names `{found[1]}`, which is not installed{near}."
+    if found := _NO_ARGUMENT.search(text):
+        near = _nearest_argument(item, found[1])
+        return f"`{key}` is given `{found[1]}`, which it does not take{near}."
+    return f"`{key}` cannot be built: {text}."
+
+
+def _culprit(
+    entries: ReferenceResolver, name: str, error: Exception, seen: set[str]
+) -> tuple[str, Exception]:
+    """The innermost entry that fails: `name`, or one that it holds or refers to; and its error."""
+    for inner in ReferenceResolver.find_refs_in_config(entries.get_item(name).get_config(), name):
+        if inner in entries.items and inner not in seen:
+            seen.add(inner)
+            try:
+                entries.get_resolved_content(inner)
+            except Exception as deeper:
+                return _culprit(entries, inner, deeper, seen)
+    return name, error
+
+
+def _beside(target: str) -> tuple[str, list[str]]:
+    """The last name of a `_target_`, and what could have been meant by it."""
+    module, _, name = target.rpartition(".")
+    if module:
+        return name, dir(locate(module))
+    return name, [word for stock in STOCK for word in dir(import_module(stock))]
+
+
+def _nearest_argument(item: Any, word: str) -> str:
+    made = locate(item.resolve_module_name())
+    return _nearest(word, inspect.signature(made).parameters) if callable(made) else ""
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, [str(w) for w in words], n=1)
+    return f"; the nearest is `{near[0]}`" if near else ""

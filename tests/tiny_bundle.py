@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles that run in milliseconds: the shipped configs around a network of four thresholds.
+
+The network is one 1 x 1 x 1 convolution whose largest score is, from dark to bright, background
+below -930 HU, rest of lung to -690, ground-glass to -330, and consolidation above. So a test knows
+the mask of every voxel, and geometry is judged without training anything.
+"""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medvol.bundle.find import shipped_bundles
+
+SHIPPED = shipped_bundles()["covid_ct_lesion_3d"]
+THRESHOLDS_HU = (-930, -690, -330)
+ORDER = (0, 3, 1, 2)  # labels from dark to bright
+GAIN = 100.0  # so steep that probabilities are nearly 0 or 1
+TINY = {
+    "network_def": {"_target_": "torch.nn.Conv3d", "in_channels": 1, "out_channels": 4,
+                    "kernel_size": 1},
+    "patch_size": [16, 16, 8],
+    "preprocessing#spacing_mm": [2.0, 2.0, 4.0],
+    "inferer#inferer#overlap": 0.5,
+}  # fmt: skip
+
+
+def threshold_weights() -> dict[str, torch.Tensor]:
+    """The state dict of the convolution; its input is the lung window as 0 to 1."""
+    weight, bias, below = torch.zeros(4, 1, 1, 1, 1), torch.zeros(4), 0.0
+    for step, (label, border_hu) in enumerate(zip(ORDER[1:], THRESHOLDS_HU, strict=True), start=1):
+        below -= GAIN * (border_hu + 1350) / 1500
+        weight[label], bias[label] = GAIN * step, below
+    return {"weight": weight, "bias": bias}
+
+
+def tiny_bundle(
+    folder: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> Path:
+    """Write a bundle: the shipped one's inference config and metadata with changes.
+
+    Args:
+        folder: to make.
+        changes: id such as "preprocessing#spacing_mm" to value in inference.json; None takes the
+            entry out.
+        metadata: the same for metadata.json.
+        weights: state dict of models/model.pt; None is that of the thresholds.
+    """
+    (folder / "configs").mkdir(parents=True)
+    (folder / "models").mkdir()
+    for name, wanted in (("inference", {**TINY, **(changes or {})}), ("metadata", metadata or {})):
+        path = SHIPPED / "configs" / f"{name}.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        for key, value in wanted.items():
+            _change(config, key.split("#"), value)
+        (folder / "configs" / path.name).write_text(json.dumps(config), encoding="utf-8")
+    torch.save(
+        dict(threshold_weights() if weights is None else weights), folder / "models/model.pt"
+    )
+    return folder
+
+
+def _change(config: Any, keys: list[str], value: Any) -> None:
+    *parents, last = [int(key) if key.isdigit() else key for key in keys]
+    for key in parents:
+        config = config[key]
+    if value is None:
+        del config[last]
+    else:
+        config[last] = deepcopy(value)

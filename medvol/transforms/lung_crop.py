@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 AIR_BELOW_HU = -400.0  # aerated lung and ground-glass lie below, soft tissue above
+LUNG_ABOVE_HU = -950.0  # mean of a healthy lung is about -850, of the air around a patient -1000
 SMALLEST_LUNG_SHARE = 0.002  # of the volume; smaller pockets of air are bowel or noise
 BODY_ABOVE_HU = -300.0  # fat is about -100, clothes and table foam are below
 
@@ -18,9 +19,10 @@ Mask = npt.NDArray[np.bool_]
 def lung_mask(volume_hu: npt.NDArray[Any]) -> Mask:
     """Air enclosed by the body: lungs, airways, and bowel gas where the scan shows it.
 
-    Voxels below `AIR_BELOW_HU`, in 6-connected components that do not touch an x or y border of
-    the volume (the air around the patient does) and are not tiny. Consolidated lung is dense and
-    not part of it: crop with a margin.
+    Voxels below `AIR_BELOW_HU`, in 6-connected components that are not tiny. Of those that touch
+    an x or y border of the volume, only the ones whose mean is above `LUNG_ABOVE_HU`: a lung that a
+    narrow field of view cuts, not the air around the patient. Consolidated lung is dense and not
+    part of it: crop with a margin.
 
     Args:
         volume_hu: (X, Y, Z) in HU, z along the patient.
@@ -34,8 +36,11 @@ def lung_mask(volume_hu: npt.NDArray[Any]) -> Mask:
     sizes = np.bincount(components.ravel(), minlength=count + 1)
     keep = sizes >= SMALLEST_LUNG_SHARE * volume_hu.size
     keep[0] = False
+    sums = np.bincount(components.ravel(), weights=volume_hu.ravel(), minlength=count + 1)
+    around = sums <= LUNG_ABOVE_HU * sizes
     for border in (components[[0, -1]], components[:, [0, -1]]):
-        keep[np.unique(border)] = False
+        touching = np.unique(border)
+        keep[touching] &= ~around[touching]
     return keep[components]
 
 

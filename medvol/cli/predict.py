@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from ..bundle.description import describe
 
     bundle = describe(args.bundle)
+    _ = bundle.weights_sha256  # missing weights too are said before torch is loaded
     cases = find_cases(args.images)
     first = _first_readable(args, bundle, cases)  # before torch is loaded: a refusal is quick
     if first is None:

@@ -57,6 +57,7 @@ def make_training(
     first_weights: int = 0,
     epochs: int = EPOCHS,
     chain: str = CHAIN,
+    planned: int = EPOCHS,
     before_resume: Sequence[Any] = (),
     score: Callable[[int], float] | None = None,
 ) -> SupervisedTrainer:
@@ -65,8 +66,9 @@ def make_training(
     Args:
         folder: for curves.csv, last.pt and model.pt.
         first_weights: seed of the untrained weights, and of whatever was drawn before the start.
-        epochs: when to end; the learning rate is planned for `EPOCHS` all the same.
+        epochs: when to end.
         chain: fingerprint of the chain.
+        planned: epochs that the learning rate is planned for.
         before_resume: handlers that come after `Curves` and before `Resume`.
         score: the validation figure of each epoch, in place of the measured one.
     """
@@ -78,7 +80,7 @@ def make_training(
     dataset = CacheDataset(samples(), augment, progress=False)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.05)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=0.05, total_steps=EPOCHS * BATCHES
+        optimizer, max_lr=0.05, total_steps=planned * BATCHES
     )
     dice = RegionDice({"bright": [1]}, "bright")
     if score is not None:

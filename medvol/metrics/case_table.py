@@ -43,7 +43,8 @@ class CaseTable:
         for item in engine.state.output:
             predicted, true = item["pred"], item["label"]
             counts = [overlap_counts(predicted, true, v) for v in self.regions.values()]
-            name = str(item["case"]) if "case" in item else Path(true.meta["filename_or_obj"]).name
+            file = Path(true.meta["filename_or_obj"]).name.split(".")[0]
+            name = str(item.get("case", file))
             ml = voxel_volume_ml(true.affine.cpu().numpy())
             self._cases.append((name, torch.stack(counts).cpu(), ml))
 

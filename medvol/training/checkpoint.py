@@ -88,6 +88,14 @@ class Resume:
                 "Restore the chain's settings, or start in another output_dir.",
             )
         for name, x in self.objects.items():
+            planned, steps = getattr(x, "total_steps", None), state[name].get("total_steps")
+            if planned != steps:  # OneCycleLR cannot go on beyond, or stop short of, its plan
+                raise InputError(
+                    "E_BUNDLE",
+                    self.path,
+                    f"this training was planned for {steps} steps, the config now for {planned}.",
+                    "Restore epochs, batch size and data, or start in another output_dir.",
+                )
             x.load_state_dict(state[name])
         engine.state.epoch = state["epoch"]
         engine.state.iteration = state["epoch"] * (engine.state.epoch_length or 0)

@@ -59,7 +59,7 @@ def test_each_row_worked_out_by_hand(tmp_path: Path) -> None:
 
 def test_a_case_without_a_name_has_its_files(tmp_path: Path) -> None:
     run(CaseTable(tmp_path / "cases.csv", REGIONS), [case([1], [1])])
-    assert rows(tmp_path / "cases.csv")[1][0] == "rp9_label.nii.gz"
+    assert rows(tmp_path / "cases.csv")[1][0] == "rp9_label"
 
 
 def test_a_second_run_starts_anew(tmp_path: Path) -> None:

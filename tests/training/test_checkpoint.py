@@ -123,6 +123,14 @@ def test_another_chain_is_refused_and_nothing_is_overwritten(tmp_path: Path) -> 
     assert (tmp_path / "last.pt").read_bytes() == before
 
 
+def test_another_plan_of_the_learning_rate_is_refused(tmp_path: Path) -> None:
+    make_training(tmp_path, epochs=1).run()
+    with pytest.raises(InputError, match=f"planned for {EPOCHS * BATCHES} steps") as caught:
+        make_training(tmp_path, planned=EPOCHS + 1).run()
+    assert caught.value.code == "E_BUNDLE"
+    assert f"now for {(EPOCHS + 1) * BATCHES}." in caught.value.reason
+
+
 def test_best_weights_are_a_plain_state_dict(uninterrupted: Path) -> None:
     state = load(uninterrupted / "model.pt")
     assert sorted(state) == ["0.bias", "0.weight", "2.bias", "2.weight"]

@@ -7,6 +7,7 @@ the mask of every voxel, and geometry is judged without training anything.
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -45,7 +46,7 @@ def tiny_bundle(
     metadata: Mapping[str, Any] | None = None,
     weights: Mapping[str, torch.Tensor] | None = None,
 ) -> Path:
-    """Write a bundle: the shipped one's inference config and metadata with changes.
+    """Write a bundle: the shipped configs, of which inference and metadata have changes.
 
     Args:
         folder: to make.
@@ -56,6 +57,8 @@ def tiny_bundle(
     """
     (folder / "configs").mkdir(parents=True)
     (folder / "models").mkdir()
+    for name in ("train", "evaluate", "multi_gpu_train"):
+        shutil.copy(SHIPPED / "configs" / f"{name}.json", folder / "configs")
     for name, wanted in (("inference", {**TINY, **(changes or {})}), ("metadata", metadata or {})):
         path = SHIPPED / "configs" / f"{name}.json"
         config = json.loads(path.read_text(encoding="utf-8"))

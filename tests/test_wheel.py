@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel, installed where medvol's repository is not, has its bundles and runs its demo."""
+
+import site
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from tiny_bundle import SHIPPED
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (SHIPPED / "models" / "model.pt").is_file(), reason="no weights"),
+]
+REPOSITORY = Path(__file__).parents[1]
+
+
+def run(*command: str | Path) -> str:
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, REPOSITORY)
+    (built,) = folder.glob("medvol-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def binaries(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with this wheel; of the one that runs the tests, only what medvol needs."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    packages = Path(run(python, "-c", "import site; print(site.getsitepackages()[0])").strip())
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    # a path in a .pth file is searched after this environment's own packages, and the .pth files
+    # in it are not read: the editable medvol of the tests is not found
+    (packages / "others.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    return folder / "bin"
+
+
+def test_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    bundle = "medvol/_bundles/covid_ct_lesion_3d"
+    for file in ("configs/inference.json", "configs/metadata.json", "models/model.pt"):
+        assert f"{bundle}/{file}" in names
+    assert "medvol/report/templates/report.html.j2" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"medvol"}
+    assert [name for name in names if "__pycache__" in name or "/runs/" in name] == []
+
+
+def test_demo_of_the_installed_wheel(binaries: Path, tmp_path: Path) -> None:
+    code = "import medvol; print(medvol.__file__)"
+    assert Path(run(binaries / "python", "-c", code).strip()).is_relative_to(binaries.parent)
+    said = run(binaries / "python", "-m", "medvol", "demo", tmp_path / "out")
+    assert "Report:" in said
+    assert (tmp_path / "out" / "phantom_ct" / "report.html").is_file()

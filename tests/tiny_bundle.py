@@ -72,7 +72,7 @@ def tiny_bundle(
 
 
 def _change(config: Any, keys: list[str], value: Any) -> None:
-    *parents, last = [int(key) if key.isdigit() else key for key in keys]
+    *parents, last = [int(key) if key.lstrip("-").isdigit() else key for key in keys]
     for key in parents:
         config = config[key]
     if value is None:

@@ -182,7 +182,7 @@ def test_train_and_evaluate(
 def test_train_on_one_of_many_processes(
     start: str, tiny: Path, phantoms: Path, tmp_path: Path
 ) -> None:
-    launcher = ("torch.distributed.run", "--nproc_per_node", "1", "--master_port", "29555", "-m")
+    launcher = ("torch.distributed.run", "--standalone", "--nproc_per_node", "1", "-m")
     run(start, tiny, "train", "multi_gpu_train", launcher=launcher, dataset_dir=phantoms,
         output_dir=tmp_path, **SMALL)  # fmt: skip
     assert_trained(tmp_path)

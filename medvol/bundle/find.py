@@ -25,19 +25,19 @@ def find_bundle(name_or_folder: str | os.PathLike[str]) -> Path:
     """The folder of a bundle.
 
     Args:
-        name_or_folder: name of a shipped bundle, or path of a bundle's folder.
+        name_or_folder: path of a bundle's folder, or name of a shipped bundle. A folder of that
+            name that is a bundle comes first: what the user has made is what the user means.
 
     Raises:
         InputError: E_BUNDLE, neither; names the nearest shipped bundle.
     """
     name = os.fspath(name_or_folder)
-    shipped = shipped_bundles()
+    shipped, folder = shipped_bundles(), Path(name)
+    if (folder / "configs" / "metadata.json").is_file():
+        return folder.resolve()
     if name in shipped:
         return shipped[name]
-    folder = Path(name)
     if folder.is_dir():
-        if (folder / "configs" / "metadata.json").is_file():
-            return folder.resolve()
         raise InputError(
             "E_BUNDLE", name, "the folder has no configs/metadata.json, so it is no MONAI bundle.",
             "Name the folder that holds configs/ and models/.",

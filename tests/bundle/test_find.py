@@ -38,6 +38,16 @@ def test_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert find_bundle("covid_ct_lesion_3d") == shipped_bundles()["covid_ct_lesion_3d"]
 
 
+def test_a_bundle_in_this_folder_comes_before_a_shipped_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = make_bundle(tmp_path / "covid_ct_lesion_3d")
+    monkeypatch.chdir(tmp_path)
+    assert find_bundle("covid_ct_lesion_3d") == mine.resolve()
+    (mine / "configs" / "metadata.json").unlink()  # a folder of results, say: no bundle
+    assert find_bundle("covid_ct_lesion_3d") == shipped_bundles()["covid_ct_lesion_3d"]
+
+
 def test_by_folder_absolute_and_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = make_bundle(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     bundle = describe(args.bundle)
     _ = bundle.weights_sha256  # missing weights too are said before torch is loaded
-    cases = find_cases(args.images)
+    cases = find_cases(args.images, series=args.series)
     first = _first_readable(args, bundle, cases)  # before torch is loaded: a refusal is quick
     if first is None:
         return 2
@@ -87,18 +87,22 @@ def run(args: argparse.Namespace) -> int:
     return 0 if not failed else 2 if failed == len(cases) else 1
 
 
-def find_cases(images: Sequence[Path]) -> list[tuple[str, Path]]:
+def find_cases(images: Sequence[Path], *, series: str | None = None) -> list[tuple[str, Path]]:
     """Name and path of every case; folders of images are opened, equal names get a number.
 
+    Args:
+        images: files and folders.
+        series: SeriesInstanceUID; with it each folder is one study, that holds this series.
+
     Raises:
-        InputError: E_EMPTY, a folder without images.
+        InputError: E_EMPTY, a folder without images; others as in `find_volumes`.
     """
     from ..io.volume import find_volumes
     from ..predict.naming import case_name
 
     cases: dict[str, Path] = {}
     for given in images:
-        paths = find_volumes(given) if given.is_dir() else [given]
+        paths = find_volumes(given) if given.is_dir() and series is None else [given]
         if not paths:
             raise InputError(
                 "E_EMPTY", given, "the folder holds no image that medvol reads.",

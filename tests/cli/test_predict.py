@@ -16,6 +16,8 @@ from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
 from medvol.cli import main
+from medvol.cli.predict import find_cases
+from medvol.io.volume import load_image
 
 CHEST = tiny_chest(noise_hu=5)
 ALL = [
@@ -173,7 +175,11 @@ def test_one_series_of_two(
 ) -> None:
     stored = (CHEST.ct.astype(np.int32) + 1024).clip(0, 4095).astype(np.uint16).transpose(2, 1, 0)
     uids = (dicom_phantoms.SERIES_UID, dicom_phantoms.OTHER_UID)
-    both = [image for uid in uids for image in dicom_phantoms.ct_series(stored, series=uid)]
+    both = [
+        image
+        for uid, kernel in zip(uids, ("B70f", "B30f"), strict=True)
+        for image in dicom_phantoms.ct_series(stored, series=uid, ConvolutionKernel=kernel)
+    ]
     dicom_phantoms.write(tmp_path / "study", both)
     assert predict(bundle, tmp_path / "out", tmp_path / "study", options=QUICK) == 2
     said = capsys.readouterr().err
@@ -182,7 +188,17 @@ def test_one_series_of_two(
     chosen = ("--series", dicom_phantoms.OTHER_UID)
     assert predict(bundle, tmp_path / "out", tmp_path / "study", options=(*QUICK, *chosen)) == 0
     record = json.loads((tmp_path / "out" / "study" / "run.json").read_text())
-    assert record["input"]["facts"]["SeriesInstanceUID"] == dicom_phantoms.OTHER_UID
+    assert record["input"]["facts"]["ConvolutionKernel"] == "B30f"
+
+
+def test_a_series_is_looked_for_in_the_whole_study(tmp_path: Path) -> None:
+    for name, uid in (("lung", dicom_phantoms.SERIES_UID), ("soft", dicom_phantoms.OTHER_UID)):
+        dicom_phantoms.write(tmp_path / "study" / name, dicom_phantoms.ct_series(series=uid))
+    study = tmp_path / "study"
+    assert find_cases([study]) == [("lung", study / "lung"), ("soft", study / "soft")]
+    assert find_cases([study], series=dicom_phantoms.OTHER_UID) == [("study", study)]
+    chosen = load_image(study, series=dicom_phantoms.OTHER_UID)
+    assert chosen.facts["SeriesInstanceUID"] == dicom_phantoms.OTHER_UID
 
 
 def test_precision_is_recorded(bundle: Path, ct: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import ignite.distributed
 import torch
 from ignite.engine import Engine, Events
 
@@ -35,6 +36,17 @@ class CaseTable:
         self._cases: list[tuple[str, torch.Tensor, float]] = []
 
     def attach(self, engine: Engine) -> None:
+        """Collect and write with this evaluator.
+
+        Raises:
+            ValueError: several processes run; each would see a part of the cases.
+        """
+        processes = ignite.distributed.get_world_size()
+        if processes > 1:
+            raise ValueError(
+                f"a case table is written by one process but {processes} run, each with a part of "
+                "the cases; evaluate on one process, without torch.distributed.run"
+            )
         engine.add_event_handler(Events.STARTED, lambda _: self._cases.clear())
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
         engine.add_event_handler(Events.COMPLETED, self.write)

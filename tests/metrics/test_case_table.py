@@ -5,7 +5,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed
 import numpy as np
+import pytest
 import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
@@ -82,3 +84,9 @@ def test_no_cases_no_file(tmp_path: Path) -> None:
     table = CaseTable(tmp_path / "cases.csv", REGIONS)
     table.write(Engine(lambda *_: None))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ignite.distributed, "get_world_size", lambda: 2)
+    with pytest.raises(ValueError, match=r"one process but 2 run.*evaluate on one process"):
+        CaseTable(tmp_path / "cases.csv", REGIONS).attach(Engine(lambda *_: None))

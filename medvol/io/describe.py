@@ -11,13 +11,17 @@ from .image import Image
 from .modality import guess_modality, sampled
 
 PERCENTILES = (1, 5, 50, 95, 99)
+# facts by which a hospital's archive finds the patient: shown to who has the image, but not to be
+# written into a file that is passed on
+IDENTIFYING_FACTS = ("SeriesInstanceUID",)
 
 
 def describe(image: Image) -> dict[str, Any]:
     """The facts of a volume, ready for `json.dumps`.
 
     Returns:
-        `path`, `modality` (by the values; a DICOM header's own word is in `facts`), `facts`,
+        `path`, `modality` (by the values; a DICOM header's own word is in `facts`), `facts` (with
+        `IDENTIFYING_FACTS`; take them out of what is passed on, and the folders of `path`),
         `shape`, `spacing_mm`, `size_mm` (outer edges), `orientation`, `affine` (rows, to RAS mm),
         `voxels`, `values` (`min`, `max` of all voxels; `p1` ... `p99` of about 200,000 of them),
         `notes` as [code, text].

@@ -115,15 +115,24 @@ def find_volumes(folder: Path) -> list[Path]:
     A folder that itself holds DICOM files is one volume.
 
     Raises:
-        InputError: E_PATH, no such folder.
+        InputError: E_PATH, no such folder; E_FORMAT, DICOM files beside other images.
     """
     try:
         inside = list(folder.iterdir())
     except OSError as error:
         raise path_error(folder, error) from error
-    if any(_is_dicom(path) for path in inside):
-        return [folder]
-    return sorted((path for path in inside if is_volume(path)), key=_natural)
+    slices = {path for path in inside if _is_dicom(path)}
+    if not slices:
+        return sorted((path for path in inside if is_volume(path)), key=_natural)
+    others = [path for path in inside if path.is_file() and is_volume(path) and path not in slices]
+    if others:
+        reason = (
+            f"it holds DICOM files ({len(slices)}) beside other images ({len(others)}, such as "
+            f"{min(others, key=_natural).name}), so it is not known which are meant."
+        )
+        remedy = "Put the DICOM files and the other images into folders of their own."
+        raise InputError("E_FORMAT", folder, reason, remedy)
+    return [folder]
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -157,6 +157,26 @@ def test_a_folder_of_slices_is_one_volume(tmp_path):
     assert find_volumes(tmp_path) == [tmp_path]
 
 
+def test_dicom_beside_other_images_is_refused(tmp_path):
+    write(tmp_path, ct_series()[:2])
+    for name in ("b10.mha", "b9.nii.gz"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError) as caught:
+        find_volumes(tmp_path)
+    assert (caught.value.code, caught.value.path) == ("E_FORMAT", str(tmp_path))
+    assert "DICOM files (2) beside other images (2, such as b9.nii.gz)" in caught.value.reason
+    assert "into folders of their own" in caught.value.remedy
+
+
+def test_what_is_no_image_may_lie_beside_dicom(tmp_path):
+    write(tmp_path, ct_series()[:2])
+    write(tmp_path / "deeper", ct_series()[2:])
+    for name in ("report.pdf", "lungs.seg.nrrd", "b.hdr"):
+        (tmp_path / name).touch()
+    (tmp_path / "IM000.dcm").rename(tmp_path / "misnamed.nii")
+    assert find_volumes(tmp_path) == [tmp_path]
+
+
 def test_find_volumes_in_no_folder(tmp_path):
     with pytest.raises(InputError, match=r"E_PATH .*nowhere: no such file or folder"):
         find_volumes(tmp_path / "nowhere")

@@ -86,7 +86,7 @@ def test_imports_go_to_a_lower_floor(module: str) -> None:
     ("module", "source", "words"),
     [
         ("io.mask", "from ..predict.predictor import Predictor", "io (floor 3) imports predict"),
-        ("io.mask", "def f():\n    from ..predict import naming", "2: io (floor 3) imports pred"),
+        ("io.mask", "def f():\n    from ..predict import result", "2: io (floor 3) imports pred"),
         ("io.mask", "from .. import chains", "io (floor 3) imports chains (floor 4)"),
         ("io.mask", "from ..transforms.resample import MODES", "io (floor 3) imports transforms"),
         ("io.mask", "from ..inferers import precision", "io (floor 3) imports inferers"),

@@ -97,8 +97,8 @@ def find_cases(images: Sequence[Path], *, series: str | None = None) -> list[tup
     Raises:
         InputError: E_EMPTY, a folder without images; others as in `find_volumes`.
     """
+    from ..io.naming import case_name
     from ..io.volume import find_volumes
-    from ..predict.naming import case_name
 
     cases: dict[str, Path] = {}
     for given in images:

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from ..bundle.description import Description
 from ..errors import Note
 from ..io.image import Image
+from ..io.naming import case_name
 from ..labels import LabelTable
 from ..metrics.measurements import Measurement, Reference, measure
-from .naming import case_name
 
 HASH_CHUNK = 1 << 20
 

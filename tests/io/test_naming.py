@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of cases: the suffix of the format goes, every other dot stays."""
+
+from pathlib import Path
+
+import pytest
+
+from medvol.io.naming import case_name
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("scans/ct.nii.gz", "ct"),
+        ("CT.NII.GZ", "CT"),
+        ("a.b.mha", "a.b"),
+        ("study.zip", "study"),
+        ("1.2.840.10", "1.2.840.10"),
+        ("scans/1.2.840.11/", "1.2.840.11"),
+        (".nii", ".nii"),
+        ("scans/a/..", "scans"),
+    ],
+)
+def test_case_name(path: str, name: str) -> None:
+    assert case_name(path) == case_name(Path(path)) == name

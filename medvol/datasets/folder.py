@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from ..errors import InputError
+from ..io.naming import case_name
 from ..io.volume import find_volumes
 
 
@@ -21,7 +22,8 @@ def image_items(
         [{image_key: path}, ...] in natural order of the names.
 
     Raises:
-        InputError: E_PATH, no such folder; E_EMPTY, no image in it.
+        InputError: E_PATH, no such folder, or two images of one case name, of whose masks one would
+            replace the other; E_EMPTY, no image in it; E_FORMAT as in `find_volumes`.
     """
     volumes = find_volumes(Path(folder))
     if not volumes:
@@ -29,4 +31,13 @@ def image_items(
             "E_EMPTY", folder, "the folder holds no image that medvol reads.",
             "Put NIfTI, NRRD or MetaImage files there, or one sub-folder of DICOM slices a scan.",
         )  # fmt: skip
+    cases: dict[str, Path] = {}
+    for path in volumes:
+        name = case_name(path)
+        if (other := cases.setdefault(name, path)) != path:
+            raise InputError(
+                "E_PATH", path,
+                f"it and {other.name} are both called {name}, so their masks would have one name.",
+                "Rename one of them.",
+            )  # fmt: skip
     return [{image_key: str(path)} for path in volumes]

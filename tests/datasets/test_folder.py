@@ -33,6 +33,32 @@ def test_a_folder_of_dicom_slices_is_one_image(tmp_path: Path) -> None:
     assert image_items(scan) == [{"image": str(scan)}]
 
 
+@pytest.mark.parametrize(
+    ("names", "case"),
+    [(("a.mha", "a.nii.gz"), "a"), (("1.2.nii", "1.2.zip"), "1.2"), (("A.NRRD", "A.nii"), "A")],
+    ids=["suffixes", "dots", "capitals"],
+)
+def test_two_images_of_one_case_are_refused(
+    tmp_path: Path, names: tuple[str, str], case: str
+) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError) as caught:
+        image_items(tmp_path)
+    assert (caught.value.code, caught.value.path) == ("E_PATH", os.fspath(tmp_path / names[1]))
+    assert f"it and {names[0]} are both called {case}," in caught.value.reason
+    assert caught.value.remedy == "Rename one of them."
+
+
+def test_names_that_differ_behind_a_dot_are_two_cases(tmp_path: Path) -> None:
+    for name in ("1.2.840.10", "1.2.840.11"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.dcm").write_bytes(bytes(128) + b"DICM")
+    assert [Path(item["image"]).name for item in image_items(tmp_path)] == [
+        "1.2.840.10", "1.2.840.11",
+    ]  # fmt: skip
+
+
 def test_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError) as caught:

@@ -83,7 +83,7 @@ def lung_ct(
         "crop_margin_mm": float(crop_margin_mm) if crop else 0.0,
     }
     keys = [image_key, *([label_key] if label_key else [])]
-    steps: list[Any] = [load_volumed(image_key)]
+    steps: list[Any] = [load_volumed(image_key, modality="CT")]
     if label_key:
         steps.append(load_volumed(label_key, kind="mask"))
     steps += [

@@ -27,18 +27,19 @@ from typing import Any
 import torch
 
 from medvol.bundle.description import describe
+from medvol.chains import lung_ct
 from medvol.datasets.folds import load_fold
 from medvol.datasets.lung_lesions import LESION_VALUES
-from medvol.io.volume import load_image, read_volume
 from medvol.metrics.segmentation import dice, overlap_counts, summarise
 from medvol.predict.pipeline import load_weights
 from medvol.predict.predictor import load_bundle
 from medvol.training.checkpoint import save_atomically
+from medvol.transforms.inside_body import KeepInsideBodyd
 
 BUNDLE = "covid_ct_lesion_3d"
 FOLDS = 4
 ALL = -1
-BIASES = (0.0, 0.35, 0.7, 1.05, 1.4, 1.75, 2.1)  # 0.7 doubles the odds of a lesion
+BIASES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)  # 0.7 doubles the odds of a lesion
 LAST_BIAS = "heads.0.conv.bias"
 
 
@@ -77,23 +78,27 @@ def train(fold: int, args: argparse.Namespace) -> None:
 
 
 def lesion_counts(fold: int, work: Path) -> torch.Tensor:
-    """Overlap of lesion on the volumes a fold held out, for every bias: (biases, 3)."""
+    """Overlap of lesion on the volumes a fold held out, on the network's grid: (biases, 3)."""
     path = work / f"fold{fold}" / "bias.pt"
     if path.is_file():
         return torch.load(path, weights_only=True)["counts"]
     pipeline = load_bundle(BUNDLE).pipeline
     load_weights(work / f"fold{fold}" / "weights.pt", pipeline.network, pipeline.device)
     counts = torch.zeros(len(BIASES), 3, dtype=torch.float64)
+    chain, inside = lung_ct(label_key="label"), KeepInsideBodyd("pred")
     for item in load_fold(work / "data" / "datalist.json", fold=fold, part="validation"):
-        image, truth = read_volume(item["image"]), load_image(item["label"], kind="mask").array
-        with torch.inference_mode():
-            data = pipeline.prepare({"image": image})
-            scores = pipeline.inferer(data["image"][None].to(pipeline.device), pipeline.network)[0]
-            for index, bias in enumerate(BIASES):
-                shifted = scores.clone()
-                shifted[list(LESION_VALUES)] += bias
-                labels = pipeline.restore({**data, "pred": shifted})["pred"][0].as_tensor()
-                counts[index] += overlap_counts(labels, torch.as_tensor(truth), LESION_VALUES)
+        data = chain({"image": item["image"], "label": item["label"]})
+        with torch.no_grad():
+            volume = data["image"][None].to(pipeline.device)
+            scores = pipeline.inferer(volume, pipeline.network)[0].as_tensor().cpu()
+        background = inside({**data, "pred": torch.ones_like(scores)})["pred"][1] == 0
+        scores[1:, background] = -torch.inf
+        for index, bias in enumerate(BIASES):
+            shifted = scores.clone()
+            shifted[list(LESION_VALUES)] += bias
+            counts[index] += overlap_counts(
+                shifted.argmax(0), data["label"][0].as_tensor(), LESION_VALUES
+            )
     save_atomically({"counts": counts}, path)
     return counts
 

@@ -13,6 +13,7 @@ from monai.data import ImageReader
 from monai.transforms import LoadImaged
 
 from .checks import Kind
+from .modality import check_ct
 from .volume import is_volume, load_image, meta_of
 
 
@@ -25,20 +26,26 @@ class VolumeReader(ImageReader):
     Args:
         series: SeriesInstanceUID, where a folder holds several.
         kind: "mask" for label maps: whole numbers, one value everywhere allowed.
+        modality: "CT" refuses values that are no HU.
 
     Raises:
-        ValueError: `kind` is neither "image" nor "mask".
+        ValueError: another kind or modality.
 
     Example:
         >>> from monai.transforms import LoadImaged
         >>> load = LoadImaged(keys="image", reader=VolumeReader())
     """
 
-    def __init__(self, *, series: str | None = None, kind: Kind = "image") -> None:
+    def __init__(
+        self, *, series: str | None = None, kind: Kind = "image", modality: str | None = None
+    ) -> None:
         if kind not in ("image", "mask"):
             raise ValueError(f"kind is {kind!r}; give 'image' or 'mask'")
+        if modality not in (None, "CT"):
+            raise ValueError(f"modality is {modality!r}; give 'CT', or None for no check")
         self.series = series
         self.kind = kind
+        self.modality = modality
 
     def verify_suffix(self, filename: Sequence[Any] | Any) -> bool:
         """Whether the name looks like a volume."""
@@ -58,13 +65,15 @@ class VolumeReader(ImageReader):
             InputError: it cannot be used; the code says why.
         """
         image = load_image(img, series=self.series, kind=self.kind)
+        if self.modality == "CT":
+            check_ct(image.array, image.path, modality=image.facts.get("Modality"))
         array = image.array
         if self.kind == "image":
             array = array.astype(np.float32, order="K", copy=False)
         return array, {**meta_of(image), "affine": image.affine}
 
 
-def load_volumed(keys: str, *, kind: Kind = "image", series: str | None = None) -> LoadImaged:
+def load_volumed(keys: str, *, kind: Kind = "image", modality: str | None = None) -> LoadImaged:
     """MONAI's `LoadImaged` with `VolumeReader`, made without the remarks of readers not used.
 
     `LoadImaged` makes all of MONAI's own readers first, and the one for nvImageCodec says on every
@@ -72,7 +81,7 @@ def load_volumed(keys: str, *, kind: Kind = "image", series: str | None = None) 
 
     Args:
         keys: item with a path.
-        kind, series: as for `VolumeReader`.
+        kind, modality: as for `VolumeReader`.
     """
     logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
     level = logger.level
@@ -80,7 +89,7 @@ def load_volumed(keys: str, *, kind: Kind = "image", series: str | None = None) 
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
-            return LoadImaged(keys, reader=VolumeReader(kind=kind, series=series))
+            return LoadImaged(keys, reader=VolumeReader(kind=kind, modality=modality))
     finally:
         logger.setLevel(level)
 

@@ -16,7 +16,7 @@ from .lung_crop import Mask, body_mask, lung_mask
 
 
 def inside_body(volume_hu: npt.NDArray[Any]) -> Mask:
-    """The patient with everything in it: the body, its holes filled in each axial slice, and lung.
+    """The patient with everything in it: body and lungs, their holes filled in each axial slice.
 
     Args:
         volume_hu: (X, Y, Z) in HU, z along the patient.
@@ -27,8 +27,10 @@ def inside_body(volume_hu: npt.NDArray[Any]) -> Mask:
     body = body_mask(volume_hu)
     if not body.any():
         return np.ones_like(body)
-    filled = [ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[-1])]
-    inside: Mask = np.stack(filled, axis=-1) | lung_mask(volume_hu)
+    # a lung that a narrow field of view cuts is no hole of the body, but lesions are holes in it
+    solid = body | lung_mask(volume_hu)
+    filled = [ndimage.binary_fill_holes(solid[..., z]) for z in range(solid.shape[-1])]
+    inside: Mask = np.stack(filled, axis=-1)
     return inside
 
 

@@ -35,6 +35,8 @@ class InvertLabelsd(Invertd):
         result = dict(data)
         for key in self.key_iterator(result):
             scores = result[key]
+            if not torch.isfinite(scores).all():
+                raise ValueError("the network gave scores that are no numbers; check its weights")
             best = self._one_class(result, key, scores, 0)
             labels = torch.zeros(
                 best.shape, dtype=torch.uint8 if len(scores) <= 256 else torch.int32

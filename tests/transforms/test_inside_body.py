@@ -35,6 +35,12 @@ def test_a_lung_that_the_field_of_view_cuts_is_inside() -> None:
     assert inside_body(cut)[lungs].all()
 
 
+def test_a_lesion_in_a_cut_lung_is_inside() -> None:
+    cut = chest_on_table()[9:]
+    cut[1:3, 14:17, 6:9] = 30  # dense, so no lung; surrounded by lung, and not part of the body
+    assert inside_body(cut)[1:3, 14:17, 6:9].all()
+
+
 def test_no_body_keeps_everything() -> None:
     assert inside_body(np.full((4, 4, 4), AIR_HU, np.float32)).all()
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel, installed where medvol's repository is not, has its bundles and runs its demo."""
 
+import shutil
 import site
 import subprocess
 import sys
@@ -16,6 +17,9 @@ pytestmark = [
     pytest.mark.skipif(not (SHIPPED / "models" / "model.pt").is_file(), reason="no weights"),
 ]
 REPOSITORY = Path(__file__).parents[1]
+SOURCES = (".gitignore", "LICENSE", "README.md", "bundles", "medvol", "pyproject.toml")
+BUNDLE_PARTS = {"configs", "models", "docs", "LICENSE"}
+LEFT_BY_RUNS = ("eval/ct_seg.nii.gz", "runs/last.pt", "masks/ct_seg.nii.gz", "notes.txt")
 
 
 def run(*command: str | Path) -> str:
@@ -27,8 +31,21 @@ def run(*command: str | Path) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a copy of the repository, in whose bundles lie results of runs."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, REPOSITORY)
+    source = folder / "repository"
+    source.mkdir()
+    for name in SOURCES:
+        if (REPOSITORY / name).is_dir():
+            unwanted = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(REPOSITORY / name, source / name, ignore=unwanted)
+        else:
+            shutil.copy(REPOSITORY / name, source)
+    for left in LEFT_BY_RUNS:
+        file = source / "bundles" / SHIPPED.name / left
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("a patient's")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, source)
     (built,) = folder.glob("medvol-*.whl")
     return built
 
@@ -51,13 +68,17 @@ def binaries(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    bundle = "medvol/_bundles/covid_ct_lesion_3d"
-    for file in ("configs/inference.json", "configs/metadata.json", "models/model.pt"):
-        assert f"{bundle}/{file}" in names
+    of_bundles = [name.split("/")[2:] for name in names if name.startswith("medvol/_bundles/")]
+    assert {tuple(parts) for parts in of_bundles} >= {
+        (SHIPPED.name, *file.split("/"))
+        for file in ("configs/inference.json", "configs/metadata.json", "models/model.pt",
+                     "docs/README.md", "docs/data_license.txt", "LICENSE")
+    }  # fmt: skip
+    assert {parts[1] for parts in of_bundles} == BUNDLE_PARTS
     assert "medvol/report/templates/report.html.j2" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.split("/")[0].split("-")[0] for name in names} == {"medvol"}
-    assert [name for name in names if "__pycache__" in name or "/runs/" in name] == []
+    assert [name for name in names if "__pycache__" in name] == []
 
 
 def test_demo_of_the_installed_wheel(binaries: Path, tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ class Description:
     def focus(self) -> tuple[int, ...]:
         """Labels that a reader looks for (lesions); all labels where the metadata says nothing."""
         values = self.metadata.get("focus_labels")
-        return tuple(values) if values else tuple(label.value for label in self.labels)
+        return (
+            tuple(int(v) for v in values) if values else tuple(label.value for label in self.labels)
+        )
 
     @property
     def display_window_hu(self) -> tuple[float, float] | None:
@@ -122,4 +124,13 @@ def describe(name_or_folder: str | os.PathLike[str]) -> Description:
         raise InputError(
             "E_BUNDLE", path, f"it cannot be read as JSON: {error}.", "Mend the file."
         ) from error
-    return Description(folder, metadata)
+    description = Description(folder, metadata)
+    try:
+        _ = description.reference, description.display_window_hu
+        _ = [int(value) for value in metadata.get("focus_labels") or ()]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            "E_BUNDLE", path, f"reference_organ, focus_labels or display_window_hu: {error}.",
+            "Write them as the shipped bundles do.",
+        ) from error  # fmt: skip
+    return description

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..io.atomic import replacing
+from ..atomic import replacing
 from ..labels import LabelTable
 from ..spatial import Affine, orientation, spacing_mm, voxel_volume_ml
 

@@ -7,9 +7,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..atomic import replacing
 from ..labels import CODE_CONTEXT, REGION_CONTEXT, Code, Label, LabelTable, Terminology
 from ..spatial import Affine
-from .atomic import replacing
 from .mask import as_mask
 from .nrrd import write_nrrd
 from .volume_writer import check_affine

@@ -9,9 +9,9 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 import numpy.typing as npt
 
+from ..atomic import replacing
 from ..labels import LabelTable
 from ..spatial import Affine
-from .atomic import replacing
 from .nrrd import write_nrrd
 from .seg_nrrd import write_segmentation
 from .volume_writer import check_affine

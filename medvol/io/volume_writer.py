@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
+from ..atomic import replacing
 from ..errors import InputError
 from ..spatial import Affine, shear_cosine
-from .atomic import replacing
 from .packing import gzip_packer, unpacked
 
 QFORM_SHEAR_COSINE = 1e-4  # a qform is a rotation and cannot say more shear than float32 noise

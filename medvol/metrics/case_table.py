@@ -11,6 +11,7 @@ import ignite.distributed
 import torch
 from ignite.engine import Engine, Events
 
+from ..atomic import replacing
 from ..spatial import voxel_volume_ml
 from .segmentation import dice, overlap_counts, summarise
 
@@ -55,7 +56,7 @@ class CaseTable:
         for item in engine.state.output:
             predicted, true = item["pred"], item["label"]
             counts = [overlap_counts(predicted, true, v) for v in self.regions.values()]
-            file = Path(true.meta["filename_or_obj"]).name.split(".")[0]
+            file = Path(true.meta["filename_or_obj"]).name.removesuffix(".gz").rpartition(".")[0]
             name = str(item.get("case", file))
             ml = voxel_volume_ml(true.affine.cpu().numpy())
             self._cases.append((name, torch.stack(counts).cpu(), ml))
@@ -75,8 +76,10 @@ class CaseTable:
         ):
             for region, score in zip(self.regions, scores, strict=True):
                 rows.append((kind, region, _figure(float(score)), "", "", "", "", ""))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "w", newline="", encoding="utf-8") as file:
+        with (
+            replacing(self.path) as temporary,
+            open(temporary, "w", newline="", encoding="utf-8") as file,
+        ):
             csv.writer(file).writerows([COLUMNS, *rows])
 
 

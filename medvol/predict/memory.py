@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much memory a run will need, said before it starts."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,3 +65,13 @@ def needed_bytes(
 def available_bytes() -> int:
     """Memory that a process can take without swapping, in bytes."""
     return int(psutil.virtual_memory().available)
+
+
+def peak_bytes() -> int:
+    """Largest resident memory of this process so far, in bytes; on Windows its working set."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

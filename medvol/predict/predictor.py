@@ -3,7 +3,6 @@
 
 import math
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,7 +28,7 @@ from .devices import (
     restore_within_memory,
     sliding_window,
 )
-from .memory import Estimate, available_bytes, needed_bytes
+from .memory import Estimate, available_bytes, needed_bytes, peak_bytes
 from .pipeline import IMAGE, PRED, Pipeline, build_pipeline
 from .reading import read_checked
 from .result import Result, Run
@@ -119,7 +118,7 @@ class Predictor:
                 precision=self.precision,
                 chain_fingerprint=pipeline.fingerprint,
                 times_s=times,
-                peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                peak_memory_bytes=peak_bytes(),
                 remarks=tuple(remarks),
                 settings=self._settings(),
             )
@@ -149,7 +148,7 @@ class Predictor:
         classes = max((label.value for label in self.bundle.labels), default=1) + 1
         at_once = (
             windows.sw_batch_size * math.prod(max(1, n) for n in _size(windows))
-            if windows is not None
+            if windows is not None and self.pipeline.device.type == "cpu"
             else 0
         )
         needed = needed_bytes(
@@ -187,8 +186,9 @@ class Predictor:
         if not same_grid(array.shape[1:], affine, image.array.shape, image.affine):
             raise self._off_grid("its mask lies elsewhere in the patient than the input.")
         labels = array[0].astype(self.bundle.labels.dtype, copy=False)
-        if not np.array_equal(labels, array[0]):
-            raise self._off_grid("its mask holds values that are no labels.")
+        known = [0, *(label.value for label in self.bundle.labels)]
+        if not np.isin(array[0], known).all():
+            raise self._off_grid("its mask holds values that its label table does not name.")
         return labels
 
     def _off_grid(self, reason: str) -> InputError:

@@ -2,7 +2,7 @@
 """The files of a case: mask, named segments, scene, measurements, picture, page, record."""
 
 import json
-import tempfile
+import platform
 import time
 from collections.abc import Callable, Collection
 from importlib.metadata import PackageNotFoundError, version
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..io.atomic import replacing
-from ..io.describe import describe
+from ..atomic import filling, replacing
+from ..io.describe import IDENTIFYING_FACTS, describe
 from ..io.mask import write_mask
 from ..io.seg_nrrd import write_seg_nrrd
 from ..io.slicer_scene import write_scene
@@ -55,7 +55,6 @@ def save(
         raise ValueError(f"unknown formats {sorted(unknown)}; give some of {', '.join(FORMATS)}")
     window = result.bundle.display_window_hu or DEFAULT_WINDOW_HU
     image, labels, table = result.image, result.labels, result.table
-    paths = {name: folder / FORMATS[name] for name in wanted}
     writers: dict[str, Callable[[Path], None]] = {
         "nii": lambda path: write_mask(path, labels, image.affine),
         "seg": lambda path: write_seg_nrrd(path, labels, image.affine, table),
@@ -66,16 +65,17 @@ def save(
             path, result.measurements, result.reference.name if result.reference else None
         ),
         "png": lambda path: _draw(path, result, window),
-        "html": lambda path: _report(path, result, window, paths),
+        "html": lambda path: _report(path, result, window, wanted),
         "json": lambda path: _record(path, result),
     }
     started = time.perf_counter()
-    for name in wanted:
-        if name == "json":  # the last, so that it knows how long the others took
+    with filling(folder) as scratch:
+        for name in wanted:  # json is the last, so that it knows how long the others took
             result.run.times_s["write"] = time.perf_counter() - started
-        writers[name](paths[name])
-    result.run.times_s["write"] = time.perf_counter() - started
-    return paths
+            writers[name](scratch / FORMATS[name])
+        for name in FORMATS:  # of an older run, which would contradict the new files
+            (folder / FORMATS[name]).unlink(missing_ok=True)
+    return {name: folder / FORMATS[name] for name in wanted}
 
 
 def _draw(path: Path, result: Result, window: tuple[float, float]) -> None:
@@ -88,18 +88,20 @@ def _draw(path: Path, result: Result, window: tuple[float, float]) -> None:
 
 
 def _report(
-    path: Path, result: Result, window: tuple[float, float], paths: dict[str, Path]
+    path: Path, result: Result, window: tuple[float, float], wanted: Collection[str]
 ) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        picture = paths.get("png", Path(scratch) / FORMATS["png"])
-        if not picture.is_file():
-            _draw(picture, result, window)
-        context = _context(result, window, picture.read_bytes(), paths)
-    write_report(path, context)
+    picture = path.with_name(FORMATS["png"])
+    if "png" in wanted:
+        content = picture.read_bytes()
+    else:
+        _draw(picture, result, window)
+        content = picture.read_bytes()
+        picture.unlink()
+    write_report(path, _context(result, window, content, wanted))
 
 
 def _context(
-    result: Result, window: tuple[float, float], picture: bytes, paths: dict[str, Path]
+    result: Result, window: tuple[float, float], picture: bytes, wanted: Collection[str]
 ) -> ReportContext:
     image, bundle, run = result.image, result.bundle, result.run
     values = result.reference.values if result.reference else [x.value for x in result.table]
@@ -132,7 +134,7 @@ def _context(
             "Shown window": f"{window[0]:.0f} to {window[1]:.0f} HU",
         },
         times_s=run.times_s,
-        files={FORMATS[name]: HOLDS[name] for name in paths if name in HOLDS},
+        files={FORMATS[name]: HOLDS[name] for name in wanted if name in HOLDS},
     )
 
 
@@ -141,9 +143,7 @@ def _record(path: Path, result: Result) -> None:
     record: dict[str, Any] = {
         "notice": DISCLAIMER,
         "case": result.case,
-        # the name alone: a path may hold a patient's name
-        "input": describe(result.image)
-        | {"path": result.image.path.name, "sha256": input_sha256(result.image.path)},
+        "input": _input(result),
         "bundle": {
             "name": bundle.name,
             "version": bundle.version,
@@ -159,11 +159,21 @@ def _record(path: Path, result: Result) -> None:
         "times_s": {stage: round(seconds, 3) for stage, seconds in run.times_s.items()},
         "peak_memory_bytes": run.peak_memory_bytes,
         "remarks": list(run.remarks),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
         "versions": {name: v for name in PACKAGES if (v := _version(name))},
     }  # fmt: skip
     with replacing(path) as temporary:
         text = json.dumps(record, indent=2, ensure_ascii=False, default=str)
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def _input(result: Result) -> dict[str, Any]:
+    """What was read, without folders and identifiers, which may say who the patient is."""
+    seen = describe(result.image)
+    facts = {key: v for key, v in seen["facts"].items() if key not in IDENTIFYING_FACTS}
+    path = result.image.path
+    return {**seen, "path": path.name, "facts": facts, "sha256": input_sha256(path)}
 
 
 def _focus_name(result: Result) -> str:

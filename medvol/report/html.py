@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..io.atomic import replacing
+from ..atomic import replacing
 from ..labels import LabelTable
 from ..metrics.histogram import Histogram
 from ..metrics.measurements import Measurement, Reference

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..io.atomic import replacing
+from ..atomic import replacing
 from ..io.volume import load_image
 from ..labels import LabelTable
 from .views import lps_view

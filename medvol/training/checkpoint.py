@@ -11,6 +11,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch.nn.parallel import DistributedDataParallel
 
+from ..atomic import replacing
 from ..errors import InputError
 
 
@@ -20,15 +21,13 @@ class Stateful(Protocol):
 
 
 def save_atomically(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """`torch.save` to a temporary name in the same folder, then rename; a failure leaves none."""
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}")
-    try:
+    """`torch.save`, whole or not at all.
+
+    Raises:
+        InputError: E_NOSPACE, the disk is full or the folder cannot be written.
+    """
+    with replacing(path) as temporary:
         torch.save(state, temporary)
-        os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Resume:

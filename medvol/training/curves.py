@@ -11,6 +11,8 @@ from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys
 from torch.optim import Optimizer
 
+from ..atomic import replacing
+
 COLUMNS = ("epoch", "name", "value")
 
 
@@ -106,4 +108,5 @@ def draw_curves(path: str | os.PathLike[str]) -> None:
         axis.plot(*zip(*curve, strict=True), marker=".")
         axis.set(title=name.replace("_", " "), xlabel="epoch")
         axis.grid(alpha=0.3)
-    figure.savefig(Path(path).with_suffix(".png"), dpi=90)
+    with replacing(Path(path).with_suffix(".png")) as temporary:
+        figure.savefig(temporary, dpi=90)

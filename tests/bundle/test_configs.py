@@ -139,13 +139,15 @@ def test_training_and_inference_have_one_chain_network_and_window(name: str) -> 
     image = metadata["network_data_format"]["inputs"]["image"]
     assert image["spatial_shape"] == use["patch_size"]
     words = {"_target_", "label_key", "image_key"}
+
+    def resolved(chain: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+        named = {key: value for key, value in chain.items() if key not in words}
+        return {k: config[v[1:]] if str(v).startswith("@") else v for k, v in named.items()}
+
     settings = [
-        {key: value for key, value in chain.items() if key not in words}
-        for chain in (
-            use["preprocessing"],
-            {**train["chain"], "spacing_mm": train["spacing_mm"]},
-            {**train["validate"]["chain"], "spacing_mm": train["spacing_mm"]},
-        )
+        resolved(use["preprocessing"], use),
+        resolved(train["chain"], train),
+        resolved(train["validate"]["chain"], train),
     ]
     fingerprints = {lung_ct(**chain).fingerprint for chain in settings}
     assert len(fingerprints) == 1

@@ -249,7 +249,10 @@ def test_mask_that_was_not_brought_back_is_refused(tmp_path: Path, ct: Path) -> 
 def test_mask_of_no_labels_is_refused(tmp_path: Path, ct: Path) -> None:
     scale = {"_target_": "Lambdad", "keys": "pred", "func": "$lambda x: x / 2"}
     bundle = tiny_bundle(tmp_path / "b", {"postprocessing#transforms#-1": scale})
-    assert "holds values that are no labels" in refusal(load_bundle(bundle).predict, ct).reason
+    assert (
+        "holds values that its label table does not name"
+        in refusal(load_bundle(bundle).predict, ct).reason
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import InputError
+from .errors import InputError
 
 _NO_SPACE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
@@ -40,17 +41,46 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, final)
         temporary = None
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise InputError(
-                "E_NOSPACE",
-                final,
-                f"the file could not be written ({error.strerror}).",
-                "Free some space or choose another output folder.",
-            ) from error
-        raise
+        raise _refusal(error, final) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give an empty folder in `folder`; when the block ends well its files move up.
+
+    When the block raises, older files in `folder` stay as they were.
+
+    Raises:
+        InputError: E_NOSPACE, the disk is full or the folder cannot be written.
+    """
+    final = Path(folder)
+    scratch: Path | None = None
+    try:
+        final.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".medvol-", dir=final))
+        yield scratch
+        for file in scratch.iterdir():
+            os.replace(file, final / file.name)
+    except OSError as error:
+        raise _refusal(error, final) from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _refusal(error: OSError, path: Path) -> Exception:
+    """What to raise for a failed write: a refusal that names the remedy, or the error itself."""
+    if error.errno not in _NO_SPACE:
+        return error
+    return InputError(
+        "E_NOSPACE",
+        path,
+        f"it could not be written ({error.strerror}).",
+        "Free some space or choose another output folder.",
+    )
 
 
 def _umask() -> int:

@@ -34,7 +34,12 @@ def run(args: argparse.Namespace) -> int:
 
     described, status = [], 0
     for given in args.paths:
-        inside = find_volumes(given) if given.is_dir() and args.series is None else []
+        try:
+            inside = find_volumes(given) if given.is_dir() and args.series is None else []
+        except InputError as error:
+            print(f"medvol: {error}", file=sys.stderr)
+            status = 2
+            continue
         for path in inside or [given]:
             try:
                 described.append(describe(load_image(path, series=args.series)))

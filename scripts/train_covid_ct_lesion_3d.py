@@ -10,8 +10,8 @@ did not see; one table of all folds; the weights of all volumes copied into the 
 
 Nothing is chosen on what it is measured on. The last epoch's weights are taken, not the best on the
 held-out fold. A network trained on few patients marks too little in new ones, so a constant is
-added to the scores of the two lesion classes: the one with the highest pooled lesion Dice on the
-held-out volumes of the *other* folds. It becomes part of the last layer's bias.
+added to the scores of the two lesion classes: the one with the highest lesion Dice, in the mean over
+the held-out volumes of the *other* folds. It becomes part of the last layer's bias.
 """
 
 import argparse
@@ -104,8 +104,8 @@ def lesion_counts(fold: int, work: Path) -> torch.Tensor:
 
 
 def best_bias(counts: Sequence[torch.Tensor]) -> float:
-    """The bias with the highest pooled Dice."""
-    scores = dice(torch.stack(list(counts)).sum(0))
+    """The bias with the highest mean of the folds' Dice; no fold counts more for its lesions."""
+    scores = dice(torch.stack(list(counts))).mean(0)
     print("  ".join(f"{b:g}: {s:.3f}" for b, s in zip(BIASES, scores.tolist(), strict=True)))
     return BIASES[int(scores.argmax())]
 

@@ -10,8 +10,8 @@ did not see; one table of all folds; the weights of all volumes copied into the 
 
 Nothing is chosen on what it is measured on. The last epoch's weights are taken, not the best on the
 held-out fold. A network trained on few patients marks too little in new ones, so a constant is
-added to the scores of the two lesion classes: the one with the highest lesion Dice, in the mean over
-the held-out volumes of the *other* folds. It becomes part of the last layer's bias.
+added to the scores of the two lesion classes: the one with the highest lesion Dice on the held-out
+volumes of the *other* folds, in the mean over these. It becomes part of the last layer's bias.
 """
 
 import argparse

@@ -9,14 +9,16 @@ import numpy.typing as npt
 import torch
 from monai.config import KeysCollection
 from monai.transforms.transform import MapTransform
-from scipy import ndimage
 
 from .intensity import LUNG_WINDOW_HU
-from .lung_crop import Mask, body_mask, lung_mask
+from .lung_crop import Mask, body_mask
 
 
 def inside_body(volume_hu: npt.NDArray[Any]) -> Mask:
-    """The patient with everything in it: body and lungs, their holes filled in each axial slice.
+    """The patient with everything in it: in each axial slice, what lies between parts of the body.
+
+    A voxel is inside when the body lies on both sides of it along x, or along y. So a lung that
+    the field of view cuts is inside too, which the holes of the body would not give.
 
     Args:
         volume_hu: (X, Y, Z) in HU, z along the patient.
@@ -25,12 +27,13 @@ def inside_body(volume_hu: npt.NDArray[Any]) -> Mask:
         (X, Y, Z) bool; all True when no body is found.
     """
     body = body_mask(volume_hu)
-    if not body.any():
-        return np.ones_like(body)
-    # a lung that a narrow field of view cuts is no hole of the body, but lesions are holes in it
-    solid = body | lung_mask(volume_hu)
-    filled = [ndimage.binary_fill_holes(solid[..., z]) for z in range(solid.shape[-1])]
-    inside: Mask = np.stack(filled, axis=-1)
+    return _between(body, 0) | _between(body, 1) if body.any() else np.ones_like(body)
+
+
+def _between(body: Mask, axis: int) -> Mask:
+    before = np.logical_or.accumulate(body, axis=axis)
+    after = np.flip(np.logical_or.accumulate(np.flip(body, axis), axis=axis), axis)
+    inside: Mask = before & after
     return inside
 
 

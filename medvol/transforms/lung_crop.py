@@ -9,9 +9,6 @@ import numpy.typing as npt
 import torch
 
 AIR_BELOW_HU = -400.0  # aerated lung and ground-glass lie below, soft tissue above
-LUNG_ABOVE_HU = -900.0  # mean of a lung; in 12 chest CTs -860 to -670
-CUT_LUNG_SHARE = 0.5  # of the largest lung inside; in 12 chest CTs foam and blankets at the border
-# that are as bright as lung came up to 0.2
 SMALLEST_LUNG_SHARE = 0.002  # of the volume; smaller pockets of air are bowel or noise
 BODY_ABOVE_HU = -300.0  # fat is about -100, clothes and table foam are below
 
@@ -21,11 +18,10 @@ Mask = npt.NDArray[np.bool_]
 def lung_mask(volume_hu: npt.NDArray[Any]) -> Mask:
     """Air enclosed by the body: lungs, airways, and bowel gas where the scan shows it.
 
-    Voxels below `AIR_BELOW_HU`, in 6-connected components that are not tiny. Of those that touch
-    an x or y border of the volume, as the air around the patient does, only those count that may be
-    a lung cut by a narrow field of view: their mean is above `LUNG_ABOVE_HU`, and they have at
-    least `CUT_LUNG_SHARE` of the size of the largest component inside. Consolidated lung is dense
-    and not part of it: crop with a margin.
+    Voxels below `AIR_BELOW_HU`, in 6-connected components that are not tiny and do not touch an x
+    or y border of the volume, as the air around the patient, table and blankets do. A lung that a
+    narrow field of view cuts is left out with them. Consolidated lung is dense and not part of it:
+    crop with a margin.
 
     Args:
         volume_hu: (X, Y, Z) in HU, z along the patient.
@@ -39,12 +35,8 @@ def lung_mask(volume_hu: npt.NDArray[Any]) -> Mask:
     sizes = np.bincount(components.ravel(), minlength=count + 1)
     keep = sizes >= SMALLEST_LUNG_SHARE * volume_hu.size
     keep[0] = False
-    sums = np.bincount(components.ravel(), weights=volume_hu.ravel(), minlength=count + 1)
-    means = sums / np.maximum(sizes, 1)
-    border = np.unique(np.r_[components[[0, -1]].ravel(), components[:, [0, -1]].ravel()])
-    inside = np.setdiff1d(np.flatnonzero(keep), border)
-    largest = sizes[inside].max(initial=0)
-    keep[border] &= (means[border] > LUNG_ABOVE_HU) & (sizes[border] >= CUT_LUNG_SHARE * largest)
+    for border in (components[[0, -1]], components[:, [0, -1]]):
+        keep[np.unique(border)] = False
     return keep[components]
 
 

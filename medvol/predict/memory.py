@@ -4,6 +4,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -69,9 +70,12 @@ def available_bytes() -> int:
 
 def peak_bytes() -> int:
     """Largest resident memory of this process so far, in bytes; on Windows its working set."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux; its ru_maxrss would begin with the memory of the parent process
+        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes

@@ -59,7 +59,8 @@ def tiny_bundle(
     (folder / "models").mkdir()
     for name in ("train", "evaluate", "multi_gpu_train"):
         shutil.copy(SHIPPED / "configs" / f"{name}.json", folder / "configs")
-    for name, wanted in (("inference", {**TINY, **(changes or {})}), ("metadata", metadata or {})):
+    own_chain = {"chain_fingerprint": None, **(metadata or {})}  # not that of the shipped weights
+    for name, wanted in (("inference", {**TINY, **(changes or {})}), ("metadata", own_chain)):
         path = SHIPPED / "configs" / f"{name}.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         for key, value in wanted.items():

@@ -57,9 +57,9 @@ def test_facts_of_a_case_counted_by_hand():
     assert facts.shape == (32, 32, 16)
     assert facts.spacing_mm == (2.0, 2.0, 4.0)
     assert facts.orientation == "LPS"
-    assert facts.voxels == {"ground-glass opacity": 64, "consolidation": 32, "lung": 1440}
+    assert facts.voxels == {"ground-glass opacity": 64, "consolidation": 32, "lung (rest)": 1440}
     assert facts.ml == pytest.approx(  # one voxel is 2 * 2 * 4 mm^3 = 0.016 ml
-        {"ground-glass opacity": 1.024, "consolidation": 0.512, "lung": 23.04}
+        {"ground-glass opacity": 1.024, "consolidation": 0.512, "lung (rest)": 23.04}
     )
     # body 26 * 22 * 16 = 9152 voxels less 1536 of lungs at 40 HU, 7232 of air at -1000
     total = 7616 * 40 - 7232 * 1000 - 1440 * 850 - 64 * 580 - 32 * 100
@@ -75,7 +75,7 @@ def test_hu_of_several_cases_is_that_of_their_voxels_together():
 
 
 def make_case(folder: Path, name: str, patient: str, lesion_ml: float) -> Case:
-    ml = {"ground-glass opacity": lesion_ml, "consolidation": 0.0, "lung": 1.0}
+    ml = {"ground-glass opacity": lesion_ml, "consolidation": 0.0, "lung (rest)": 1.0}
     facts = CaseFacts((2, 2, 2), (1.0, 1.0, 1.0), "LPS", 0.0, 1.0, dict.fromkeys(ml, 1), ml)
     return Case(name, patient, folder / f"{name}_ct.nii.gz", folder / f"{name}.nii.gz", facts)
 
@@ -87,7 +87,7 @@ def test_cases_of_a_patient_share_a_fold_and_their_lesion_adds_up(tmp_path):
         ("a", 0), ("b", 1), ("c", 0)
     ]  # p has 6 ml, so it comes first  # fmt: skip
     assert datalist["labels"] == {
-        "0": "background", "1": "ground-glass opacity", "2": "consolidation", "3": "lung"
+        "0": "background", "1": "ground-glass opacity", "2": "consolidation", "3": "lung (rest)"
     }  # fmt: skip
     assert datalist["numTraining"] == 3
 

@@ -37,7 +37,7 @@ def test_original_layout_gives_the_same_with_effusion_as_background(tmp_path):
         save_nifti(tmp_path / "in" / kind / "1.nii.gz", array, made.affine)
     datalist = radiopaedia_datalist(tmp_path / "in", tmp_path / "labels", folds=1)
     assert datalist["facts"]["rp1"]["voxels"] == {
-        "ground-glass opacity": 64, "consolidation": 32, "lung": 1432
+        "ground-glass opacity": 64, "consolidation": 32, "lung (rest)": 1432
     }  # fmt: skip
 
 

@@ -159,7 +159,7 @@ def build_datalist(
             }
             for c in cases
         ],
-        "facts": {c.case: asdict(c.facts) for c in cases}  # type: ignore[call-overload],
+        "facts": {c.case: asdict(c.facts) for c in cases},  # type: ignore[call-overload],
     }
 
 

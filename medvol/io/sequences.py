@@ -131,9 +131,7 @@ def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
             arrays.append(reference.array)
             continue
         image = images[sequence]
-        if same_grid(
-            image.array.shape, image.affine, reference.array.shape, reference.affine
-        ):
+        if same_grid(image.array.shape, image.affine, reference.array.shape, reference.affine):
             arrays.append(image.array)
             continue
         text = f"{files[sequence].name} was resampled to FLAIR's grid by its header's position."

@@ -14,27 +14,20 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform
 from torch import Tensor
 
-BRIGHT_PERCENTILE = 99.0  # of all voxels: fat and skin, without a few vessels
-AIR_SHARE = 0.1  # of the bright value; JPEG and noise stay below, brain and skull are above
 MIN_PROFILE_SHARE = 0.05  # of a line: fewer bright voxels than that are ghosts, not the head
 LIMIT_STD = 4.0  # further out lie vessels and fat, which say nothing of a tumour
-SAMPLES = 1_000_000  # voxels that a percentile is taken of
 
 
 def head_mask(channel: Tensor) -> Tensor:
-    """What is brighter than air: more than a tenth of the 99th percentile.
+    """What is brighter than the mean of the image, which noise in the air around a head never is.
 
     Args:
-        channel: (X, Y, Z), one sequence, air near 0.
+        channel: (X, Y, Z), one sequence.
 
     Returns:
-        (X, Y, Z) bool; all True when nothing is above 0.
+        (X, Y, Z) bool: skin, fat and brain, without most of the fluid; all False for one value.
     """
-    flat = channel.flatten()
-    sample = flat[:: max(1, len(flat) // SAMPLES)].float()
-    limit = AIR_SHARE * torch.quantile(sample, BRIGHT_PERCENTILE / 100)
-    mask = channel > limit
-    return mask if limit > 0 else torch.ones_like(mask)
+    return channel > channel.double().mean()
 
 
 def standardise_head(volume: Tensor) -> Tensor:
@@ -53,9 +46,13 @@ def standardise_head(volume: Tensor) -> Tensor:
     scaled = []
     for channel in volume.float():
         inside = channel[head_mask(channel)]
-        mean, std = inside.mean(), inside.std(correction=0)
-        centred = channel - mean
-        scaled.append((centred / std).clamp(-LIMIT_STD, LIMIT_STD) if std > 0 else centred * 0)
+        std, mean = torch.std_mean(inside, correction=0)
+        flat = len(inside) == 0 or not std > 0
+        scaled.append(
+            torch.zeros_like(channel)
+            if flat
+            else ((channel - mean) / std).clamp(-LIMIT_STD, LIMIT_STD)
+        )
     return torch.stack(scaled)
 
 

@@ -92,7 +92,7 @@ def sequence_of(name: str) -> str | None:
     """Which of `SEQUENCES` a file's name says, None for another.
 
     Example:
-        >>> sequence_of("TCGA_6692-T1_post.nii.gz"), sequence_of("fla.nii.gz"), sequence_of("t2.nii")
+        >>> sequence_of("6692-T1_post.nii.gz"), sequence_of("fla.nii.gz"), sequence_of("t2.nii")
         ('t1c', 'flair', None)
     """
     words = set(re.split(r"[_\-.\s]+", name.lower()))

@@ -33,7 +33,10 @@ SMALL = {  # enough to train on two phantoms of 6 mm for an epoch in a second
     "spacing_mm": [6.0, 6.0, 8.0],
     "network_def#features": [4, 8, 8, 8, 8],
 }
-SMALL_SLABS = {key: x for key, x in SMALL.items() if key != "crop_size"} | {"patch_size": [32, 32]}
+SMALL_SLABS = {key: x for key, x in SMALL.items() if key != "crop_size"} | {
+    "patch_size": [32, 32],
+    "batch_size": 2,
+}
 CURVES = ["learning_rate", "lesion_dice", "train_loss"]
 REGIONS = ["lesion", "ground-glass opacity", "consolidation", "lung", "lung (rest)"]
 each_start = pytest.mark.parametrize("start", ["bundle's folder", "root"])

@@ -128,7 +128,7 @@ class GatedInferer(Inferer):
             return self.inferer(inputs, network, *args, **kwargs)
         scores = self._background(len(inputs), inputs)
         for item, found in enumerate(passing):
-            volume = inputs[item : item + 1]
+            volume = _plain(inputs)[item : item + 1]  # a batch with metadata is no tensor to cut
             answers = self._segment(volume, partial(network, *args, **kwargs), found)
             for (start, stop), answer in zip(runs(found), answers, strict=True):
                 scores[item, ..., start:stop] = _plain(answer)[0]

@@ -11,6 +11,18 @@ Passing = npt.NDArray[np.bool_]
 Probabilities = npt.NDArray[np.floating[Any]]
 
 
+def positive(probability: Probabilities) -> Probabilities:
+    """Probability of a finding, (Z,), of (1, Z), or of class probabilities (classes, Z).
+
+    With several classes, class 0 is that there is none.
+
+    Example:
+        >>> positive(np.array([[0.75, 0.0], [0.25, 1.0]])).tolist()
+        [0.25, 1.0]
+    """
+    return probability[0] if len(probability) == 1 else 1 - probability[0]
+
+
 def passing_slices(
     probability: Probabilities, threshold: float, *, margin: int = 0, gap: int = 0
 ) -> Passing:

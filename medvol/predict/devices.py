@@ -3,14 +3,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from monai.inferers import SlidingWindowInferer
 
-from ..inferers.precision import PrecisionInferer
-
 DEVICES = ("auto", "cpu", "cuda")
+Part = TypeVar("Part")
 
 
 def choose_device(name: str) -> torch.device:
@@ -27,10 +26,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
+def part_of(inferer: Any, kind: type[Part]) -> Part | None:
+    """The inferer itself or the one within it, within that and so on, that is of a kind."""
+    while inferer is not None and not isinstance(inferer, kind):
+        inferer = getattr(inferer, "inferer", None)
+    return inferer
+
+
 def sliding_window(inferer: Any) -> SlidingWindowInferer | None:
     """The sliding-window inferer inside an inferer, if there is one."""
-    inner = inferer.inferer if isinstance(inferer, PrecisionInferer) else inferer
-    return inner if isinstance(inner, SlidingWindowInferer) else None
+    return part_of(inferer, SlidingWindowInferer)
 
 
 @contextmanager

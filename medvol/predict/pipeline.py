@@ -14,9 +14,11 @@ from ..bundle.config import Config
 from ..bundle.description import Description
 from ..bundle.weights import check_chain
 from ..inferers.precision import PrecisionInferer
+from ..io.slice_table import SaveSlicesd
 from ..networks.weights import load_weights
 
-IMAGE, PRED = "image", "pred"
+IMAGE, PRED, SLICES = "image", "pred", "slices"
+SAVING = (SaveImaged, SaveSlicesd)  # writing is a stage of its own
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def build_pipeline(
         prepare=Compose(_without_loading(preprocessing)),
         inferer=inferer,
         network=network.eval(),
-        restore=Compose([t for t in postprocessing.transforms if not isinstance(t, SaveImaged)]),
+        restore=Compose([t for t in postprocessing.transforms if not isinstance(t, SAVING)]),
         spacing_mm=_spacing(preprocessing),
         fingerprint=fingerprint,
         device=device,

@@ -152,5 +152,7 @@ def test_the_crop_of_a_chain(find: str, margin: int | tuple[int, ...], box: tupl
 
 
 def test_another_word_is_refused() -> None:
-    with pytest.raises(ValueError, match=re.escape("find is 'lung'; give one of chest, lungs, body")):
+    with pytest.raises(
+        ValueError, match=re.escape("find is 'lung'; give one of chest, lungs, body")
+    ):
         Foreground("lung")

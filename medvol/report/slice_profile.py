@@ -2,6 +2,7 @@
 """The picture of slices: probability along z beside the coronal view, on one scale in mm."""
 
 import os
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,18 +18,20 @@ from .fonts import drawable, families
 from .overlay import Look
 from .views import bright_box, lps_view
 
-INCHES, DPI = (12.0, 6.4), 100
-BELOW, ABOVE = "#5a6b80", "#ff9d4d"  # slices below the threshold, and those that count
+WIDTH, TALLEST, DPI = 1200, 900, 100  # pixels; a taller coronal slice is drawn smaller
+MARGIN, GAP, HEADER, FOOTER = 72, 36, 84, 72  # pixels around the two panels and between them
+SHARE = 0.52  # of the width that the coronal slice may take
+BELOW, ABOVE = "#66788f", "#ff9d4d"  # slices below the threshold, and those that count
 FOCUS_COLOR: Color = (255, 90, 60)
-FILL_ALPHA = 0.45
-FRONT_BACK, FEET_HEAD = 1, 2  # axes of the view
+PANEL, FILL_ALPHA = "#14181d", 0.45
+RIGHT_LEFT, FRONT_BACK, FEET_HEAD = 0, 1, 2  # axes of the view
 
 
 def draw_slice_profile(
     path: str | os.PathLike[str],
     volume: Volume,
     affine: Affine,
-    probability: npt.NDArray[np.floating],
+    probability: npt.NDArray[np.floating[Any]],
     *,
     threshold: float,
     look: Look,
@@ -55,58 +58,72 @@ def draw_slice_profile(
     z_mm = slice_z_mm(volume.shape, affine)
     if len(probability) != len(z_mm):
         raise ValueError(f"{len(probability)} probabilities for {len(z_mm)} slices; give one each")
-    figure = Figure(figsize=INCHES, dpi=DPI, facecolor=BACKGROUND, layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.25], sharey=True)
-    _coronal(left, volume, affine, look, labels)
-    thickness = abs(float(z_mm[-1] - z_mm[0])) / max(1, len(z_mm) - 1)
+    step_mm = abs(float(z_mm[-1] - z_mm[0])) / max(1, len(z_mm) - 1) or 1.0
+    extent = (float(z_mm.min()) - step_mm / 2, float(z_mm.max()) + step_mm / 2)
+    image, marked, width_mm = _coronal(volume, affine, look, labels)
+    room = SHARE * (WIDTH - 2 * MARGIN)
+    scale = min(room / width_mm, TALLEST / (extent[1] - extent[0]))  # pixels a mm
+    wide, tall = width_mm * scale, (extent[1] - extent[0]) * scale
+    page = HEADER + tall + FOOTER
+    figure = Figure(figsize=(WIDTH / DPI, page / DPI), dpi=DPI, facecolor=BACKGROUND)
+    bottom, height, beside = FOOTER / page, tall / page, MARGIN + wide + GAP
+    left = figure.add_axes((MARGIN / WIDTH, bottom, wide / WIDTH, height))
+    right = figure.add_axes(
+        (beside / WIDTH, bottom, (WIDTH - MARGIN / 2 - beside) / WIDTH, height), sharey=left
+    )
+    low, high = look.window_hu
+    options: dict[str, Any] = {"extent": (0.0, width_mm, *extent), "origin": "lower"}
+    left.imshow(image, cmap="gray", vmin=low, vmax=high, aspect="auto", **options)
+    if marked is not None:
+        tint = np.zeros((*marked.shape, 4))
+        tint[...] = (*(c / 255 for c in FOCUS_COLOR), FILL_ALPHA)
+        tint[..., 3] *= marked
+        left.imshow(tint, aspect="auto", interpolation="nearest", **options)
+    left.set(xticks=[], ylim=extent, ylabel="z, mm")
+    for x, side in ((0.02, "R"), (0.96, "L")):
+        left.text(x, 0.5, side, transform=left.transAxes, color=DIM, va="center")
     counts = np.asarray(probability) >= threshold
-    colors = np.where(counts, ABOVE, BELOW)
-    right.barh(z_mm, probability, height=thickness, color=colors.tolist(), linewidth=0)
+    colors = np.where(counts, ABOVE, BELOW).tolist()
+    right.barh(z_mm, probability, height=0.86 * step_mm, color=colors, linewidth=0)
     right.axvline(threshold, color=NOTICE, linestyle="--", linewidth=1.2)
     right.set(xlim=(0, 1), xlabel=f"probability of {drawable(look.focus_name)}")
-    title = f"{int(counts.sum())} of {len(counts)} slices at or above {threshold:.2f}"
-    right.set_title(title, color=TEXT, fontsize=11, loc="left")
+    right.tick_params(labelleft=False)
     for axes in (left, right):
-        axes.tick_params(colors=DIM, labelcolor=DIM)
-        axes.xaxis.label.set_color(DIM)
-        axes.yaxis.label.set_color(DIM)
-        for side in axes.spines.values():
-            side.set_color(DIM)
-    right.set_facecolor("#14181d")
-    figure.suptitle(
-        drawable(look.title), color=TEXT, fontsize=15, x=0.01, ha="left", weight="bold",
-        family=list(families()), parse_math=False,
-    )  # fmt: skip
-    figure.supxlabel("Research use only. Not a medical device.", color=DIM, fontsize=9, x=0.99,
-                     ha="right")  # fmt: skip
+        _dim(axes)
+    said = f"{int(counts.sum())} of {len(counts)} slices at or above {threshold:.2f}"
+    style: dict[str, Any] = {"family": list(families()), "parse_math": False, "va": "top"}
+    top = 1 - 16 / page
+    figure.text(MARGIN / WIDTH, top, drawable(look.title), color=TEXT, size=15, weight="bold",
+                **style)  # fmt: skip
+    figure.text(beside / WIDTH, 1 - 52 / page, said, color=TEXT, size=11, **style)
+    figure.text(MARGIN / WIDTH, 24 / page, "Research use only. Not a medical device.", color=DIM,
+                size=9, **style)  # fmt: skip
     with replacing(path) as temporary:
         FigureCanvasAgg(figure).print_png(str(temporary))
 
 
-def _coronal(axes: Axes, volume: Volume, affine: Affine, look: Look, labels: Mask | None) -> None:
-    """The coronal slice, its rows at their z in mm."""
+def _coronal(
+    volume: Volume, affine: Affine, look: Look, labels: Mask | None
+) -> tuple[Volume, npt.NDArray[np.bool_] | None, float]:
+    """The coronal slice (Z, X), feet first, what is marked in it, and its width in mm."""
     view = lps_view(volume.shape, affine)
     seen = view.of(volume)
     box = bright_box(seen, threshold=sum(look.window_hu) / 2, spacing=view.spacing_mm)
-    marked = np.isin(view.of(labels), look.focus_values) if labels is not None else None
-    at = (box[FRONT_BACK].start + box[FRONT_BACK].stop) // 2
-    if marked is not None and marked.any():
-        at = int(marked.sum(axis=(0, FEET_HEAD)).argmax())
-    across = box[0]
-    z_mm = slice_z_mm(seen.shape, view.affine)
-    half = (float(z_mm[-1] - z_mm[0]) / max(1, len(z_mm) - 1)) / 2
-    width_mm = (across.stop - across.start) * view.spacing_mm[0]
-    extent = (0.0, width_mm, float(z_mm[0]) - half, float(z_mm[-1]) + half)
-    low, high = look.window_hu
-    axes.imshow(
-        seen[across, at].T, cmap="gray", vmin=low, vmax=high, extent=extent, origin="lower",
-        aspect="equal", interpolation="bilinear",
-    )  # fmt: skip
-    if marked is not None:
-        tint = np.zeros((*marked[across, at].T.shape, 4))
-        tint[..., :3] = np.array(FOCUS_COLOR) / 255
-        tint[..., 3] = FILL_ALPHA * marked[across, at].T
-        axes.imshow(tint, extent=extent, origin="lower", aspect="equal", interpolation="nearest")
-    axes.set(xticks=[], ylabel="z, mm", ylim=extent[2:])
-    axes.text(0.02, 0.5, "R", transform=axes.transAxes, color=DIM, va="center")
-    axes.text(0.98, 0.5, "L", transform=axes.transAxes, color=DIM, va="center", ha="right")
+    across, at = box[RIGHT_LEFT], (box[FRONT_BACK].start + box[FRONT_BACK].stop) // 2
+    width_mm = (across.stop - across.start) * view.spacing_mm[RIGHT_LEFT]
+    if labels is None:
+        return seen[across, at].T, None, width_mm
+    marked = np.isin(view.of(labels), look.focus_values)
+    if marked.any():
+        at = int(marked.sum(axis=(RIGHT_LEFT, FEET_HEAD)).argmax())
+    return seen[across, at].T, marked[across, at].T, width_mm
+
+
+def _dim(axes: Axes) -> None:
+    """Quiet colours for everything but the content."""
+    axes.set_facecolor(PANEL)
+    axes.tick_params(colors=DIM)
+    axes.xaxis.label.set_color(DIM)
+    axes.yaxis.label.set_color(DIM)
+    for side in axes.spines.values():
+        side.set_color(DIM)

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from medvol.metrics.slice_runs import longest_run_mm, passing_slices, runs
+from medvol.metrics.slice_runs import longest_run_mm, passing_slices, positive, runs
 
 #                       0    1    2    3    4    5    6    7    8    9
 PROBABILITY = np.array([0.1, 0.5, 0.2, 0.8, 0.1, 0.1, 0.1, 0.6, 0.1, 0.1])
@@ -57,3 +57,8 @@ def test_a_run_is_as_long_in_thin_slices_as_in_thick_ones() -> None:
     assert longest_run_mm(np.repeat(PROBABILITY, 5), 0.5, 1.0) == 5.0
     assert longest_run_mm(np.array([0.9, 0.9, 0.1, 0.9]), 0.5, 2.5) == 5.0
     assert longest_run_mm(PROBABILITY, 0.9, 5.0) == 0.0
+
+
+def test_a_finding_of_one_score_or_of_classes() -> None:
+    assert positive(np.array([[0.25, 1.0]])).tolist() == [0.25, 1.0]
+    assert positive(np.array([[0.5, 0.0], [0.25, 0.5], [0.25, 0.5]])).tolist() == [0.5, 1.0]

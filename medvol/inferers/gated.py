@@ -6,6 +6,7 @@ background wins there for sure: by argmax, after softmax (1 and 0 exactly) and a
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -98,6 +99,7 @@ class GatedInferer(Inferer):
     Attributes:
         probability: (B, Z) of the latest volumes, on the CPU; None where the gate is off.
         passing: (B, Z) bool, which slices were segmented; None where the gate is off.
+        gate_s: seconds that the gate took for them.
 
     Raises:
         ValueError: fewer than 2 classes, or a `PrecisionInferer` inside.
@@ -116,12 +118,29 @@ class GatedInferer(Inferer):
         self.classes = classes
         self.probability: Tensor | None = None
         self.passing: Tensor | None = None
+        self.gate_s = 0.0
+
+    def share(self, passing: Passing) -> float:
+        """Share of the windows or slabs that are computed when these slices (Z,) pass, 0 to 1."""
+        column, windows = torch.zeros(1, 1, 1, 1, len(passing)), 0
+
+        def counted(given: Tensor) -> Tensor:
+            nonlocal windows
+            windows += len(given)
+            return given.new_zeros(len(given), self.classes, *given.shape[2:])
+
+        list(self._segment(column, counted, passing))
+        computed, windows = windows, 0
+        self.inferer(column, counted)
+        return computed / windows
 
     def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Any:
         self.probability = self.passing = None
         if self.gate.threshold is None:
             return self.inferer(inputs, network, *args, **kwargs)
+        started = time.perf_counter()
         self.probability = self.gate(inputs)
+        self.gate_s = time.perf_counter() - started
         passing = [self.gate.passing(probability) for probability in self.probability]
         self.passing = torch.from_numpy(np.stack(passing))
         if self.passing.all():

@@ -5,12 +5,43 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from monai.config import KeysCollection
 from monai.transforms.transform import MapTransform, Transform
 from torch import Tensor
 
 from ..spatial import Affine, feet_head_axis
+
+
+def slice_positions(
+    slices: int, affine: Affine, input_shape: Sequence[int], input_affine: Affine
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Where the input's slices lie among those of the network.
+
+    Args:
+        slices: Z of the network's grid.
+        affine: of the network's grid (X, Y, Z), slices along its last axis.
+        input_shape: (X, Y, Z) of the input.
+        input_affine: of the input.
+
+    Returns:
+        (N,) place in slices of the network, 0 is the middle of its first; and whether the place is
+        within them, half a slice at the ends included. N counts the input's slices between feet
+        and head.
+
+    Raises:
+        ValueError: the slices of the two grids are not parallel.
+    """
+    axis = feet_head_axis(input_affine)
+    to_input = (np.linalg.inv(input_affine) @ affine)[axis]
+    if np.abs(to_input[:2]).max() > 1e-4:
+        raise ValueError(
+            "the network's slices are tilted against those of the input; "
+            "give a chain that only turns, resamples and crops"
+        )
+    at = (np.arange(input_shape[axis]) - to_input[3]) / to_input[2]
+    return at, (at >= -0.5) & (at <= slices - 0.5)
 
 
 def on_input_slices(
@@ -24,31 +55,17 @@ def on_input_slices(
 
     Args:
         values: (1, Z) probability of the positive class, or (classes, Z); class 0 is negative.
-        affine: of the network's grid (X, Y, Z), slices along its last axis.
-        input_shape: (X, Y, Z) of the input.
-        input_affine: of the input.
+        affine, input_shape, input_affine: as for `slice_positions`, which also says what is raised.
 
     Returns:
         (classes, N) for the N slices of the input along its axis between feet and head.
-
-    Raises:
-        ValueError: the slices of the two grids are not parallel.
     """
-    axis = feet_head_axis(input_affine)
-    to_input = (np.linalg.inv(input_affine) @ affine)[axis]
-    if np.abs(to_input[:2]).max() > 1e-4:
-        raise ValueError(
-            "the network's slices are tilted against those of the input; "
-            "give a chain that only turns, resamples and crops"
-        )
-    slices = values.shape[1]
-    at = (np.arange(input_shape[axis]) - to_input[3]) / to_input[2]  # in slices of the network
+    at, inside = slice_positions(values.shape[1], affine, input_shape, input_affine)
     known = values.cpu().double().numpy()
-    found = np.stack([np.interp(at, np.arange(slices), row) for row in known])
-    beyond = (at < -0.5) | (at > slices - 0.5)
-    found[:, beyond] = 0
+    found = np.stack([np.interp(at, np.arange(values.shape[1]), row) for row in known])
+    found[:, ~inside] = 0
     if len(found) > 1:
-        found[0, beyond] = 1
+        found[0, ~inside] = 1
     return torch.from_numpy(found).float()
 
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+OVERVIEW_SLICES = 12
+
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `data` and its sources to the command line."""
     parser = commands.add_parser("data", help="make a MONAI datalist from a data set or phantoms")
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
-    for add_source in (_add_radiopaedia, _add_phantom):
+    for add_source in (_add_radiopaedia, _add_medseg, _add_phantom):
         add_source(sources)
 
 
@@ -27,6 +29,19 @@ def _add_radiopaedia(sources: "argparse._SubParsersAction[argparse.ArgumentParse
     parser.add_argument("-o", "--output", type=Path, required=True, help="datalist to write, .json")
     parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default 4)")
     parser.set_defaults(run=run_radiopaedia)
+
+
+def _add_medseg(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = sources.add_parser(
+        "medseg",
+        help="COVID-19 chest CT slices with lesion masks",
+        description="Turn the slices upright, estimate their HU, write each as two equal slices "
+        "with label maps beside the datalist, print what they hold and draw overview.png. Fold 1 "
+        "holds out the test slices.",
+    )
+    parser.add_argument("folder", type=Path, help="the data set's folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="datalist to write, .json")
+    parser.set_defaults(run=run_medseg)
 
 
 def _add_phantom(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -62,6 +77,24 @@ def run_radiopaedia(args: argparse.Namespace) -> int:
     draw_overview(datalist["training"], LABELS, folder / "overview.png", focus=LESION_VALUES)
     print(facts_table(datalist))
     print(f"datalist {args.output}, label maps {folder / 'labels'}, {folder / 'overview.png'}")
+    return 0
+
+
+def run_medseg(args: argparse.Namespace) -> int:
+    """Write datalist, small volumes, label maps and overview of the MedSeg slices."""
+    from ..datasets.datalist import write_datalist
+    from ..datasets.lung_lesions import LESION_OR_NOT, LESION_VALUES
+    from ..datasets.medseg import medseg_datalist
+    from ..report.overview import draw_overview
+
+    folder = args.output.parent
+    datalist = medseg_datalist(args.folder, folder)
+    write_datalist(args.output, datalist)
+    shown = datalist["training"][:OVERVIEW_SLICES]
+    draw_overview(shown, LESION_OR_NOT, folder / "overview.png", focus=LESION_VALUES)
+    print(facts_table(datalist))
+    print(f"datalist {args.output}, {folder / 'images'}, {folder / 'labels'}, "
+          f"{folder / 'overview.png'}")  # fmt: skip
     return 0
 
 

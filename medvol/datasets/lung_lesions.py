@@ -15,6 +15,10 @@ LABELS = LabelTable(
     )
 )
 LESION_VALUES = (GROUND_GLASS, CONSOLIDATION)
+NO_LESION = 4  # of label maps in which lung is not marked: lung or other tissue, not known which
+LESION_OR_NOT = LabelTable(
+    (*LABELS.labels[:2], Label(NO_LESION, "no lesion (lung or other)", (128, 128, 128)))
+)
 LESION_NAMES = tuple(LABELS[value].name for value in LESION_VALUES)
 
 

@@ -3,11 +3,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from monai.inferers import SlidingWindowInferer
 
+from ..inferers.slice_stack import SliceStackInferer
+
+Windows: TypeAlias = SlidingWindowInferer | SliceStackInferer
 DEVICES = ("auto", "cpu", "cuda")
 Part = TypeVar("Part")
 
@@ -33,20 +36,20 @@ def part_of(inferer: Any, kind: type[Part]) -> Part | None:
     return inferer
 
 
-def sliding_window(inferer: Any) -> SlidingWindowInferer | None:
-    """The sliding-window inferer inside an inferer, if there is one."""
-    return part_of(inferer, SlidingWindowInferer)
+def sliding_window(inferer: Any) -> Windows | None:
+    """The inferer inside others that leads windows, or slabs of slices, through the network."""
+    return part_of(inferer, SlidingWindowInferer) or part_of(inferer, SliceStackInferer)
 
 
 @contextmanager
-def kept(windows: SlidingWindowInferer | None) -> Iterator[None]:
+def kept(windows: Windows | None) -> Iterator[None]:
     """Undo at the end what one image changed, so that the next one starts as the first did."""
-    before = {} if windows is None else dict(vars(windows))
+    before = {} if windows is None else dict(windows.__dict__)
     try:
         yield
     finally:
         if windows is not None:
-            vars(windows).update(before)
+            windows.__dict__.update(before)
 
 
 def infer_within_memory(

@@ -9,6 +9,7 @@ from monai.inferers import SimpleInferer, SlidingWindowInferer
 
 from medvol.inferers.gated import GatedInferer, SliceGate
 from medvol.inferers.precision import PrecisionInferer
+from medvol.inferers.slice_stack import SliceStackInferer
 from medvol.predict.devices import (
     choose_device,
     infer_within_memory,
@@ -106,6 +107,8 @@ def test_window_inside_another_inferer_and_none() -> None:
     assert part_of(PrecisionInferer(gated), GatedInferer) is gated
     assert part_of(PrecisionInferer(windows), GatedInferer) is None
     assert sliding_window(PrecisionInferer(windows, "bf16")) is windows
+    slabs = SliceStackInferer()
+    assert sliding_window(PrecisionInferer(PrecisionInferer(slabs))) is slabs
     assert sliding_window(SimpleInferer()) is None
 
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-OVERVIEW_SLICES = 12
-
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `data` and its sources to the command line."""
@@ -34,13 +32,17 @@ def _add_radiopaedia(sources: "argparse._SubParsersAction[argparse.ArgumentParse
 def _add_medseg(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = sources.add_parser(
         "medseg",
-        help="COVID-19 chest CT slices with lesion masks",
-        description="Turn the slices upright, estimate their HU, write each as two equal slices "
-        "with label maps beside the datalist, print what they hold and draw overview.png. Fold 1 "
-        "holds out the test slices.",
+        help="single COVID-19 chest CT slices with lesion masks, 50 for training, 48 for tests",
+        description="Check slices and masks, turn grey into approximate HU, write each slice as a "
+        "volume with its label map beside the datalist, print what they hold, draw overview.png.",
     )
     parser.add_argument("folder", type=Path, help="the data set's folder")
     parser.add_argument("-o", "--output", type=Path, required=True, help="datalist to write, .json")
+    parser.add_argument(
+        "--spacing", type=float, default=None, metavar="MM",
+        help="pixel size, which the pictures do not know (default: so that each slice has the "
+        "size of typical lungs)",
+    )  # fmt: skip
     parser.set_defaults(run=run_medseg)
 
 
@@ -81,20 +83,21 @@ def run_radiopaedia(args: argparse.Namespace) -> int:
 
 
 def run_medseg(args: argparse.Namespace) -> int:
-    """Write datalist, small volumes, label maps and overview of the MedSeg slices."""
+    """Write datalist, volumes, label maps and overview of the MedSeg slices."""
     from ..datasets.datalist import write_datalist
-    from ..datasets.lung_lesions import LESION_OR_NOT, LESION_VALUES
-    from ..datasets.medseg import medseg_datalist
-    from ..report.overview import draw_overview
+    from ..datasets.medseg import TABLE, medseg_datalist
+    from ..report.overview import draw_slices
 
     folder = args.output.parent
-    datalist = medseg_datalist(args.folder, folder)
+    try:
+        datalist = medseg_datalist(args.folder, folder, spacing_mm=args.spacing)
+    except ValueError as error:
+        print(f"medvol data medseg: {error}", file=sys.stderr)
+        return 2
     write_datalist(args.output, datalist)
-    shown = datalist["training"][:OVERVIEW_SLICES]
-    draw_overview(shown, LESION_OR_NOT, folder / "overview.png", focus=LESION_VALUES)
+    draw_slices(datalist["training"], TABLE, folder / "overview.png")
     print(facts_table(datalist))
-    print(f"datalist {args.output}, {folder / 'images'}, {folder / 'labels'}, "
-          f"{folder / 'overview.png'}")  # fmt: skip
+    print(f"datalist {args.output}, volumes {folder / 'images'}, {folder / 'overview.png'}")
     return 0
 
 
@@ -125,10 +128,10 @@ def facts_table(datalist: Mapping[str, Any]) -> str:
     """
     from ..datasets.datalist import CaseFacts, pooled_hu
 
-    names = [name for value, name in datalist["labels"].items() if value != "0"]
+    facts = {case: CaseFacts(**given) for case, given in datalist["facts"].items()}
+    names = list(next(iter(facts.values())).voxels)
     head = ["case", "fold", "shape", "spacing mm", "axes", "HU mean", "HU std"]
     rows = [[*head, *(f"{name}: voxels (ml)" for name in names)]]
-    facts = {case: CaseFacts(**given) for case, given in datalist["facts"].items()}
     for item in datalist["training"]:
         own = facts[item["case"]]
         rows.append(

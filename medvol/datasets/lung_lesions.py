@@ -7,6 +7,7 @@ import numpy.typing as npt
 from ..labels import Label, LabelTable
 
 GROUND_GLASS, CONSOLIDATION, LUNG = 1, 2, 3
+NO_LESION = 4  # in label maps where lesions alone were drawn: background or lung, not known which
 LABELS = LabelTable(
     (
         Label(GROUND_GLASS, "ground-glass opacity", (255, 190, 40)),
@@ -15,10 +16,6 @@ LABELS = LabelTable(
     )
 )
 LESION_VALUES = (GROUND_GLASS, CONSOLIDATION)
-NO_LESION = 4  # of label maps in which lung is not marked: lung or other tissue, not known which
-LESION_OR_NOT = LabelTable(
-    (*LABELS.labels[:2], Label(NO_LESION, "no lesion (lung or other)", (128, 128, 128)))
-)
 LESION_NAMES = tuple(LABELS[value].name for value in LESION_VALUES)
 
 

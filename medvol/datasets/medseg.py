@@ -1,165 +1,186 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The axial COVID-19 CT slices of MedSeg, as small volumes in about HU, as a datalist.
+"""The MedSeg COVID-19 CT slices in their fixed split, as volumes and a datalist.
 
-The original is the "100 axial CT images" of medicalsegmentation.com/covid19, in the form of
-COVID-SemiSeg: cropped 8-bit pictures of an unknown lung window, the patient turned by 90 degrees,
-50 slices to train on and the others to test. Read are `train/imgs`, `train/masks`, `test/imgs` and
-`test/masks`: pictures, and masks of the same name and size with 0, 1 ground-glass opacity and
-2 consolidation. Lung is not marked, so what is no lesion is either lung or other tissue.
+Single axial slices of more than 40 patients, as grey pictures cropped to the lungs (the
+COVID-SemiSeg version of Fan et al. 2020). Two layouts are read: `train/imgs`, `train/masks`,
+`test/imgs`, `test/masks`, or the published folders `TrainingSet/MultiClassInfection-Train` and
+`TestingSet/MultiClassInfection-Test` with `Imgs` and `GT` in each.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Picture
-from scipy.ndimage import gaussian_filter1d
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError
 from ..io.mask import write_mask
 from ..io.volume_writer import write_volume
+from ..labels import LabelTable
+from ..spatial import Affine
 from .datalist import Case, build_datalist, case_facts
-from .lung_lesions import LESION_NAMES, LESION_OR_NOT, LESION_VALUES, NO_LESION
+from .grey_ct import SOFT_TISSUE_HU, grey_to_hu, lung_box_spacing_mm
+from .lung_lesions import LABELS, LESION_NAMES, LESION_VALUES, NO_LESION
 
-SPLITS = ("train", "test")  # folds 0 and 1: the slices that fold 1 holds out are the test slices
-KNOWN_VALUES = (0, 1, 2, 3)  # none, ground-glass, consolidation, pleural effusion
-LUNG_HU, SOFT_TISSUE_HU = (
-    -870.0,
-    40.0,
-)  # the peaks of a chest CT: lung, and muscle and blood
-LUNG_GREYS, SOFT_TISSUE_GREYS = (10, 110), (150, 250)  # where the peaks are looked for
-USUAL_LUNG, USUAL_SOFT_TISSUE = 45.0, 213.0  # medians of the slices that show both peaks clearly
-CLEAR_SHARE = 0.006  # of the pixels, in a clear peak's highest grey level after smoothing
-CLEAR_RISE = 1.5  # over the lowest level between the peaks
-SMOOTHING = 4.0  # grey levels, standard deviation
-LUNGS_WIDTH_MM = 275.0  # the pictures are cropped to both lungs; about an adult's
-SLICE_MM = 5.0
-REPEATS = 2  # of the slice: what has one slice is refused as no volume
+FOLDS = {"train": 0, "test": 1}
+LAYOUTS = {
+    "train": (("train/imgs", "train/masks"),
+              ("TrainingSet/MultiClassInfection-Train/Imgs",
+               "TrainingSet/MultiClassInfection-Train/GT")),
+    "test": (("test/imgs", "test/masks"),
+             ("TestingSet/MultiClassInfection-Test/Imgs",
+              "TestingSet/MultiClassInfection-Test/GT")),
+}  # fmt: skip
+# the published masks have the first colours of Pascal VOC: dark red, dark green
+LESION_OF_GREY = {0: 0, 1: 1, 2: 2, 3: 0, 38: 1, 75: 2}  # 3 is pleural effusion
+FRAME_MM = 10.0  # of soft tissue, for the chest wall that was cropped away
+SLICES, SLICE_SPACING_MM = 2, 5.0  # a volume has at least two slices; so each is its own neighbour
+TABLE = LabelTable(tuple(LABELS[value] for value in LESION_VALUES))
 ABOUT = {
     "name": "medseg_covid_ct_slices",
-    "description": "COVID-19 chest CT slices with ground-glass opacity and consolidation",
-    "licence": "non-commercial, attribution: MedSeg",
-    "reference": "https://medicalsegmentation.com/covid19/",
+    "description": "axial COVID-19 CT slices with ground-glass opacity and consolidation; fold 0 "
+    "are the published training slices, fold 1 the test slices",
+    "licence": "non-commercial, attribution: MedSeg, Fan et al. 2020 (COVID-SemiSeg)",
+    "reference": "https://medicalsegmentation.com/covid19/, doi 10.1109/TMI.2020.2996645",
 }
 
 
-def medseg_datalist(folder: Path, output: Path) -> dict[str, Any]:
-    """Turn the slices upright, estimate their HU, write each as two equal slices, and list them.
+class SliceFiles(NamedTuple):
+    """Picture and mask of a slice: train or test, and its number."""
+
+    split: str
+    name: str
+    image: Path
+    mask: Path
+
+
+def medseg_datalist(
+    folder: Path, output: Path, *, spacing_mm: float | None = None
+) -> dict[str, Any]:
+    """Check the slices, write each as a CT volume with its label map, and list them.
+
+    A volume holds its slice twice, framed by `FRAME_MM` of soft tissue. HU are approximate, see
+    `grey_ct`. Whether a pixel without lesion is lung or not was not drawn: it is `NO_LESION`.
 
     Args:
-        folder: the data set in the layout of this module.
-        output: folder for `images/<split>_<name>.nii.gz` and `labels/...`: 1 ground-glass opacity,
-            2 consolidation, 4 no lesion.
+        folder: the data set in one of the two layouts of this module.
+        output: gets `images/<case>_ct.nii.gz` and `labels/<case>_label.nii.gz`.
+        spacing_mm: of pixels; None takes `grey_ct.lung_box_spacing_mm` of each slice.
 
     Returns:
-        The datalist of `datalist.build_datalist`. The test slices are fold 1, so that fold 1's
-        training part is the published training part. Which slices share a patient is not published.
+        The datalist of `datalist.build_datalist`, absolute paths; facts count a slice once.
 
     Raises:
-        InputError: E_EMPTY no slices; E_PATH a mask is missing; E_GEOMETRY it has another size;
-            E_VALUES it has other values; E_FORMAT a picture cannot be read.
+        InputError: E_EMPTY no slices found; E_PATH a mask is missing; E_FORMAT no picture;
+            E_GEOMETRY a mask of another size; E_VALUES a mask with other values, or no lung.
+        ValueError: a spacing that is not above 0.
     """
-    cases, folds = [], {}
-    for split, picture, mask in find_slices(folder):
-        case = f"{split}_{picture.stem}"
-        grey, lesion = _upright(picture), _upright(mask)
-        _check_mask(lesion, grey, mask)
-        marked = np.where(np.isin(lesion, LESION_VALUES), lesion, NO_LESION).astype(np.uint8)
-        hu, labels = (np.stack([a] * REPEATS, axis=2) for a in (grey_to_hu(grey), marked))
-        affine = np.diag([*[LUNGS_WIDTH_MM / len(grey)] * 2, SLICE_MM, 1.0])
-        image, label = (output / kind / f"{case}.nii.gz" for kind in ("images", "labels"))
-        write_volume(image, np.rint(hu).astype(np.int16), affine)
-        write_mask(label, labels, affine)
-        facts = case_facts(hu, labels, affine, LESION_OR_NOT)
-        cases.append(Case(case, case, image, label, facts))
-        folds[case] = SPLITS.index(split)
-    if not cases:
+    if spacing_mm is not None and spacing_mm <= 0:
+        raise ValueError(f"spacing_mm is {spacing_mm}; give more than 0")
+    found = list(find_slices(folder))
+    if not found:
         raise InputError(
-            "E_EMPTY", folder, "the folder holds no MedSeg slices.",
-            "It must hold train/imgs, train/masks, test/imgs and test/masks.",
+            "E_EMPTY", folder, "it holds no slices.",
+            "The folder must hold train/imgs, train/masks, test/imgs and test/masks, or TrainingSet"
+            " and TestingSet of COVID-SemiSeg.",
         )  # fmt: skip
-    datalist = build_datalist(
-        cases, about=ABOUT, table=LESION_OR_NOT, lesions=LESION_NAMES, folds=1
-    )
-    for row in datalist["training"]:
-        row["fold"] = folds[row["case"]]
-    return datalist
+    cases = []
+    for files in found:
+        grey, lesion = read_grey(files.image), read_lesion(files.mask)
+        if grey.shape != lesion.shape:
+            raise InputError(
+                "E_GEOMETRY", files.mask,
+                f"the mask has {lesion.shape} pixels, its picture {grey.shape}.",
+                "Take picture and mask from the same copy of the data set.",
+            )  # fmt: skip
+        spacing = spacing_mm or lung_box_spacing_mm(*grey.shape)
+        ct, label, affine = framed(_hu(grey, files.image), lesion, spacing)
+        case = f"medseg_{files.name}"
+        image_path = output / "images" / f"{case}_ct.nii.gz"
+        label_path = output / "labels" / f"{case}_label.nii.gz"
+        write_volume(image_path, np.repeat(ct, SLICES, axis=2), affine)
+        write_mask(label_path, np.repeat(label, SLICES, axis=2), affine)
+        facts = case_facts(ct, label, affine, TABLE)
+        cases.append(Case(case, case, image_path, label_path, facts))
+    datalist = build_datalist(cases, about=ABOUT, table=TABLE, lesions=LESION_NAMES, folds=1)
+    for row, files in zip(datalist["training"], found, strict=True):
+        row["fold"] = FOLDS[files.split]
+    return {**datalist, "labels": {**datalist["labels"], str(NO_LESION): "background or lung"}}
 
 
-def grey_to_hu(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """HU of a slice in an unknown window, from the peaks of aerated lung and of soft tissue.
+def find_slices(folder: Path) -> Iterator[SliceFiles]:
+    """Picture and mask of each slice, training slices first, by number."""
+    for split, layouts in LAYOUTS.items():
+        for images, masks in layouts:
+            pictures = [p for p in (folder / images).glob("*") if p.suffix in (".jpg", ".png")]
+            for image in sorted(pictures, key=lambda path: (len(path.stem), path.stem)):
+                yield SliceFiles(split, image.stem, image, folder / masks / f"{image.stem}.png")
 
-    The line through both peaks, where the slice shows both clearly. Sick lungs may have no peak;
-    then the usual slope through the soft tissue's peak, or where that is saturated, the usual line.
 
-    Args:
-        grey: (X, Y), 0 to 255.
+def read_grey(path: Path) -> npt.NDArray[np.uint8]:
+    """A picture with the patient's right first and the front first: (X, Y), 0 to 255.
 
-    Returns:
-        (X, Y) in about HU; what the window has cut stays at its ends.
-
-    Example:
-        >>> grey = np.repeat(np.array([[40, 215]], np.uint8), 50, axis=0)
-        >>> grey_to_hu(grey)[0].tolist()
-        [-870.0, 40.0]
+    The pictures stand as the arrays of their NIfTI original: rows run from right to left, columns
+    from front to back. On a screen that is the patient turned by 90 degrees and mirrored.
     """
-    counts = np.bincount(grey.ravel(), minlength=256)[: SOFT_TISSUE_GREYS[1]]
-    shares = gaussian_filter1d(counts / grey.size, SMOOTHING, mode="constant")
-    lung, soft = (low + int(shares[low:high].argmax())
-                  for low, high in (LUNG_GREYS, SOFT_TISSUE_GREYS))  # fmt: skip
-    between = shares[lung:soft].min()
-    usual_slope = (SOFT_TISSUE_HU - LUNG_HU) / (USUAL_SOFT_TISSUE - USUAL_LUNG)
-    if shares[lung] > max(CLEAR_SHARE, CLEAR_RISE * between) and _inside(lung, LUNG_GREYS):
-        slope = (SOFT_TISSUE_HU - LUNG_HU) / (soft - lung)
-    else:
-        slope = usual_slope
-    if not _inside(soft, SOFT_TISSUE_GREYS):
-        slope, soft = usual_slope, round(USUAL_SOFT_TISSUE)
-    return SOFT_TISSUE_HU + slope * (grey.astype(np.float64) - soft)
-
-
-def find_slices(folder: Path) -> Iterator[tuple[str, Path, Path]]:
-    """Split, picture and mask of every slice, in the natural order of names."""
-    for split in SPLITS:
-        pictures = sorted((folder / split / "imgs").glob("*"), key=lambda p: (len(p.stem), p.stem))
-        masks = {mask.stem: mask for mask in (folder / split / "masks").glob("*")}
-        for picture in pictures:
-            if picture.stem not in masks:
-                raise InputError(
-                    "E_PATH", picture, "there is no mask of this slice.",
-                    "Copy the whole data set into the folder: masks have the name of the picture.",
-                )  # fmt: skip
-            yield split, picture, masks[picture.stem]
-
-
-def _upright(path: Path) -> npt.NDArray[np.uint8]:
-    """A picture as (X, Y), x to the patient's right and y to the front."""
     try:
-        with Picture.open(path) as picture:
-            turned = np.asarray(picture.convert("L"))
-    except (OSError, ValueError) as error:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("L"))
+    except FileNotFoundError as error:
         raise InputError(
-            "E_FORMAT", path, "it is no picture that can be read.", "Copy it again, as PNG or JPEG."
+            "E_PATH", path, "there is no such file.", "Copy the whole data set into the folder."
         ) from error
-    return np.ascontiguousarray(np.rot90(turned)[::-1, ::-1].T)
-
-
-def _check_mask(lesion: npt.NDArray[np.uint8], grey: npt.NDArray[np.uint8], path: Path) -> None:
-    if lesion.shape != grey.shape:
+    except (UnidentifiedImageError, OSError) as error:
         raise InputError(
-            "E_GEOMETRY", path, f"the mask has {lesion.shape} pixels, its slice {grey.shape}.",
-            "Take picture and mask from the same version of the data set.",
-        )  # fmt: skip
-    odd = sorted(set(np.unique(lesion).tolist()) - set(KNOWN_VALUES))
+            "E_FORMAT", path, "it is no picture that can be read.", "Copy the file again."
+        ) from error
+
+
+def read_lesion(path: Path) -> npt.NDArray[np.uint8]:
+    """A mask (X, Y): 1 ground-glass opacity, 2 consolidation, `NO_LESION` elsewhere."""
+    grey = read_grey(path)
+    odd = sorted(set(np.unique(grey).tolist()) - set(LESION_OF_GREY))
     if odd:
         raise InputError(
-            "E_VALUES", path, f"the mask holds {odd[:5]}; known values are {KNOWN_VALUES}.",
-            "Use the masks with several classes, saved without loss.",
+            "E_VALUES", path,
+            f"the mask holds {', '.join(map(str, odd[:5]))}; known values are "
+            f"{', '.join(map(str, LESION_OF_GREY))}.",
+            "Check that the file is the mask of two classes, not that of one.",
         )  # fmt: skip
+    table = np.full(256, NO_LESION, dtype=np.uint8)
+    for value, lesion in LESION_OF_GREY.items():
+        table[value] = lesion or NO_LESION
+    labels: npt.NDArray[np.uint8] = table[grey]
+    return labels
 
 
-def _inside(peak: int, greys: tuple[int, int]) -> bool:
-    """Whether a peak is one, and not the border of where it was looked for."""
-    return greys[0] + 1 < peak < greys[1] - 2
+def framed(
+    hu: npt.NDArray[np.int16], label: npt.NDArray[np.uint8], spacing_mm: float
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], Affine]:
+    """A slice in a frame of soft tissue, which is background, with its affine (LPS, mm).
+
+    Without the frame the lungs touch the border, as the air around a patient does.
+
+    Args:
+        hu: (X, Y).
+        label: (X, Y).
+        spacing_mm: of both axes.
+
+    Returns:
+        CT (X, Y, 1), label (X, Y, 1), affine.
+    """
+    width = round(FRAME_MM / spacing_mm)
+    ct = np.pad(hu, width, constant_values=int(SOFT_TISSUE_HU))[..., None]
+    marked = np.pad(label, width, constant_values=0)[..., None]
+    return ct, marked, np.diag([-spacing_mm, -spacing_mm, SLICE_SPACING_MM, 1.0])
+
+
+def _hu(grey: npt.NDArray[np.uint8], path: Path) -> npt.NDArray[np.int16]:
+    try:
+        return grey_to_hu(grey)
+    except ValueError as error:
+        raise InputError(
+            "E_VALUES", path, f"{error}.", "Give axial chest CT in a lung window."
+        ) from error

@@ -131,7 +131,7 @@ def _slice_table(path: Path, result: Result) -> None:
     if result.mask is not None:
         axis = feet_head_axis(result.image.affine)
         voxels[bundle.focus_name] = voxels_per_slice(result.mask, bundle.focus)[axis]
-    files = result.image.facts.get("slice_files", ())
+    files = result.image.facts.get("slices", ())
     write_slice_table(
         path, result.slices.z_mm, result.slices.probability, files=files, voxels=voxels
     )

@@ -37,8 +37,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
     parser.add_argument(
         "--format", nargs="+", metavar="FORMAT",
-        choices=["nii", "seg", "scene", "csv", "png", "html", "json"],
-        help="write only these: nii seg scene csv png html json (default: all)",
+        choices=["nii", "seg", "scene", "csv", "png", "slices", "profile", "html", "json"],
+        help="write only these: nii seg scene csv png slices profile html json (default: all that "
+        "the bundle's answer has)",
     )  # fmt: skip
     parser.set_defaults(run=run)
 
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from ..bundle.description import describe
 
     bundle = describe(args.bundle)
+    _check_formats(bundle, args.format)
     _ = bundle.weights_sha256  # missing weights too are said before torch is loaded
     cases = find_cases(args.images, series=args.series)
     first = _first_readable(args, bundle, cases)  # before torch is loaded: a refusal is quick
@@ -118,11 +120,27 @@ def find_cases(images: Sequence[Path], *, series: str | None = None) -> list[tup
 
 
 def summary(result: "Result", folder: Path) -> str:
-    """One line a case: name, ml of each label, seconds, where."""
-    volumes = ", ".join(f"{name} {ml:.1f} ml" for name, ml in result.volume_ml.items())
+    """One line a case: name, the answer, ml of each label, slices, seconds, where."""
+    said = [result.answer, *(f"{name} {ml:.1f} ml" for name, ml in result.volume_ml.items())]
+    said.append(str(result.slices or ""))
     seconds = sum(result.run.times_s.values())
     notes = "".join(f" [{note.code}]" for note in result.notes)
-    return f"{folder.name}: {volumes} ({seconds:.1f} s){notes} -> {folder}"
+    return f"{folder.name}: {', '.join(filter(None, said))} ({seconds:.1f} s){notes} -> {folder}"
+
+
+def _check_formats(bundle: "Description", formats: Sequence[str] | None) -> None:
+    """Refuse formats of a mask for a bundle that makes none.
+
+    Raises:
+        InputError: E_BUNDLE, it answers with classes of slices.
+    """
+    masks = [name for name in formats or () if name in ("nii", "seg", "scene", "csv", "png")]
+    if masks and not bundle.marks_voxels:
+        raise InputError(
+            "E_BUNDLE", bundle.folder,
+            f"it answers with classes of slices and marks no voxels, so there is no {masks[0]}.",
+            "Leave out --format, or give some of slices profile html json.",
+        )  # fmt: skip
 
 
 def _first_readable(

@@ -4,20 +4,21 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, LoadImaged, SaveImaged, Spacingd
 
-from ..bundle.config import Config, last_line
+from ..bundle.config import Config
 from ..bundle.description import Description
 from ..bundle.weights import check_chain
-from ..errors import InputError
 from ..inferers.precision import PrecisionInferer
+from ..io.slice_table import SaveSlicesd
+from ..networks.weights import load_weights
 
-IMAGE, PRED = "image", "pred"
+IMAGE, PRED, SLICES = "image", "pred", "slices"
+SAVING = (SaveImaged, SaveSlicesd)  # writing is a stage of its own
 
 
 @dataclass(frozen=True)
@@ -78,39 +79,11 @@ def build_pipeline(
         prepare=Compose(_without_loading(preprocessing)),
         inferer=inferer,
         network=network.eval(),
-        restore=Compose([t for t in postprocessing.transforms if not isinstance(t, SaveImaged)]),
+        restore=Compose([t for t in postprocessing.transforms if not isinstance(t, SAVING)]),
         spacing_mm=_spacing(preprocessing),
         fingerprint=fingerprint,
         device=device,
     )
-
-
-def load_weights(path: Path, network: torch.nn.Module, device: torch.device) -> None:
-    """Load a plain state dict into a network.
-
-    Raises:
-        InputError: E_BUNDLE, no such file, no state dict, or one of another network.
-    """
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except OSError as error:
-        raise InputError(
-            "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).",
-            "Copy models/model.pt into the bundle, or train it.",
-        ) from error  # fmt: skip
-    except Exception as error:  # pickle, zip and end of file have no common ancestor
-        raise InputError(
-            "E_BUNDLE", path, "it is no state dict that torch.load(weights_only=True) accepts.",
-            "Save network.state_dict() with torch.save; fetch a Git LFS pointer with git lfs pull.",
-        ) from error  # fmt: skip
-    try:
-        state = state.get("model", state) if isinstance(state, dict) else state
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
-        raise InputError(
-            "E_BUNDLE", path, f"the weights do not fit the network: {last_line(error)}.",
-            "Take weights and configs from the same version of the bundle.",
-        ) from error  # fmt: skip
 
 
 def _without_loading(preprocessing: Compose) -> list[Any]:

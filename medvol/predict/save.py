@@ -4,7 +4,7 @@
 import json
 import platform
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,15 @@ from ..atomic import filling, replacing
 from ..io.describe import IDENTIFYING_FACTS, describe
 from ..io.mask import write_mask
 from ..io.seg_nrrd import write_seg_nrrd
+from ..io.slice_table import write_slice_table
 from ..io.slicer_scene import write_scene
 from ..metrics.histogram import hu_histogram
-from ..metrics.measurements import Reference
+from ..metrics.measurements import Reference, voxels_per_slice
 from ..report.html import ReportContext, write_report
 from ..report.overlay import Look, draw_overlay
+from ..report.slice_profile import draw_slice_profile
 from ..report.tables import write_measurements
-from ..spatial import orientation, spacing_mm
+from ..spatial import feet_head_axis, orientation, spacing_mm
 from .result import Result, hu_range, input_sha256
 
 FORMATS = {
@@ -29,6 +31,8 @@ FORMATS = {
     "scene": "scene.mrb",
     "csv": "measurements.csv",
     "png": "overlay.png",
+    "slices": "slices.csv",
+    "profile": "slices.png",
     "html": "report.html",
     "json": "run.json",
 }
@@ -38,8 +42,12 @@ HOLDS = {
     "scene": "image and segments, ready to look at in 3D Slicer",
     "csv": "voxels, volume, mean HU and share of each label",
     "png": "the slices with most lesion",
+    "slices": "probability of each slice, and its marked voxels",
+    "profile": "the probability along z beside the coronal view",
     "json": "everything needed to repeat the run",
 }
+OF_A_MASK = {"nii", "seg", "scene", "csv", "png"}
+OF_SLICES = {"slices", "profile"}
 DISCLAIMER = "Research use only. Not a medical device."
 DEFAULT_WINDOW_HU = (-1350.0, 150.0)  # lung, as in the reading room: level -600, width 1500
 PACKAGES = ("medvol", "monai", "torch", "numpy", "nibabel", "pydicom")
@@ -49,22 +57,33 @@ def save(
     result: Result, folder: Path, *, formats: Collection[str] | None = None
 ) -> dict[str, Path]:
     """Write a result; see `Result.save`."""
-    wanted = list(FORMATS) if formats is None else [name for name in FORMATS if name in formats]
     unknown = set(formats or ()) - set(FORMATS)
     if unknown:
         raise ValueError(f"unknown formats {sorted(unknown)}; give some of {', '.join(FORMATS)}")
+    missing = missing_formats(result)
+    wanted = [
+        name for name in FORMATS if name not in missing and (formats is None or name in formats)
+    ]
     window = result.bundle.display_window_hu or DEFAULT_WINDOW_HU
-    image, labels, table = result.image, result.labels, result.table
+    image, table = result.image, result.table
     writers: dict[str, Callable[[Path], None]] = {
-        "nii": lambda path: write_mask(path, labels, image.affine),
-        "seg": lambda path: write_seg_nrrd(path, labels, image.affine, table),
+        "nii": lambda path: write_mask(path, result.labels, image.affine),
+        "seg": lambda path: write_seg_nrrd(path, result.labels, image.affine, table),
         "scene": lambda path: write_scene(
-            path, image.array, image.affine, labels, table, window_hu=window, name=result.case
+            path,
+            image.array,
+            image.affine,
+            result.labels,
+            table,
+            window_hu=window,
+            name=result.case,
         ),
         "csv": lambda path: write_measurements(
             path, result.measurements, result.reference.name if result.reference else None
         ),
         "png": lambda path: _draw(path, result, window),
+        "slices": lambda path: _slice_table(path, result),
+        "profile": lambda path: _draw_slices(path, result, window),
         "html": lambda path: _report(path, result, window, wanted),
         "json": lambda path: _record(path, result),
     }
@@ -78,30 +97,66 @@ def save(
     return {name: folder / FORMATS[name] for name in wanted}
 
 
+def missing_formats(result: Result) -> set[str]:
+    """Formats that a result has nothing for: it has no mask, or nothing was said of slices."""
+    of_a_mask = OF_A_MASK if result.mask is None else set()
+    return of_a_mask | (OF_SLICES if result.slices is None else set())
+
+
+def _look(result: Result, window: tuple[float, float]) -> Look:
+    return Look(window_hu=window, focus_values=result.bundle.focus,
+                focus_name=result.bundle.focus_name, title=result.case)  # fmt: skip
+
+
 def _draw(path: Path, result: Result, window: tuple[float, float]) -> None:
-    focus = result.bundle.focus
-    look = Look(window_hu=window, focus_values=focus, focus_name=_focus_name(result),
-                title=result.case)  # fmt: skip
     draw_overlay(
-        path, result.image.array, result.labels, result.image.affine, result.table, look=look
+        path, result.image.array, result.labels, result.image.affine, result.table,
+        look=_look(result, window),
+    )  # fmt: skip
+
+
+def _draw_slices(path: Path, result: Result, window: tuple[float, float]) -> None:
+    if result.slices is None:
+        return
+    draw_slice_profile(
+        path, result.image.array, result.image.affine, result.slices.probability,
+        threshold=result.slices.threshold, look=_look(result, window), labels=result.mask,
+    )  # fmt: skip
+
+
+def _slice_table(path: Path, result: Result) -> None:
+    if result.slices is None:
+        return
+    bundle, voxels = result.bundle, {}
+    if result.mask is not None:
+        axis = feet_head_axis(result.image.affine)
+        voxels[bundle.focus_name] = voxels_per_slice(result.mask, bundle.focus)[axis]
+    files = result.image.facts.get("slices", ())
+    write_slice_table(
+        path, result.slices.z_mm, result.slices.probability, files=files, voxels=voxels
     )
 
 
 def _report(
     path: Path, result: Result, window: tuple[float, float], wanted: Collection[str]
 ) -> None:
-    picture = path.with_name(FORMATS["png"])
-    if "png" in wanted:
-        content = picture.read_bytes()
-    else:
-        _draw(picture, result, window)
-        content = picture.read_bytes()
-        picture.unlink()
-    write_report(path, _context(result, window, content, wanted))
+    pictures = {}
+    for name, draw in (("png", _draw), ("profile", _draw_slices)):
+        picture = path.with_name(FORMATS[name])
+        if name not in missing_formats(result):
+            if name not in wanted:
+                draw(picture, result, window)
+            pictures[name] = picture.read_bytes()
+        if name not in wanted:
+            picture.unlink(missing_ok=True)
+    write_report(path, _context(result, window, pictures, wanted))
 
 
 def _context(
-    result: Result, window: tuple[float, float], picture: bytes, wanted: Collection[str]
+    result: Result,
+    window: tuple[float, float],
+    pictures: Mapping[str, bytes],
+    wanted: Collection[str],
 ) -> ReportContext:
     image, bundle, run = result.image, result.bundle, result.run
     values = result.reference.values if result.reference else [x.value for x in result.table]
@@ -110,9 +165,14 @@ def _context(
         measurements=result.measurements,
         table=result.table,
         reference=result.reference,
-        focus=Reference(_focus_name(result), bundle.focus),
-        picture=picture,
-        histogram=hu_histogram(result.labels, image.array, values),
+        focus=Reference(bundle.focus_name, bundle.focus) if result.mask is not None else None,
+        answer=result.answer,
+        slices=str(result.slices) if result.slices is not None else "",
+        picture=pictures.get("png"),
+        profile=pictures.get("profile"),
+        histogram=(
+            hu_histogram(result.mask, image.array, values) if result.mask is not None else None
+        ),
         facts={
             "Format": str(image.facts.get("format", "unknown")),
             "Shape": " × ".join(map(str, image.array.shape)),
@@ -148,11 +208,13 @@ def _record(path: Path, result: Result) -> None:
             "name": bundle.name,
             "version": bundle.version,
             "weights_sha256": bundle.weights_sha256,
+            **({"gate_sha256": bundle.gate_sha256} if bundle.gate_sha256 else {}),
             "chain_fingerprint": run.chain_fingerprint,
         },
         "labels": result.table.to_json(),
         "measurements": [row._asdict() if hasattr(row, "_asdict") else vars(row)
                          for row in result.measurements],
+        **_slices_record(result),
         "device": run.device,
         "precision": run.precision,
         "settings": run.settings,
@@ -168,16 +230,30 @@ def _record(path: Path, result: Result) -> None:
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
+def _slices_record(result: Result) -> dict[str, Any]:
+    """The volume's answer and what it rests on; nothing where no slice was judged."""
+    slices, rule = result.slices, result.bundle.slice_rule
+    if slices is None:
+        return {}
+    return {
+        "answer": result.answer,
+        "slices": {
+            "number": len(slices.probability),
+            "number_found": slices.number_found,
+            "threshold": slices.threshold,
+            "longest_run_mm": round(slices.length_mm, 3),
+            "rule": rule._asdict() if rule else None,
+            "highest_probability": round(float(slices.probability.max()), 4),
+        },
+    }
+
+
 def _input(result: Result) -> dict[str, Any]:
     """What was read, without folders and identifiers, which may say who the patient is."""
     seen = describe(result.image)
     facts = {key: v for key, v in seen["facts"].items() if key not in IDENTIFYING_FACTS}
     path = result.image.path
     return {**seen, "path": path.name, "facts": facts, "sha256": input_sha256(path)}
-
-
-def _focus_name(result: Result) -> str:
-    return str(result.bundle.metadata.get("focus_name", "marked region"))
 
 
 def _text(value: Any) -> str:

@@ -21,6 +21,7 @@ from .surface import surface_agreement
 
 Mask = npt.NDArray[np.integer[Any]]
 TOLERANCE_MM = 3.0  # as Ma et al. 2021 (doi 10.1002/mp.14676) take for infections in chest CT
+SMALLEST_LESION_ML = 0.1  # a ball 6 mm wide; hand-drawn masks have specks of a few voxels
 MISSED, FALSE, CORRECT = 1, 2, 3
 ERRORS = LabelTable(
     (
@@ -51,7 +52,7 @@ class Measure:
     """
 
     tolerance_mm: float = TOLERANCE_MM
-    smallest_lesion_ml: float = 0.0
+    smallest_lesion_ml: float = SMALLEST_LESION_ML
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -19,6 +19,7 @@ from medvol.metrics.comparison import (
 )
 
 AFFINE = np.diag([-1.0, 2.0, 5.0, 1.0])  # 10 cubic mm, 0.01 ml
+EVERY_VOXEL = Measure(smallest_lesion_ml=0.0)  # the lesions of these tests are small
 REGIONS = {"lesion": (1, 2), "solid": (2,), "organ": (1, 2, 3)}
 
 
@@ -34,7 +35,9 @@ PREDICTED = row(0, 1, 1, 2, 3, 3, 0, 0, 2)
 
 
 def test_each_figure_of_each_region() -> None:
-    found = compare(PREDICTED, TRUE, AFFINE, REGIONS, lesions=("lesion", "solid"))
+    found = compare(
+        PREDICTED, TRUE, AFFINE, REGIONS, lesions=("lesion", "solid"), measure=EVERY_VOXEL
+    )
     assert list(found) == ["lesion", "solid", "organ"]
     lesion, solid, organ = found.values()
     # lesion: true voxels 1-4 and 8, marked 2-4 and 9
@@ -63,6 +66,9 @@ def test_tolerance_and_smallest_lesion_are_taken() -> None:
     found = compare(PREDICTED, TRUE, AFFINE, REGIONS, lesions=("lesion",), measure=strict)["lesion"]
     assert found.surface_dice == pytest.approx(6 / 9)  # every voxel of a row is surface
     assert found.lesions == (1, 1, 1, 0)  # two voxels are 0.02 ml and count, one does not
+    assert Measure() == Measure(tolerance_mm=3.0, smallest_lesion_ml=0.1)
+    usual = compare(PREDICTED, TRUE, AFFINE, REGIONS, lesions=("lesion",))["lesion"]
+    assert usual.lesions == (0, 0, 0, 0)  # ten voxels are 0.1 ml
 
 
 def test_row_for_a_table_has_none_where_a_figure_is_not_defined() -> None:
@@ -76,7 +82,9 @@ def test_row_for_a_table_has_none_where_a_figure_is_not_defined() -> None:
 
 
 def test_prediction_empty() -> None:
-    found = compare(row(0, 0, 0), row(1, 0, 1), AFFINE, {"x": (1,)}, lesions=("x",))["x"]
+    found = compare(
+        row(0, 0, 0), row(1, 0, 1), AFFINE, {"x": (1,)}, lesions=("x",), measure=EVERY_VOXEL
+    )["x"]
     assert (found.dice, found.surface_dice) == (0, 0)
     assert math.isnan(found.hd95_mm)
     assert found.lesions == (2, 0, 0, 0)
@@ -85,7 +93,9 @@ def test_prediction_empty() -> None:
 
 
 def test_truth_empty() -> None:
-    found = compare(row(1, 0, 1), row(0, 0, 0), AFFINE, {"x": (1,)}, lesions=("x",))["x"]
+    found = compare(
+        row(1, 0, 1), row(0, 0, 0), AFFINE, {"x": (1,)}, lesions=("x",), measure=EVERY_VOXEL
+    )["x"]
     assert (found.dice, found.surface_dice) == (0, 0)
     assert math.isnan(found.hd95_mm)
     assert found.lesions == (0, 0, 2, 2)
@@ -94,7 +104,9 @@ def test_truth_empty() -> None:
 
 
 def test_both_empty() -> None:
-    found = compare(row(0, 3), row(3, 0), AFFINE, {"x": (1,)}, lesions=("x",))["x"]
+    found = compare(row(0, 3), row(3, 0), AFFINE, {"x": (1,)}, lesions=("x",), measure=EVERY_VOXEL)[
+        "x"
+    ]
     assert all(math.isnan(v) for v in (found.dice, found.surface_dice, found.hd95_mm))
     assert found.lesions == (0, 0, 0, 0)
     assert found.volume_error_ml == 0

@@ -18,7 +18,7 @@ from medvol.spatial import orientation, spacing_mm
 from medvol.transforms.intensity import MEDIASTINUM_WINDOW_HU
 from medvol.transforms.invert_labels import InvertLabelsd
 
-DEFAULT_FINGERPRINT = "3336a6290f418d40"  # recorded in bundles
+DEFAULT_FINGERPRINT = "ab5a29b47b8f0a79"  # recorded in bundles
 TURNS = ["RAS", "LPS", "RSA", "AIL", "SPR", "PLI"]
 
 
@@ -40,7 +40,7 @@ def test_the_fingerprint_of_the_defaults_is_known() -> None:
         {"image_key": "ct"},
         {"spacing_mm": [1.6, 1.6, 5]},
         {"window_hu": [-1350, 150]},
-        {"crop": "lungs", "crop_margin_mm": 20},
+        {"crop": "chest", "crop_margin_mm": 40},
     ],
     ids=["label", "key", "integers", "list", "named defaults"],
 )
@@ -54,6 +54,7 @@ def test_each_setting_that_changes_a_number_changes_the_fingerprint() -> None:
         {"spacing_mm": (1.6, 1.6, 5.01)},
         {"window_hu": MEDIASTINUM_WINDOW_HU},
         {"crop": "body"},
+        {"crop": "lungs"},
         {"crop": None},
         {"crop_margin_mm": 15.0},
     ]
@@ -94,10 +95,12 @@ def test_hu_become_their_place_in_the_window(ct: Path) -> None:
         ("lungs", 0.0, (20, 12, 8)),
         ("lungs", 8.0, (28, 20, 12)),  # 4, 4 and 2 voxels a side
         ("body", 0.0, (26, 22, 16)),
+        ("chest", 0.0, (26, 22, 8)),
+        ("chest", 8.0, (26, 22, 12)),
         (None, 20.0, (32, 32, 16)),
     ],
 )
-def test_the_crop_keeps_lungs_or_body_and_a_margin_in_mm(
+def test_the_crop_keeps_what_it_names_and_a_margin_in_mm(
     ct: Path, crop: str | None, margin_mm: float, shape: tuple[int, ...]
 ) -> None:
     chain = lung_ct(spacing_mm=(2.0, 2.0, 4.0), crop=crop, crop_margin_mm=margin_mm)
@@ -174,7 +177,7 @@ def test_the_image_itself_comes_back(ct: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"crop": "lung"}, "find is 'lung'; give one of lungs, body"),
+        ({"crop": "lung"}, "find is 'lung'; give one of chest, lungs, body"),
         ({"crop_margin_mm": -1.0}, "crop_margin_mm is -1.0; give 0 or more"),
         ({"spacing_mm": (1.0, 1.0)}, "give three positive numbers"),
         ({"spacing_mm": (1.0, 1.0, -5.0)}, "give three positive numbers"),

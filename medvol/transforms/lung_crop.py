@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the lungs, or the body, lie in a CT: a coarse mask to crop to."""
+"""Where the chest, the lungs or the body lie in a CT: a coarse mask to crop to."""
 
 from typing import Any
 
@@ -56,19 +56,44 @@ def body_mask(volume_hu: npt.NDArray[Any]) -> Mask:
     return largest
 
 
-class Foreground:
-    """A `select_fn` for MONAI's `CropForegroundd`: True where `find` sees lung or body.
+def chest_mask(volume_hu: npt.NDArray[Any]) -> Mask:
+    """The slices that show lung, as wide and deep as the body is in the whole scan.
+
+    A lung without any air, or one that the field of view cuts, is not seen by `lung_mask`, but it
+    lies in the body, at about the height of the other one.
 
     Args:
-        find: "lungs" or "body". When nothing is found, everything is selected, so that the crop
-            keeps the whole volume.
+        volume_hu: (X, Y, Z) in HU, z along the patient.
+
+    Returns:
+        (X, Y, Z) bool, a box; all slices when no lung is found, all False when no body is.
+    """
+    body, lungs = body_mask(volume_hu), lung_mask(volume_hu)
+    x, y, z = body.any(axis=(1, 2)), body.any(axis=(0, 2)), lungs.any(axis=(0, 1))
+    z = z if z.any() else np.ones_like(z)
+    box: Mask = _filled(x)[:, None, None] & _filled(y)[None, :, None] & _filled(z)
+    return box
+
+
+def _filled(line: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """True from the first True to the last."""
+    onward, back = np.logical_or.accumulate(line), np.logical_or.accumulate(line[::-1])[::-1]
+    return onward & back
+
+
+class Foreground:
+    """A `select_fn` for MONAI's `CropForegroundd`: True where `find` sees chest, lung or body.
+
+    Args:
+        find: "chest", "lungs" or "body". When nothing is found, everything is selected, so that
+            the crop keeps the whole volume.
 
     Raises:
         ValueError: another word.
     """
 
     def __init__(self, find: str) -> None:
-        masks = {"lungs": lung_mask, "body": body_mask}
+        masks = {"chest": chest_mask, "lungs": lung_mask, "body": body_mask}
         if find not in masks:
             raise ValueError(f"find is {find!r}; give one of {', '.join(masks)}")
         self.mask = masks[find]

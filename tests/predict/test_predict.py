@@ -261,7 +261,7 @@ def test_mask_of_no_labels_is_refused(tmp_path: Path, ct: Path) -> None:
         ({"preprocessing#_target_": "medvol.chains.lung_c"},
          ["`preprocessing`", "`medvol.chains.lung_c`", "`lung_ct`"]),
         ({"preprocessing#spacing": [1, 1, 1]}, ["`preprocessing`", "`spacing`", "`spacing_mm`"]),
-        ({"preprocessing#crop": "lung"}, ["`preprocessing`", "'lung'", "lungs, body"]),
+        ({"preprocessing#crop": "lung"}, ["`preprocessing`", "'lung'", "chest, lungs, body"]),
         ({"postprocessing#transforms#0#_target_": "Activationd"},
          ["`postprocessing::transforms::0`", "`Activationd`", "`Activationsd`"]),
         ({"postprocessing#transforms#1#transform": "@preprocesing"},

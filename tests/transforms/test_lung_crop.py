@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import CropForegroundd
 from phantoms import AIR_HU, TISSUE_HU, tiny_chest
 
-from medvol.transforms.lung_crop import Foreground, body_mask, lung_mask
+from medvol.transforms.lung_crop import Foreground, body_mask, chest_mask, lung_mask
 
 Volume = npt.NDArray[np.float32]
 LUNGS = np.s_[6:26, 10:22, 4:12]  # the box round both lungs of tiny_chest
@@ -90,6 +90,30 @@ def test_the_body_is_the_largest_dense_part() -> None:
     assert mask.sum() == 26 * 22 * 16 - 1536  # lungs, and the island of consolidation in them
 
 
+CHEST = np.s_[3:29, 5:27, 4:12]  # the body's width and depth, the lungs' slices
+
+
+def test_the_chest_is_the_body_in_the_slices_of_the_lungs() -> None:
+    mask = chest_mask(chest_on_table())
+    assert box_of(mask) == CHEST
+    assert mask.sum() == 26 * 22 * 8
+
+
+def test_the_chest_holds_a_lung_without_air() -> None:
+    """One lung all white, the other aerated in its upper half only: as wide as before."""
+    ct = chest()
+    ct[6:14, 10:22, 4:12] = TISSUE_HU
+    ct[18:26, 10:22, 4:8] = TISSUE_HU
+    assert box_of(lung_mask(ct))[0] == slice(18, 26)
+    assert box_of(chest_mask(ct)) == np.s_[3:29, 5:27, 8:12]
+
+
+def test_a_body_without_lungs_is_kept_in_all_slices() -> None:
+    ct = chest()
+    ct[6:26, 10:22, 4:12] = TISSUE_HU
+    assert box_of(chest_mask(ct)) == BODY
+
+
 @pytest.mark.parametrize("hu", [AIR_HU, TISSUE_HU], ids=["air", "water"])
 def test_no_lung_found_gives_an_empty_mask(hu: int) -> None:
     assert not lung_mask(np.full((8, 8, 8), hu, np.float32)).any()
@@ -97,9 +121,10 @@ def test_no_lung_found_gives_an_empty_mask(hu: int) -> None:
 
 def test_no_body_found_gives_an_empty_mask() -> None:
     assert not body_mask(np.full((8, 8, 8), AIR_HU, np.float32)).any()
+    assert not chest_mask(np.full((8, 8, 8), AIR_HU, np.float32)).any()
 
 
-@pytest.mark.parametrize("find", ["lungs", "body"])
+@pytest.mark.parametrize("find", ["chest", "lungs", "body"])
 def test_when_nothing_is_found_everything_is_kept(find: str) -> None:
     selected = Foreground(find)(torch.full((1, 6, 5, 4), float(AIR_HU)))
     assert selected.shape == (1, 6, 5, 4)
@@ -114,6 +139,7 @@ def test_when_nothing_is_found_everything_is_kept(find: str) -> None:
         ("lungs", (100, 0, 4), np.s_[0:32, 10:22, 0:16]),  # the margin ends at the border
         ("body", 0, BODY),
         ("body", 4, np.s_[0:32, 1:31, 0:16]),
+        ("chest", (0, 0, 2), np.s_[3:29, 5:27, 2:14]),
     ],
 )
 def test_the_crop_of_a_chain(find: str, margin: int | tuple[int, ...], box: tuple) -> None:  # type: ignore
@@ -126,5 +152,5 @@ def test_the_crop_of_a_chain(find: str, margin: int | tuple[int, ...], box: tupl
 
 
 def test_another_word_is_refused() -> None:
-    with pytest.raises(ValueError, match=re.escape("find is 'lung'; give one of lungs, body")):
+    with pytest.raises(ValueError, match=re.escape("find is 'lung'; give one of chest, lungs, body")):
         Foreground("lung")

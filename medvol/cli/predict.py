@@ -97,7 +97,7 @@ def find_cases(images: Sequence[Path], *, series: str | None = None) -> list[tup
     Raises:
         InputError: E_EMPTY, a folder without images; others as in `find_volumes`.
     """
-    from ..io.naming import case_name
+    from ..io.naming import case_name, unused_name
     from ..io.volume import find_volumes
 
     cases: dict[str, Path] = {}
@@ -109,11 +109,7 @@ def find_cases(images: Sequence[Path], *, series: str | None = None) -> list[tup
                 "Give a file, a folder of DICOM slices, or a folder of images.",
             )  # fmt: skip
         for path in paths:
-            name, count = case_name(path), 1
-            while name in cases:
-                count += 1
-                name = f"{case_name(path)}_{count}"
-            cases[name] = path
+            cases[unused_name(case_name(path), cases)] = path
     return list(cases.items())
 
 

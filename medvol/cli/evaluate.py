@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..atomic import remove
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _measured(
     from ..report.evaluation_page import case_line
 
     for name in (PAGE, TABLE, RECORD):  # of an older run, whose pictures are about to change
-        (args.report / name).unlink(missing_ok=True)
+        remove(args.report / name)
     done, refused = [], []
     bar = tqdm(cases, unit="case", disable=not sys.stderr.isatty(), leave=False)
     for case in bar:
@@ -147,16 +148,18 @@ def _protocol(
     from ..predict.result import input_sha256
 
     number, patients = len(evaluation.cases), evaluation.patients
+    one_each = "each case is a patient of its own"
     part = "all folds" if args.fold < 0 else f"what fold {args.fold} holds out"
     some = f", the first {args.limit} at most" if args.limit is not None else ""
     left_out = f"; {unlabelled} without truth left out" if unlabelled else ""
     failed = f"; {len(evaluation.refused)} not measured" if evaluation.refused else ""
-    own = "each case a patient of its own" if patients == number else "grouped by patient"
     name = read_datalist(args.data).get("name", "no name")
     return {
         "Data": f"{name} ({args.data.name}, SHA-256 {input_sha256(args.data)[:12]}…)",
-        "Cases": f"{number} cases from {part}{some}{left_out}{failed}",
-        "Patients": f"{patients} patients, {own}",
+        "Cases": f"{_count(number, 'case')} from {part}{some}{left_out}{failed}",
+        "Patients": one_each
+        if patients == number
+        else f"of {_count(patients, 'patient')}, whose cases are grouped",
         "Masks": f"masks {masks}",
     }
 
@@ -209,7 +212,7 @@ def remarks(evaluation: "Evaluation", bundle: "Description", names: Mapping[str,
     ]
     if evaluation.patients < FEW_PATIENTS:
         found.append(
-            f"The intervals are of {evaluation.patients} patients: too few to be relied upon."
+            f"Intervals come from {_count(evaluation.patients, 'patient')}: too few to rely on."
         )
     for label in bundle.labels:
         if (name := names.get(str(label.value), label.name)) != label.name:
@@ -217,3 +220,7 @@ def remarks(evaluation: "Evaluation", bundle: "Description", names: Mapping[str,
                 f"Label {label.value} is {label.name!r} for the bundle and {name!r} for the data."
             )
     return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..atomic import filling
+from ..atomic import filling, remove
 from ..bundle.description import Description
 from ..datasets.labelled import LabelledCase
 from ..errors import InputError
@@ -102,7 +102,7 @@ def evaluate_case(
         InputError: image, truth or mask cannot be used, or something cannot be written.
     """
     for name in (PICTURE, SEGMENTS):  # of an older run, which would contradict the page
-        (folder / name).unlink(missing_ok=True)
+        remove(folder / name)
     image = read_checked(bundle, case.image)
     truth = load_image(case.label, kind="mask")
     check_pair(image, truth, values=(0, *(label.value for label in bundle.labels)))

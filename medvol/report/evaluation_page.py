@@ -185,6 +185,6 @@ def summary_line(evaluation: Evaluation) -> str:
     texts = [f"{cell.value}" + (f" ({cell.interval})" if cell.interval else "")
              for cell in (pooled, mean)]  # fmt: skip
     return (
-        f"{evaluation.regions[0]} Dice pooled {texts[0]}, mean {texts[1]}: "
-        f"{len(evaluation.cases)} cases of {evaluation.patients} patients"
+        f"{evaluation.regions[0]} Dice pooled {texts[0]}, mean {texts[1]}; "
+        f"cases: {len(evaluation.cases)}, patients: {evaluation.patients}"
     )

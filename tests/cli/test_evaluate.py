@@ -93,8 +93,8 @@ def test_network_to_page(
     assert record["bundle"]["Weights SHA-256"] == weights
     assert record["protocol"] == {
         "Data": f"tiny (datalist.json, SHA-256 {sha256(data.read_bytes()).hexdigest()[:12]}…)",
-        "Cases": "1 cases from what fold 1 holds out; 1 without truth left out",
-        "Patients": "1 patients, each case a patient of its own",
+        "Cases": "1 case from what fold 1 holds out; 1 without truth left out",
+        "Patients": "each case is a patient of its own",
         "Masks": "masks made for this page by the bundle, fp32 on cpu",
     }
     assert record["cases"][0]["seconds"] > 0
@@ -119,7 +119,7 @@ def test_masks_that_are_there_worst_first(bundle: Path, data: Path, tmp_path: Pa
     record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
     assert record["protocol"]["Masks"] == "masks read from the folder masks; no network was run"
     assert record["protocol"]["Cases"] == "3 cases from all folds; 1 without truth left out"
-    assert record["protocol"]["Patients"] == "2 patients, grouped by patient"
+    assert record["protocol"]["Patients"] == "of 2 patients, whose cases are grouped"
     assert "Weights SHA-256" not in record["bundle"]
     assert record["tolerance_mm"] == 1
     assert [c["regions"]["lesion"]["dice"] for c in record["cases"]] == [0.5, 1.0, 0.0]
@@ -218,6 +218,17 @@ def test_full_disk(
     assert files(tmp_path / "out") == []
 
 
+def test_a_file_where_the_folder_should_be(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("something else")
+    folder = masks(data, a=CHEST.labels)
+    assert evaluate(bundle, data, tmp_path / "out", "--predictions", str(folder)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
+    assert (tmp_path / "out").read_text() == "something else"
+
+
 def test_remarks_before_the_figures(bundle: Path) -> None:
     figures = {"lesion": RegionFigures(1, 1, 1, 0.1, 1.0, 0.0, None)}
     many = tuple(CaseFigures(str(n), str(n), None, figures) for n in range(10))
@@ -226,7 +237,7 @@ def test_remarks_before_the_figures(bundle: Path) -> None:
         Evaluation(many[:9], (), Measure()), described, {**NAMES, "2": "effusion"}
     )
     assert "does not know what the network was trained on" in training
-    assert few == "The intervals are of 9 patients: too few to be relied upon."
+    assert few == "Intervals come from 9 patients: too few to rely on."
     assert label == "Label 2 is 'consolidation' for the bundle and 'effusion' for the data."
     assert len(remarks(Evaluation(many, (), Measure()), described, NAMES)) == 1
 

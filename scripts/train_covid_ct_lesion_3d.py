@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train and cross-validate the bundle covid_ct_lesion_3d, and put the weights into it.
 
-    python scripts/train_covid_ct_lesion_3d.py RADIOPAEDIA_FOLDER --work runs/covid_ct_lesion_3d
+    python scripts/train_covid_ct_lesion_3d.py RADIOPAEDIA_FOLDER MEDSEG_FOLDER \\
+        --work runs/covid_ct_lesion_3d
 
 Steps, each skipped when its result is there, so that the script can be stopped at any point and
-started again: the datalist; one training per fold and one on all volumes (`--jobs` at a time), each
-resumed from its last epoch; the lesion bias; evaluation of each fold's weights on the volumes it
-did not see; one table of all folds; the weights of all volumes copied into the bundle.
+started again: the datalists; one training per fold and one on all volumes (`--jobs` at a time),
+each resumed from its last epoch; the lesion bias; evaluation of each fold's weights on the volumes
+it did not see; one table of all folds; the weights of all volumes copied into the bundle.
 
 Nothing is chosen on what it is measured on. The last epoch's weights are taken, not the best on the
 held-out fold. A network trained on few patients marks too little in new ones, so a constant is
@@ -46,6 +47,7 @@ LAST_BIAS = "heads.0.conv.bias"
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("data", type=Path, help="folder that `medvol data radiopaedia` reads")
+    parser.add_argument("slices", type=Path, help="folder that `medvol data medseg` reads")
     parser.add_argument("--work", type=Path, default=Path("runs") / BUNDLE)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     args = parser.parse_args()
@@ -53,6 +55,8 @@ def main() -> int:
     datalist = args.work / "data" / "datalist.json"
     if not datalist.is_file():
         run_medvol("data", "radiopaedia", args.data, "-o", datalist)
+    if not slices_of(args).is_file():
+        run_medvol("data", "medseg", args.slices, "-o", slices_of(args))
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(lambda fold: train(fold, args), [*range(FOLDS), ALL]))
     counts = {fold: lesion_counts(fold, args.work) for fold in range(FOLDS)}
@@ -71,10 +75,19 @@ def train(fold: int, args: argparse.Namespace) -> None:
     """One training to its last epoch; `weights.pt` then holds the plain weights."""
     folder = args.work / ("all" if fold == ALL else f"fold{fold}")
     if not (folder / "weights.pt").is_file():
-        options = {"fold": fold, "output_dir": folder.resolve(), "val_interval": 1000}
+        options = {
+            "fold": fold, "output_dir": folder.resolve(), "val_interval": 1000,
+            "slices_datalist": slices_of(args).resolve(),
+        }  # fmt: skip
         run_bundle(["train.json"], args, options, threads=max(1, cpus() // args.jobs))
         state = torch.load(folder / "last.pt", weights_only=True)
         save_atomically(state["network"], folder / "weights.pt")
+
+
+def slices_of(args: argparse.Namespace) -> Path:
+    """Datalist of the MedSeg slices; only its training part is used."""
+    work: Path = args.work
+    return work / "slices" / "datalist.json"
 
 
 def lesion_counts(fold: int, work: Path) -> torch.Tensor:

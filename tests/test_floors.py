@@ -15,7 +15,7 @@ import medvol
 PACKAGE = Path(medvol.__file__).parent
 FLOORS = {
     "errors": 1, "atomic": 1,
-    "networks": 2, "metrics": 2, "training": 2, "spatial": 2, "labels": 2,
+    "networks": 2, "metrics": 2, "training": 2, "spatial": 2, "labels": 2, "slabs": 2,
     "io": 3, "transforms": 3, "inferers": 3,
     "bundle": 4, "chains": 4, "datasets": 4, "report": 4,
     "predict": 5,

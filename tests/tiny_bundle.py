@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles that run in milliseconds: the shipped configs around a network of four thresholds.
 
-The network is one 1 x 1 x 1 convolution whose largest score is, from dark to bright, background
-below -930 HU, rest of lung to -690, ground-glass to -330, and consolidation above. So a test knows
-the mask of every voxel, and geometry is judged without training anything.
+The network is one 1 x 1 x 1 convolution (of the 2.5D bundle 1 x 1, on the middle slice) whose
+largest score is, from dark to bright, background below -930 HU, rest of lung to -690, ground-glass
+to -330, and consolidation above. So a test knows the mask of every voxel, and geometry is judged
+without training anything.
 """
 
 import json
@@ -18,6 +19,7 @@ import torch
 from medvol.bundle.find import shipped_bundles
 
 SHIPPED = shipped_bundles()["covid_ct_lesion_3d"]
+SLABS = shipped_bundles()["covid_ct_lesion_25d"]
 THRESHOLDS_HU = (-930, -690, -330)
 ORDER = (0, 3, 1, 2)  # labels from dark to bright
 GAIN = 100.0  # so steep that probabilities are nearly 0 or 1
@@ -27,6 +29,12 @@ TINY = {
     "patch_size": [16, 16, 8],
     "preprocessing#spacing_mm": [2.0, 2.0, 4.0],
     "inferer#inferer#overlap": 0.5,
+}  # fmt: skip
+TINY_SLABS = {
+    "slices": 3,
+    "network_def": {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 4,
+                    "kernel_size": 1},
+    "preprocessing#spacing_mm": [2.0, 2.0, 4.0],
 }  # fmt: skip
 
 
@@ -39,12 +47,21 @@ def threshold_weights() -> dict[str, torch.Tensor]:
     return {"weight": weight, "bias": bias}
 
 
+def slab_weights() -> dict[str, torch.Tensor]:
+    """The same of a slab of three slices; the outer two count nothing."""
+    state = threshold_weights()
+    weight = torch.zeros(4, 3, 1, 1)
+    weight[:, 1] = state["weight"][:, 0, 0]
+    return {"weight": weight, "bias": state["bias"]}
+
+
 def tiny_bundle(
     folder: Path,
     changes: Mapping[str, Any] | None = None,
     *,
     metadata: Mapping[str, Any] | None = None,
     weights: Mapping[str, torch.Tensor] | None = None,
+    shipped: Path = SHIPPED,
 ) -> Path:
     """Write a bundle: the shipped configs, of which inference and metadata have changes.
 
@@ -54,21 +71,23 @@ def tiny_bundle(
             entry out.
         metadata: the same for metadata.json.
         weights: state dict of models/model.pt; None is that of the thresholds.
+        shipped: whose configs, `SHIPPED` or `SLABS`.
     """
     (folder / "configs").mkdir(parents=True)
     (folder / "models").mkdir()
     for name in ("train", "evaluate", "multi_gpu_train"):
-        shutil.copy(SHIPPED / "configs" / f"{name}.json", folder / "configs")
+        shutil.copy(shipped / "configs" / f"{name}.json", folder / "configs")
     own_chain = {"chain_fingerprint": None, **(metadata or {})}  # not that of the shipped weights
-    for name, wanted in (("inference", {**TINY, **(changes or {})}), ("metadata", own_chain)):
-        path = SHIPPED / "configs" / f"{name}.json"
+    tiny = TINY if shipped == SHIPPED else TINY_SLABS
+    for name, wanted in (("inference", {**tiny, **(changes or {})}), ("metadata", own_chain)):
+        path = shipped / "configs" / f"{name}.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         for key, value in wanted.items():
             _change(config, key.split("#"), value)
         (folder / "configs" / path.name).write_text(json.dumps(config), encoding="utf-8")
-    torch.save(
-        dict(threshold_weights() if weights is None else weights), folder / "models/model.pt"
-    )
+    if weights is None:
+        weights = threshold_weights() if shipped == SHIPPED else slab_weights()
+    torch.save(dict(weights), folder / "models/model.pt")
     return folder
 
 
@@ -77,6 +96,6 @@ def _change(config: Any, keys: list[str], value: Any) -> None:
     for key in parents:
         config = config[key]
     if value is None:
-        del config[last]
+        config.pop(last, None)
     else:
         config[last] = deepcopy(value)

@@ -12,7 +12,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `data` and its sources to the command line."""
     parser = commands.add_parser("data", help="make a MONAI datalist from a data set or phantoms")
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
-    for add_source in (_add_radiopaedia, _add_phantom):
+    for add_source in (_add_radiopaedia, _add_medseg, _add_phantom):
         add_source(sources)
 
 
@@ -27,6 +27,23 @@ def _add_radiopaedia(sources: "argparse._SubParsersAction[argparse.ArgumentParse
     parser.add_argument("-o", "--output", type=Path, required=True, help="datalist to write, .json")
     parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default 4)")
     parser.set_defaults(run=run_radiopaedia)
+
+
+def _add_medseg(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = sources.add_parser(
+        "medseg",
+        help="single COVID-19 chest CT slices with lesion masks, 50 for training, 48 for tests",
+        description="Check slices and masks, turn grey into approximate HU, write each slice as a "
+        "volume with its label map beside the datalist, print what they hold, draw overview.png.",
+    )
+    parser.add_argument("folder", type=Path, help="the data set's folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="datalist to write, .json")
+    parser.add_argument(
+        "--spacing", type=float, default=None, metavar="MM",
+        help="pixel size, which the pictures do not know (default: so that each slice has the "
+        "size of typical lungs)",
+    )  # fmt: skip
+    parser.set_defaults(run=run_medseg)
 
 
 def _add_phantom(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -65,6 +82,25 @@ def run_radiopaedia(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_medseg(args: argparse.Namespace) -> int:
+    """Write datalist, volumes, label maps and overview of the MedSeg slices."""
+    from ..datasets.datalist import write_datalist
+    from ..datasets.medseg import TABLE, medseg_datalist
+    from ..report.overview import draw_slices
+
+    folder = args.output.parent
+    try:
+        datalist = medseg_datalist(args.folder, folder, spacing_mm=args.spacing)
+    except ValueError as error:
+        print(f"medvol data medseg: {error}", file=sys.stderr)
+        return 2
+    write_datalist(args.output, datalist)
+    draw_slices(datalist["training"], TABLE, folder / "overview.png")
+    print(facts_table(datalist))
+    print(f"datalist {args.output}, volumes {folder / 'images'}, {folder / 'overview.png'}")
+    return 0
+
+
 def run_phantom(args: argparse.Namespace) -> int:
     """Write phantoms, their label maps and a datalist."""
     from ..datasets.datalist import write_datalist
@@ -92,10 +128,10 @@ def facts_table(datalist: Mapping[str, Any]) -> str:
     """
     from ..datasets.datalist import CaseFacts, pooled_hu
 
-    names = [name for value, name in datalist["labels"].items() if value != "0"]
+    facts = {case: CaseFacts(**given) for case, given in datalist["facts"].items()}
+    names = list(next(iter(facts.values())).voxels)
     head = ["case", "fold", "shape", "spacing mm", "axes", "HU mean", "HU std"]
     rows = [[*head, *(f"{name}: voxels (ml)" for name in names)]]
-    facts = {case: CaseFacts(**given) for case, given in datalist["facts"].items()}
     for item in datalist["training"]:
         own = facts[item["case"]]
         rows.append(

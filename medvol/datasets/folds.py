@@ -12,12 +12,17 @@ PARTS = ("train", "validation")
 
 
 def load_fold(
-    datalist: str | os.PathLike[str], *, fold: int = -1, part: str = "train", repeat: int = 1
+    datalist: str | os.PathLike[str] | None,
+    *,
+    fold: int = -1,
+    part: str = "train",
+    repeat: int = 1,
 ) -> list[dict[str, Any]]:
     """Read the cases of one part of a fold; relative paths become relative to the datalist.
 
     Args:
-        datalist: JSON with "training", a list of {"image", "label", "fold", ...}.
+        datalist: JSON with "training", a list of {"image", "label", "fold", ...}; None for no
+            cases, where a config may name a further datalist or not.
         fold: the fold that is held out. -1 holds out none: every case trains, and the validation
             part is every case again (its figures then describe the training data).
         part: "train" or "validation".
@@ -34,6 +39,8 @@ def load_fold(
         raise ValueError(f"part is {part!r}; give one of {', '.join(PARTS)}")
     if repeat < 1:
         raise ValueError(f"repeat is {repeat}; give 1 or more")
+    if datalist is None:
+        return []
     path = Path(datalist)
     rows = read_datalist(path)["training"]
     items = [{**row, **_absolute(row, path.parent)} for row in rows]

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from ..labels import Label, LabelTable
 
 GROUND_GLASS, CONSOLIDATION, LUNG = 1, 2, 3
+NO_LESION = 4  # in label maps where lesions alone were drawn: background or lung, not known which
 LABELS = LabelTable(
     (
         Label(GROUND_GLASS, "ground-glass opacity", (255, 190, 40)),

@@ -3,13 +3,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from monai.inferers import SlidingWindowInferer
+from monai.inferers import Inferer, SlidingWindowInferer
 
-from ..inferers.precision import PrecisionInferer
+from ..inferers.slice_stack import SliceStackInferer
 
+Windows: TypeAlias = SlidingWindowInferer | SliceStackInferer
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -27,21 +28,22 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-def sliding_window(inferer: Any) -> SlidingWindowInferer | None:
-    """The sliding-window inferer inside an inferer, if there is one."""
-    inner = inferer.inferer if isinstance(inferer, PrecisionInferer) else inferer
-    return inner if isinstance(inner, SlidingWindowInferer) else None
+def sliding_window(inferer: Any) -> Windows | None:
+    """The inferer inside others that leads windows, or slabs of slices, through the network."""
+    while isinstance(getattr(inferer, "inferer", None), Inferer):
+        inferer = inferer.inferer
+    return inferer if isinstance(inferer, Windows) else None
 
 
 @contextmanager
-def kept(windows: SlidingWindowInferer | None) -> Iterator[None]:
+def kept(windows: Windows | None) -> Iterator[None]:
     """Undo at the end what one image changed, so that the next one starts as the first did."""
-    before = {} if windows is None else dict(vars(windows))
+    before = {} if windows is None else dict(windows.__dict__)
     try:
         yield
     finally:
         if windows is not None:
-            vars(windows).update(before)
+            windows.__dict__.update(before)
 
 
 def infer_within_memory(

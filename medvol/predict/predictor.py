@@ -17,10 +17,12 @@ from monai.inferers import SlidingWindowInferer
 from ..bundle.config import last_line
 from ..bundle.description import Description, describe
 from ..errors import InputError
+from ..inferers.slice_stack import SliceStackInferer
 from ..io.image import Image
 from ..io.volume import meta_of
 from ..spatial import same_grid, spacing_mm
 from .devices import (
+    Windows,
     cause,
     choose_device,
     infer_within_memory,
@@ -143,11 +145,13 @@ class Predictor:
         print(f"medvol: {image.path.name}: {remark}", file=sys.stderr)
         return [remark]
 
-    def _estimate(self, image: Image, windows: SlidingWindowInferer | None) -> Estimate:
+    def _estimate(self, image: Image, windows: Windows | None) -> Estimate:
         shape, spacing = image.array.shape, spacing_mm(image.affine)
         classes = max((label.value for label in self.bundle.labels), default=1) + 1
+        network_spacing = self.pipeline.spacing_mm or spacing
+        grid = np.multiply(shape, np.divide(spacing, network_spacing))
         at_once = (
-            windows.sw_batch_size * math.prod(max(1, n) for n in _size(windows))
+            windows.sw_batch_size * _voxels(windows, grid)
             if windows is not None and self.pipeline.device.type == "cpu"
             else 0
         )
@@ -200,9 +204,12 @@ class Predictor:
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {"threads": torch.get_num_threads()}
         windows = sliding_window(self.pipeline.inferer)
-        if windows is not None:
+        if isinstance(windows, SliceStackInferer):
+            settings["slices"] = windows.slices
+        elif windows is not None:
             settings["window"] = list(_size(windows))
             settings["overlap"] = windows.overlap
+        if windows is not None:
             settings["windows_at_once"] = windows.sw_batch_size
         return settings
 
@@ -221,6 +228,13 @@ def load_bundle(
         InputError: E_BUNDLE, no such bundle, or one that cannot be built.
     """
     return Predictor(describe(name_or_folder), device=device, precision=precision)
+
+
+def _voxels(windows: Windows, grid: np.ndarray[Any, Any]) -> int:
+    """Voxels of a window; of a slab, those of a slice of the network's (X, Y, Z) grid."""
+    if isinstance(windows, SliceStackInferer):
+        return math.ceil(grid[0] * grid[1])
+    return math.prod(max(1, n) for n in _size(windows))
 
 
 def _size(windows: SlidingWindowInferer) -> Sequence[int]:

@@ -65,6 +65,38 @@ def draw_overview(
         FigureCanvasAgg(figure).print_png(str(temporary))
 
 
+def draw_slices(
+    items: Sequence[Mapping[str, Any]], table: LabelTable, path: Path, *, columns: int = 14
+) -> None:
+    """Draw one axial slice of many cases in a grid, labels drawn over.
+
+    Args:
+        items: see `draw_overview`.
+        table: names and colours of the labels; the slice with most of them is shown.
+        path: of the PNG; appears whole or not at all.
+        columns: cases in a row.
+
+    Raises:
+        InputError: an image or label cannot be read, or the picture not be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = -(-len(items) // columns)
+    figure = Figure(
+        figsize=(1.4 * columns, 1.4 * rows), dpi=100, facecolor=BACKGROUND, layout="constrained"
+    )
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for panel in axes.flat:
+        panel.set_axis_off()
+    for panel, item in zip(axes.flat, items, strict=False):
+        drawn = case_slices(item, table, [label.value for label in table])
+        panel.imshow(drawn.axial, aspect=drawn.axial_aspect)
+        panel.set_title(str(item["case"]), color=TEXT, fontsize=7)
+    with replacing(path) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary))
+
+
 def case_slices(item: Mapping[str, Any], table: LabelTable, focus: Sequence[int]) -> Slices:
     """Read one case and colour the two slices that hold most of the focus labels."""
     ct, labels = load_image(item["image"]), load_image(item["label"], kind="mask")

@@ -69,16 +69,17 @@ def chest_mask(volume_hu: npt.NDArray[Any]) -> Mask:
         (X, Y, Z) bool, a box; all slices when no lung is found, all False when no body is.
     """
     body, lungs = body_mask(volume_hu), lung_mask(volume_hu)
-    x, y, z = body.any(axis=(1, 2)), body.any(axis=(0, 2)), lungs.any(axis=(0, 1))
-    z = z if z.any() else np.ones_like(z)
-    box: Mask = _filled(x)[:, None, None] & _filled(y)[None, :, None] & _filled(z)
+    box = np.zeros_like(body)
+    if body.any():
+        x, y = (_extent(body.any(axis=axes)) for axes in ((1, 2), (0, 2)))
+        box[x, y, _extent(lungs.any(axis=(0, 1))) if lungs.any() else slice(None)] = True
     return box
 
 
-def _filled(line: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """True from the first True to the last."""
-    onward, back = np.logical_or.accumulate(line), np.logical_or.accumulate(line[::-1])[::-1]
-    return onward & back
+def _extent(line: npt.ArrayLike) -> slice:
+    """From the first True to the last."""
+    places = np.flatnonzero(line)
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 class Foreground:

@@ -135,9 +135,11 @@ def test_training_and_inference_have_one_chain_network_and_window(name: str) -> 
     parts = ("train", "inference", "metadata")
     train, use, metadata = (read(BUNDLES[name] / "configs" / f"{part}.json") for part in parts)
     assert use["network_def"] == {**train["network_def"], "out_channels": train["labels"]}
-    assert use["patch_size"] == train["patch_size"]
+    assert use.get("patch_size", train["patch_size"]) == train["patch_size"]
+    assert use.get("slices") == train.get("slices")
     image = metadata["network_data_format"]["inputs"]["image"]
-    assert image["spatial_shape"] == use["patch_size"]
+    assert image["spatial_shape"] == train["patch_size"]
+    assert image["num_channels"] == train.get("slices", 1)
     words = {"_target_", "label_key", "image_key"}
 
     def resolved(chain: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
@@ -155,3 +157,12 @@ def test_training_and_inference_have_one_chain_network_and_window(name: str) -> 
     assert tuple(metadata["display_window_hu"]) == tuple(
         lung_ct(**settings[0]).settings["window_hu"]
     )
+
+
+def test_the_lesion_bundles_share_one_chain() -> None:
+    chains = [read(BUNDLES[name] / "configs" / "train.json") for name in LUNG_CT]
+    assert len(chains) >= 2
+    for config in chains[1:]:
+        assert config["chain"] == chains[0]["chain"]
+        for setting in ("spacing_mm", "window_hu", "labels", "regions"):
+            assert config[setting] == chains[0][setting]

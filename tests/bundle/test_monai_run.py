@@ -16,7 +16,7 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 from phantoms import save_nifti, tiny_chest
-from tiny_bundle import SHIPPED, threshold_weights, tiny_bundle
+from tiny_bundle import SHIPPED, SLABS, threshold_weights, tiny_bundle
 
 from medvol.cli import main
 from medvol.errors import InputError
@@ -33,6 +33,10 @@ SMALL = {  # enough to train on two phantoms of 6 mm for an epoch in a second
     "spacing_mm": [6.0, 6.0, 8.0],
     "network_def#features": [4, 8, 8, 8, 8],
 }
+SMALL_SLABS = {key: x for key, x in SMALL.items() if key != "crop_size"} | {
+    "patch_size": [32, 32],
+    "batch_size": 2,
+}
 CURVES = ["learning_rate", "lesion_dice", "train_loss"]
 REGIONS = ["lesion", "ground-glass opacity", "consolidation", "lung", "lung (rest)"]
 each_start = pytest.mark.parametrize("start", ["bundle's folder", "root"])
@@ -46,6 +50,11 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def tiny_slabs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny_slabs", shipped=SLABS)
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +111,18 @@ def inference(bundle: Path, images: Path, output: Path) -> ConfigWorkflow:
     return workflow
 
 
-@each_start
+@pytest.mark.parametrize(
+    ("start", "bundle"),
+    [("bundle's folder", "tiny"), ("root", "tiny"), ("root", "tiny_slabs")],
+)
 def test_inference_masks_are_those_of_medvol_predict(
-    start: str, tiny: Path, images: Path, tmp_path: Path
+    start: str, bundle: str, images: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    run(start, tiny, "inference", dataset_dir=images, output_dir=tmp_path / "monai")
+    folder: Path = request.getfixturevalue(bundle)
+    run(start, folder, "inference", dataset_dir=images, output_dir=tmp_path / "monai")
     masks = sorted(path.name for path in (tmp_path / "monai").iterdir())
     assert masks == ["a_seg.nii.gz", "b_seg.nii.gz"]
-    options = ["--bundle", str(tiny), "--output", str(tmp_path / "medvol"), "--format", "nii"]
+    options = ["--bundle", str(folder), "--output", str(tmp_path / "medvol"), "--format", "nii"]
     assert main(["predict", str(images), *options]) == 0
     for name in ("a", "b"):
         by_monai = nibabel.load(tmp_path / "monai" / f"{name}_seg.nii.gz")
@@ -155,6 +168,16 @@ def test_train_from_the_root(trained: Path) -> None:
 
 
 @pytest.mark.slow
+def test_train_and_evaluate_slabs(phantoms: Path, tmp_path: Path) -> None:
+    run("root", SLABS, "train", dataset_dir=phantoms, output_dir=tmp_path / "run", **SMALL_SLABS)
+    assert_trained(tmp_path / "run")
+    run("bundle's folder", SLABS, "train", "evaluate", dataset_dir=phantoms, output_dir=tmp_path,
+        ckpt_path=tmp_path / "run" / "model.pt", **SMALL_SLABS)  # fmt: skip
+    with open(tmp_path / "cases.csv", encoding="utf-8") as file:
+        assert [row["region"] for row in csv.DictReader(file)] == 4 * REGIONS
+
+
+@pytest.mark.slow
 def test_train_from_the_bundles_folder(tiny: Path, phantoms: Path, tmp_path: Path) -> None:
     run("bundle's folder", tiny, "train", dataset_dir=phantoms, output_dir=tmp_path, **SMALL)
     assert_trained(tmp_path)
@@ -195,8 +218,11 @@ def go(start: str, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path,
 
 
 @each_start
-def test_network_fits_the_metadata(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    root, said = go(start, SHIPPED, monkeypatch)
+@pytest.mark.parametrize("shipped", [SHIPPED, SLABS], ids=["3d", "25d"])
+def test_network_fits_the_metadata(
+    start: str, shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, said = go(start, shipped, monkeypatch)
     monai.bundle.verify_net_in_out(
         net_id="network_def", config_file=str(root / "configs/inference.json"),
         meta_file=str(root / "configs/metadata.json"), device="cpu", **said,
@@ -252,16 +278,17 @@ def test_load_for_training(start: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @each_start
+@pytest.mark.parametrize("bundle", ["tiny", "tiny_slabs"])
 @pytest.mark.parametrize(
     ("kind", "names"),
     [("infer", ["inference"]), ("train", ["train"]), ("train", ["train", "evaluate"])],
     ids=["infer", "train", "evaluate"],
 )
 def test_all_properties_of_a_workflow_are_there(
-    start: str, kind: str, names: list[str], tiny: Path, images: Path, phantoms: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    start: str, kind: str, names: list[str], bundle: str, images: Path, phantoms: Path,
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
-    root, said = go(start, tiny, monkeypatch)
+    root, said = go(start, request.getfixturevalue(bundle), monkeypatch)
     workflow = ConfigWorkflow(
         config_file=[str(root / name) for name in config_names(*names)],
         meta_file=str(root / "configs/metadata.json"), workflow_type=kind, logging_file=False,

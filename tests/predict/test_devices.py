@@ -8,6 +8,7 @@ import torch
 from monai.inferers import SimpleInferer, SlidingWindowInferer
 
 from medvol.inferers.precision import PrecisionInferer
+from medvol.inferers.slice_stack import SliceStackInferer
 from medvol.predict.devices import (
     choose_device,
     infer_within_memory,
@@ -99,6 +100,8 @@ def test_no_ladder_on_the_cpu() -> None:
 def test_window_inside_another_inferer_and_none() -> None:
     windows = SlidingWindowInferer(8)
     assert sliding_window(PrecisionInferer(windows, "bf16")) is windows
+    slabs = SliceStackInferer()
+    assert sliding_window(PrecisionInferer(PrecisionInferer(slabs))) is slabs
     assert sliding_window(SimpleInferer()) is None
 
 

@@ -15,7 +15,7 @@ from grids import GRIDS
 from monai.networks.nets import UNet
 from phantoms import save_nifti, tiny_chest
 from scipy import ndimage
-from tiny_bundle import ORDER, SHIPPED, THRESHOLDS_HU, tiny_bundle
+from tiny_bundle import ORDER, SHIPPED, SLABS, THRESHOLDS_HU, tiny_bundle
 
 from medvol.errors import InputError
 from medvol.networks.resunet import ResUNet
@@ -46,6 +46,12 @@ def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
 
 @pytest.fixture(scope="module")
+def slabs(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    folder = tmp_path_factory.mktemp("bundles") / "slabs"
+    return load_bundle(tiny_bundle(folder, {"slab_batch": 6}, shipped=SLABS))
+
+
+@pytest.fixture(scope="module")
 def resampling(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     """A bundle whose network sees voxels of another size than the input's, along every axis."""
     changes = {"preprocessing#spacing_mm": [3.0, 2.5, 3.0]}
@@ -70,6 +76,14 @@ def test_every_voxel_has_the_label_of_its_hu(thresholds: Predictor, ct: Path) ->
     assert list(result.run.times_s) == ["read", "prepare", "network", "restore"]
     assert result.run.settings["window"] == [16, 16, 8]
     assert result.run.remarks == ()
+
+
+def test_slabs_give_every_voxel_the_label_of_its_hu(slabs: Predictor, ct: Path) -> None:
+    result = slabs.predict(ct)
+    assert np.array_equal(result.labels, EXPECTED)
+    assert result.run.settings == {
+        "threads": torch.get_num_threads(), "slices": 3, "windows_at_once": 6,
+    }  # fmt: skip
 
 
 def test_resampled_mask_lies_where_the_lesions_are(resampling: Predictor, ct: Path) -> None:
@@ -394,6 +408,19 @@ def test_little_memory_one_window_at_a_time_then_refused(
 
     with_memory(monkeypatch, full)
     assert thresholds.predict(ct).run.settings["windows_at_once"] == 2  # nothing is left behind
+
+
+def test_little_memory_one_slab_at_a_time(
+    slabs: Predictor, ct: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = needed(slabs, ct, monkeypatch)
+    slab_bytes = 4 * 120 * 32 * 32  # a slice of 32 x 32 voxels, which are 2 mm as the network's
+    with_memory(monkeypatch, full - 5 * slab_bytes)
+    result = slabs.predict(ct)
+    assert np.array_equal(result.labels, EXPECTED)
+    assert result.run.settings["windows_at_once"] == 1
+    with_memory(monkeypatch, full - 5 * slab_bytes - 1)
+    assert refusal(slabs.predict, ct).code == "E_TOO_BIG"
 
 
 @pytest.mark.slow

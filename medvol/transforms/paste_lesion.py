@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lesions of one patient pasted onto the lungs of another, so that few patients show many cases."""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.transforms.transform import MapTransform, RandomizableTransform
+from torch import Tensor
+from torch.nn import functional as F
+
+LUNG_VOXELS = 100  # that the host must show, for its usual density to be known
+KEPT_SHARE = 0.3  # of the host's own structure, so that its vessels stay visible in the lesion
+
+
+def paste_lesion(
+    image: Tensor, label: Tensor, donor: tuple[Tensor, Tensor], *, lesion: Sequence[int],
+    lung: int, gain: float = 1.0,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Paste the donor's lesion where the host has healthy lung.
+
+    What is pasted is how much denser the lesion is than the donor's own lung, on top of the host's
+    lung: scanners, breath and the mapping of grey values shift both. Nothing becomes lighter, and
+    the lesion fades in over one voxel in plane.
+
+    Args:
+        image: (X, Y, Z), the host.
+        label: (X, Y, Z) of the host.
+        donor: excess over the median of its own lung, and label, of the same shape.
+        lesion: labels that are pasted.
+        lung: label of healthy lung.
+        gain: factor on the lesion's excess.
+
+    Returns:
+        Image and label; the given ones where the host shows fewer than `LUNG_VOXELS` of lung, or
+        the lesion meets no lung.
+    """
+    excess, donor_label = donor
+    healthy = label == lung
+    places = torch.isin(donor_label, torch.tensor(list(lesion))) & healthy
+    if healthy.sum() < LUNG_VOXELS or not places.any():
+        return image, label
+    lifted = image[healthy].median() + gain * excess
+    denser = torch.maximum(image, KEPT_SHARE * image + (1 - KEPT_SHARE) * lifted)
+    share = F.avg_pool2d(places.to(image.dtype).movedim(2, 0)[:, None], 3, 1, 1)[:, 0].movedim(0, 2)
+    pasted = torch.lerp(image, denser, share * places)
+    return pasted, torch.where(places, donor_label, label)
+
+
+def lesion_donors(
+    items: Iterable[Mapping[str, Any]],
+    transform: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    *,
+    lesion: Sequence[int],
+    lung: int,
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Prepare the cases that have a lesion and healthy lung, and keep them in memory.
+
+    Args:
+        items: of a datalist; a case listed twice is prepared once.
+        transform: the chain; gives `image` and `label`, each (1, X, Y, Z).
+        lesion: labels of the lesion.
+        lung: label of healthy lung.
+
+    Returns:
+        Per case the image's excess over the median of its lung (X, Y, Z) float16, the label
+        (X, Y, Z) uint8, and the places of the lesion (N, 3).
+    """
+    donors = []
+    for item in {str(item["image"]): item for item in items}.values():
+        data = transform(item)
+        image, label = (torch.as_tensor(data[k][0]).as_subclass(Tensor) for k in ("image", "label"))
+        places = torch.isin(label, torch.tensor(list(lesion))).nonzero()
+        healthy = image[label == lung]
+        if len(places) and len(healthy):
+            donors.append(((image - healthy.median()).half(), label.to(torch.uint8), places))
+    return donors
+
+
+class RandPasteLesiond(RandomizableTransform, MapTransform):
+    """`paste_lesion` of a random case: a voxel of its lesion comes to lie on a voxel of lung.
+
+    The idea is TumorCP (Yang et al., MICCAI 2021, doi 10.1007/978-3-030-87193-2_55): few patients
+    do not show how lesions and lungs combine.
+
+    Args:
+        donors: as `lesion_donors` gives them, the cases of the same training.
+        image_key: item (1, X, Y, Z), or slabs (slices, X, Y).
+        label_key: item of the same shape.
+        lesion: labels that are pasted.
+        lung: label of healthy lung.
+        prob: how often.
+        gain: range of the factor on the lesion's density.
+
+    Raises:
+        ValueError: the range of the factor is not one above 0.
+    """
+
+    def __init__(
+        self,
+        donors: Sequence[tuple[Tensor, Tensor, Tensor]],
+        image_key: str = "image",
+        label_key: str = "label",
+        *,
+        lesion: Sequence[int],
+        lung: int,
+        prob: float = 0.5,
+        gain: tuple[float, float] = (0.6, 1.4),
+    ) -> None:
+        RandomizableTransform.__init__(self, prob)
+        MapTransform.__init__(self, [image_key, label_key])
+        if not 0 < gain[0] <= gain[1]:
+            raise ValueError(f"gain is {gain}; give a range (low, high) above 0")
+        self.donors = donors
+        self.image_key, self.label_key = image_key, label_key
+        self.lesion, self.lung = list(lesion), lung
+        self.gain = gain
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        result = dict(data)
+        self.randomize(None)
+        if not self._do_transform or not self.donors:
+            return result
+        image, label = (_volume(data[key]) for key in (self.image_key, self.label_key))
+        healthy = (label == self.lung).nonzero()
+        if len(healthy) == 0:
+            return result
+        pasted = paste_lesion(
+            image, label, self._donor(healthy, label.shape), lesion=self.lesion, lung=self.lung,
+            gain=float(self.R.uniform(*self.gain)),
+        )  # fmt: skip
+        for key, volume in zip((self.image_key, self.label_key), pasted, strict=True):
+            given = data[key]
+            shaped = volume[None] if given.ndim == 4 else volume.movedim(-1, 0)
+            result[key] = given.clone().copy_(shaped)
+        return result
+
+    def _donor(self, healthy: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
+        """A block of a donor as large as the host, background where the donor ends."""
+        excess, label, places = self.donors[self.R.randint(len(self.donors))]
+        mirrored = bool(self.R.rand() < 0.5)
+        onto = healthy[self.R.randint(len(healthy))]
+        if mirrored:  # the donor is read from right to left, so the host's place is too
+            onto = torch.stack([shape[0] - 1 - onto[0], onto[1], onto[2]])
+        start = (places[self.R.randint(len(places))] - onto).tolist()
+        blocks = []
+        for volume in (excess, label):
+            block = volume.new_zeros(shape)
+            here, there = [], []
+            for first, size, extent in zip(start, shape, volume.shape, strict=True):
+                low, high = max(first, 0), min(first + size, extent)
+                here.append(slice(low - first, high - first))
+                there.append(slice(low, high))
+            block[tuple(here)] = volume[tuple(there)]
+            blocks.append(block.flip(0) if mirrored else block)
+        return blocks[0].to(torch.float32), blocks[1]
+
+
+def _volume(given: Tensor) -> Tensor:
+    """(1, X, Y, Z) or (slices, X, Y) as a plain (X, Y, Z)."""
+    plain = torch.as_tensor(given).as_subclass(torch.Tensor)
+    return plain[0] if plain.ndim == 4 else plain.movedim(0, -1)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slabs of a volume and back; the slab of training is drawn by class."""
+
+import re
+from collections import Counter
+
+import pytest
+import torch
+from monai.data.meta_tensor import MetaTensor
+from torch import Tensor
+
+from medvol.transforms.slice_stack import (
+    RandSliceStackd,
+    SlicesOfClassesd,
+    SliceStackd,
+    slices_of_classes,
+)
+
+
+def levels(depth: int = 4) -> Tensor:
+    """(1, 2, 3, depth): every voxel of slice z is z."""
+    return torch.arange(depth).float().expand(1, 2, 3, depth)
+
+
+def labels() -> Tensor:
+    """(1, 2, 3, 4): class 0 everywhere, one voxel of class 1 in slice 2, class 3 in 0 and 2."""
+    label = torch.zeros(1, 2, 3, 4, dtype=torch.uint8)
+    label[0, 1, 2, 2] = 1
+    label[0, 0, 0, [0, 2]] = 3
+    return label
+
+
+def test_slabs_of_a_volume() -> None:
+    result = SliceStackd(["image", "label"], [3, 1])({"image": levels(), "label": labels()})
+    assert result["image"].shape == (4, 3, 2, 3)
+    assert result["image"][:, :, 1, 2].tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]]
+    assert result["label"].shape == (4, 1, 2, 3)
+    assert torch.equal(result["label"][2, 0].as_tensor(), labels()[0, :, :, 2])
+
+
+@pytest.mark.parametrize("slices", [1, 3, 7])
+def test_the_inverse_gives_the_volume_back(slices: int) -> None:
+    affine = torch.diag(torch.tensor([2.0, 2, 5, 1], dtype=torch.float64))
+    volume = MetaTensor(torch.rand(2, 3, 4, 5), affine=affine)
+    stack = SliceStackd("image", slices)
+    back = stack.inverse(stack({"image": volume}))["image"]
+    assert torch.equal(back.as_tensor(), volume.as_tensor())
+    assert torch.equal(back.affine, affine)
+    assert back.applied_operations == []
+
+
+def test_which_slices_hold_which_class() -> None:
+    expected = [[1, 1, 1, 1], [0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0]]
+    assert slices_of_classes(labels(), 4).int().tolist() == expected
+    result = SlicesOfClassesd("label", classes=4)({"label": labels()})
+    assert result["label_slices"].int().tolist() == expected
+
+
+def draw(ratios: list[float] | None, times: int = 400) -> Counter[int]:
+    """How often each slice was the middle one."""
+    table = slices_of_classes(labels(), 4)
+    pick = RandSliceStackd(slices=3, ratios=ratios).set_random_state(0)
+    data = {"image": levels(), "label": labels(), "label_slices": table}
+    return Counter(int(pick(data)["image"][1, 0, 0]) for _ in range(times))
+
+
+def test_a_slab_and_the_label_of_its_middle() -> None:
+    data = {"image": levels(), "label": labels(), "label_slices": slices_of_classes(labels(), 4)}
+    result = RandSliceStackd(slices=5, ratios=[0, 1, 0, 0])(data)
+    assert set(result) == {"image", "label"}
+    assert result["image"].shape == (5, 2, 3)
+    assert result["image"][:, 0, 0].tolist() == [0, 1, 2, 3, 3]
+    assert torch.equal(result["label"], labels()[..., 2])
+    assert set(data) == {"image", "label", "label_slices"}
+
+
+def test_classes_come_by_their_ratios_and_slices_alike_within_one() -> None:
+    # class 2 is in no slice: 0 is drawn half the time (all four slices), 3 half (slices 0 and 2)
+    counts = draw([1, 0, 5, 1])
+    for middle, share in enumerate([3 / 8, 1 / 8, 3 / 8, 1 / 8]):
+        assert counts[middle] == pytest.approx(400 * share, abs=40)  # 4 standard deviations
+
+
+def test_without_ratios_all_classes_of_the_volume_come_alike() -> None:
+    counts = draw(None)  # of 0, 1 and 3, a third each
+    for middle, share in enumerate([3 / 12, 1 / 12, 7 / 12, 1 / 12]):
+        assert counts[middle] == pytest.approx(400 * share, abs=40)
+
+
+def test_a_volume_without_the_wanted_classes_gives_any_of_its_slices() -> None:
+    assert set(draw([0, 0, 1, 0], times=60)) == {0, 1, 2, 3}
+
+
+def test_a_seed_repeats_the_slabs() -> None:
+    assert draw([1, 1, 1, 1], times=20) == draw([1, 1, 1, 1], times=20)
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(ValueError, match="slices is 2; give an odd number"):
+        RandSliceStackd(slices=2)
+    with pytest.raises(ValueError, match=re.escape("ratios is [0, 0]; give numbers of at least 0")):
+        RandSliceStackd(ratios=[0, 0])
+    with pytest.raises(ValueError, match="ratios has 2 values for 4 classes"):
+        draw([1, 1])
+    with pytest.raises(ValueError, match=re.escape("slices is [3]; give one number, or one for")):
+        SliceStackd(["image", "label"], [3])

@@ -15,9 +15,8 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..bundle.description import Description
     from ..datasets.labelled import LabelledCase
-    from ..metrics.comparison import Measure
     from ..metrics.evaluation import Evaluation
-    from ..predict.evaluation import MaskOf
+    from ..predict.evaluation import MaskOf, Plan
 
 PAGE, TABLE, RECORD = "report.html", "metrics.csv", "metrics.json"
 MASK = "segmentation.nii.gz"
@@ -71,49 +70,52 @@ def run(args: argparse.Namespace) -> int:
     from ..datasets.labelled import labelled_cases
 
     bundle = replace(describe(args.bundle), weights_file=args.weights)
-    _ = bundle.regions  # a bundle without labels, or without weights, is refused at once
+    _ = bundle.labels  # a bundle without labels, or without weights, is refused at once
     if args.predictions is None:
         _ = bundle.weights_sha256
     try:
         cases, unlabelled = labelled_cases(args.data, fold=args.fold)
         if args.limit is not None and args.limit < 1:
             raise ValueError(f"--limit is {args.limit}; give 1 or more")
-        cases = cases[: args.limit]
-        measure, mask_of, masks = _means(args, bundle)
+        plan = _plan(args, bundle)
+        mask_of, masks = _masks(args, bundle)
     except ValueError as error:
         print(f"medvol evaluate: {error}", file=sys.stderr)
         return 2
-    evaluation = _measured(args, bundle, cases, mask_of=mask_of, measure=measure)
+    evaluation = _measured(args.report, cases[: args.limit], plan, mask_of)
     if evaluation is None:
         return 2
     protocol = _protocol(args, evaluation, masks=masks, unlabelled=unlabelled)
-    _write(args, bundle, evaluation, protocol=protocol)
+    _write(args, plan, evaluation, protocol=protocol)
     return 1 if evaluation.refused else 0
 
 
-def _means(args: argparse.Namespace, bundle: "Description") -> "tuple[Measure, MaskOf, str]":
-    """Tolerances, where masks come from, and the latter in words."""
+def _plan(args: argparse.Namespace, bundle: "Description") -> "Plan":
+    """What is compared, with which tolerances."""
+    from ..datasets.folds import read_datalist
     from ..metrics.comparison import Measure
-    from ..predict.evaluation import from_folder, from_network
-    from ..predict.predictor import Predictor
+    from ..predict.evaluation import make_plan
 
     given = {"tolerance_mm": args.tolerance, "smallest_lesion_ml": args.smallest_lesion}
     measure = Measure(**{name: value for name, value in given.items() if value is not None})
+    return make_plan(bundle, read_datalist(args.data).get("labels") or {}, measure)
+
+
+def _masks(args: argparse.Namespace, bundle: "Description") -> "tuple[MaskOf, str]":
+    """Where masks come from, also in words."""
+    from ..predict.evaluation import from_folder, from_network
+    from ..predict.predictor import Predictor
+
     if args.predictions is not None:
         words = f"read from the folder {args.predictions.resolve().name}; no network was run"
-        return measure, from_folder(args.predictions, bundle), words
+        return from_folder(args.predictions, bundle), words
     predictor = Predictor(bundle, device=args.device, precision=args.precision)
     where = f"{predictor.precision} on {predictor.pipeline.device}"
-    return measure, from_network(predictor), f"made for this page by the bundle, {where}"
+    return from_network(predictor), f"made for this page by the bundle, {where}"
 
 
 def _measured(
-    args: argparse.Namespace,
-    bundle: "Description",
-    cases: "Sequence[LabelledCase]",
-    *,
-    mask_of: "MaskOf",
-    measure: "Measure",
+    report: Path, cases: "Sequence[LabelledCase]", plan: "Plan", mask_of: "MaskOf"
 ) -> "Evaluation | None":
     """All cases; None when every one was refused."""
     from tqdm import tqdm
@@ -123,21 +125,21 @@ def _measured(
     from ..report.evaluation_page import case_line
 
     for name in (PAGE, TABLE, RECORD):  # of an older run, whose pictures are about to change
-        remove(args.report / name)
+        remove(report / name)
     done, refused = [], []
     bar = tqdm(cases, unit="case", disable=not sys.stderr.isatty(), leave=False)
     for case in bar:
-        folder = args.report / case.case
+        folder = report / case.case
         try:
-            found = evaluate_case(case, bundle, folder, mask_of=mask_of, measure=measure)
+            found = evaluate_case(case, folder, plan, mask_of)
         except InputError as error:
             refused.append((case.case, error))
             print(f"medvol: {error}", file=sys.stderr)
             continue
         done.append(found)
         with bar.external_write_mode(file=sys.stdout):
-            print(f"{case.case}: {case_line(found, bundle.focus_name)} -> {folder}")
-    return Evaluation(tuple(done), tuple(refused), measure) if done else None
+            print(f"{case.case}: {case_line(found, plan.key)} -> {folder}")
+    return Evaluation(tuple(done), tuple(refused), plan.measure) if done else None
 
 
 def _protocol(
@@ -165,17 +167,14 @@ def _protocol(
 
 
 def _write(
-    args: argparse.Namespace,
-    bundle: "Description",
-    evaluation: "Evaluation",
-    *,
-    protocol: dict[str, str],
+    args: argparse.Namespace, plan: "Plan", evaluation: "Evaluation", *, protocol: dict[str, str]
 ) -> None:
     """Page and tables, and the last lines on the terminal."""
     from ..datasets.folds import read_datalist
     from ..report.evaluation_page import EvaluationContext, summary_line, write_evaluation
     from ..report.evaluation_tables import write_metrics_csv, write_metrics_json
 
+    bundle = plan.bundle
     about = {"Bundle": bundle.name, "Version": bundle.version, "medvol": __version__}
     if args.predictions is None:
         about["Weights SHA-256"] = bundle.weights_sha256
@@ -185,7 +184,7 @@ def _write(
         title=bundle.name,
         protocol=protocol,
         bundle=about,
-        remarks=remarks(evaluation, bundle, read_datalist(args.data).get("labels") or {}),
+        remarks=remarks(evaluation, plan, read_datalist(args.data).get("labels") or {}),
         files={
             name: holds for name, holds in FILES.items() if name != MASK or not args.predictions
         },
@@ -196,12 +195,12 @@ def _write(
     print(f"{summary_line(evaluation)}\nreport {args.report / PAGE}")
 
 
-def remarks(evaluation: "Evaluation", bundle: "Description", names: Mapping[str, str]) -> list[str]:
+def remarks(evaluation: "Evaluation", plan: "Plan", names: Mapping[str, str]) -> list[str]:
     """What a reader must know before the figures.
 
     Args:
         evaluation: what was measured.
-        bundle: whose labels are meant.
+        plan: what was compared.
         names: value to name of the labels, as the datalist has them.
     """
     from ..metrics.evaluation import FEW_PATIENTS
@@ -214,7 +213,9 @@ def remarks(evaluation: "Evaluation", bundle: "Description", names: Mapping[str,
         found.append(
             f"Intervals come from {_count(evaluation.patients, 'patient')}: too few to rely on."
         )
-    for label in bundle.labels:
+    if left_out := [region for region in plan.bundle.regions if region not in plan.regions]:
+        found.append(f"Not measured, since the data lack their labels: {', '.join(left_out)}.")
+    for label in plan.bundle.labels:
         if (name := names.get(str(label.value), label.name)) != label.name:
             found.append(
                 f"Label {label.value} is {label.name!r} for the bundle and {name!r} for the data."

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One case beside its truth: masks from the network or from a folder, measured, drawn, saved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,53 @@ from .save import DEFAULT_WINDOW_HU, FORMATS
 PICTURE, SEGMENTS, MASK = "errors.png", "errors.seg.nrrd", FORMATS["nii"]
 PERCENTILES = (1.0, 99.0)  # black and white of an image that is no CT
 MONAI_POSTFIX = "_seg"  # of a mask's name in `SaveImaged`
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared, and how.
+
+    Args:
+        bundle: whose labels the masks hold.
+        regions: name to labels; the first one is what pictures and segments show.
+        truth_values: that a label map may hold beside 0.
+        measure: tolerance and smallest lesion.
+    """
+
+    bundle: Description
+    regions: Mapping[str, tuple[int, ...]]
+    truth_values: tuple[int, ...]
+    measure: Measure
+
+    @property
+    def key(self) -> str:
+        """Name of the first region."""
+        return next(iter(self.regions))
+
+
+def make_plan(bundle: Description, names: Mapping[str, str], measure: Measure) -> Plan:
+    """Take the regions of a bundle whose labels the truth has.
+
+    Args:
+        bundle: with its own labels and regions.
+        names: value to name of the labels of the truth, as a datalist has them; empty where it is
+            silent: then they are the bundle's. Values that the bundle does not know count as none
+            of its labels.
+        measure: tolerance and smallest lesion.
+
+    Raises:
+        InputError: E_BUNDLE, the truth has no region of the bundle.
+    """
+    own = tuple(label.value for label in bundle.labels)
+    named = tuple(int(value) for value in names) or own
+    regions = {name: values for name, values in bundle.regions.items() if set(values) <= set(named)}
+    if not regions:
+        raise InputError(
+            "E_BUNDLE", bundle.folder,
+            f"the data name the labels {sorted(named)}, of which no region of it can be made.",
+            f"Give data with the labels {', '.join(f'{x.value} {x.name}' for x in bundle.labels)}.",
+        )  # fmt: skip
+    return Plan(bundle, regions, tuple(sorted({*own, *named} - {0})), measure)
 
 
 class Marked(NamedTuple):
@@ -86,44 +134,40 @@ def find_mask(folder: Path, names: tuple[str, ...]) -> Path:
     )  # fmt: skip
 
 
-def evaluate_case(
-    case: LabelledCase, bundle: Description, folder: Path, *, mask_of: MaskOf, measure: Measure
-) -> CaseFigures:
+def evaluate_case(case: LabelledCase, folder: Path, plan: Plan, mask_of: MaskOf) -> CaseFigures:
     """Measure one case and write its mask, its errors as segments, and the picture of them.
 
     Args:
         case: image and truth.
-        bundle: whose labels the masks hold.
         folder: for the files of this case; they appear all or not at all.
+        plan: what is compared.
         mask_of: `from_network` or `from_folder`.
-        measure: tolerance and smallest lesion.
 
     Raises:
         InputError: image, truth or mask cannot be used, or something cannot be written.
     """
     for name in (PICTURE, SEGMENTS):  # of an older run, which would contradict the page
         remove(folder / name)
+    bundle, key = plan.bundle, plan.key
     image = read_checked(bundle, case.image)
     truth = load_image(case.label, kind="mask")
-    check_pair(image, truth, values=(0, *(label.value for label in bundle.labels)))
+    check_pair(image, truth, values=(0, *plan.truth_values))
     marked = mask_of(case, image)
-    regions, focus = bundle.regions, set(bundle.focus)
     figures = compare(
-        marked.labels, truth.array, image.affine, regions, measure=measure,
-        lesions=[name for name, values in regions.items() if set(values) <= focus],
+        marked.labels, truth.array, image.affine, plan.regions, measure=plan.measure,
+        lesions=[n for n, values in plan.regions.items() if set(values) <= set(bundle.focus)],
     )  # fmt: skip
-    first = figures[bundle.focus_name]
-    dice = "not defined" if np.isnan(first.dice) else f"{first.dice:.2f}"
+    dice = figures[key].dice
     look = Look(
         window_hu=display_window(bundle, image),
-        focus_values=bundle.focus,
-        focus_name=bundle.focus_name,
-        title=f"{case.case}: {bundle.focus_name}, Dice {dice}",
+        focus_values=plan.regions[key],
+        focus_name=key,
+        title=f"{case.case}: {key}, Dice {'not defined' if np.isnan(dice) else f'{dice:.2f}'}",
     )
     with filling(folder) as scratch:
         if marked.seconds is not None:
             write_mask(scratch / MASK, marked.labels, image.affine)
-        errors = error_map(marked.labels, truth.array, bundle.focus)
+        errors = error_map(marked.labels, truth.array, plan.regions[key])
         write_seg_nrrd(scratch / SEGMENTS, errors, image.affine, ERRORS)
         draw_errors(
             scratch / PICTURE, image, truth.array, marked.labels, table=bundle.labels, look=look

@@ -21,6 +21,7 @@ from medvol.io.volume import load_image
 from medvol.metrics.comparison import Measure, RegionFigures
 from medvol.metrics.evaluation import CaseFigures, Evaluation
 from medvol.metrics.segmentation import dice, overlap_counts
+from medvol.predict.evaluation import make_plan
 from medvol.predict.predictor import load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
@@ -232,14 +233,18 @@ def test_a_file_where_the_folder_should_be(
 def test_remarks_before_the_figures(bundle: Path) -> None:
     figures = {"lesion": RegionFigures(1, 1, 1, 0.1, 1.0, 0.0, None)}
     many = tuple(CaseFigures(str(n), str(n), None, figures) for n in range(10))
-    described = describe(bundle)
+    plan = make_plan(describe(bundle), NAMES, Measure())
     training, few, label = remarks(
-        Evaluation(many[:9], (), Measure()), described, {**NAMES, "2": "effusion"}
+        Evaluation(many[:9], (), Measure()), plan, {**NAMES, "2": "effusion"}
     )
     assert "does not know what the network was trained on" in training
     assert few == "Intervals come from 9 patients: too few to rely on."
     assert label == "Label 2 is 'consolidation' for the bundle and 'effusion' for the data."
-    assert len(remarks(Evaluation(many, (), Measure()), described, NAMES)) == 1
+    enough = Evaluation(many, (), Measure())
+    assert len(remarks(enough, plan, NAMES)) == 1
+    lesions = {value: NAMES[value] for value in "012"}
+    _, lacking = remarks(enough, make_plan(describe(bundle), lesions, Measure()), lesions)
+    assert lacking == "Not measured, since the data lack their labels: lung (rest), lung."
 
 
 @pytest.mark.slow

@@ -14,10 +14,17 @@ from medvol.datasets.labelled import LabelledCase
 from medvol.errors import InputError
 from medvol.io.volume import load_image
 from medvol.metrics.comparison import Measure
-from medvol.predict.evaluation import display_window, evaluate_case, find_mask, from_folder
+from medvol.predict.evaluation import (
+    display_window,
+    evaluate_case,
+    find_mask,
+    from_folder,
+    make_plan,
+)
 
 CHEST = tiny_chest(noise_hu=5)
 MEASURE = Measure(smallest_lesion_ml=0.0)
+NAMES = {"0": "background", "1": "ground-glass opacity", "2": "consolidation", "3": "lung (rest)"}
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +40,9 @@ def labelled(folder: Path, *, ct: np.ndarray = CHEST.ct, name: str = "one") -> L
 
 def run(bundle: Description, folder: Path, marked: np.ndarray, **more: np.ndarray):
     save_nifti(folder / "masks" / "one.nii.gz", marked, more.get("affine", CHEST.affine))
-    return evaluate_case(
-        labelled(folder), bundle, folder / "out" / "one", measure=MEASURE,
-        mask_of=from_folder(folder / "masks", bundle),
-    )  # fmt: skip
+    plan = make_plan(bundle, NAMES, MEASURE)
+    masks = from_folder(folder / "masks", bundle)
+    return evaluate_case(labelled(folder), folder / "out" / "one", plan, masks)
 
 
 def test_half_of_the_ground_glass_and_a_false_block(bundle: Description, tmp_path: Path) -> None:
@@ -93,9 +99,36 @@ def test_a_mask_that_does_not_belong_to_the_image(
     if what == "truth":
         save_nifti(Path(case.label), CHEST.labels, moved)
     with pytest.raises(InputError) as caught:
-        evaluate_case(case, bundle, out, mask_of=from_folder(masks, bundle), measure=MEASURE)
+        evaluate_case(case, out, make_plan(bundle, {}, MEASURE), from_folder(masks, bundle))
     assert caught.value.code == code
     assert list(out.iterdir()) == []
+
+
+def test_truth_without_lung_and_with_a_label_of_its_own(
+    bundle: Description, tmp_path: Path
+) -> None:
+    """As in slices of which only lesions were drawn: 4 is "background or lung"."""
+    names = {"0": "background", "1": "glass", "2": "solid", "4": "background or lung"}
+    plan = make_plan(bundle, names, MEASURE)
+    assert list(plan.regions) == ["lesion", "ground-glass opacity", "consolidation"]
+    assert plan.truth_values == (1, 2, 3, 4)
+    case = labelled(tmp_path)
+    truth = np.where(CHEST.labels == 3, 4, CHEST.labels).astype(np.uint8)
+    save_nifti(Path(case.label), truth, CHEST.affine)
+    save_nifti(tmp_path / "masks" / "one.nii.gz", CHEST.labels, CHEST.affine)
+    masks = from_folder(tmp_path / "masks", bundle)
+    found = evaluate_case(case, tmp_path / "out", plan, masks)
+    assert [figures.dice for figures in found.regions.values()] == [1.0, 1.0, 1.0]
+
+
+def test_the_first_region_that_can_be_made_is_the_one_shown(bundle: Description) -> None:
+    plan = make_plan(bundle, {"0": "background", "1": "ground-glass opacity"}, MEASURE)
+    assert (plan.key, list(plan.regions)) == ("ground-glass opacity", ["ground-glass opacity"])
+    with pytest.raises(InputError) as caught:
+        make_plan(bundle, {"0": "background", "7": "liver"}, MEASURE)
+    assert caught.value.code == "E_BUNDLE"
+    assert "[0, 7]" in caught.value.reason
+    assert "3 lung (rest)" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -134,8 +167,8 @@ def test_a_bundle_that_is_no_ct(tmp_path: Path) -> None:
     label = save_nifti(tmp_path / "label.nii.gz", true, CHEST.affine)
     save_nifti(tmp_path / "masks" / "a.nii.gz", np.roll(true, 1, axis=0), CHEST.affine)
     found = evaluate_case(
-        LabelledCase("a", "a", 0, str(image), str(label)), bundle, tmp_path / "out",
-        mask_of=from_folder(tmp_path / "masks", bundle), measure=MEASURE,
+        LabelledCase("a", "a", 0, str(image), str(label)), tmp_path / "out",
+        make_plan(bundle, {}, MEASURE), from_folder(tmp_path / "masks", bundle),
     )  # fmt: skip
     assert list(found.regions) == ["tumour"]
     assert found.regions["tumour"].dice == pytest.approx(0.75)

@@ -84,10 +84,40 @@ def ratio_estimate(numerators: Numbers, denominators: Numbers, draws: Draws) -> 
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(above.sum() / below.sum())
         resampled = (draws @ above) / (draws @ below)
-    resampled = resampled[np.isfinite(resampled)]
-    low, high = np.nan, np.nan
-    counting = draws[:, below > 0]
-    if not (counting == counting[:, :1]).all():  # cases of one patient are always drawn alike
-        tail = (100.0 - CONFIDENCE_PERCENT) / 2
-        low, high = (float(x) for x in np.percentile(resampled, [tail, 100.0 - tail]))
+    low, high = _interval(resampled, draws[:, below > 0])
     return Estimate(value, low, high, int(known.sum()))
+
+
+def median_estimate(values: Numbers, draws: Draws) -> Estimate:
+    """The median over cases, with its interval.
+
+    Args:
+        values: (cases,); NaN leaves the case out.
+        draws: of `draw_patients` for the same cases.
+
+    Example:
+        >>> median_estimate(np.array([0.25, 0.5, 0.75]), draw_patients(["a", "b", "c"]))
+        Estimate(value=0.5, low=0.25, high=0.75, cases=3)
+    """
+    known = np.isfinite(values)
+    drawn = draws[:, known]
+    if not known.any():
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    resampled = [np.median(np.repeat(values[known], often)) for often in drawn if often.any()]
+    low, high = _interval(np.array(resampled), drawn)
+    return Estimate(float(np.median(values[known])), low, high, int(known.sum()))
+
+
+def _interval(resampled: Numbers, drawn: Draws) -> tuple[float, float]:
+    """The middle `CONFIDENCE_PERCENT` of the figures; NaN when the cases are of one patient.
+
+    Args:
+        resampled: a figure of each resample; what is not finite is left out.
+        drawn: (resamples, cases that the figure is of).
+    """
+    if (drawn == drawn[:, :1]).all():  # cases of one patient are always drawn alike
+        return np.nan, np.nan
+    tail = (100.0 - CONFIDENCE_PERCENT) / 2
+    finite = resampled[np.isfinite(resampled)]
+    low, high = np.percentile(finite, [tail, 100.0 - tail])
+    return float(low), float(high)

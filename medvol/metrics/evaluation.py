@@ -68,7 +68,7 @@ class Evaluation:
 
     @cached_property
     def summary(self) -> dict[str, dict[str, Estimate]]:
-        """Region to the figures of `summary.FIGURES`, each with its interval over patients."""
+        """Region to the figures of `summarise_region`, each with its interval over patients."""
         draws = draw_patients([case.patient for case in self.cases])
         return {
             region: summarise_region([case.regions[region] for case in self.cases], draws)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .bootstrap import Draws, Estimate, ratio_estimate
+from .bootstrap import Draws, Estimate, Numbers, median_estimate, ratio_estimate
 from .comparison import RegionFigures
 
 Part = Callable[[RegionFigures], float]
@@ -25,7 +25,7 @@ def _one(_: RegionFigures) -> float:
 
 
 # each is a sum over the cases above the line, divided by one below it
-FIGURES: dict[str, tuple[Part, Part]] = {
+RATIOS: dict[str, tuple[Part, Part]] = {
     "dice_pooled": (lambda x: 2 * x.voxels_both, lambda x: x.voxels_predicted + x.voxels_true),
     "dice_mean": (_if_true(lambda x: x.dice), _one),
     "surface_dice_mean": (_if_true(lambda x: x.surface_dice), _one),
@@ -35,10 +35,11 @@ FIGURES: dict[str, tuple[Part, Part]] = {
     "volume_error_ml_mean": (lambda x: x.volume_error_ml, _one),
     "absolute_volume_error_ml_mean": (lambda x: abs(x.volume_error_ml), _one),
 }
+MEDIANS: dict[str, Part] = {"dice_median": _if_true(lambda x: x.dice)}
 
 
 def summarise_region(cases: Sequence[RegionFigures], draws: Draws) -> dict[str, Estimate]:
-    """Every figure of `FIGURES` over the cases of one region.
+    """Every figure of `RATIOS` and of `MEDIANS` over the cases of one region.
 
     `dice_pooled` and `dice_mean` are those of `segmentation.summarise`.
 
@@ -46,11 +47,11 @@ def summarise_region(cases: Sequence[RegionFigures], draws: Draws) -> dict[str, 
         cases: one region of each case.
         draws: of `bootstrap.draw_patients` for the same cases.
     """
-    return {
-        name: ratio_estimate(
-            np.array([above(case) for case in cases], dtype=np.float64),
-            np.array([below(case) for case in cases], dtype=np.float64),
-            draws,
-        )
-        for name, (above, below) in FIGURES.items()
+
+    def of(part: Part) -> Numbers:
+        return np.array([part(case) for case in cases], dtype=np.float64)
+
+    ratios = {
+        name: ratio_estimate(of(above), of(below), draws) for name, (above, below) in RATIOS.items()
     }
+    return ratios | {name: median_estimate(of(part), draws) for name, part in MEDIANS.items()}

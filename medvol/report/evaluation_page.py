@@ -149,10 +149,11 @@ def lesions_text(figures: RegionFigures) -> str:
     return NONE if counts is None else f"{counts.found} of {counts.true}"
 
 
-# heading, figure of `metrics.summary.FIGURES`, as text
+# heading, figure of `metrics.summary`, as text
 SUMMARY: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("Dice, pooled", "dice_pooled", fraction_text),
     ("Dice, mean", "dice_mean", fraction_text),
+    ("Dice, median", "dice_median", fraction_text),
     ("Surface Dice", "surface_dice_mean", fraction_text),
     ("HD95, mm", "hd95_mm_mean", one_text),
     ("Lesions found", "lesion_sensitivity", percent_text),

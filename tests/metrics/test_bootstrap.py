@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from medvol.metrics.bootstrap import draw_patients, ratio_estimate
+from medvol.metrics.bootstrap import draw_patients, median_estimate, ratio_estimate
 
 
 def test_cases_of_a_patient_are_drawn_together_and_patients_as_often_as_there_are() -> None:
@@ -48,6 +48,18 @@ def test_interval_is_wider_when_the_cases_are_of_few_patients() -> None:
     assert (together.low, together.high) == pytest.approx((0.2, 0.8))
     assert 0.2 < apart.low < 0.4
     assert 0.6 < apart.high < 0.8
+
+
+def test_interval_of_a_median_by_hand() -> None:
+    # the median of three draws from 1, 2, 9 is 1 when two or more are 1: in 7 of 27; 2 in 13 of 27
+    found = median_estimate(np.array([9.0, 1.0, 2.0]), draw_patients(["a", "b", "c"]))
+    assert found == (2.0, 1.0, 9.0, 3)
+    same = median_estimate(np.array([1.0, 1.0, 1.0, 9.0]), draw_patients(list("aabb")))
+    assert same == (1.0, 1.0, 5.0, 4)  # both a: 1; both b: of 1, 9, 1, 9; one of each: 1
+    left_out = median_estimate(np.array([np.nan, 3.0, 5.0]), draw_patients(list("abc")))
+    assert left_out == (4.0, 3.0, 5.0, 2)
+    assert median_estimate(np.full(2, np.nan), draw_patients(["a", "b"])).cases == 0
+    assert math.isnan(median_estimate(np.array([1.0, 2.0]), draw_patients(["a", "a"])).low)
 
 
 def test_a_case_without_a_figure_is_left_out() -> None:

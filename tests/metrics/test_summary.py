@@ -11,7 +11,7 @@ from medvol.metrics.bootstrap import draw_patients
 from medvol.metrics.comparison import RegionFigures
 from medvol.metrics.lesions import LesionCounts
 from medvol.metrics.segmentation import summarise
-from medvol.metrics.summary import FIGURES, summarise_region
+from medvol.metrics.summary import MEDIANS, RATIOS, summarise_region
 
 NAN = math.nan
 CASES = [  # found in part; false marks where nothing is; nothing at all; missed as a whole
@@ -25,7 +25,7 @@ DRAWS = draw_patients(["a", "a", "b", "c"])
 
 def test_each_figure_by_hand() -> None:
     found = summarise_region(CASES, DRAWS)
-    assert list(found) == list(FIGURES)
+    assert list(found) == [*RATIOS, *MEDIANS]
     expected = {
         "dice_pooled": (80 / 150, 4),  # 2 * 40 / (60 + 90)
         "dice_mean": ((80 / 110 + 0) / 2, 2),  # of the cases with truth
@@ -35,6 +35,7 @@ def test_each_figure_by_hand() -> None:
         "false_lesions_per_case": (4 / 4, 4),
         "volume_error_ml_mean": ((-1 + 1 + 0 - 3) / 4, 4),
         "absolute_volume_error_ml_mean": ((1 + 1 + 0 + 3) / 4, 4),
+        "dice_median": (40 / 110, 2),  # between 80 / 110 and 0
     }
     for name, (value, cases) in expected.items():
         assert found[name].value == pytest.approx(value), name

@@ -134,11 +134,11 @@ def test_a_page_of_one_case_has_no_intervals(folder: Path) -> None:
 def test_cells_of_the_summary() -> None:
     cells = summary_cells(EVALUATION, "le<sion")
     assert [cell.value for cell in cells] == [
-        "0.04", "0.73", "0.75", "4.0", "75 %", "1.3", "+66.3", "67.0",
+        "0.04", "0.73", "0.73", "0.75", "4.0", "75 %", "1.3", "+66.3", "67.0",
     ]  # fmt: skip
     assert cells[1].interval == "of 1"  # one patient has the region, so there is no interval
     assert summary_cells(EVALUATION, "organ")[0].interval == "1.00 to 1.00"
-    assert [c.value for c in summary_cells(EVALUATION, "organ")][4:6] == ["–", "–"]
+    assert [c.value for c in summary_cells(EVALUATION, "organ")][5:7] == ["–", "–"]
 
 
 def test_lines_for_the_terminal() -> None:

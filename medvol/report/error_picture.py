@@ -15,6 +15,7 @@ from .tables import ml_text
 from .views import bright_box, choose_slices, lps_view
 
 COLUMNS = 5
+FEW_SLICES = 2  # as many are a row each, or their panels would be tiny
 GUTTER = 34  # pixels
 MOST_LABELS = 9  # in the key
 ERROR_ALPHA = 0.55
@@ -34,7 +35,8 @@ def draw_errors(
     """Draw where a region was missed and falsely marked into a PNG 1600 pixels wide.
 
     Five axial slices, from head to feet: the one with most of the true region, and those with most
-    error. Seen as radiologists do, as in `overlay.draw_overlay`. Missed is green and dotted, false
+    error; of one or two slices, a row a slice. Seen as radiologists do, as in
+    `overlay.draw_overlay`. Missed is green and dotted, false
     red and hatched, correct yellow; amounts are volumes of the whole case.
 
     Args:
@@ -72,22 +74,29 @@ def draw_errors(
     colors = {kind.value: kind.color for kind in ERRORS}
     three = Paint(colors, tuple(colors), ERROR_ALPHA, HATCHES)
     missed = three._replace(colors={MISSED: ERRORS[MISSED].color})
-    rows = (
-        ("truth", replace(cutter, labels=view.of(true)), own),
-        ("prediction", replace(cutter, labels=view.of(predicted)), own),
-        ("both", cutter, three),
-        ("missed", cutter, missed),
-    )
+    views = {
+        "truth": (replace(cutter, labels=view.of(true)), own),
+        "prediction": (replace(cutter, labels=view.of(predicted)), own),
+        "both": (cutter, three),
+        "missed": (cutter, missed),
+    }
     key = _key(errors, table, focus, one_ml=voxel_volume_ml(image.affine))
-    canvas = Canvas([cutter.plane(FEET_HEAD, chosen[0])] * len(rows), columns=COLUMNS,
+    few = len(chosen) <= FEW_SLICES
+    rows, columns = (len(chosen), len(views)) if few else (len(views), COLUMNS)
+    canvas = Canvas([cutter.plane(FEET_HEAD, chosen[0])] * rows, columns=columns,
                     gutter=GUTTER, strip=key_height(key))  # fmt: skip
     canvas.header(look.title, window_text(look, image.affine))
-    for row, (title, cuts, paint) in enumerate(rows):
-        canvas.row_title(row, title)
-        for column, k in enumerate(reversed(chosen)):
+    for at_slice, k in enumerate(reversed(chosen)):
+        for at_view, (title, (cuts, paint)) in enumerate(views.items()):
+            row, column = (at_slice, at_view) if few else (at_view, at_slice)
             plane = cuts.plane(FEET_HEAD, k)
-            if row > 0:
-                plane = plane._replace(captions=_areas(title, plane.labels, plane.pixel_mm))
+            if column == 0:
+                canvas.row_title(row, "  ".join(plane.captions) if few else title)
+            area = _area(title, plane.labels, plane.pixel_mm)
+            if few:
+                plane = plane._replace(captions=(title, area))
+            elif row > 0:
+                plane = plane._replace(captions=(area, ""))
             canvas.panel(row, column, plane, paint=paint)
     canvas.key(key, hatches={ERRORS[value].name: hatch for value, hatch in HATCHES.items()})
     canvas.save(path)
@@ -118,13 +127,13 @@ def pick_slices(wrong: Counts, lesion: Counts, number: int) -> list[int]:
     return chosen
 
 
-def _areas(title: str, errors: Mask, pixel_mm: tuple[float, float]) -> tuple[str, str]:
-    """Captions of a panel: what was missed, or falsely marked, in this slice."""
+def _area(title: str, errors: Mask, pixel_mm: tuple[float, float]) -> str:
+    """What was falsely marked in this slice, or missed; nothing in the views of masks."""
     if title not in ("both", "missed"):
-        return "", ""
+        return ""
     value, name = (FALSE, "false") if title == "both" else (MISSED, "missed")
     area = int((errors == value).sum()) * pixel_mm[0] * pixel_mm[1] * CM2_PER_MM2
-    return (f"{name} {area:.1f} cm²" if area else "", "")
+    return f"{name} {area:.1f} cm²" if area else ""
 
 
 def _key(

@@ -50,10 +50,11 @@ class EvaluationContext:
 
 
 class Cell(NamedTuple):
-    """A figure of the summary: its text, and in small letters its interval."""
+    """A figure of the summary: its text, its interval, and of how many cases if not of all."""
 
     value: str
-    interval: str
+    interval: str = ""
+    few: str = ""
 
 
 def write_evaluation(
@@ -114,12 +115,11 @@ def summary_cells(evaluation: Evaluation, region: str) -> list[Cell]:
 
 def _cell(estimate: Estimate, text: Callable[[float], str], cases: int) -> Cell:
     if math.isnan(estimate.value):
-        return Cell(NONE, "")
+        return Cell(NONE)
     few = f"of {estimate.cases}" if estimate.cases < cases else ""
     if math.isnan(estimate.low):
-        return Cell(text(estimate.value), few)
-    interval = f"{text(estimate.low)} to {text(estimate.high)}"
-    return Cell(text(estimate.value), " · ".join(filter(None, (interval, few))))
+        return Cell(text(estimate.value), few=few)
+    return Cell(text(estimate.value), f"{text(estimate.low)} to {text(estimate.high)}", few)
 
 
 def fraction_text(value: float) -> str:

@@ -142,6 +142,28 @@ def test_key_and_captions_say_how_much(tmp_path, monkeypatch) -> None:
     assert [written.count(letter) for letter in "RLAP"] == [20] * 4
 
 
+def test_two_slices_are_a_row_each(tmp_path: Path) -> None:
+    pair = [labels[:, :, 2:4] for labels in (TRUE, PREDICTED)]
+    picture = imread(draw(tmp_path / "a.png", *pair))[..., :3]
+    cell = (canvas.WIDTH - 2 * canvas.MARGIN - GUTTER - 3 * canvas.GAP) / 4
+    size = cell / 12
+
+    def middle(row: int, column: int, x: int, y: int) -> np.ndarray:
+        down = round(canvas.HEADER + row * (10 * size + canvas.GAP) + (y + 0.5) * size)
+        across = canvas.MARGIN + GUTTER + column * (cell + canvas.GAP) + (x + 0.5) * size
+        return picture[down - 5 : down + 6, round(across) - 5 : round(across) + 6].mean(axis=(0, 1))
+
+    # the upper row is the slice nearer to the head, where one voxel is marked, correctly
+    yellow = np.array(ERRORS[CORRECT].color) / 255 * ERROR_ALPHA
+    assert middle(0, 2, 7, 5) == pytest.approx(yellow, abs=0.01)
+    assert middle(0, 2, 6, 2).max() < 0.01
+    assert middle(1, 2, 6, 2) == pytest.approx(yellow, abs=0.01)
+    _, green, blue = middle(1, 3, 3, 2)
+    assert green > 2 * blue
+    assert middle(1, 1, 3, 2).max() < 0.01
+    assert middle(1, 1, 3, 8).max() > 0.1
+
+
 @pytest.mark.parametrize("what", ["nothing true", "nothing marked", "both empty", "no error"])
 def test_empty_masks_have_a_picture(tmp_path: Path, what: str) -> None:
     true = np.zeros_like(TRUE) if what in ("nothing true", "both empty") else TRUE

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every segmentation network of medvol must do; a new one gets these tests in 3 lines.
+"""What every network of medvol must do; a new one gets these tests in 3 lines.
 
     class TestMyNet(SegmentationContract):
         make = MyNet
         settings = {"2D": {"spatial_dims": 2, "in_channels": 1, "out_channels": 3}, "3D": {...}}
 
-`settings` are tiny networks by name, as keyword arguments of `make`; give the plain, cheap ones.
+`settings` are tiny networks by name, as keyword arguments of `make`; give the plain, cheap ones. A
+classifier subclasses `ClassificationContract` and may leave out `spatial_dims`, which then is 2.
 """
 
 import io
@@ -21,15 +22,20 @@ SIZES = {2: [(16, 16), (17, 13), (3, 22)], 3: [(16, 16, 8), (17, 13, 7), (9, 18,
 Setting = Mapping[str, Any]
 
 
+def sizes(setting: Setting) -> list[tuple[int, ...]]:
+    """Sizes of images a network is given."""
+    return SIZES[setting.get("spatial_dims", 2)]
+
+
 def pictures(setting: Setting, *, size: tuple[int, ...] | None = None, batch: int = 2) -> Tensor:
     """Random input (batch, in_channels, *size) for a network; fixed seed."""
-    spatial = size or SIZES[setting["spatial_dims"]][0]
+    spatial = size or sizes(setting)[0]
     generator = torch.Generator().manual_seed(11)
     return torch.rand(batch, setting["in_channels"], *spatial, generator=generator)
 
 
-class SegmentationContract:
-    """The tests; subclass it in a test module."""
+class NetworkContract:
+    """What segmentation networks and classifiers share."""
 
     make: Callable[..., nn.Module]
     settings: ClassVar[dict[str, dict[str, Any]]]
@@ -44,13 +50,6 @@ class SegmentationContract:
         with torch.no_grad():  # statistics of batch norm that are not 0 and 1
             made.train()(pictures(setting))
         return made.eval()
-
-    def test_the_output_has_a_score_for_each_class_in_each_voxel(self, setting: Setting) -> None:
-        network = self.network(setting)
-        for size in SIZES[setting["spatial_dims"]]:
-            scores = network(pictures(setting, size=size))
-            assert scores.shape == (2, setting["out_channels"], *size)
-            assert scores.isfinite().all()
 
     def test_scores_are_no_probabilities(self, setting: Setting) -> None:
         scores = self.network(setting)(pictures(setting))
@@ -91,7 +90,7 @@ class SegmentationContract:
     def test_torchscript_gives_the_same_scores(self, setting: Setting) -> None:
         network = self.network(setting)
         scripted = torch.jit.script(network)
-        for size in SIZES[setting["spatial_dims"]]:
+        for size in sizes(setting):
             given = pictures(setting, size=size, batch=1)
             torch.testing.assert_close(scripted(given), network(given))
 
@@ -99,3 +98,25 @@ class SegmentationContract:
         network, given = self.network(setting), pictures(setting, batch=1)
         exported = torch.export.export(network, (given,)).module()
         torch.testing.assert_close(exported(given), network(given))
+
+
+class SegmentationContract(NetworkContract):
+    """The tests of a segmentation network; subclass it in a test module."""
+
+    def test_the_output_has_a_score_for_each_class_in_each_voxel(self, setting: Setting) -> None:
+        network = self.network(setting)
+        for size in sizes(setting):
+            scores = network(pictures(setting, size=size))
+            assert scores.shape == (2, setting["out_channels"], *size)
+            assert scores.isfinite().all()
+
+
+class ClassificationContract(NetworkContract):
+    """The tests of a classifier; subclass it in a test module."""
+
+    def test_the_output_has_a_score_for_each_class(self, setting: Setting) -> None:
+        network = self.network(setting)
+        for size in sizes(setting):
+            scores = network(pictures(setting, size=size))
+            assert scores.shape == (2, setting["out_channels"])
+            assert scores.isfinite().all()

@@ -5,6 +5,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     for name, path in bar:
         try:
             (image, read_s), ready = ready or _read(args, bundle, path), None
-            result = predictor.predict_image(image, read_s=read_s)
+            result = replace(predictor.predict_image(image, read_s=read_s), name=name)
             result.save(args.output / name, formats=args.format)
             with bar.external_write_mode(file=sys.stdout):
                 print(summary(result, args.output / name))

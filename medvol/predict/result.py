@@ -54,12 +54,14 @@ class Result:
         labels: (X, Y, Z) uint8 or uint16 on the image's own grid.
         bundle: that made them.
         run: how they came about.
+        name: of the case, where images of one name must be told apart; empty takes the image's.
     """
 
     image: Image
     labels: npt.NDArray[Any]
     bundle: Description
     run: Run
+    name: str = ""
 
     @property
     def table(self) -> LabelTable:
@@ -73,8 +75,8 @@ class Result:
 
     @property
     def case(self) -> str:
-        """Name of the image without its suffix."""
-        return case_name(self.image.path)
+        """Name of the case: that of the image without its suffix where nothing else is said."""
+        return self.name or case_name(self.image.path)
 
     @property
     def reference(self) -> Reference | None:

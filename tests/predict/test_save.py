@@ -101,6 +101,8 @@ def test_report_is_one_page_by_itself(saved: Path, result: Result) -> None:
     assert "Research use only" in page
     assert "data:image/png;base64," in page
     assert "://" not in page  # needs no network
+    for stage in ("read", "prepare", "network", "restore", "write"):
+        assert f"<dt>{stage}</dt>" in page, stage
     for words in [*NAMES.values(), result.bundle.weights_sha256, "LPS", "32 × 32 × 16"]:
         assert words in page, words
 

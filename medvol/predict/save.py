@@ -172,7 +172,12 @@ def _input(result: Result) -> dict[str, Any]:
     seen = describe(result.image)
     facts = {key: v for key, v in seen["facts"].items() if key not in IDENTIFYING_FACTS}
     path = result.image.path
-    return {**seen, "path": path.name, "facts": facts, "sha256": input_sha256(path)}
+    return {
+        **seen,
+        "path": path.name,
+        "facts": facts,
+        "sha256": input_sha256(path, result.image.pair),
+    }
 
 
 def _text(value: Any) -> str:

@@ -32,10 +32,10 @@ ERRORS = LabelTable(
 )
 EMPTY_RULE = (
     "Where truth and prediction are both empty, Dice, surface Dice and HD95 are not defined, and "
-    "no mean counts the case. Where only the prediction is empty, Dice and surface Dice are 0 and "
-    "HD95 is not defined. Where only the truth is empty, the same holds for the case, but means of "
-    "Dice and surface Dice leave it out, since there was nothing to find; its false voxels count "
-    "in pooled Dice, and its false lesions and volume in their means."
+    "no mean or median counts the case. Where only the prediction is empty, Dice and surface Dice "
+    "are 0 and HD95 is not defined. Where only the truth is empty, the same holds for the case, "
+    "but mean and median of Dice and surface Dice leave it out, since there was nothing to find; "
+    "its false voxels count in pooled Dice, and its false lesions and volume in their means."
 )
 
 

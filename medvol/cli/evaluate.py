@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from ..predict.evaluation import MaskOf, Plan
 
 PAGE, TABLE, RECORD = "report.html", "metrics.csv", "metrics.json"
-MASK = "segmentation.nii.gz"
-FILES = {
-    "errors.seg.nrrd": "missed, false and correct as segments, to lay over the image in 3D Slicer",
-    "errors.png": "the picture",
-    MASK: "the bundle's mask",
-}
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -171,6 +165,7 @@ def _write(
 ) -> None:
     """Page and tables, and the last lines on the terminal."""
     from ..datasets.folds import read_datalist
+    from ..predict.evaluation import FILES, MASK, PICTURE
     from ..report.evaluation_page import EvaluationContext, summary_line, write_evaluation
     from ..report.evaluation_tables import write_metrics_csv, write_metrics_json
 
@@ -185,9 +180,8 @@ def _write(
         protocol=protocol,
         bundle=about,
         remarks=remarks(evaluation, plan, read_datalist(args.data).get("labels") or {}),
-        files={
-            name: holds for name, holds in FILES.items() if name != MASK or not args.predictions
-        },
+        files={name: FILES[name] for name in FILES if name != MASK or not args.predictions},
+        picture=PICTURE,
     )
     write_metrics_csv(args.report / TABLE, evaluation)
     write_metrics_json(args.report / RECORD, evaluation, bundle=about, protocol=protocol)

@@ -28,6 +28,11 @@ from .reading import read_checked
 from .save import DEFAULT_WINDOW_HU, FORMATS
 
 PICTURE, SEGMENTS, MASK = "errors.png", "errors.seg.nrrd", FORMATS["nii"]
+FILES = {
+    SEGMENTS: "missed, false and correct as segments, to lay over the image in 3D Slicer",
+    PICTURE: "the picture",
+    MASK: "the bundle's mask",
+}
 PERCENTILES = (1.0, 99.0)  # black and white of an image that is no CT
 MONAI_POSTFIX = "_seg"  # of a mask's name in `SaveImaged`
 

@@ -36,17 +36,17 @@ class EvaluationContext:
         title: name of the bundle.
         protocol: name to text: data, fold, cases, grouping, where the masks come from.
         bundle: name to text: name, version, sha256 of the weights.
+        picture: file of a case that is its picture.
+        files: file of a case to what it holds.
         remarks: what the reader must know, one sentence each.
-        files: file of a case to what it holds, such as "errors.seg.nrrd".
-        picture: the file among them that is the picture.
     """
 
     title: str
     protocol: Mapping[str, str]
     bundle: Mapping[str, str]
+    picture: str
+    files: Mapping[str, str]
     remarks: Sequence[str] = ()
-    files: Mapping[str, str] | None = None
-    picture: str = "errors.png"
 
 
 class Cell(NamedTuple):

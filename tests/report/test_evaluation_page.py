@@ -45,6 +45,7 @@ CONTEXT = EvaluationContext(
     protocol={"Data": "set (datalist.json)", "Cases": "3 cases from all folds"},
     bundle={"Bundle": "my_bundle", "Weights SHA-256": "5f70bf18"},
     remarks=["The intervals are of 2 patients."],
+    picture="errors.png",
     files={"errors.seg.nrrd": "segments"},
 )
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from .. import __version__
 from ..errors import InputError
 
-COMMANDS = ("predict", "inspect", "data", "demo")
+COMMANDS = ("predict", "evaluate", "inspect", "data", "demo")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -79,9 +79,8 @@ def save(
 
 
 def _draw(path: Path, result: Result, window: tuple[float, float]) -> None:
-    focus = result.bundle.focus
-    look = Look(window_hu=window, focus_values=focus, focus_name=_focus_name(result),
-                title=result.case)  # fmt: skip
+    look = Look(window_hu=window, focus_values=result.bundle.focus,
+                focus_name=result.bundle.focus_name, title=result.case)  # fmt: skip
     draw_overlay(
         path, result.image.array, result.labels, result.image.affine, result.table, look=look
     )
@@ -110,7 +109,7 @@ def _context(
         measurements=result.measurements,
         table=result.table,
         reference=result.reference,
-        focus=Reference(_focus_name(result), bundle.focus),
+        focus=Reference(bundle.focus_name, bundle.focus),
         picture=picture,
         histogram=hu_histogram(result.labels, image.array, values),
         facts={
@@ -173,11 +172,12 @@ def _input(result: Result) -> dict[str, Any]:
     seen = describe(result.image)
     facts = {key: v for key, v in seen["facts"].items() if key not in IDENTIFYING_FACTS}
     path = result.image.path
-    return {**seen, "path": path.name, "facts": facts, "sha256": input_sha256(path)}
-
-
-def _focus_name(result: Result) -> str:
-    return str(result.bundle.metadata.get("focus_name", "marked region"))
+    return {
+        **seen,
+        "path": path.name,
+        "facts": facts,
+        "sha256": input_sha256(path, result.image.pair),
+    }
 
 
 def _text(value: Any) -> str:

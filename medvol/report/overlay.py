@@ -82,8 +82,8 @@ def draw_overlay(
     body = bright_box(
         view.of(volume_hu), threshold=sum(look.window_hu) / 2, spacing=view.spacing_mm
     )
-    box = _join(body, marked)
-    cutter = _Cutter(view, view.of(volume_hu), view.of(labels), box, look.window_hu)
+    box = join_boxes(body, marked)
+    cutter = Cutter(view, view.of(volume_hu), view.of(labels), box, look.window_hu)
     chosen = _pick(areas[FEET_HEAD], marked[FEET_HEAD], COLUMNS)
     axial = [cutter.plane(FEET_HEAD, k) for k in reversed(chosen)]
     coronal, sagittal = (
@@ -91,8 +91,8 @@ def draw_overlay(
         for across in (FRONT_BACK, RIGHT_LEFT)
     )
     paint = Paint({label.value: label.color for label in table}, tuple(focus))
-    canvas = Canvas(axial[0], coronal, columns=COLUMNS)
-    canvas.header(look.title, _subtitle(look, affine))
+    canvas = Canvas((axial[0], axial[0], coronal), columns=COLUMNS)
+    canvas.header(look.title, window_text(look, affine))
     for column, plane in enumerate(axial):
         canvas.panel(0, column, plane)
         canvas.panel(1, column, plane, paint=paint)
@@ -100,13 +100,21 @@ def draw_overlay(
     canvas.panel(2, 1, coronal, paint=paint)
     canvas.panel(2, 2, sagittal, paint=paint)
     remark = "" if areas[0].any() else f"No {look.focus_name} marked; middle slices shown."
-    canvas.legend(_legend(labels, affine, table), remark)
+    canvas.legend(_legend(labels, affine, table), remark, taken=3)
     canvas.save(path)
 
 
 @dataclass(frozen=True)
-class _Cutter:
-    """Cuts planes, rows down the page and columns across it, out of a volume in the LPS view."""
+class Cutter:
+    """Cuts planes, rows down the page and columns across it, out of a volume in the LPS view.
+
+    Args:
+        view: how to look at the grid.
+        volume: (X, Y, Z) in that view.
+        labels: the same.
+        box: the part of the view that is shown.
+        window_hu: black and white.
+    """
 
     view: LpsView
     volume: Volume
@@ -144,7 +152,7 @@ def _pick(areas: Counts, marked: Counts, number: int) -> list[int]:
     return [first + k for k in choose_slices(areas[first : last + 1], number)]
 
 
-def _join(box: Box, marked: list[Counts]) -> Box:
+def join_boxes(box: Box, marked: list[Counts]) -> Box:
     """The box, grown to hold all that is marked."""
     joined = []
     for part, counts in zip(box, marked, strict=True):
@@ -156,7 +164,8 @@ def _join(box: Box, marked: list[Counts]) -> Box:
     return joined[0], joined[1], joined[2]
 
 
-def _subtitle(look: Look, affine: Affine) -> str:
+def window_text(look: Look, affine: Affine) -> str:
+    """Level and width of the grey scale, and how askew the grid is."""
     low, high = look.window_hu
     tilt = oblique_degrees(affine)
     oblique = f"  ·  oblique grid, {tilt:.0f}° from the body's axes" if tilt >= 1 else ""

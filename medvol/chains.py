@@ -18,14 +18,16 @@ from monai.transforms import (
     Orientationd,
 )
 
-from .io.reader import load_volumed
+from .io.reader import load_sequencesd, load_volumed
 from .spatial import AXIS_CODES
+from .transforms.head import HeadBox, StandardiseHeadd
 from .transforms.intensity import LUNG_WINDOW_HU, WindowHUd
 from .transforms.lung_crop import Foreground
 from .transforms.resample import ResampleSpacingd
 
 CROP_MARGIN_MM = 40.0  # consolidation at the diaphragm is dense, so it lies below the lowest slice
 # in which lung_mask sees air
+HEAD_MARGIN_MM = 10.0  # the box of the head already holds skin and skull
 REVISION = 1  # raise when the arithmetic of a step changes: fingerprints change with it
 
 
@@ -113,3 +115,57 @@ def lung_ct(
         EnsureTyped(image_key, dtype="float32", track_meta=True),
     ]
     return Chain(steps, name="lung_ct", settings=settings)
+
+
+def brain_mri(
+    *,
+    spacing_mm: float = 1.0,
+    crop_margin_mm: float = HEAD_MARGIN_MM,
+    image_key: str = "image",
+    label_key: str | None = None,
+) -> Chain:
+    """The chain of brain MR: load three sequences, RAS, resample in plane, crop, standardise.
+
+    The slices stay as they are: the networks behind it look at one slice at a time. The same chain
+    serves pictures of slices and volumes, see `io.sequences.load_sequences`.
+
+    Args:
+        spacing_mm: pixel spacing within the slices, in mm.
+        crop_margin_mm: added around the head's box within the slices, in mm.
+        image_key: item with the path of a patient's folder or slice.
+        label_key: item with the path of a label map on the same grid, for training.
+
+    Returns:
+        a `Chain`: {image_key: path} to {image_key: (3, X, Y, Z) float32}, the channels in the order
+        of `io.slice_images.SEQUENCES`, each with mean 0 and spread 1 in the head; invertible.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+    if crop_margin_mm < 0:
+        raise ValueError(f"crop_margin_mm is {crop_margin_mm}; give 0 or more")
+    settings = {"spacing_mm": float(spacing_mm), "crop_margin_mm": float(crop_margin_mm)}
+    keys = [image_key, *([label_key] if label_key else [])]
+    steps: list[Any] = [load_sequencesd(image_key)]
+    if label_key:
+        steps.append(load_volumed(label_key, kind="mask"))
+        steps.append(EnsureChannelFirstd(label_key, channel_dim="no_channel"))
+    steps += [
+        EnsureChannelFirstd(image_key, channel_dim=0),
+        Orientationd(keys, axcodes="RAS", labels=AXIS_CODES),
+        ResampleSpacingd(
+            keys, (spacing_mm, spacing_mm, None), mode=["linear", "labels"][: len(keys)]
+        ),
+        CropForegroundd(
+            keys,
+            source_key=image_key,
+            select_fn=HeadBox(),
+            margin=[round(crop_margin_mm / spacing_mm)] * 2 + [0],
+            allow_smaller=True,
+            start_coord_key=None,
+            end_coord_key=None,
+        ),
+        StandardiseHeadd(image_key),
+        EnsureTyped(image_key, dtype="float32", track_meta=True),
+    ]
+    return Chain(steps, name="brain_mri", settings=settings)

@@ -53,6 +53,11 @@ class Description:
         return str(value) if value else None
 
     @property
+    def values(self) -> str:
+        """What the values of its images are called: "HU", or "intensity" for MR."""
+        return "intensity" if self.modality == "MR" else "HU"
+
+    @property
     def reference(self) -> tuple[str, tuple[int, ...]] | None:
         """Organ that shares are given of: its name and labels, as ("lung", (1, 2, 3))."""
         row = self.metadata.get("reference_organ")

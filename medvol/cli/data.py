@@ -12,7 +12,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `data` and its sources to the command line."""
     parser = commands.add_parser("data", help="make a MONAI datalist from a data set or phantoms")
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
-    for add_source in (_add_radiopaedia, _add_medseg, _add_phantom):
+    for add_source in (_add_radiopaedia, _add_medseg, _add_lgg, _add_phantom):
         add_source(sources)
 
 
@@ -44,6 +44,24 @@ def _add_medseg(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "size of typical lungs)",
     )  # fmt: skip
     parser.set_defaults(run=run_medseg)
+
+
+def _add_lgg(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = sources.add_parser(
+        "lgg",
+        help="brain MR slices of lower-grade glioma with masks",
+        description="Check slices and masks, write each examination as volumes beside the "
+        "datalist, slices.csv with run-length encoded masks, print what they hold and draw "
+        "overview.png.",
+    )
+    parser.add_argument("folder", type=Path, help="the data set's folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="datalist to write, .json")
+    parser.add_argument("--folds", type=int, default=5, help="cross-validation folds (default 5)")
+    parser.add_argument(
+        "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), default=None,
+        help="of columns, rows and slices in mm, which pictures do not know (default 0.9 0.9 5)",
+    )  # fmt: skip
+    parser.set_defaults(run=run_lgg)
 
 
 def _add_phantom(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -98,6 +116,27 @@ def run_medseg(args: argparse.Namespace) -> int:
     draw_slices(datalist["training"], TABLE, folder / "overview.png")
     print(facts_table(datalist))
     print(f"datalist {args.output}, volumes {folder / 'images'}, {folder / 'overview.png'}")
+    return 0
+
+
+def run_lgg(args: argparse.Namespace) -> int:
+    """Write datalist, volumes, label maps, table of slices and overview of the LGG slices."""
+    from ..datasets.datalist import write_datalist
+    from ..datasets.lgg import lgg_datalist, slice_table, write_rows
+    from ..io.slice_images import SLICE_SPACING_MM
+
+    folder = args.output.parent
+    try:
+        datalist, rows = lgg_datalist(
+            args.folder, folder, folds=args.folds, spacing=args.spacing or SLICE_SPACING_MM
+        )
+    except ValueError as error:
+        print(f"medvol data lgg: {error}", file=sys.stderr)
+        return 2
+    write_rows(folder / "slices.csv", rows)
+    write_datalist(args.output, datalist)
+    print(slice_table(datalist))
+    print(f"datalist {args.output}, volumes {folder / 'volumes'}, {folder / 'slices.csv'}")
     return 0
 
 

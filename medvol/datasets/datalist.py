@@ -5,9 +5,9 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,13 @@ class CaseFacts:
     ml: dict[str, float]
 
 
+class Facts(Protocol):
+    """Facts of a case, a dataclass of any kind; folds are spread by its ml."""
+
+    @property
+    def ml(self) -> dict[str, float]: ...
+
+
 def case_facts(
     ct: npt.NDArray[Any], labels: npt.NDArray[Any], affine: Affine, table: LabelTable
 ) -> CaseFacts:
@@ -103,7 +110,7 @@ class Case:
     patient: str
     image: Path
     label: Path
-    facts: CaseFacts
+    facts: Facts
 
 
 def build_datalist(
@@ -113,6 +120,7 @@ def build_datalist(
     table: LabelTable,
     lesions: Sequence[str],
     folds: int,
+    modality: str = "CT",
 ) -> dict[str, Any]:
     """Gather cases into a datalist with patient-grouped folds.
 
@@ -122,10 +130,11 @@ def build_datalist(
         table: labels of the masks.
         lesions: names of the labels whose volume spreads the patients over the folds.
         folds: how many; see `assign_folds`.
+        modality: of the images.
 
     Returns:
         The datalist; paths are absolute, `write_datalist` makes them relative. Besides MONAI's
-        keys it holds `facts` by case: shape, spacing, HU, voxels and ml per label.
+        keys it holds `facts` by case: for CT shape, spacing, HU, voxels and ml per label.
 
     Raises:
         ValueError: fewer patients than folds.
@@ -138,7 +147,7 @@ def build_datalist(
     return {
         **about,
         "labels": {"0": "background", **{str(label.value): label.name for label in table}},
-        "modality": {"0": "CT"},
+        "modality": {"0": modality},
         "numTraining": len(cases),
         "training": [
             {
@@ -150,7 +159,7 @@ def build_datalist(
             }
             for c in cases
         ],
-        "facts": {c.case: asdict(c.facts) for c in cases},
+        "facts": {c.case: dict(vars(c.facts)) for c in cases},
     }
 
 

@@ -25,9 +25,12 @@ class Image:
         notes: remarks on how it was read.
         facts: technical facts only, never names or dates of patients: "format", "stored_dtype",
             and for DICOM "SeriesInstanceUID", "Modality", "ConvolutionKernel" and the like.
+        channels: (C, X, Y, Z) on the same grid, where a network sees more than `array`, which then
+            is the one of them that is shown and measured.
 
     Raises:
-        ValueError: the array has not three axes, or the affine is not (4, 4).
+        ValueError: the array has not three axes, the channels are not of its shape, or the affine
+            is not (4, 4).
     """
 
     array: npt.NDArray[Any]
@@ -35,9 +38,19 @@ class Image:
     path: Path
     notes: tuple[Note, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    channels: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
             raise ValueError(f"array has shape {self.array.shape}; give 3 axes (X, Y, Z)")
+        if self.channels is not None and self.channels.shape[1:] != self.array.shape:
+            raise ValueError(
+                f"channels have shape {self.channels.shape}; give (C, {self.array.shape})"
+            )
         if np.shape(self.affine) != (4, 4):
             raise ValueError(f"affine has shape {np.shape(self.affine)}; give (4, 4)")
+
+    @property
+    def seen(self) -> npt.NDArray[Any]:
+        """What a network sees: the channels (C, X, Y, Z) where there are any, else the array."""
+        return self.array if self.channels is None else self.channels

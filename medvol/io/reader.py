@@ -14,6 +14,7 @@ from monai.transforms import LoadImaged
 
 from .checks import Kind
 from .modality import check_ct
+from .sequences import is_patient, load_sequences
 from .volume import is_volume, load_image, meta_of
 
 
@@ -73,6 +74,26 @@ class VolumeReader(ImageReader):
         return array, {**meta_of(image), "affine": image.affine}
 
 
+class SequenceReader(VolumeReader):
+    """Reads what `load_sequences` reads: one patient's MR sequences as channels."""
+
+    def verify_suffix(self, filename: Sequence[Any] | Any) -> bool:
+        """Whether the name looks like a slice picture or a patient's folder."""
+        return is_patient(_one(filename))
+
+    def get_data(self, img: Path) -> tuple[npt.NDArray[Any], dict[str, object]]:
+        """Read the sequences.
+
+        Returns:
+            (3, X, Y, Z) float32, and its metadata with the RAS affine.
+
+        Raises:
+            InputError: they cannot be used; the code says why.
+        """
+        image = load_sequences(img)
+        return image.seen.astype(np.float32), {**meta_of(image), "affine": image.affine}
+
+
 def load_volumed(keys: str, *, kind: Kind = "image", modality: str | None = None) -> LoadImaged:
     """MONAI's `LoadImaged` with `VolumeReader`, made without the remarks of readers not used.
 
@@ -83,13 +104,22 @@ def load_volumed(keys: str, *, kind: Kind = "image", modality: str | None = None
         keys: item with a path.
         kind, modality: as for `VolumeReader`.
     """
+    return _loader(keys, VolumeReader(kind=kind, modality=modality))
+
+
+def load_sequencesd(keys: str) -> LoadImaged:
+    """As `load_volumed`, with `SequenceReader`."""
+    return _loader(keys, SequenceReader())
+
+
+def _loader(keys: str, reader: VolumeReader) -> LoadImaged:
     logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
-            return LoadImaged(keys, reader=VolumeReader(kind=kind, modality=modality))
+            return LoadImaged(keys, reader=reader)
     finally:
         logger.setLevel(level)
 

@@ -92,7 +92,7 @@ def meta_of(image: Image) -> dict[str, object]:
         "filename_or_obj": os.fspath(image.path),
         "spatial_shape": list(image.array.shape),
         "original_affine": image.affine.copy(),
-        "original_channel_dim": "no_channel",
+        "original_channel_dim": "no_channel" if image.channels is None else 0,
         "space": "RAS",
         "notes": [list(note) for note in image.notes],
         "facts": dict(image.facts),
@@ -123,19 +123,20 @@ def find_volumes(folder: Path) -> list[Path]:
         raise path_error(folder, error) from error
     slices = {path for path in inside if _is_dicom(path)}
     if not slices:
-        return sorted((path for path in inside if is_volume(path)), key=_natural)
+        return sorted((path for path in inside if is_volume(path)), key=natural_key)
     others = [path for path in inside if path.is_file() and is_volume(path) and path not in slices]
     if others:
         reason = (
             f"it holds DICOM files ({len(slices)}) beside other images ({len(others)}, such as "
-            f"{min(others, key=_natural).name}), so it is not known which are meant."
+            f"{min(others, key=natural_key).name}), so it is not known which are meant."
         )
         remedy = "Put the DICOM files and the other images into folders of their own."
         raise InputError("E_FORMAT", folder, reason, remedy)
     return [folder]
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def natural_key(path: Path) -> list[tuple[int, str]]:
+    """Sorts names with their numbers counted: case2 before case10."""
     parts = re.split(r"(\d+)", path.name)
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 

@@ -104,8 +104,10 @@ def _add_channel(data: dict[str, Any]) -> dict[str, Any]:
 
 def _spacing(preprocessing: Compose) -> tuple[float, ...] | None:
     """Spacing of the network's input, as a chain of medvol or MONAI's `Spacingd` has it."""
-    spacing: Sequence[float] | None = getattr(preprocessing, "settings", {}).get("spacing_mm")
+    spacing: Sequence[float] | float | None = getattr(preprocessing, "settings", {}).get(
+        "spacing_mm"
+    )
     for step in preprocessing.flatten().transforms:
         if isinstance(step, Spacingd):
             spacing = step.spacing_transform.pixdim
-    return tuple(float(s) for s in spacing) if spacing is not None else None
+    return tuple(float(s) for s in spacing) if isinstance(spacing, Sequence) else None

@@ -107,7 +107,7 @@ class Predictor:
             if windows is not None:
                 windows.progress = self.progress
             remarks = self._make_room(image)
-            array = torch.from_numpy(np.ascontiguousarray(image.array, dtype=np.float32))
+            array = torch.from_numpy(np.ascontiguousarray(image.seen, dtype=np.float32))
             affine = torch.from_numpy(image.affine)
             data: dict[str, Any] = {IMAGE: MetaTensor(array, affine=affine, meta=meta_of(image))}
             with self._stage("prepare", "preprocessing", times):

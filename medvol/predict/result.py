@@ -151,7 +151,7 @@ class Result:
 
     @cached_property
     def measurements(self) -> list[Measurement]:
-        """Voxels, ml, mean HU and share of the reference organ, per label; none without a mask."""
+        """Voxels, ml, mean value and share of the reference organ, per label; or no rows."""
         if self.mask is None:
             return []
         return measure(
@@ -197,6 +197,6 @@ def input_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def hu_range(array: npt.NDArray[Any]) -> str:
-    """Smallest and largest value, in words."""
-    return f"{np.min(array):.0f} to {np.max(array):.0f} HU"
+def value_range(low: float, high: float, values: str) -> str:
+    """A range in words, such as "-1350 to 150 HU"."""
+    return f"{low:.0f} to {high:.0f}" + (f" {values}" if values == "HU" else "")

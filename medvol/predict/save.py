@@ -7,13 +7,18 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
+
+import numpy as np
 
 from .. import __version__
 from ..atomic import filling, replacing
 from ..io.describe import IDENTIFYING_FACTS, describe
 from ..io.mask import write_mask
+from ..io.modality import sampled
 from ..io.seg_nrrd import write_seg_nrrd
+from ..io.slice_masks import write_mask_runs, write_slice_masks
 from ..io.slice_table import write_slice_table
 from ..io.slicer_scene import write_scene
 from ..metrics.histogram import hu_histogram
@@ -23,7 +28,7 @@ from ..report.overlay import Look, draw_overlay
 from ..report.slice_profile import draw_slice_profile
 from ..report.tables import write_measurements
 from ..spatial import feet_head_axis, orientation, spacing_mm
-from .result import Result, hu_range, input_sha256
+from .result import Result, input_sha256, value_range
 
 FORMATS = {
     "nii": "segmentation.nii.gz",
@@ -33,6 +38,8 @@ FORMATS = {
     "png": "overlay.png",
     "slices": "slices.csv",
     "profile": "slices.png",
+    "masks": "masks",
+    "rle": "masks_rle.csv",
     "html": "report.html",
     "json": "run.json",
 }
@@ -40,15 +47,20 @@ HOLDS = {
     "nii": "labels on the input's grid, for any viewer",
     "seg": "named, coloured segments for 3D Slicer",
     "scene": "image and segments, ready to look at in 3D Slicer",
-    "csv": "voxels, volume, mean HU and share of each label",
+    "csv": "voxels, volume, mean value and share of each label",
     "png": "the slices with most lesion",
     "slices": "probability of each slice, and its marked voxels",
     "profile": "the probability along z beside the coronal view",
+    "masks": "folder with a mask for each slice picture, as large as the picture",
+    "rle": "run lengths of these masks",
     "json": "everything needed to repeat the run",
 }
 OF_A_MASK = {"nii", "seg", "scene", "csv", "png"}
 OF_SLICES = {"slices", "profile"}
+OF_PICTURES = {"masks", "rle"}
+ASKED_FOR = {"rle"}  # written only when it is named
 DISCLAIMER = "Research use only. Not a medical device."
+SHOWN_PERCENTILE = 99.5  # of an MR: the brightest fat and vessels may be white
 DEFAULT_WINDOW_HU = (-1350.0, 150.0)  # lung, as in the reading room: level -600, width 1500
 PACKAGES = ("medvol", "monai", "torch", "numpy", "nibabel", "pydicom")
 
@@ -62,9 +74,12 @@ def save(
         raise ValueError(f"unknown formats {sorted(unknown)}; give some of {', '.join(FORMATS)}")
     missing = missing_formats(result)
     wanted = [
-        name for name in FORMATS if name not in missing and (formats is None or name in formats)
+        name
+        for name in FORMATS
+        if name not in missing
+        and (name in formats if formats is not None else name not in ASKED_FOR)
     ]
-    window = result.bundle.display_window_hu or DEFAULT_WINDOW_HU
+    window = display_window(result)
     image, table = result.image, result.table
     writers: dict[str, Callable[[Path], None]] = {
         "nii": lambda path: write_mask(path, result.labels, image.affine),
@@ -79,11 +94,20 @@ def save(
             name=result.case,
         ),
         "csv": lambda path: write_measurements(
-            path, result.measurements, result.reference.name if result.reference else None
+            path,
+            result.measurements,
+            result.reference.name if result.reference else None,
+            mean_column=_mean_column(result),
         ),
         "png": lambda path: _draw(path, result, window),
         "slices": lambda path: _slice_table(path, result),
         "profile": lambda path: _draw_slices(path, result, window),
+        "masks": lambda path: write_slice_masks(
+            path, result.labels, result.bundle.focus, image.facts["slices"]
+        ),
+        "rle": lambda path: write_mask_runs(
+            path, result.labels, result.bundle.focus, image.facts["slices"]
+        ),
         "html": lambda path: _report(path, result, window, wanted),
         "json": lambda path: _record(path, result),
     }
@@ -93,19 +117,42 @@ def save(
             result.run.times_s["write"] = time.perf_counter() - started
             writers[name](scratch / FORMATS[name])
         for name in FORMATS:  # of an older run, which would contradict the new files
-            (folder / FORMATS[name]).unlink(missing_ok=True)
+            old = folder / FORMATS[name]
+            if name == "masks":
+                rmtree(old, ignore_errors=True)
+            else:
+                old.unlink(missing_ok=True)
     return {name: folder / FORMATS[name] for name in wanted}
 
 
 def missing_formats(result: Result) -> set[str]:
-    """Formats that a result has nothing for: it has no mask, or nothing was said of slices."""
-    of_a_mask = OF_A_MASK if result.mask is None else set()
-    return of_a_mask | (OF_SLICES if result.slices is None else set())
+    """Formats that a result has nothing for: no mask, no slice pictures, no or only one slice."""
+    of_a_mask = OF_A_MASK | OF_PICTURES if result.mask is None else set()
+    of_pictures = OF_PICTURES if "slices" not in result.image.facts else set()
+    of_slices = OF_SLICES if result.slices is None else set()
+    single = result.slices is not None and len(result.slices.probability) == 1
+    return of_a_mask | of_pictures | of_slices | ({"profile"} if single else set())
+
+
+def display_window(result: Result) -> tuple[float, float]:
+    """(low, high) in which the image is shown: the bundle's, or the range of an MR without air."""
+    if result.bundle.display_window_hu is not None:
+        return result.bundle.display_window_hu
+    if result.bundle.values == "HU":
+        return DEFAULT_WINDOW_HU
+    seen = sampled(result.image.array)
+    low, high = 0.0, float(np.percentile(seen, SHOWN_PERCENTILE))
+    return (low, high) if high > low else (float(seen.min()), float(seen.max()) + 1)
+
+
+def _mean_column(result: Result) -> str:
+    return f"mean_{result.bundle.values.lower()}"
 
 
 def _look(result: Result, window: tuple[float, float]) -> Look:
     return Look(window_hu=window, focus_values=result.bundle.focus,
-                focus_name=result.bundle.focus_name, title=result.case)  # fmt: skip
+                focus_name=result.bundle.focus_name, title=result.case,
+                values=result.bundle.values)  # fmt: skip
 
 
 def _draw(path: Path, result: Result, window: tuple[float, float]) -> None:
@@ -164,6 +211,7 @@ def _context(
         case=result.case,
         measurements=result.measurements,
         table=result.table,
+        values=bundle.values,
         reference=result.reference,
         focus=Reference(bundle.focus_name, bundle.focus) if result.mask is not None else None,
         answer=result.answer,
@@ -171,14 +219,16 @@ def _context(
         picture=pictures.get("png"),
         profile=pictures.get("profile"),
         histogram=(
-            hu_histogram(result.mask, image.array, values) if result.mask is not None else None
+            hu_histogram(result.mask, image.array, values)
+            if result.mask is not None and bundle.values == "HU"
+            else None
         ),
         facts={
             "Format": str(image.facts.get("format", "unknown")),
             "Shape": " × ".join(map(str, image.array.shape)),
             "Spacing": " × ".join(f"{s:.3g}" for s in spacing_mm(image.affine)) + " mm",
             "Orientation": orientation(image.affine),
-            "Values": hu_range(image.array),
+            "Values": value_range(image.array.min(), image.array.max(), bundle.values),
         },
         notes=[str(note) for note in result.notes] + list(run.remarks),
         bundle={
@@ -191,7 +241,7 @@ def _context(
             "Device": run.device,
             "Precision": run.precision,
             **{key.replace("_", " ").capitalize(): _text(v) for key, v in run.settings.items()},
-            "Shown window": f"{window[0]:.0f} to {window[1]:.0f} HU",
+            "Shown window": value_range(*window, bundle.values),
         },
         times_s=run.times_s,
         files={FORMATS[name]: HOLDS[name] for name in wanted if name in HOLDS},
@@ -212,8 +262,11 @@ def _record(path: Path, result: Result) -> None:
             "chain_fingerprint": run.chain_fingerprint,
         },
         "labels": result.table.to_json(),
-        "measurements": [row._asdict() if hasattr(row, "_asdict") else vars(row)
-                         for row in result.measurements],
+        "measurements": [
+            {_mean_column(result) if key == "mean_value" else key: value
+             for key, value in vars(row).items()}
+            for row in result.measurements
+        ],
         **_slices_record(result),
         "device": run.device,
         "precision": run.precision,

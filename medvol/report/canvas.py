@@ -71,21 +71,24 @@ class Paint(NamedTuple):
 
 
 class Canvas:
-    """Two rows of axial panels, a third row with other planes and the legend.
+    """Two rows of axial panels, a third row with other planes and the legend; or one row.
 
     Args:
         axial: any axial plane; all have one size.
-        coronal: the coronal plane.
+        coronal: the coronal plane; None for a single slice, which has one row, of a plain and a
+            marked panel and the legend.
         columns: panels in a row, 4 or more; the legend takes what the third row leaves free.
     """
 
-    def __init__(self, axial: Plane, coronal: Plane, *, columns: int) -> None:
+    def __init__(self, axial: Plane, coronal: Plane | None, *, columns: int) -> None:
         if columns < 4:
             raise ValueError(f"columns is {columns}; give 4 or more, three planes and the legend")
+        self.taken = 2 if coronal is None else 3  # panels beside the legend
+        columns = columns if coronal is not None else 3
         self.cell = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
-        heights = [self.cell * min(p.size_mm[1] / p.size_mm[0], TALLEST) for p in (axial, coronal)]
-        self.heights = (heights[0], heights[0], heights[1])
-        self.height = round(HEADER + sum(self.heights) + 2 * GAP + FOOTER)
+        rows = [axial] if coronal is None else [axial, axial, coronal]
+        self.heights = [self.cell * min(p.size_mm[1] / p.size_mm[0], TALLEST) for p in rows]
+        self.height = round(HEADER + sum(self.heights) + (len(rows) - 1) * GAP + FOOTER)
         self.figure = Figure(
             figsize=(WIDTH / DPI, self.height / DPI), dpi=DPI, facecolor=BACKGROUND
         )
@@ -129,10 +132,11 @@ class Canvas:
             _scale_bar(top, self.cell, height, pixels_per_mm=scale)
 
     def legend(self, lines: Sequence[LegendLine], remark: str) -> None:
-        """Colours, names and amounts in the free part of the third row; `remark` below them."""
-        x = MARGIN + 3 * (self.cell + GAP) + GAP
-        y = HEADER + sum(self.heights[:2]) + 2 * GAP
-        width, height = WIDTH - MARGIN - x, self.heights[2]
+        """Colours, names and amounts in the free part of the last row; `remark` below them."""
+        above = self.heights[:-1]
+        x = MARGIN + self.taken * (self.cell + GAP) + GAP
+        y = HEADER + sum(above) + len(above) * GAP
+        width, height = WIDTH - MARGIN - x, self.heights[-1]
         axes = self._axes(x, y, width, height)
         fitting = max(1, int(height / LEGEND_STEP) - 2)
         at = LEGEND_STEP / 2

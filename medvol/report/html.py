@@ -31,6 +31,7 @@ class ReportContext:
         table: colours of the labels.
         reference: the organ that shares are of.
         focus: what the first line is about, such as Reference("lesion", (1, 2)).
+        values: what the image's values are called, "HU" or "intensity".
         answer: the volume's answer in words, such as "no lesion found".
         slices: how many slices count, in words.
         picture: PNG, a path or its bytes.
@@ -49,6 +50,7 @@ class ReportContext:
     table: LabelTable
     reference: Reference | None = None
     focus: Reference | None = None
+    values: str = "HU"
     answer: str = ""
     slices: str = ""
     picture: bytes | Path | None = None

@@ -116,7 +116,7 @@ class ResampleSpacingd(MapTransform, InvertibleTransform):
 
     Args:
         keys: items of shape (C, X, Y, Z), MetaTensors with an affine.
-        spacing_mm: new spacing per array axis, in mm.
+        spacing_mm: new spacing per array axis, in mm; None leaves an axis as it is.
         mode: per key "linear" (intensities, probabilities), "labels" (label maps, by share) or
             "nearest".
 
@@ -127,18 +127,18 @@ class ResampleSpacingd(MapTransform, InvertibleTransform):
     def __init__(
         self,
         keys: KeysCollection,
-        spacing_mm: Sequence[float],
+        spacing_mm: Sequence[float | None],
         mode: str | Sequence[str] = "linear",
     ) -> None:
         super().__init__(keys, allow_missing_keys=True)
-        if len(spacing_mm) != 3 or min(spacing_mm) <= 0:
+        if len(spacing_mm) != 3 or min(s for s in (*spacing_mm, 1.0) if s is not None) <= 0:
             raise ValueError(
                 f"spacing_mm is {spacing_mm}; give three positive numbers, one an axis"
             )
         modes = [mode] * len(self.keys) if isinstance(mode, str) else list(mode)
         if len(modes) != len(self.keys) or not set(modes) <= set(MODES):
             raise ValueError(f"mode is {mode}; give one of {MODES}, or one for each of {self.keys}")
-        self.spacing_mm = tuple(float(s) for s in spacing_mm)
+        self.spacing_mm = tuple(None if s is None else float(s) for s in spacing_mm)
         self.modes = dict(zip(self.keys, modes, strict=True))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -147,9 +147,10 @@ class ResampleSpacingd(MapTransform, InvertibleTransform):
             volume: MetaTensor = result[key]
             affine = volume.affine.cpu().numpy().astype(np.float64)
             old = spatial.spacing_mm(affine)
-            steps = [new / o for new, o in zip(self.spacing_mm, old, strict=True)]
+            wanted = [new or o for new, o in zip(self.spacing_mm, old, strict=True)]
+            steps = [new / o for new, o in zip(wanted, old, strict=True)]
             size = volume.shape[1:]
-            new_size = [resampled_size(*x) for x in zip(size, old, self.spacing_mm, strict=True)]
+            new_size = [resampled_size(*x) for x in zip(size, old, wanted, strict=True)]
             out = _resample(volume, new_size, steps, self.modes[key])
             shift = [
                 float(source_positions(*x)[0]) for x in zip(new_size, size, steps, strict=True)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One patient's MR sequences as one image of three channels: from volumes or slice pictures."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, Note
+from ..spatial import Affine, same_grid
+from .files import path_error
+from .image import Image
+from .slice_images import (
+    SEQUENCES,
+    SHOWN,
+    find_slices,
+    is_slice_picture,
+    load_slices,
+)
+from .volume import find_volumes, load_image, natural_key
+
+# words in a file's name, between _ - . and blanks; the first row that has one of them decides
+WORDS = (
+    (None, ("mask", "seg", "segmentation", "label", "t2", "t2w", "dwi", "adc")),
+    ("t1c", ("t1c", "t1ce", "t1gd", "t1post", "post", "gd", "ce")),
+    ("flair", ("flair", "fla", "fl", "t2f", "t2flair")),
+    ("t1", ("t1", "t1w", "t1n", "t1pre", "pre")),
+)
+NAMING = (
+    "Name the files t1, flair and t1c (after contrast), such as t1.nii.gz, in a folder of their own"
+)
+
+
+def load_sequences(
+    path: str | os.PathLike[str], *, spacing_mm: Sequence[float] | None = None
+) -> Image:
+    """Read one patient: a slice picture, a folder of them, or a folder of sequence volumes.
+
+    Args:
+        path: a colour picture of one slice; a folder of such pictures; or a folder with a volume
+            for each of `SEQUENCES`, named as `sequence_of` understands. FLAIR must be there; where
+            another is missing, FLAIR takes its place, as in the LGG data set.
+        spacing_mm: of pictures, columns, rows and slices; None assumes one, with a note. Volumes
+            have their own.
+
+    Returns:
+        `array` is FLAIR; `channels` (3, X, Y, Z) holds all of `SEQUENCES` on FLAIR's grid.
+
+    Raises:
+        InputError: it cannot be used; the code says why. E_SERIES, no FLAIR, or two files for one
+            sequence; E_FORMAT, pictures beside volumes; E_EMPTY, neither.
+    """
+    given = Path(path)
+    if given.is_file() and is_slice_picture(given):
+        return load_slices(given, [given], spacing_mm=spacing_mm)
+    if given.is_file():
+        raise InputError(
+            "E_SERIES", given, "it is one file; three sequences are needed.",
+            f"{NAMING}, and name the folder.",
+        )  # fmt: skip
+    pictures, volumes = find_slices(given), find_volumes(given)
+    if pictures and volumes:
+        raise InputError(
+            "E_FORMAT", given,
+            f"it holds slice pictures ({len(pictures)}) beside volumes ({len(volumes)}), so it is "
+            "not known which are meant.",
+            "Put them into folders of their own.",
+        )  # fmt: skip
+    if pictures:
+        return load_slices(given, pictures, spacing_mm=spacing_mm)
+    if not volumes:
+        raise InputError(
+            "E_EMPTY", given, "the folder holds neither slice pictures nor volumes.",
+            f"{NAMING}; or give a folder of slice pictures.",
+        )  # fmt: skip
+    return _load_volumes(given, sequence_files(given, volumes))
+
+
+def is_patient(path: Path) -> bool:
+    """Whether this looks like what `load_sequences` reads, by names only."""
+    if not path.is_dir():
+        return is_slice_picture(path) and path.is_file()
+    flair = SEQUENCES[SHOWN]
+    return any(is_slice_picture(p) or sequence_of(p.name) == flair for p in path.iterdir())
+
+
+def find_patients(folder: Path) -> list[Path]:
+    """The patients of a folder: itself, or those of its sub-folders that look like one.
+
+    Returns:
+        Natural order of the names. The folder itself when nothing in it looks like a patient, so
+        that reading it says what is wrong.
+
+    Raises:
+        InputError: E_PATH, no such folder.
+    """
+    try:
+        inside = [] if is_patient(folder) else [p for p in folder.iterdir() if p.is_dir()]
+    except OSError as error:
+        raise path_error(folder, error) from error
+    return sorted(filter(is_patient, inside), key=natural_key) or [folder]
+
+
+def sequence_of(name: str) -> str | None:
+    """Which of `SEQUENCES` a file's name says, None for another.
+
+    Example:
+        >>> sequence_of("6692-T1_post.nii.gz"), sequence_of("fla.nii.gz"), sequence_of("t2.nii")
+        ('t1c', 'flair', None)
+    """
+    words = set(re.split(r"[_\-.\s]+", name.lower()))
+    return next((sequence for sequence, known in WORDS if words & set(known)), None)
+
+
+def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
+    """The volume of each sequence.
+
+    Raises:
+        InputError: E_SERIES, two for one sequence, or none that is FLAIR.
+    """
+    found: dict[str, Path] = {}
+    for volume in volumes:
+        sequence = sequence_of(volume.name)
+        if sequence is not None and (other := found.setdefault(sequence, volume)) != volume:
+            raise InputError(
+                "E_SERIES", folder, f"{other.name} and {volume.name} both look like {sequence}.",
+                f"{NAMING}.",
+            )  # fmt: skip
+    if SEQUENCES[SHOWN] not in found:
+        names = ", ".join(volume.name for volume in volumes)
+        raise InputError("E_SERIES", folder, f"no file looks like FLAIR ({names}).", f"{NAMING}.")
+    return found
+
+
+def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
+    images = {sequence: load_image(path) for sequence, path in files.items()}
+    reference = images[SEQUENCES[SHOWN]]
+    notes = [note for image in images.values() for note in image.notes]
+    arrays = []
+    for sequence in SEQUENCES:
+        if sequence not in images:
+            text = f"{sequence} is missing; FLAIR takes its place, expect a worse mask."
+            notes.append(Note("N_SEQUENCE", text))
+            arrays.append(reference.array)
+            continue
+        image = images[sequence]
+        if same_grid(image.array.shape, image.affine, reference.array.shape, reference.affine):
+            arrays.append(image.array)
+            continue
+        text = f"{files[sequence].name} was resampled to FLAIR's grid by its header's position."
+        notes.append(Note("N_RESAMPLED", text))
+        arrays.append(on_grid(image, reference.array.shape, reference.affine))
+    facts = {
+        **reference.facts,
+        "sequences": {sequence: path.name for sequence, path in sorted(files.items())},
+    }
+    return Image(
+        reference.array, reference.affine, folder, tuple(dict.fromkeys(notes)), facts,
+        np.stack(arrays),
+    )  # fmt: skip
+
+
+def on_grid(image: Image, shape: Sequence[int], affine: Affine) -> npt.NDArray[np.float32]:
+    """An image on another grid, linearly interpolated; 0 where it does not reach."""
+    from scipy.ndimage import affine_transform
+
+    to_own = np.linalg.inv(image.affine) @ affine
+    return affine_transform(
+        image.array.astype(np.float32), to_own[:3, :3], to_own[:3, 3],
+        output_shape=tuple(shape), order=1,
+    )  # fmt: skip

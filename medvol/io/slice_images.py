@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MR slices kept as colour pictures: three sequences of one slice as red, green and blue.
+
+So the LGG data set of Buda et al. 2019 (doi 10.1016/j.compbiomed.2019.05.002) keeps them: red is
+before contrast, green FLAIR, blue after contrast. A picture knows no place: columns are taken to go
+from the patient's right to left, rows from front to back, slices from feet to head, as they do in
+that data set.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, Note
+from ..spatial import Affine
+from .checks import MAX_VOXELS
+from .files import COPY_AGAIN, file_size, path_error
+from .image import Image
+from .volume import natural_key
+
+PICTURE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+MASK_ENDING = "_mask"
+SEQUENCES = ("t1", "flair", "t1c")  # order of the channels: before contrast, FLAIR, after contrast
+SHOWN = 1  # FLAIR: what is drawn and measured; lower-grade gliomas are marked on it
+# Pictures have no spacing. In plane: heads of the 99 LGG patients are 171 x 214 pixels in the
+# median, and an adult head about 155 x 195 mm. Between slices: 35 slices in the median.
+SLICE_SPACING_MM = (0.9, 0.9, 5.0)
+
+
+def is_slice_picture(path: Path) -> bool:
+    """Whether this is a picture by its name, and no mask of one (`..._mask.png`)."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.stem.lower().endswith(MASK_ENDING)
+
+
+def find_slices(folder: Path) -> list[Path]:
+    """The slice pictures directly inside a folder, numbers in names counted: _2 before _10.
+
+    Raises:
+        InputError: E_PATH, no such folder.
+    """
+    try:
+        return sorted((p for p in folder.iterdir() if is_slice_picture(p)), key=natural_key)
+    except OSError as error:
+        raise path_error(folder, error) from error
+
+
+def load_slices(
+    path: Path, pictures: Sequence[Path], *, spacing_mm: Sequence[float] | None = None
+) -> Image:
+    """One patient's slices, one above the other.
+
+    Args:
+        path: what the user named, for messages and the result.
+        pictures: colour pictures of one size, from feet to head.
+        spacing_mm: of columns, rows and slices; None assumes `SLICE_SPACING_MM`, with a note.
+
+    Returns:
+        `array` is FLAIR (columns, rows, slices), uint8; `channels` all of `SEQUENCES`. The centre
+        lies at 0 mm.
+
+    Raises:
+        InputError: what `read_picture` refuses; E_SERIES, two pictures of one name; E_DIMS, sizes
+            that differ; E_VALUES, one value everywhere.
+        ValueError: a spacing that is not three positive numbers.
+    """
+    notes = []
+    if spacing_mm is None:
+        spacing_mm = SLICE_SPACING_MM
+        assumed = " x ".join(f"{mm:g}" for mm in spacing_mm)
+        text = f"pictures carry no spacing; {assumed} mm was assumed, volumes in ml follow from it."
+        notes.append(Note("N_SPACING", text))
+    if len(spacing_mm) != 3 or min(spacing_mm) <= 0:
+        raise ValueError(f"spacing_mm is {spacing_mm}; give three positive numbers, one an axis")
+    stems: dict[str, Path] = {}
+    for picture in pictures:
+        if (other := stems.setdefault(picture.stem, picture)) != picture:
+            raise InputError(
+                "E_SERIES", path, f"{other.name} and {picture.name} both look like one slice.",
+                "Keep one picture a slice.",
+            )  # fmt: skip
+    read = [read_picture(picture) for picture in pictures]
+    for picture, (pixels, _) in zip(pictures, read, strict=True):
+        if pixels.shape != read[0][0].shape:
+            raise InputError(
+                "E_DIMS", picture,
+                f"it is {_size(pixels)} pixels large, {pictures[0].name} {_size(read[0][0])}.",
+                "Put slices of one patient and one size into a folder of their own.",
+            )  # fmt: skip
+    channels = np.stack([pixels for pixels, _ in read]).transpose(3, 2, 1, 0)
+    if channels.min() == channels.max():
+        raise InputError(
+            "E_VALUES", path, "every pixel has the same value.", "Check that the export was whole."
+        )
+    turned = [note for _, its in read for note in its]
+    return Image(
+        channels[SHOWN],
+        centred_affine(channels.shape[1:], spacing_mm),
+        path,
+        notes=(*notes, *turned[:1]),
+        facts={"format": f"{len(read)} pictures", "slices": [p.name for p in pictures]},
+        channels=channels,
+    )
+
+
+def centred_affine(shape: Sequence[int], spacing_mm: Sequence[float]) -> Affine:
+    """Columns to the left, rows to the back, slices to the head, the centre at 0 mm."""
+    steps = np.array(spacing_mm, np.float64) * (-1, -1, 1)
+    affine = np.diag([*steps, 1.0])
+    affine[:3, 3] = -steps * (np.array(shape) - 1) / 2
+    return affine
+
+
+def read_picture(path: Path) -> tuple[npt.NDArray[np.uint8], list[Note]]:
+    """The pixels of a colour picture, upright as its file asks.
+
+    Returns:
+        (rows, columns, 3) uint8, and what was noticed.
+
+    Raises:
+        InputError: E_PATH, E_EMPTY; E_FORMAT, no picture; E_TRUNCATED, a cut one; E_DIMS, several
+            frames; E_VALUES, not three sequences as colours of 8 bits; E_TOO_BIG.
+    """
+    from PIL import Image as Picture
+    from PIL import ImageOps, UnidentifiedImageError
+
+    file_size(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Picture.DecompressionBombWarning)
+            with Picture.open(path) as picture:
+                _check(picture, path)
+                upright = ImageOps.exif_transpose(picture)
+                pixels = np.asarray(upright.convert("RGB"))
+                turned = picture.getexif().get(0x0112, 1) != 1
+    except UnidentifiedImageError as error:
+        raise InputError(
+            "E_FORMAT", path, "its content is no picture that can be read.", COPY_AGAIN
+        ) from error
+    except (Picture.DecompressionBombError, Picture.DecompressionBombWarning) as error:
+        raise InputError(
+            "E_TOO_BIG", path, "its header claims too many pixels.", "Reduce its resolution."
+        ) from error
+    except (OSError, SyntaxError, ValueError) as error:
+        reason = f"it cannot be read to its end ({error})."
+        raise InputError("E_TRUNCATED", path, reason, COPY_AGAIN) from error
+    notes = [Note("N_EXIF", "pictures were turned upright as their files ask.")] if turned else []
+    return pixels, notes
+
+
+def _check(picture: Any, path: Path) -> None:
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1:
+        reason = f"it holds {frames} frames, not one slice."
+        raise InputError("E_DIMS", path, reason, "Save each slice as a picture of its own.")
+    if picture.width * picture.height > MAX_VOXELS:
+        raise InputError("E_TOO_BIG", path, "it has too many pixels.", "Reduce its resolution.")
+    if picture.mode not in ("RGB", "RGBA"):
+        raise InputError(
+            "E_VALUES", path,
+            f"its pixels are of kind {picture.mode}, not colours of 8 bits; the sequences before "
+            "contrast, FLAIR and after contrast are expected as red, green and blue.",
+            "Save the three sequences of the slice as one RGB picture, or give NIfTI volumes.",
+        )  # fmt: skip
+
+
+def _size(pixels: npt.NDArray[Any]) -> str:
+    return f"{pixels.shape[1]} x {pixels.shape[0]}"

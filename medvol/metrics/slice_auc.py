@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well a slice classifier sorts slices: area under the ROC curve over all slices."""
+
+from typing import Any
+
+import torch
+from monai.metrics import CumulativeIterationMetric, compute_roc_auc
+from torch import Tensor
+
+
+class SliceAUC(CumulativeIterationMetric):
+    """AUC of slices, pooled over volumes; a MONAI metric, so it gathers over GPUs.
+
+    Give it probabilities (classes, Z), class 0 negative, and true classes (Z,), volume by volume.
+
+    Returns (aggregate):
+        tensor of one figure, 0 to 1; NaN where all slices are of one kind.
+    """
+
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **_: Any) -> Tensor:
+        if y is None:
+            raise ValueError("SliceAUC needs the true classes beside the prediction")
+        score = 1 - y_pred[:, 0]
+        return torch.stack([score.float(), (y > 0).float()], dim=-1).flatten(0, 1)
+
+    def aggregate(self, *_: Any, **__: Any) -> Tensor:
+        slices = self.get_buffer()
+        truth = slices[:, 1]
+        if truth.min() == truth.max():
+            return torch.tensor(torch.nan)
+        return torch.tensor(compute_roc_auc(slices[:, 0], truth))

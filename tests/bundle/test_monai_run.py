@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
-from phantoms import save_nifti, tiny_chest
+from phantoms import make_medseg_set, save_nifti, tiny_chest
 from tiny_bundle import SHIPPED, SLABS, threshold_weights, tiny_bundle
 
 from medvol.cli import main
@@ -169,7 +169,10 @@ def test_train_from_the_root(trained: Path) -> None:
 
 @pytest.mark.slow
 def test_train_and_evaluate_slabs(phantoms: Path, tmp_path: Path) -> None:
-    run("root", SLABS, "train", dataset_dir=phantoms, output_dir=tmp_path / "run", **SMALL_SLABS)
+    slices = tmp_path / "slices" / "datalist.json"
+    assert main(["data", "medseg", str(make_medseg_set(tmp_path / "in")), "-o", str(slices)]) == 0
+    run("root", SLABS, "train", dataset_dir=phantoms, slices_datalist=slices, slices_repeat=2,
+        output_dir=tmp_path / "run", **SMALL_SLABS)  # fmt: skip
     assert_trained(tmp_path / "run")
     run("bundle's folder", SLABS, "train", "evaluate", dataset_dir=phantoms, output_dir=tmp_path,
         ckpt_path=tmp_path / "run" / "model.pt", **SMALL_SLABS)  # fmt: skip

@@ -54,7 +54,7 @@ def slice_classes(area_mm2: Tensor, smallest_mm2: float = SMALLEST_MM2) -> Tenso
 
 
 class SliceAread(MapTransform):
-    """Label volumes to the area of lesion in each of their slices, (1, Z) in mm^2.
+    """Label volumes to the area of lesion in each of their slices, (Z,) in mm^2.
 
     Args:
         keys: items (1, X, Y, Z), MetaTensors with an affine.
@@ -68,14 +68,14 @@ class SliceAread(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
         for key in self.key_iterator(data):
-            result[key] = _area(data[key], self.values)[None]
+            result[key] = _area(data[key], self.values)
         return result
 
 
 class SliceClassesd(MapTransform):
     """Add which slices of a label volume are negative and positive, as `<key>_slices`.
 
-    `RandSliceStackd` draws by this table. The label itself becomes 1 where the lesion is, else 0.
+    `RandSliceStackd` draws by this table.
 
     Args:
         keys: items (1, X, Y, Z), MetaTensors with an affine.
@@ -100,15 +100,9 @@ class SliceClassesd(MapTransform):
         for key in self.key_iterator(data):
             area = _area(data[key], self.values)
             result[f"{key}_slices"] = slice_classes(area, self.smallest_mm2)
-            inside = torch.isin(_plain(data[key]), torch.tensor(self.values))
-            result[key] = MetaTensor(inside.to(torch.uint8)).copy_meta_from(data[key])
         return result
 
 
 def _area(label: MetaTensor, values: Sequence[int]) -> Tensor:
     across, down, _ = spacing_mm(label.affine.cpu().numpy())
-    return slice_area_mm2(_plain(label), values, across * down)
-
-
-def _plain(volume: Tensor) -> Tensor:
-    return volume.as_tensor() if isinstance(volume, MetaTensor) else volume
+    return slice_area_mm2(label.as_tensor(), values, across * down)

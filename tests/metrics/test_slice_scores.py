@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ranking of slices over volumes, and the table of their scores."""
+"""The table of slices, written out."""
 
-import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,41 +11,25 @@ import torch
 from ignite.engine import Engine
 from monai.data.meta_tensor import MetaTensor
 
-from medvol.metrics.slice_scores import SliceAuc, SliceScores, log_odds
+from medvol.metrics.slice_scores import SliceScores, log_odds
 
 
-def scores(*odds: float) -> torch.Tensor:
+def probabilities(*odds: float) -> torch.Tensor:
     """(2, Z) whose log odds are these."""
-    return torch.tensor([[-x / 2 for x in odds], [x / 2 for x in odds]])
+    return torch.tensor([[-x / 2 for x in odds], [x / 2 for x in odds]]).softmax(0)
 
 
-def area(*mm2: float) -> torch.Tensor:
-    return torch.tensor([mm2])
-
-
-def test_log_odds() -> None:
-    assert log_odds(scores(2.0, -3.0)).tolist() == [2.0, -3.0]
-
-
-def test_slices_of_all_volumes_are_ranked_together() -> None:
-    """Positives 1 and 3, negatives 2 and 0: three of four pairs stand right; 9 is neither."""
-    metric = SliceAuc(smallest_mm2=50.0)
-    metric([scores(1.0, 2.0, 9.0)], [area(80.0, 0.0, 20.0)])
-    metric([scores(3.0, 0.0)], [area(50.0, 0.0)])
-    assert metric.aggregate().item() == 0.75
-    metric.reset()
-    metric([scores(3.0)], [area(50.0)])
-    assert math.isnan(metric.aggregate().item())
-
-
-def test_truth_is_needed() -> None:
-    with pytest.raises(ValueError, match="needs the area of lesion"):
-        SliceAuc(50.0)([scores(1.0)])
+def test_log_odds_of_sure_slices_are_not_cut_off() -> None:
+    odds = log_odds(probabilities(2.0, -3.0, 40.0, -60.0))
+    torch.testing.assert_close(odds, torch.tensor([2.0, -3.0, 40.0, -60.0]))
 
 
 def run(path: Path, names: list[dict[str, Any]]) -> str:
     """An evaluator that gives two volumes, one after the other."""
-    outputs = [(scores(1.5, -0.25), area(80.0, 0.0)), (scores(0.125), area(12.5))]
+    outputs = [
+        (probabilities(1.5, -0.25), torch.tensor([80.0, 0.0])),
+        (probabilities(0.125), torch.tensor([12.5])),
+    ]
 
     def step(engine: Engine, index: int) -> list[dict[str, Any]]:
         predicted, mm2 = outputs[index]

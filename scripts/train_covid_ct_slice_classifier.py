@@ -90,7 +90,7 @@ def train(fold: int, args: argparse.Namespace) -> None:
 
 
 def scores(fold: int, args: argparse.Namespace) -> Slices:
-    """The slices of the volumes a fold held out, by its weights; those of little lesion left out."""
+    """The slices of the volumes a fold held out, without those of little lesion."""
     folder = folder_of(fold, args)
     path = folder / "slice_scores.csv"
     if not path.is_file():
@@ -142,8 +142,9 @@ def summarise(slices: Slices, work: Path) -> None:
         counts = (len(slices.truth), slices.truth.sum())
         writer.writerow(("mean", *counts, f"{np.nanmean(aucs):.4f}"))
         writer.writerow(("pooled", *counts, f"{interval.value:.4f}"))
-    print(f"mean AUC {np.nanmean(aucs):.3f}, pooled {interval.value:.3f} "
-          f"({interval.low:.3f} to {interval.high:.3f}), calibration error {error:.3f}")  # fmt: skip
+    sure = f"{interval.low:.3f} to {interval.high:.3f}"
+    print(f"mean AUC {np.nanmean(aucs):.3f}, pooled {interval.value:.3f} ({sure})")
+    print(f"calibration error {error:.3f}")
     bins = {"held-out slices": reliability(probability, slices.truth)}
     draw_reliability(work / "reliability.png", bins, title=BUNDLE)
 

@@ -34,6 +34,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--precision", choices=["fp32", "bf16"], help="default: what the bundle says"
     )
+    parser.add_argument(
+        "--gate", metavar="THRESHOLD", type=_threshold,
+        help="probability from which a slice is segmented, 0 to 1, or off; for bundles with a gate "
+        "(default: what the bundle says)",
+    )  # fmt: skip
     parser.add_argument("--series", metavar="UID", help="DICOM series, where a folder has several")
     parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
     parser.add_argument(
@@ -48,6 +53,19 @@ def add_parser(commands: Any) -> None:
         help="of slice pictures, columns, rows and slices in mm, since they know none",
     )  # fmt: skip
     parser.set_defaults(run=run)
+
+
+def _threshold(text: str) -> float | str:
+    """A threshold for `--gate`; argparse prints what is wrong with another word."""
+    if text == "off":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no threshold; give 0 to 1, or off")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,7 +98,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"medvol predict: {error}", file=sys.stderr)
         return 2
     predictor = Predictor(
-        bundle, device=args.device, precision=args.precision, progress=sys.stderr.isatty()
+        bundle,
+        device=args.device,
+        precision=args.precision,
+        gate=args.gate,
+        progress=sys.stderr.isatty(),
     )
     failed = index
     bar = tqdm(

@@ -7,13 +7,20 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..labels import LabelTable
 from .find import find_bundle
 
 HASH_CHUNK = 1 << 20
+
+
+class SliceRule(NamedTuple):
+    """A volume has the finding when slices at or above `threshold` reach over `length_mm`."""
+
+    threshold: float
+    length_mm: float
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,11 @@ class Description:
         except (KeyError, TypeError):
             return None
         return str(value) if value else None
+
+    @property
+    def values(self) -> str:
+        """What the values of its images are called: "HU", or "intensity" for MR."""
+        return "intensity" if self.modality == "MR" else "HU"
 
     @property
     def reference(self) -> tuple[str, tuple[int, ...]] | None:
@@ -88,6 +100,21 @@ class Description:
         return (float(window[0]), float(window[1])) if window else None
 
     @property
+    def marks_voxels(self) -> bool:
+        """Whether it answers with labels of voxels; a classifier answers with classes of slices."""
+        try:
+            format_ = self.metadata["network_data_format"]["outputs"]["pred"]["format"]
+        except (KeyError, TypeError):
+            return True
+        return bool(format_ != "classes")
+
+    @property
+    def slice_rule(self) -> SliceRule | None:
+        """When a volume has a finding, by its slices; None where the metadata says nothing."""
+        rule = self.metadata.get("slice_rule")
+        return SliceRule(float(rule["threshold"]), float(rule["length_mm"])) if rule else None
+
+    @property
     def chain_fingerprint(self) -> str | None:
         """Fingerprint of the chain that the weights were trained with, if it was recorded."""
         return self.metadata.get("chain_fingerprint")
@@ -95,6 +122,11 @@ class Description:
     @property
     def weights(self) -> Path:
         return self.weights_file or self.folder / "models" / "model.pt"
+
+    @property
+    def gate(self) -> Path:
+        """Weights of the network that says which slices are segmented, where a bundle has one."""
+        return self.folder / "models" / "gate.pt"
 
     @cached_property
     def labels(self) -> LabelTable:
@@ -113,21 +145,30 @@ class Description:
         Raises:
             InputError: E_BUNDLE, there is no such file.
         """
-        digest = hashlib.sha256()
-        try:
-            with open(self.weights, "rb") as file:
-                while chunk := file.read(HASH_CHUNK):
-                    digest.update(chunk)
-        except OSError as error:
-            raise InputError(
-                "E_BUNDLE", self.weights, f"the weights cannot be read ({error.strerror}).",
-                "Copy models/model.pt into the bundle, or train it.",
-            ) from error  # fmt: skip
-        return digest.hexdigest()
+        return _sha256(self.weights)
+
+    @cached_property
+    def gate_sha256(self) -> str | None:
+        """SHA-256 of models/gate.pt in hexadecimal digits; None for a bundle without a gate."""
+        return _sha256(self.gate) if self.gate.is_file() else None
 
     @property
     def _metadata_path(self) -> Path:
         return self.folder / "configs" / "metadata.json"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(HASH_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise InputError(
+            "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).",
+            f"Copy models/{path.name} into the bundle, or train it.",
+        ) from error  # fmt: skip
+    return digest.hexdigest()
 
 
 def describe(name_or_folder: str | os.PathLike[str]) -> Description:
@@ -148,11 +189,12 @@ def describe(name_or_folder: str | os.PathLike[str]) -> Description:
         ) from error
     description = Description(folder, metadata)
     try:
-        _ = description.reference, description.display_window_hu
+        _ = description.reference, description.display_window_hu, description.slice_rule
         _ = [int(value) for value in metadata.get("focus_labels") or ()]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(
-            "E_BUNDLE", path, f"reference_organ, focus_labels or display_window_hu: {error}.",
+            "E_BUNDLE", path,
+            f"reference_organ, focus_labels, display_window_hu or slice_rule: {error}.",
             "Write them as the shipped bundles do.",
         ) from error  # fmt: skip
     return description

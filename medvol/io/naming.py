@@ -5,6 +5,7 @@ import os
 from collections.abc import Container
 from pathlib import Path
 
+from .slice_images import PICTURE_SUFFIXES
 from .volume import SUFFIXES
 
 
@@ -18,7 +19,7 @@ def case_name(path: str | os.PathLike[str]) -> str:
         ('ct.1', '1.2.840.10')
     """
     name = Path(os.path.abspath(path)).name
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+    for suffix in sorted((*SUFFIXES, *PICTURE_SUFFIXES), key=len, reverse=True):
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
     return name

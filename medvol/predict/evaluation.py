@@ -15,7 +15,6 @@ from ..datasets.labelled import LabelledCase
 from ..errors import InputError
 from ..io.image import Image
 from ..io.mask import check_pair, write_mask
-from ..io.modality import sampled
 from ..io.naming import case_name
 from ..io.seg_nrrd import write_seg_nrrd
 from ..io.volume import SUFFIXES, load_image
@@ -25,7 +24,7 @@ from ..report.error_picture import draw_errors
 from ..report.overlay import Look
 from .predictor import Predictor
 from .reading import read_checked
-from .save import DEFAULT_WINDOW_HU, FORMATS
+from .save import FORMATS, display_window
 
 PICTURE, SEGMENTS, MASK = "errors.png", "errors.seg.nrrd", FORMATS["nii"]
 FILES = {
@@ -33,7 +32,6 @@ FILES = {
     PICTURE: "the picture",
     MASK: "the bundle's mask",
 }
-PERCENTILES = (1.0, 99.0)  # black and white of an image that is no CT
 MONAI_POSTFIX = "_seg"  # of a mask's name in `SaveImaged`
 
 
@@ -167,6 +165,7 @@ def evaluate_case(case: LabelledCase, folder: Path, plan: Plan, mask_of: MaskOf)
         window_hu=display_window(bundle, image),
         focus_values=plan.regions[key],
         focus_name=key,
+        values=bundle.values,
         title=f"{case.case}: {key}, Dice {'not defined' if np.isnan(dice) else f'{dice:.2f}'}",
     )
     with filling(folder) as scratch:
@@ -179,13 +178,3 @@ def evaluate_case(case: LabelledCase, folder: Path, plan: Plan, mask_of: MaskOf)
         )
     notes = (*(str(note) for note in image.notes), *marked.remarks)
     return CaseFigures(case.case, case.patient, case.fold, figures, marked.seconds, notes)
-
-
-def display_window(bundle: Description, image: Image) -> tuple[float, float]:
-    """Black and white: what the bundle says, else the lung window for CT, else by percentiles."""
-    if bundle.display_window_hu is not None:
-        return bundle.display_window_hu
-    if bundle.modality == "CT":
-        return DEFAULT_WINDOW_HU
-    low, high = (float(level) for level in np.percentile(sampled(image.array), PERCENTILES))
-    return (low, high) if low < high else (float(image.array.min()), float(image.array.max()))

@@ -31,7 +31,11 @@ class ReportContext:
         table: colours of the labels.
         reference: the organ that shares are of.
         focus: what the first line is about, such as Reference("lesion", (1, 2)).
+        values: what the image's values are called, "HU" or "intensity".
+        answer: the volume's answer in words, such as "no lesion found".
+        slices: how many slices count, in words.
         picture: PNG, a path or its bytes.
+        profile: PNG of the probability of slices, a path or its bytes.
         histogram: HU of the labels.
         facts: input facts, name to text; no folder names, they may name the patient.
         notes: remarks about the input, one sentence each.
@@ -46,7 +50,11 @@ class ReportContext:
     table: LabelTable
     reference: Reference | None = None
     focus: Reference | None = None
+    values: str = "HU"
+    answer: str = ""
+    slices: str = ""
     picture: bytes | Path | None = None
+    profile: bytes | Path | None = None
     histogram: Histogram | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()

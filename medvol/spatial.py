@@ -41,6 +41,36 @@ def orientation(affine: Affine) -> str:
     return "".join(aff2axcodes(affine))
 
 
+def feet_head_axis(affine: Affine) -> int:
+    """The array axis that runs nearest to the body's own between feet and head.
+
+    Raises:
+        ValueError: as `orientation`.
+    """
+    return next(axis for axis, code in enumerate(orientation(affine)) if code in "IS")
+
+
+def slice_z_mm(shape: Sequence[int], affine: Affine) -> npt.NDArray[np.float64]:
+    """z in mm (RAS, growing to the head) of the middle of every slice between feet and head.
+
+    Args:
+        shape: (X, Y, Z) of the grid.
+        affine: (4, 4).
+
+    Returns:
+        (N,) in the order of the array, N along `feet_head_axis`.
+
+    Example:
+        >>> slice_z_mm((3, 3, 2), np.diag([1.0, 1.0, 5.0, 1.0])).tolist()
+        [0.0, 5.0]
+    """
+    axis = feet_head_axis(affine)
+    middle = [(n - 1) / 2 for n in shape]
+    at = np.array([[*middle[:axis], k, *middle[axis + 1 :], 1.0] for k in range(shape[axis])])
+    z_mm: npt.NDArray[np.float64] = at @ affine[2]
+    return z_mm
+
+
 def shear_cosine(affine: Affine) -> float:
     """Largest |cosine| between two array axes; 0 for a rectangular grid."""
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)

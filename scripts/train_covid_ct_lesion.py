@@ -32,8 +32,8 @@ from medvol.chains import lung_ct
 from medvol.datasets.folds import load_fold
 from medvol.datasets.lung_lesions import LESION_VALUES
 from medvol.metrics.segmentation import dice, overlap_counts, summarise
+from medvol.networks.weights import load_weights
 from medvol.predict.devices import choose_device
-from medvol.predict.pipeline import load_weights
 from medvol.training.checkpoint import save_atomically
 from medvol.transforms.inside_body import KeepInsideBodyd
 

@@ -7,9 +7,11 @@ from grids import GRIDS, each_grid
 
 from medvol.spatial import (
     RAS_TO_LPS,
+    feet_head_axis,
     orientation,
     same_grid,
     shear_cosine,
+    slice_z_mm,
     spacing_mm,
     voxel_volume_ml,
 )
@@ -105,3 +107,24 @@ def test_the_tolerance_can_be_chosen() -> None:
     other = GRIDS["RAS"] + affine(np.zeros((3, 3)), (0.4, 0, 0)) - np.diag([0, 0, 0, 1])
     assert same_grid((9, 9, 9), GRIDS["RAS"], (9, 9, 9), other, tolerance_mm=0.5)
     assert not same_grid((9, 9, 9), GRIDS["RAS"], (9, 9, 9), other, tolerance_mm=0.3)
+
+
+@each_grid
+def test_height_of_slices_is_that_of_their_middle_voxel(affine: np.ndarray) -> None:
+    shape = (5, 7, 3)
+    axis = feet_head_axis(affine)
+    found = slice_z_mm(shape, affine)
+    assert len(found) == shape[axis]
+    middle = [2, 3, 1]
+    for k in range(shape[axis]):
+        middle[axis] = k
+        assert found[k] == pytest.approx((affine @ [*middle, 1])[2])
+
+
+def test_the_axis_between_feet_and_head() -> None:
+    assert [feet_head_axis(GRIDS[name]) for name in ("RAS", "SLP", "AIR", "oblique")] == [
+        2,
+        0,
+        1,
+        2,
+    ]

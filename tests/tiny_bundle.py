@@ -99,3 +99,56 @@ def _change(config: Any, keys: list[str], value: Any) -> None:
         config.pop(last, None)
     else:
         config[last] = deepcopy(value)
+
+
+GATE = {  # which slices hold a lesion of `tiny_chest`: see `gate_weights`
+    "_target_": "medvol.inferers.gated.SliceGate",
+    "network": "$torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.ReLU(), "
+    "torch.nn.Conv2d(2, 1, 1), torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten())",
+    "inferer": {"_target_": "medvol.inferers.slice_stack.SliceStackInferer", "slices": 1},
+    "weights": "$@bundle_root + '/models/gate.pt'",
+    "threshold": "@gate_threshold",
+    "margin": 1,
+    "gap": 1,
+}
+
+
+def gate_weights() -> dict[str, torch.Tensor]:
+    """Of a network whose score is above 0 from -700 to -20 HU, and below -4 for lung and tissue.
+
+    In units of the window, x, it is 100 * (relu(x - 0.4333) - 6 * relu(x - 0.8)) - 5, at the
+    brightest such place of the slice: ground-glass (x = 0.513) has 3, consolidation (0.833) has 15.
+    """
+    return {
+        "0.weight": torch.ones(2, 1, 1, 1),
+        "0.bias": torch.tensor([-0.4333, -0.8]),
+        "2.weight": torch.tensor([100.0, -600.0]).reshape(1, 2, 1, 1),
+        "2.bias": torch.tensor([-5.0]),
+    }
+
+
+def tiny_gated_bundle(
+    folder: Path, changes: Mapping[str, Any] | None = None, *, threshold: float | None = 0.5
+) -> Path:
+    """`tiny_bundle` with a gate that passes the slices with a lesion and one on either side."""
+    config = json.loads((SHIPPED / "configs" / "inference.json").read_text(encoding="utf-8"))
+    windows = {**config["inferer"]["inferer"], "overlap": 0.5}
+    steps = config["postprocessing"]["transforms"]
+    slices = [
+        {"_target_": "medvol.transforms.slice_probabilities.GateProbabilityd", "keys": "slices",
+         "inferer": "@gated"},
+        {"_target_": "medvol.transforms.slice_probabilities.InvertSlicesd", "keys": "slices"},
+        {"_target_": "medvol.io.slice_table.SaveSlicesd", "keys": "slices",
+         "output_dir": "@output_dir"},
+    ]  # fmt: skip
+    own = {
+        "gate_threshold": "$None" if threshold is None else threshold,
+        "gate": GATE,
+        "gated": {"_target_": "medvol.inferers.gated.GatedInferer", "inferer": windows,
+                  "gate": "@gate", "classes": 4},
+        "inferer#inferer": "@gated",
+        "postprocessing#transforms": [*steps, *slices],
+    }  # fmt: skip
+    made = tiny_bundle(folder, {**own, **(changes or {})})
+    torch.save(gate_weights(), folder / "models" / "gate.pt")
+    return made

@@ -7,13 +7,20 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..labels import LabelTable
 from .find import find_bundle
 
 HASH_CHUNK = 1 << 20
+
+
+class SliceRule(NamedTuple):
+    """A volume has the finding when slices at or above `threshold` reach over `length_mm`."""
+
+    threshold: float
+    length_mm: float
 
 
 @dataclass(frozen=True)
@@ -23,10 +30,12 @@ class Description:
     Args:
         folder: the bundle's root.
         metadata: the parsed file.
+        weights_file: other weights than the bundle's own, such as those of one fold.
     """
 
     folder: Path
     metadata: dict[str, Any]
+    weights_file: Path | None = None
 
     @property
     def name(self) -> str:
@@ -46,6 +55,11 @@ class Description:
         return str(value) if value else None
 
     @property
+    def values(self) -> str:
+        """What the values of its images are called: "HU", or "intensity" for MR."""
+        return "intensity" if self.modality == "MR" else "HU"
+
+    @property
     def reference(self) -> tuple[str, tuple[int, ...]] | None:
         """Organ that shares are given of: its name and labels, as ("lung", (1, 2, 3))."""
         row = self.metadata.get("reference_organ")
@@ -60,10 +74,45 @@ class Description:
         )
 
     @property
+    def focus_name(self) -> str:
+        """What the focus labels are together, such as "lesion"."""
+        only = self.labels[self.focus[0]].name if len(self.focus) == 1 else "marked region"
+        return str(self.metadata.get("focus_name", only))
+
+    @property
+    def regions(self) -> dict[str, tuple[int, ...]]:
+        """What figures are given of: the focus labels together, each label, the reference organ.
+
+        Regions of the same labels are listed once, under the name that comes first.
+        """
+        named = [(self.focus_name, self.focus), *((x.name, (x.value,)) for x in self.labels)]
+        regions: dict[str, tuple[int, ...]] = {}
+        for name, values in [*named, *([self.reference] if self.reference else [])]:
+            region = tuple(sorted(set(values)))
+            if region not in regions.values():
+                regions[name if name not in regions else f"{name} {region}"] = region
+        return regions
+
+    @property
     def display_window_hu(self) -> tuple[float, float] | None:
         """(low, high) in HU to show the input in; None where the metadata says nothing."""
         window = self.metadata.get("display_window_hu")
         return (float(window[0]), float(window[1])) if window else None
+
+    @property
+    def marks_voxels(self) -> bool:
+        """Whether it answers with labels of voxels; a classifier answers with classes of slices."""
+        try:
+            format_ = self.metadata["network_data_format"]["outputs"]["pred"]["format"]
+        except (KeyError, TypeError):
+            return True
+        return bool(format_ != "classes")
+
+    @property
+    def slice_rule(self) -> SliceRule | None:
+        """When a volume has a finding, by its slices; None where the metadata says nothing."""
+        rule = self.metadata.get("slice_rule")
+        return SliceRule(float(rule["threshold"]), float(rule["length_mm"])) if rule else None
 
     @property
     def chain_fingerprint(self) -> str | None:
@@ -72,7 +121,12 @@ class Description:
 
     @property
     def weights(self) -> Path:
-        return self.folder / "models" / "model.pt"
+        return self.weights_file or self.folder / "models" / "model.pt"
+
+    @property
+    def gate(self) -> Path:
+        """Weights of the network that says which slices are segmented, where a bundle has one."""
+        return self.folder / "models" / "gate.pt"
 
     @cached_property
     def labels(self) -> LabelTable:
@@ -86,26 +140,35 @@ class Description:
 
     @cached_property
     def weights_sha256(self) -> str:
-        """SHA-256 of models/model.pt in hexadecimal digits.
+        """SHA-256 of the weights in hexadecimal digits.
 
         Raises:
             InputError: E_BUNDLE, there is no such file.
         """
-        digest = hashlib.sha256()
-        try:
-            with open(self.weights, "rb") as file:
-                while chunk := file.read(HASH_CHUNK):
-                    digest.update(chunk)
-        except OSError as error:
-            raise InputError(
-                "E_BUNDLE", self.weights, f"the weights cannot be read ({error.strerror}).",
-                "Copy models/model.pt into the bundle, or train it.",
-            ) from error  # fmt: skip
-        return digest.hexdigest()
+        return _sha256(self.weights)
+
+    @cached_property
+    def gate_sha256(self) -> str | None:
+        """SHA-256 of models/gate.pt in hexadecimal digits; None for a bundle without a gate."""
+        return _sha256(self.gate) if self.gate.is_file() else None
 
     @property
     def _metadata_path(self) -> Path:
         return self.folder / "configs" / "metadata.json"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(HASH_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise InputError(
+            "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).",
+            f"Copy models/{path.name} into the bundle, or train it.",
+        ) from error  # fmt: skip
+    return digest.hexdigest()
 
 
 def describe(name_or_folder: str | os.PathLike[str]) -> Description:
@@ -126,11 +189,12 @@ def describe(name_or_folder: str | os.PathLike[str]) -> Description:
         ) from error
     description = Description(folder, metadata)
     try:
-        _ = description.reference, description.display_window_hu
+        _ = description.reference, description.display_window_hu, description.slice_rule
         _ = [int(value) for value in metadata.get("focus_labels") or ()]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(
-            "E_BUNDLE", path, f"reference_organ, focus_labels or display_window_hu: {error}.",
+            "E_BUNDLE", path,
+            f"reference_organ, focus_labels, display_window_hu or slice_rule: {error}.",
             "Write them as the shipped bundles do.",
         ) from error  # fmt: skip
     return description

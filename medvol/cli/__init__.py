@@ -13,7 +13,7 @@ from importlib import import_module
 from .. import __version__
 from ..errors import InputError
 
-COMMANDS = ("predict", "inspect", "data", "demo")
+COMMANDS = ("predict", "evaluate", "inspect", "data", "gate-cost", "demo")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"medvol {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        import_module(f".{name}", __name__).add_parser(commands)
+        import_module(f".{name.replace('-', '_')}", __name__).add_parser(commands)
     return parser
 
 

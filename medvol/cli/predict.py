@@ -5,6 +5,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE",
-        help="image file, folder of DICOM slices (or .zip of one), or folder of several images",
+        help="image file, folder of DICOM slices (or .zip of one), or folder of several images; "
+        "for MR a slice picture, a patient's folder of them or of sequences, or folder of such",
     )  # fmt: skip
     parser.add_argument("--bundle", required=True, help="name of a shipped bundle, or its folder")
     parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the results")
@@ -33,23 +35,52 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--precision", choices=["fp32", "bf16"], help="default: what the bundle says"
     )
+    parser.add_argument(
+        "--gate", metavar="THRESHOLD", type=_threshold,
+        help="probability from which a slice is segmented, 0 to 1, or off; for bundles with a gate "
+        "(default: what the bundle says)",
+    )  # fmt: skip
     parser.add_argument("--series", metavar="UID", help="DICOM series, where a folder has several")
     parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
     parser.add_argument(
         "--format", nargs="+", metavar="FORMAT",
-        choices=["nii", "seg", "scene", "csv", "png", "html", "json"],
-        help="write only these: nii seg scene csv png html json (default: all)",
+        choices=["nii", "seg", "scene", "csv", "png", "slices", "profile", "masks", "rle", "html",
+                 "json"],
+        help="write only these: nii seg scene csv png slices profile masks rle html json (default: "
+        "all that the answer has, but rle)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"),
+        help="of slice pictures, columns, rows and slices in mm, since they know none",
     )  # fmt: skip
     parser.set_defaults(run=run)
+
+
+def _threshold(text: str) -> float | str:
+    """A threshold for `--gate`; argparse prints what is wrong with another word."""
+    if text == "off":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no threshold; give 0 to 1, or off")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict every image; one refused image does not stop the others."""
     from ..bundle.description import describe
 
+    if args.spacing and min(args.spacing) <= 0:
+        print(f"medvol predict: spacing is {args.spacing}; give three numbers above 0",
+              file=sys.stderr)  # fmt: skip
+        return 2
     bundle = describe(args.bundle)
+    _check_formats(bundle, args.format)
     _ = bundle.weights_sha256  # missing weights too are said before torch is loaded
-    cases = find_cases(args.images, series=args.series)
+    cases = find_cases(args.images, series=args.series, modality=bundle.modality)
     first = _first_readable(args, bundle, cases)  # before torch is loaded: a refusal is quick
     if first is None:
         return 2
@@ -68,7 +99,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"medvol predict: {error}", file=sys.stderr)
         return 2
     predictor = Predictor(
-        bundle, device=args.device, precision=args.precision, progress=sys.stderr.isatty()
+        bundle,
+        device=args.device,
+        precision=args.precision,
+        gate=args.gate,
+        progress=sys.stderr.isatty(),
     )
     failed = index
     bar = tqdm(
@@ -77,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     for name, path in bar:
         try:
             (image, read_s), ready = ready or _read(args, bundle, path), None
-            result = predictor.predict_image(image, read_s=read_s)
+            result = replace(predictor.predict_image(image, read_s=read_s), name=name)
             result.save(args.output / name, formats=args.format)
             with bar.external_write_mode(file=sys.stdout):
                 print(summary(result, args.output / name))
@@ -87,42 +122,59 @@ def run(args: argparse.Namespace) -> int:
     return 0 if not failed else 2 if failed == len(cases) else 1
 
 
-def find_cases(images: Sequence[Path], *, series: str | None = None) -> list[tuple[str, Path]]:
+def find_cases(
+    images: Sequence[Path], *, series: str | None = None, modality: str | None = None
+) -> list[tuple[str, Path]]:
     """Name and path of every case; folders of images are opened, equal names get a number.
 
     Args:
         images: files and folders.
         series: SeriesInstanceUID; with it each folder is one study, that holds this series.
+        modality: of the bundle; "MR" takes a folder for one patient, or for several.
 
     Raises:
         InputError: E_EMPTY, a folder without images; others as in `find_volumes`.
     """
-    from ..io.naming import case_name
+    from ..io.naming import case_name, unused_name
+    from ..io.sequences import find_patients
     from ..io.volume import find_volumes
 
+    find = find_patients if modality == "MR" else find_volumes
     cases: dict[str, Path] = {}
     for given in images:
-        paths = find_volumes(given) if given.is_dir() and series is None else [given]
+        paths = find(given) if given.is_dir() and series is None else [given]
         if not paths:
             raise InputError(
                 "E_EMPTY", given, "the folder holds no image that medvol reads.",
                 "Give a file, a folder of DICOM slices, or a folder of images.",
             )  # fmt: skip
         for path in paths:
-            name, count = case_name(path), 1
-            while name in cases:
-                count += 1
-                name = f"{case_name(path)}_{count}"
-            cases[name] = path
+            cases[unused_name(case_name(path), cases)] = path
     return list(cases.items())
 
 
 def summary(result: "Result", folder: Path) -> str:
-    """One line a case: name, ml of each label, seconds, where."""
-    volumes = ", ".join(f"{name} {ml:.1f} ml" for name, ml in result.volume_ml.items())
+    """One line a case: name, the answer, ml of each label, slices, seconds, where."""
+    said = [result.answer, *(f"{name} {ml:.1f} ml" for name, ml in result.volume_ml.items())]
+    said.append(str(result.slices or ""))
     seconds = sum(result.run.times_s.values())
     notes = "".join(f" [{note.code}]" for note in result.notes)
-    return f"{folder.name}: {volumes} ({seconds:.1f} s){notes} -> {folder}"
+    return f"{folder.name}: {', '.join(filter(None, said))} ({seconds:.1f} s){notes} -> {folder}"
+
+
+def _check_formats(bundle: "Description", formats: Sequence[str] | None) -> None:
+    """Refuse formats of a mask for a bundle that makes none.
+
+    Raises:
+        InputError: E_BUNDLE, it answers with classes of slices.
+    """
+    masks = [n for n in formats or () if n in ("nii", "seg", "scene", "csv", "png", "masks", "rle")]
+    if masks and not bundle.marks_voxels:
+        raise InputError(
+            "E_BUNDLE", bundle.folder,
+            f"it answers with classes of slices and marks no voxels, so there is no {masks[0]}.",
+            "Leave out --format, or give some of slices profile html json.",
+        )  # fmt: skip
 
 
 def _first_readable(
@@ -140,5 +192,7 @@ def _read(args: argparse.Namespace, bundle: "Description", path: Path) -> "tuple
     from ..predict.reading import read_checked
 
     started = time.perf_counter()
-    image = read_checked(bundle, path, series=args.series, strict=args.strict)
+    image = read_checked(
+        bundle, path, series=args.series, strict=args.strict, spacing_mm=args.spacing
+    )
     return image, time.perf_counter() - started

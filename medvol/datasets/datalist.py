@@ -5,7 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -159,7 +159,7 @@ def build_datalist(
             }
             for c in cases
         ],
-        "facts": {c.case: asdict(c.facts) for c in cases},  # type: ignore[call-overload],
+        "facts": {c.case: dict(vars(c.facts)) for c in cases},
     }
 
 

@@ -6,17 +6,19 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..io.naming import case_name
+from ..io.sequences import find_patients
 from ..io.volume import find_volumes
 
 
 def image_items(
-    folder: str | os.PathLike[str], *, image_key: str = "image"
+    folder: str | os.PathLike[str], *, image_key: str = "image", modality: str | None = None
 ) -> list[dict[str, str]]:
     """List the volumes of a folder: image files, archives and sub-folders of DICOM slices.
 
     Args:
         folder: as `io.volume.find_volumes` searches it.
         image_key: key of each path.
+        modality: "MR" lists patients, as `io.sequences.find_patients` does.
 
     Returns:
         [{image_key: path}, ...] in natural order of the names.
@@ -25,7 +27,7 @@ def image_items(
         InputError: E_PATH, no such folder, or two images of one case name, of whose masks one would
             replace the other; E_EMPTY, no image in it; E_FORMAT as in `find_volumes`.
     """
-    volumes = find_volumes(Path(folder))
+    volumes = (find_patients if modality == "MR" else find_volumes)(Path(folder))
     if not volumes:
         raise InputError(
             "E_EMPTY", folder, "the folder holds no image that medvol reads.",

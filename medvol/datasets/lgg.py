@@ -218,10 +218,10 @@ def slice_rows(
         pixels = mask[:, :, index].T
         count = int(pixels.sum())
         name = picture.relative_to(folder).as_posix()
-        rows.append(
-            SliceRow(name, picture.parent.name, index + 1, int(count > 0), count, *pixels.shape,
-                     encode_rle(pixels))
-        )  # fmt: skip
+        height, width = pixels.shape
+        case = picture.parent.name
+        code = encode_rle(pixels)
+        rows.append(SliceRow(name, case, index + 1, int(count > 0), count, height, width, code))
     return rows
 
 

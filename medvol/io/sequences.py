@@ -11,16 +11,16 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note
 from ..spatial import Affine, same_grid
+from .files import path_error
 from .image import Image
 from .slice_images import (
     SEQUENCES,
     SHOWN,
-    SLICE_SPACING_MM,
     find_slices,
     is_slice_picture,
     load_slices,
 )
-from .volume import find_volumes, load_image
+from .volume import find_volumes, load_image, natural_key
 
 # words in a file's name, between _ - . and blanks; the first row that has one of them decides
 WORDS = (
@@ -35,7 +35,7 @@ NAMING = (
 
 
 def load_sequences(
-    path: str | os.PathLike[str], *, spacing_mm: Sequence[float] = SLICE_SPACING_MM
+    path: str | os.PathLike[str], *, spacing_mm: Sequence[float] | None = None
 ) -> Image:
     """Read one patient: a slice picture, a folder of them, or a folder of sequence volumes.
 
@@ -43,7 +43,8 @@ def load_sequences(
         path: a colour picture of one slice; a folder of such pictures; or a folder with a volume
             for each of `SEQUENCES`, named as `sequence_of` understands. FLAIR must be there; where
             another is missing, FLAIR takes its place, as in the LGG data set.
-        spacing_mm: of pictures, columns, rows and slices; volumes have their own.
+        spacing_mm: of pictures, columns, rows and slices; None assumes one, with a note. Volumes
+            have their own.
 
     Returns:
         `array` is FLAIR; `channels` (3, X, Y, Z) holds all of `SEQUENCES` on FLAIR's grid.
@@ -80,19 +81,34 @@ def load_sequences(
 
 def is_patient(path: Path) -> bool:
     """Whether this looks like what `load_sequences` reads, by names only."""
-    if path.is_file():
-        return is_slice_picture(path)
     if not path.is_dir():
-        return False
-    names = list(path.iterdir())
-    return any(map(is_slice_picture, names)) or any(sequence_of(p.name) for p in names)
+        return is_slice_picture(path) and path.is_file()
+    flair = SEQUENCES[SHOWN]
+    return any(is_slice_picture(p) or sequence_of(p.name) == flair for p in path.iterdir())
+
+
+def find_patients(folder: Path) -> list[Path]:
+    """The patients of a folder: itself, or those of its sub-folders that look like one.
+
+    Returns:
+        Natural order of the names. The folder itself when nothing in it looks like a patient, so
+        that reading it says what is wrong.
+
+    Raises:
+        InputError: E_PATH, no such folder.
+    """
+    try:
+        inside = [] if is_patient(folder) else [p for p in folder.iterdir() if p.is_dir()]
+    except OSError as error:
+        raise path_error(folder, error) from error
+    return sorted(filter(is_patient, inside), key=natural_key) or [folder]
 
 
 def sequence_of(name: str) -> str | None:
     """Which of `SEQUENCES` a file's name says, None for another.
 
     Example:
-        >>> sequence_of("TCGA_6692-T1_post.nii.gz"), sequence_of("fla.nii.gz"), sequence_of("t2.nii")
+        >>> sequence_of("6692-T1_post.nii.gz"), sequence_of("fla.nii.gz"), sequence_of("t2.nii")
         ('t1c', 'flair', None)
     """
     words = set(re.split(r"[_\-.\s]+", name.lower()))

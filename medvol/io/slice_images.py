@@ -9,7 +9,6 @@ that data set.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,26 +49,39 @@ def find_slices(folder: Path) -> list[Path]:
 
 
 def load_slices(
-    path: Path, pictures: Sequence[Path], *, spacing_mm: Sequence[float] = SLICE_SPACING_MM
+    path: Path, pictures: Sequence[Path], *, spacing_mm: Sequence[float] | None = None
 ) -> Image:
     """One patient's slices, one above the other.
 
     Args:
         path: what the user named, for messages and the result.
         pictures: colour pictures of one size, from feet to head.
-        spacing_mm: of columns, rows and slices.
+        spacing_mm: of columns, rows and slices; None assumes `SLICE_SPACING_MM`, with a note.
 
     Returns:
         `array` is FLAIR (columns, rows, slices), uint8; `channels` all of `SEQUENCES`. The centre
-        lies at 0 mm. A note says that the spacing was assumed.
+        lies at 0 mm.
 
     Raises:
-        InputError: E_EMPTY, E_FORMAT, E_TRUNCATED, E_DIMS, E_VALUES, E_TOO_BIG, as
-            `read_picture` says, and sizes that differ; E_VALUES, one value everywhere.
+        InputError: what `read_picture` refuses; E_SERIES, two pictures of one name; E_DIMS, sizes
+            that differ; E_VALUES, one value everywhere.
         ValueError: a spacing that is not three positive numbers.
     """
+    notes = []
+    if spacing_mm is None:
+        spacing_mm = SLICE_SPACING_MM
+        assumed = " x ".join(f"{mm:g}" for mm in spacing_mm)
+        text = f"pictures carry no spacing; {assumed} mm was assumed, volumes in ml follow from it."
+        notes.append(Note("N_SPACING", text))
     if len(spacing_mm) != 3 or min(spacing_mm) <= 0:
         raise ValueError(f"spacing_mm is {spacing_mm}; give three positive numbers, one an axis")
+    stems: dict[str, Path] = {}
+    for picture in pictures:
+        if (other := stems.setdefault(picture.stem, picture)) != picture:
+            raise InputError(
+                "E_SERIES", path, f"{other.name} and {picture.name} both look like one slice.",
+                "Keep one picture a slice.",
+            )  # fmt: skip
     read = [read_picture(picture) for picture in pictures]
     for picture, (pixels, _) in zip(pictures, read, strict=True):
         if pixels.shape != read[0][0].shape:
@@ -83,14 +95,12 @@ def load_slices(
         raise InputError(
             "E_VALUES", path, "every pixel has the same value.", "Check that the export was whole."
         )
-    assumed = " x ".join(f"{mm:g}" for mm in spacing_mm)
-    text = f"pictures carry no spacing; {assumed} mm was assumed, volumes in ml follow from it."
-    turned = [note for _, notes in read for note in notes]
+    turned = [note for _, its in read for note in its]
     return Image(
         channels[SHOWN],
         centred_affine(channels.shape[1:], spacing_mm),
         path,
-        notes=(Note("N_SPACING", text), *turned[:1]),
+        notes=(*notes, *turned[:1]),
         facts={"format": f"{len(read)} pictures", "slices": [p.name for p in pictures]},
         channels=channels,
     )
@@ -159,10 +169,3 @@ def _check(picture: Any, path: Path) -> None:
 
 def _size(pixels: npt.NDArray[Any]) -> str:
     return f"{pixels.shape[1]} x {pixels.shape[0]}"
-
-
-def respaced(image: Image, spacing_mm: Sequence[float]) -> Image:
-    """The same slices with another spacing, which then is known and needs no note."""
-    notes = tuple(note for note in image.notes if note.code != "N_SPACING")
-    affine = centred_affine(image.array.shape, spacing_mm)
-    return replace(image, affine=affine, notes=notes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a mask says in numbers: voxels, volume, mean HU and share of an organ, label by label."""
+"""What a mask says in numbers: voxels, volume, mean value and share of an organ, label by label."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Measurement:
         name: of the label.
         voxels: how many have this value.
         volume_ml: their volume in millilitres.
-        mean_hu: mean of the image in them; None when there are none.
+        mean_value: of the image in them, HU for CT; None when there are none.
         share_percent: of the reference organ's voxels, 0 to 100; None when there is no reference
             or the organ is empty.
     """
@@ -46,7 +46,7 @@ class Measurement:
     name: str
     voxels: int
     volume_ml: float
-    mean_hu: float | None
+    mean_value: float | None
     share_percent: float | None
 
 
@@ -99,9 +99,9 @@ def measure(
     rows = []
     for label in table:
         count = int(voxels[label.value])
-        mean_hu = float(sums[label.value]) / count if count else None
+        mean = float(sums[label.value]) / count if count else None
         share = 100.0 * count / organ if organ else None
-        rows.append(Measurement(label.value, label.name, count, count * one_ml, mean_hu, share))
+        rows.append(Measurement(label.value, label.name, count, count * one_ml, mean, share))
     return rows
 
 

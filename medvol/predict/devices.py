@@ -3,15 +3,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
-from monai.inferers import Inferer, SlidingWindowInferer
+from monai.inferers import SlidingWindowInferer
 
 from ..inferers.slice_stack import SliceStackInferer
 
 Windows: TypeAlias = SlidingWindowInferer | SliceStackInferer
 DEVICES = ("auto", "cpu", "cuda")
+Part = TypeVar("Part")
 
 
 def choose_device(name: str) -> torch.device:
@@ -28,11 +29,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
+def part_of(inferer: Any, kind: type[Part]) -> Part | None:
+    """The inferer itself or the one within it, within that and so on, that is of a kind."""
+    while inferer is not None and not isinstance(inferer, kind):
+        inferer = getattr(inferer, "inferer", None)
+    return inferer
+
+
 def sliding_window(inferer: Any) -> Windows | None:
     """The inferer inside others that leads windows, or slabs of slices, through the network."""
-    while isinstance(getattr(inferer, "inferer", None), Inferer):
-        inferer = inferer.inferer
-    return inferer if isinstance(inferer, Windows) else None
+    return part_of(inferer, SlidingWindowInferer) or part_of(inferer, SliceStackInferer)
 
 
 @contextmanager

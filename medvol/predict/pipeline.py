@@ -4,20 +4,23 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, LoadImaged, SaveImaged, Spacingd
 
-from ..bundle.config import Config, last_line
+from ..bundle.config import Config
 from ..bundle.description import Description
 from ..bundle.weights import check_chain
 from ..errors import InputError
 from ..inferers.precision import PrecisionInferer
+from ..io.slice_table import SaveSlicesd
+from ..networks.weights import load_weights
 
-IMAGE, PRED = "image", "pred"
+IMAGE, PRED, SLICES = "image", "pred", "slices"
+GATE = "gate_threshold"  # id in inference.json
+SAVING = (SaveImaged, SaveSlicesd)  # writing is a stage of its own
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,11 @@ class Pipeline:
 
 
 def build_pipeline(
-    bundle: Description, device: torch.device, *, precision: str | None = None
+    bundle: Description,
+    device: torch.device,
+    *,
+    precision: str | None = None,
+    gate: float | str | None = None,
 ) -> Pipeline:
     """Read `configs/inference.json`, build its parts and load the weights.
 
@@ -55,16 +62,24 @@ def build_pipeline(
         bundle: see `medvol.bundle.describe`.
         device: where the network runs.
         precision: "fp32" or "bf16"; None keeps the bundle's own.
+        gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
 
     Raises:
         InputError: E_BUNDLE, the config cannot be read, a part is missing or cannot be built, the
-            weights do not fit, or belong to another chain.
+            weights do not fit, or belong to another chain; a threshold for a bundle without a gate.
     """
     config = Config(
         bundle.folder / "configs" / "inference.json",
         bundle_root=os.fspath(bundle.folder),
         device=f"$torch.device({str(device)!r})",
     )
+    if gate is not None:
+        if GATE not in config:
+            raise InputError(
+                "E_BUNDLE", bundle.folder, f"its inference.json has no `{GATE}`, so no gate.",
+                "Leave the threshold out, or add a gate as docs/cascade.md shows.",
+            )  # fmt: skip
+        config.parser[GATE] = None if gate == "off" else float(gate)
     preprocessing, postprocessing = config.build("preprocessing"), config.build("postprocessing")
     fingerprint = getattr(preprocessing, "fingerprint", None)
     check_chain(bundle, fingerprint)
@@ -78,39 +93,11 @@ def build_pipeline(
         prepare=Compose(_without_loading(preprocessing)),
         inferer=inferer,
         network=network.eval(),
-        restore=Compose([t for t in postprocessing.transforms if not isinstance(t, SaveImaged)]),
+        restore=Compose([t for t in postprocessing.transforms if not isinstance(t, SAVING)]),
         spacing_mm=_spacing(preprocessing),
         fingerprint=fingerprint,
         device=device,
     )
-
-
-def load_weights(path: Path, network: torch.nn.Module, device: torch.device) -> None:
-    """Load a plain state dict into a network.
-
-    Raises:
-        InputError: E_BUNDLE, no such file, no state dict, or one of another network.
-    """
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except OSError as error:
-        raise InputError(
-            "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).",
-            "Copy models/model.pt into the bundle, or train it.",
-        ) from error  # fmt: skip
-    except Exception as error:  # pickle, zip and end of file have no common ancestor
-        raise InputError(
-            "E_BUNDLE", path, "it is no state dict that torch.load(weights_only=True) accepts.",
-            "Save network.state_dict() with torch.save; fetch a Git LFS pointer with git lfs pull.",
-        ) from error  # fmt: skip
-    try:
-        state = state.get("model", state) if isinstance(state, dict) else state
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
-        raise InputError(
-            "E_BUNDLE", path, f"the weights do not fit the network: {last_line(error)}.",
-            "Take weights and configs from the same version of the bundle.",
-        ) from error  # fmt: skip
 
 
 def _without_loading(preprocessing: Compose) -> list[Any]:
@@ -131,8 +118,10 @@ def _add_channel(data: dict[str, Any]) -> dict[str, Any]:
 
 def _spacing(preprocessing: Compose) -> tuple[float, ...] | None:
     """Spacing of the network's input, as a chain of medvol or MONAI's `Spacingd` has it."""
-    spacing: Sequence[float] | None = getattr(preprocessing, "settings", {}).get("spacing_mm")
+    spacing: Sequence[float] | float | None = getattr(preprocessing, "settings", {}).get(
+        "spacing_mm"
+    )
     for step in preprocessing.flatten().transforms:
         if isinstance(step, Spacingd):
             spacing = step.spacing_transform.pixdim
-    return tuple(float(s) for s in spacing) if spacing is not None else None
+    return tuple(float(s) for s in spacing) if isinstance(spacing, Sequence) else None

@@ -17,23 +17,28 @@ from monai.inferers import SlidingWindowInferer
 from ..bundle.config import last_line
 from ..bundle.description import Description, describe
 from ..errors import InputError
+from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
 from ..io.image import Image
 from ..io.volume import meta_of
-from ..spatial import same_grid, spacing_mm
+from ..metrics.slice_runs import positive
+from ..spatial import same_grid, slice_z_mm, spacing_mm
 from .devices import (
     Windows,
     cause,
     choose_device,
     infer_within_memory,
     kept,
+    part_of,
     restore_within_memory,
     sliding_window,
 )
 from .memory import Estimate, available_bytes, needed_bytes, peak_bytes
-from .pipeline import IMAGE, PRED, Pipeline, build_pipeline
+from .pipeline import IMAGE, PRED, SLICES, Pipeline, build_pipeline
 from .reading import read_checked
-from .result import Result, Run
+from .result import Result, Run, Slices
+
+EVEN = 0.5  # threshold of a classifier whose metadata name none
 
 
 class Predictor:
@@ -43,6 +48,7 @@ class Predictor:
         bundle: its description.
         device: "auto", "cpu" or "cuda".
         precision: "fp32" or "bf16"; None keeps the bundle's own.
+        gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
         progress: show a bar over the windows on stderr.
 
     Raises:
@@ -62,10 +68,13 @@ class Predictor:
         *,
         device: str = "auto",
         precision: str | None = None,
+        gate: float | str | None = None,
         progress: bool = False,
     ) -> None:
         self.bundle = bundle
-        self.pipeline: Pipeline = build_pipeline(bundle, choose_device(device), precision=precision)
+        self.pipeline: Pipeline = build_pipeline(
+            bundle, choose_device(device), precision=precision, gate=gate
+        )
         self.precision = getattr(self.pipeline.inferer, "precision", "fp32")
         self.progress = progress
 
@@ -102,7 +111,7 @@ class Predictor:
             if windows is not None:
                 windows.progress = self.progress
             remarks = self._make_room(image)
-            array = torch.from_numpy(np.ascontiguousarray(image.array, dtype=np.float32))
+            array = torch.from_numpy(np.ascontiguousarray(image.seen, dtype=np.float32))
             affine = torch.from_numpy(image.affine)
             data: dict[str, Any] = {IMAGE: MetaTensor(array, affine=affine, meta=meta_of(image))}
             with self._stage("prepare", "preprocessing", times):
@@ -124,7 +133,9 @@ class Predictor:
                 remarks=tuple(remarks),
                 settings=self._settings(),
             )
-        return Result(image=image, labels=self._on_grid(data, image), bundle=self.bundle, run=run)
+        mask = self._on_grid(data, image) if self.bundle.marks_voxels else None
+        slices = self._slices(data, image)
+        return Result(image=image, mask=mask, bundle=self.bundle, run=run, slices=slices)
 
     def _make_room(self, image: Image) -> list[str]:
         """Compare estimate and free memory; one window at a time when that helps, else refuse."""
@@ -195,6 +206,23 @@ class Predictor:
             raise self._off_grid("its mask holds values that its label table does not name.")
         return labels
 
+    def _slices(self, data: dict[str, Any], image: Image) -> Slices | None:
+        """Probabilities of the input's own slices, where a classifier or a gate gave them."""
+        values = data.get(SLICES if self.bundle.marks_voxels else PRED)
+        if values is None:
+            return None
+        z_mm = slice_z_mm(image.array.shape, image.affine)
+        given = np.asarray(values.cpu(), np.float32)
+        if given.ndim != 2 or given.shape[1] != len(z_mm):
+            raise InputError(
+                "E_BUNDLE", self.bundle.folder,
+                f"its answer has shape {given.shape}, the input has {len(z_mm)} slices.",
+                "Bring it to the input's slices with medvol's InvertSlicesd.",
+            )  # fmt: skip
+        gated, rule = part_of(self.pipeline.inferer, GatedInferer), self.bundle.slice_rule
+        threshold = gated.gate.threshold if gated else rule.threshold if rule else None
+        return Slices(positive(given), EVEN if threshold is None else threshold, z_mm)
+
     def _off_grid(self, reason: str) -> InputError:
         return InputError(
             "E_BUNDLE", self.bundle.folder, reason,
@@ -211,11 +239,21 @@ class Predictor:
             settings["overlap"] = windows.overlap
         if windows is not None:
             settings["windows_at_once"] = windows.sw_batch_size
+        gated = part_of(self.pipeline.inferer, GatedInferer)
+        if gated is not None and gated.passing is not None:
+            gate, passing = gated.gate, gated.passing
+            settings["gate_threshold"] = gate.threshold
+            settings["gate_margin"], settings["gate_gap"] = gate.margin, gate.gap
+            settings["slices_segmented"] = f"{int(passing.sum())} of {passing.numel()}"
         return settings
 
 
 def load_bundle(
-    name_or_folder: str | os.PathLike[str], *, device: str = "auto", precision: str | None = None
+    name_or_folder: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    gate: float | str | None = None,
 ) -> Predictor:
     """Load a bundle for prediction.
 
@@ -223,11 +261,12 @@ def load_bundle(
         name_or_folder: name of a shipped bundle, or a bundle's folder.
         device: "auto", "cpu" or "cuda".
         precision: "fp32" or "bf16"; None keeps the bundle's own.
+        gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
 
     Raises:
         InputError: E_BUNDLE, no such bundle, or one that cannot be built.
     """
-    return Predictor(describe(name_or_folder), device=device, precision=precision)
+    return Predictor(describe(name_or_folder), device=device, precision=precision, gate=gate)
 
 
 def _voxels(windows: Windows, grid: np.ndarray[Any, Any]) -> int:

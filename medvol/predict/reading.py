@@ -2,11 +2,13 @@
 """Reading an image for a bundle; imports no torch, so that a refusal is quick and small."""
 
 import os
+from collections.abc import Sequence
 
 from ..bundle.description import Description
 from ..errors import InputError
 from ..io.image import Image
 from ..io.modality import check_ct
+from ..io.sequences import load_sequences
 from ..io.volume import load_image
 
 
@@ -16,19 +18,25 @@ def read_checked(
     *,
     series: str | None = None,
     strict: bool = False,
+    spacing_mm: Sequence[float] | None = None,
 ) -> Image:
     """Read an image and check that its values are what the bundle expects.
 
     Args:
         bundle: whose metadata names the modality.
-        path: image file, folder of DICOM slices, or a .zip of one.
+        path: image file, folder of DICOM slices, or a .zip of one; for a bundle of MR what
+            `io.sequences.load_sequences` reads.
         series: SeriesInstanceUID, where a folder holds several.
+        spacing_mm: of slice pictures, columns, rows and slices; None assumes one, with a note.
         strict: refuse an image that is used with a note otherwise.
 
     Raises:
         InputError: it cannot be used; the code says why.
     """
-    image = load_image(path, series=series)
+    if bundle.modality == "MR":
+        image = load_sequences(path, spacing_mm=spacing_mm)
+    else:
+        image = load_image(path, series=series)
     if bundle.modality == "CT":
         check_ct(image.array, path, modality=image.facts.get("Modality"))
     if strict and image.notes:

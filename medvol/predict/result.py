@@ -3,7 +3,7 @@
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..io.image import Image
 from ..io.naming import case_name
 from ..labels import LabelTable
 from ..metrics.measurements import Measurement, Reference, measure
+from ..metrics.slice_runs import longest_run_mm
 
 HASH_CHUNK = 1 << 20
 
@@ -46,20 +47,88 @@ class Run:
 
 
 @dataclass(frozen=True, eq=False)
+class Slices:
+    """What was found in each slice of an image, between feet and head, in the array's order.
+
+    Args:
+        probability: (N,) of a finding, 0 to 1.
+        threshold: lowest probability that counts.
+        z_mm: (N,) middle of each slice, RAS.
+    """
+
+    probability: npt.NDArray[np.float32]
+    threshold: float
+    z_mm: npt.NDArray[np.float64]
+
+    @property
+    def number_found(self) -> int:
+        """Slices at or above the threshold."""
+        return int((self.probability >= self.threshold).sum())
+
+    @property
+    def length_mm(self) -> float:
+        """Length of the longest run of slices at or above the threshold."""
+        step = abs(float(self.z_mm[-1] - self.z_mm[0])) / max(1, len(self.z_mm) - 1)
+        return longest_run_mm(self.probability, self.threshold, step)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.number_found} of {len(self.probability)} slices at or above "
+            f"{self.threshold:.2f}, the longest run {self.length_mm:.0f} mm"
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
-    """Labels of one image.
+    """What a bundle says of one image.
 
     Args:
         image: as it was read.
-        labels: (X, Y, Z) uint8 or uint16 on the image's own grid.
-        bundle: that made them.
-        run: how they came about.
+        mask: (X, Y, Z) uint8 or uint16 on the image's own grid; None for a bundle that answers
+            with classes of slices.
+        bundle: that made it.
+        run: how it came about.
+        slices: what was found in each slice, by a classifier or a gate; None without any.
+        name: of the case, where images of one name must be told apart; empty takes the image's.
     """
 
     image: Image
-    labels: npt.NDArray[Any]
+    mask: npt.NDArray[Any] | None
     bundle: Description
     run: Run
+    slices: Slices | None = None
+    name: str = ""
+
+    @property
+    def labels(self) -> npt.NDArray[Any]:
+        """The mask.
+
+        Raises:
+            ValueError: the bundle answers with classes of slices.
+        """
+        if self.mask is None:
+            raise ValueError(f"{self.bundle.name} marks no voxels; read `slices` instead of labels")
+        return self.mask
+
+    @property
+    def found(self) -> bool | None:
+        """The volume's answer: by the bundle's rule for slices, False where no slice counts.
+
+        None where neither says so: the labels are the answer then.
+        """
+        if self.slices is None:
+            return None
+        rule = self.bundle.slice_rule
+        if rule is not None:
+            return self.slices.length_mm >= rule.length_mm
+        return None if self.slices.number_found else False
+
+    @property
+    def answer(self) -> str:
+        """The volume's answer in words, such as "lesion found", "no lesion found"; or empty."""
+        if self.found is None:
+            return ""
+        return f"{'' if self.found else 'no '}{self.bundle.focus_name} found"
 
     @property
     def table(self) -> LabelTable:
@@ -73,8 +142,8 @@ class Result:
 
     @property
     def case(self) -> str:
-        """Name of the image without its suffix."""
-        return case_name(self.image.path)
+        """Name of the case: that of the image without its suffix where nothing else is said."""
+        return self.name or case_name(self.image.path)
 
     @property
     def reference(self) -> Reference | None:
@@ -84,9 +153,11 @@ class Result:
 
     @cached_property
     def measurements(self) -> list[Measurement]:
-        """Voxels, ml, mean HU and share of the reference organ, per label."""
+        """Voxels, ml, mean value and share of the reference organ, per label; or no rows."""
+        if self.mask is None:
+            return []
         return measure(
-            self.labels, self.image.array, self.image.affine, self.table, reference=self.reference
+            self.mask, self.image.array, self.image.affine, self.table, reference=self.reference
         )
 
     @property
@@ -115,11 +186,17 @@ class Result:
         return save(self, Path(folder), formats=formats)
 
 
-def input_sha256(path: Path) -> str:
-    """SHA-256 of a file; of a folder, of its files' names and hashes in the order of names."""
-    if path.is_dir():
-        files = sorted(f for f in path.rglob("*") if f.is_file())
-        lines = [f"{f.relative_to(path).as_posix()} {input_sha256(f)}\n" for f in files]
+def input_sha256(path: Path, pair: Sequence[Path] = ()) -> str:
+    """SHA-256 of a file; of several, of their names and hashes in the order of names.
+
+    Args:
+        path: file or folder.
+        pair: header and data file, where the image at `path` is two files (`Image.pair`).
+    """
+    if path.is_dir() or pair:
+        folder = path if path.is_dir() else path.parent
+        files = sorted(pair or (f for f in path.rglob("*") if f.is_file()))
+        lines = [f"{f.relative_to(folder).as_posix()} {input_sha256(f)}\n" for f in files]
         return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -128,6 +205,6 @@ def input_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def hu_range(array: npt.NDArray[Any]) -> str:
-    """Smallest and largest value, in words."""
-    return f"{np.min(array):.0f} to {np.max(array):.0f} HU"
+def value_range(low: float, high: float, values: str) -> str:
+    """A range in words, such as "-1350 to 150 HU"."""
+    return f"{low:.0f} to {high:.0f}" + (f" {values}" if values == "HU" else "")

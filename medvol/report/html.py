@@ -31,7 +31,11 @@ class ReportContext:
         table: colours of the labels.
         reference: the organ that shares are of.
         focus: what the first line is about, such as Reference("lesion", (1, 2)).
+        values: what the image's values are called, "HU" or "intensity".
+        answer: the volume's answer in words, such as "no lesion found".
+        slices: how many slices count, in words.
         picture: PNG, a path or its bytes.
+        profile: PNG of the probability of slices, a path or its bytes.
         histogram: HU of the labels.
         facts: input facts, name to text; no folder names, they may name the patient.
         notes: remarks about the input, one sentence each.
@@ -46,7 +50,11 @@ class ReportContext:
     table: LabelTable
     reference: Reference | None = None
     focus: Reference | None = None
+    values: str = "HU"
+    answer: str = ""
+    slices: str = ""
     picture: bytes | Path | None = None
+    profile: bytes | Path | None = None
     histogram: Histogram | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -69,15 +77,9 @@ def write_report(path: str | os.PathLike[str], context: ReportContext) -> None:
 
 def render_report(context: ReportContext) -> str:
     """The page as text; every text of the context is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters.update(
-        ml=ml_text, hu=hu_text, percent=percent_text, rgb=_rgb, href=quote, data_uri=_data_uri
+        ml=ml_text, hu=hu_text, percent=percent_text, rgb=_rgb, data_uri=_data_uri
     )
     colors = {label.value: label.color for label in context.table}
     histogram = context.histogram
@@ -89,6 +91,19 @@ def render_report(context: ReportContext) -> str:
         chart=plot(histogram, context.measurements) if histogram is not None else None,
         total_s=sum(context.times_s.values()),
     )
+
+
+def page_environment() -> Environment:
+    """Templates that escape every text and refuse a name that nobody gave."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["href"] = quote
+    return environment
 
 
 def _total(rows: Sequence[Measurement], group: Reference | None) -> dict[str, Any] | None:

@@ -12,24 +12,28 @@ SIGNIFICANT_DIGITS = 6  # in the CSV file: a voxel of a micro-CT is 1e-9 ml
 
 
 def write_measurements(
-    path: str | os.PathLike[str], rows: Sequence[Measurement], reference_name: str | None
+    path: str | os.PathLike[str],
+    rows: Sequence[Measurement],
+    reference_name: str | None,
+    *,
+    mean_column: str = "mean_hu",
 ) -> None:
     """Write `measurements.csv`: one line a label, UTF-8, empty where there is no number.
 
-    Columns: value, name, voxels, volume_ml, mean_hu and, when there is a reference,
+    Columns: value, name, voxels, volume_ml, `mean_column` and, when there is a reference,
     `share_of_<reference>_percent`.
 
     Raises:
         InputError: E_NOSPACE, the file cannot be written.
     """
-    header = ["value", "name", "voxels", "volume_ml", "mean_hu"]
+    header = ["value", "name", "voxels", "volume_ml", mean_column]
     if reference_name is not None:
         header.append(f"share_of_{'_'.join(reference_name.split())}_percent")
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for row in rows:
-            numbers = [_digits(row.volume_ml), _digits(row.mean_hu), _digits(row.share_percent)]
+            numbers = [_digits(row.volume_ml), _digits(row.mean_value), _digits(row.share_percent)]
             line = [row.value, row.name, row.voxels, *numbers]
             writer.writerow(line[: len(header)])
 

@@ -50,9 +50,10 @@ def start_from(
         path = Path(weights)
         state = read_state(path)
         try:
+            missing: tuple[str, ...] = ()
+            unexpected: tuple[str, ...] = ()
             if keep_head:
                 network.load_state_dict(state)
-                missing, unexpected = (), ()
             else:
                 missing, unexpected = network.load_body(state)
         except (RuntimeError, ValueError) as error:

@@ -35,12 +35,12 @@ def test_measurements_worked_by_hand(order: str) -> None:
     glass, consolidation, rest = measure(labels, volume, AFFINE, TABLE, reference=LUNG)
     assert (glass.value, glass.name, glass.voxels) == (1, "ground-glass", 2)
     assert glass.volume_ml == pytest.approx(0.04)
-    assert glass.mean_hu == -550
+    assert glass.mean_value == -550
     assert glass.share_percent == pytest.approx(100 * 2 / 6)
     assert (consolidation.voxels, consolidation.volume_ml) == (0, 0)
-    assert consolidation.mean_hu is None
+    assert consolidation.mean_value is None
     assert consolidation.share_percent == 0
-    assert (rest.voxels, rest.mean_hu) == (4, -850)
+    assert (rest.voxels, rest.mean_value) == (4, -850)
     assert rest.volume_ml == pytest.approx(0.08)
     assert rest.share_percent == pytest.approx(100 * 4 / 6)
 
@@ -59,7 +59,7 @@ def test_empty_mask() -> None:
     labels, volume = phantom()
     rows = measure(np.zeros_like(labels), volume, AFFINE, TABLE, reference=LUNG)
     assert [row.voxels for row in rows] == [0, 0, 0]
-    assert [row.mean_hu for row in rows] == [None, None, None]
+    assert [row.mean_value for row in rows] == [None, None, None]
     assert [row.share_percent for row in rows] == [None, None, None]
 
 

@@ -7,12 +7,14 @@ import pytest
 import torch
 from monai.inferers import SimpleInferer, SlidingWindowInferer
 
+from medvol.inferers.gated import GatedInferer, SliceGate
 from medvol.inferers.precision import PrecisionInferer
 from medvol.inferers.slice_stack import SliceStackInferer
 from medvol.predict.devices import (
     choose_device,
     infer_within_memory,
     kept,
+    part_of,
     restore_within_memory,
     sliding_window,
 )
@@ -99,6 +101,11 @@ def test_no_ladder_on_the_cpu() -> None:
 
 def test_window_inside_another_inferer_and_none() -> None:
     windows = SlidingWindowInferer(8)
+    gate = SliceGate(Network(), SimpleInferer(), weights="none.pt", threshold=None)
+    gated = GatedInferer(windows, gate, classes=2)
+    assert sliding_window(PrecisionInferer(gated)) is windows
+    assert part_of(PrecisionInferer(gated), GatedInferer) is gated
+    assert part_of(PrecisionInferer(windows), GatedInferer) is None
     assert sliding_window(PrecisionInferer(windows, "bf16")) is windows
     slabs = SliceStackInferer()
     assert sliding_window(PrecisionInferer(PrecisionInferer(slabs))) is slabs

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The picture of slices: probability along z beside the coronal view, on one scale in mm."""
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..atomic import replacing
+from ..metrics.measurements import Mask, Volume
+from ..spatial import Affine, slice_z_mm
+from .canvas import BACKGROUND, DIM, NOTICE, TEXT, Color
+from .fonts import drawable, families
+from .overlay import Look
+from .views import bright_box, lps_view
+
+WIDTH, TALLEST, DPI = 1200, 900, 100  # pixels; a taller coronal slice is drawn smaller
+MARGIN, GAP, HEADER, FOOTER = 72, 36, 84, 72  # pixels around the two panels and between them
+SHARE = 0.52  # of the width that the coronal slice may take
+BELOW, ABOVE = "#66788f", "#ff9d4d"  # slices below the threshold, and those that count
+FOCUS_COLOR: Color = (255, 90, 60)
+PANEL, FILL_ALPHA = "#14181d", 0.45
+RIGHT_LEFT, FRONT_BACK, FEET_HEAD = 0, 1, 2  # axes of the view
+
+
+def draw_slice_profile(
+    path: str | os.PathLike[str],
+    volume: Volume,
+    affine: Affine,
+    probability: npt.NDArray[np.floating[Any]],
+    *,
+    threshold: float,
+    look: Look,
+    labels: Mask | None = None,
+) -> None:
+    """Draw a coronal slice and, at the same height, the probability of each axial slice.
+
+    The coronal slice is the one with most of the focus labels where there is a mask, else the
+    middle of the body. The patient's right is on the left, the head on top.
+
+    Args:
+        path: of the PNG; appears whole or not at all.
+        volume: (X, Y, Z).
+        affine: (4, 4) voxel to mm.
+        probability: (N,) of each slice between feet and head, in the array's order.
+        threshold: lowest probability that counts, 0 to 1.
+        look: window, focus and title.
+        labels: (X, Y, Z) on the same grid; None without a mask.
+
+    Raises:
+        ValueError: the affine is singular, or the probabilities are not one a slice.
+        InputError: E_NOSPACE, the file cannot be written.
+    """
+    z_mm = slice_z_mm(volume.shape, affine)
+    if len(probability) != len(z_mm):
+        raise ValueError(f"{len(probability)} probabilities for {len(z_mm)} slices; give one each")
+    step_mm = abs(float(z_mm[-1] - z_mm[0])) / max(1, len(z_mm) - 1) or 1.0
+    extent = (float(z_mm.min()) - step_mm / 2, float(z_mm.max()) + step_mm / 2)
+    image, marked, width_mm = _coronal(volume, affine, look, labels)
+    room = SHARE * (WIDTH - 2 * MARGIN)
+    scale = min(room / width_mm, TALLEST / (extent[1] - extent[0]))  # pixels a mm
+    wide, tall = width_mm * scale, (extent[1] - extent[0]) * scale
+    page = HEADER + tall + FOOTER
+    figure = Figure(figsize=(WIDTH / DPI, page / DPI), dpi=DPI, facecolor=BACKGROUND)
+    bottom, height, beside = FOOTER / page, tall / page, MARGIN + wide + GAP
+    left = figure.add_axes((MARGIN / WIDTH, bottom, wide / WIDTH, height))
+    right = figure.add_axes(
+        (beside / WIDTH, bottom, (WIDTH - MARGIN / 2 - beside) / WIDTH, height), sharey=left
+    )
+    low, high = look.window_hu
+    options: dict[str, Any] = {"extent": (0.0, width_mm, *extent), "origin": "lower"}
+    left.imshow(image, cmap="gray", vmin=low, vmax=high, aspect="auto", **options)
+    if marked is not None:
+        tint = np.zeros((*marked.shape, 4))
+        tint[...] = (*(c / 255 for c in FOCUS_COLOR), FILL_ALPHA)
+        tint[..., 3] *= marked
+        left.imshow(tint, aspect="auto", interpolation="nearest", **options)
+    left.set(xticks=[], ylim=extent, ylabel="z, mm")
+    for x, side in ((0.02, "R"), (0.96, "L")):
+        left.text(x, 0.5, side, transform=left.transAxes, color=DIM, va="center")
+    counts = np.asarray(probability) >= threshold
+    colors = np.where(counts, ABOVE, BELOW).tolist()
+    right.barh(z_mm, probability, height=0.86 * step_mm, color=colors, linewidth=0)
+    right.axvline(threshold, color=NOTICE, linestyle="--", linewidth=1.2)
+    right.set(xlim=(0, 1), xlabel=f"probability of {drawable(look.focus_name)}")
+    right.tick_params(labelleft=False)
+    for axes in (left, right):
+        _dim(axes)
+    said = f"{int(counts.sum())} of {len(counts)} slices at or above {threshold:.2f}"
+    style: dict[str, Any] = {"family": list(families()), "parse_math": False, "va": "top"}
+    top = 1 - 16 / page
+    figure.text(MARGIN / WIDTH, top, drawable(look.title), color=TEXT, size=15, weight="bold",
+                **style)  # fmt: skip
+    figure.text(beside / WIDTH, 1 - 52 / page, said, color=TEXT, size=11, **style)
+    figure.text(MARGIN / WIDTH, 24 / page, "Research use only. Not a medical device.", color=DIM,
+                size=9, **style)  # fmt: skip
+    with replacing(path) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary))
+
+
+def _coronal(
+    volume: Volume, affine: Affine, look: Look, labels: Mask | None
+) -> tuple[Volume, npt.NDArray[np.bool_] | None, float]:
+    """The coronal slice (Z, X), feet first, what is marked in it, and its width in mm."""
+    view = lps_view(volume.shape, affine)
+    seen = view.of(volume)
+    box = bright_box(seen, threshold=sum(look.window_hu) / 2, spacing=view.spacing_mm)
+    across, at = box[RIGHT_LEFT], (box[FRONT_BACK].start + box[FRONT_BACK].stop) // 2
+    width_mm = (across.stop - across.start) * view.spacing_mm[RIGHT_LEFT]
+    if labels is None:
+        return seen[across, at].T, None, width_mm
+    marked = np.isin(view.of(labels), look.focus_values)
+    if marked.any():
+        at = int(marked.sum(axis=(RIGHT_LEFT, FEET_HEAD)).argmax())
+    return seen[across, at].T, marked[across, at].T, width_mm
+
+
+def _dim(axes: Axes) -> None:
+    """Quiet colours for everything but the content."""
+    axes.set_facecolor(PANEL)
+    axes.tick_params(colors=DIM)
+    axes.xaxis.label.set_color(DIM)
+    axes.yaxis.label.set_color(DIM)
+    for side in axes.spines.values():
+        side.set_color(DIM)

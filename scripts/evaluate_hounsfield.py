@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a lesion bundle on CTs with true HU: false-positive volume, and AUC per slice.
+"""Measure a lesion bundle on CTs with true HU: AUC per slice, calibration, false-positive volume.
 
     python scripts/evaluate_hounsfield.py FOLDER --bundle covid_ct_lesion_3d
 
 FOLDER holds `<case>_ct.nii.gz` and `slices.csv` with columns case, z (index along the last axis)
 and infection (1 where a radiologist saw infection in the slice, else 0). A slice's score is its
-lesion area in mm^2; a case without infected slices gives false-positive volume instead of an AUC.
+lesion area in mm^2, or the probability of a bundle that classifies slices. A case without infected
+slices gives false-positive volume, or falsely found slices, instead of an AUC. `--picture` draws
+how a classifier's probabilities agree with the truth.
 """
 
 import argparse
@@ -15,10 +17,16 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import torch
-from monai.metrics import compute_roc_auc
 
+from medvol.metrics.classification import (
+    auc_interval,
+    expected_calibration_error,
+    reliability,
+    sensitivity_specificity,
+)
 from medvol.predict.predictor import load_bundle
+from medvol.predict.result import Result
+from medvol.report.reliability import draw_reliability
 from medvol.spatial import spacing_mm, voxel_volume_ml
 
 
@@ -26,24 +34,45 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--bundle", default="covid_ct_lesion_3d")
+    parser.add_argument("--picture", type=Path, help="PNG of a classifier's calibration")
     args = parser.parse_args()
     predictor = load_bundle(args.bundle)
-    scores, truths = [], []
+    scores, truths, cases = [], [], []
     for case, infected in slices(args.folder / "slices.csv").items():
         result = predictor.predict(args.folder / f"{case}_ct.nii.gz")
-        lesion = np.isin(result.labels, result.bundle.focus)
-        dx, dy, _ = spacing_mm(result.image.affine)
-        area = lesion.sum(axis=(0, 1)) * dx * dy
-        truth = np.array([infected[z] for z in range(len(area))])
-        ml = lesion.sum() * voxel_volume_ml(result.image.affine)
-        line = f"{case:12} lesion {ml:8.1f} ml"
+        score, said = score_of(result)
+        truth = np.array([infected[z] for z in range(len(score))])
+        line = f"{case:12} {said}"
         if truth.any():
-            line += f"   slice AUC {auc(area, truth):.3f} ({truth.sum()} of {len(truth)} infected)"
+            line += f"   slice AUC {auc_interval(score, truth).value:.3f}"
+            line += f" ({truth.sum()} of {len(truth)} infected)"
         print(line, flush=True)
-        scores.append(area)
+        scores.append(score)
         truths.append(truth)
-    print(f"{'all':12} slice AUC {auc(np.concatenate(scores), np.concatenate(truths)):.3f}")
+        cases += [case] * len(truth)
+    score, truth = np.concatenate(scores), np.concatenate(truths)
+    auc = auc_interval(score, truth, cases)
+    print(f"{'all':12} slice AUC {auc.value:.3f} (95 % interval {auc.low:.3f} to {auc.high:.3f})")
+    if predictor.bundle.slice_rule is not None:
+        threshold = predictor.bundle.slice_rule.threshold
+        sensitivity, specificity = sensitivity_specificity(score, truth, threshold)
+        print(
+            f"{'':12} sensitivity {sensitivity:.3f}, specificity {specificity:.3f} at {threshold}"
+        )
+        print(f"{'':12} expected calibration error {expected_calibration_error(score, truth):.3f}")
+        if args.picture:
+            draw_reliability(args.picture, {"true HU": reliability(score, truth)})
     return 0
+
+
+def score_of(result: Result) -> tuple[np.ndarray, str]:
+    """Score of each slice, and what was found in words."""
+    if result.slices is not None and result.mask is None:
+        return result.slices.probability, f"{result.answer}, {result.slices}"
+    lesion = np.isin(result.labels, result.bundle.focus)
+    dx, dy, _ = spacing_mm(result.image.affine)
+    ml = lesion.sum() * voxel_volume_ml(result.image.affine)
+    return lesion.sum(axis=(0, 1)) * dx * dy, f"lesion {ml:8.1f} ml"
 
 
 def slices(path: Path) -> dict[str, dict[int, int]]:
@@ -53,10 +82,6 @@ def slices(path: Path) -> dict[str, dict[int, int]]:
         for row in csv.DictReader(file):
             cases[row["case"]][int(row["z"])] = int(row["infection"])
     return cases
-
-
-def auc(score: np.ndarray, truth: np.ndarray) -> float:
-    return float(compute_roc_auc(torch.as_tensor(score), torch.as_tensor(truth)))
 
 
 if __name__ == "__main__":

@@ -88,3 +88,36 @@ def make_radiopaedia_set(folder: Path, cases: Sequence[str] = ("rp1", "rp2", "rp
         for kind, array in (("ct", made.ct), ("lesion", lesion), ("lung", lung)):
             save_nifti(folder / f"{case}_{kind}.nii.gz", array, made.affine)
     return folder
+
+
+PUBLISHED_MEDSEG = {"train": ("TrainingSet/MultiClassInfection-Train/Imgs",
+                              "TrainingSet/MultiClassInfection-Train/GT"),
+                    "test": ("TestingSet/MultiClassInfection-Test/Imgs",
+                             "TestingSet/MultiClassInfection-Test/GT")}  # fmt: skip
+
+
+def make_medseg_set(folder: Path, *, published: bool = False) -> Path:
+    """Write slices 0, 1 and 10 for training and 2 for tests: grey pictures and masks as PNG.
+
+    Each is slice 7 of the tiny chest cropped to the lungs, x 6-25, y 10-21: 20 x 12 pixels, of
+    which 16 are ground-glass and 16 consolidation. Grey is 30 at -930 HU and 210 at 40 HU.
+    """
+    from PIL import Image
+
+    made = tiny_chest()
+    place = np.s_[6:26, 10:22, 7]
+    grey = np.rint(30 + (made.ct[place] + 930.0) * 180 / 970).astype(np.uint8)
+    mask = np.where(made.labels[place] < LUNG, made.labels[place], 0).astype(np.uint8)
+    picture = Image.fromarray(mask)
+    if published:  # a palette, as Pascal VOC has it
+        picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+    for split, names in (("train", ("0", "1", "10")), ("test", ("2",))):
+        images, masks = (
+            PUBLISHED_MEDSEG[split] if published else (f"{split}/imgs", f"{split}/masks")
+        )
+        for kind in (images, masks):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            Image.fromarray(grey).save(folder / images / f"{name}.png")
+            picture.save(folder / masks / f"{name}.png")
+    return folder

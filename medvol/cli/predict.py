@@ -5,6 +5,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--precision", choices=["fp32", "bf16"], help="default: what the bundle says"
     )
+    parser.add_argument(
+        "--gate", metavar="THRESHOLD", type=_threshold,
+        help="probability from which a slice is segmented, 0 to 1, or off; for bundles with a gate "
+        "(default: what the bundle says)",
+    )  # fmt: skip
     parser.add_argument("--series", metavar="UID", help="DICOM series, where a folder has several")
     parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
     parser.add_argument(
@@ -48,6 +54,19 @@ def add_parser(commands: Any) -> None:
         help="of slice pictures, columns, rows and slices in mm, since they know none",
     )  # fmt: skip
     parser.set_defaults(run=run)
+
+
+def _threshold(text: str) -> float | str:
+    """A threshold for `--gate`; argparse prints what is wrong with another word."""
+    if text == "off":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no threshold; give 0 to 1, or off")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,7 +99,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"medvol predict: {error}", file=sys.stderr)
         return 2
     predictor = Predictor(
-        bundle, device=args.device, precision=args.precision, progress=sys.stderr.isatty()
+        bundle,
+        device=args.device,
+        precision=args.precision,
+        gate=args.gate,
+        progress=sys.stderr.isatty(),
     )
     failed = index
     bar = tqdm(
@@ -89,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     for name, path in bar:
         try:
             (image, read_s), ready = ready or _read(args, bundle, path), None
-            result = predictor.predict_image(image, read_s=read_s)
+            result = replace(predictor.predict_image(image, read_s=read_s), name=name)
             result.save(args.output / name, formats=args.format)
             with bar.external_write_mode(file=sys.stdout):
                 print(summary(result, args.output / name))
@@ -112,7 +135,7 @@ def find_cases(
     Raises:
         InputError: E_EMPTY, a folder without images; others as in `find_volumes`.
     """
-    from ..io.naming import case_name
+    from ..io.naming import case_name, unused_name
     from ..io.sequences import find_patients
     from ..io.volume import find_volumes
 
@@ -126,11 +149,7 @@ def find_cases(
                 "Give a file, a folder of DICOM slices, or a folder of images.",
             )  # fmt: skip
         for path in paths:
-            name, count = case_name(path), 1
-            while name in cases:
-                count += 1
-                name = f"{case_name(path)}_{count}"
-            cases[name] = path
+            cases[unused_name(case_name(path), cases)] = path
     return list(cases.items())
 
 

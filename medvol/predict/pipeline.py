@@ -13,11 +13,13 @@ from monai.transforms import Compose, LoadImaged, SaveImaged, Spacingd
 from ..bundle.config import Config
 from ..bundle.description import Description
 from ..bundle.weights import check_chain
+from ..errors import InputError
 from ..inferers.precision import PrecisionInferer
 from ..io.slice_table import SaveSlicesd
 from ..networks.weights import load_weights
 
 IMAGE, PRED, SLICES = "image", "pred", "slices"
+GATE = "gate_threshold"  # id in inference.json
 SAVING = (SaveImaged, SaveSlicesd)  # writing is a stage of its own
 
 
@@ -45,7 +47,11 @@ class Pipeline:
 
 
 def build_pipeline(
-    bundle: Description, device: torch.device, *, precision: str | None = None
+    bundle: Description,
+    device: torch.device,
+    *,
+    precision: str | None = None,
+    gate: float | str | None = None,
 ) -> Pipeline:
     """Read `configs/inference.json`, build its parts and load the weights.
 
@@ -56,16 +62,24 @@ def build_pipeline(
         bundle: see `medvol.bundle.describe`.
         device: where the network runs.
         precision: "fp32" or "bf16"; None keeps the bundle's own.
+        gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
 
     Raises:
         InputError: E_BUNDLE, the config cannot be read, a part is missing or cannot be built, the
-            weights do not fit, or belong to another chain.
+            weights do not fit, or belong to another chain; a threshold for a bundle without a gate.
     """
     config = Config(
         bundle.folder / "configs" / "inference.json",
         bundle_root=os.fspath(bundle.folder),
         device=f"$torch.device({str(device)!r})",
     )
+    if gate is not None:
+        if GATE not in config:
+            raise InputError(
+                "E_BUNDLE", bundle.folder, f"its inference.json has no `{GATE}`, so no gate.",
+                "Leave the threshold out, or add a gate as docs/cascade.md shows.",
+            )  # fmt: skip
+        config.parser[GATE] = None if gate == "off" else float(gate)
     preprocessing, postprocessing = config.build("preprocessing"), config.build("postprocessing")
     fingerprint = getattr(preprocessing, "fingerprint", None)
     check_chain(bundle, fingerprint)

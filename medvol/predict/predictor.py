@@ -48,6 +48,7 @@ class Predictor:
         bundle: its description.
         device: "auto", "cpu" or "cuda".
         precision: "fp32" or "bf16"; None keeps the bundle's own.
+        gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
         progress: show a bar over the windows on stderr.
 
     Raises:
@@ -67,10 +68,13 @@ class Predictor:
         *,
         device: str = "auto",
         precision: str | None = None,
+        gate: float | str | None = None,
         progress: bool = False,
     ) -> None:
         self.bundle = bundle
-        self.pipeline: Pipeline = build_pipeline(bundle, choose_device(device), precision=precision)
+        self.pipeline: Pipeline = build_pipeline(
+            bundle, choose_device(device), precision=precision, gate=gate
+        )
         self.precision = getattr(self.pipeline.inferer, "precision", "fp32")
         self.progress = progress
 
@@ -245,7 +249,11 @@ class Predictor:
 
 
 def load_bundle(
-    name_or_folder: str | os.PathLike[str], *, device: str = "auto", precision: str | None = None
+    name_or_folder: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    gate: float | str | None = None,
 ) -> Predictor:
     """Load a bundle for prediction.
 
@@ -253,11 +261,12 @@ def load_bundle(
         name_or_folder: name of a shipped bundle, or a bundle's folder.
         device: "auto", "cpu" or "cuda".
         precision: "fp32" or "bf16"; None keeps the bundle's own.
+        gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
 
     Raises:
         InputError: E_BUNDLE, no such bundle, or one that cannot be built.
     """
-    return Predictor(describe(name_or_folder), device=device, precision=precision)
+    return Predictor(describe(name_or_folder), device=device, precision=precision, gate=gate)
 
 
 def _voxels(windows: Windows, grid: np.ndarray[Any, Any]) -> int:

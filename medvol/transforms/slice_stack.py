@@ -97,9 +97,11 @@ class RandSliceStackd(RandomizableTransform, MapTransform):
 
     Args:
         image_key: item (C, X, Y, Z) that becomes (C * slices, X, Y).
-        label_key: item (1, X, Y, Z) that becomes (1, X, Y), and its table of
+        label_key: item (1, X, Y, Z) that becomes (label_slices, X, Y), and its table of
             `SlicesOfClassesd` under `<label_key>_slices`, which is taken out.
         slices: of a slab, odd.
+        label_slices: of the label, odd; as many as `slices` for transforms that change both, see
+            `MiddleSliced`.
         ratios: one a class, background first; a class with 0 is never drawn. None for all alike.
 
     Raises:
@@ -112,14 +114,17 @@ class RandSliceStackd(RandomizableTransform, MapTransform):
         label_key: str = "label",
         *,
         slices: int = 5,
+        label_slices: int = 1,
         ratios: Sequence[float] | None = None,
     ) -> None:
         RandomizableTransform.__init__(self, prob=1.0)
         MapTransform.__init__(self, [image_key, label_key])
         if ratios is not None and (min(ratios) < 0 or max(ratios) <= 0):
             raise ValueError(f"ratios is {ratios}; give numbers of at least 0, one above 0")
-        self.image_key, self.label_key = image_key, label_key
-        self.slices = check_slices(slices)
+        self.label_key = label_key
+        self.slices = {
+            image_key: check_slices(slices), label_key: check_slices(label_slices)
+        }  # fmt: skip
         self.ratios = ratios
         self.middle = 0
 
@@ -143,10 +148,20 @@ class RandSliceStackd(RandomizableTransform, MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
         self.randomize(result.pop(f"{self.label_key}_slices"))
-        reach, middle = self.slices // 2, self.middle
-        sliced = read_slices(_plain(data[self.image_key]), middle - reach, middle + reach + 1)
-        result[self.image_key] = stack_slices(sliced, self.slices)[0]
-        result[self.label_key] = read_slices(_plain(data[self.label_key]), middle, middle + 1)[0]
+        for key, slices in self.slices.items():
+            start = self.middle - slices // 2
+            sliced = read_slices(_plain(data[key]), start, start + slices)
+            result[key] = stack_slices(sliced, slices)[0]
+        return result
+
+
+class MiddleSliced(MapTransform):
+    """The middle slice of a slab: (slices, X, Y) to (1, X, Y)."""
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = result[key][check_slices(len(result[key])) // 2][None]
         return result
 
 

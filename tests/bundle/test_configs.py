@@ -160,9 +160,16 @@ def test_training_and_inference_have_one_chain_network_and_window(name: str) -> 
 
 
 def test_the_lesion_bundles_share_one_chain() -> None:
-    chains = [read(BUNDLES[name] / "configs" / "train.json") for name in LUNG_CT]
-    assert len(chains) >= 2
-    for config in chains[1:]:
-        assert config["chain"] == chains[0]["chain"]
-        for setting in ("spacing_mm", "window_hu", "labels", "regions"):
-            assert config[setting] == chains[0][setting]
+    configs = [read(BUNDLES[name] / "configs" / "train.json") for name in LUNG_CT]
+    assert len(configs) >= 2
+    assert {config["chain"]["_target_"] for config in configs} == {"medvol.chains.lung_ct"}
+    assert len({lung_ct(**_arguments(config)).fingerprint for config in configs}) == 1
+    for config in configs[1:]:
+        assert config["labels"] == configs[0]["labels"]
+        assert config["regions"] == configs[0]["regions"]
+
+
+def _arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the training's chain, with what they refer to."""
+    given = {key: value for key, value in config["chain"].items() if key != "_target_"}
+    return {k: config[v[1:]] if str(v).startswith("@") else v for k, v in given.items()}

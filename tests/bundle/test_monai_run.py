@@ -14,8 +14,8 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
-from phantoms import save_nifti, tiny_chest
+from monai.bundle import ConfigParser, ConfigWorkflow
+from phantoms import make_medseg_set, save_nifti, tiny_chest
 from tiny_bundle import SHIPPED, SLABS, threshold_weights, tiny_bundle
 
 from medvol.cli import main
@@ -143,6 +143,24 @@ def test_inference_with_another_chain_is_refused(images: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("shipped", [SHIPPED, SLABS], ids=lambda folder: folder.name)
+def test_evaluation_of_the_bundles_own_weights_behind_another_chain_is_refused(
+    tmp_path: Path, shipped: Path
+) -> None:
+    recorded = {"chain_fingerprint": "0123456789abcdef"}
+    bundle = tiny_bundle(tmp_path / "b", metadata=recorded, shipped=shipped)
+    parser = ConfigParser()
+    parser.read_config([str(bundle / name) for name in config_names("train", "evaluate")])
+    parser["bundle_root"] = str(bundle)
+    with pytest.raises(RuntimeError, match=r"medvol\.bundle\.weights\.check_chain") as caught:
+        parser.get_parsed_content("check_chain")
+    assert "trained behind chain 0123456789abcdef" in str(caught.value.__cause__)
+    parser["ckpt_path"] = "runs/fold1/model.pt"  # weights of a training, with a chain of their own
+    parser.parse(reset=True)
+    assert parser.get_parsed_content("check_chain") is None
+    assert parser["run"][0] == "$@check_chain"
+
+
 @pytest.fixture(scope="module")
 def trained(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("trained")
@@ -169,7 +187,10 @@ def test_train_from_the_root(trained: Path) -> None:
 
 @pytest.mark.slow
 def test_train_and_evaluate_slabs(phantoms: Path, tmp_path: Path) -> None:
-    run("root", SLABS, "train", dataset_dir=phantoms, output_dir=tmp_path / "run", **SMALL_SLABS)
+    slices = tmp_path / "slices" / "datalist.json"
+    assert main(["data", "medseg", str(make_medseg_set(tmp_path / "in")), "-o", str(slices)]) == 0
+    run("root", SLABS, "train", dataset_dir=phantoms, slices_datalist=slices, slices_repeat=2,
+        output_dir=tmp_path / "run", **SMALL_SLABS)  # fmt: skip
     assert_trained(tmp_path / "run")
     run("bundle's folder", SLABS, "train", "evaluate", dataset_dir=phantoms, output_dir=tmp_path,
         ckpt_path=tmp_path / "run" / "model.pt", **SMALL_SLABS)  # fmt: skip

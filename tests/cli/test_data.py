@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 from monai.data import load_decathlon_datalist
-from phantoms import make_radiopaedia_set
+from phantoms import make_medseg_set, make_radiopaedia_set
 
 from medvol.cli import data
 
@@ -42,6 +42,24 @@ def test_radiopaedia_writes_datalist_labels_and_picture(tmp_path, capsys):
         "64", "(1.0)", "32", "(0.5)", "1440", "(23.0)"
     ]  # fmt: skip
     assert lines[5].split()[-6:] == ["256", "(4.1)", "128", "(2.0)", "5760", "(92.2)"]
+
+
+def test_medseg_writes_datalist_volumes_and_picture(tmp_path, capsys):
+    out = tmp_path / "out"
+    folder = make_medseg_set(tmp_path / "in")
+    assert run("medseg", folder, "-o", out / "datalist.json", "--spacing", 2) == 0
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*")) == [
+        "datalist.json",
+        *[f"images/medseg_{n}_ct.nii.gz" for n in ("0", "10", "1", "2")],
+        *[f"labels/medseg_{n}_label.nii.gz" for n in ("0", "10", "1", "2")],
+        "overview.png",
+    ]
+    lines = capsys.readouterr().out.splitlines()
+    # 16 pixels of 2 x 2 x 5 mm are 0.32 ml
+    assert lines[4].split()[:5] == ["medseg_2", "1", "30x22x1", "2x2x5", "LPS"]
+    assert lines[4].split()[-4:] == ["16", "(0.3)", "16", "(0.3)"]
+    assert run("medseg", folder, "-o", out / "datalist.json", "--spacing", 0) == 2
+    assert "spacing_mm is 0" in capsys.readouterr().err
 
 
 def test_phantoms_are_written_and_listed(tmp_path, capsys):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AUC over the slices of several volumes, by hand."""
+"""Slices of all volumes ranked together, against pairs counted by hand."""
+
+import math
 
 import pytest
 import torch
@@ -7,25 +9,31 @@ import torch
 from medvol.metrics.slice_auc import SliceAUC
 
 
-def said(*positive: float) -> torch.Tensor:
-    row = torch.tensor(positive)
-    return torch.stack([1 - row, row])
+def probabilities(*positive: float) -> torch.Tensor:
+    """(2, Z)."""
+    return torch.tensor([[1 - p for p in positive], list(positive)])
 
 
-def test_pairs_counted_by_hand() -> None:
-    """Positive 0.9 and 0.4, negative 0.5, 0.1 and 0.2: 5 of 6 pairs are in order."""
+def test_slices_of_all_volumes_are_ranked_together() -> None:
+    """Positives 0.6 and 0.9, negatives 0.7 and 0.1: three of four pairs stand right."""
     metric = SliceAUC()
-    metric([said(0.9, 0.5)], [torch.tensor([1, 0])])
-    metric([said(0.4, 0.1, 0.2)], [torch.tensor([2, 0, 0])])
-    assert metric.aggregate().item() == pytest.approx(5 / 6)
+    metric([probabilities(0.6, 0.7)], [torch.tensor([2, 0])])
+    metric([probabilities(0.9, 0.1)], [torch.tensor([1, 0])])
+    assert metric.aggregate().item() == 0.75
 
 
-def test_slices_of_one_kind_have_none() -> None:
+def test_a_slice_with_a_little_lesion_is_left_out() -> None:
+    metric = SliceAUC(smallest=50.0)
+    metric([probabilities(0.6, 0.9, 0.1)], [torch.tensor([50.0, 49.0, 0.0])])
+    assert metric.aggregate().item() == 1.0
+
+
+def test_one_kind_of_slices_has_no_auc() -> None:
     metric = SliceAUC()
-    metric([said(0.9, 0.5)], [torch.tensor([0, 0])])
-    assert metric.aggregate().isnan()
+    metric([probabilities(0.6, 0.9)], [torch.tensor([0, 0])])
+    assert math.isnan(metric.aggregate().item())
 
 
 def test_truth_is_needed() -> None:
     with pytest.raises(ValueError, match="needs the true classes"):
-        SliceAUC()([said(0.5)])
+        SliceAUC()([probabilities(0.6)])

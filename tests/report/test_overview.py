@@ -6,7 +6,7 @@ import pytest
 from phantoms import save_nifti, tiny_chest
 
 from medvol.datasets.lung_lesions import LABELS, LESION_VALUES
-from medvol.report.overview import TINT, case_slices, colored, draw_overview
+from medvol.report.overview import TINT, case_slices, colored, draw_overview, draw_slices
 
 
 def save_case(folder, *, lesions=True):
@@ -42,3 +42,16 @@ def test_picture_is_written_for_cases_with_and_without_lesion(tmp_path):
     items = [save_case(tmp_path / "x"), save_case(tmp_path / "y", lesions=False)]
     draw_overview(items, LABELS, tmp_path / "overview.png", focus=LESION_VALUES)
     assert (tmp_path / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_many_cases_are_drawn_in_a_grid(tmp_path):
+    from PIL import Image
+
+    item = save_case(tmp_path)
+    draw_slices([item] * 5, LABELS, tmp_path / "slices.png", columns=3)
+    with Image.open(tmp_path / "slices.png") as picture:
+        assert picture.size == (420, 280)  # three columns, two rows
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    cells = [pixels[r : r + 140, c : c + 140] for r in (0, 140) for c in (0, 140, 280)]
+    drawn = [bool((cell.max(axis=2) > 60).any()) for cell in cells]
+    assert drawn == [True] * 5 + [False]

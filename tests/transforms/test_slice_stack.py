@@ -10,6 +10,7 @@ from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from medvol.transforms.slice_stack import (
+    MiddleSliced,
     RandSliceStackd,
     SlicesOfClassesd,
     SliceStackd,
@@ -72,6 +73,18 @@ def test_a_slab_and_the_label_of_its_middle() -> None:
     assert result["image"][:, 0, 0].tolist() == [0, 1, 2, 3, 3]
     assert torch.equal(result["label"], labels()[..., 2])
     assert set(data) == {"image", "label", "label_slices"}
+
+
+def test_a_label_of_all_slices_and_its_middle() -> None:
+    data = {"image": levels(), "label": labels(), "label_slices": slices_of_classes(labels(), 4)}
+    result = RandSliceStackd(slices=5, label_slices=3, ratios=[0, 1, 0, 0])(data)
+    assert result["label"].dtype == torch.uint8
+    assert torch.equal(result["label"], labels()[0, ..., [1, 2, 3]].movedim(-1, 0))
+    middle = MiddleSliced("label")(result)
+    assert torch.equal(middle["label"], labels()[..., 2])
+    assert result["label"].shape == (3, 2, 3)
+    with pytest.raises(ValueError, match="slices is 2; give an odd number"):
+        MiddleSliced("label")({"label": torch.zeros(2, 3, 3)})
 
 
 def test_classes_come_by_their_ratios_and_slices_alike_within_one() -> None:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train and cross-validate the bundle covid_ct_lesion_3d, and put the weights into it.
+"""Train and cross-validate a CT lesion bundle, and put the weights into it.
 
-    python scripts/train_covid_ct_lesion_3d.py RADIOPAEDIA_FOLDER MEDSEG_FOLDER \\
-        --work runs/covid_ct_lesion_3d
+    python scripts/train_covid_ct_lesion.py covid_ct_lesion_3d RADIOPAEDIA_FOLDER MEDSEG_FOLDER
 
 Steps, each skipped when its result is there, so that the script can be stopped at any point and
 started again: the datalists; one training per fold and one on all volumes (`--jobs` at a time),
@@ -27,30 +26,33 @@ from typing import Any
 
 import torch
 
+from medvol.bundle.config import Config
 from medvol.bundle.description import describe
 from medvol.chains import lung_ct
 from medvol.datasets.folds import load_fold
 from medvol.datasets.lung_lesions import LESION_VALUES
 from medvol.metrics.segmentation import dice, overlap_counts, summarise
 from medvol.networks.weights import load_weights
-from medvol.predict.predictor import load_bundle
+from medvol.predict.devices import choose_device
 from medvol.training.checkpoint import save_atomically
 from medvol.transforms.inside_body import KeepInsideBodyd
 
-BUNDLE = "covid_ct_lesion_3d"
 FOLDS = 4
 ALL = -1
-BIASES = (0.0, 0.5, 1.0)  # 0.7 doubles the odds of a lesion; more marks healthy lung
+BIASES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)  # of log odds: 2 makes a lesion 7.4 times as likely
+DEVICE = choose_device("auto")
 LAST_BIAS = "heads.0.conv.bias"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("bundle", choices=("covid_ct_lesion_3d", "covid_ct_lesion_25d"))
     parser.add_argument("data", type=Path, help="folder that `medvol data radiopaedia` reads")
     parser.add_argument("slices", type=Path, help="folder that `medvol data medseg` reads")
-    parser.add_argument("--work", type=Path, default=Path("runs") / BUNDLE)
+    parser.add_argument("--work", type=Path, help="folder of results, default runs/BUNDLE")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     args = parser.parse_args()
+    args.work = args.work or Path("runs") / args.bundle
 
     datalist = args.work / "data" / "datalist.json"
     if not datalist.is_file():
@@ -59,7 +61,7 @@ def main() -> int:
         run_medvol("data", "medseg", args.slices, "-o", slices_of(args))
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(lambda fold: train(fold, args), [*range(FOLDS), ALL]))
-    counts = {fold: lesion_counts(fold, args.work) for fold in range(FOLDS)}
+    counts = {fold: lesion_counts(fold, args) for fold in range(FOLDS)}
     for fold in range(FOLDS):
         others = [count for other, count in counts.items() if other != fold]
         add_bias(args.work / f"fold{fold}", best_bias(others))
@@ -67,7 +69,7 @@ def main() -> int:
     write_table([args.work / f"fold{fold}" / "cases.csv" for fold in range(FOLDS)],
                 args.work / "cross_validation.csv")  # fmt: skip
     add_bias(args.work / "all", best_bias(list(counts.values())))
-    install(args.work / "all")
+    install(args.work / "all", args.bundle)
     return 0
 
 
@@ -90,20 +92,19 @@ def slices_of(args: argparse.Namespace) -> Path:
     return work / "slices" / "datalist.json"
 
 
-def lesion_counts(fold: int, work: Path) -> torch.Tensor:
+def lesion_counts(fold: int, args: argparse.Namespace) -> torch.Tensor:
     """Overlap of lesion on the volumes a fold held out, on the network's grid: (biases, 3)."""
+    work = args.work
     path = work / f"fold{fold}" / "bias.pt"
     if path.is_file():
         return torch.load(path, weights_only=True)["counts"]
-    pipeline = load_bundle(BUNDLE).pipeline
-    load_weights(work / f"fold{fold}" / "weights.pt", pipeline.network, pipeline.device)
+    network, inferer = use_parts(args.bundle, work / f"fold{fold}" / "weights.pt")
     counts = torch.zeros(len(BIASES), 3, dtype=torch.float64)
     chain, inside = lung_ct(label_key="label"), KeepInsideBodyd("pred")
     for item in load_fold(work / "data" / "datalist.json", fold=fold, part="validation"):
         data = chain({"image": item["image"], "label": item["label"]})
         with torch.no_grad():
-            volume = data["image"][None].to(pipeline.device)
-            scores = pipeline.inferer(volume, pipeline.network)[0].as_tensor().cpu()
+            scores = inferer(data["image"][None].to(DEVICE), network)[0].as_tensor().cpu()
         background = inside({**data, "pred": torch.ones_like(scores)})["pred"][1] == 0
         scores[1:, background] = -torch.inf
         for index, bias in enumerate(BIASES):
@@ -114,6 +115,15 @@ def lesion_counts(fold: int, work: Path) -> torch.Tensor:
             )
     save_atomically({"counts": counts}, path)
     return counts
+
+
+def use_parts(bundle: str, weights: Path) -> tuple[torch.nn.Module, Any]:
+    """Network with weights, and inferer, as the bundle's inference has them."""
+    root = describe(bundle).folder
+    config = Config(root / "configs" / "inference.json", device=f"$torch.device({str(DEVICE)!r})")
+    network = config.build("network").eval()
+    load_weights(weights, network, DEVICE)
+    return network, config.build("inferer")
 
 
 def best_bias(counts: Sequence[torch.Tensor]) -> float:
@@ -142,7 +152,7 @@ def run_bundle(
     configs: Sequence[str], args: argparse.Namespace, options: dict[str, Any], *, threads: int
 ) -> None:
     """`python -m monai.bundle run` with its output in log.txt beside the results."""
-    root = describe(BUNDLE).folder
+    root = describe(args.bundle).folder
     files = [str(root / "configs" / name) for name in configs]
     options = {"bundle_root": root, "dataset_dir": (args.work / "data").resolve(), **options}
     folder = Path(options["output_dir"])
@@ -186,9 +196,9 @@ def read(table: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def install(folder: Path) -> None:
+def install(folder: Path, bundle: str) -> None:
     """Copy the final weights into the bundle, and record the chain they were trained behind."""
-    root = describe(BUNDLE).folder
+    root = describe(bundle).folder
     state = torch.load(folder / "calibrated.pt", weights_only=True)
     save_atomically(state, root / "models" / "model.pt")
     path = root / "configs" / "metadata.json"

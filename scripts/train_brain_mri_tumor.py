@@ -38,7 +38,9 @@ from monai.metrics import compute_roc_auc
 from medvol.bundle.config import Config
 from medvol.bundle.find import find_bundle
 from medvol.datasets.folds import load_fold
+from medvol.datasets.lgg import patient_of
 from medvol.io.volume import load_image
+from medvol.metrics.bootstrap import draw_patients, median_estimate, ratio_estimate
 from medvol.metrics.slice_runs import passing_slices
 from medvol.networks.weights import load_weights
 from medvol.training.checkpoint import save_atomically
@@ -177,15 +179,18 @@ def figures(slices: list[dict[str, Any]], args: argparse.Namespace) -> tuple[str
     write_rows(args.work / "cross_validation.csv", cases)
     threshold = choose_threshold(slices, best)
     summary: dict[str, Any] = {"gate": best, "gates": gates, "threshold": threshold}
-    for name in ("dice", "dice_plain"):
-        figure = np.array([row[name] for row in cases], float)
-        parts = ("both", "predicted") if name == "dice" else ("both_plain", "predicted_plain")
-        both, predicted = (sum(row[key] for row in cases) for key in parts)
+    draws = draw_patients([patient_of(row["case"]) for row in cases])
+    true = np.array([row["true"] for row in cases], float)
+    for name, end in (("dice", ""), ("dice_plain", "_plain")):  # behind the gate, and without it
+        figure, both, predicted = (
+            np.array([row[key + end] for row in cases], float)
+            for key in ("dice", "both", "predicted")
+        )
         summary[name] = {
-            "mean": figure.mean(), "median": float(np.median(figure)),
-            "interval": bootstrap(figure),
-            "pooled": 2 * both / (predicted + sum(row["true"] for row in cases)),
-        }  # fmt: skip
+            "mean": ratio_estimate(figure, np.ones(len(figure)), draws)._asdict(),
+            "median": median_estimate(figure, draws)._asdict(),
+            "pooled": ratio_estimate(2 * both, predicted + true, draws)._asdict(),
+        }
     for name, part, whole in (("sensitivity", "passed_tumour", "tumour_slices"),
                               ("specificity", "stopped_healthy", "healthy_slices")):  # fmt: skip
         summary[name] = sum(row[part] for row in cases) / sum(row[whole] for row in cases)
@@ -239,13 +244,6 @@ def case_figures(rows: list[dict[str, Any]], kind: str, threshold: float) -> dic
         "passed_tumour": int((marked & passes).sum()), "healthy_slices": int((~marked).sum()),
         "stopped_healthy": int((~marked & ~passes).sum()),
     }  # fmt: skip
-
-
-def bootstrap(figure: np.ndarray, *, draws: int = 2000) -> list[float]:
-    """95 % interval of the mean over patients, by drawing patients."""
-    generator = np.random.default_rng(0)
-    means = figure[generator.integers(0, len(figure), (draws, len(figure)))].mean(1)
-    return [float(x) for x in np.percentile(means, (2.5, 97.5))]
 
 
 def install(kind: str, threshold: float, args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from phantoms import save_nifti
 from refusals import refused_by
 
 from medvol.io.reader import SequenceReader
-from medvol.io.sequences import find_patients, is_patient, load_sequences, sequence_of
+from medvol.io.sequences import find_patients, head_overlap, is_patient, load_sequences, sequence_of
 
 BRAIN = tiny_brain()
 DATA = os.environ.get("MEDVOL_TEST_DATA")
@@ -63,15 +63,35 @@ def test_pictures_of_a_folder_and_a_single_one(tmp_path: Path) -> None:
 
 
 def test_a_sequence_on_another_grid_comes_to_that_of_flair(tmp_path: Path) -> None:
-    """T1 stored two columns further to the left, and upside down."""
-    moved = AFFINE @ [[1, 0, 0, 2], [0, 1, 0, 0], [0, 0, -1, 5], [0, 0, 0, 1]]
+    """T1 stored one column further to the left, and upside down."""
+    moved = AFFINE @ [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, -1, 5], [0, 0, 0, 1]]
     image = load_sequences(save_volumes(tmp_path, BRAIN, t1=moved))
     expected = np.zeros(SHAPE)
-    expected[2:] = BRAIN.sequences[0, :-2, :, ::-1]
+    expected[1:] = BRAIN.sequences[0, :-1, :, ::-1]
     assert np.allclose(image.seen[0], expected, atol=1e-3)
     assert np.array_equal(image.seen[2], BRAIN.sequences[2])
     assert [note.code for note in image.notes] == ["N_RESAMPLED"]
     assert "t1.nii.gz" in image.notes[0].text
+
+
+def test_flair_takes_the_place_of_a_sequence_that_lies_elsewhere(tmp_path: Path) -> None:
+    """T1 stored six columns to the left: of its head's 24 columns two leave the grid, and 18 lie
+    on those of FLAIR: 2 * 18 / (24 + 22)."""
+    moved = AFFINE @ [[1, 0, 0, 6], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    image = load_sequences(save_volumes(tmp_path, BRAIN, t1=moved))
+    assert np.array_equal(image.seen, BRAIN.sequences[[1, 1, 2]])
+    assert [note.code for note in image.notes] == ["N_SEQUENCE"]
+    assert "the heads overlap by 78%" in image.notes[0].text
+
+
+def test_overlap_of_heads_by_hand() -> None:
+    """Boxes of 8 x 9 pixels, the second moved by 2 of 8 columns and with a hole."""
+    a, b = np.zeros((2, 30, 30, 2))
+    a[5:13, 5:14], b[7:15, 5:14] = 1, 1
+    b[10, 9] = 0
+    assert head_overlap(a, b) == pytest.approx(6 / 8)
+    assert head_overlap(a, a) == 1.0
+    assert head_overlap(a * 0, b * 0) == 0.0
 
 
 def test_flair_takes_the_place_of_a_missing_sequence(tmp_path: Path) -> None:
@@ -136,4 +156,5 @@ def test_real_volumes_and_slices_of_one_patient() -> None:
     assert volumes.seen.shape == (3, 208, 256, 26)
     assert slices.seen.shape == (3, 256, 256, 26)
     assert slices.facts["slices"][9] == "TCGA_FG_6692_20020606_10.jpg"
-    assert [note.code for note in volumes.notes] == ["N_RESAMPLED", "N_RESAMPLED"]
+    assert [note.code for note in volumes.notes] == ["N_SEQUENCE", "N_SEQUENCE"]  # had moved
+    assert np.array_equal(volumes.seen[0], volumes.array)

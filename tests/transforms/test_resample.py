@@ -280,3 +280,18 @@ def test_weights_of_every_row_sum_to_one() -> None:
         matrix = interpolation_matrix(positions, size, max(step, 1.0))
         torch.testing.assert_close(matrix.sum(1), torch.ones(new_size))
         assert matrix.min() >= 0
+
+
+def test_an_axis_without_a_spacing_stays() -> None:
+    given = volume(random_volume(6, 6, 5))
+    result, step = resampled(given, (3.0, 2.0, None))  # type: ignore[arg-type]
+    assert result.shape == (1, 3, 6, 5)
+    assert spacing_mm(result.affine.numpy()) == pytest.approx((3, 2, 3))
+    back = step.inverse({"image": result})["image"]
+    assert back.shape == given.shape
+    assert np.allclose(back.affine, PLAIN)
+
+
+def test_a_spacing_of_0_is_refused_beside_one_that_stays() -> None:
+    with pytest.raises(ValueError, match="give three positive numbers"):
+        ResampleSpacingd("image", (0.0, 1.0, None))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asserting that an input is refused as `input_errors` promise: code, file, reason, remedy."""
 
+from collections.abc import Callable
 from os import PathLike, fspath
 from typing import Any
 
@@ -31,3 +32,12 @@ def refused(
     assert remedy in error.remedy, error.remedy
     assert "\n" not in str(error)
     return error
+
+
+def refused_by(call: Callable[[], Any], code: str) -> InputError:
+    """Call something; it must refuse with this code, in one line."""
+    with pytest.raises(InputError) as caught:
+        call()
+    assert caught.value.code == code, str(caught.value)
+    assert "\n" not in str(caught.value)
+    return caught.value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lung CT chain: its fingerprint, what comes out, and the way back to any orientation."""
+"""The shared chains: fingerprints, what comes out, and the way back to any orientation."""
 
 import re
 from pathlib import Path
@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from brain_phantoms import AFFINE, TUMOUR_BOX, save_slices, save_volumes, tiny_brain
 from grids import each_grid
 from monai.data import MetaTensor
 from monai.transforms import Invertd
 from phantoms import save_nifti, tiny_chest
 
-from medvol.chains import Chain, lung_ct
+from medvol.chains import Chain, brain_mri, lung_ct
 from medvol.spatial import orientation, spacing_mm
+from medvol.transforms.head import standardise_head
 from medvol.transforms.intensity import MEDIASTINUM_WINDOW_HU
 from medvol.transforms.invert_labels import InvertLabelsd
 
 DEFAULT_FINGERPRINT = "ab5a29b47b8f0a79"  # recorded in bundles
+BRAIN_FINGERPRINT = "a2abe0c4833a1389"  # of bundles/brain_mri_tumor
 TURNS = ["RAS", "LPS", "RSA", "AIL", "SPR", "PLI"]
 
 
@@ -187,3 +190,68 @@ def test_the_image_itself_comes_back(ct: Path) -> None:
 def test_bad_settings_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         lung_ct(**settings)
+
+
+def test_the_fingerprint_of_the_brain_chain_is_known() -> None:
+    """When this fails, bundles trained before are refused: raise REVISION knowingly, or undo."""
+    assert brain_mri(spacing_mm=1.2).fingerprint == BRAIN_FINGERPRINT
+    assert brain_mri(spacing_mm=1.2, label_key="label").fingerprint == BRAIN_FINGERPRINT
+    assert brain_mri(spacing_mm=1.3).fingerprint != BRAIN_FINGERPRINT
+    assert brain_mri(spacing_mm=1.2, crop_margin_mm=5).fingerprint != BRAIN_FINGERPRINT
+
+
+def test_brain_slices_are_resampled_in_plane_cropped_and_standardised(tmp_path: Path) -> None:
+    """4 mm pixels to 8 mm: the head of 24 x 28 pixels becomes 12 x 14; no margin."""
+    folder = save_volumes(tmp_path / "p", tiny_brain())
+    data = brain_mri(spacing_mm=8.0, crop_margin_mm=0)({"image": folder})["image"]
+    assert data.shape == (3, 12, 14, 6)
+    assert spacing_mm(data.affine.numpy()) == pytest.approx((8, 8, 5))
+    assert orientation(data.affine.numpy()) == "RAS"
+    plain = brain_mri(spacing_mm=4.0, crop_margin_mm=8)({"image": folder})["image"]
+    head = tiny_brain().sequences[:, 2:30, 4:36][:, ::-1, ::-1].copy()  # 8 mm: two pixels around it
+    torch.testing.assert_close(plain.as_tensor(), standardise_head(torch.from_numpy(head)))
+
+
+def test_pictures_and_volumes_give_one_input(tmp_path: Path) -> None:
+    """The same brain as pictures, with their spacing, and as volumes with the axes of AFFINE."""
+    from medvol.io.slice_images import SLICE_SPACING_MM
+
+    made = tiny_brain()
+    slices = save_slices(tmp_path / "slices", made)
+    affine = np.diag([-SLICE_SPACING_MM[0], -SLICE_SPACING_MM[1], SLICE_SPACING_MM[2], 1])
+    volumes = save_volumes(tmp_path / "volumes", made, t1=affine, flair=affine, t1c=affine)
+    chain = brain_mri(spacing_mm=1.0)
+    of_slices, of_volumes = (chain({"image": p})["image"] for p in (slices, volumes))
+    torch.testing.assert_close(of_slices.as_tensor(), of_volumes.as_tensor())
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR"])
+def test_a_mark_in_the_brain_comes_back_in_any_orientation(tmp_path: Path, codes: str) -> None:
+    """FLAIR itself tells the tumour, so that what the chain did must be undone exactly."""
+    import nibabel
+
+    made = tiny_brain()
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(AFFINE), nibabel.orientations.axcodes2ornt(codes)
+    )
+    images = {}
+    for name, array in zip(("t1", "flair", "t1c"), made.sequences, strict=True):
+        images[name] = nibabel.Nifti1Image(array, AFFINE).as_reoriented(turn)
+        save_nifti(tmp_path / f"{name}.nii.gz", np.asarray(images[name].dataobj),
+                   images[name].affine)  # fmt: skip
+    chain = brain_mri(spacing_mm=4.0)
+    data = chain({"image": tmp_path})
+    flair, t1 = data["image"][1], data["image"][0]
+    marked = (flair - t1 > 2).float()  # in the tumour alone
+    data["pred"] = MetaTensor(torch.stack([1 - marked, marked]))
+    label = InvertLabelsd("pred", transform=chain)(data)["pred"]
+    mask = nibabel.Nifti1Image(made.mask, AFFINE).as_reoriented(turn)
+    same = np.asarray(label[0]) == np.asarray(mask.dataobj)
+    assert bool(same.all())
+    assert int(label.sum()) == made.mask[TUMOUR_BOX].size == 72
+    assert np.allclose(np.asarray(label.affine), mask.affine)
+
+
+def test_a_negative_margin_around_the_head_is_refused() -> None:
+    with pytest.raises(ValueError, match="crop_margin_mm is -1; give 0 or more"):
+        brain_mri(crop_margin_mm=-1)

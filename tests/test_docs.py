@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from brain_phantoms import make_lgg_set, save_slices, save_volumes, tiny_brain
 from dicom_phantoms import ct_series, write
 from phantoms import make_medseg_set, make_radiopaedia_set
 from tiny_bundle import tiny_bundle
@@ -41,6 +42,7 @@ NOT_RUN = {
     "slicer/bin/pip install": "needs the network",
     "python -m monai.bundle download": "needs the network",
     "python scripts/": "takes hours, or public data; that the program exists is tested below",
+    "medvol gate-cost brain_mri_tumor --data runs": "needs the networks of all folds",
     "tensorboard": "a server that does not end",
 }
 LANGUAGES = {"bash", "python", "json", "text"}  # the last two are shown, not run
@@ -96,6 +98,10 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_radiopaedia_set(folder / "radiopaedia", ("rp1", "rp4", "rp8", "rp9"))
     make_medseg_set(folder / "medseg")
     tiny_bundle(folder / "zoo_bundle", ZOO_CONFIG, metadata={"label_table": None})
+    make_lgg_set(folder / "lgg", patients=5)
+    save_slices(folder / "patient", tiny_brain(), suffix=".png")
+    save_volumes(folder / "sequences", tiny_brain())
+    save_slices(folder / "patients" / "p1", tiny_brain())
     shutil.copytree(ROOT / "bundles", folder / "bundles")
     return folder
 

@@ -20,6 +20,7 @@ from medvol.bundle.find import shipped_bundles
 
 SHIPPED = shipped_bundles()["covid_ct_lesion_3d"]
 SLABS = shipped_bundles()["covid_ct_lesion_25d"]
+BRAIN = shipped_bundles()["brain_mri_tumor"]
 THRESHOLDS_HU = (-930, -690, -330)
 ORDER = (0, 3, 1, 2)  # labels from dark to bright
 GAIN = 100.0  # so steep that probabilities are nearly 0 or 1
@@ -35,6 +36,16 @@ TINY_SLABS = {
     "network_def": {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 4,
                     "kernel_size": 1},
     "preprocessing#spacing_mm": [2.0, 2.0, 4.0],
+}  # fmt: skip
+
+TINY_BRAIN = {
+    "network_def": {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 2,
+                    "kernel_size": 1},
+    "gate_def": "$torch.nn.Sequential(torch.nn.Conv2d(3, 1, 1), torch.nn.AdaptiveMaxPool2d(1), "
+    "torch.nn.Flatten())",
+    "gate_threshold": 0.5,
+    "gate_margin": 0,
+    "gate_gap": 0,
 }  # fmt: skip
 
 
@@ -55,6 +66,22 @@ def slab_weights() -> dict[str, torch.Tensor]:
     return {"weight": weight, "bias": state["bias"]}
 
 
+def brighter_in_flair(classes: int) -> dict[str, torch.Tensor]:
+    """Of a convolution of three sequences, above 0 where FLAIR is 2 above t1: in the tumour."""
+    weight, bias = torch.zeros(classes, 3, 1, 1), torch.zeros(classes)
+    weight[-1, :, 0, 0] = GAIN * torch.tensor([-1.0, 1.0, 0.0])
+    bias[-1] = -2 * GAIN
+    return {"weight": weight, "bias": bias}
+
+
+def tiny_brain_bundle(folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """The shipped brain bundle around two convolutions that know the tumour of `tiny_brain`."""
+    made = tiny_bundle(folder, changes, weights=brighter_in_flair(2), shipped=BRAIN)
+    gate = {f"0.{name}": value for name, value in brighter_in_flair(1).items()}
+    torch.save(gate, folder / "models" / "gate.pt")
+    return made
+
+
 def tiny_bundle(
     folder: Path,
     changes: Mapping[str, Any] | None = None,
@@ -71,14 +98,14 @@ def tiny_bundle(
             entry out.
         metadata: the same for metadata.json.
         weights: state dict of models/model.pt; None is that of the thresholds.
-        shipped: whose configs, `SHIPPED` or `SLABS`.
+        shipped: whose configs, `SHIPPED`, `SLABS` or `BRAIN`.
     """
     (folder / "configs").mkdir(parents=True)
     (folder / "models").mkdir()
-    for name in ("train", "evaluate", "multi_gpu_train"):
-        shutil.copy(shipped / "configs" / f"{name}.json", folder / "configs")
+    for path in (shipped / "configs").glob("*.json"):
+        shutil.copy(path, folder / "configs")
     own_chain = {"chain_fingerprint": None, **(metadata or {})}  # not that of the shipped weights
-    tiny = TINY if shipped == SHIPPED else TINY_SLABS
+    tiny = {SHIPPED: TINY, SLABS: TINY_SLABS, BRAIN: TINY_BRAIN}[shipped]
     for name, wanted in (("inference", {**tiny, **(changes or {})}), ("metadata", own_chain)):
         path = shipped / "configs" / f"{name}.json"
         config = json.loads(path.read_text(encoding="utf-8"))

@@ -122,8 +122,9 @@ def run_medseg(args: argparse.Namespace) -> int:
 def run_lgg(args: argparse.Namespace) -> int:
     """Write datalist, volumes, label maps, table of slices and overview of the LGG slices."""
     from ..datasets.datalist import write_datalist
-    from ..datasets.lgg import lgg_datalist, slice_table, write_rows
+    from ..datasets.lgg import LABELS, lgg_datalist, slice_table, write_rows
     from ..io.slice_images import SLICE_SPACING_MM
+    from ..report.overview import draw_slices
 
     folder = args.output.parent
     try:
@@ -135,8 +136,10 @@ def run_lgg(args: argparse.Namespace) -> int:
         return 2
     write_rows(folder / "slices.csv", rows)
     write_datalist(args.output, datalist)
+    draw_slices(datalist["training"], LABELS, folder / "overview.png", modality="MR")
     print(slice_table(datalist))
-    print(f"datalist {args.output}, volumes {folder / 'volumes'}, {folder / 'slices.csv'}")
+    print(f"datalist {args.output}, volumes {folder / 'volumes'}, {folder / 'slices.csv'}, "
+          f"{folder / 'overview.png'}")  # fmt: skip
     return 0
 
 

@@ -17,6 +17,7 @@ CT, OFFSET_CT, GREY, UNIT, OTHER = (
     "MR or other",
 )
 SAMPLE_VOXELS = 200_000
+WHITE_PERCENTILE = 99.5  # the brightest fat and vessels may be white
 AIR_HU = (-1100, -500)  # outside the patient and in healthy lung
 SOFT_TISSUE_HU = (-150, 200)  # fat, muscle, blood, consolidated lung
 # Smallest share of voxels. In 12 chest CTs air was 0.23-0.68 and soft tissue 0.21-0.71; inside
@@ -83,6 +84,17 @@ def check_ct(
         f"to {high:.4g}, median {middle:.4g}, and look like {seen}."
     )
     raise InputError("E_MODALITY", path, reason, _CONVERT[seen])
+
+
+def grey_window(array: npt.NDArray[Any]) -> tuple[float, float]:
+    """(black, white) in which an image without units, such as MR, is shown: 0 to its bright end.
+
+    Args:
+        array: (X, Y, Z), not of one value.
+    """
+    seen = sampled(array)
+    low, high = min(0.0, float(seen.min())), float(np.percentile(seen, WHITE_PERCENTILE))
+    return (low, high) if high > low else (low, max(float(array.max()), low + 1))
 
 
 def sampled(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -24,7 +24,7 @@ from .volume import find_volumes, load_image, natural_key
 
 # words in a file's name, between _ - . and blanks; the first row that has one of them decides
 WORDS = (
-    (None, ("mask", "seg", "segmentation", "label", "t2", "t2w", "dwi", "adc")),
+    (None, ("mask", "seg", "segmentation", "label", "dwi", "adc")),
     ("t1c", ("t1c", "t1ce", "t1gd", "t1post", "post", "gd", "ce")),
     ("flair", ("flair", "fla", "fl", "t2f", "t2flair")),
     ("t1", ("t1", "t1w", "t1n", "t1pre", "pre")),

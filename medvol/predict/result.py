@@ -72,8 +72,11 @@ class Slices:
         return longest_run_mm(self.probability, self.threshold, step)
 
     def __str__(self) -> str:
+        slices = len(self.probability)
+        if slices == 1:
+            return f"probability {self.probability[0]:.2f}, threshold {self.threshold:.2f}"
         return (
-            f"{self.number_found} of {len(self.probability)} slices at or above "
+            f"{self.number_found} of {slices} slices at or above "
             f"{self.threshold:.2f}, the longest run {self.length_mm:.0f} mm"
         )
 

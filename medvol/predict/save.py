@@ -10,15 +10,13 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-import numpy as np
-
 from .. import __version__
 from ..atomic import filling, replacing
 from ..bundle.description import Description
 from ..io.describe import IDENTIFYING_FACTS, describe
 from ..io.image import Image
 from ..io.mask import write_mask
-from ..io.modality import sampled
+from ..io.modality import grey_window
 from ..io.seg_nrrd import write_seg_nrrd
 from ..io.slice_masks import write_mask_runs, write_slice_masks
 from ..io.slice_table import write_slice_table
@@ -62,7 +60,6 @@ OF_SLICES = {"slices", "profile"}
 OF_PICTURES = {"masks", "rle"}
 ASKED_FOR = {"rle"}  # written only when it is named
 DISCLAIMER = "Research use only. Not a medical device."
-SHOWN_PERCENTILE = 99.5  # of an MR: the brightest fat and vessels may be white
 DEFAULT_WINDOW_HU = (-1350.0, 150.0)  # lung, as in the reading room: level -600, width 1500
 PACKAGES = ("medvol", "monai", "torch", "numpy", "nibabel", "pydicom")
 
@@ -142,9 +139,7 @@ def display_window(bundle: Description, image: Image) -> tuple[float, float]:
         return bundle.display_window_hu
     if bundle.values == "HU":
         return DEFAULT_WINDOW_HU
-    seen = sampled(image.array)
-    low, high = 0.0, float(np.percentile(seen, SHOWN_PERCENTILE))
-    return (low, high) if high > low else (float(seen.min()), float(seen.max()) + 1)
+    return grey_window(image.array)
 
 
 def _mean_column(result: Result) -> str:

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..atomic import replacing
+from ..io.modality import grey_window
+from ..io.sequences import load_sequences
 from ..io.volume import load_image
 from ..labels import LabelTable
 from .views import lps_view
 
-LUNG_WINDOW_HU = (-1350, 150)  # level -600, width 1500
+LUNG_WINDOW_HU = (-1350.0, 150.0)  # level -600, width 1500
 COLUMN_INCHES, AXIAL_INCHES, CORONAL_INCHES = 2.6, 2.4, 2.6
 BACKGROUND, TEXT = "#0c0e11", "#eceff3"
 TINT = 0.45  # share of the label's colour over the CT
@@ -66,7 +68,12 @@ def draw_overview(
 
 
 def draw_slices(
-    items: Sequence[Mapping[str, Any]], table: LabelTable, path: Path, *, columns: int = 14
+    items: Sequence[Mapping[str, Any]],
+    table: LabelTable,
+    path: Path,
+    *,
+    columns: int = 14,
+    modality: str = "CT",
 ) -> None:
     """Draw one axial slice of many cases in a grid, labels drawn over.
 
@@ -75,6 +82,7 @@ def draw_slices(
         table: names and colours of the labels; the slice with most of them is shown.
         path: of the PNG; appears whole or not at all.
         columns: cases in a row.
+        modality: "MR" reads patients' sequences and shows FLAIR.
 
     Raises:
         InputError: an image or label cannot be read, or the picture not be written.
@@ -90,18 +98,22 @@ def draw_slices(
     for panel in axes.flat:
         panel.set_axis_off()
     for panel, item in zip(axes.flat, items, strict=False):
-        drawn = case_slices(item, table, [label.value for label in table])
+        drawn = case_slices(item, table, [label.value for label in table], modality=modality)
         panel.imshow(drawn.axial, aspect=drawn.axial_aspect)
         panel.set_title(str(item["case"]), color=TEXT, fontsize=7)
     with replacing(path) as temporary:
         FigureCanvasAgg(figure).print_png(str(temporary))
 
 
-def case_slices(item: Mapping[str, Any], table: LabelTable, focus: Sequence[int]) -> Slices:
+def case_slices(
+    item: Mapping[str, Any], table: LabelTable, focus: Sequence[int], *, modality: str = "CT"
+) -> Slices:
     """Read one case and colour the two slices that hold most of the focus labels."""
-    ct, labels = load_image(item["image"]), load_image(item["label"], kind="mask")
-    view = lps_view(ct.array.shape, ct.affine)
-    volume, mask = view.of(ct.array), view.of(labels.array)
+    image = (load_sequences if modality == "MR" else load_image)(item["image"])
+    labels = load_image(item["label"], kind="mask")
+    window = grey_window(image.array) if modality == "MR" else LUNG_WINDOW_HU
+    view = lps_view(image.array.shape, image.affine)
+    volume, mask = view.of(image.array), view.of(labels.array)
     marked = np.isin(mask, focus)
     if not marked.any():
         marked = mask > 0
@@ -109,27 +121,31 @@ def case_slices(item: Mapping[str, Any], table: LabelTable, focus: Sequence[int]
     front = int(marked.sum(axis=(0, 2)).argmax())
     right, back, up = view.spacing_mm
     return Slices(
-        colored(volume[:, :, top].T, mask[:, :, top].T, table),
-        colored(volume[:, front, ::-1].T, mask[:, front, ::-1].T, table),
+        colored(volume[:, :, top].T, mask[:, :, top].T, table, window),
+        colored(volume[:, front, ::-1].T, mask[:, front, ::-1].T, table, window),
         axial_aspect=back / right,
         coronal_aspect=up / right,
     )
 
 
 def colored(
-    image: npt.NDArray[Any], labels: npt.NDArray[Any], table: LabelTable
+    image: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    table: LabelTable,
+    window: tuple[float, float] = LUNG_WINDOW_HU,
 ) -> npt.NDArray[np.float32]:
-    """Grey picture in the lung window with each label's colour mixed in.
+    """Grey picture with each label's colour mixed in.
 
     Args:
-        image: (rows, columns) in HU.
+        image: (rows, columns), in HU for CT.
         labels: (rows, columns).
         table: colours.
+        window: values that are black and white.
 
     Returns:
         (rows, columns, 3), 0 to 1.
     """
-    low, high = LUNG_WINDOW_HU
+    low, high = window
     grey = np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
     picture = np.repeat(grey[..., None], 3, axis=-1)
     for label in table:

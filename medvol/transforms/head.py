@@ -43,17 +43,13 @@ def standardise_head(volume: Tensor) -> Tensor:
         >>> standardise_head(torch.tensor([0.0, 0.0, 80.0, 120.0]).reshape(1, 1, 1, 4)).flatten()
         tensor([-4., -4., -1.,  1.])
     """
-    scaled = []
-    for channel in volume.float():
+    scaled = torch.zeros_like(volume, dtype=torch.float32)
+    for into, channel in zip(scaled, volume.float(), strict=True):
         inside = channel[head_mask(channel)]
-        std, mean = torch.std_mean(inside, correction=0)
-        flat = len(inside) == 0 or not std > 0
-        scaled.append(
-            torch.zeros_like(channel)
-            if flat
-            else ((channel - mean) / std).clamp(-LIMIT_STD, LIMIT_STD)
-        )
-    return torch.stack(scaled)
+        if len(inside) and inside.min() < inside.max():
+            std, mean = torch.std_mean(inside, correction=0)
+            into[:] = ((channel - mean) / std).clamp(-LIMIT_STD, LIMIT_STD)
+    return scaled
 
 
 class HeadBox:

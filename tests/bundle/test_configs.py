@@ -117,7 +117,7 @@ def test_figures_and_shares_are_of_labels_that_exist(folder: Path) -> None:
     metadata = read(folder / "configs" / "metadata.json")
     values = {label.value for label in LabelTable.from_metadata(metadata)}
     assert set(metadata["focus_labels"]) <= values
-    assert set(metadata["reference_organ"]["labels"]) <= values
+    assert set(metadata.get("reference_organ", {"labels": []})["labels"]) <= values
     regions = read(folder / "configs" / "train.json")["regions"]
     assert {value for region in regions.values() for value in region} <= values
 

@@ -8,6 +8,7 @@ import sys
 import nibabel
 import numpy as np
 import pytest
+from brain_phantoms import make_lgg_set
 from monai.data import load_decathlon_datalist
 from phantoms import make_medseg_set, make_radiopaedia_set
 
@@ -96,3 +97,19 @@ def test_import_is_light():
     code = f"import sys, medvol.cli.data; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_brain_slices_become_volumes_table_and_picture(tmp_path, capsys):
+    out = tmp_path / "out"
+    folder = make_lgg_set(tmp_path / "in", patients=3)
+    assert run("lgg", folder, "-o", out / "datalist.json", "--folds", 3) == 0
+    found = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*"))
+    assert found[0] == "datalist.json"
+    assert found[1:4] == [f"labels/TCGA_XX_000{k}_20000101.nii.gz" for k in range(3)]
+    assert found[4:6] == ["overview.png", "slices.csv"]
+    assert found[6] == "volumes/TCGA_XX_0000_20000101/flair.nii.gz"
+    assert len(found) == 6 + 9
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["fold", "patients", "slices", "with", "tumour", "tumour", "pixels"]
+    assert lines[4].split() == ["all", "3", "18", "4", "144"]
+    assert run("lgg", folder, "-o", out / "datalist.json", "--folds", 3, "--spacing", 0, 1, 1) == 2

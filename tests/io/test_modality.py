@@ -6,7 +6,17 @@ import pytest
 from phantoms import tiny_chest
 
 from medvol.errors import InputError
-from medvol.io.modality import CT, GREY, OFFSET_CT, OTHER, UNIT, check_ct, guess_modality, sampled
+from medvol.io.modality import (
+    CT,
+    GREY,
+    OFFSET_CT,
+    OTHER,
+    UNIT,
+    check_ct,
+    grey_window,
+    guess_modality,
+    sampled,
+)
 from medvol.io.volume import load_image
 
 CHEST = tiny_chest(noise_hu=20).ct.astype(np.float32)
@@ -109,3 +119,18 @@ def test_real_lungs_alone(real_data, case, fill):
 def test_real_mr(real_data, case):
     values = load_image(real_data / "mri_volume_tcga_fg_6692" / f"{case}.nii.gz").array
     assert guess_modality(values) == OTHER
+
+
+def test_window_of_an_image_without_units() -> None:
+    image = np.zeros((10, 10, 10), np.float32)
+    image[:5] = 100
+    image[9, 9, 9] = 4000  # a vessel: one of 1,000 voxels
+    assert grey_window(image) == (0, 100)
+    image[0, 0, 0] = -7
+    assert grey_window(image) == (-7, 100)
+
+
+def test_window_of_an_image_that_is_nearly_all_air() -> None:
+    image = np.zeros((20, 20, 20), np.float32)
+    image[3, 3, 3] = 50
+    assert grey_window(image) == (0, 50)

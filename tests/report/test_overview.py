@@ -3,8 +3,10 @@
 
 import numpy as np
 import pytest
+from brain_phantoms import AFFINE, save_volumes, tiny_brain
 from phantoms import save_nifti, tiny_chest
 
+from medvol.datasets import lgg
 from medvol.datasets.lung_lesions import LABELS, LESION_VALUES
 from medvol.report.overview import TINT, case_slices, colored, draw_overview, draw_slices
 
@@ -55,3 +57,16 @@ def test_many_cases_are_drawn_in_a_grid(tmp_path):
     cells = [pixels[r : r + 140, c : c + 140] for r in (0, 140) for c in (0, 140, 280)]
     drawn = [bool((cell.max(axis=2) > 60).any()) for cell in cells]
     assert drawn == [True] * 5 + [False]
+
+
+def test_sequences_are_shown_as_flair_in_their_own_grey(tmp_path):
+    made = tiny_brain()
+    label = save_nifti(tmp_path / "label.nii.gz", made.mask, AFFINE)
+    item = {"image": str(save_volumes(tmp_path / "p", made)), "label": str(label), "case": "p"}
+    drawn = case_slices(item, lgg.LABELS, [1], modality="MR")
+    assert drawn.axial.shape == (40, 32, 3)
+    redness = drawn.axial[..., 0] - drawn.axial[..., 2]
+    assert np.argwhere(redness > 0.1).min(0).tolist() == [10, 8]  # the tumour's first row, column
+    assert (redness > 0.1).sum() == 36
+    assert drawn.axial[0].max() == 0  # air
+    assert drawn.axial[30, 20, 0] == pytest.approx(90 / 180, abs=0.05)  # brain; white is the tumour

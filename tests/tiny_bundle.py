@@ -20,6 +20,7 @@ from medvol.bundle.find import shipped_bundles
 
 SHIPPED = shipped_bundles()["covid_ct_lesion_3d"]
 SLABS = shipped_bundles()["covid_ct_lesion_25d"]
+CLASSIFIER = shipped_bundles()["covid_ct_slice_classifier"]
 THRESHOLDS_HU = (-930, -690, -330)
 ORDER = (0, 3, 1, 2)  # labels from dark to bright
 GAIN = 100.0  # so steep that probabilities are nearly 0 or 1
@@ -78,7 +79,7 @@ def tiny_bundle(
     for name in ("train", "evaluate", "multi_gpu_train"):
         shutil.copy(shipped / "configs" / f"{name}.json", folder / "configs")
     own_chain = {"chain_fingerprint": None, **(metadata or {})}  # not that of the shipped weights
-    tiny = TINY if shipped == SHIPPED else TINY_SLABS
+    tiny = {SHIPPED: TINY, SLABS: TINY_SLABS}.get(shipped, {})
     for name, wanted in (("inference", {**tiny, **(changes or {})}), ("metadata", own_chain)):
         path = shipped / "configs" / f"{name}.json"
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -152,3 +153,13 @@ def tiny_gated_bundle(
     made = tiny_bundle(folder, {**own, **(changes or {})})
     torch.save(gate_weights(), folder / "models" / "gate.pt")
     return made
+
+
+def tiny_classifier_bundle(folder: Path) -> Path:
+    """The shipped slice classifier's configs around the network of `gate_weights`."""
+    network = GATE["network"].replace(
+        "torch.nn.Flatten()", "torch.nn.Flatten(), torch.nn.Linear(1, 2)"
+    )
+    changes = {"slices": 1, "network_def": network, "preprocessing#spacing_mm": [2.0, 2.0, 4.0]}
+    halves = {"5.weight": torch.tensor([[-0.5], [0.5]]), "5.bias": torch.zeros(2)}
+    return tiny_bundle(folder, changes, weights={**gate_weights(), **halves}, shipped=CLASSIFIER)

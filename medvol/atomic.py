@@ -71,6 +71,18 @@ def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+def remove(path: str | os.PathLike[str]) -> None:
+    """Take a file away that may be there, such as one of an older run.
+
+    Raises:
+        InputError: E_NOSPACE, the folder cannot be written.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise _refusal(error, Path(path)) from error
+
+
 def _refusal(error: OSError, path: Path) -> Exception:
     """What to raise for a failed write: a refusal that names the remedy, or the error itself."""
     if error.errno not in _NO_SPACE:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from dicom_phantoms import ct_series, write
-from phantoms import make_radiopaedia_set
+from phantoms import make_medseg_set, make_radiopaedia_set
 from tiny_bundle import tiny_bundle
 
 from medvol.cli import COMMANDS
@@ -94,6 +94,7 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stored = (made.ct.transpose(2, 1, 0) + 1024).astype(np.uint16)
     write(folder / "ct_dicom", ct_series(stored, PixelSpacing=[3, 3], step=(0, 0, 6)))
     make_radiopaedia_set(folder / "radiopaedia", ("rp1", "rp4", "rp8", "rp9"))
+    make_medseg_set(folder / "medseg")
     tiny_bundle(folder / "zoo_bundle", ZOO_CONFIG, metadata={"label_table": None})
     shutil.copytree(ROOT / "bundles", folder / "bundles")
     return folder

@@ -30,10 +30,12 @@ class Description:
     Args:
         folder: the bundle's root.
         metadata: the parsed file.
+        weights_file: other weights than the bundle's own, such as those of one fold.
     """
 
     folder: Path
     metadata: dict[str, Any]
+    weights_file: Path | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +76,22 @@ class Description:
     @property
     def focus_name(self) -> str:
         """What the focus labels are together, such as "lesion"."""
-        return str(self.metadata.get("focus_name", "marked region"))
+        only = self.labels[self.focus[0]].name if len(self.focus) == 1 else "marked region"
+        return str(self.metadata.get("focus_name", only))
+
+    @property
+    def regions(self) -> dict[str, tuple[int, ...]]:
+        """What figures are given of: the focus labels together, each label, the reference organ.
+
+        Regions of the same labels are listed once, under the name that comes first.
+        """
+        named = [(self.focus_name, self.focus), *((x.name, (x.value,)) for x in self.labels)]
+        regions: dict[str, tuple[int, ...]] = {}
+        for name, values in [*named, *([self.reference] if self.reference else [])]:
+            region = tuple(sorted(set(values)))
+            if region not in regions.values():
+                regions[name if name not in regions else f"{name} {region}"] = region
+        return regions
 
     @property
     def display_window_hu(self) -> tuple[float, float] | None:
@@ -104,7 +121,7 @@ class Description:
 
     @property
     def weights(self) -> Path:
-        return self.folder / "models" / "model.pt"
+        return self.weights_file or self.folder / "models" / "model.pt"
 
     @property
     def gate(self) -> Path:
@@ -123,7 +140,7 @@ class Description:
 
     @cached_property
     def weights_sha256(self) -> str:
-        """SHA-256 of models/model.pt in hexadecimal digits.
+        """SHA-256 of the weights in hexadecimal digits.
 
         Raises:
             InputError: E_BUNDLE, there is no such file.

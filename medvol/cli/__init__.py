@@ -13,7 +13,7 @@ from importlib import import_module
 from .. import __version__
 from ..errors import InputError
 
-COMMANDS = ("predict", "inspect", "data", "gate-cost", "demo")
+COMMANDS = ("predict", "evaluate", "inspect", "data", "gate-cost", "demo")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     for name, path in bar:
         try:
             (image, read_s), ready = ready or _read(args, bundle, path), None
-            result = predictor.predict_image(image, read_s=read_s)
+            result = replace(predictor.predict_image(image, read_s=read_s), name=name)
             result.save(args.output / name, formats=args.format)
             with bar.external_write_mode(file=sys.stdout):
                 print(summary(result, args.output / name))
@@ -134,7 +135,7 @@ def find_cases(
     Raises:
         InputError: E_EMPTY, a folder without images; others as in `find_volumes`.
     """
-    from ..io.naming import case_name
+    from ..io.naming import case_name, unused_name
     from ..io.sequences import find_patients
     from ..io.volume import find_volumes
 
@@ -148,11 +149,7 @@ def find_cases(
                 "Give a file, a folder of DICOM slices, or a folder of images.",
             )  # fmt: skip
         for path in paths:
-            name, count = case_name(path), 1
-            while name in cases:
-                count += 1
-                name = f"{case_name(path)}_{count}"
-            cases[name] = path
+            cases[unused_name(case_name(path), cases)] = path
     return list(cases.items())
 
 

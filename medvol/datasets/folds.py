@@ -42,9 +42,25 @@ def load_fold(
     if datalist is None:
         return []
     path = Path(datalist)
+    rows = read_datalist(path)["training"]
+    items = [{**row, **_absolute(row, path.parent)} for row in rows]
+    if fold >= 0:
+        items = [item for item in items if (item.get("fold") == fold) == (part == "validation")]
+    if not items:
+        folds = sorted({row.get("fold") for row in rows})
+        raise ValueError(f"fold {fold} leaves no {part} case in {path}; folds are {folds}")
+    return items * repeat
+
+
+def read_datalist(path: Path) -> dict[str, Any]:
+    """The whole datalist as it stands in its file.
+
+    Raises:
+        InputError: E_PATH, no such datalist; E_FORMAT, no JSON of this form.
+    """
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["training"]
-        items = [{**row, **_absolute(row, path.parent)} for row in rows]
+        datalist: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = [{**row, **_absolute(row, path.parent)} for row in datalist["training"]]
     except OSError as error:
         raise InputError(
             "E_PATH", path, f"the datalist cannot be opened ({error.strerror}).",
@@ -55,12 +71,7 @@ def load_fold(
             "E_FORMAT", path, "this is no datalist (JSON with a list `training` of images).",
             "Make one with `medvol data`.",
         ) from error  # fmt: skip
-    if fold >= 0:
-        items = [item for item in items if (item.get("fold") == fold) == (part == "validation")]
-    if not items:
-        folds = sorted({row.get("fold") for row in rows})
-        raise ValueError(f"fold {fold} leaves no {part} case in {path}; folds are {folds}")
-    return items * repeat
+    return datalist
 
 
 def _absolute(row: dict[str, Any], root: Path) -> dict[str, str]:

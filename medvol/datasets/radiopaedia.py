@@ -6,17 +6,14 @@ read: `<case>_ct.nii.gz`, `<case>_lesion.nii.gz`, `<case>_lung.nii.gz` side by s
 folders `rp_im`, `rp_msk` and `rp_lung_msk` with `1.nii.gz` to `9.nii.gz` in each.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from ..errors import InputError
 from ..io.image import Image
-from ..io.mask import write_mask
+from ..io.mask import check_pair, write_mask
 from ..io.volume import load_image
-from ..spatial import same_grid
 from .datalist import Case, build_datalist, case_facts
 from .lung_lesions import LABELS, LESION_NAMES, merge_labels
 
@@ -98,31 +95,6 @@ def find_cases(folder: Path) -> Iterator[CaseFiles]:
         case = ct.name.removesuffix("_ct.nii.gz")
         lesion, lung = (folder / f"{case}_{kind}.nii.gz" for kind in ("lesion", "lung"))
         yield CaseFiles(case, ct, lesion, lung)
-
-
-def check_pair(ct: Image, mask: Image, *, values: Collection[int]) -> None:
-    """Refuse a mask that does not belong to its CT.
-
-    Raises:
-        InputError: E_GEOMETRY, the grids differ; E_VALUES, the mask has a value not in `values`.
-    """
-    if not same_grid(ct.array.shape, ct.affine, mask.array.shape, mask.affine):
-        raise InputError(
-            "E_GEOMETRY",
-            mask.path,
-            f"the mask of shape {mask.array.shape} does not lie on the grid of "
-            f"{ct.path.name}, shape {ct.array.shape}.",
-            "Resample the mask to the CT's grid (nearest neighbour), or correct its affine.",
-        )
-    odd = sorted(set(np.unique(mask.array).tolist()) - set(values))
-    if odd:
-        raise InputError(
-            "E_VALUES",
-            mask.path,
-            f"the mask holds {', '.join(f'{v:g}' for v in odd[:5])}; "
-            f"known values are {', '.join(map(str, values))}.",
-            "Check that the file is the mask that its name says.",
-        )
 
 
 def _read(path: Path, kind: Literal["image", "mask"]) -> Image:

@@ -87,6 +87,10 @@ class DataBlock:
     encoding: Literal["raw", "gzip", "zlib"] = "raw"
     skip: int = 0
 
+    def pair(self, header: Path) -> tuple[Path, ...]:
+        """Header and data file, or nothing where they are one."""
+        return () if self.path == header else (header, self.path)
+
 
 def read_head(path: Path, count: int) -> bytes:
     """The first `count` bytes of a file, inflated when it is gzip; fewer when it is shorter.

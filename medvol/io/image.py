@@ -27,6 +27,7 @@ class Image:
             and for DICOM "SeriesInstanceUID", "Modality", "ConvolutionKernel" and the like.
         channels: (C, X, Y, Z) on the same grid, where a network sees more than `array`, which then
             is the one of them that is shown and measured.
+        pair: header and data file, side by side, where they are two; empty where `path` is all.
 
     Raises:
         ValueError: the array has not three axes, the channels are not of its shape, or the affine
@@ -39,6 +40,7 @@ class Image:
     notes: tuple[Note, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     channels: npt.NDArray[Any] | None = None
+    pair: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:

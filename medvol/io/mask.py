@@ -2,12 +2,15 @@
 """Label masks as NIfTI on the grid of the image they belong to."""
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..spatial import Affine
+from ..errors import InputError
+from ..spatial import Affine, same_grid
+from .image import Image
 from .volume_writer import write_volume
 
 MAX_LABEL = 65535
@@ -48,3 +51,28 @@ def as_mask(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if lowest < 0 or highest > MAX_LABEL:
         raise ValueError(f"labels lie in {lowest}..{highest}; give values in 0..{MAX_LABEL}")
     return labels.astype(np.uint8 if highest <= 255 else np.uint16, copy=False)
+
+
+def check_pair(image: Image, mask: Image, *, values: Collection[int]) -> None:
+    """Refuse a mask that does not belong to its image.
+
+    Raises:
+        InputError: E_GEOMETRY, the grids differ; E_VALUES, the mask has a value not in `values`.
+    """
+    if not same_grid(image.array.shape, image.affine, mask.array.shape, mask.affine):
+        raise InputError(
+            "E_GEOMETRY",
+            mask.path,
+            f"the mask of shape {mask.array.shape} does not lie on the grid of "
+            f"{image.path.name}, shape {image.array.shape}.",
+            "Resample the mask to the image's grid (nearest neighbour), or correct its affine.",
+        )
+    odd = sorted(set(np.unique(mask.array).tolist()) - set(values))
+    if odd:
+        raise InputError(
+            "E_VALUES",
+            mask.path,
+            f"the mask holds {', '.join(f'{v:g}' for v in odd[:5])}; "
+            f"known values are {', '.join(map(str, values))}.",
+            "Check that the file is the mask that its name says.",
+        )

@@ -48,7 +48,8 @@ def load_metaimage(path: Path) -> Image:
     block = _data_block(fields, path, end, math.prod(shape) * dtype.itemsize)
     stored = read_block(block).view(dtype).reshape(shape, order="F")
     facts = {"format": "MetaImage", "stored_dtype": dtype.newbyteorder("=").name}
-    return Image(rescaled(stored, 1, 0, path), affine, path, tuple(notes), facts)
+    array = rescaled(stored, 1, 0, path)
+    return Image(array, affine, path, tuple(notes), facts, pair=block.pair(path))
 
 
 def read_header(path: Path) -> tuple[dict[str, str], int]:

@@ -2,6 +2,7 @@
 """What a case is called."""
 
 import os
+from collections.abc import Container
 from pathlib import Path
 
 from .slice_images import PICTURE_SUFFIXES
@@ -22,3 +23,17 @@ def case_name(path: str | os.PathLike[str]) -> str:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
     return name
+
+
+def unused_name(name: str, taken: Container[str]) -> str:
+    """The name itself, or with the first of _2, _3, ... that is not taken.
+
+    Example:
+        >>> unused_name("ct", {"ct", "ct_2"})
+        'ct_3'
+    """
+    numbered, count = name, 1
+    while numbered in taken:
+        count += 1
+        numbered = f"{name}_{count}"
+    return numbered

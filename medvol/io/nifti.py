@@ -61,7 +61,8 @@ def load_nifti(path: Path) -> Image:
         "stored_dtype": dtype.newbyteorder("=").name,
     }
     array = rescaled(stored, slope, intercept, path)
-    return Image(array, affine, path, (*notes, *unit_notes), facts)
+    pair = block.pair(header_path)
+    return Image(array, affine, path, (*notes, *unit_notes), facts, pair=pair)
 
 
 def _header(path: Path) -> tuple[Any, str]:

@@ -87,7 +87,8 @@ def load_nrrd(path: Path) -> Image:
     block = _data_block(header, math.prod(shape) * dtype.itemsize)
     stored = read_block(block).view(dtype).reshape(shape, order="F")
     facts = {"format": "NRRD", "stored_dtype": dtype.newbyteorder("=").name}
-    return Image(rescaled(stored, 1, 0, path), affine, path, (*notes, *unit_notes), facts)
+    array = rescaled(stored, 1, 0, path)
+    return Image(array, affine, path, (*notes, *unit_notes), facts, pair=block.pair(path))
 
 
 def read_header(path: Path) -> NrrdHeader:

@@ -3,7 +3,7 @@
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,6 +89,7 @@ class Result:
         bundle: that made it.
         run: how it came about.
         slices: what was found in each slice, by a classifier or a gate; None without any.
+        name: of the case, where images of one name must be told apart; empty takes the image's.
     """
 
     image: Image
@@ -96,6 +97,7 @@ class Result:
     bundle: Description
     run: Run
     slices: Slices | None = None
+    name: str = ""
 
     @property
     def labels(self) -> npt.NDArray[Any]:
@@ -140,8 +142,8 @@ class Result:
 
     @property
     def case(self) -> str:
-        """Name of the image without its suffix."""
-        return case_name(self.image.path)
+        """Name of the case: that of the image without its suffix where nothing else is said."""
+        return self.name or case_name(self.image.path)
 
     @property
     def reference(self) -> Reference | None:
@@ -184,11 +186,17 @@ class Result:
         return save(self, Path(folder), formats=formats)
 
 
-def input_sha256(path: Path) -> str:
-    """SHA-256 of a file; of a folder, of its files' names and hashes in the order of names."""
-    if path.is_dir():
-        files = sorted(f for f in path.rglob("*") if f.is_file())
-        lines = [f"{f.relative_to(path).as_posix()} {input_sha256(f)}\n" for f in files]
+def input_sha256(path: Path, pair: Sequence[Path] = ()) -> str:
+    """SHA-256 of a file; of several, of their names and hashes in the order of names.
+
+    Args:
+        path: file or folder.
+        pair: header and data file, where the image at `path` is two files (`Image.pair`).
+    """
+    if path.is_dir() or pair:
+        folder = path if path.is_dir() else path.parent
+        files = sorted(pair or (f for f in path.rglob("*") if f.is_file()))
+        lines = [f"{f.relative_to(folder).as_posix()} {input_sha256(f)}\n" for f in files]
         return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
     digest = hashlib.sha256()
     with open(path, "rb") as file:

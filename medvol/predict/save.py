@@ -14,7 +14,9 @@ import numpy as np
 
 from .. import __version__
 from ..atomic import filling, replacing
+from ..bundle.description import Description
 from ..io.describe import IDENTIFYING_FACTS, describe
+from ..io.image import Image
 from ..io.mask import write_mask
 from ..io.modality import sampled
 from ..io.seg_nrrd import write_seg_nrrd
@@ -79,7 +81,7 @@ def save(
         if name not in missing
         and (name in formats if formats is not None else name not in ASKED_FOR)
     ]
-    window = display_window(result)
+    window = display_window(result.bundle, result.image)
     image, table = result.image, result.table
     writers: dict[str, Callable[[Path], None]] = {
         "nii": lambda path: write_mask(path, result.labels, image.affine),
@@ -134,13 +136,13 @@ def missing_formats(result: Result) -> set[str]:
     return of_a_mask | of_pictures | of_slices | ({"profile"} if single else set())
 
 
-def display_window(result: Result) -> tuple[float, float]:
+def display_window(bundle: Description, image: Image) -> tuple[float, float]:
     """(low, high) in which the image is shown: the bundle's, or the range of an MR without air."""
-    if result.bundle.display_window_hu is not None:
-        return result.bundle.display_window_hu
-    if result.bundle.values == "HU":
+    if bundle.display_window_hu is not None:
+        return bundle.display_window_hu
+    if bundle.values == "HU":
         return DEFAULT_WINDOW_HU
-    seen = sampled(result.image.array)
+    seen = sampled(image.array)
     low, high = 0.0, float(np.percentile(seen, SHOWN_PERCENTILE))
     return (low, high) if high > low else (float(seen.min()), float(seen.max()) + 1)
 
@@ -306,7 +308,12 @@ def _input(result: Result) -> dict[str, Any]:
     seen = describe(result.image)
     facts = {key: v for key, v in seen["facts"].items() if key not in IDENTIFYING_FACTS}
     path = result.image.path
-    return {**seen, "path": path.name, "facts": facts, "sha256": input_sha256(path)}
+    return {
+        **seen,
+        "path": path.name,
+        "facts": facts,
+        "sha256": input_sha256(path, result.image.pair),
+    }
 
 
 def _text(value: Any) -> str:

@@ -21,12 +21,13 @@ WIDTH, MARGIN, GAP, HEADER, FOOTER = 1600, 20, 8, 80, 34  # pixels
 DPI = 100
 TALLEST = 1.25  # height of a panel over its width; a taller plane is drawn smaller
 BACKGROUND, TEXT, DIM, NOTICE = "#0c0e11", "#eceff3", "#a3abb6", "#ffd479"
-FILL_ALPHA, OUTLINE_ALPHA = 0.30, 0.75
+FILL_ALPHA, OUTLINE_ALPHA, HATCH_ALPHA = 0.30, 0.75, 0.8
 FOCUS_LINE, OTHER_LINE = 1.3, 0.9  # points
 BAR_MM = (100, 50, 20, 10, 5, 2, 1)  # lengths of the scale bar, the first that fits
 BAR_SHARE = 0.3  # of the panel's width
 LEGEND_STEP = 30
-TITLE_LETTERS, NAME_LETTERS = 64, 28
+KEY_COLUMNS, KEY_TITLE, KEY_ROOM = 3, 180, 12  # entries in a line, pixels of its title, and below
+TITLE_LETTERS, NAME_LETTERS, KEY_LETTERS = 64, 28, 46
 
 
 class Plane(NamedTuple):
@@ -64,31 +65,40 @@ class LegendLine(NamedTuple):
 
 
 class Paint(NamedTuple):
-    """How labels are marked: the colour of each value, and which are tinted beside the outline."""
+    """How labels are marked.
+
+    Args:
+        colors: of each value.
+        filled: values that are tinted beside the outline.
+        alpha: of the tint.
+        hatches: value to matplotlib's pattern over the tint, for who does not tell the colours.
+    """
 
     colors: Mapping[int, Color]
     filled: tuple[int, ...]
+    alpha: float = FILL_ALPHA
+    hatches: Mapping[int, str] = {}
 
 
 class Canvas:
-    """Two rows of axial panels, a third row with other planes and the legend; or one row.
+    """Rows of panels under a title, with room for a legend.
 
     Args:
-        axial: any axial plane; all have one size.
-        coronal: the coronal plane; None for a single slice, which has one row, of a plain and a
-            marked panel and the legend.
-        columns: panels in a row, 4 or more; the legend takes what the third row leaves free.
+        rows: a plane of each row, from the top; all planes of a row have one size.
+        columns: panels in a row.
+        gutter: pixels on the left for the titles of rows.
+        strip: pixels below the rows for a key to the colours.
     """
 
-    def __init__(self, axial: Plane, coronal: Plane | None, *, columns: int) -> None:
-        if columns < 4:
-            raise ValueError(f"columns is {columns}; give 4 or more, three planes and the legend")
-        self.taken = 2 if coronal is None else 3  # panels beside the legend
-        columns = columns if coronal is not None else 3
-        self.cell = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
-        rows = [axial] if coronal is None else [axial, axial, coronal]
+    def __init__(
+        self, rows: Sequence[Plane], *, columns: int, gutter: int = 0, strip: int = 0
+    ) -> None:
+        self.left = MARGIN + gutter
+        self.strip = strip
+        self.cell = (WIDTH - MARGIN - self.left - (columns - 1) * GAP) / columns
         self.heights = [self.cell * min(p.size_mm[1] / p.size_mm[0], TALLEST) for p in rows]
-        self.height = round(HEADER + sum(self.heights) + (len(rows) - 1) * GAP + FOOTER)
+        panels = sum(self.heights) + (len(rows) - 1) * GAP
+        self.height = round(HEADER + panels + strip + FOOTER)
         self.figure = Figure(
             figsize=(WIDTH / DPI, self.height / DPI), dpi=DPI, facecolor=BACKGROUND
         )
@@ -102,8 +112,7 @@ class Canvas:
 
     def panel(self, row: int, column: int, plane: Plane, *, paint: Paint | None = None) -> None:
         """Draw a plane, plain or with its labels painted, as large as the cell allows."""
-        x = MARGIN + column * (self.cell + GAP)
-        y = HEADER + sum(self.heights[:row]) + row * GAP
+        x, y = self.left + column * (self.cell + GAP), self._top(row)
         height = self.heights[row]
         frame = self._axes(x, y, self.cell, height)
         frame.set_facecolor("black")
@@ -125,24 +134,57 @@ class Canvas:
         )
         if paint is not None:
             for value in sorted(paint.colors, key=lambda v: v in paint.filled):  # tinted: on top
-                _mark(axes, plane, value, paint.colors[value], filled=value in paint.filled)
+                _mark(axes, plane, value, paint)
         top = self._axes(x, y, self.cell, height)
         _edges(top, plane, self.cell, height)
-        if column == 0 and paint is None:
+        if column == 0 and (row == 0 or paint is None):
             _scale_bar(top, self.cell, height, pixels_per_mm=scale)
 
-    def legend(self, lines: Sequence[LegendLine], remark: str) -> None:
-        """Colours, names and amounts in the free part of the last row; `remark` below them."""
-        above = self.heights[:-1]
-        x = MARGIN + self.taken * (self.cell + GAP) + GAP
-        y = HEADER + sum(above) + len(above) * GAP
+    def row_title(self, row: int, title: str) -> None:
+        """A title in the gutter, read from the bottom to the top."""
+        width, height = self.left - MARGIN, self.heights[row]
+        axes = self._axes(MARGIN, self._top(row), width, height)
+        style: dict[str, Any] = {"ha": "center", "va": "center", "weight": "bold"}
+        _text(axes, width / 2, height / 2, title, rotation=90, **style)
+
+    def key(
+        self, groups: Mapping[str, Sequence[LegendLine]], *, hatches: Mapping[str, str]
+    ) -> None:
+        """Colours, names and amounts in the strip; each group starts a line of its own.
+
+        Args:
+            groups: title to what the colours mean; `key_height` says how much room they need.
+            hatches: name of a line to the pattern of its colour.
+        """
+        top = self.height - FOOTER - self.strip
+        axes = self._axes(MARGIN, top, WIDTH - 2 * MARGIN, self.strip)
+        width, at = (WIDTH - 2 * MARGIN - KEY_TITLE) / KEY_COLUMNS, LEGEND_STEP * 0.7
+        for title, lines in groups.items():
+            _text(axes, 0, at, title, color=DIM, va="center")
+            for index, line in enumerate(lines):
+                x = KEY_TITLE + index % KEY_COLUMNS * width
+                y = at + LEGEND_STEP * (index // KEY_COLUMNS)
+                _chip(axes, x, y, line.color, hatch=hatches.get(line.name))
+                text = _short(f"{line.name}  {line.amount}", KEY_LETTERS)
+                _text(axes, x + 28, y, text, va="center")
+            at += LEGEND_STEP * _lines(lines)
+
+    def legend(self, lines: Sequence[LegendLine], remark: str, *, taken: int) -> None:
+        """Colours, names and amounts where the last row is free; `remark` below them.
+
+        Args:
+            lines: what the colours mean.
+            remark: a sentence, or nothing.
+            taken: panels that the last row has.
+        """
+        x = self.left + taken * (self.cell + GAP) + GAP
+        y = self._top(len(self.heights) - 1)
         width, height = WIDTH - MARGIN - x, self.heights[-1]
         axes = self._axes(x, y, width, height)
         fitting = max(1, int(height / LEGEND_STEP) - 2)
         at = LEGEND_STEP / 2
         for line in lines[:fitting]:
-            color = _rgb(line.color)
-            axes.add_patch(Rectangle((0, at - 8), 16, 16, fc=(*color, 0.55), ec=color, lw=1.5))
+            _chip(axes, 0, at, line.color)
             _text(axes, 28, at, _short(line.name, NAME_LETTERS), va="center")
             _text(axes, width, at, line.amount, ha="right", va="center")
             at += LEGEND_STEP
@@ -161,6 +203,9 @@ class Canvas:
         with replacing(path) as temporary:
             self.figure.savefig(temporary, format="png", dpi=DPI, facecolor=BACKGROUND)
 
+    def _top(self, row: int) -> float:
+        return HEADER + sum(self.heights[:row]) + row * GAP
+
     def _axes(self, x: float, y: float, width: float, height: float) -> Axes:
         """Axes on a rectangle given in pixels from the upper left, with pixels as units."""
         place = (x / WIDTH, 1 - (y + height) / self.height, width / WIDTH, height / self.height)
@@ -172,7 +217,7 @@ class Canvas:
         return axes
 
 
-def _mark(axes: Axes, plane: Plane, value: int, color: Color, *, filled: bool) -> None:
+def _mark(axes: Axes, plane: Plane, value: int, paint: Paint) -> None:
     inside = plane.labels == value
     if not inside.any():
         return
@@ -180,9 +225,14 @@ def _mark(axes: Axes, plane: Plane, value: int, color: Color, *, filled: bool) -
     rows, columns = padded.shape
     x = (np.arange(columns) - 0.5) * plane.pixel_mm[1]
     y = (np.arange(rows) - 0.5) * plane.pixel_mm[0]
-    rgb = _rgb(color)
+    rgb, filled = _rgb(paint.colors[value]), value in paint.filled
     if filled:
-        axes.contourf(x, y, padded, levels=[0.5, 2.0], colors=[rgb], alpha=FILL_ALPHA)
+        axes.contourf(x, y, padded, levels=[0.5, 2.0], colors=[rgb], alpha=paint.alpha)
+    if value in paint.hatches:
+        pattern = axes.contourf(
+            x, y, padded, levels=[0.5, 2.0], colors="none", hatches=[paint.hatches[value]]
+        )
+        pattern.set(edgecolor=(0, 0, 0, HATCH_ALPHA), linewidth=0)
     axes.contour(
         x,
         y,
@@ -192,6 +242,24 @@ def _mark(axes: Axes, plane: Plane, value: int, color: Color, *, filled: bool) -
         linewidths=FOCUS_LINE if filled else OTHER_LINE,
         alpha=1.0 if filled else OUTLINE_ALPHA,
     )
+
+
+def key_height(groups: Mapping[str, Sequence[LegendLine]]) -> int:
+    """Pixels that a key needs, see `Canvas.key`."""
+    return LEGEND_STEP * sum(_lines(lines) for lines in groups.values()) + KEY_ROOM
+
+
+def _lines(entries: Sequence[LegendLine]) -> int:
+    return max(1, -(-len(entries) // KEY_COLUMNS))
+
+
+def _chip(axes: Axes, x: float, y: float, color: Color, *, hatch: str | None = None) -> None:
+    """A small square of the colour, in the middle of a line of text."""
+    rgb = _rgb(color)
+    axes.add_patch(Rectangle((x, y - 8), 16, 16, fc=(*rgb, 0.55), ec=rgb, lw=1.5))
+    if hatch is not None:
+        style: dict[str, Any] = {"fc": "none", "ec": (0, 0, 0, HATCH_ALPHA), "lw": 0}
+        axes.add_patch(Rectangle((x, y - 8), 16, 16, hatch=hatch, **style))
 
 
 def _edges(axes: Axes, plane: Plane, width: float, height: float) -> None:

@@ -77,15 +77,9 @@ def write_report(path: str | os.PathLike[str], context: ReportContext) -> None:
 
 def render_report(context: ReportContext) -> str:
     """The page as text; every text of the context is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters.update(
-        ml=ml_text, hu=hu_text, percent=percent_text, rgb=_rgb, href=quote, data_uri=_data_uri
+        ml=ml_text, hu=hu_text, percent=percent_text, rgb=_rgb, data_uri=_data_uri
     )
     colors = {label.value: label.color for label in context.table}
     histogram = context.histogram
@@ -97,6 +91,19 @@ def render_report(context: ReportContext) -> str:
         chart=plot(histogram, context.measurements) if histogram is not None else None,
         total_s=sum(context.times_s.values()),
     )
+
+
+def page_environment() -> Environment:
+    """Templates that escape every text and refuse a name that nobody gave."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["href"] = quote
+    return environment
 
 
 def _total(rows: Sequence[Measurement], group: Reference | None) -> dict[str, Any] | None:

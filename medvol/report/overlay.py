@@ -86,8 +86,8 @@ def draw_overlay(
     body = bright_box(
         view.of(volume_hu), threshold=sum(look.window_hu) / 2, spacing=view.spacing_mm
     )
-    box = _join(body, marked)
-    cutter = _Cutter(view, view.of(volume_hu), view.of(labels), box, look.window_hu)
+    box = join_boxes(body, marked)
+    cutter = Cutter(view, view.of(volume_hu), view.of(labels), box, look.window_hu)
     single = len(areas[FEET_HEAD]) == 1
     chosen = [0] if single else _pick(areas[FEET_HEAD], marked[FEET_HEAD], COLUMNS)
     axial = [cutter.plane(FEET_HEAD, k) for k in reversed(chosen)]
@@ -96,8 +96,9 @@ def draw_overlay(
         for across in (FRONT_BACK, RIGHT_LEFT)
     )
     paint = Paint({label.value: label.color for label in table}, tuple(focus))
-    canvas = Canvas(axial[0], None if single else coronal, columns=COLUMNS)
-    canvas.header(look.title, _subtitle(look, affine))
+    rows = [axial[0]] if single else [axial[0], axial[0], coronal]
+    canvas = Canvas(rows, columns=3 if single else COLUMNS)
+    canvas.header(look.title, window_text(look, affine))
     for column, plane in enumerate(axial):
         canvas.panel(0, column, plane)
         canvas.panel(*((0, 1) if single else (1, column)), plane, paint=paint)
@@ -107,13 +108,21 @@ def draw_overlay(
         canvas.panel(2, 2, sagittal, paint=paint)
     shown = "" if single else "; middle slices shown"
     remark = "" if areas[0].any() else f"No {look.focus_name} marked{shown}."
-    canvas.legend(_legend(labels, affine, table), remark)
+    canvas.legend(_legend(labels, affine, table), remark, taken=2 if single else 3)
     canvas.save(path)
 
 
 @dataclass(frozen=True)
-class _Cutter:
-    """Cuts planes, rows down the page and columns across it, out of a volume in the LPS view."""
+class Cutter:
+    """Cuts planes, rows down the page and columns across it, out of a volume in the LPS view.
+
+    Args:
+        view: how to look at the grid.
+        volume: (X, Y, Z) in that view.
+        labels: the same.
+        box: the part of the view that is shown.
+        window_hu: black and white.
+    """
 
     view: LpsView
     volume: Volume
@@ -151,7 +160,7 @@ def _pick(areas: Counts, marked: Counts, number: int) -> list[int]:
     return [first + k for k in choose_slices(areas[first : last + 1], number)]
 
 
-def _join(box: Box, marked: list[Counts]) -> Box:
+def join_boxes(box: Box, marked: list[Counts]) -> Box:
     """The box, grown to hold all that is marked."""
     joined = []
     for part, counts in zip(box, marked, strict=True):
@@ -163,7 +172,8 @@ def _join(box: Box, marked: list[Counts]) -> Box:
     return joined[0], joined[1], joined[2]
 
 
-def _subtitle(look: Look, affine: Affine) -> str:
+def window_text(look: Look, affine: Affine) -> str:
+    """Level and width of the grey scale, and how askew the grid is."""
     low, high = look.window_hu
     tilt = oblique_degrees(affine)
     oblique = f"  ·  oblique grid, {tilt:.0f}° from the body's axes" if tilt >= 1 else ""

@@ -164,23 +164,26 @@ def test_training_and_inference_have_one_chain_network_and_window(name: str) -> 
 
 
 def test_the_lesion_bundles_share_one_chain() -> None:
-    chains = [read(BUNDLES[name] / "configs" / "train.json") for name in LUNG_CT]
-    assert len(chains) >= 2
-    for config in chains[1:]:
-        assert config["chain"] == chains[0]["chain"]
-        for setting in ("spacing_mm", "window_hu", "labels", "regions"):
-            assert config[setting] == chains[0][setting]
+    configs = [read(BUNDLES[name] / "configs" / "train.json") for name in LUNG_CT]
+    assert len(configs) >= 2
+    assert {config["chain"]["_target_"] for config in configs} == {"medvol.chains.lung_ct"}
+    assert len({lung_ct(**_arguments(config)).fingerprint for config in configs}) == 1
+    for config in configs[1:]:
+        assert config["labels"] == configs[0]["labels"]
+        assert config["regions"] == configs[0]["regions"]
+
+
+def _arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the training's chain, with what they refer to."""
+    given = {key: value for key, value in config["chain"].items() if key != "_target_"}
+    return {k: config[v[1:]] if str(v).startswith("@") else v for k, v in given.items()}
 
 
 def test_the_slice_classifier_stands_behind_the_chain_of_the_segmenters() -> None:
     """So that it can be their gate: whoever prepares an image prepares it for both."""
     folder = BUNDLES[CLASSIFIER] / "configs"
     train, use = read(folder / "train.json"), read(folder / "inference.json")
-    segmenter = read(BUNDLES["covid_ct_lesion_3d"] / "configs" / "train.json")
-    assert train["chain"] == segmenter["chain"]
-    values = {key: train[key] for key in ("spacing_mm", "window_hu")}
-    assert values == {key: segmenter[key] for key in values}
-    fingerprints = set()
+    fingerprints = {lung_ct(**_arguments(train)).fingerprint}
     for name in (CLASSIFIER, *LUNG_CT):
         chain = Config(BUNDLES[name] / "configs" / "inference.json").build("preprocessing")
         fingerprints.add(chain.fingerprint)

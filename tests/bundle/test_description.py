@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,26 @@ def test_a_bundle_of_medvol(tmp_path: Path) -> None:
     assert made.display_window_hu == (-1350.0, 150.0)
     assert made.chain_fingerprint == "0123456789abcdef"
     assert made.weights == made.folder / "models" / "model.pt"
+
+
+def test_regions_of_figures(tmp_path: Path) -> None:
+    own = describe(bundle(tmp_path / "mine", OWN))
+    assert own.focus_name == "lesion"  # the only label that is looked for
+    assert own.regions == {"lesion": (4,), "lung": (9,), "lung (4, 9)": (4, 9)}
+    both = describe(bundle(tmp_path / "both", {**OWN, "focus_labels": None, "focus_name": "all"}))
+    assert both.regions == {"all": (4, 9), "lesion": (4,), "lung": (9,)}
+    theirs = describe(bundle(tmp_path / "theirs", ZOO))
+    assert (theirs.focus_name, theirs.regions) == ("spleen", {"spleen": (1,)})
+    silent = describe(bundle(tmp_path / "silent", {**OWN, "focus_labels": None}))
+    assert silent.focus_name == "marked region"
+
+
+def test_other_weights_than_its_own(tmp_path: Path) -> None:
+    other = tmp_path / "fold1.pt"
+    other.write_bytes(b"weights")
+    made = replace(describe(bundle(tmp_path / "mine", OWN)), weights_file=other)
+    assert made.weights == other
+    assert made.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
 
 
 def test_a_bundle_made_elsewhere(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 from phantoms import make_medseg_set, save_nifti, tiny_chest
 from tiny_bundle import SHIPPED, SLABS, threshold_weights, tiny_bundle
 
@@ -141,6 +141,24 @@ def test_inference_with_another_chain_is_refused(images: Path, tmp_path: Path) -
     assert isinstance(caught.value.__cause__, InputError)
     assert "trained behind chain 0123456789abcdef" in str(caught.value.__cause__)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("shipped", [SHIPPED, SLABS], ids=lambda folder: folder.name)
+def test_evaluation_of_the_bundles_own_weights_behind_another_chain_is_refused(
+    tmp_path: Path, shipped: Path
+) -> None:
+    recorded = {"chain_fingerprint": "0123456789abcdef"}
+    bundle = tiny_bundle(tmp_path / "b", metadata=recorded, shipped=shipped)
+    parser = ConfigParser()
+    parser.read_config([str(bundle / name) for name in config_names("train", "evaluate")])
+    parser["bundle_root"] = str(bundle)
+    with pytest.raises(RuntimeError, match=r"medvol\.bundle\.weights\.check_chain") as caught:
+        parser.get_parsed_content("check_chain")
+    assert "trained behind chain 0123456789abcdef" in str(caught.value.__cause__)
+    parser["ckpt_path"] = "runs/fold1/model.pt"  # weights of a training, with a chain of their own
+    parser.parse(reset=True)
+    assert parser.get_parsed_content("check_chain") is None
+    assert parser["run"][0] == "$@check_chain"
 
 
 @pytest.fixture(scope="module")

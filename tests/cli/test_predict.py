@@ -163,11 +163,12 @@ def test_equal_names_get_a_number(bundle: Path, ct: Path, tmp_path: Path) -> Non
     other = save_nifti(tmp_path / "other" / "chest.nii", CHEST.ct, CHEST.affine)
     assert predict(bundle, tmp_path / "out", ct, other, options=QUICK) == 0
     assert list(folders(tmp_path / "out")) == ["chest", "chest_2"]
-    inputs = [
-        json.loads((tmp_path / "out" / name / "run.json").read_text())["input"]["path"]
+    records = [
+        json.loads((tmp_path / "out" / name / "run.json").read_text())
         for name in ("chest", "chest_2")
     ]
-    assert inputs == ["chest.nii.gz", "chest.nii"]
+    assert [record["input"]["path"] for record in records] == ["chest.nii.gz", "chest.nii"]
+    assert [record["case"] for record in records] == ["chest", "chest_2"]
 
 
 def test_one_series_of_two(

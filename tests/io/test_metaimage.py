@@ -52,6 +52,9 @@ def test_reads_what_itk_writes(tmp_path, name, packed):
     np.testing.assert_array_equal(image.array, CT)
     assert image.notes == ()
     assert image.facts == {"format": "MetaImage", "stored_dtype": "int16"}
+    data = sorted(set(tmp_path.iterdir()) - {tmp_path / name})
+    assert list(image.pair) == ([tmp_path / name, *data] if name == "ct.mhd" else [])
+    assert len(data) == (name == "ct.mhd")
 
 
 def test_tiny_affine(tmp_path):

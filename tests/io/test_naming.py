@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medvol.io.naming import case_name
+from medvol.io.naming import case_name, unused_name
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,11 @@ from medvol.io.naming import case_name
 )
 def test_case_name(path: str, name: str) -> None:
     assert case_name(path) == case_name(Path(path)) == name
+
+
+def test_a_name_that_is_taken_gets_the_next_number() -> None:
+    taken: set[str] = set()
+    for expected in ("ct", "ct_2", "ct_3"):
+        assert unused_name("ct", taken) == expected
+        taken.add(expected)
+    assert unused_name("ct_2", taken) == "ct_2_2"

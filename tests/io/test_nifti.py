@@ -94,6 +94,7 @@ def test_pair_of_hdr_and_img(tmp_path, given):
     image = load_image(tmp_path / given)
     np.testing.assert_array_equal(image.array, CT)
     np.testing.assert_array_equal(image.affine, TINY_AFFINE)
+    assert image.pair == (tmp_path / "ct.hdr", tmp_path / "ct.img")
 
 
 def test_rescales_to_hu(tmp_path):

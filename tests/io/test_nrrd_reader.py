@@ -54,6 +54,9 @@ def test_reads_what_itk_writes(tmp_path, name, packed):
     assert image.array.dtype == np.int16
     assert image.notes == ()
     assert image.facts == {"format": "NRRD", "stored_dtype": "int16"}
+    data = sorted(set(tmp_path.iterdir()) - {tmp_path / name})
+    assert list(image.pair) == ([tmp_path / name, *data] if name == "ct.nhdr" else [])
+    assert len(data) == (name == "ct.nhdr")
 
 
 def test_oblique_as_itk_writes_it(tmp_path):

@@ -101,6 +101,8 @@ def test_report_is_one_page_by_itself(saved: Path, result: Result) -> None:
     assert "Research use only" in page
     assert "data:image/png;base64," in page
     assert "://" not in page  # needs no network
+    for stage in ("read", "prepare", "network", "restore", "write"):
+        assert f"<dt>{stage}</dt>" in page, stage
     for words in [*NAMES.values(), result.bundle.weights_sha256, "LPS", "32 × 32 × 16"]:
         assert words in page, words
 
@@ -173,3 +175,18 @@ def test_hash_of_a_folder_is_of_names_and_contents(tmp_path: Path) -> None:
     assert input_sha256(tmp_path) == hashlib.sha256(lines.encode()).hexdigest()
     (tmp_path / "b").rename(tmp_path / "c")
     assert input_sha256(tmp_path) != hashlib.sha256(lines.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("given", ["chest.hdr", "chest.img"])
+def test_hash_of_a_pair_is_of_header_and_data(tmp_path: Path, given: str) -> None:
+    chest = tiny_chest(noise_hu=5)
+    nibabel.save(nibabel.Nifti1Pair(chest.ct, chest.affine), tmp_path / "chest.hdr")
+    lines = "".join(
+        f"{name} {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}\n"
+        for name in ("chest.hdr", "chest.img")
+    )
+    result = load_bundle(tiny_bundle(tmp_path / "thresholds")).predict(tmp_path / given)
+    result.save(tmp_path / "out", formats=["json"])
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["input"]["sha256"] == hashlib.sha256(lines.encode()).hexdigest()
+    assert record["input"]["path"] == given

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol evaluate`: a bundle beside the truth of a datalist, as figures, pictures and a page."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..atomic import remove
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..bundle.description import Description
+    from ..datasets.labelled import LabelledCase
+    from ..metrics.evaluation import Evaluation
+    from ..predict.evaluation import MaskOf, Plan
+
+PAGE, TABLE, RECORD = "report.html", "metrics.csv", "metrics.json"
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `evaluate` to the command line."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a bundle on cases with truth",
+        description="Run a bundle on the cases of a datalist, or take masks that are there. "
+        "Compare them with the truth, and write figures, pictures of the errors and a page with "
+        "the worst cases first. Research use only. Not a medical device.",
+    )
+    parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
+    parser.add_argument("--data", required=True, type=Path, help="datalist, .json")
+    parser.add_argument(
+        "--report", "--output", "-o", required=True, type=Path, metavar="FOLDER",
+        help="folder for page, tables, and a folder of pictures and segments for each case",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fold", type=int, default=-1, help="only the cases that this fold holds out"
+    )
+    parser.add_argument("--limit", type=int, help="only the first so many cases")
+    masks = parser.add_mutually_exclusive_group()
+    masks.add_argument(
+        "--predictions", type=Path, metavar="FOLDER",
+        help="compare the masks of this folder; no network runs",
+    )  # fmt: skip
+    masks.add_argument("--weights", type=Path, metavar="FILE", help="instead of models/model.pt")
+    parser.add_argument("--tolerance", type=float, metavar="MM", help="of surface Dice (default 3)")
+    parser.add_argument(
+        "--smallest-lesion", type=float, metavar="ML",
+        help="smaller ones are not counted as lesions (default 0.1)",
+    )  # fmt: skip
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16"], help="default: what the bundle says"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure every case; one that cannot be read does not stop the others."""
+    from ..bundle.description import describe
+    from ..datasets.labelled import labelled_cases
+
+    bundle = replace(describe(args.bundle), weights_file=args.weights)
+    _ = bundle.labels  # a bundle without labels, or without weights, is refused at once
+    if args.predictions is None:
+        _ = bundle.weights_sha256
+    try:
+        cases, unlabelled = labelled_cases(args.data, fold=args.fold)
+        if args.limit is not None and args.limit < 1:
+            raise ValueError(f"--limit is {args.limit}; give 1 or more")
+        plan = _plan(args, bundle)
+        mask_of, masks = _masks(args, bundle)
+    except ValueError as error:
+        print(f"medvol evaluate: {error}", file=sys.stderr)
+        return 2
+    evaluation = _measured(args.report, cases[: args.limit], plan, mask_of)
+    if evaluation is None:
+        return 2
+    protocol = _protocol(args, evaluation, masks=masks, unlabelled=unlabelled)
+    _write(args, plan, evaluation, protocol=protocol)
+    return 1 if evaluation.refused else 0
+
+
+def _plan(args: argparse.Namespace, bundle: "Description") -> "Plan":
+    """What is compared, with which tolerances."""
+    from ..datasets.folds import read_datalist
+    from ..metrics.comparison import Measure
+    from ..predict.evaluation import make_plan
+
+    given = {"tolerance_mm": args.tolerance, "smallest_lesion_ml": args.smallest_lesion}
+    measure = Measure(**{name: value for name, value in given.items() if value is not None})
+    return make_plan(bundle, read_datalist(args.data).get("labels") or {}, measure)
+
+
+def _masks(args: argparse.Namespace, bundle: "Description") -> "tuple[MaskOf, str]":
+    """Where masks come from, also in words."""
+    from ..predict.evaluation import from_folder, from_network
+    from ..predict.predictor import Predictor
+
+    if args.predictions is not None:
+        words = f"read from the folder {args.predictions.resolve().name}; no network was run"
+        return from_folder(args.predictions, bundle), words
+    predictor = Predictor(bundle, device=args.device, precision=args.precision)
+    where = f"{predictor.precision} on {predictor.pipeline.device}"
+    return from_network(predictor), f"made for this page by the bundle, {where}"
+
+
+def _measured(
+    report: Path, cases: "Sequence[LabelledCase]", plan: "Plan", mask_of: "MaskOf"
+) -> "Evaluation | None":
+    """All cases; None when every one was refused."""
+    from tqdm import tqdm
+
+    from ..metrics.evaluation import Evaluation
+    from ..predict.evaluation import evaluate_case
+    from ..report.evaluation_page import case_line
+
+    for name in (PAGE, TABLE, RECORD):  # of an older run, whose pictures are about to change
+        remove(report / name)
+    done, refused = [], []
+    bar = tqdm(cases, unit="case", disable=not sys.stderr.isatty(), leave=False)
+    for case in bar:
+        folder = report / case.case
+        try:
+            found = evaluate_case(case, folder, plan, mask_of)
+        except InputError as error:
+            refused.append((case.case, error))
+            print(f"medvol: {error}", file=sys.stderr)
+            continue
+        done.append(found)
+        with bar.external_write_mode(file=sys.stdout):
+            print(f"{case.case}: {case_line(found, plan.key)} -> {folder}")
+    return Evaluation(tuple(done), tuple(refused), plan.measure) if done else None
+
+
+def _protocol(
+    args: argparse.Namespace, evaluation: "Evaluation", *, masks: str, unlabelled: int
+) -> dict[str, str]:
+    """Which data, which fold, how many cases, how grouped, whose masks: in words."""
+    from ..datasets.folds import read_datalist
+    from ..predict.result import input_sha256
+
+    number, patients = len(evaluation.cases), evaluation.patients
+    one_each = "each case is a patient of its own"
+    part = "all folds" if args.fold < 0 else f"what fold {args.fold} holds out"
+    some = f", the first {args.limit} at most" if args.limit is not None else ""
+    left_out = f"; {unlabelled} without truth left out" if unlabelled else ""
+    failed = f"; {len(evaluation.refused)} not measured" if evaluation.refused else ""
+    name = read_datalist(args.data).get("name", "no name")
+    return {
+        "Data": f"{name} ({args.data.name}, SHA-256 {input_sha256(args.data)[:12]}…)",
+        "Cases": f"{_count(number, 'case')} from {part}{some}{left_out}{failed}",
+        "Patients": one_each
+        if patients == number
+        else f"of {_count(patients, 'patient')}, whose cases are grouped",
+        "Masks": f"masks {masks}",
+    }
+
+
+def _write(
+    args: argparse.Namespace, plan: "Plan", evaluation: "Evaluation", *, protocol: dict[str, str]
+) -> None:
+    """Page and tables, and the last lines on the terminal."""
+    from ..datasets.folds import read_datalist
+    from ..predict.evaluation import FILES, MASK, PICTURE
+    from ..report.evaluation_page import EvaluationContext, summary_line, write_evaluation
+    from ..report.evaluation_tables import write_metrics_csv, write_metrics_json
+
+    bundle = plan.bundle
+    about = {"Bundle": bundle.name, "Version": bundle.version, "medvol": __version__}
+    if args.predictions is None:
+        about["Weights SHA-256"] = bundle.weights_sha256
+    if args.weights is not None:
+        about["Weights"] = args.weights.name
+    context = EvaluationContext(
+        title=bundle.name,
+        protocol=protocol,
+        bundle=about,
+        remarks=remarks(evaluation, plan, read_datalist(args.data).get("labels") or {}),
+        files={name: FILES[name] for name in FILES if name != MASK or not args.predictions},
+        picture=PICTURE,
+    )
+    write_metrics_csv(args.report / TABLE, evaluation)
+    write_metrics_json(args.report / RECORD, evaluation, bundle=about, protocol=protocol)
+    write_evaluation(args.report / PAGE, evaluation, context)
+    print(f"{summary_line(evaluation)}\nreport {args.report / PAGE}")
+
+
+def remarks(evaluation: "Evaluation", plan: "Plan", names: Mapping[str, str]) -> list[str]:
+    """What a reader must know before the figures.
+
+    Args:
+        evaluation: what was measured.
+        plan: what was compared.
+        names: value to name of the labels, as the datalist has them.
+    """
+    from ..metrics.evaluation import FEW_PATIENTS
+
+    found = [
+        "This page does not know what the network was trained on. Figures on cases that it was "
+        "trained on say little about new ones."
+    ]
+    if evaluation.patients < FEW_PATIENTS:
+        found.append(
+            f"Intervals come from {_count(evaluation.patients, 'patient')}: too few to rely on."
+        )
+    if left_out := [region for region in plan.bundle.regions if region not in plan.regions]:
+        found.append(f"Not measured, since the data lack their labels: {', '.join(left_out)}.")
+    for label in plan.bundle.labels:
+        if (name := names.get(str(label.value), label.name)) != label.name:
+            found.append(
+                f"Label {label.value} is {label.name!r} for the bundle and {name!r} for the data."
+            )
+    return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol evaluate`: from datalist to page, with the network or with masks that are there."""
+
+import csv
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from disks import full_disk
+from phantoms import save_nifti, tiny_chest
+from tiny_bundle import threshold_weights, tiny_bundle
+
+from medvol.bundle.description import describe
+from medvol.cli import main
+from medvol.cli.evaluate import remarks
+from medvol.io.volume import load_image
+from medvol.metrics.comparison import Measure, RegionFigures
+from medvol.metrics.evaluation import CaseFigures, Evaluation
+from medvol.metrics.segmentation import dice, overlap_counts
+from medvol.predict.evaluation import make_plan
+from medvol.predict.predictor import load_bundle
+
+CHEST = tiny_chest(noise_hu=5)
+NAMES = {"0": "background", "1": "ground-glass opacity", "2": "consolidation", "3": "lung (rest)"}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A datalist of three chests of two persons in two folds, and one without truth."""
+    rows: list[dict[str, Any]] = []
+    for case, patient, fold in (("a", "p", 0), ("b", "p", 0), ("c", "c", 1)):
+        image, label = f"{case}_ct.nii.gz", f"labels/{case}.nii.gz"
+        save_nifti(tmp_path / image, CHEST.ct, CHEST.affine)
+        save_nifti(tmp_path / label, CHEST.labels, CHEST.affine)
+        rows.append({"image": image, "label": label, "case": case, "patient": patient,
+                     "fold": fold})  # fmt: skip
+    rows.append({"image": "d_ct.nii.gz", "fold": 1})
+    path = tmp_path / "datalist.json"
+    path.write_text(json.dumps({"name": "tiny", "labels": NAMES, "training": rows}))
+    return path
+
+
+def evaluate(bundle: Path, data: Path, report: Path, *options: str) -> int:
+    words = ["evaluate", str(bundle), "--data", str(data), "--report", str(report), *options]
+    return main(words)
+
+
+def masks(data: Path, **marked: np.ndarray) -> Path:
+    folder = data.parent / "masks"
+    for case, labels in marked.items():
+        save_nifti(folder / f"{case}.nii.gz", labels, CHEST.affine)
+    return folder
+
+
+def without_lesion() -> np.ndarray:
+    return np.where(CHEST.labels > 0, 3, 0).astype(np.uint8)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_network_to_page(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report"
+    assert evaluate(bundle, data, report, "--fold", "1") == 0
+    assert files(report) == [
+        "c/errors.png", "c/errors.seg.nrrd", "c/segmentation.nii.gz",
+        "metrics.csv", "metrics.json", "report.html",
+    ]  # fmt: skip
+    result = load_bundle(bundle).predict(tmp_path / "c_ct.nii.gz")
+    saved = load_image(report / "c" / "segmentation.nii.gz", kind="mask")
+    assert np.array_equal(saved.array, result.labels)
+    counts = overlap_counts(
+        torch.from_numpy(result.labels), torch.from_numpy(CHEST.labels), result.bundle.focus
+    )
+    with open(report / "metrics.csv", encoding="utf-8") as file:
+        rows = {row["region"]: row for row in csv.DictReader(file)}
+    assert float(rows["lesion"]["dice"]) == pytest.approx(float(dice(counts)), rel=1e-5)
+    assert 0 < float(rows["lesion"]["dice"]) <= 1
+    assert rows["lesion"]["voxels_true"] == "96"
+    record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    weights = sha256((bundle / "models" / "model.pt").read_bytes()).hexdigest()
+    assert record["bundle"]["Weights SHA-256"] == weights
+    assert record["protocol"] == {
+        "Data": f"tiny (datalist.json, SHA-256 {sha256(data.read_bytes()).hexdigest()[:12]}…)",
+        "Cases": "1 case from what fold 1 holds out; 1 without truth left out",
+        "Patients": "each case is a patient of its own",
+        "Masks": "masks made for this page by the bundle, fp32 on cpu",
+    }
+    assert record["cases"][0]["seconds"] > 0
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert all(words in page for words in (weights, "thresholds", "tiny (datalist.json", "image/j"))
+    assert str(tmp_path) not in page
+    said = capsys.readouterr()
+    assert said.err == ""
+    first, second, third = said.out.splitlines()
+    assert first.startswith("c: lesion Dice ")
+    assert second.startswith("lesion Dice pooled ")
+    assert third == f"report {report / 'report.html'}"
+
+
+def test_masks_that_are_there_worst_first(bundle: Path, data: Path, tmp_path: Path) -> None:
+    half = CHEST.labels.copy()
+    half[half == 1] = 3  # consolidation only: 32 of 96 voxels
+    folder = masks(data, a=half, b=CHEST.labels, c=without_lesion())
+    report = tmp_path / "report"
+    assert evaluate(bundle, data, report, "--predictions", str(folder), "--tolerance", "1") == 0
+    assert "a/segmentation.nii.gz" not in files(report)
+    record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    assert record["protocol"]["Masks"] == "masks read from the folder masks; no network was run"
+    assert record["protocol"]["Cases"] == "3 cases from all folds; 1 without truth left out"
+    assert record["protocol"]["Patients"] == "of 2 patients, whose cases are grouped"
+    assert "Weights SHA-256" not in record["bundle"]
+    assert record["tolerance_mm"] == 1
+    assert [c["regions"]["lesion"]["dice"] for c in record["cases"]] == [0.5, 1.0, 0.0]
+    summary = record["summary"]["lesion"]
+    assert summary["dice_pooled"]["value"] == pytest.approx(2 * 128 / (128 + 288))
+    assert summary["dice_mean"] == pytest.approx({"value": 0.5, "low": 0, "high": 0.75, "cases": 3})
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert page.index("<h2>1. c</h2>") < page.index("<h2>2. a</h2>") < page.index("<h2>3. b</h2>")
+
+
+def test_a_report_serves_as_masks_of_the_next(bundle: Path, data: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert evaluate(bundle, data, first, "--limit", "1") == 0
+    assert evaluate(bundle, data, second, "--limit", "1", "--predictions", str(first)) == 0
+    tables = [(folder / "metrics.csv").read_text() for folder in (first, second)]
+    assert tables[0] == tables[1]
+
+
+def test_broken_cases_are_listed_and_do_not_stop_the_others(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "a_ct.nii.gz"
+    image.write_bytes(image.read_bytes()[:-40])
+    folder = masks(data, a=CHEST.labels, b=CHEST.labels)
+    report = tmp_path / "report"
+    assert evaluate(bundle, data, report, "--predictions", str(folder)) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split()[:2] for line in said] == [
+        ["medvol:", "E_TRUNCATED"],
+        ["medvol:", "E_PATH"],
+    ]
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert "Not measured: 2 cases" in page
+    assert "E_TRUNCATED a_ct.nii.gz" in page
+    assert [p.name for p in report.iterdir() if p.is_dir()] == ["b"]
+    record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    assert [(row["case"], row["code"]) for row in record["refused"]] == [
+        ("a", "E_TRUNCATED"), ("c", "E_PATH"),
+    ]  # fmt: skip
+
+
+def test_every_case_broken_leaves_no_page_of_an_older_run(
+    bundle: Path, data: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report"
+    report.mkdir()
+    for name in ("report.html", "metrics.csv", "metrics.json"):
+        (report / name).write_text("old")
+    (tmp_path / "masks").mkdir()
+    assert evaluate(bundle, data, report, "--predictions", str(tmp_path / "masks")) == 2
+    assert files(report) == []
+
+
+def test_other_weights(bundle: Path, data: Path, tmp_path: Path) -> None:
+    nothing = threshold_weights()
+    nothing["bias"] = torch.tensor([1e6, 0.0, 0.0, 0.0])  # background always wins
+    torch.save(nothing, tmp_path / "fold1.pt")
+    report = tmp_path / "report"
+    weights = ("--weights", str(tmp_path / "fold1.pt"), "--limit", "1")
+    assert main(["evaluate", str(bundle), "--data", str(data), "-o", str(report), *weights]) == 0
+    record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    assert record["cases"][0]["regions"]["lung"]["predicted_ml"] == 0
+    assert record["bundle"]["Weights"] == "fold1.pt"
+    assert (
+        record["bundle"]["Weights SHA-256"]
+        == sha256((tmp_path / "fold1.pt").read_bytes()).hexdigest()
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fold", "7"], "fold 7 leaves no validation case"),
+        (["--limit", "0"], "--limit is 0; give 1 or more"),
+        (["--tolerance", "-1"], "tolerance_mm is -1.0; give 0 or more"),
+        (["--smallest-lesion", "nan"], "smallest_lesion_ml is nan; give 0 or more"),
+        (["--weights", "no.pt"], "E_BUNDLE no.pt: the weights cannot be read"),
+    ],
+)
+def test_wrong_options(
+    bundle: Path, data: Path, tmp_path: Path, options: list[str], words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert evaluate(bundle, data, tmp_path / "report", *options) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+
+
+def test_full_disk(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = masks(data, a=CHEST.labels, b=CHEST.labels, c=CHEST.labels)
+    with full_disk(400):
+        assert evaluate(bundle, data, tmp_path / "out", "--predictions", str(folder)) == 2
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["E_NOSPACE"] * 3
+    assert files(tmp_path / "out") == []
+
+
+def test_a_file_where_the_folder_should_be(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("something else")
+    folder = masks(data, a=CHEST.labels)
+    assert evaluate(bundle, data, tmp_path / "out", "--predictions", str(folder)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
+    assert (tmp_path / "out").read_text() == "something else"
+
+
+def test_remarks_before_the_figures(bundle: Path) -> None:
+    figures = {"lesion": RegionFigures(1, 1, 1, 0.1, 1.0, 0.0, None)}
+    many = tuple(CaseFigures(str(n), str(n), None, figures) for n in range(10))
+    plan = make_plan(describe(bundle), NAMES, Measure())
+    training, few, label = remarks(
+        Evaluation(many[:9], (), Measure()), plan, {**NAMES, "2": "effusion"}
+    )
+    assert "does not know what the network was trained on" in training
+    assert few == "Intervals come from 9 patients: too few to rely on."
+    assert label == "Label 2 is 'consolidation' for the bundle and 'effusion' for the data."
+    enough = Evaluation(many, (), Measure())
+    assert len(remarks(enough, plan, NAMES)) == 1
+    lesions = {value: NAMES[value] for value in "012"}
+    _, lacking = remarks(enough, make_plan(describe(bundle), lesions, Measure()), lesions)
+    assert lacking == "Not measured, since the data lack their labels: lung (rest), lung."
+
+
+@pytest.mark.slow
+def test_real_volumes(real_data: Path, tmp_path: Path) -> None:
+    data = tmp_path / "datalist.json"
+    folder = str(real_data / "ct_radiopaedia")
+    assert main(["data", "radiopaedia", folder, "--output", str(data)]) == 0
+    report = tmp_path / "report"
+    assert evaluate(Path("covid_ct_lesion_3d"), data, report, "--fold", "1") == 0
+    record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    assert [case["case"] for case in record["cases"]] == ["rp1", "rp6", "rp7"]
+    assert record["interval"]["patients"] == 2
+    assert record["summary"]["lung"]["dice_pooled"]["value"] > 0.9
+    assert (report / "report.html").stat().st_size > 500_000

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of an evaluation, and its tables: every figure in its place, nothing loaded."""
+
+import csv
+import io
+import json
+import math
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from disks import full_disk
+from PIL import Image
+
+from medvol.errors import InputError
+from medvol.metrics.comparison import EMPTY_RULE, Measure, RegionFigures
+from medvol.metrics.evaluation import CaseFigures, Evaluation
+from medvol.metrics.lesions import LesionCounts
+from medvol.report import evaluation_page
+from medvol.report.evaluation_page import (
+    EvaluationContext,
+    case_line,
+    render_evaluation,
+    summary_cells,
+    summary_line,
+    write_evaluation,
+)
+from medvol.report.evaluation_tables import write_metrics_csv, write_metrics_json
+
+NAN = math.nan
+PART = RegionFigures(40, 50, 60, 0.1, 0.75, 4.0, LesionCounts(4, 3, 5, 2))
+WHOLE = RegionFigures(100, 100, 100, 0.1, 1.0, 0.0, None)
+EMPTY = RegionFigures(0, 0, 0, 0.1, NAN, NAN, LesionCounts(0, 0, 0, 0))
+FALSE = RegionFigures(0, 2000, 0, 0.1, 0.0, NAN, LesionCounts(0, 0, 2, 2))
+CASES = (
+    CaseFigures("fair <1>", "p1", 0, {"le<sion": PART, "organ": WHOLE}, 1.25, ("N_ANISO thick.",)),
+    CaseFigures("none", "none", None, {"le<sion": EMPTY, "organ": WHOLE}),
+    CaseFigures("false", "p1", 1, {"le<sion": FALSE, "organ": WHOLE}),
+)
+REFUSED = InputError("E_TRUNCATED", "/secret/patient/ct.nii.gz", "it ends early.", "Copy it.")
+EVALUATION = Evaluation(CASES, (("broken", REFUSED),), Measure(2.5, 0.2))
+CONTEXT = EvaluationContext(
+    title="my_bundle",
+    protocol={"Data": "set (datalist.json)", "Cases": "3 cases from all folds"},
+    bundle={"Bundle": "my_bundle", "Weights SHA-256": "5f70bf18"},
+    remarks=["The intervals are of 2 patients."],
+    picture="errors.png",
+    files={"errors.seg.nrrd": "segments"},
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluation")
+    for case in CASES:
+        (folder / case.case).mkdir()
+        Image.new("RGB", (64, 48), "green").save(folder / case.case / "errors.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    return render_evaluation(EVALUATION, CONTEXT, folder)
+
+
+def text_of(page: str) -> str:
+    body = page[page.index("<body>") :]
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "my_bundle Research use only. Not a medical device.",
+        "0.04 le<sion Dice, pooled",  # 80 / 2110
+        "0.73 le<sion Dice, mean",
+        "3 cases of 2 patients",
+        "set (datalist.json); 3 cases from all folds.",
+        "Not measured: 1 case broken : E_TRUNCATED ct.nii.gz: it ends early. Copy it.",
+        "The intervals are of 2 patients.",
+        "le<sion in 1 of 3 cases 0.04",
+        "fair <1> patient p1, fold 0 0.73 0.75 4.0 6.00 5.00 −1.00 3 of 4 2",
+        "false patient p1, fold 1 0.00 0.00 – 0.00 200.0 +200.0 0 of 0 2",
+        "none – – – 0.00 0.00 0.00 0 of 0 0",
+        "at most 2.5 mm from the other surface",
+        "of 0.2 ml or more",
+        EMPTY_RULE,
+        "drawn 2,000 times with repeats",
+        "Weights SHA-256 5f70bf18",
+        "N_ANISO thick.",
+        "organ 1.00 1.00 0.0 10.0 10.0 0.00 – –",
+    ],
+)
+def test_page_says(page: str, words: str) -> None:
+    assert words in text_of(page)
+
+
+def test_worst_case_comes_first(page: str) -> None:
+    headings = re.findall(r"<h2>(\d)\. (.*?)</h2>", page)
+    assert headings == [("1", "false"), ("2", "fair &lt;1&gt;"), ("3", "none")]
+
+
+def test_page_loads_nothing_and_names_no_folder(page: str) -> None:
+    links = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert {link for link in links if not link.startswith(("data:image/jpeg;base64,", "#"))} == {
+        "./false/errors.seg.nrrd", "./fair%20%3C1%3E/errors.seg.nrrd", "./none/errors.seg.nrrd",
+    }  # fmt: skip
+    assert sum(link.startswith("data:") for link in links) == 3
+    for outside in ("http:", "https:", "url(", "@import", "<link", "<script", "secret"):
+        assert outside not in page
+
+
+def test_every_link_inside_the_page_leads_somewhere(page: str) -> None:
+    targets = set(re.findall(r'id="(.*?)"', page))
+    assert set(re.findall(r'href="#(.*?)"', page)) == targets
+
+
+def test_only_the_worst_pictures_are_on_a_long_page(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation_page, "MOST_PICTURES", 1)
+    page = render_evaluation(EVALUATION, CONTEXT, folder)
+    assert page.count("data:image/jpeg") == 1
+    assert "The pictures of the 1 worst cases are on this page" in page
+
+
+def test_a_page_of_one_case_has_no_intervals(folder: Path) -> None:
+    alone = Evaluation(CASES[:1], (), Measure())
+    text = text_of(render_evaluation(alone, CONTEXT, folder))
+    assert "1 case of 1 patient" in text
+    assert " to " not in text[: text.index("How it was measured")]
+
+
+def test_cells_of_the_summary() -> None:
+    cells = summary_cells(EVALUATION, "le<sion")
+    assert [cell.value for cell in cells] == [
+        "0.04", "0.73", "0.73", "0.75", "4.0", "75 %", "1.3", "+66.3", "67.0",
+    ]  # fmt: skip
+    assert cells[1][1:] == ("", "of 1")  # one patient has the region, so there is no interval
+    assert summary_cells(EVALUATION, "organ")[0].interval == "1.00 to 1.00"
+    assert [c.value for c in summary_cells(EVALUATION, "organ")][5:7] == ["–", "–"]
+
+
+def test_lines_for_the_terminal() -> None:
+    assert case_line(CASES[0], "le<sion") == ("le<sion Dice 0.73, HD95 4.0 mm, 5.00 ml for 6.00 ml")
+    assert case_line(CASES[1], "le<sion").startswith("le<sion Dice –, HD95 – mm")
+    assert summary_line(EVALUATION).endswith("mean 0.73; cases: 3, patients: 2")
+
+
+def test_csv_has_a_row_a_case_and_region(tmp_path: Path) -> None:
+    write_metrics_csv(tmp_path / "metrics.csv", EVALUATION)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "metrics.csv").read_text())))
+    assert [(row["case"], row["region"]) for row in rows] == [
+        (case.case, region) for case in CASES for region in ("le<sion", "organ")
+    ]
+    assert rows[0] == {
+        "case": "fair <1>", "patient": "p1", "fold": "0", "region": "le<sion", "dice": "0.727273",
+        "surface_dice": "0.75", "hd95_mm": "4", "true_ml": "6", "predicted_ml": "5",
+        "volume_error_ml": "-1", "voxels_both": "40", "voxels_predicted": "50",
+        "voxels_true": "60", "lesion_sensitivity": "0.75", "lesions_true": "4",
+        "lesions_found": "3", "lesions_predicted": "5", "lesions_false": "2",
+    }  # fmt: skip
+    assert (rows[2]["dice"], rows[2]["fold"], rows[1]["lesions_true"]) == ("", "", "")
+
+
+def test_json_says_the_same_and_how(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_metrics_json(path, EVALUATION, bundle={"Version": "1"}, protocol={"Data": "set"})
+    record = json.loads(path.read_text())
+    assert (record["bundle"], record["protocol"]) == ({"Version": "1"}, {"Data": "set"})
+    assert (record["tolerance_mm"], record["smallest_lesion_ml"]) == (2.5, 0.2)
+    assert record["empty_masks"] == EMPTY_RULE
+    assert record["interval"]["patients"] == 2
+    pooled = record["summary"]["le<sion"]["dice_pooled"]
+    assert pooled["value"] == pytest.approx(80 / 2110)
+    assert (pooled["low"], pooled["high"]) == (None, None)  # only one patient has the region
+    assert record["summary"]["organ"]["dice_mean"]["low"] == 1.0
+    assert record["summary"]["le<sion"]["hd95_mm_mean"] == {
+        "value": 4.0, "low": None, "high": None, "cases": 1,
+    }  # fmt: skip
+    assert [case["case"] for case in record["cases"]] == ["fair <1>", "none", "false"]
+    assert record["cases"][1]["regions"]["le<sion"]["dice"] is None
+    assert record["cases"][0]["seconds"] == 1.25
+    assert record["refused"] == [
+        {"case": "broken", "code": "E_TRUNCATED", "file": "ct.nii.gz", "reason": "it ends early.",
+         "remedy": "Copy it."}
+    ]  # fmt: skip
+    assert "Research use only" in record["notice"]
+
+
+WRITERS = {
+    "page": lambda folder: write_evaluation(folder / "report.html", EVALUATION, CONTEXT),
+    "csv": lambda folder: write_metrics_csv(folder / "metrics.csv", EVALUATION),
+    "json": lambda folder: write_metrics_json(
+        folder / "metrics.json", EVALUATION, bundle={}, protocol={}
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRITERS)
+def test_full_disk_leaves_nothing(folder: Path, what: str) -> None:
+    before = sorted(folder.iterdir())
+    with full_disk(50), pytest.raises(InputError) as caught:
+        WRITERS[what](folder)
+    assert caught.value.code == "E_NOSPACE"
+    assert sorted(folder.iterdir()) == before

@@ -21,6 +21,7 @@ from medvol.bundle.find import shipped_bundles
 SHIPPED = shipped_bundles()["covid_ct_lesion_3d"]
 SLABS = shipped_bundles()["covid_ct_lesion_25d"]
 BRAIN = shipped_bundles()["brain_mri_tumor"]
+CLASSIFIER = shipped_bundles()["covid_ct_slice_classifier"]
 THRESHOLDS_HU = (-930, -690, -330)
 ORDER = (0, 3, 1, 2)  # labels from dark to bright
 GAIN = 100.0  # so steep that probabilities are nearly 0 or 1
@@ -105,7 +106,7 @@ def tiny_bundle(
     for path in (shipped / "configs").glob("*.json"):
         shutil.copy(path, folder / "configs")
     own_chain = {"chain_fingerprint": None, **(metadata or {})}  # not that of the shipped weights
-    tiny = {SHIPPED: TINY, SLABS: TINY_SLABS, BRAIN: TINY_BRAIN}[shipped]
+    tiny = {SHIPPED: TINY, SLABS: TINY_SLABS, BRAIN: TINY_BRAIN}.get(shipped, {})
     for name, wanted in (("inference", {**tiny, **(changes or {})}), ("metadata", own_chain)):
         path = shipped / "configs" / f"{name}.json"
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -179,3 +180,13 @@ def tiny_gated_bundle(
     made = tiny_bundle(folder, {**own, **(changes or {})})
     torch.save(gate_weights(), folder / "models" / "gate.pt")
     return made
+
+
+def tiny_classifier_bundle(folder: Path) -> Path:
+    """The shipped slice classifier's configs around the network of `gate_weights`."""
+    network = GATE["network"].replace(
+        "torch.nn.Flatten()", "torch.nn.Flatten(), torch.nn.Linear(1, 2)"
+    )
+    changes = {"slices": 1, "network_def": network, "preprocessing#spacing_mm": [2.0, 2.0, 4.0]}
+    halves = {"5.weight": torch.tensor([[-0.5], [0.5]]), "5.bias": torch.zeros(2)}
+    return tiny_bundle(folder, changes, weights={**gate_weights(), **halves}, shipped=CLASSIFIER)

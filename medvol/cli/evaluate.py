@@ -65,6 +65,11 @@ def run(args: argparse.Namespace) -> int:
 
     bundle = replace(describe(args.bundle), weights_file=args.weights)
     _ = bundle.labels  # a bundle without labels, or without weights, is refused at once
+    if not bundle.marks_voxels:
+        raise InputError(
+            "E_BUNDLE", bundle.folder, "it answers with classes of slices and marks no voxels.",
+            "Give a bundle that segments.",
+        )  # fmt: skip
     if args.predictions is None:
         _ = bundle.weights_sha256
     try:

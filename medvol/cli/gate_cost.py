@@ -13,6 +13,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..datasets.labelled import LabelledCase
     from ..metrics.gate_cost import Cost
 
 THRESHOLDS = (0.0, 0.01, 0.02, 0.03, *(k / 20 for k in range(1, 20)), 0.97, 0.99)
@@ -32,6 +33,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
     parser.add_argument("--data", required=True, type=Path, help="datalist.json of labelled images")
     parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the results")
+    parser.add_argument(
+        "--fold", type=int, default=-1, help="only the cases that this fold holds out"
+    )
     parser.add_argument(
         "--gate-weights", metavar="FILE",
         help="in place of models/gate.pt; {fold} stands for the fold that holds a case out",
@@ -55,14 +59,14 @@ def run(args: argparse.Namespace) -> int:
     """Measure every case once, then add up for each threshold."""
     from tqdm import tqdm
 
-    from ..datasets.folds import load_fold
+    from ..datasets.labelled import labelled_cases
     from ..metrics.gate_cost import choose, gate_cost
     from ..predict.gate_cost import gate_of, measure_case
     from ..predict.predictor import load_bundle
     from ..report.gate_cost import draw_gate_cost, write_gate_cost
 
     try:
-        items = load_fold(args.data)
+        labelled, _ = labelled_cases(args.data, fold=args.fold)
         predictor = load_bundle(args.bundle, device=args.device)
     except ValueError as error:
         print(f"medvol gate-cost: {error}", file=sys.stderr)
@@ -72,10 +76,10 @@ def run(args: argparse.Namespace) -> int:
     gap = gated.gate.gap if args.gap is None else args.gap
     cases = [
         measure_case(
-            predictor, item, gate_weights=_weights(args.gate_weights, item, args.data),
-            weights=_weights(args.weights, item, args.data),
+            predictor, case, gate_weights=_weights(args.gate_weights, case, args.data),
+            weights=_weights(args.weights, case, args.data),
         )
-        for item in tqdm(items, unit="case", disable=not sys.stderr.isatty(), leave=False)
+        for case in tqdm(labelled, unit="case", disable=not sys.stderr.isatty(), leave=False)
     ]  # fmt: skip
     costs = [
         gate_cost(cases, threshold, margin=margin, gap=gap, share=gated.share)
@@ -108,7 +112,7 @@ def table(costs: "Sequence[Cost]", chosen: "Cost") -> str:
     return "\n".join(lines)
 
 
-def _weights(pattern: str | None, item: dict[str, Any], datalist: Path) -> Path | None:
+def _weights(pattern: str | None, case: "LabelledCase", datalist: Path) -> Path | None:
     """The file of weights for a case.
 
     Raises:
@@ -116,12 +120,12 @@ def _weights(pattern: str | None, item: dict[str, Any], datalist: Path) -> Path 
     """
     if pattern is None:
         return None
-    if "{fold}" in pattern and "fold" not in item:
+    if "{fold}" in pattern and case.fold is None:
         raise InputError(
-            "E_FORMAT", datalist, "a case has no fold, but the weights are given by fold.",
+            "E_FORMAT", datalist, f"{case.case} has no fold, but the weights are given by fold.",
             "Make the datalist with `medvol data`, or name one file of weights.",
         )  # fmt: skip
-    return Path(pattern.replace("{fold}", str(item.get("fold", ""))))
+    return Path(pattern.replace("{fold}", str(case.fold)))
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A labelled volume through gate and segmenter, for the table of what the gate costs."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..datasets.labelled import LabelledCase
 from ..errors import InputError
 from ..inferers.gated import GatedInferer
-from ..io.naming import case_name
 from ..io.volume import load_image
 from ..metrics.gate_cost import GateCase
 from ..metrics.measurements import voxels_per_slice
@@ -40,7 +39,7 @@ def gate_of(predictor: Predictor) -> GatedInferer:
 
 def measure_case(
     predictor: Predictor,
-    item: Mapping[str, Any],
+    case: LabelledCase,
     *,
     gate_weights: Path | None = None,
     weights: Path | None = None,
@@ -49,7 +48,7 @@ def measure_case(
 
     Args:
         predictor: of a bundle with a gate; its threshold becomes 0.
-        item: of a datalist: `image`, `label`, and `case` where it has a name.
+        case: the volume and its truth.
         gate_weights: of the gate; None for the bundle's models/gate.pt.
         weights: of the segmenter; None for the bundle's own.
 
@@ -68,13 +67,13 @@ def measure_case(
     whole = predictor.pipeline
     predictor.pipeline = replace(whole, restore=restore)
     try:
-        result = predictor.predict(item["image"])
+        result = predictor.predict(case.image)
     finally:
         predictor.pipeline = whole
-    image, label = result.image, load_image(item["label"], kind="mask")
+    image, label = result.image, load_image(case.label, kind="mask")
     if not same_grid(label.array.shape, label.affine, image.array.shape, image.affine):
         raise InputError(
-            "E_GEOMETRY", item["label"], "it does not lie on the grid of its image.",
+            "E_GEOMETRY", case.label, "it does not lie on the grid of its image.",
             "Give a label with the shape and the affine of the image.",
         )  # fmt: skip
     probability = gated.probability if gated.probability is not None else torch.zeros(1, 0)
@@ -88,7 +87,7 @@ def measure_case(
         voxels_per_slice(mask, focus)[axis] for mask in (label.array, result.labels, common)
     )
     return GateCase(
-        case=str(item.get("case", case_name(image.path))),
+        case=case.case,
         probability=probability[0].numpy(),
         nearest=nearest.clip(max=probability.shape[1] - 1),
         true=true,

@@ -221,7 +221,13 @@ class Predictor:
             )  # fmt: skip
         gated, rule = part_of(self.pipeline.inferer, GatedInferer), self.bundle.slice_rule
         threshold = gated.gate.threshold if gated else rule.threshold if rule else None
-        return Slices(positive(given), EVEN if threshold is None else threshold, z_mm)
+        passing = gated.passing if gated else None
+        return Slices(
+            probability=positive(given),
+            threshold=EVEN if threshold is None else threshold,
+            z_mm=z_mm,
+            segmented=None if passing is None else int(passing.sum()),
+        )
 
     def _off_grid(self, reason: str) -> InputError:
         return InputError(

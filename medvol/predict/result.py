@@ -54,11 +54,13 @@ class Slices:
         probability: (N,) of a finding, 0 to 1.
         threshold: lowest probability that counts.
         z_mm: (N,) middle of each slice, RAS.
+        segmented: slices of the network that a gate let pass; None where no gate was asked.
     """
 
     probability: npt.NDArray[np.float32]
     threshold: float
     z_mm: npt.NDArray[np.float64]
+    segmented: int | None = None
 
     @property
     def number_found(self) -> int:
@@ -115,7 +117,7 @@ class Result:
 
     @property
     def found(self) -> bool | None:
-        """The volume's answer: by the bundle's rule for slices, False where no slice counts.
+        """The volume's answer: by the bundle's rule for slices, False where a gate let none pass.
 
         None where neither says so: the labels are the answer then.
         """
@@ -124,7 +126,7 @@ class Result:
         rule = self.bundle.slice_rule
         if rule is not None:
             return self.slices.length_mm >= rule.length_mm
-        return None if self.slices.number_found else False
+        return False if self.slices.segmented == 0 else None
 
     @property
     def answer(self) -> str:

@@ -12,6 +12,8 @@ import pytest
 from monai.bundle import ConfigParser
 from monai.bundle.config_item import ComponentLocator
 
+from medvol.bundle.config import Config
+from medvol.bundle.description import Description
 from medvol.bundle.find import shipped_bundles
 from medvol.chains import lung_ct
 from medvol.datasets.lung_lesions import LABELS
@@ -20,6 +22,7 @@ from medvol.labels import LabelTable
 BUNDLES = shipped_bundles()
 CONFIGS = [path for folder in BUNDLES.values() for path in sorted(folder.glob("configs/*.json"))]
 IN_STOCK = ComponentLocator()
+CLASSIFIER = "covid_ct_slice_classifier"
 LUNG_CT = [name for name in BUNDLES if name.startswith("covid_ct_lesion")]
 
 each_bundle = pytest.mark.parametrize("folder", BUNDLES.values(), ids=BUNDLES)
@@ -108,7 +111,8 @@ def test_the_label_table_agrees_with_the_channels(folder: Path) -> None:
     metadata = read(folder / "configs" / "metadata.json")
     channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
     table = LabelTable.from_metadata(metadata)
-    assert channels == {"0": "background", **{str(x.value): x.name for x in table}}
+    first = "background" if Description(folder, metadata).marks_voxels else "no lesion"
+    assert channels == {"0": first, **{str(x.value): x.name for x in table}}
     assert metadata["network_data_format"]["outputs"]["pred"]["num_channels"] == len(table) + 1
 
 
@@ -118,7 +122,7 @@ def test_figures_and_shares_are_of_labels_that_exist(folder: Path) -> None:
     values = {label.value for label in LabelTable.from_metadata(metadata)}
     assert set(metadata["focus_labels"]) <= values
     assert set(metadata.get("reference_organ", {"labels": []})["labels"]) <= values
-    regions = read(folder / "configs" / "train.json")["regions"]
+    regions = read(folder / "configs" / "train.json").get("regions", {})
     assert {value for region in regions.values() for value in region} <= values
 
 
@@ -173,3 +177,27 @@ def _arguments(config: dict[str, Any]) -> dict[str, Any]:
     """Arguments of the training's chain, with what they refer to."""
     given = {key: value for key, value in config["chain"].items() if key != "_target_"}
     return {k: config[v[1:]] if str(v).startswith("@") else v for k, v in given.items()}
+
+
+def test_the_slice_classifier_stands_behind_the_chain_of_the_segmenters() -> None:
+    """So that it can be their gate: whoever prepares an image prepares it for both."""
+    folder = BUNDLES[CLASSIFIER] / "configs"
+    train, use = read(folder / "train.json"), read(folder / "inference.json")
+    fingerprints = {lung_ct(**_arguments(train)).fingerprint}
+    for name in (CLASSIFIER, *LUNG_CT):
+        chain = Config(BUNDLES[name] / "configs" / "inference.json").build("preprocessing")
+        fingerprints.add(chain.fingerprint)
+        recorded = read(BUNDLES[name] / "configs" / "metadata.json").get("chain_fingerprint")
+        assert recorded in (None, chain.fingerprint)
+    assert len(fingerprints) == 1
+    assert use["network_def"] == train["network_def"]
+    assert use["slices"] == train["slices"]
+
+
+def test_the_gate_of_the_cascade_is_the_slice_classifier() -> None:
+    gate = read(BUNDLES["covid_ct_lesion_25d"] / "configs" / "inference.json")
+    classifier = read(BUNDLES[CLASSIFIER] / "configs" / "inference.json")
+    assert gate["gate_threshold"] is None  # an option
+    assert gate["gate_slices"] == classifier["slices"]
+    own = {**classifier["network_def"], "in_channels": "@gate_slices"}
+    assert gate["gate_def"] == own

@@ -121,4 +121,4 @@ def test_label_on_another_grid_is_refused(
     assert main([*words, "-o", str(tmp_path / "out")]) == 2
     assert "E_GEOMETRY" in capsys.readouterr().err
     assert main([*words, "-o", str(tmp_path / "out"), "--weights", "{fold}.pt"]) == 2
-    assert "a case has no fold" in capsys.readouterr().err
+    assert "ct has no fold" in capsys.readouterr().err

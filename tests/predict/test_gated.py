@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -18,7 +19,7 @@ from tiny_bundle import tiny_bundle, tiny_gated_bundle
 from medvol.cli import main
 from medvol.errors import InputError
 from medvol.predict.predictor import load_bundle
-from medvol.predict.result import Result
+from medvol.predict.result import Result, Slices
 
 CHEST, HEALTHY = tiny_chest(noise_hu=5), tiny_chest(lesions=False, noise_hu=5)
 WITH_LESION, PASSING = [5, 6, 7, 8], [4, 5, 6, 7, 8, 9]  # as planted, and a margin of one slice
@@ -95,6 +96,15 @@ def test_nothing_found(results: list[Result], tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == ALL
     assert "No lesion found" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "run.json").read_text())["answer"] == "no lesion found"
+
+
+@pytest.mark.parametrize(("segmented", "answer"), [(0, "no lesion found"), (2, "")])
+def test_nothing_is_found_when_no_slice_passed_and_not_when_none_of_the_input_has_the_threshold(
+    segmented: int, answer: str, results: list[Result]
+) -> None:
+    """Thick slices of the network may pass where the thin ones of the input stay just below."""
+    below = Slices(np.full(16, 0.4, np.float32), 0.5, np.arange(16.0), segmented)
+    assert replace(results[0], slices=below).answer == answer
 
 
 def test_files_of_slices(results: list[Result], tmp_path: Path) -> None:

@@ -143,33 +143,21 @@ def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
 
 def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
     images = {sequence: load_image(path) for sequence, path in files.items()}
+    for sequence, image in images.items():
+        modality = image.facts.get("Modality")
+        if modality not in (None, "MR"):
+            raise InputError(
+                "E_MODALITY", files[sequence],
+                f"its DICOM header says {modality}; an MR sequence is expected.",
+                "Give the MR series.",
+            )  # fmt: skip
     reference = images[SEQUENCES[SHOWN]]
     notes = [note for image in images.values() for note in image.notes]
     arrays = []
     for sequence in SEQUENCES:
-        if sequence not in images:
-            text = f"{sequence} is missing; FLAIR takes its place, expect a worse mask."
-            notes.append(Note("N_SEQUENCE", text))
-            arrays.append(reference.array)
-            continue
-        image = images[sequence]
-        if same_grid(image.array.shape, image.affine, reference.array.shape, reference.affine):
-            arrays.append(image.array)
-            continue
-        name = files[sequence].name
-        moved = on_grid(image, reference.array.shape, reference.affine)
-        overlap = head_overlap(moved, reference.array)
-        if overlap >= SAME_HEAD:
-            text = f"{name} was resampled to FLAIR's grid by its header's position."
-            notes.append(Note("N_RESAMPLED", text))
-            arrays.append(moved)
-        else:
-            text = (
-                f"{name} does not lie on FLAIR: the heads overlap by {overlap:.0%}, so the "
-                "patient moved, or a header is wrong. FLAIR takes its place; register it first."
-            )
-            notes.append(Note("N_SEQUENCE", text))
-            arrays.append(reference.array)
+        array, note = _on_flair(sequence, images.get(sequence), reference)
+        arrays.append(array)
+        notes += [note] if note else []
     facts = {
         **reference.facts,
         "sequences": {sequence: path.name for sequence, path in sorted(files.items())},
@@ -178,6 +166,28 @@ def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
         reference.array, reference.affine, folder, tuple(dict.fromkeys(notes)), facts,
         np.stack(arrays),
     )  # fmt: skip
+
+
+def _on_flair(
+    sequence: str, image: Image | None, flair: Image
+) -> tuple[npt.NDArray[Any], Note | None]:
+    """A sequence on the grid of FLAIR, or FLAIR in its place; what there is to say of it."""
+    if image is None:
+        text = f"{sequence} is missing; FLAIR takes its place, expect a worse mask."
+        return flair.array, Note("N_SEQUENCE", text)
+    if same_grid(image.array.shape, image.affine, flair.array.shape, flair.affine):
+        return image.array, None
+    name = image.path.name
+    moved = on_grid(image, flair.array.shape, flair.affine)
+    overlap = head_overlap(moved, flair.array)
+    if overlap >= SAME_HEAD:
+        text = f"{name} was resampled to FLAIR's grid by its header's position."
+        return moved, Note("N_RESAMPLED", text)
+    text = (
+        f"{name} does not lie on FLAIR: the heads overlap by {overlap:.0%}, so the patient moved, "
+        "or a header is wrong. FLAIR takes its place; register it first."
+    )
+    return flair.array, Note("N_SEQUENCE", text)
 
 
 def head_overlap(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:

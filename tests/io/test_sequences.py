@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from brain_phantoms import AFFINE, SHAPE, save_slices, save_volumes, tiny_brain
+from dicom_phantoms import ct_series, write
 from phantoms import save_nifti
 from refusals import refused_by
 
@@ -158,3 +159,12 @@ def test_real_volumes_and_slices_of_one_patient() -> None:
     assert slices.facts["slices"][9] == "TCGA_FG_6692_20020606_10.jpg"
     assert [note.code for note in volumes.notes] == ["N_SEQUENCE", "N_SEQUENCE"]  # had moved
     assert np.array_equal(volumes.seen[0], volumes.array)
+
+
+def test_a_ct_series_among_the_sequences_is_refused(tmp_path: Path) -> None:
+    """Sub-folders of DICOM slices serve as sequences; these are of CT."""
+    stored = np.arange(16 * 16 * 3, dtype=np.uint16).reshape(3, 16, 16)
+    for name in ("t1", "flair"):
+        write(tmp_path / name, ct_series(stored))
+    error = refused_by(lambda: load_sequences(tmp_path), "E_MODALITY")
+    assert "says CT; an MR sequence is expected" in error.reason

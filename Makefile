@@ -13,8 +13,9 @@ export MEDVOL_TEST_DATA ?= $(TEST_DATA)
 demo: $(INSTALLED)
 	$(BIN)/medvol demo $(OUT)
 
+# One thread a worker: more of them than cores wait for each other, and take five times as long.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -55,6 +55,13 @@ class Description:
         return str(value) if value else None
 
     @property
+    def takes_sequences(self) -> bool:
+        """Whether an image is several MR sequences on one grid: MR of more than one channel."""
+        if self.modality != "MR":
+            return False
+        return int(self.metadata["network_data_format"]["inputs"]["image"]["num_channels"]) > 1
+
+    @property
     def values(self) -> str:
         """What the values of its images are called: "HU", or "intensity" for MR."""
         return "intensity" if self.modality == "MR" else "HU"

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     bundle = describe(args.bundle)
     _check_formats(bundle, args.format)
     _ = bundle.weights_sha256  # missing weights too are said before torch is loaded
-    cases = find_cases(args.images, series=args.series, modality=bundle.modality)
+    cases = find_cases(args.images, series=args.series, sequences=bundle.takes_sequences)
     first = _first_readable(args, bundle, cases)  # before torch is loaded: a refusal is quick
     if first is None:
         return 2
@@ -123,14 +123,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def find_cases(
-    images: Sequence[Path], *, series: str | None = None, modality: str | None = None
+    images: Sequence[Path], *, series: str | None = None, sequences: bool = False
 ) -> list[tuple[str, Path]]:
     """Name and path of every case; folders of images are opened, equal names get a number.
 
     Args:
         images: files and folders.
         series: SeriesInstanceUID; with it each folder is one study, that holds this series.
-        modality: of the bundle; "MR" takes a folder for one patient, or for several.
+        sequences: the bundle takes MR sequences; a folder is one patient, or several.
 
     Raises:
         InputError: E_EMPTY, a folder without images; others as in `find_volumes`.
@@ -139,7 +139,7 @@ def find_cases(
     from ..io.sequences import find_patients
     from ..io.volume import find_volumes
 
-    find = find_patients if modality == "MR" else find_volumes
+    find = find_patients if sequences else find_volumes
     cases: dict[str, Path] = {}
     for given in images:
         paths = find(given) if given.is_dir() and series is None else [given]

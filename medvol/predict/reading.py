@@ -24,8 +24,8 @@ def read_checked(
 
     Args:
         bundle: whose metadata names the modality.
-        path: image file, folder of DICOM slices, or a .zip of one; for a bundle of MR what
-            `io.sequences.load_sequences` reads.
+        path: image file, folder of DICOM slices, or a .zip of one; for a bundle of MR
+            sequences what `io.sequences.load_sequences` reads.
         series: SeriesInstanceUID, where a folder holds several.
         spacing_mm: of slice pictures, columns, rows and slices; None assumes one, with a note.
         strict: refuse an image that is used with a note otherwise.
@@ -33,7 +33,7 @@ def read_checked(
     Raises:
         InputError: it cannot be used; the code says why.
     """
-    if bundle.modality == "MR":
+    if bundle.takes_sequences:
         image = load_sequences(path, spacing_mm=spacing_mm)
     else:
         image = load_image(path, series=series)

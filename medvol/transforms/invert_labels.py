@@ -17,8 +17,10 @@ class InvertLabelsd(Invertd):
 
     Equal to `Invertd(nearest_interp=False)` followed by `AsDiscreted(argmax=True)`, but each class
     is brought back alone and only the best so far is kept, so that the memory at full size is two
-    volumes, however many classes there are. What a crop removed has probability 0 of everything,
-    and becomes background. Among equal probabilities the smaller label wins.
+    volumes, however many classes there are. What a crop removed is background for sure, so that
+    nothing grows over the crop's border where the grids differ; with `Invertd` all probabilities
+    are 0 there, and the least weight of a voxel inside wins. Among equal probabilities the smaller
+    label wins.
 
     Args:
         keys: items with probabilities (C, *spatial), class 0 is background.
@@ -37,23 +39,22 @@ class InvertLabelsd(Invertd):
             scores = result[key]
             if not torch.isfinite(scores).all():
                 raise ValueError("the network gave scores that are no numbers; check its weights")
-            best = self._one_class(result, key, scores, 0)
+            best = 1 - self._restored(result, key, 1 - scores[:1])
             labels = torch.zeros(
                 best.shape, dtype=torch.uint8 if len(scores) <= 256 else torch.int32
             )
             values = best.as_tensor()
             for value in range(1, len(scores)):
-                restored = self._one_class(result, key, scores, value).as_tensor()
+                restored = self._restored(result, key, scores[value : value + 1]).as_tensor()
                 better = restored > values
                 labels[better.cpu()] = value
                 torch.maximum(values, restored, out=values)
             result[key] = MetaTensor(labels).copy_meta_from(best)
         return result
 
-    def _one_class(
-        self, data: Mapping[Hashable, Any], key: Hashable, scores: Tensor, value: int
+    def _restored(
+        self, data: Mapping[Hashable, Any], key: Hashable, probability: Tensor
     ) -> MetaTensor:
         # Invertd passes over what is no MetaTensor
-        one = MetaTensor(scores[value : value + 1])
-        restored: MetaTensor = super().__call__({**data, key: one})[key]
+        restored: MetaTensor = super().__call__({**data, key: MetaTensor(probability)})[key]
         return restored

@@ -142,7 +142,7 @@ def test_refusal_is_quick_and_small_without_torch(
     (line,) = done.stderr.splitlines()
     expected = {"image": "E_TRUNCATED", "folder": "E_EMPTY", "missing": "E_PATH"}
     assert line.startswith(f"medvol: {expected.get(what, 'E_BUNDLE')} ")
-    assert what != "bundle" or line.endswith("Did you mean covid_ct_lesion_3d?")
+    assert what != "bundle" or line.endswith("Did you mean covid_ct_lesion_25d?")
     assert not (tmp_path / "out").exists()
 
 

@@ -156,7 +156,7 @@ def test_a_gate_that_is_off_gives_the_plain_mask(patients: Path, tmp_path: Path)
 
 
 def test_each_folder_is_a_patient(bundle: Path, patients: Path, tmp_path: Path) -> None:
-    found = find_cases([patients], modality="MR")
+    found = find_cases([patients], sequences=True)
     assert [name for name, _ in found] == ["p2", "p10", "volumes"]
     words = ["--bundle", str(bundle), "-o", str(tmp_path), "--format", "csv", "rle"]
     assert main(["predict", str(patients / "p2"), "--spacing", "1", "1", "10", *words]) == 0

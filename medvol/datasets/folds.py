@@ -75,4 +75,9 @@ def read_datalist(path: Path) -> dict[str, Any]:
 
 
 def _absolute(row: dict[str, Any], root: Path) -> dict[str, str]:
-    return {key: str((root / row[key]).absolute()) for key in ("image", "label") if key in row}
+    paths = {key: row[key] for key in ("image", "label") if key in row}
+    return {
+        key: str((root / path).absolute())
+        for key, path in paths.items()
+        if key == "image" or not isinstance(path, int)  # a label may be the number of a class
+    }

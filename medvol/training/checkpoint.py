@@ -87,6 +87,13 @@ class Resume:
                 "Restore the chain's settings, or start in another output_dir.",
             )
         for name, x in self.objects.items():
+            if name not in state:
+                raise InputError(
+                    "E_BUNDLE",
+                    self.path,
+                    f"this training was started without {name}.",
+                    "Take it out of the config, or start in another output_dir.",
+                )
             planned, steps = getattr(x, "total_steps", None), state[name].get("total_steps")
             if planned != steps:  # OneCycleLR cannot go on beyond, or stop short of, its plan
                 raise InputError(

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from ..atomic import replacing
 
 COLUMNS = ("epoch", "name", "value")
+PANELS = 4  # in a row of the picture
 
 
 class Point(NamedTuple):
@@ -78,7 +79,7 @@ class Curves:
         self._losses.append(float(engine.state.output[0][CommonKeys.LOSS]))
 
     def write(self, engine: Engine) -> None:
-        rates = self.optimizer.param_groups[0]["lr"]
+        rates = self.optimizer.param_groups[-1]["lr"]  # of the head, where layers have their own
         epoch = engine.state.epoch
         loss = sum(self._losses) / len(self._losses)
         self._losses.clear()
@@ -102,11 +103,17 @@ def draw_curves(path: str | os.PathLike[str]) -> None:
     names = list(dict.fromkeys(p.name for p in points))
     if not names:
         return
-    figure = Figure(figsize=(4 * len(names), 3), layout="constrained")
-    for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+    columns = min(PANELS, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for name, axis in zip(names, panels, strict=False):
         curve = [(p.epoch, p.value) for p in points if p.name == name]
         axis.plot(*zip(*curve, strict=True), marker=".")
         axis.set(title=name.replace("_", " "), xlabel="epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
+    for axis in panels:
+        axis.remove()
     with replacing(Path(path).with_suffix(".png")) as temporary:
         figure.savefig(temporary, dpi=90)

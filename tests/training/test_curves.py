@@ -57,6 +57,14 @@ def test_the_picture_has_one_panel_for_each_name(tmp_path: Path) -> None:
         assert picture.size == (3 * 4 * 90, 3 * 90)
 
 
+def test_many_names_take_rows_of_four_panels(tmp_path: Path) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_text("epoch,name,value\n" + "".join(f"1,{name},0.5\n" for name in "abcdef"))
+    curves.draw_curves(path)
+    with Picture.open(tmp_path / "curves.png") as picture:
+        assert picture.size == (4 * 4 * 90, 2 * 3 * 90)
+
+
 def test_no_points_no_picture(tmp_path: Path) -> None:
     curves.draw_curves(tmp_path / "curves.csv")
     assert read_curves(tmp_path / "curves.csv") == []

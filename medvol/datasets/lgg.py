@@ -22,9 +22,9 @@ from ..io.mask import write_mask
 from ..io.rle import encode_rle
 from ..io.slice_images import (
     MASK_ENDING,
-    SLICE_SUFFIXES,
     SEQUENCES,
     SLICE_SPACING_MM,
+    SLICE_SUFFIXES,
     find_slices,
     load_slices,
 )

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 Grey = npt.NDArray[np.float32]
-STRONG_COLOUR = (
-    0.2  # between the highest and the lowest of red, green and blue; tinted film is below
-)
+STRONG_COLOUR = 0.2  # highest minus lowest of red, green and blue; tinted film stays below
 MAX_COLOURED_SHARE = 0.05  # of the pixels: a coloured stamp or letter is less, a photograph more
 USUAL_BITS = (8, 12, 16)  # that stand in 16-bit files: screens, detectors, full range
 
@@ -31,7 +29,9 @@ def scaled_bits(stored: npt.NDArray[Any], bits: int) -> Grey:
         >>> scaled_bits(np.array([0, 51, 255]), 8).tolist() == np.float32([0, 0.2, 1]).tolist()
         True
     """
-    return stored.astype(np.float32) / np.float32(2**bits - 1)
+    grey = stored.astype(np.float32)
+    grey /= np.float32(2**bits - 1)
+    return grey
 
 
 def used_bits(highest: int) -> int:
@@ -50,14 +50,18 @@ def used_bits(highest: int) -> int:
     return next(bits for bits in USUAL_BITS if highest < 2**bits)
 
 
-def grey_of_integers(
-    stored: npt.NDArray[Any], path: Path, *, bits: int | None = None
-) -> tuple[Grey, list[Note]]:
-    """Values of a file with more than 8 bits to [0, 1].
+def used_bits_note(highest: int) -> list[Note]:
+    """What to remark when `used_bits` are fewer than 16."""
+    bits = used_bits(highest)
+    text = f"its highest value is {highest}, so its 16 bits were read as {bits}."
+    return [Note("N_BITS", text)] if bits < 16 else []
+
+
+def grey_of_integers(stored: npt.NDArray[Any], path: Path) -> tuple[Grey, list[Note]]:
+    """Values of a file with 16 bits or more to [0, 1], by the bits that they use.
 
     Args:
         stored: (rows, columns), whole numbers.
-        bits: that the file says were used; None asks `used_bits`.
 
     Raises:
         InputError: E_VALUES, below 0 or above 65535.
@@ -68,17 +72,7 @@ def grey_of_integers(
             "E_VALUES", path, f"its values go from {low} to {high}, which is no range of grey.",
             "Save it with 8 or 16 bits a pixel, 0 black and the highest value white.",
         )  # fmt: skip
-    if bits is not None:
-        return scaled_bits(stored, bits), []
-    bits = used_bits(high)
-    return scaled_bits(stored, bits), _bits_note(bits, high)
-
-
-def _bits_note(bits: int, highest: int) -> list[Note]:
-    if bits == 16:
-        return []
-    text = f"its highest value is {highest}, so its 16 bits were read as {bits}."
-    return [Note("N_BITS", text)]
+    return scaled_bits(stored, used_bits(high)), used_bits_note(high)
 
 
 def grey_of_colours(picture: "Picture", path: Path) -> Grey:
@@ -91,14 +85,26 @@ def grey_of_colours(picture: "Picture", path: Path) -> Grey:
     Raises:
         InputError: E_VALUES, more than `MAX_COLOURED_SHARE` of the pixels are strongly coloured.
     """
-    colours = np.asarray(picture)
-    red, green, blue = (colours[..., k] for k in range(3))
-    if not (np.array_equal(red, green) and np.array_equal(red, blue)):
-        spread = colours.max(-1) - colours.min(-1)
-        share = float((spread > STRONG_COLOUR * 255).mean())
-        if share > MAX_COLOURED_SHARE:
-            raise InputError(
-                "E_VALUES", path, f"{100 * share:.0f} % of its pixels are strongly coloured.",
-                "Give a radiograph in grey, without overlays.",
-            )  # fmt: skip
+    share = coloured_share(np.asarray(picture))
+    if share > MAX_COLOURED_SHARE:
+        raise InputError(
+            "E_VALUES", path, f"{100 * share:.0f} % of its pixels are strongly coloured.",
+            "Give a radiograph in grey, without overlays.",
+        )  # fmt: skip
     return scaled_bits(np.asarray(picture.convert("L")), 8)
+
+
+def coloured_share(colours: npt.NDArray[np.uint8]) -> float:
+    """Share of the pixels whose red, green and blue lie further apart than `STRONG_COLOUR`.
+
+    Args:
+        colours: (rows, columns, 3).
+
+    Example:
+        >>> coloured_share(np.array([[[90, 90, 90], [90, 60, 80], [90, 20, 20]]], np.uint8)) * 3
+        1.0
+    """
+    red, green, blue = (colours[..., k] for k in range(3))
+    highest = np.maximum(np.maximum(red, green), blue)
+    lowest = np.minimum(np.minimum(red, green), blue)
+    return np.count_nonzero(highest - lowest > STRONG_COLOUR * 255) / red.size

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note
 from .files import DICOM_SUFFIXES, file_size, is_dicom, path_error
-from .picture import PICTURE_SUFFIXES
+from .picture import PICTURE_SUFFIXES, SUFFIXES_OF
 from .volume import natural_key
 
 RADIOGRAPH_SUFFIXES = (*PICTURE_SUFFIXES, *DICOM_SUFFIXES)
@@ -69,7 +69,15 @@ def load_radiograph(path: str | os.PathLike[str]) -> Radiograph:
     if (low := pixels.min()) == pixels.max():
         reason = f"every pixel has the same grey, {float(low):.3g} of white."
         raise InputError("E_VALUES", given, reason, "Check that the export was complete.")
+    notes += _name_note(given, facts["format"])
     return Radiograph(np.ascontiguousarray(pixels), given, tuple(notes), facts)
+
+
+def _name_note(path: Path, stored_as: str) -> list[Note]:
+    suffixes = DICOM_SUFFIXES if stored_as == "DICOM" else SUFFIXES_OF.get(stored_as, ())
+    if path.suffix.lower() in suffixes or (stored_as == "DICOM" and _is_nameless(path)):
+        return []
+    return [Note("N_FORMAT", f"its content is {stored_as} whatever its name says.")]
 
 
 def find_radiographs(folder: str | os.PathLike[str]) -> list[Path]:
@@ -91,8 +99,12 @@ def is_radiograph(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in RADIOGRAPH_SUFFIXES:
         return path.is_file()
-    nameless = suffix == "" or suffix[1:].isdecimal()  # 1.2.840.7
-    return nameless and path.name != "DICOMDIR" and is_dicom(path)
+    return _is_nameless(path) and path.name != "DICOMDIR" and is_dicom(path)
+
+
+def _is_nameless(path: Path) -> bool:
+    """Whether the name says no format: no suffix, or a number for one, as in 1.2.840.7."""
+    return path.suffix == "" or path.suffix[1:].isdecimal()
 
 
 def _files(folder: Path) -> Iterator[Path]:

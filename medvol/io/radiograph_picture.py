@@ -9,15 +9,15 @@ import numpy as np
 from ..errors import InputError, Note
 from .checks import checked_values
 from .grey import Grey, grey_of_colours, grey_of_integers, scaled_bits
-from .picture import SUFFIXES_OF, opened_picture, upright
+from .picture import opened_picture, upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-_GREY = ("1", "L")
+_BITS_OF = {"1": 1, "L": 8}  # of a pixel, by Pillow's mode
 _TRANSPARENT = ("LA", "PA", "RGBA", "RGBa")
 _COLOURS = (*_TRANSPARENT, "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
-_PHOTOMETRIC, _BITS = 262, 258  # TIFF tags
+_PHOTOMETRIC, _SAMPLE_BITS = 262, 258  # TIFF tags
 _WHITE_IS_ZERO = 0
 _LOWEST_WITH_8_BITS = 16  # 4096 / 256
 
@@ -36,8 +36,7 @@ def read_radiograph_picture(path: Path) -> tuple[Grey, list[Note], dict[str, Any
         InputError: what `opened_picture` refuses; E_VALUES, values that are no grey.
     """
     with opened_picture(path) as picture:
-        stored_as = str(picture.format)
-        facts = {"format": stored_as, "stored_mode": picture.mode}
+        facts = {"format": picture.format, "stored_mode": picture.mode}
         inverted = _is_inverted(picture)
         deep = _has_deep_colours(picture)
         turned, notes = upright(picture)
@@ -49,19 +48,18 @@ def read_radiograph_picture(path: Path) -> tuple[Grey, list[Note], dict[str, Any
             )  # fmt: skip
     if inverted:
         pixels = 1 - pixels
-    notes += remarks
-    if stored_as in SUFFIXES_OF and path.suffix.lower() not in SUFFIXES_OF[stored_as]:
-        notes.append(Note("N_FORMAT", f"its content is {stored_as} whatever its name says."))
-    return pixels, notes, facts
+    return pixels, [*notes, *remarks], facts
 
 
 def _grey(picture: "Picture", path: Path) -> tuple[Grey, list[Note]]:
     mode = picture.mode
-    if mode in _GREY:
-        values = np.asarray(picture)
-        return scaled_bits(values, 1 if mode == "1" else 8), []
+    if mode in _BITS_OF:
+        return scaled_bits(np.asarray(picture), _BITS_OF[mode]), []
     if mode == "I" or mode.startswith("I;16"):
-        return grey_of_integers(np.asarray(picture), path, bits=_stated_bits(picture))
+        values = np.asarray(picture)
+        if _tag(picture, _SAMPLE_BITS) == (12,):  # packed so; files of 16 bits do not say
+            return scaled_bits(values, 12), []
+        return grey_of_integers(values, path)
     if mode == "F":
         return _grey_of_fractions(np.array(picture), path)
     if mode not in _COLOURS:
@@ -87,18 +85,16 @@ def _grey_of_fractions(values: Grey, path: Path) -> tuple[Grey, list[Note]]:
 
 
 def _is_inverted(picture: "Picture") -> bool:
-    """Whether 0 is white in what Pillow gives; 8 bits and less it turns by itself."""
-    tags = getattr(picture, "tag_v2", {})
-    white = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-    return white and picture.mode not in _GREY
+    """Whether 0 is white in what Pillow gives; 8 bits and fewer it turns round by itself."""
+    return picture.mode not in _BITS_OF and _tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def _has_deep_colours(picture: "Picture") -> bool:
     """Whether there were 16 bits a colour, of which Pillow keeps the upper 8."""
-    return picture.mode in _COLOURS and any(";16" in str(tile[3]) for tile in picture.tile)
+    tiles = getattr(picture, "tile", [])
+    return picture.mode in _COLOURS and any(";16" in str(tile[3]) for tile in tiles)
 
 
-def _stated_bits(picture: "Picture") -> int | None:
-    """12 for a TIFF that is packed so; files of 16 bits do not say how many they use."""
-    bits = getattr(picture, "tag_v2", {}).get(_BITS, (16,))
-    return 12 if bits == (12,) else None
+def _tag(picture: "Picture", number: int) -> Any:
+    """The value of a TIFF tag; None in other files."""
+    return getattr(picture, "tag_v2", {}).get(number)

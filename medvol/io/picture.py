@@ -109,7 +109,9 @@ def _check_png(path: Path) -> None:
             raise InputError("E_CORRUPT", path, "the checksum of its pixels is wrong.", COPY_AGAIN)
         place = end + 4
     if name != b"IEND":
-        raise InputError("E_TRUNCATED", path, "it cannot be read to its end (no end mark).", COPY_AGAIN)
+        raise InputError(
+            "E_TRUNCATED", path, "it cannot be read to its end (no end mark).", COPY_AGAIN
+        )
 
 
 def upright(picture: "Picture") -> "tuple[Picture, list[Note]]":

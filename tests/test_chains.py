@@ -10,11 +10,13 @@ import pytest
 import torch
 from brain_phantoms import AFFINE, TUMOUR_BOX, save_slices, save_volumes, tiny_brain
 from grids import each_grid
-from monai.data import MetaTensor
+from monai.data import CacheDataset, MetaTensor, PersistentDataset
+from monai.data.utils import pickle_hashing
 from monai.transforms import Invertd
 from phantoms import save_nifti, tiny_chest
+from radiograph_files import grey_values, save_cr, save_picture, truth
 
-from medvol.chains import Chain, brain_mri, lung_ct
+from medvol.chains import IMAGENET_MEAN, IMAGENET_STD, Chain, brain_mri, lung_ct, radiograph
 from medvol.spatial import orientation, spacing_mm
 from medvol.transforms.head import standardise_head
 from medvol.transforms.intensity import MEDIASTINUM_WINDOW_HU
@@ -22,6 +24,7 @@ from medvol.transforms.invert_labels import InvertLabelsd
 
 DEFAULT_FINGERPRINT = "ab5a29b47b8f0a79"  # recorded in bundles
 BRAIN_FINGERPRINT = "a2abe0c4833a1389"  # of bundles/brain_mri_tumor
+RADIOGRAPH_FINGERPRINT = "3c5b2ffa65847046"  # of the bundles of radiographs
 TURNS = ["RAS", "LPS", "RSA", "AIL", "SPR", "PLI"]
 
 
@@ -255,3 +258,137 @@ def test_a_mark_in_the_brain_comes_back_in_any_orientation(tmp_path: Path, codes
 def test_a_negative_margin_around_the_head_is_refused() -> None:
     with pytest.raises(ValueError, match="crop_margin_mm is -1; give 0 or more"):
         brain_mri(crop_margin_mm=-1)
+
+
+@pytest.fixture
+def xray(tmp_path: Path) -> Path:
+    return save_picture(tmp_path / "a.png")
+
+
+def test_the_fingerprint_of_the_chain_of_radiographs_is_known() -> None:
+    assert radiograph().fingerprint == RADIOGRAPH_FINGERPRINT
+
+
+@pytest.mark.parametrize(
+    ("same", "as_this"),
+    [
+        ({"image_key": "xray"}, {}),
+        ({"size": (224, 224)}, {}),
+        ({"size": [224, 224], "normalise": "image", "keep_aspect": False}, {}),
+        ({"normalise": [0.449, 0.226]}, {"normalise": "imagenet"}),
+        ({"normalise": (0, 1)}, {"normalise": "none"}),
+    ],
+)
+def test_one_chain_of_radiographs_said_in_two_ways(
+    same: dict[str, Any], as_this: dict[str, Any]
+) -> None:
+    assert radiograph(**same).fingerprint == radiograph(**as_this).fingerprint
+
+
+def test_each_setting_of_radiographs_changes_the_fingerprint() -> None:
+    changed: list[dict[str, Any]] = [
+        {},
+        {"size": 225},
+        {"size": (224, 225)},
+        {"size": (225, 224)},
+        {"keep_aspect": True},
+        {"normalise": "none"},
+        {"normalise": "imagenet"},
+        {"normalise": (0.5, 0.226)},
+        {"normalise": (0.449, 0.25)},
+    ]
+    assert len({radiograph(**settings).fingerprint for settings in changed}) == len(changed)
+
+
+def test_a_radiograph_of_the_size_asked_for_is_left_bit_by_bit(xray: Path) -> None:
+    image = radiograph(size=(20, 24), normalise="none")({"image": str(xray), "label": 1})
+    assert image["label"] == 1
+    tensor = image["image"]
+    assert isinstance(tensor, MetaTensor)
+    assert (tensor.shape, tensor.dtype) == ((1, 20, 24), torch.float32)
+    assert np.array_equal(tensor.as_tensor()[0], truth())
+    assert tensor.meta["filename_or_obj"] == str(xray)
+    assert tensor.meta["notes"] == []
+
+
+def test_twins_of_a_radiograph_give_one_tensor(xray: Path, tmp_path: Path) -> None:
+    deep = grey_values().astype(np.uint16) * 257
+    twins = [
+        xray,
+        save_picture(tmp_path / "deep.png", deep),
+        save_picture(tmp_path / "fractions.tif", truth()),
+        save_cr(tmp_path / "a.dcm", 65535 - deep, PhotometricInterpretation="MONOCHROME1"),
+    ]
+    chain = radiograph(size=11)
+    first, *others = (chain({"image": path})["image"].as_tensor() for path in twins)
+    for other in others:
+        torch.testing.assert_close(first, other, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size", [16, 64], ids=["smaller", "larger"])
+def test_each_image_gets_mean_0_and_deviation_1(xray: Path, size: int) -> None:
+    image = radiograph(size=size)({"image": xray})["image"].as_tensor()
+    assert image.shape == (1, size, size)
+    assert image.mean().item() == pytest.approx(0, abs=1e-5)
+    assert image.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_mean_and_deviation_of_a_data_set_are_the_same_for_all(xray: Path) -> None:
+    """Black becomes -mean / deviation, white (1 - mean) / deviation."""
+    given = radiograph(size=(20, 24), normalise=(0.5, 0.25))({"image": xray})["image"]
+    assert given.aminmax() == (-2, 2)
+    torch.testing.assert_close(given.as_tensor()[0], torch.from_numpy((truth() - 0.5) * 4))
+    photo = radiograph(size=(20, 24), normalise="imagenet")({"image": xray})["image"]
+    low, high = photo.aminmax()
+    assert low.item() == pytest.approx(-IMAGENET_MEAN / IMAGENET_STD)
+    assert high.item() == pytest.approx((1 - IMAGENET_MEAN) / IMAGENET_STD)
+
+
+def test_keeping_the_aspect_adds_black_before_normalising(tmp_path: Path) -> None:
+    path = save_picture(tmp_path / "a.png", np.repeat(np.uint8([[0, 255]]), 4, 0))  # 4 x 2
+    chain = radiograph(size=4, keep_aspect=True, normalise=(0.5, 0.5))
+    assert chain({"image": path})["image"].tolist() == [[[-1, -1, 1, -1]] * 4]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"size": 0}, "size is 0; give one whole number of pixels, or rows and columns"),
+        ({"size": (1, 2, 3)}, "size is"),
+        ({"normalise": "imagnet"}, "normalise is 'imagnet'; give 'none', 'image', 'imagenet', or"),
+        ({"normalise": (0.5, 0)}, "a mean and a standard deviation above 0"),
+        ({"normalise": (float("nan"), 1)}, "a mean and a standard deviation"),
+        ({"normalise": (1, 2, 3)}, "normalise is"),
+    ],
+)
+def test_a_wrong_setting_of_radiographs_is_refused(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        radiograph(**wrong)
+
+
+def test_radiographs_are_kept_in_memory_and_on_disk(xray: Path, tmp_path: Path) -> None:
+    chain = radiograph(size=16)
+    items = [{"image": str(xray), "label": 1}]
+    fresh = chain(items[0])["image"].as_tensor()
+    in_memory = CacheDataset(items, chain, progress=False)
+    on_disk = [
+        PersistentDataset(items, chain, tmp_path / "kept", hash_transform=pickle_hashing)
+        for _ in range(2)
+    ]
+    for data in (in_memory, *on_disk, *on_disk):
+        assert torch.equal(torch.as_tensor(data[0]["image"]), fresh)
+        assert data[0]["label"] == 1
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    xray.unlink()
+    assert torch.equal(torch.as_tensor(on_disk[1][0]["image"]), fresh)  # it is not read again
+
+
+def test_what_is_kept_on_disk_belongs_to_one_chain(xray: Path, tmp_path: Path) -> None:
+    for settings in ({}, {"size": 16}, {"keep_aspect": True}, {"normalise": "none"}, {}):
+        data = PersistentDataset(
+            [{"image": str(xray)}], radiograph(**settings), tmp_path / "kept",
+            hash_transform=pickle_hashing, track_meta=True,
+        )  # fmt: skip
+        assert torch.equal(data[0]["image"], radiograph(**settings)({"image": str(xray)})["image"])
+        assert data[0]["image"].meta["facts"]["format"] == "PNG"
+    assert len(list((tmp_path / "kept").iterdir())) == 4

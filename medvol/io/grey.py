@@ -101,10 +101,10 @@ def coloured_share(colours: npt.NDArray[np.uint8]) -> float:
         colours: (rows, columns, 3).
 
     Example:
-        >>> coloured_share(np.array([[[90, 90, 90], [90, 60, 80], [90, 20, 20]]], np.uint8)) * 3
-        1.0
+        >>> coloured_share(np.array([[[90, 90, 90], [90, 20, 20]]], np.uint8))
+        0.5
     """
     red, green, blue = (colours[..., k] for k in range(3))
     highest = np.maximum(np.maximum(red, green), blue)
     lowest = np.minimum(np.minimum(red, green), blue)
-    return np.count_nonzero(highest - lowest > STRONG_COLOUR * 255) / red.size
+    return int(np.count_nonzero(highest - lowest > STRONG_COLOUR * 255)) / red.size

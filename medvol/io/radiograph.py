@@ -61,16 +61,28 @@ def load_radiograph(path: str | os.PathLike[str]) -> Radiograph:
     """
     given = Path(path)
     file_size(given)
-    if is_dicom(given):
-        from .radiograph_dicom import read_radiograph_dicom as read
-    else:
-        from .radiograph_picture import read_radiograph_picture as read
-    pixels, notes, facts = read(given)
+    pixels, notes, facts = _read(given)
     if (low := pixels.min()) == pixels.max():
         reason = f"every pixel has the same grey, {float(low):.3g} of white."
         raise InputError("E_VALUES", given, reason, "Check that the export was complete.")
     notes += _name_note(given, facts["format"])
     return Radiograph(np.ascontiguousarray(pixels), given, tuple(notes), facts)
+
+
+def _read(path: Path) -> tuple[npt.NDArray[np.float32], list[Note], dict[str, Any]]:
+    if is_dicom(path):
+        from .radiograph_dicom import read_radiograph_dicom
+
+        return read_radiograph_dicom(path)
+    from .radiograph_picture import read_radiograph_picture
+
+    try:
+        return read_radiograph_picture(path)
+    except InputError as error:
+        if error.code != "E_FORMAT" or path.suffix.lower() not in DICOM_SUFFIXES:
+            raise
+        reason = "it is named like DICOM but lacks the DICM mark at byte 128, and is no picture."
+        raise InputError("E_FORMAT", path, reason, "Export it as a DICOM file.") from error
 
 
 def _name_note(path: Path, stored_as: str) -> list[Note]:

@@ -44,8 +44,8 @@ def resize_picture(picture: Tensor, size: Size, *, keep_aspect: bool = False) ->
         (C, *size), within the range of the picture and 0.
 
     Example:
-        >>> resize_picture(torch.ones(1, 2, 4), (4, 4), keep_aspect=True)[0, :, 0].tolist()
-        [0.0, 1.0, 1.0, 0.0]
+        >>> resize_picture(Tensor([[[1, 1]]]), (2, 2), keep_aspect=True).tolist()
+        [[[1.0, 1.0], [0.0, 0.0]]]
     """
     inner = fitted(picture.shape[1:], size) if keep_aspect else size
     if tuple(picture.shape[1:]) != inner:

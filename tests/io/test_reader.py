@@ -10,9 +10,10 @@ from monai.bundle import ConfigParser
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImage, LoadImaged
 from phantoms import TINY_AFFINE, save_nifti, tiny_chest
+from radiograph_files import save_picture, truth
 
 from medvol.errors import InputError
-from medvol.io.reader import VolumeReader
+from medvol.io.reader import RadiographReader, VolumeReader, load_radiographd
 
 CHEST = tiny_chest()
 
@@ -87,3 +88,31 @@ def test_arguments():
 def test_suffixes(case, tmp_path):
     assert VolumeReader().verify_suffix((case["image"],))
     assert not VolumeReader().verify_suffix(tmp_path / "a.png")
+
+
+def test_a_radiograph(tmp_path):
+    path = save_picture(tmp_path / "a.jpg", format="PNG")
+    image = load_radiographd("image")({"image": path})["image"]
+    assert (tuple(image.shape), image.dtype) == ((20, 24), torch.float32)
+    np.testing.assert_array_equal(image, truth())
+    assert image.meta["filename_or_obj"] == str(path)
+    assert image.meta["facts"] == {"format": "PNG", "stored_mode": "L"}
+    assert [code for code, _ in image.meta["notes"]] == ["N_FORMAT"]
+    with_channel = LoadImaged("image", reader=RadiographReader(), ensure_channel_first=True)
+    assert with_channel({"image": path})["image"].shape == (1, 20, 24)
+
+
+def test_a_radiograph_in_worker_processes(tmp_path):
+    items = [{"image": str(save_picture(tmp_path / f"{k}.png"))} for k in range(4)]
+    steps = Compose([load_radiographd("image"), EnsureChannelFirstd("image")])
+    for batch in DataLoader(Dataset(items, steps), batch_size=2, num_workers=2):
+        np.testing.assert_array_equal(batch["image"][1, 0], truth())
+
+
+def test_a_refused_radiograph_is_not_handed_to_another_reader(tmp_path):
+    path = save_picture(tmp_path / "a.png")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"E_TRUNCATED .*a\.png"):
+        LoadImage(reader=RadiographReader())(path)
+    assert RadiographReader().verify_suffix((path,))
+    assert not RadiographReader().verify_suffix(tmp_path / "a.nii.gz")

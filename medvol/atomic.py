@@ -49,9 +49,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give an empty folder in `folder`; when the block ends well its files move up.
+    """Give an empty folder in `folder`; when the block ends well all that is in it moves up.
 
-    When the block raises, older files in `folder` stay as they were.
+    What it is called there replaces what had that name, a folder with all its files; folders move
+    first. When the block raises, older files in `folder` stay as they were.
 
     Raises:
         InputError: E_NOSPACE, the disk is full or the folder cannot be written.
@@ -62,8 +63,11 @@ def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
         final.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".medvol-", dir=final))
         yield scratch
-        for file in scratch.iterdir():
-            os.replace(file, final / file.name)
+        for made in sorted(scratch.iterdir(), key=Path.is_file):
+            target = final / made.name
+            if made.is_dir() and target.is_dir():
+                os.replace(target, scratch / f".old-{made.name}")  # goes with the scratch folder
+            os.replace(made, target)
     except OSError as error:
         raise _refusal(error, final) from error
     finally:

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol data`: turn a data set, or a made one, into a MONAI datalist. One function per source."""
+"""`medvol data`: turn a data set, or a made one, into a MONAI datalist. One function per source.
+
+Volumes with masks stand here, radiographs with classes in `data_radiographs`.
+"""
 
 import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from .data_radiographs import add_radiographs, aligned
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,6 +19,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
     for add_source in (_add_radiopaedia, _add_medseg, _add_lgg, _add_phantom):
         add_source(sources)
+    add_radiographs(sources)
 
 
 def _add_radiopaedia(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -193,6 +199,4 @@ def facts_table(datalist: Mapping[str, Any]) -> str:
     ml = [sum(own.ml[name] for own in facts.values()) for name in names]
     total = [f"{n} ({v:.1f})" for n, v in zip(voxels, ml, strict=True)]
     rows.append(["all", "", "", "", "", f"{mean:.2f}", f"{std:.2f}", *total])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    return "\n".join(lines)
+    return aligned(rows)

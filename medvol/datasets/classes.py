@@ -114,18 +114,28 @@ def check_classes(datalist: Mapping[str, Any]) -> None:
         raise ValueError(f"the case {cases.most_common(1)[0][0]!r} is there twice")
 
 
-def write_classes(path: str | os.PathLike[str], datalist: Mapping[str, Any]) -> None:
+def write_classes(
+    path: str | os.PathLike[str],
+    datalist: Mapping[str, Any],
+    *,
+    folder: str | os.PathLike[str] | None = None,
+) -> None:
     """Write a datalist as JSON, whole or not at all.
 
     Paths of images inside its folder become relative to it, so that a folder that holds list and
     images can be moved; others become absolute.
+
+    Args:
+        path: of the file.
+        datalist: as in this module's first lines; relative paths are relative to its folder.
+        folder: where the file will be moved to; None where it stays.
 
     Raises:
         ValueError: as for `check_classes`.
         InputError: E_NOSPACE, it cannot be written.
     """
     check_classes(datalist)
-    root = Path(path).parent.absolute()
+    root = Path(folder or Path(path).parent).absolute()
     parts = {
         part: [{**item, "image": _relative(item["image"], root)} for item in datalist[part]]
         for part in PARTS

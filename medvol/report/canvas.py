@@ -28,6 +28,7 @@ BAR_SHARE = 0.3  # of the panel's width
 LEGEND_STEP = 30
 KEY_COLUMNS, KEY_TITLE, KEY_ROOM = 3, 180, 12  # entries in a line, pixels of its title, and below
 TITLE_LETTERS, NAME_LETTERS, KEY_LETTERS = 64, 28, 46
+RADIOLOGICAL = "Radiological view: the patient's right is on the left. Slices count from the feet."
 
 
 class Plane(NamedTuple):
@@ -37,7 +38,8 @@ class Plane(NamedTuple):
         image: (rows, columns) in HU, first row on top.
         labels: (rows, columns).
         pixel_mm: height and width of a pixel.
-        letters: patient directions at the left, right, top and bottom edge, such as "RLAP".
+        letters: patient directions at the left, right, top and bottom edge, such as "RLAP"; ""
+            where neither they nor the size in mm are known.
         captions: texts for the upper corners: place, number.
         window_hu: black and white.
     """
@@ -137,7 +139,7 @@ class Canvas:
                 _mark(axes, plane, value, paint)
         top = self._axes(x, y, self.cell, height)
         _edges(top, plane, self.cell, height)
-        if column == 0 and (row == 0 or paint is None):
+        if plane.letters and column == 0 and (row == 0 or paint is None):
             _scale_bar(top, self.cell, height, pixels_per_mm=scale)
 
     def row_title(self, row: int, title: str) -> None:
@@ -193,11 +195,10 @@ class Canvas:
             _text(axes, 0, at, note, color=NOTICE, va="center")
             at += LEGEND_STEP
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the PNG, whole or not at all."""
+    def save(self, path: str | os.PathLike[str], *, remark: str = RADIOLOGICAL) -> None:
+        """Write the PNG, whole or not at all; `remark` says how to look at it."""
         footer = self._axes(MARGIN, self.height - FOOTER, WIDTH - 2 * MARGIN, FOOTER)
-        line = "Radiological view: the patient's right is on the left. Slices count from the feet."
-        _text(footer, 0, FOOTER / 2 + 2, line, size=9, color=DIM, va="center")
+        _text(footer, 0, FOOTER / 2 + 2, remark, size=9, color=DIM, va="center")
         end, use = WIDTH - 2 * MARGIN, "Research use only. Not a medical device."
         _text(footer, end, FOOTER / 2 + 2, use, size=9, color=DIM, ha="right", va="center")
         with replacing(path) as temporary:
@@ -263,7 +264,6 @@ def _chip(axes: Axes, x: float, y: float, color: Color, *, hatch: str | None = N
 
 
 def _edges(axes: Axes, plane: Plane, width: float, height: float) -> None:
-    left, right, top, bottom = tuple(plane.letters)
     style: dict[str, Any] = {
         "size": 10,
         "color": DIM,
@@ -271,10 +271,9 @@ def _edges(axes: Axes, plane: Plane, width: float, height: float) -> None:
         "va": "center",
         "outline": True,
     }
-    _text(axes, 12, height / 2, left, **style)
-    _text(axes, width - 12, height / 2, right, **style)
-    _text(axes, width / 2, 13, top, **style)
-    _text(axes, width / 2, height - 13, bottom, **style)
+    edges = (12, height / 2), (width - 12, height / 2), (width / 2, 13), (width / 2, height - 13)
+    for (x, y), letter in zip(edges, plane.letters, strict=False):
+        _text(axes, x, y, letter, **style)
     place, number = plane.captions
     _text(axes, 10, 15, place, size=10, va="center", outline=True)
     _text(axes, width - 10, 15, number, size=10, ha="right", va="center", outline=True)

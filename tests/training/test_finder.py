@@ -96,14 +96,15 @@ def test_training_at_the_rates_found_goes_down_and_beyond_the_end_up(tmp_path: P
 
 def test_steepest_is_where_the_slope_over_the_logarithm_is_lowest() -> None:
     rates = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
-    # central differences per decade: -0.5, -1.5, -1.25, +4.0 at the end
+    # lowest so far: 3, 3, 2, 0, 0; differences per decade: 0, -0.5, -1.5, -1, 0
     assert steepest(rates, [3.0, 3.0, 2.0, 0.0, 4.0]) == 1e-2
     assert steepest(rates, [3.0, 1.0, 0.9, 0.8, 0.9]) == 1e-4
 
 
 def test_steepest_passes_over_what_comes_back_from_a_bad_step() -> None:
     rates = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
-    assert steepest(rates, [3.0, 2.0, 1.0, 90.0, 2.0]) in rates[:3]
+    # lowest so far: 3, 2.5, 1.5, 1.5, 1.2; differences per decade: -0.5, -0.75, -0.5, -0.15, -0.3
+    assert steepest(rates, [3.0, 2.5, 1.5, 90.0, 1.2]) == 1e-3
 
 
 @pytest.mark.parametrize(
@@ -132,6 +133,13 @@ def test_other_numbers_of_rates_and_losses_are_refused() -> None:
     for of in (steepest, valley):
         with pytest.raises(ValueError, match="2 rates and 3 losses"):
             of([1.0, 2.0], [1.0, 2.0, 3.0])
+
+
+def test_noise_of_the_first_tenth_suggests_nothing() -> None:
+    rates = np.geomspace(1e-6, 1, 60).tolist()
+    losses = [4.0, 3.0, *[2.0] * 30, *[1.0] * 28]  # the real fall is between 31 and 32
+    assert suggest(rates, losses).steepest in rates[31:33]
+    assert suggest(rates, losses).valley > rates[6]
 
 
 def test_smoothing_does_not_lag() -> None:

@@ -7,6 +7,7 @@ with and no other, so a bundle's metadata records the fingerprint and prediction
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,19 +16,22 @@ from monai.transforms import (
     CropForegroundd,
     EnsureChannelFirstd,
     EnsureTyped,
+    NormalizeIntensityd,
     Orientationd,
 )
 
-from .io.reader import load_sequencesd, load_volumed
+from .io.reader import load_radiographd, load_sequencesd, load_volumed
 from .spatial import AXIS_CODES
 from .transforms.head import HeadBox, StandardiseHeadd
 from .transforms.intensity import LUNG_WINDOW_HU, WindowHUd
 from .transforms.lung_crop import Foreground
 from .transforms.resample import ResampleSpacingd
+from .transforms.resize_picture import ResizePictured, picture_size
 
 CROP_MARGIN_MM = 40.0  # consolidation at the diaphragm is dense, so it lies below the lowest slice
 # in which lung_mask sees air
 HEAD_MARGIN_MM = 10.0  # the box of the head already holds skin and skull
+IMAGENET_MEAN, IMAGENET_STD = 0.449, 0.226  # of its three channels, the mean of each
 REVISION = 1  # raise when the arithmetic of a step changes: fingerprints change with it
 
 
@@ -169,3 +173,61 @@ def brain_mri(
         EnsureTyped(image_key, dtype="float32", track_meta=True),
     ]
     return Chain(steps, name="brain_mri", settings=settings)
+
+
+def radiograph(
+    *,
+    size: int | Sequence[int] = 224,
+    keep_aspect: bool = False,
+    normalise: str | Sequence[float] = "image",
+    image_key: str = "image",
+) -> Chain:
+    """The chain of radiographs: load, resize, normalise.
+
+    Args:
+        size: side of a square in pixels, or rows and columns.
+        keep_aspect: scale both axes alike and fill up with 0, black; else each axis by itself.
+        normalise: "none" leaves [0, 1]; "image" makes mean 0 and standard deviation 1 of each
+            image; "imagenet" takes the mean and deviation of photographs, for weights that were
+            trained on them; or (mean, standard deviation) of a data set.
+        image_key: item with the path of a radiograph, as `io.radiograph` reads it.
+
+    Returns:
+        a `Chain`: {image_key: path} to {image_key: (1, rows, columns) float32}.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+    sides = picture_size(size)
+    scale = _scale(normalise)
+    settings = {
+        "size": list(sides),
+        "keep_aspect": bool(keep_aspect),
+        "normalise": "image" if scale is None else list(scale),
+    }
+    steps: list[Any] = [
+        load_radiographd(image_key),
+        EnsureChannelFirstd(image_key, channel_dim="no_channel"),
+        ResizePictured(image_key, sides, keep_aspect=keep_aspect),
+    ]
+    if scale is None:
+        steps.append(NormalizeIntensityd(image_key))
+    elif scale != (0.0, 1.0):
+        steps.append(NormalizeIntensityd(image_key, subtrahend=scale[0], divisor=scale[1]))
+    steps.append(EnsureTyped(image_key, dtype="float32", track_meta=True))
+    return Chain(steps, name="radiograph", settings=settings)
+
+
+def _scale(normalise: str | Sequence[float]) -> tuple[float, float] | None:
+    """Mean and standard deviation that are the same for all images; None for each image's own."""
+    known = {"none": (0.0, 1.0), "image": None, "imagenet": (IMAGENET_MEAN, IMAGENET_STD)}
+    if isinstance(normalise, str) and normalise in known:
+        return known[normalise]
+    if not isinstance(normalise, str) and len(normalise) == 2:
+        mean, std = (float(number) for number in normalise)
+        if math.isfinite(mean) and math.isfinite(std) and std > 0:
+            return mean, std
+    allowed = ", ".join(map(repr, known))
+    raise ValueError(
+        f"normalise is {normalise!r}; give {allowed}, or a mean and a standard deviation above 0"
+    )

@@ -22,9 +22,9 @@ from ..io.mask import write_mask
 from ..io.rle import encode_rle
 from ..io.slice_images import (
     MASK_ENDING,
-    PICTURE_SUFFIXES,
     SEQUENCES,
     SLICE_SPACING_MM,
+    SLICE_SUFFIXES,
     find_slices,
     load_slices,
 )
@@ -157,7 +157,7 @@ def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
     """
     from PIL import Image as Picture
 
-    names = [picture.with_name(picture.stem + MASK_ENDING + s) for s in PICTURE_SUFFIXES]
+    names = [picture.with_name(picture.stem + MASK_ENDING + s) for s in SLICE_SUFFIXES]
     path = next((name for name in names if name.is_file()), None)
     if path is None:
         raise InputError(

@@ -69,7 +69,7 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
     _check_size(folder, slices)
     stack = stack_slices(folder, [image.place for image in slices])
     ordered = [slices[k] for k in stack.order]
-    _check_decoder(ordered)
+    check_decoder(ordered)
     array, padded, stored_dtype = _read_values(ordered)
     notes = []
     if count := study.left_out["localizer"]:
@@ -161,7 +161,12 @@ def _check_size(folder: Path, slices: Sequence[Slice]) -> None:
             )
 
 
-def _check_decoder(slices: Sequence[Slice]) -> None:
+def check_decoder(slices: Sequence[Slice]) -> None:
+    """Refuse pixels that no installed package decodes, before they are read.
+
+    Raises:
+        InputError: E_DECODER, with the packages that would.
+    """
     for image in {image.syntax: image for image in slices}.values():
         try:
             with warnings.catch_warnings():  # of a damaged UID, which is no known syntax either
@@ -230,10 +235,15 @@ def _fits_int16(values: npt.NDArray[Any]) -> bool:
 def _stored(slices: Sequence[Slice]) -> Iterator[npt.NDArray[Any]]:
     """The stored values (rows, columns) of each slice in turn; a multi-frame file is read once."""
     for path, group in groupby(slices, key=lambda image: image.path):
-        yield from _decode(path, [image.frame for image in group])
+        yield from decode_frames(path, [image.frame for image in group])
 
 
-def _decode(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
+def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
+    """The stored values (rows, columns) of some frames of a file; colours (rows, columns, 3).
+
+    Raises:
+        InputError: E_TRUNCATED, E_CORRUPT.
+    """
     with warnings.catch_warnings():  # what pydicom remarks on is refused here, or harmless
         warnings.simplefilter("ignore")
         try:

@@ -16,11 +16,10 @@ from pydicom.uid import UID
 
 from ..errors import InputError
 from .dicom_geometry import Place
-from .files import COPY_AGAIN, path_error
+from .files import COPY_AGAIN, DICOM_SUFFIXES, path_error
 
 logging.getLogger("pydicom").addHandler(logging.NullHandler())  # else it prints beside a refusal
 
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SCREENSHOT = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture, all its kinds
 TECHNICAL: dict[str, type[str] | type[float]] = {  # facts that name no person and no day
     "ConvolutionKernel": str,

@@ -16,6 +16,7 @@ from ..errors import InputError
 
 CHUNK_BYTES = 1 << 20  # a bomb is found out after this many inflated bytes too many
 GZIP_MAGIC = b"\x1f\x8b"
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 COPY_AGAIN = "Copy or download the file again."
 _WINDOW_BITS = {"gzip": 31, "zlib": 15}  # what zlib expects around the deflated data
 
@@ -51,6 +52,17 @@ def path_error(path: Path, error: OSError | ValueError) -> InputError:
         words = error.strerror if isinstance(error, OSError) else str(error)
         reason, remedy = f"it cannot be opened ({words}).", "Name a file that can be opened."
     return InputError("E_PATH", path, reason, remedy)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether this is a file with the mark of DICOM in it; False when it cannot be opened."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def beside(header: Path, name: str) -> Path:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Container
 from pathlib import Path
 
-from .slice_images import PICTURE_SUFFIXES
+from .picture import PICTURE_SUFFIXES
 from .volume import SUFFIXES
 
 

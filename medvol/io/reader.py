@@ -4,6 +4,7 @@
 import logging
 import warnings
 from collections.abc import Sequence
+from os import fspath
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from monai.transforms import LoadImaged
 
 from .checks import Kind
 from .modality import check_ct
+from .radiograph import is_radiograph, load_radiograph
 from .sequences import is_patient, load_sequences
 from .volume import is_volume, load_image, meta_of
 
@@ -94,6 +96,41 @@ class SequenceReader(VolumeReader):
         return image.seen.astype(np.float32), {**meta_of(image), "affine": image.affine}
 
 
+class RadiographReader(ImageReader):
+    """Reads what `load_radiograph` reads, with all its refusals; `read` as in `VolumeReader`.
+
+    Example:
+        >>> from monai.transforms import LoadImaged
+        >>> load = LoadImaged(keys="image", reader=RadiographReader())
+    """
+
+    def verify_suffix(self, filename: Sequence[Any] | Any) -> bool:
+        """Whether the name looks like a radiograph."""
+        return is_radiograph(_one(filename))
+
+    def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Path:  # noqa: ARG002
+        """The path itself; see `VolumeReader` for why nothing is read here."""
+        return _one(data)
+
+    def get_data(self, img: Path) -> tuple[npt.NDArray[Any], dict[str, object]]:
+        """Read the radiograph.
+
+        Returns:
+            (rows, columns) float32 in [0, 1], and its metadata.
+
+        Raises:
+            InputError: it cannot be used; the code says why.
+        """
+        radiograph = load_radiograph(img)
+        return radiograph.pixels, {
+            "filename_or_obj": fspath(radiograph.path),
+            "spatial_shape": list(radiograph.pixels.shape),
+            "original_channel_dim": "no_channel",
+            "notes": [list(note) for note in radiograph.notes],
+            "facts": dict(radiograph.facts),
+        }
+
+
 def load_volumed(keys: str, *, kind: Kind = "image", modality: str | None = None) -> LoadImaged:
     """MONAI's `LoadImaged` with `VolumeReader`, made without the remarks of readers not used.
 
@@ -112,7 +149,12 @@ def load_sequencesd(keys: str) -> LoadImaged:
     return _loader(keys, SequenceReader())
 
 
-def _loader(keys: str, reader: VolumeReader) -> LoadImaged:
+def load_radiographd(keys: str) -> LoadImaged:
+    """As `load_volumed`, with `RadiographReader`."""
+    return _loader(keys, RadiographReader())
+
+
+def _loader(keys: str, reader: ImageReader) -> LoadImaged:
     logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -7,7 +7,6 @@ from the patient's right to left, rows from front to back, slices from feet to h
 that data set.
 """
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note
 from ..spatial import Affine
-from .checks import MAX_VOXELS
-from .files import COPY_AGAIN, file_size, path_error
+from .files import path_error
 from .image import Image
+from .picture import SUFFIXES_OF, opened_picture, upright
 from .volume import natural_key
 
-PICTURE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+SLICE_SUFFIXES = tuple(s for kind in ("TIFF", "PNG", "JPEG") for s in SUFFIXES_OF[kind])
 MASK_ENDING = "_mask"
 SEQUENCES = ("t1", "flair", "t1c")  # order of the channels: before contrast, FLAIR, after contrast
 SHOWN = 1  # FLAIR: what is drawn and measured; lower-grade gliomas are marked on it
@@ -33,7 +32,7 @@ SLICE_SPACING_MM = (0.9, 0.9, 5.0)
 
 def is_slice_picture(path: Path) -> bool:
     """Whether this is a picture by its name, and no mask of one (`..._mask.png`)."""
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.stem.lower().endswith(MASK_ENDING)
+    return path.suffix.lower() in SLICE_SUFFIXES and not path.stem.lower().endswith(MASK_ENDING)
 
 
 def find_slices(folder: Path) -> list[Path]:
@@ -115,56 +114,25 @@ def centred_affine(shape: Sequence[int], spacing_mm: Sequence[float]) -> Affine:
 
 
 def read_picture(path: Path) -> tuple[npt.NDArray[np.uint8], list[Note]]:
-    """The pixels of a colour picture, upright as its file asks.
+    """The pixels of a colour picture, upright as its file asks; its transparency is not looked at.
 
     Returns:
         (rows, columns, 3) uint8, and what was noticed.
 
     Raises:
-        InputError: E_PATH, E_EMPTY; E_FORMAT, no picture; E_TRUNCATED, a cut one; E_DIMS, several
-            frames; E_VALUES, not three sequences as colours of 8 bits; E_TOO_BIG.
+        InputError: what `opened_picture` refuses; E_VALUES, not three sequences as colours of
+            8 bits.
     """
-    from PIL import Image as Picture
-    from PIL import ImageOps, UnidentifiedImageError
-
-    file_size(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Picture.DecompressionBombWarning)
-            with Picture.open(path) as picture:
-                _check(picture, path)
-                upright = ImageOps.exif_transpose(picture)
-                pixels = np.asarray(upright.convert("RGB"))
-                turned = picture.getexif().get(0x0112, 1) != 1
-    except UnidentifiedImageError as error:
-        raise InputError(
-            "E_FORMAT", path, "its content is no picture that can be read.", COPY_AGAIN
-        ) from error
-    except (Picture.DecompressionBombError, Picture.DecompressionBombWarning) as error:
-        raise InputError(
-            "E_TOO_BIG", path, "its header claims too many pixels.", "Reduce its resolution."
-        ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = f"it cannot be read to its end ({error})."
-        raise InputError("E_TRUNCATED", path, reason, COPY_AGAIN) from error
-    notes = [Note("N_EXIF", "pictures were turned upright as their files ask.")] if turned else []
-    return pixels, notes
-
-
-def _check(picture: Any, path: Path) -> None:
-    frames = getattr(picture, "n_frames", 1)
-    if frames > 1:
-        reason = f"it holds {frames} frames, not one slice."
-        raise InputError("E_DIMS", path, reason, "Save each slice as a picture of its own.")
-    if picture.width * picture.height > MAX_VOXELS:
-        raise InputError("E_TOO_BIG", path, "it has too many pixels.", "Reduce its resolution.")
-    if picture.mode not in ("RGB", "RGBA"):
-        raise InputError(
-            "E_VALUES", path,
-            f"its pixels are of kind {picture.mode}, not colours of 8 bits; the sequences before "
-            "contrast, FLAIR and after contrast are expected as red, green and blue.",
-            "Save the three sequences of the slice as one RGB picture, or give NIfTI volumes.",
-        )  # fmt: skip
+    with opened_picture(path) as picture:
+        if picture.mode not in ("RGB", "RGBA"):
+            raise InputError(
+                "E_VALUES", path,
+                f"its pixels are of kind {picture.mode}, not colours of 8 bits; the sequences "
+                "before contrast, FLAIR and after contrast are expected as red, green and blue.",
+                "Save the three sequences of the slice as one RGB picture, or give NIfTI volumes.",
+            )  # fmt: skip
+        turned, notes = upright(picture)
+        return np.asarray(turned.convert("RGB")), notes
 
 
 def _size(pixels: npt.NDArray[Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError, Note
 from .checks import Kind, checked_affine, checked_values
-from .files import COPY_AGAIN, file_size, path_error, read_head
+from .files import COPY_AGAIN, file_size, is_dicom, path_error, read_head
 from .image import Image
 
 if TYPE_CHECKING:
@@ -102,9 +102,7 @@ def meta_of(image: Image) -> dict[str, object]:
 def is_volume(path: Path) -> bool:
     """Whether this looks like one volume: an image file by name, or a folder with DICOM in it."""
     if path.is_dir():
-        return any(
-            _is_dicom(Path(root, name)) for root, _, names in os.walk(path) for name in names
-        )
+        return any(is_dicom(Path(root, name)) for root, _, names in os.walk(path) for name in names)
     name = path.name.lower()
     return path.is_file() and name.endswith(SUFFIXES) and not name.endswith(DATA_SUFFIXES)
 
@@ -121,7 +119,7 @@ def find_volumes(folder: Path) -> list[Path]:
         inside = list(folder.iterdir())
     except OSError as error:
         raise path_error(folder, error) from error
-    slices = {path for path in inside if _is_dicom(path)}
+    slices = {path for path in inside if is_dicom(path)}
     if not slices:
         return sorted((path for path in inside if is_volume(path)), key=natural_key)
     others = [path for path in inside if path.is_file() and is_volume(path) and path not in slices]
@@ -139,16 +137,6 @@ def natural_key(path: Path) -> list[tuple[int, str]]:
     """Sorts names with their numbers counted: case2 before case10."""
     parts = re.split(r"(\d+)", path.name)
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def _is_folder(path: Path) -> bool:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stored values of a picture to one grey in [0, 1], by the bits they were made with.
+
+A division by the highest value that the bits can hold, rounded once: v / 255 of a picture with 8
+bits and 257 v / 65535 of its twin with 16 are then the same float32.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, Note
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+Grey = npt.NDArray[np.float32]
+STRONG_COLOUR = 0.2  # highest minus lowest of red, green and blue; tinted film stays below
+MAX_COLOURED_SHARE = 0.05  # of the pixels: a coloured stamp or letter is less, a photograph more
+USUAL_BITS = (8, 12, 16)  # that stand in 16-bit files: screens, detectors, full range
+
+
+def scaled_bits(stored: npt.NDArray[Any], bits: int) -> Grey:
+    """Whole values from 0 to 2^bits - 1 to [0, 1].
+
+    Example:
+        >>> scaled_bits(np.array([0, 51, 255]), 8).tolist() == np.float32([0, 0.2, 1]).tolist()
+        True
+    """
+    grey = stored.astype(np.float32)
+    grey /= np.float32(2**bits - 1)
+    return grey
+
+
+def used_bits(highest: int) -> int:
+    """With how many bits the values of a 16-bit file were made, by the highest of them.
+
+    A detector of 12 bits leaves values below 4096 in its 16-bit file; read as 16 bits they would
+    be nearly black. Files of 10 bits are read as 12, of 14 as 16: darker, with all their contrast.
+
+    Args:
+        highest: value of the picture, 0 to 65535.
+
+    Example:
+        >>> used_bits(255), used_bits(4095), used_bits(4096)
+        (8, 12, 16)
+    """
+    return next(bits for bits in USUAL_BITS if highest < 2**bits)
+
+
+def used_bits_note(highest: int) -> list[Note]:
+    """What to remark when `used_bits` are fewer than 16."""
+    bits = used_bits(highest)
+    text = f"its highest value is {highest}, so its 16 bits were read as {bits}."
+    return [Note("N_BITS", text)] if bits < 16 else []
+
+
+def grey_of_integers(stored: npt.NDArray[Any], path: Path) -> tuple[Grey, list[Note]]:
+    """Values of a file with 16 bits or more to [0, 1], by the bits that they use.
+
+    Args:
+        stored: (rows, columns), whole numbers.
+
+    Raises:
+        InputError: E_VALUES, below 0 or above 65535.
+    """
+    low, high = int(stored.min()), int(stored.max())
+    if low < 0 or high > 65535:
+        raise InputError(
+            "E_VALUES", path, f"its values go from {low} to {high}, which is no range of grey.",
+            "Save it with 8 or 16 bits a pixel, 0 black and the highest value white.",
+        )  # fmt: skip
+    return scaled_bits(stored, used_bits(high)), used_bits_note(high)
+
+
+def grey_of_colours(picture: "Picture", path: Path) -> Grey:
+    """A picture of red, green and blue to its brightness in [0, 1], when it is grey to the eye.
+
+    Args:
+        picture: mode RGB. Where the three are equal, the brightness is that very value; else
+            0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601), in 8 bits.
+
+    Raises:
+        InputError: E_VALUES, more than `MAX_COLOURED_SHARE` of the pixels are strongly coloured.
+    """
+    share = coloured_share(np.asarray(picture))
+    if share > MAX_COLOURED_SHARE:
+        raise InputError(
+            "E_VALUES", path, f"{100 * share:.0f} % of its pixels are strongly coloured.",
+            "Give a radiograph in grey, without overlays.",
+        )  # fmt: skip
+    return scaled_bits(np.asarray(picture.convert("L")), 8)
+
+
+def coloured_share(colours: npt.NDArray[np.uint8]) -> float:
+    """Share of the pixels whose red, green and blue lie further apart than `STRONG_COLOUR`.
+
+    Args:
+        colours: (rows, columns, 3).
+
+    Example:
+        >>> coloured_share(np.array([[[90, 90, 90], [90, 60, 80], [90, 20, 20]]], np.uint8)) * 3
+        1.0
+    """
+    red, green, blue = (colours[..., k] for k in range(3))
+    highest = np.maximum(np.maximum(red, green), blue)
+    lowest = np.minimum(np.minimum(red, green), blue)
+    return np.count_nonzero(highest - lowest > STRONG_COLOUR * 255) / red.size

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening a picture (PNG, JPEG, TIFF, BMP, GIF) so that a bad one is refused, not half read."""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, Note
+from .files import COPY_AGAIN, file_size
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+SUFFIXES_OF = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+}
+PICTURE_SUFFIXES = tuple(suffix for group in SUFFIXES_OF.values() for suffix in group)
+MAX_PIXELS = 2**26  # 8192 x 8192; the largest detectors and stitched films have about 40 million
+ORIENTATION = 0x0112  # EXIF and TIFF tag
+PNG_MARK = b"\x89PNG\r\n\x1a\n"
+_TURNED = range(2, 9)  # values of that tag; 1 is upright
+_STARTS = {PNG_MARK[:4]: "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF"}
+_SHORTEST = 64  # bytes of a header, at least: what is shorter was cut
+
+
+@contextmanager
+def opened_picture(path: Path) -> "Iterator[Picture]":
+    """A picture with its header read; what is wrong with it, also later inside, is refused.
+
+    Other formats than those of `SUFFIXES_OF` are not tried: some of Pillow's start programs.
+
+    Raises:
+        InputError: E_PATH, E_EMPTY; E_FORMAT, no picture; E_DIMS, several frames; E_TOO_BIG,
+            before its pixels are read; E_TRUNCATED, E_CORRUPT when they are.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    file_size(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")  # of odd tags beside sound pixels
+            # A file, not its name: of a name, Pillow 13 maps an uncompressed TIFF that is to be
+            # turned with rows and columns exchanged.
+            with path.open("rb") as file, Image.open(file, formats=tuple(SUFFIXES_OF)) as picture:
+                _check_size(picture, path)
+                if picture.format == "PNG":
+                    _check_png(path)
+                yield picture
+    except UnidentifiedImageError as error:
+        raise _unknown_content(path) from error
+    except Image.DecompressionBombError as error:
+        reason = "its header claims too many pixels."
+        raise InputError("E_TOO_BIG", path, reason, "Reduce its resolution.") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
+        reason = f"it cannot be read to its end ({error})."
+        raise InputError("E_TRUNCATED" if cut else "E_CORRUPT", path, reason, COPY_AGAIN) from error
+
+
+def _unknown_content(path: Path) -> InputError:
+    """What to say of a file that Pillow takes for no picture: is it another thing, or half one?"""
+    size = file_size(path)
+    with path.open("rb") as file:
+        head = file.read(8)
+    if kind := next((name for start, name in _STARTS.items() if head.startswith(start)), ""):
+        if size < _SHORTEST:
+            reason = f"it begins as {kind} and ends inside its header."
+            return InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+        return InputError("E_CORRUPT", path, f"its {kind} header is damaged.", COPY_AGAIN)
+    if order := {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4]):
+        (directory,) = struct.unpack(f"{order}I", head[4:].ljust(4, b"\xff"))
+        if directory >= size:  # many programs write it behind the pixels
+            reason = "it begins as TIFF and ends before its directory."
+            return InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+        reason, remedy = "it is a TIFF of an unusual kind.", "Save it as grey of 8 or 16 bits."
+        return InputError("E_FORMAT", path, reason, remedy)
+    return InputError("E_FORMAT", path, "its content is no picture that can be read.", COPY_AGAIN)
+
+
+def _check_size(picture: "Picture", path: Path) -> None:
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1:
+        reason = f"it holds {frames} frames, not one picture."
+        raise InputError("E_DIMS", path, reason, "Save each one as a picture of its own.")
+    if picture.width * picture.height > MAX_PIXELS:
+        reason = f"its header claims {picture.width} x {picture.height} pixels."
+        raise InputError("E_TOO_BIG", path, reason, f"Reduce it to at most {MAX_PIXELS} pixels.")
+
+
+def _check_png(path: Path) -> None:
+    """Prove the checksums of the pixels, which Pillow passes by, and that their end is there."""
+    content = memoryview(path.read_bytes())
+    place, name = len(PNG_MARK), b""
+    while name != b"IEND" and len(content) - place >= 12:
+        (length,) = struct.unpack(">I", content[place : place + 4])
+        name, end = bytes(content[place + 4 : place + 8]), place + 8 + length
+        checksum = bytes(content[end : end + 4])
+        if len(checksum) < 4:
+            break
+        if name == b"IDAT" and zlib.crc32(content[place + 4 : end]).to_bytes(4, "big") != checksum:
+            raise InputError("E_CORRUPT", path, "the checksum of its pixels is wrong.", COPY_AGAIN)
+        place = end + 4
+    if name != b"IEND":
+        raise InputError("E_TRUNCATED", path, "it cannot be read to its end (no end mark).", COPY_AGAIN)
+
+
+def upright(picture: "Picture") -> "tuple[Picture, list[Note]]":
+    """The picture turned as its EXIF orientation asks, with a note when that is not how it lay."""
+    from PIL import ImageOps
+
+    try:
+        orientation = picture.getexif().get(ORIENTATION)
+    except (SyntaxError, ValueError, struct.error):  # damaged, beside sound pixels
+        orientation = None
+    if orientation not in _TURNED:
+        return picture, []
+    turned = ImageOps.exif_transpose(picture)  # of a TIFF, loading its pixels turns it
+    return turned, [Note("N_EXIF", "it was turned upright as its file asks.")]

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A radiograph kept as a picture, whatever its kind of pixels, as grey in [0, 1]."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, Note
+from .checks import checked_values
+from .grey import Grey, grey_of_colours, grey_of_integers, scaled_bits
+from .picture import opened_picture, upright
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+_BITS_OF = {"1": 1, "L": 8}  # of a pixel, by Pillow's mode
+_TRANSPARENT = ("LA", "PA", "RGBA", "RGBa")
+_COLOURS = (*_TRANSPARENT, "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
+_PHOTOMETRIC, _SAMPLE_BITS = 262, 258  # TIFF tags
+_WHITE_IS_ZERO = 0
+_LOWEST_WITH_8_BITS = 16  # 4096 / 256
+
+
+def read_radiograph_picture(path: Path) -> tuple[Grey, list[Note], dict[str, Any]]:
+    """The grey values of a PNG, JPEG, TIFF, BMP or GIF, upright as its file asks.
+
+    Colours become their brightness, see `grey_of_colours`. Where a picture is transparent the
+    black behind it is seen, as outside the field of a radiograph. Colour profiles, gamma and
+    single transparent colours are not looked at.
+
+    Returns:
+        (rows, columns) float32 in [0, 1]; what was noticed; technical facts.
+
+    Raises:
+        InputError: what `opened_picture` refuses; E_VALUES, values that are no grey.
+    """
+    with opened_picture(path) as picture:
+        facts = {"format": picture.format, "stored_mode": picture.mode}
+        inverted = _is_inverted(picture)
+        deep = _has_deep_colours(picture)
+        turned, notes = upright(picture)
+        pixels, remarks = _grey(turned, path)
+        if deep and pixels.max() < _LOWEST_WITH_8_BITS / 255:
+            raise InputError(
+                "E_VALUES", path, "it has 16 bits a colour, of which the upper ones are unused.",
+                "Save it as grey of 16 bits.",
+            )  # fmt: skip
+    if inverted:
+        pixels = 1 - pixels
+    return pixels, [*notes, *remarks], facts
+
+
+def _grey(picture: "Picture", path: Path) -> tuple[Grey, list[Note]]:
+    mode = picture.mode
+    if mode in _BITS_OF:
+        return scaled_bits(np.asarray(picture), _BITS_OF[mode]), []
+    if mode == "I" or mode.startswith("I;16"):
+        values = np.asarray(picture)
+        if _tag(picture, _SAMPLE_BITS) == (12,):  # packed so; files of 16 bits do not say
+            return scaled_bits(values, 12), []
+        return grey_of_integers(values, path)
+    if mode == "F":
+        return _grey_of_fractions(np.array(picture), path)
+    if mode not in _COLOURS:
+        reason = f"its pixels are of kind {mode}, which is neither grey nor usual colours."
+        raise InputError("E_VALUES", path, reason, "Save it as grey of 8 or 16 bits.")
+    if mode in _TRANSPARENT:
+        from PIL import Image
+
+        seen = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", seen.size, (0, 0, 0, 255)), seen)
+    return grey_of_colours(picture.convert("RGB"), path), []
+
+
+def _grey_of_fractions(values: Grey, path: Path) -> tuple[Grey, list[Note]]:
+    checked, notes = checked_values(values[:, :, None], path, "image")
+    low, high = float(checked.min()), float(checked.max())
+    if low < 0 or high > 1:
+        raise InputError(
+            "E_VALUES", path, f"its values are fractions from {low:.4g} to {high:.4g}, not 0 to 1.",
+            "Divide them by the value that stands for white, or save it with 8 or 16 bits.",
+        )  # fmt: skip
+    return checked[:, :, 0].astype(np.float32, copy=False), notes
+
+
+def _is_inverted(picture: "Picture") -> bool:
+    """Whether 0 is white in what Pillow gives; 8 bits and fewer it turns round by itself."""
+    return picture.mode not in _BITS_OF and _tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _has_deep_colours(picture: "Picture") -> bool:
+    """Whether there were 16 bits a colour, of which Pillow keeps the upper 8."""
+    tiles = getattr(picture, "tile", [])
+    return picture.mode in _COLOURS and any(";16" in str(tile[3]) for tile in tiles)
+
+
+def _tag(picture: "Picture", number: int) -> Any:
+    """The value of a TIFF tag; None in other files."""
+    return getattr(picture, "tag_v2", {}).get(number)

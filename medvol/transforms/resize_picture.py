@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing pictures to one size without aliasing: what becomes smaller is averaged, not skipped."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from monai.config import KeysCollection
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms.transform import MapTransform
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+Size = tuple[int, int]  # rows, columns
+
+
+def picture_size(size: int | Sequence[int]) -> Size:
+    """A side of a square, or rows and columns, as rows and columns.
+
+    Raises:
+        ValueError: not one or two whole numbers of at least 1.
+
+    Example:
+        >>> picture_size(224), picture_size([320, 256])
+        ((224, 224), (320, 256))
+    """
+    sides = [size, size] if isinstance(size, int) else list(size)
+    if len(sides) != 2 or any(not isinstance(side, int) or side < 1 for side in sides):
+        raise ValueError(f"size is {size}; give one whole number of pixels, or rows and columns")
+    return sides[0], sides[1]
+
+
+def resize_picture(picture: Tensor, size: Size, *, keep_aspect: bool = False) -> Tensor:
+    """Scale a picture to a size, linearly, over all pixels that go into a new one.
+
+    A picture that has the size already comes back as it is.
+
+    Args:
+        picture: (C, rows, columns), float.
+        size: rows and columns of the result.
+        keep_aspect: scale both axes alike, as far as the picture fits, and put 0 on both sides of
+            the other axis; of an odd number of lines the last side gets one more.
+
+    Returns:
+        (C, *size), within the range of the picture and 0.
+
+    Example:
+        >>> resize_picture(torch.ones(1, 2, 4), (4, 4), keep_aspect=True)[0, :, 0].tolist()
+        [0.0, 1.0, 1.0, 0.0]
+    """
+    inner = fitted(picture.shape[1:], size) if keep_aspect else size
+    if tuple(picture.shape[1:]) != inner:
+        low, high = picture.aminmax()
+        picture = interpolate(picture[None], inner, mode="bilinear", antialias=True)[0]
+        picture = picture.clamp_(low, high)  # weights add up to 1 within rounding only
+    rows, columns = (whole - part for whole, part in zip(size, inner, strict=True))
+    if not rows and not columns:
+        return picture
+    return pad(picture, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+
+
+def fitted(shape: Sequence[int], size: Size) -> Size:
+    """The largest size of this shape's proportions inside `size`, at least one pixel a side.
+
+    Example:
+        >>> fitted((1000, 500), (224, 224))
+        (224, 112)
+    """
+    scale = min(whole / side for whole, side in zip(size, shape, strict=True))
+    rows, columns = (
+        min(whole, max(1, round(side * scale))) for whole, side in zip(size, shape, strict=True)
+    )
+    return rows, columns
+
+
+class ResizePictured(MapTransform):
+    """Dictionary transform around `resize_picture`.
+
+    Args:
+        keys: items (C, rows, columns).
+        size: side of a square in pixels, or rows and columns.
+        keep_aspect: as for `resize_picture`.
+
+    Raises:
+        ValueError: another size.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, size: int | Sequence[int], *, keep_aspect: bool = False
+    ) -> None:
+        super().__init__(keys)
+        self.size = picture_size(size)
+        self.keep_aspect = keep_aspect
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        result = dict(data)
+        for key in self.key_iterator(result):
+            picture = result[key]
+            plain = picture.as_tensor() if isinstance(picture, MetaTensor) else picture
+            resized = resize_picture(plain, self.size, keep_aspect=self.keep_aspect)
+            if isinstance(picture, MetaTensor):
+                resized = MetaTensor(resized).copy_meta_from(picture)
+            result[key] = resized
+        return result

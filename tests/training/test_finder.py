@@ -150,17 +150,17 @@ def test_smoothing_does_not_lag() -> None:
 
 
 def test_network_and_optimizer_are_as_before(tmp_path: Path) -> None:
-    trainer = make_classes_training(tmp_path)
+    trainer = make_classes_training(tmp_path / "training")
     before = copy.deepcopy((trainer.network.state_dict(), trainer.optimizer.state_dict()))
     trainer.network.eval()
-    RateFinder(trainer, tmp_path, steps=20).run()
+    RateFinder(trainer, tmp_path / "rates", steps=20).run()
     after = trainer.network.state_dict(), trainer.optimizer.state_dict()
     torch.testing.assert_close(after[0], before[0], rtol=0, atol=0)
     assert after[1] == before[1]
     assert after[1]["state"] == {}
     assert not trainer.network.training
     assert all(p.grad is None for p in trainer.network.parameters())
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
+    assert sorted(p.name for p in (tmp_path / "rates").iterdir()) == [
         "learning_rates.csv", "learning_rates.png",
     ]  # fmt: skip
 

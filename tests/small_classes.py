@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from monai.data import DataLoader, Dataset
+from monai.data import CacheDataset, DataLoader
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import LrScheduleHandler, ValidationHandler
 from monai.transforms import Activationsd, Compose, RandFlipd, RandGaussianNoised
+from PIL import Image as Picture
 from torch import nn
 
+from medvol.chains import radiograph
 from medvol.metrics.image_classes import ImageClassMetric
 from medvol.networks.residual_classifier import ResidualClassifier
 from medvol.training.checkpoint import BestWeights, Resume
@@ -33,7 +36,6 @@ COUNTS = (8, 6, 4)  # of each class
 SIZE, BATCH = 32, 6
 BATCHES = sum(COUNTS) // BATCH
 STAGES = (Stage(2, 0.01, frozen=True), Stage(4, 0.02, lowest=0.002))
-CHAIN = "0123456789abcdef"
 
 
 class LayeredClassifier(ResidualClassifier):
@@ -50,24 +52,31 @@ def classifier(seed: int = 0) -> LayeredClassifier:
     return LayeredClassifier(1, len(NAMES), width=4, dropout=0.1)
 
 
-def samples(seed: int) -> list[dict[str, Any]]:
-    """Noise of 0.1, and 2 more in the upper or in the lower half."""
-    generator = torch.Generator().manual_seed(seed)
+def pictures(folder: Path, seed: int) -> list[dict[str, Any]]:
+    """Items of a datalist: noise around grey 60, and 120 more in the upper or in the lower half."""
+    random = np.random.default_rng(seed)
     items = []
     for label, count in enumerate(COUNTS):
-        for image in 0.1 * torch.randn(count, 1, SIZE, SIZE, generator=generator):
+        for number in range(count):
+            grey = random.normal(60, 6, (SIZE, SIZE))
             if NAMES[label] == "above":
-                image[:, : SIZE // 2] += 2
+                grey[: SIZE // 2] += 120
             if NAMES[label] == "below":
-                image[:, SIZE // 2 :] += 2
-            items.append({"image": image, "label": label})
+                grey[SIZE // 2 :] += 120
+            path = folder / f"{seed}_{NAMES[label]}_{number}.png"
+            items.append({"image": str(path), "label": label})
+            if not path.is_file():
+                folder.mkdir(parents=True, exist_ok=True)
+                Picture.fromarray(grey.round().astype(np.uint8)).save(path)
     return items
 
 
 def make_evaluator(network: nn.Module, folder: Path) -> SupervisedEvaluator:
+    items = pictures(folder / "pictures", seed=2)
+    dataset = CacheDataset(items, radiograph(size=SIZE), progress=False)
     return SupervisedEvaluator(
         device=torch.device("cpu"),
-        val_data_loader=DataLoader(Dataset(samples(seed=2)), batch_size=4),
+        val_data_loader=DataLoader(dataset, batch_size=4),
         network=network,
         postprocessing=Activationsd("pred", softmax=True),
         key_val_metric={"accuracy": ImageClassMetric("accuracy")},
@@ -90,7 +99,7 @@ def make_classes_training(
     """Everything new, as in a new process.
 
     Args:
-        folder: for curves.csv, last.pt, model.pt and the weights of the stages.
+        folder: for curves.csv, last.pt, model.pt, the weights of the stages, and the pictures.
         stages: of the training.
         first_weights: seed of the untrained weights.
         seed: of the training.
@@ -98,9 +107,10 @@ def make_classes_training(
         before_resume: handlers that come after `Curves` and before `Resume`.
     """
     network = classifier(first_weights)
-    items = samples(seed=1)
-    augment = Compose([RandFlipd("image", 0.5, 1), RandGaussianNoised("image", 0.8, std=0.05)])
-    dataset = Dataset(items, augment)
+    items = pictures(folder / "pictures", seed=1)
+    chain = radiograph(size=SIZE)
+    augment = [RandFlipd("image", 0.5, 1), RandGaussianNoised("image", 0.8, std=0.05)]
+    dataset = CacheDataset(items, Compose([*chain.transforms, *augment]), progress=False)
     optimizer = torch.optim.AdamW(layer_rates(network, 0.01, 0.01), weight_decay=0.01)
     loader = DataLoader(dataset, batch_size=BATCH, shuffle=True)
     scheduler = StagedOneCycle(optimizer, stages, steps_per_epoch=len(loader))
@@ -110,6 +120,8 @@ def make_classes_training(
         "network": network, "optimizer": optimizer, "lr_scheduler": scheduler,
         "early_stop": early_stop,
     }  # fmt: skip
+    state, fingerprint = folder / "last.pt", chain.fingerprint
+    resume = Resume(state, objects, chain_fingerprint=fingerprint, evaluator=evaluator)
     return SupervisedTrainer(
         device=torch.device("cpu"),
         max_epochs=sum(stage.epochs for stage in stages),
@@ -126,6 +138,6 @@ def make_classes_training(
             early_stop,
             Curves(folder, optimizer, evaluator),
             *before_resume,
-            Resume(folder / "last.pt", objects, chain_fingerprint=CHAIN, evaluator=evaluator),
+            resume,
         ],
     )

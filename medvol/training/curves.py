@@ -84,6 +84,7 @@ class Curves:
         loss = sum(self._losses) / len(self._losses)
         self._losses.clear()
         self._append([Point(epoch, "train_loss", loss), Point(epoch, "learning_rate", rates)])
+        draw_curves(self.path)
 
     def validated(self, engine: Engine) -> None:
         metrics = engine.state.metrics.items()
@@ -92,7 +93,6 @@ class Curves:
     def _append(self, points: list[Point]) -> None:
         with open(self.path, "a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(points)
-        draw_curves(self.path)
 
 
 def draw_curves(path: str | os.PathLike[str]) -> None:

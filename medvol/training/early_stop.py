@@ -2,6 +2,7 @@
 """Early stopping that a resume does not forget."""
 
 import math
+import sys
 from typing import Any
 
 from ignite.engine import Engine, Events
@@ -18,14 +19,17 @@ class EarlyStop:
 
     Args:
         evaluator: whose key metric counts; higher is better.
-        patience: validations in a row, 1 or more.
+        patience: validations in a row, 1 or more; None never stops.
         smallest_gain: above the best so far, or it is not better.
 
     Raises:
         ValueError: an argument out of range.
     """
 
-    def __init__(self, evaluator: Engine, *, patience: int, smallest_gain: float = 0.0) -> None:
+    def __init__(
+        self, evaluator: Engine, *, patience: int | None, smallest_gain: float = 0.0
+    ) -> None:
+        patience = sys.maxsize if patience is None else patience
         if patience < 1 or smallest_gain < 0:
             raise ValueError(
                 f"patience and smallest_gain are {(patience, smallest_gain)}; give 1 or more, and "

@@ -22,7 +22,8 @@ from ..atomic import replacing
 from .progress import Progress
 
 COLUMNS = ("rate", "loss", "smoothed")
-SMOOTHING = 2.0  # steps, sigma; symmetric, so that the smoothed curve does not lag
+SMOOTHING = 3.0  # steps, sigma; symmetric, so that the smoothed curve does not lag
+SKIPPED = 0.1  # share of the steps at the start, whose losses are noise alone; as in fastai
 DIVERGED = 4.0  # times the lowest mean loss, as in fastai
 WINDOW = 5  # steps in that mean, so that one bad batch ends nothing
 FEWEST = 10  # steps that a curve needs
@@ -155,23 +156,22 @@ class RateFinder:
 
 
 def suggest(rates: Sequence[float], losses: Sequence[float]) -> FoundRates:
-    """Smooth the losses and read both suggestions from them.
+    """Smooth the losses and read both suggestions from all but the first tenth of them.
 
     Args:
         rates: (N,), growing.
         losses: (N,).
     """
     smoothed = gaussian_filter1d(np.asarray(losses, float), SMOOTHING, mode="nearest").tolist()
-    return FoundRates(
-        tuple(rates), tuple(losses), tuple(smoothed),
-        steepest(rates, smoothed), valley(rates, smoothed),
-    )  # fmt: skip
+    start = int(SKIPPED * len(rates))
+    end = rates[start:], smoothed[start:]
+    return FoundRates(tuple(rates), tuple(losses), tuple(smoothed), steepest(*end), valley(*end))
 
 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> float:
     """The rate where the loss falls fastest along the logarithm of the rate.
 
-    Only up to the lowest loss: what falls after it comes back from a bad step.
+    Only falls to a new lowest loss count: others come back from a bad step.
 
     Args:
         rates: (N,), above 0, growing.
@@ -182,8 +182,8 @@ def steepest(rates: Sequence[float], losses: Sequence[float]) -> float:
         0.1
     """
     _check(rates, losses)
-    slope = np.gradient(np.asarray(losses, float), np.log(rates))
-    return float(rates[int(slope[: int(np.argmin(losses)) + 1].argmin())])
+    lowest = np.minimum.accumulate(np.asarray(losses, float))
+    return float(rates[int(np.gradient(lowest, np.log(rates)).argmin())])
 
 
 def valley(rates: Sequence[float], losses: Sequence[float]) -> float:

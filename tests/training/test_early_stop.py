@@ -54,8 +54,9 @@ def test_it_stops_after_so_many_epochs_that_are_not_better(patience: int, last: 
     assert Training({}, patience=patience).run() == last
 
 
-def test_it_does_not_stop_while_there_is_patience() -> None:
-    assert Training({}, patience=4).run() == len(SCORES)
+@pytest.mark.parametrize("patience", [4, None])
+def test_it_does_not_stop_while_there_is_patience(patience: int | None) -> None:
+    assert Training({}, patience=patience).run() == len(SCORES)
 
 
 @pytest.mark.parametrize("kill_at", range(1, 7))

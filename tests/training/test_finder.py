@@ -96,14 +96,15 @@ def test_training_at_the_rates_found_goes_down_and_beyond_the_end_up(tmp_path: P
 
 def test_steepest_is_where_the_slope_over_the_logarithm_is_lowest() -> None:
     rates = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
-    # central differences per decade: -0.5, -1.5, -1.25, +4.0 at the end
+    # lowest so far: 3, 3, 2, 0, 0; differences per decade: 0, -0.5, -1.5, -1, 0
     assert steepest(rates, [3.0, 3.0, 2.0, 0.0, 4.0]) == 1e-2
     assert steepest(rates, [3.0, 1.0, 0.9, 0.8, 0.9]) == 1e-4
 
 
 def test_steepest_passes_over_what_comes_back_from_a_bad_step() -> None:
     rates = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
-    assert steepest(rates, [3.0, 2.0, 1.0, 90.0, 2.0]) in rates[:3]
+    # lowest so far: 3, 2.5, 1.5, 1.5, 1.2; differences per decade: -0.5, -0.75, -0.5, -0.15, -0.3
+    assert steepest(rates, [3.0, 2.5, 1.5, 90.0, 1.2]) == 1e-3
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,13 @@ def test_other_numbers_of_rates_and_losses_are_refused() -> None:
             of([1.0, 2.0], [1.0, 2.0, 3.0])
 
 
+def test_noise_of_the_first_tenth_suggests_nothing() -> None:
+    rates = np.geomspace(1e-6, 1, 60).tolist()
+    losses = [4.0, 3.0, *[2.0] * 30, *[1.0] * 28]  # the real fall is between 31 and 32
+    assert suggest(rates, losses).steepest in rates[31:33]
+    assert suggest(rates, losses).valley > rates[6]
+
+
 def test_smoothing_does_not_lag() -> None:
     """A step between 49 and 50 stays there."""
     found = suggest(np.geomspace(1e-5, 1, 100).tolist(), [1.0] * 50 + [0.0] * 50)
@@ -142,17 +150,17 @@ def test_smoothing_does_not_lag() -> None:
 
 
 def test_network_and_optimizer_are_as_before(tmp_path: Path) -> None:
-    trainer = make_classes_training(tmp_path)
+    trainer = make_classes_training(tmp_path / "training")
     before = copy.deepcopy((trainer.network.state_dict(), trainer.optimizer.state_dict()))
     trainer.network.eval()
-    RateFinder(trainer, tmp_path, steps=20).run()
+    RateFinder(trainer, tmp_path / "rates", steps=20).run()
     after = trainer.network.state_dict(), trainer.optimizer.state_dict()
     torch.testing.assert_close(after[0], before[0], rtol=0, atol=0)
     assert after[1] == before[1]
     assert after[1]["state"] == {}
     assert not trainer.network.training
     assert all(p.grad is None for p in trainer.network.parameters())
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
+    assert sorted(p.name for p in (tmp_path / "rates").iterdir()) == [
         "learning_rates.csv", "learning_rates.png",
     ]  # fmt: skip
 

@@ -67,8 +67,6 @@ STOPS = {
     "within epoch 2": StopAt(Events.ITERATION_COMPLETED, 2),
     "after epoch 2, the last of stage 1": StopAt(Events.EPOCH_COMPLETED, 2),
     "within epoch 3, the first of stage 2": StopAt(Events.ITERATION_COMPLETED, 3),
-    "after epoch 4": StopAt(Events.EPOCH_COMPLETED, 4),
-    "within epoch 5": StopAt(Events.ITERATION_COMPLETED, 5),
     "after epoch 6, the last": StopAt(Events.EPOCH_COMPLETED, 6),
 }
 

@@ -91,13 +91,15 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]
     return path
 
 
-def make_class_folders(root: Path, counts: Mapping[str, int], *, first: int = 0) -> Path:
-    """A folder of each name with so many pictures `<name>_p<k // 2>_<k % 2>.png`, two a patient."""
-    seed = 5000 + first
+def make_class_folders(
+    root: Path, counts: Mapping[str, int], *, pattern: str = "{name}_p{patient}_{number}"
+) -> Path:
+    """A folder of each name with so many pictures, two a patient; patients count in each folder."""
+    seed = 5000
     for name, count in counts.items():
         for number in range(count):
-            file = f"{Path(name).name}_p{first + number // 2}_{number % 2}.png"
-            save_picture(root / name / file, seed := seed + 1)
+            words = {"name": Path(name).name, "patient": number // 2, "number": number % 2}
+            save_picture(root / name / f"{pattern.format(**words)}.png", seed := seed + 1)
     return root
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from brain_phantoms import make_lgg_set, save_slices, save_volumes, tiny_brain
+from class_phantoms import make_class_folders, make_cohen_set, make_kermany_set
 from dicom_phantoms import ct_series, write
 from phantoms import make_medseg_set, make_radiopaedia_set
 from tiny_bundle import tiny_bundle
@@ -43,6 +44,7 @@ NOT_RUN = {
     "python -m monai.bundle download": "needs the network",
     "python scripts/": "takes hours, or public data; that the program exists is tested below",
     "medvol gate-cost brain_mri_tumor --data runs": "needs the networks of all folds",
+    "medvol data covid-xray metadata.csv images": "needs hundreds of pictures",
     "tensorboard": "a server that does not end",
 }
 LANGUAGES = {"bash", "python", "json", "text"}  # the last two are shown, not run
@@ -102,6 +104,11 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_slices(folder / "patient", tiny_brain(), suffix=".png")
     save_volumes(folder / "sequences", tiny_brain())
     save_slices(folder / "patients" / "p1", tiny_brain())
+    make_kermany_set(folder)
+    make_cohen_set(folder / "cohen")
+    make_class_folders(
+        folder / "classes", {"normal": 20, "pneumonia": 20}, pattern="p{patient}{name}_{number}"
+    )
     shutil.copytree(ROOT / "bundles", folder / "bundles")
     return folder
 

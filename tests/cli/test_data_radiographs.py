@@ -18,6 +18,20 @@ from medvol.cli import main
 from medvol.datasets.classes import class_names, load_classes
 
 
+@pytest.fixture(autouse=True)
+def quick_page(monkeypatch, request):
+    """An empty samples.png, since drawing is most of the time; `drawn` asks for the real one."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr(
+            "medvol.report.class_samples.draw_samples", lambda _, path: path.touch()
+        )
+
+
+@pytest.fixture
+def drawn() -> None:
+    """The page is drawn."""
+
+
 def run(*words) -> int:
     return main(["data", *map(str, words)])
 
@@ -26,10 +40,12 @@ def files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
+@pytest.mark.usefixtures("drawn")
 def test_kermany_from_a_folder_lists_pictures_where_they_are(tmp_path, capsys):
     chest, out = make_kermany_set(tmp_path), tmp_path / "out"
     assert run("kermany", chest, "-o", out / "datalist.json", "--validation", 0.25) == 0
     assert files(out) == ["datalist.json", "samples.png"]
+    assert (out / "samples.png").read_bytes().startswith(b"\x89PNG")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["part", "normal", "pneumonia", "all", "patients"]
     assert lines[3].split() == ["test", "2", "4", "6", "6"]
@@ -123,7 +139,7 @@ def test_datalist_in_the_folder_of_the_pictures_is_relative(tmp_path, capsys):
     ],
 )
 def test_leaks_end_with_1_and_write_nothing(tmp_path, capsys, leak, words):
-    root = make_class_folders(tmp_path / "in", {"train/a": 4, "train/b": 4, "val/a": 2}, first=0)
+    root = make_class_folders(tmp_path / "in", {"train/a": 4, "train/b": 4, "val/a": 2})
     for path in (root / "train" / "b").iterdir():
         path.rename(path.with_name(path.name.replace("_p", "_p1")))
     for path in (root / "val" / "a").iterdir():

@@ -24,7 +24,8 @@ def pictures(kind: str, number: int, *, each: int = 1) -> list[Picture]:
 
 
 CHILDREN_AND_COVID = [
-    *pictures("covid", 155, each=2), *pictures("covid", 158)[155:], *pictures("normal", 100), *pictures("bacteria", 60, each=3), *pictures("virus", 60),
+    *pictures("covid", 155, each=2), *pictures("covid", 158)[155:],
+    *pictures("normal", 100), *pictures("bacteria", 60, each=3), *pictures("virus", 60),
 ]  # fmt: skip
 
 

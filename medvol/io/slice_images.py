@@ -101,7 +101,12 @@ def load_slices(
         centred_affine(channels.shape[1:], spacing_mm),
         path,
         notes=(*notes, *turned[:1]),
-        facts={"format": f"{len(read)} pictures", "slices": [p.name for p in pictures]},
+        facts={
+            "format": "1 picture" if len(read) == 1 else f"{len(read)} pictures",
+            "stored_dtype": str(channels.dtype),
+            "channels": list(SEQUENCES),
+            "slices": [p.name for p in pictures],
+        },
         channels=channels,
     )
 

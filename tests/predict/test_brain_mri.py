@@ -12,7 +12,14 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from brain_phantoms import SHAPE, WITH_TUMOUR, save_slices, save_volumes, tiny_brain
+from brain_phantoms import (
+    SHAPE,
+    WITH_TUMOUR,
+    make_lgg_set,
+    save_slices,
+    save_volumes,
+    tiny_brain,
+)
 from PIL import Image
 from refusals import refused_by
 from tiny_bundle import tiny_brain_bundle
@@ -187,6 +194,28 @@ def test_refusals_come_before_torch(bundle: Path, predictor: Predictor, tmp_path
                           check=True)  # fmt: skip
     assert done.stdout.strip() == "False"
     assert "E_EMPTY" in done.stderr
+
+
+def test_evaluation_of_a_data_set(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_lgg_set(tmp_path / "lgg", patients=3)  # the last one has no tumour
+    data, report = tmp_path / "data" / "datalist.json", tmp_path / "report"
+    assert main(["data", "lgg", str(tmp_path / "lgg"), "--folds", "3", "-o", str(data)]) == 0
+    assert main(["evaluate", str(bundle), "--data", str(data), "--report", str(report)]) == 0
+    assert capsys.readouterr().err == ""
+    record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    ill, also_ill, well = (case["regions"]["tumour"] for case in record["cases"])
+    assert ill["dice"] == also_ill["dice"] > 0.85
+    assert (ill["voxels_true"], well["voxels_true"], well["voxels_predicted"]) == (72, 0, 0)
+    assert ill["true_ml"] == pytest.approx(72 * 0.9 * 0.9 * 5 / 1000)
+    assert record["protocol"]["Masks"] == (
+        "masks made for this page by the bundle, fp32 on cpu, behind its gate at threshold 0.5"
+    )
+    assert len(record["bundle"]["Gate SHA-256"]) == 64
+    page = re.sub('src="data:[^"]*"', "", (report / "report.html").read_text(encoding="utf-8"))
+    assert not re.search(r"\bHU\b", page)
+    assert "TCGA_XX_0002_20000101/errors.png" in page
 
 
 @pytest.mark.filterwarnings("ignore:parsing config_file:UserWarning")

@@ -74,6 +74,14 @@ class InputError(Exception):
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
+def refusal_behind(error: BaseException) -> InputError | None:
+    """The refusal among an error and its causes, since MONAI wraps what a part raises; or None."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, InputError):
+        cause = cause.__cause__
+    return cause
+
+
 class Note(NamedTuple):
     """A remark about an input that was used all the same: one of `NOTE_CODES`, and a sentence."""
 

@@ -53,10 +53,10 @@ NO_VALIDATION = 100_000  # epochs between two, so that there is none
 SEGMENTER = "segmenter"
 TRAININGS: dict[str, tuple[list[str], dict[str, Any]]] = {
     SEGMENTER: ([], {}),
-    "gate_body": (["train_gate.json", "pretrain_gate.json"], {"epochs": 12}),
-    "gate_head": (["train_gate.json"], {"epochs": 4, "freeze_body": True}),
-    "gate_fine": (["train_gate.json"], {"epochs": 12, "learning_rate": 1e-4, "keep_head": True}),
-    "gate_scratch": (["train_gate.json"], {}),
+    "gate_body": (["train_gate.json", "pretrain_gate.json"], {"epochs": 6}),
+    "gate_head": (["train_gate.json"], {"epochs": 3, "freeze_body": True}),
+    "gate_fine": (["train_gate.json"], {"epochs": 8, "learning_rate": 1e-4, "keep_head": True}),
+    "gate_scratch": (["train_gate.json"], {"epochs": 11}),
 }
 GATES = ("gate_head", "gate_fine", "gate_scratch")
 SENSITIVITY = 0.98  # of slices, on the patients that choose the threshold

@@ -5,12 +5,12 @@
 
 Steps, each skipped when its result is there, so that the script can be stopped at any point and
 started again: the datalists; one training per fold and one on all volumes, each resumed from its
-last epoch; scores of the slices of each fold's held-out volumes; the temperature; one table of all
+last epoch; scores of the slices of each fold's held-out volumes; the calibration; one table of all
 folds; the weights of all volumes put into the bundle.
 
 Nothing is chosen on what it is measured on. The last epoch's weights are taken, not the best on the
-held-out fold. A fold's temperature is fitted on the held-out slices of the *other* folds; that of
-the final weights on those of all folds. It becomes part of the last layer's weights.
+held-out fold. A fold's calibration is fitted on the held-out slices of the *other* folds; that of
+the final weights on those of all folds. It becomes part of the weights.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from medvol.bundle.description import describe
 from medvol.metrics.classification import (
     auc_interval,
     expected_calibration_error,
-    fit_temperature,
+    fit_platt,
     reliability,
     roc_auc,
 )
@@ -40,7 +41,6 @@ from medvol.transforms.slice_area import SMALLEST_MM2
 BUNDLE = "covid_ct_slice_classifier"
 FOLDS = 4
 ALL = -1
-LAST_LAYER = ("head.1.weight", "head.1.bias")
 
 
 class Slices(NamedTuple):
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="folder that `medvol data radiopaedia` reads")
     parser.add_argument("slices", type=Path, help="folder that `medvol data medseg` reads")
     parser.add_argument("--work", type=Path, default=Path("runs") / BUNDLE)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     args = parser.parse_args()
 
     lists = {"radiopaedia": args.work / "data/datalist.json", "medseg": slices_of(args)}
@@ -64,16 +64,16 @@ def main() -> int:
         if not datalist.is_file():
             folder = args.data if source == "radiopaedia" else args.slices
             run("-m", "medvol", "data", source, folder, "-o", datalist)
-    for fold in (*range(FOLDS), ALL):
-        train(fold, args)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        list(pool.map(lambda fold: train(fold, args), (*range(FOLDS), ALL)))
     held_out = [scores(fold, args) for fold in range(FOLDS)]
     calibrated = []
     for fold, own in enumerate(held_out):
-        temperature = fitted([slices for slices in held_out if slices is not own])
-        calibrate(args.work / f"fold{fold}", temperature)
-        calibrated.append(own._replace(log_odds=own.log_odds / temperature))
+        slope, offset = fitted([slices for slices in held_out if slices is not own])
+        calibrate(args.work / f"fold{fold}", slope, offset)
+        calibrated.append(own._replace(log_odds=slope * own.log_odds + offset))
     summarise(joined(calibrated), args.work)
-    calibrate(args.work / "all", fitted(held_out))
+    calibrate(args.work / "all", *fitted(held_out))
     install(args.work / "all")
     return 0
 
@@ -109,18 +109,17 @@ def joined(parts: Sequence[Slices]) -> Slices:
     return Slices(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def fitted(parts: Sequence[Slices]) -> float:
+def fitted(parts: Sequence[Slices]) -> tuple[float, float]:
     slices = joined(parts)
-    return fit_temperature(slices.log_odds, slices.truth)
+    return fit_platt(slices.log_odds, slices.truth)
 
 
-def calibrate(folder: Path, temperature: float) -> None:
-    """Write `calibrated.pt`: `weights.pt` with the temperature in the last layer."""
+def calibrate(folder: Path, slope: float, offset: float) -> None:
+    """Write `calibrated.pt`: `weights.pt`, whose log odds are those of area alone, calibrated."""
     state = torch.load(folder / "weights.pt", weights_only=True)
-    for name in LAST_LAYER:
-        state[name] = state[name] / temperature
+    state |= {"slope": torch.tensor(slope), "offset": torch.tensor(offset)}
     save_atomically(state, folder / "calibrated.pt")
-    print(f"{folder.name}: temperature {temperature:.3f}")
+    print(f"{folder.name}: slope {slope:.3f}, offset {offset:.3f}")
 
 
 def summarise(slices: Slices, work: Path) -> None:
@@ -170,9 +169,10 @@ def run_bundle(
         "dataset_dir": (args.work / "data").resolve(), "output_dir": folder.resolve(), **options,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
+    cpus = len(os.sched_getaffinity(0))
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     with open(folder / "log.txt", "a", encoding="utf-8") as log:
-        run("-m", "monai.bundle", "run", *words, log=log, threads=args.threads)
+        run("-m", "monai.bundle", "run", *words, log=log, threads=max(1, cpus // args.jobs))
 
 
 def run(*words: object, log: Any = None, threads: int = 1) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medvol.errors import ERROR_CODES, NOTE_CODES, InputError, Note, require
+from medvol.errors import ERROR_CODES, NOTE_CODES, InputError, Note, refusal_behind, require
 
 
 def test_code_file_reason_and_remedy_in_one_line() -> None:
@@ -53,6 +53,15 @@ def test_codes_are_those_of_the_documents_and_cannot_be_changed() -> None:
 def test_a_note_reads_as_code_and_text() -> None:
     assert str(Note("N_UNITS", "metres were scaled.")) == "N_UNITS metres were scaled."
     assert [*Note("N_UNITS", "x")] == ["N_UNITS", "x"]
+
+
+def test_a_refusal_is_found_behind_what_wraps_it_and_before_what_caused_it() -> None:
+    refusal = InputError("E_BUNDLE", "gate.pt", "it cannot be read.", "Copy it.")
+    refusal.__cause__, wrapper = FileNotFoundError(2, "x"), RuntimeError("applying transform")
+    wrapper.__cause__ = refusal
+    assert refusal_behind(wrapper) is refusal
+    assert refusal_behind(refusal) is refusal
+    assert refusal_behind(refusal.__cause__) is None
 
 
 def test_a_package_that_is_there_is_given() -> None:

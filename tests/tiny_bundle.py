@@ -83,6 +83,39 @@ def tiny_brain_bundle(folder: Path, changes: Mapping[str, Any] | None = None) ->
     return made
 
 
+TINY_FLAIR = {
+    "network_def": {"_target_": "torch.nn.Conv3d", "in_channels": 1, "out_channels": 2,
+                    "kernel_size": 1},
+    "preprocessing": {
+        "_target_": "Compose",
+        "transforms": [
+            {"_target_": "medvol.io.reader.load_volumed", "keys": "@image_key"},
+            {"_target_": "EnsureChannelFirstd", "keys": "@image_key",
+             "channel_dim": "no_channel"},
+        ],
+    },
+    "postprocessing": {
+        "_target_": "Compose",
+        "transforms": [{"_target_": "AsDiscreted", "keys": "pred", "argmax": True}],
+    },
+}  # fmt: skip
+FLAIR_METADATA = {
+    "reference_organ": None,
+    "display_window_hu": None,
+    "network_data_format#inputs#image#modality": "MR",
+    "focus_labels": [1],
+    "focus_name": "tumour",
+    "label_table": [{"value": 1, "name": "brain tumour", "color": [235, 70, 70]}],
+}
+
+
+def tiny_flair_bundle(folder: Path) -> Path:
+    """MR of one channel, any volume: tumour is what is brighter than 135, as in `tiny_brain`."""
+    weights = {"weight": torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1, 1),
+               "bias": torch.tensor([0.0, -135.0])}  # fmt: skip
+    return tiny_bundle(folder, TINY_FLAIR, metadata=FLAIR_METADATA, weights=weights)
+
+
 def tiny_bundle(
     folder: Path,
     changes: Mapping[str, Any] | None = None,

@@ -12,7 +12,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser, ReferenceResolver
 
-from ..errors import InputError
+from ..errors import InputError, refusal_behind
 
 STOCK = tuple(  # where the components lie that a config names without a module
     f"monai.{room}"
@@ -52,13 +52,16 @@ class Config:
 
         Raises:
             InputError: E_BUNDLE, no such entry, or it cannot be built; names the innermost entry
-                at fault, the word that is wrong, and the nearest right one.
+                at fault, the word that is wrong, and the nearest right one. What a part of medvol
+                refuses, such as missing weights, is passed on in its own words.
         """
         if name not in self.parser:
             raise self._refused(f"it has no `{name}`{_nearest(name, self.parser.config)}.")
         try:
             return self.parser.get_parsed_content(name)
         except Exception as error:  # whatever a config names may raise whatever it likes
+            if refusal := refusal_behind(error):
+                raise refusal from refusal.__cause__
             raise self._refused(_reason(self.parser.ref_resolver, name, error)) from error
 
     def _refused(self, reason: str) -> InputError:

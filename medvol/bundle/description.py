@@ -55,11 +55,18 @@ class Description:
         return str(value) if value else None
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """What the channels of the input image are, by `channel_def`; one unnamed if unsaid."""
+        try:
+            names = self.metadata["network_data_format"]["inputs"]["image"]["channel_def"]
+            return tuple(str(names[key]) for key in sorted(names, key=int))
+        except (KeyError, TypeError, ValueError):
+            return ("",)
+
+    @property
     def takes_sequences(self) -> bool:
         """Whether an image is several MR sequences on one grid: MR of more than one channel."""
-        if self.modality != "MR":
-            return False
-        return int(self.metadata["network_data_format"]["inputs"]["image"]["num_channels"]) > 1
+        return self.modality == "MR" and len(self.channels) > 1
 
     @property
     def values(self) -> str:

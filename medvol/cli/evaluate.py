@@ -102,6 +102,8 @@ def _plan(args: argparse.Namespace, bundle: "Description") -> "Plan":
 
 def _masks(args: argparse.Namespace, bundle: "Description") -> "tuple[MaskOf, str]":
     """Where masks come from, also in words."""
+    from ..inferers.gated import GatedInferer
+    from ..predict.devices import part_of
     from ..predict.evaluation import from_folder, from_network
     from ..predict.predictor import Predictor
 
@@ -109,8 +111,13 @@ def _masks(args: argparse.Namespace, bundle: "Description") -> "tuple[MaskOf, st
         words = f"read from the folder {args.predictions.resolve().name}; no network was run"
         return from_folder(args.predictions, bundle), words
     predictor = Predictor(bundle, device=args.device, precision=args.precision)
-    where = f"{predictor.precision} on {predictor.pipeline.device}"
-    return from_network(predictor), f"made for this page by the bundle, {where}"
+    words = (
+        f"made for this page by the bundle, {predictor.precision} on {predictor.pipeline.device}"
+    )
+    gated = part_of(predictor.pipeline.inferer, GatedInferer)
+    if gated is not None and gated.gate.threshold is not None:
+        words += f", behind its gate at threshold {gated.gate.threshold:g}"
+    return from_network(predictor), words
 
 
 def _measured(
@@ -178,6 +185,7 @@ def _write(
     about = {"Bundle": bundle.name, "Version": bundle.version, "medvol": __version__}
     if args.predictions is None:
         about["Weights SHA-256"] = bundle.weights_sha256
+        about |= {"Gate SHA-256": bundle.gate_sha256} if bundle.gate_sha256 else {}
     if args.weights is not None:
         about["Weights"] = args.weights.name
     context = EvaluationContext(

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from ..metrics.gate_cost import Cost
 
 THRESHOLDS = (0.0, 0.01, 0.02, 0.03, *(k / 20 for k in range(1, 20)), 0.97, 0.99)
-COLUMNS = ("threshold", "missed_percent", "missed_cases", "false_percent", "saved_percent",
-           "dice_change")  # fmt: skip
+COLUMNS = (  # on the terminal: heading, figure, how it is written; {} is what the bundle looks for
+    ("threshold", "threshold", "{:.2f}"),
+    ("{} hidden", "missed_percent", "{:.1f} %"),
+    ("cases missed", "missed_cases", "{}"),
+    ("slices segmented", "passed_percent", "{:.1f} %"),
+    ("{}-free segmented", "false_percent", "{:.1f} %"),
+    ("time saved", "saved_percent", "{:.1f} %"),
+    (" Dice", "dice", "{:.3f}"),
+)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -63,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from ..metrics.gate_cost import choose, gate_cost
     from ..predict.gate_cost import gate_of, measure_case
     from ..predict.predictor import load_bundle
-    from ..report.gate_cost import draw_gate_cost, write_gate_cost
+    from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
 
     try:
         labelled, _ = labelled_cases(args.data, fold=args.fold)
@@ -72,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"medvol gate-cost: {error}", file=sys.stderr)
         return 2
     gated = gate_of(predictor)
+    own = gated.gate.threshold  # before it is opened to ask about every slice
     margin = gated.gate.margin if args.margin is None else args.margin
     gap = gated.gate.gap if args.gap is None else args.gap
     cases = [
@@ -86,30 +94,52 @@ def run(args: argparse.Namespace) -> int:
         for threshold in THRESHOLDS
     ]
     chosen = choose(costs, most_missed_percent=args.most_missed)
-    name = predictor.bundle.name
+    name, finding = predictor.bundle.name, predictor.bundle.focus_name
+    number = f"{len(cases)} case" if len(cases) == 1 else f"{len(cases)} cases"
+    title = f"Gate of {name}: {number}, gaps up to {gap} closed, margin {margin} (in slices)"
     write_gate_cost(args.output / "gate_cost.csv", costs)
-    draw_gate_cost(
-        args.output / "gate_cost.png", costs, chosen,
-        title=f"{name}, {len(cases)} cases, margin {margin}, gaps up to {gap} closed",
-    )  # fmt: skip
+    look = GateLook(title, finding, args.most_missed, own)
+    draw_gate_cost(args.output / "gate_cost.png", costs, chosen, look)
     rule = {"margin": margin, "gap": gap, "most_missed_percent": args.most_missed}
     figures = {key: None if math.isnan(x) else x for key, x in chosen._asdict().items()}
-    record = {"bundle": name, "cases": [c.case for c in cases], **rule, "chosen": figures}
+    record = {"bundle": name, "bundle_threshold": own, "cases": [c.case for c in cases], **rule,
+              "chosen": figures}  # fmt: skip
     _write(args.output / "gate_cost.json", record)
-    print(table(costs, chosen))
-    print(f"Chosen: {chosen.threshold:g}, the highest that misses no case and hides at most "
-          f"{args.most_missed:g} % of the lesion. Files in {args.output}")  # fmt: skip
+    print(title, table(costs, chosen, finding), sep="\n")
+    print(conclusion(chosen, finding, args.most_missed))
+    print(f"The bundle's own threshold: {'none, its gate is off' if own is None else f'{own:g}'}. "
+          "Set another with medvol predict --gate.")  # fmt: skip
+    print(f"Files in {args.output}")
     return 0
 
 
-def table(costs: "Sequence[Cost]", chosen: "Cost") -> str:
-    """The main columns as text, a line a threshold, the chosen one marked."""
-    lines = ["  ".join(f"{name:>14}" for name in COLUMNS)]
+def table(costs: "Sequence[Cost]", chosen: "Cost", finding: str) -> str:
+    """The main columns as text, a line a threshold, the chosen one marked.
+
+    Args:
+        costs, chosen: what was measured.
+        finding: what the bundle looks for, such as "lesion".
+    """
+    heads = [head.format(finding) for head, _, _ in COLUMNS]
+    lines = ["  ".join(heads)]
     for cost in costs:
-        values = [getattr(cost, name) for name in COLUMNS]
-        row = "  ".join(f"{v:>14}" if isinstance(v, int) else f"{v:>14.3f}" for v in values)
-        lines.append(row + ("  <" if cost is chosen else ""))
+        values = [(getattr(cost, name), form) for _, name, form in COLUMNS]
+        texts = ["-" if math.isnan(value) else form.format(value) for value, form in values]
+        row = "  ".join(f"{text:>{len(head)}}" for text, head in zip(texts, heads, strict=True))
+        lines.append(row + ("  <- chosen" if cost is chosen else ""))
     return "\n".join(lines)
+
+
+def conclusion(chosen: "Cost", finding: str, most_missed_percent: float) -> str:
+    """Why this threshold was chosen, or why none could be."""
+    from ..metrics.gate_cost import hides_little
+
+    rule = f"misses no case and hides at most {most_missed_percent:g} % of the {finding}"
+    if math.isnan(chosen.missed_percent):
+        return f"The data hold no {finding}, so a threshold cannot be chosen with them."
+    if not hides_little(chosen, most_missed_percent):
+        return f"No threshold {rule}; {chosen.threshold:g} is only the lowest of the table."
+    return f"Chosen: {chosen.threshold:g}, the highest threshold that {rule}."
 
 
 def _weights(pattern: str | None, case: "LabelledCase", datalist: Path) -> Path | None:

@@ -6,9 +6,14 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..io.image import Image
+
+COLOURS = ("red", "green", "blue")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,8 +25,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "notes. Exit status 2 when an image is refused.",
     )
     parser.add_argument(
-        "paths", type=Path, nargs="+", metavar="PATH", help="image file, DICOM folder, or a folder"
-    )
+        "paths", type=Path, nargs="+", metavar="PATH",
+        help="image file, DICOM folder, or folder of images; for MR also a slice picture, a "
+        "patient's folder of them, or folder of such",
+    )  # fmt: skip
     parser.add_argument("--series", metavar="UID", help="which series of a DICOM folder")
     parser.add_argument("--json", action="store_true", help="print a list of objects instead")
     parser.set_defaults(run=run)
@@ -30,19 +37,18 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Describe each image; refusals go to stderr, one line each."""
     from ..io.describe import describe
-    from ..io.volume import find_volumes, load_image
 
     described, status = [], 0
     for given in args.paths:
         try:
-            inside = find_volumes(given) if given.is_dir() and args.series is None else []
+            paths = find_images(given) if given.is_dir() and args.series is None else [given]
         except InputError as error:
             print(f"medvol: {error}", file=sys.stderr)
             status = 2
             continue
-        for path in inside or [given]:
+        for path in paths:
             try:
-                described.append(describe(load_image(path, series=args.series)))
+                described.append(describe(_load(path, args.series)))
             except InputError as error:
                 print(f"medvol: {error}", file=sys.stderr)
                 status = 2
@@ -53,11 +59,55 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
+def find_images(folder: Path) -> list[Path]:
+    """The volumes of a folder, and its sub-folders of slice pictures; or the folder itself.
+
+    Returns:
+        Natural order of the names. Pictures beside volumes are passed over.
+
+    Raises:
+        InputError: as in `io.volume.find_volumes`.
+    """
+    from ..io.volume import find_volumes, natural_key
+
+    volumes = find_volumes(folder)
+    if not volumes and _is_pictured(folder):
+        return [folder]
+    patients = [path for path in folder.iterdir() if path.is_dir() and _is_pictured(path)]
+    return sorted([*volumes, *patients], key=natural_key) or [folder]
+
+
+def _is_pictured(path: Path) -> bool:
+    """Whether this is a slice picture, or a folder of such without any volume."""
+    from ..io.slice_images import find_slices, is_slice_picture
+    from ..io.volume import find_volumes
+
+    if not path.is_dir():
+        return is_slice_picture(path)
+    try:
+        return bool(find_slices(path)) and not find_volumes(path)
+    except InputError:  # a folder that may not be opened
+        return False
+
+
+def _load(path: Path, series: str | None) -> "Image":
+    """A volume; or, of slice pictures, the MR sequences in them."""
+    from ..io.sequences import load_sequences
+    from ..io.volume import load_image
+
+    return load_sequences(path) if _is_pictured(path) else load_image(path, series=series)
+
+
 def table(facts: Mapping[str, Any]) -> str:
     """The facts of one volume (see `describe`) as aligned lines under its name."""
     known = dict(facts["facts"])
-    values = facts["values"]
-    levels = ", ".join(f"{name} {_short(values[name])}" for name in values if name[0] == "p")
+    names = known.pop("channels", [])
+    values = {f"{name} values": facts["channels"][name] for name in names} or {
+        "HU" if facts["modality"] == "CT in HU" else "values": facts["values"]
+    }
+    if pictures := known.pop("slices", []):
+        known["pictures"] = " to ".join(dict.fromkeys((pictures[0], pictures[-1])))
+        known["colours"] = ", ".join(map(" ".join, zip(COLOURS, names, strict=True)))
     rows = {
         "modality": facts["modality"],
         "format": f"{known.pop('format')}, {known.pop('stored_dtype')}",
@@ -66,9 +116,7 @@ def table(facts: Mapping[str, Any]) -> str:
         "size mm": _times(facts["size_mm"]),
         "orientation": facts["orientation"],
         "voxels": f"{facts['voxels']:,}",
-        "HU" if facts["modality"] == "CT in HU" else "values": (
-            f"{_short(values['min'])} to {_short(values['max'])} ({levels})"
-        ),
+        **{name: _range(levels) for name, levels in values.items()},
         **known,
     }
     lines = [(name, str(value)) for name, value in rows.items()]
@@ -76,6 +124,11 @@ def table(facts: Mapping[str, Any]) -> str:
     width = max(len(name) for name, _ in lines)
     body = [f"  {name:<{width}}  {value}" for name, value in lines]
     return "\n".join(_printable(line) for line in [facts["path"], *body])
+
+
+def _range(values: Mapping[str, float]) -> str:
+    levels = ", ".join(f"{name} {_short(values[name])}" for name in values if name[0] == "p")
+    return f"{_short(values['min'])} to {_short(values['max'])} ({levels})"
 
 
 def _times(numbers: Iterable[float]) -> str:

@@ -64,7 +64,7 @@ class SliceGate:
         self.margin = margin
         self.gap = gap
         if threshold is not None:
-            load_weights(weights, network)
+            load_weights(weights, network, otherwise="switch the gate off with --gate off")
 
     def __call__(self, volume: Tensor) -> Tensor:
         """Probability of each slice, (B, Z) float32 on the CPU, of volumes (B, C, X, Y, Z)."""

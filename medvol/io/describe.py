@@ -5,10 +5,11 @@ from os import fspath
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..spatial import orientation, spacing_mm
 from .image import Image
-from .modality import guess_modality, sampled
+from .modality import SEQUENCES_OF_MR, guess_modality, sampled
 
 PERCENTILES = (1, 5, 50, 95, 99)
 # facts by which a hospital's archive finds the patient: shown to who has the image, but not to be
@@ -24,15 +25,17 @@ def describe(image: Image) -> dict[str, Any]:
         `IDENTIFYING_FACTS`; take them out of what is passed on, and the folders of `path`),
         `shape`, `spacing_mm`, `size_mm` (outer edges), `orientation`, `affine` (rows, to RAS mm),
         `voxels`, `values` (`min`, `max` of all voxels; `p1` ... `p99` of about 200,000 of them),
-        `notes` as [code, text].
+        `channels` (such values by name of the channel; only where there are channels), `notes` as
+        [code, text].
     """
     shape, spacing = image.array.shape, spacing_mm(image.affine)
-    values = {"min": float(image.array.min()), "max": float(image.array.max())}
-    levels = np.percentile(sampled(image.array), PERCENTILES)
-    values |= {f"p{p}": float(level) for p, level in zip(PERCENTILES, levels, strict=True)}
+    channels = {}
+    if image.channels is not None:
+        named = zip(image.facts["channels"], image.channels, strict=True)
+        channels = {"channels": {name: value_levels(channel) for name, channel in named}}
     return {
         "path": fspath(image.path),
-        "modality": guess_modality(image.array),
+        "modality": SEQUENCES_OF_MR if channels else guess_modality(image.array),
         "facts": dict(image.facts),
         "shape": list(shape),
         "spacing_mm": list(spacing),
@@ -40,6 +43,14 @@ def describe(image: Image) -> dict[str, Any]:
         "orientation": orientation(image.affine),
         "affine": image.affine.tolist(),
         "voxels": int(image.array.size),
-        "values": values,
+        "values": value_levels(image.array),
+        **channels,
         "notes": [list(note) for note in image.notes],
     }
+
+
+def value_levels(array: npt.NDArray[Any]) -> dict[str, float]:
+    """`min` and `max` of (X, Y, Z), and `PERCENTILES` of about 200,000 of its voxels."""
+    levels = np.percentile(sampled(array), PERCENTILES)
+    percentiles = {f"p{p}": float(level) for p, level in zip(PERCENTILES, levels, strict=True)}
+    return {"min": float(array.min()), "max": float(array.max()), **percentiles}

@@ -24,7 +24,8 @@ class Image:
         path: file or folder, as the user named it.
         notes: remarks on how it was read.
         facts: technical facts only, never names or dates of patients: "format", "stored_dtype",
-            and for DICOM "SeriesInstanceUID", "Modality", "ConvolutionKernel" and the like.
+            and for DICOM "SeriesInstanceUID", "Modality", "ConvolutionKernel" and the like;
+            "channels", their names, where there are channels; "slices", names of slice pictures.
         channels: (C, X, Y, Z) on the same grid, where a network sees more than `array`, which then
             is the one of them that is shown and measured.
         pair: header and data file, side by side, where they are two; empty where `path` is all.

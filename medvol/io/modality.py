@@ -16,6 +16,7 @@ CT, OFFSET_CT, GREY, UNIT, OTHER = (
     "scaled to 0-1",
     "MR or other",
 )
+SEQUENCES_OF_MR = "MR sequences"  # not by the values: several images on one grid
 SAMPLE_VOXELS = 200_000
 WHITE_PERCENTILE = 99.5  # the brightest fat and vessels may be white
 AIR_HU = (-1100, -500)  # outside the patient and in healthy lung

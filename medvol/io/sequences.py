@@ -160,6 +160,7 @@ def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
         notes += [note] if note else []
     facts = {
         **reference.facts,
+        "channels": list(SEQUENCES),
         "sequences": {sequence: path.name for sequence, path in sorted(files.items())},
     }
     return Image(

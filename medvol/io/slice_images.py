@@ -24,6 +24,7 @@ from .volume import natural_key
 SLICE_SUFFIXES = tuple(s for kind in ("TIFF", "PNG", "JPEG") for s in SUFFIXES_OF[kind])
 MASK_ENDING = "_mask"
 SEQUENCES = ("t1", "flair", "t1c")  # order of the channels: before contrast, FLAIR, after contrast
+SEQUENCE_NAMES = ("before contrast", "FLAIR", "after contrast")  # as a bundle's metadata has them
 SHOWN = 1  # FLAIR: what is drawn and measured; lower-grade gliomas are marked on it
 # Pictures have no spacing. In plane: heads of the 99 LGG patients are 171 x 214 pixels in the
 # median, and an adult head about 155 x 195 mm. Between slices: 35 slices in the median.
@@ -100,7 +101,12 @@ def load_slices(
         centred_affine(channels.shape[1:], spacing_mm),
         path,
         notes=(*notes, *turned[:1]),
-        facts={"format": f"{len(read)} pictures", "slices": [p.name for p in pictures]},
+        facts={
+            "format": "1 picture" if len(read) == 1 else f"{len(read)} pictures",
+            "stored_dtype": str(channels.dtype),
+            "channels": list(SEQUENCES),
+            "slices": [p.name for p in pictures],
+        },
         channels=channels,
     )
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 Numbers = npt.NDArray[np.float64]
 RESAMPLES = 2000
@@ -176,6 +176,42 @@ def fit_temperature(scores: npt.ArrayLike, truth: npt.ArrayLike) -> float:
 
     found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(found.x))
+
+
+def fit_platt(scores: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[float, float]:
+    """Slope and offset that make `slope * score + offset` the likeliest log odds of the truth.
+
+    Platt scaling (Platt, "Probabilistic outputs for support vector machines", 1999): the ranking
+    stays where the slope is above 0. Each truth is moved from 0 and 1 by one case in so many, as
+    there, so that separated classes have an answer. Fit it on cases that the network has not seen.
+
+    Args:
+        scores: (N,) of any unit, higher for the positive class.
+        truth: (N,) 0 or 1.
+
+    Returns:
+        slope and offset.
+
+    Raises:
+        ValueError: as in `roc_auc`, or only one class is there.
+
+    Example:
+        >>> slope, offset = fit_platt([0.0] * 3 + [2.0] * 3, [0, 0, 1, 0, 1, 1])
+        >>> round(slope, 3), round(offset, 3)
+        (0.405, -0.405)
+    """
+    given, positive = _pair(scores, truth)
+    count = int(positive.sum())
+    if count in (0, len(positive)):
+        raise ValueError("the truth has one class only; give positives and negatives")
+    aim = np.where(positive, (count + 1) / (count + 2), 1 / (len(positive) - count + 2))
+
+    def loss(line: Numbers) -> float:
+        odds = line[0] * given + line[1]
+        return float((np.logaddexp(0, odds) - aim * odds).mean())
+
+    found = minimize(loss, np.array([1.0, 0.0]), method="BFGS")
+    return float(found.x[0]), float(found.x[1])
 
 
 def _pair(probability: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Numbers, npt.NDArray[Any]]:

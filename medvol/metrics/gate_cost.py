@@ -128,8 +128,13 @@ def choose(costs: Sequence[Cost], *, most_missed_percent: float = MOST_MISSED_PE
         0.3
     """
     ordered = sorted(costs)
-    good = [c for c in ordered if not c.missed_cases and not c.missed_percent > most_missed_percent]
+    good = [cost for cost in ordered if hides_little(cost, most_missed_percent)]
     return good[-1] if good else ordered[0]
+
+
+def hides_little(cost: Cost, most_missed_percent: float) -> bool:
+    """Whether a threshold misses no case and at most a share of the lesion, if there is any."""
+    return not cost.missed_cases and not cost.missed_percent > most_missed_percent
 
 
 def _dice(both: float, voxels: float) -> float:

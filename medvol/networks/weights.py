@@ -9,7 +9,11 @@ from ..errors import InputError
 
 
 def load_weights(
-    path: str | os.PathLike[str], network: torch.nn.Module, device: torch.device | str = "cpu"
+    path: str | os.PathLike[str],
+    network: torch.nn.Module,
+    device: torch.device | str = "cpu",
+    *,
+    otherwise: str = "",
 ) -> None:
     """Load a plain state dict into a network.
 
@@ -17,6 +21,7 @@ def load_weights(
         path: file that `torch.save` wrote; the state dict itself, or {"model": state dict}.
         network: takes the weights.
         device: where the weights are read to first.
+        otherwise: what the user can do without the file, such as "switch the gate off".
 
     Raises:
         InputError: E_BUNDLE, no such file, no state dict, or one of another network.
@@ -24,9 +29,10 @@ def load_weights(
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
+        ways = f"train it, or {otherwise}" if otherwise else "or train it"
         raise InputError(
             "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).",
-            f"Copy models/{os.path.basename(path)} into the bundle, or train it.",
+            f"Copy models/{os.path.basename(path)} into the bundle, {ways}.",
         ) from error  # fmt: skip
     except Exception as error:  # pickle, zip and end of file have no common ancestor
         raise InputError(

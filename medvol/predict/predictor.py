@@ -16,7 +16,7 @@ from monai.inferers import SlidingWindowInferer
 
 from ..bundle.config import last_line
 from ..bundle.description import Description, describe
-from ..errors import InputError
+from ..errors import InputError, refusal_behind
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
 from ..io.image import Image
@@ -25,7 +25,6 @@ from ..metrics.slice_runs import positive
 from ..spatial import same_grid, slice_z_mm, spacing_mm
 from .devices import (
     Windows,
-    cause,
     choose_device,
     infer_within_memory,
     kept,
@@ -178,11 +177,10 @@ class Predictor:
         try:
             yield
         except Exception as error:  # whatever a config names may raise whatever it likes
-            inner = cause(error)
-            if isinstance(inner, InputError):
-                raise inner from error
+            if refusal := refusal_behind(error):
+                raise refusal from refusal.__cause__
             raise InputError(
-                "E_BUNDLE", self.bundle.folder, f"its {part} failed: {last_line(inner)}.",
+                "E_BUNDLE", self.bundle.folder, f"its {part} failed: {last_line(error)}.",
                 "Try the bundle on the image it was made for; if that fails too, report it.",
             ) from error  # fmt: skip
         times[stage] = time.perf_counter() - started

@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..io.image import Image
 from ..io.modality import check_ct
 from ..io.sequences import load_sequences
+from ..io.slice_images import SEQUENCE_NAMES
 from ..io.volume import load_image
 
 
@@ -31,9 +32,17 @@ def read_checked(
         strict: refuse an image that is used with a note otherwise.
 
     Raises:
-        InputError: it cannot be used; the code says why.
+        InputError: it cannot be used; the code says why. E_BUNDLE, the bundle takes other MR
+            sequences than `load_sequences` gives.
     """
     if bundle.takes_sequences:
+        if bundle.channels != SEQUENCE_NAMES:
+            raise InputError(
+                "E_BUNDLE", bundle.folder,
+                f"it takes several MR channels ({', '.join(bundle.channels)}), of which medvol "
+                f"reads no others than {', '.join(SEQUENCE_NAMES)}.",
+                "Run it with python -m monai.bundle run.",
+            )  # fmt: skip
         image = load_sequences(path, spacing_mm=spacing_mm)
     else:
         image = load_image(path, series=series)

@@ -113,6 +113,26 @@ def test_a_modality_that_cannot_be_read_is_unsaid(format_: Any) -> None:
     assert Description(Path("b"), {"network_data_format": format_}).modality is None
 
 
+@pytest.mark.parametrize(
+    ("modality", "channel_def", "sequences"),
+    [
+        ("MR", {"1": "FLAIR", "0": "before contrast", "2": "after contrast"}, True),
+        ("MR", {"0": "image"}, False),
+        ("MR", None, False),
+        ("MR", ["image", "other"], False),
+        ("CT", {"0": "slice", "1": "neighbour"}, False),
+    ],
+)
+def test_mr_of_several_channels_is_several_sequences(
+    modality: str, channel_def: Any, sequences: bool
+) -> None:
+    image = {"modality": modality, "channel_def": channel_def}
+    made = Description(Path("b"), {"network_data_format": {"inputs": {"image": image}}})
+    assert made.takes_sequences == sequences
+    if sequences:
+        assert made.channels == ("before contrast", "FLAIR", "after contrast")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\xff"], ids=["empty", "cut", "list", "binary"])
 def test_metadata_that_is_no_json_object_is_refused(text: str, tmp_path: Path) -> None:
     folder = bundle(tmp_path / "odd", {})

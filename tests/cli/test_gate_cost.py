@@ -3,6 +3,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from phantoms import save_nifti, tiny_chest
 from tiny_bundle import gate_weights, threshold_weights, tiny_bundle, tiny_gated_bundle
 
 from medvol.cli import main
+from medvol.cli.gate_cost import conclusion
+from medvol.metrics.gate_cost import Cost
 
 CHEST, HEALTHY = tiny_chest(noise_hu=5), tiny_chest(lesions=False, noise_hu=5)
 
@@ -63,9 +66,41 @@ def test_planted_lesions(
     said = capsys.readouterr().out
     chosen = json.loads((tmp_path / "gate_cost.json").read_text())
     assert chosen["chosen"]["threshold"] == 0.97  # with noise the brightest is a little above 0.95
-    assert "Chosen: 0.97, the highest that misses no case" in said
+    title, head, *lines = said.splitlines()
+    assert title == "Gate of gated: 2 cases, gaps up to 0 closed, margin 0 (in slices)"
+    assert head.split("  ") == [
+        "threshold", "lesion hidden", "cases missed", "slices segmented", "lesion-free segmented",
+        "time saved", " Dice",
+    ]  # fmt: skip
+    (line,) = (x for x in lines if x.strip().startswith("0.97"))
+    assert line.split()[1:8] == ["0.0", "%", "0", "12.5", "%", "0.0", "%"]
+    assert line.endswith("<- chosen")
+    assert "Chosen: 0.97, the highest threshold that misses no case and hides at most 1 %" in said
+    assert "The bundle's own threshold: none, its gate is off." in said
+    assert chosen["bundle_threshold"] is None
     assert (chosen["cases"], chosen["margin"], chosen["gap"]) == (["ill", "well"], 0, 0)
     assert (tmp_path / "gate_cost.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_reason_of_the_choice_is_true() -> None:
+    good = Cost(0.3, 0.0, 0.9, 0, *[0.0] * 7)  # type: ignore[arg-type]
+    assert conclusion(good, "tumour", 2.5) == (
+        "Chosen: 0.3, the highest threshold that misses no case and hides at most 2.5 % of the "
+        "tumour."
+    )
+    for bad in (good._replace(missed_percent=1.5), good._replace(missed_cases=1)):
+        assert conclusion(bad, "tumour", 1.0).startswith("No threshold misses no case and hides")
+    nothing = good._replace(missed_percent=math.nan)
+    assert conclusion(nothing, "tumour", 1.0).startswith("The data hold no tumour")
+
+
+def test_the_bundles_own_threshold_is_named(
+    datalist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tiny_gated_bundle(tmp_path / "own", threshold=0.5)
+    cost(own, datalist, tmp_path / "out")
+    assert "The bundle's own threshold: 0.5." in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "gate_cost.json").read_text())["bundle_threshold"] == 0.5
 
 
 def test_margin_is_the_bundles_unless_another_is_given(

@@ -16,19 +16,38 @@ from typing import Any
 import numpy as np
 import pytest
 from grids import GRIDS, L_VOXELS, assert_same_places, places_mm
-from phantoms import AIR_HU, CONSOLIDATION_HU, l_shape
+from phantoms import AIR_HU, CONSOLIDATION_HU, l_shape, save_nifti, tiny_chest
 from segments import HARD_SHAPE, HARD_TABLE, HARD_VOXELS, hard_mask
 
+from medvol.cli import main
 from medvol.io.seg_nrrd import terminology_entry, write_seg_nrrd
 from medvol.io.slicer_scene import write_scene
 from medvol.labels import Label, LabelTable
+from medvol.metrics.comparison import CORRECT, ERRORS, FALSE, MISSED
 
 JUDGE = Path(__file__).with_name("open_in_slicer.py")
 MARKER = LabelTable((Label(1, "marker", (255, 0, 0)),))
 WINDOW_HU = (-1350, 150)
 HARD_NAME = 'Fall "7" <Lunge & 肺> ü'
+HALF_MISSED, NO_LESION = np.s_[6:10, 16:20, 5:7], np.s_[22:24, 11:13, 10:11]  # of `tiny_chest`
 SHEARED = np.array([[1.5, 0, 0, 10], [0, 2.0, 0.5, 20], [0, 0, 3.0, 30], [0, 0, 0, 1.0]])
 Seen = Mapping[str, Any]
+
+
+def evaluated_errors(folder: Path) -> Path:
+    """What `medvol evaluate` writes of a mask that misses 32 voxels and makes 4 up, on a tilt."""
+    chest, grid = tiny_chest(), GRIDS["oblique"]
+    marked = chest.labels.copy()
+    marked[HALF_MISSED], marked[NO_LESION] = 3, 2
+    save_nifti(folder / "ct.nii.gz", chest.ct, grid)
+    save_nifti(folder / "truth.nii.gz", chest.labels, grid)
+    save_nifti(folder / "masks" / "chest.nii.gz", marked, grid)
+    row = {"image": "ct.nii.gz", "label": "truth.nii.gz", "case": "chest"}
+    (folder / "datalist.json").write_text(json.dumps({"training": [row]}))
+    data, masks, report = (str(folder / name) for name in ("datalist.json", "masks", "report"))
+    words = ["evaluate", "covid_ct_lesion_3d", "--data", data, "--predictions", masks, "-o", report]
+    assert main(words) == 0
+    return folder / "report" / "chest" / "errors.seg.nrrd"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +71,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     write_scene(
         folder / "hard.mrb", halves, grid, mask, HARD_TABLE, window_hu=(0, 1), name=HARD_NAME
     )
-    paths = sorted(folder.iterdir())
+    paths = [*sorted(folder.iterdir()), evaluated_errors(folder / "evaluation")]
     listing = folder / "paths.txt"
     listing.write_text("\n".join(map(str, paths)), encoding="utf-8")
     done = subprocess.run(
@@ -126,3 +145,23 @@ def test_name_and_fractions_of_an_image_are_kept(seen: dict[str, Seen]) -> None:
 def test_tilted_gantry_keeps_its_shear(suffix: str, seen: dict[str, Seen]) -> None:
     (segment,) = seen["sheared" + suffix]["segments"]
     assert_same_places(np.array(segment["places_ras"]), places_mm(L_VOXELS, SHEARED))
+
+
+def test_errors_of_an_evaluation_lie_where_they_were_made(seen: dict[str, Seen]) -> None:
+    facts = seen["errors.seg.nrrd"]
+    truth = np.isin(tiny_chest().labels, (1, 2))  # 64 and 32 voxels
+    kinds = np.where(truth, CORRECT, 0)
+    kinds[HALF_MISSED], kinds[NO_LESION] = MISSED, FALSE
+    assert {s["label"]: s["voxels"] for s in facts["segments"]} == {
+        MISSED: 32,
+        FALSE: 4,
+        CORRECT: 64,
+    }
+    assert [s["name"] for s in facts["segments"]] == [label.name for label in ERRORS]
+    for segment, label in zip(facts["segments"], ERRORS, strict=True):
+        voxels = np.argwhere(kinds == label.value)
+        assert_same_places(np.array(segment["places_ras"]), places_mm(voxels, GRIDS["oblique"]))
+        np.testing.assert_allclose(segment["color"], np.array(label.color) / 255, atol=1e-5)
+        assert segment["surface_cells"] > 0
+    assert facts["messages"] == []
+    assert facts["shown_in_3d"]

@@ -12,6 +12,7 @@ from medvol.metrics.classification import (
     Bin,
     auc_interval,
     expected_calibration_error,
+    fit_platt,
     fit_temperature,
     reliability,
     roc_auc,
@@ -115,6 +116,17 @@ def test_temperature_undoes_a_factor(sharpness: float, expected: float) -> None:
     assert fit_temperature(scores, [1, 1, 1, 0, 0, 0, 0, 1]) == pytest.approx(expected, rel=1e-3)
 
 
+def test_platt_scaling_finds_slope_and_offset() -> None:
+    """At score 0 two of four are positive, at score 3 all of six: 8 positives, 2 negatives.
+
+    Positives aim at 9/10 and negatives at 1/4, so the means are 0.575 and 0.9.
+    """
+    scores = [0.0] * 4 + [3.0] * 6
+    slope, offset = fit_platt(scores, [0, 0, 1, 1] + [1] * 6)
+    assert offset == pytest.approx(np.log(0.575 / 0.425), rel=1e-3)
+    assert offset + 3 * slope == pytest.approx(np.log(9), rel=1e-3)
+
+
 def test_temperature_ends_at_its_limits() -> None:
     assert fit_temperature([1.0, -1.0], [1, 0]) == pytest.approx(0.05, rel=0.01)
     assert fit_temperature([1.0, -1.0], [0, 1]) == pytest.approx(20, rel=0.01)
@@ -140,3 +152,5 @@ def test_bad_input_is_refused() -> None:
         roc_auc([0.1, 0.2], [0, 2])
     with pytest.raises(ValueError, match="one class only"):
         fit_temperature([0.1, 0.2], [1, 1])
+    with pytest.raises(ValueError, match="one class only"):
+        fit_platt([0.1, 0.2], [0, 0])

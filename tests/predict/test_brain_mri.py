@@ -12,7 +12,15 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from brain_phantoms import SHAPE, WITH_TUMOUR, save_slices, save_volumes, tiny_brain
+from brain_phantoms import (
+    SHAPE,
+    SKIN,
+    WITH_TUMOUR,
+    make_lgg_set,
+    save_slices,
+    save_volumes,
+    tiny_brain,
+)
 from PIL import Image
 from refusals import refused_by
 from tiny_bundle import tiny_brain_bundle
@@ -94,6 +102,43 @@ def test_masks_of_an_older_run_are_taken_away(
     (tmp_path / "masks" / "old_mask.png").write_bytes(b"x")
     predictor.predict(patients / "p2" / "p2_3.png").save(tmp_path)
     assert [path.name for path in (tmp_path / "masks").iterdir()] == ["p2_3_mask.png"]
+
+
+def test_mask_of_a_wide_picture_lies_on_it(predictor: Predictor, tmp_path: Path) -> None:
+    """240 x 155 pixels: a head of 100 x 120 with skin, on its right half a tumour of 30 x 24."""
+    picture = np.zeros((155, 240, 3), np.uint8)
+    picture[20:140, 70:170] = SKIN
+    picture[30:130, 80:160] = (60, 90, 70)
+    tumour = np.zeros((155, 240), bool)
+    tumour[40:64, 125:155] = True
+    picture[tumour] = (50, 180, 90)
+    Image.fromarray(picture).save(tmp_path / "wide.png")
+    predictor.predict(tmp_path / "wide.png").save(tmp_path / "out", formats=["masks", "rle"])
+    mask = Image.open(tmp_path / "out" / "masks" / "wide_mask.png")
+    assert (mask.size, mask.mode) == ((240, 155), "L")
+    marked = np.asarray(mask)
+    assert np.unique(marked).tolist() == [0, 255]
+    assert 2 * (marked[tumour] > 0).sum() / ((marked > 0).sum() + tumour.sum()) > 0.95
+    (row,) = rows_of(tmp_path / "out" / "masks_rle.csv")
+    assert (row["rows"], row["columns"], row["marked"]) == ("155", "240", "1")
+    assert np.array_equal(decode_rle(row["mask_rle"], (155, 240)), marked > 0)
+
+
+def test_mask_of_a_turned_picture_lies_on_it_as_viewers_show_it(
+    predictor: Predictor, patients: Path, tmp_path: Path
+) -> None:
+    upright, turn = Image.open(patients / "p2" / "p2_3.png"), Image.Exif()
+    turn[0x0112] = 6  # viewers turn what is stored by 90 degrees to the right
+    stored = upright.transpose(Image.Transpose.ROTATE_90)
+    assert stored.size == (SHAPE[1], SHAPE[0])
+    stored.save(tmp_path / "turned.png", exif=turn)
+    result = predictor.predict(tmp_path / "turned.png")
+    assert [note.code for note in result.notes] == ["N_SPACING", "N_EXIF"]
+    result.save(tmp_path / "out", formats=["masks"])
+    mask = Image.open(tmp_path / "out" / "masks" / "turned_mask.png")
+    assert mask.getexif() == {}  # so that no viewer turns it
+    straight = predictor.predict(patients / "p2" / "p2_3.png")
+    assert np.array_equal(np.asarray(mask), straight.labels[:, :, 0].T * 255)
 
 
 def test_a_single_slice(predictor: Predictor, patients: Path, tmp_path: Path) -> None:
@@ -187,6 +232,28 @@ def test_refusals_come_before_torch(bundle: Path, predictor: Predictor, tmp_path
                           check=True)  # fmt: skip
     assert done.stdout.strip() == "False"
     assert "E_EMPTY" in done.stderr
+
+
+def test_evaluation_of_a_data_set(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_lgg_set(tmp_path / "lgg", patients=3)  # the last one has no tumour
+    data, report = tmp_path / "data" / "datalist.json", tmp_path / "report"
+    assert main(["data", "lgg", str(tmp_path / "lgg"), "--folds", "3", "-o", str(data)]) == 0
+    assert main(["evaluate", str(bundle), "--data", str(data), "--report", str(report)]) == 0
+    assert capsys.readouterr().err == ""
+    record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    ill, also_ill, well = (case["regions"]["tumour"] for case in record["cases"])
+    assert ill["dice"] == also_ill["dice"] > 0.85
+    assert (ill["voxels_true"], well["voxels_true"], well["voxels_predicted"]) == (72, 0, 0)
+    assert ill["true_ml"] == pytest.approx(72 * 0.9 * 0.9 * 5 / 1000)
+    assert record["protocol"]["Masks"] == (
+        "masks made for this page by the bundle, fp32 on cpu, behind its gate at threshold 0.5"
+    )
+    assert len(record["bundle"]["Gate SHA-256"]) == 64
+    page = re.sub('src="data:[^"]*"', "", (report / "report.html").read_text(encoding="utf-8"))
+    assert not re.search(r"\bHU\b", page)
+    assert "TCGA_XX_0002_20000101/errors.png" in page
 
 
 @pytest.mark.filterwarnings("ignore:parsing config_file:UserWarning")

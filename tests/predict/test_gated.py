@@ -17,7 +17,6 @@ from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle, tiny_gated_bundle
 
 from medvol.cli import main
-from medvol.errors import InputError
 from medvol.predict.predictor import load_bundle
 from medvol.predict.result import Result, Slices
 
@@ -157,13 +156,20 @@ def test_one_line_a_case(
     assert healthy.startswith("healthy: no lesion found, ground-glass opacity 0.0 ml, ")
 
 
-def test_gate_without_weights_is_refused_when_the_bundle_is_loaded(tmp_path: Path) -> None:
+def test_gate_without_weights_is_refused_with_the_way_out(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bundle = tiny_gated_bundle(tmp_path / "b")
-    (bundle / "models" / "gate.pt").unlink()
-    with pytest.raises(InputError) as caught:
-        load_bundle(bundle)
-    assert caught.value.code == "E_BUNDLE"
-    assert "gate.pt" in str(caught.value)
+    (gate := bundle / "models" / "gate.pt").unlink()
+    words = ["predict", str(scans / "chest.nii.gz"), "--bundle", str(bundle),
+             "-o", str(tmp_path / "out"), "--format", "json"]  # fmt: skip
+    assert main(words) == 2
+    assert capsys.readouterr().err == (
+        f"medvol: E_BUNDLE {gate}: the weights cannot be read (No such file or directory). Copy "
+        "models/gate.pt into the bundle, train it, or switch the gate off with --gate off.\n"
+    )
+    assert not (tmp_path / "out").exists()
+    assert main([*words, "--gate", "off"]) == 0
 
 
 def test_the_same_through_monai(

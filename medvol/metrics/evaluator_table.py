@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A CSV that fills while a MONAI evaluator runs, case by case, and is written when it is done."""
+
+import csv
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import ignite.distributed
+from ignite.engine import Engine, Events
+
+from ..atomic import replacing
+
+Measured = TypeVar("Measured")
+Row = tuple[object, ...]
+
+
+class EvaluatorTable(ABC, Generic[Measured]):
+    """Measure every case that an evaluator gives, and write them as a table.
+
+    A table says what is measured of a case, and which rows are made of all cases. Attach it to an
+    evaluator whose post-processing gives what it measures. A case is called as its datalist says,
+    by `case`, or else as the file of its image.
+
+    Args:
+        path: CSV file; appears whole or not at all, and not without any case.
+
+    Attributes:
+        columns: first line of the file.
+        cases: name and what was measured, in the order of the evaluator.
+    """
+
+    columns: ClassVar[tuple[str, ...]]
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.cases: list[tuple[str, Measured]] = []
+
+    @abstractmethod
+    def measure(self, item: Mapping[str, Any]) -> Measured:
+        """What the table keeps of a case: of `image`, `label` and `pred` after post-processing."""
+
+    @abstractmethod
+    def rows(self) -> Iterable[Row]:
+        """The lines of the file, of one case or more."""
+
+    def attach(self, engine: Engine) -> None:
+        """Collect and write with this evaluator.
+
+        Raises:
+            ValueError: several processes run; each would see a part of the cases.
+        """
+        processes = ignite.distributed.get_world_size()
+        if processes > 1:
+            raise ValueError(
+                f"{self.path.name} is written by one process but {processes} run, each with a part "
+                "of the cases; evaluate on one process, without torch.distributed.run"
+            )
+        engine.add_event_handler(Events.STARTED, lambda _: self.cases.clear())
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
+        engine.add_event_handler(Events.COMPLETED, self.write)
+
+    def collect(self, engine: Engine) -> None:
+        # only what the network was given has `case`: the engine keeps it out of the output
+        for item, given in zip(engine.state.output, engine.state.batch, strict=True):
+            name = given.get("case") or Path(item["image"].meta["filename_or_obj"]).name
+            self.cases.append((str(name), self.measure(item)))
+
+    def write(self, _: Engine) -> None:
+        if not self.cases:
+            return
+        with (
+            replacing(self.path) as temporary,
+            open(temporary, "w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(self.columns)
+            writer.writerows(self.rows())

@@ -18,7 +18,7 @@ from tiny_bundle import tiny_bundle, tiny_gated_bundle
 
 from medvol.cli import main
 from medvol.errors import InputError
-from medvol.predict.predictor import load_bundle
+from medvol.predict.load import load_bundle
 from medvol.predict.result import Result, Slices
 
 CHEST, HEALTHY = tiny_chest(noise_hu=5), tiny_chest(lesions=False, noise_hu=5)

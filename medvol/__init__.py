@@ -13,7 +13,7 @@ _PUBLIC = {
     "InputError": ".errors",
     "LabelTable": ".labels",
     "read_volume": ".io.volume",
-    "load_bundle": ".predict.predictor",
+    "load_bundle": ".predict.load",
 }
 __all__ = ["InputError", "LabelTable", "__version__", "load_bundle", "read_volume"]
 

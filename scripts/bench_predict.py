@@ -71,8 +71,8 @@ def in_new_process(bundle: str, side: str, ct: Path, mask: Path) -> dict[str, fl
 def run_side(bundle: str, side: str, ct: Path, mask_path: Path) -> dict[str, float]:
     import numpy as np
 
+    from medvol.predict.load import load_bundle
     from medvol.predict.memory import peak_bytes
-    from medvol.predict.predictor import load_bundle
 
     precision = "bf16" if side == "medvol_bf16" else "fp32"
     predictor = load_bundle(bundle, device="cpu", precision=precision)

@@ -24,7 +24,7 @@ from medvol.metrics.classification import (
     reliability,
     sensitivity_specificity,
 )
-from medvol.predict.predictor import load_bundle
+from medvol.predict.load import load_bundle
 from medvol.predict.result import Result
 from medvol.report.reliability import draw_reliability
 from medvol.spatial import spacing_mm, voxel_volume_ml

@@ -14,6 +14,7 @@ from ..labels import LabelTable
 from .find import find_bundle
 
 HASH_CHUNK = 1 << 20
+RADIOGRAPHS = ("XR", "CR", "DX")  # modalities of flat X-ray images
 
 
 class SliceRule(NamedTuple):
@@ -67,6 +68,11 @@ class Description:
     def takes_sequences(self) -> bool:
         """Whether an image is several MR sequences on one grid: MR of more than one channel."""
         return self.modality == "MR" and len(self.channels) > 1
+
+    @property
+    def takes_radiographs(self) -> bool:
+        """Whether an image is one radiograph, of which it says the class."""
+        return self.modality in RADIOGRAPHS
 
     @property
     def values(self) -> str:
@@ -151,6 +157,26 @@ class Description:
                 "E_BUNDLE", self._metadata_path, f"its labels cannot be read: {error}.",
                 "Give `label_table`, or `channel_def` of the output `pred`.",
             ) from error  # fmt: skip
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that it tells apart, in the order of the network's scores.
+
+        Raises:
+            InputError: E_BUNDLE, the output `pred` does not name them, counted from 0.
+        """
+        try:
+            channels = self.metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
+            names = tuple(str(channels[str(index)]) for index in range(len(channels)))
+            if len(set(names)) < 2 or len(set(names)) < len(names):
+                raise ValueError("fewer than two different names")
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                "E_BUNDLE", self._metadata_path,
+                "the output `pred` does not name two classes or more, counted from 0.",
+                'Write its channel_def as {"0": "normal", "1": "pneumonia"}.',
+            ) from error  # fmt: skip
+        return names
 
     @cached_property
     def weights_sha256(self) -> str:

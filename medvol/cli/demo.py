@@ -26,11 +26,12 @@ def run(args: argparse.Namespace) -> int:
     """Make, predict, save, compare."""
     import torch
 
+    from ..bundle.description import describe
     from ..datasets.phantom import chest_ct_phantom
     from ..io.mask import write_mask
     from ..io.volume_writer import write_volume
     from ..metrics.segmentation import dice, overlap_counts
-    from ..predict.predictor import load_bundle
+    from ..predict.predictor import Predictor
     from ..spatial import voxel_volume_ml
 
     ct, truth = args.output / "phantom_ct.nii.gz", args.output / "phantom_truth.nii.gz"
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     write_mask(truth, phantom.labels, phantom.affine)
 
     print(f"Running {BUNDLE} on it ...")
-    result = load_bundle(BUNDLE).predict(ct)
+    result = Predictor(describe(BUNDLE)).predict(ct)
     paths = result.save(args.output / result.case)
 
     true, found = torch.from_numpy(phantom.labels), torch.from_numpy(result.labels)

@@ -66,15 +66,16 @@ def run(args: argparse.Namespace) -> int:
     """Measure every case once, then add up for each threshold."""
     from tqdm import tqdm
 
+    from ..bundle.description import describe
     from ..datasets.labelled import labelled_cases
     from ..metrics.gate_cost import choose, gate_cost
     from ..predict.gate_cost import gate_of, measure_case
-    from ..predict.predictor import load_bundle
+    from ..predict.predictor import Predictor
     from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
 
     try:
         labelled, _ = labelled_cases(args.data, fold=args.fold)
-        predictor = load_bundle(args.bundle, device=args.device)
+        predictor = Predictor(describe(args.bundle), device=args.device)
     except ValueError as error:
         print(f"medvol gate-cost: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol predict`: run a bundle on images, and write a folder of results for each."""
+"""`medvol predict`: run a bundle on images, and write a folder of results for each.
+
+What a bundle for radiographs does with its images stands in `predict_radiographs`.
+"""
 
 import argparse
 import sys
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
     from ..io.image import Image
     from ..predict.result import Result
 
+# options that say something for one kind of bundle only
+OF_VOLUMES = ("gate", "series", "format", "spacing")
+OF_RADIOGRAPHS = ("report", "attention", "batch_size")
+
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
@@ -27,7 +34,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE",
         help="image file, folder of DICOM slices (or .zip of one), or folder of several images; "
-        "for MR a slice picture, a patient's folder of them or of sequences, or folder of such",
+        "for MR a slice picture, a patient's folder of them or of sequences, or folder of such; "
+        "for radiographs a picture, a DICOM file, or a folder, searched with all that is in it",
     )  # fmt: skip
     parser.add_argument("--bundle", required=True, help="name of a shipped bundle, or its folder")
     parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the results")
@@ -52,6 +60,19 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"),
         help="of slice pictures, columns, rows and slices in mm, since they know none",
+    )  # fmt: skip
+    radiographs = parser.add_argument_group("for bundles that take radiographs")
+    radiographs.add_argument(
+        "--report", action="store_true", default=None,
+        help="a page for each image, with a map of what the answer rests on",
+    )  # fmt: skip
+    radiographs.add_argument(
+        "--attention", choices=["grad-cam", "occlusion"],
+        help="how maps are made (default: grad-cam); implies --report",
+    )  # fmt: skip
+    radiographs.add_argument(
+        "--batch-size", type=int, metavar="IMAGES",
+        help="that go through the network together (default: 32)",
     )  # fmt: skip
     parser.set_defaults(run=run)
 
@@ -78,6 +99,11 @@ def run(args: argparse.Namespace) -> int:
               file=sys.stderr)  # fmt: skip
         return 2
     bundle = describe(args.bundle)
+    _check_options(bundle, args)
+    if bundle.takes_radiographs:
+        from .predict_radiographs import run as run_on_radiographs
+
+        return run_on_radiographs(args, bundle)
     _check_formats(bundle, args.format)
     _ = bundle.weights_sha256  # missing weights too are said before torch is loaded
     cases = find_cases(args.images, series=args.series, sequences=bundle.takes_sequences)
@@ -160,6 +186,22 @@ def summary(result: "Result", folder: Path) -> str:
     seconds = sum(result.run.times_s.values())
     notes = "".join(f" [{note.code}]" for note in result.notes)
     return f"{folder.name}: {', '.join(filter(None, said))} ({seconds:.1f} s){notes} -> {folder}"
+
+
+def _check_options(bundle: "Description", args: argparse.Namespace) -> None:
+    """Refuse options that say nothing for this kind of bundle.
+
+    Raises:
+        InputError: E_BUNDLE, names the first such option.
+    """
+    kind = "radiographs" if bundle.takes_radiographs else "volumes"
+    for name in OF_VOLUMES if bundle.takes_radiographs else OF_RADIOGRAPHS:
+        if getattr(args, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise InputError(
+                "E_BUNDLE", bundle.folder, f"it takes {kind}, for which there is no {option}.",
+                f"Leave out {option}.",
+            )  # fmt: skip
 
 
 def _check_formats(bundle: "Description", formats: Sequence[str] | None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..io.naming import case_name
+from ..io.radiograph import find_radiographs
 from ..io.sequences import find_patients
 from ..io.volume import find_volumes
 
@@ -43,3 +44,36 @@ def image_items(
                 "Rename one of them.",
             )  # fmt: skip
     return [{image_key: str(path)} for path in volumes]
+
+
+def radiograph_items(
+    folder: str | os.PathLike[str], *, image_key: str = "image"
+) -> list[dict[str, str]]:
+    """List the radiographs of a folder and its sub-folders, as `find_radiographs` finds them.
+
+    Args:
+        folder: searched with all that is in it.
+        image_key: key of each path.
+
+    Returns:
+        [{image_key: path}, ...] in natural order of the paths.
+
+    Raises:
+        InputError: E_PATH, no such folder; E_EMPTY, no radiograph in it.
+    """
+    return [{image_key: str(path)} for path in some_radiographs(Path(folder))]
+
+
+def some_radiographs(folder: Path) -> list[Path]:
+    """The radiographs below a folder, at least one.
+
+    Raises:
+        InputError: as for `radiograph_items`.
+    """
+    found = find_radiographs(folder)
+    if not found:
+        raise InputError(
+            "E_EMPTY", folder, "neither the folder nor one inside it holds a radiograph.",
+            "Put PNG, JPEG, TIFF, BMP, GIF or DICOM files there.",
+        )  # fmt: skip
+    return found

@@ -116,7 +116,8 @@ class RadiographReader(ImageReader):
         """Read the radiograph.
 
         Returns:
-            (rows, columns) float32 in [0, 1], and its metadata.
+            (rows, columns) float32 in [0, 1], and its metadata, of one form for all radiographs, so
+            that a `DataLoader` can make a batch of them; `notes` has a line a note.
 
         Raises:
             InputError: it cannot be used; the code says why.
@@ -126,8 +127,7 @@ class RadiographReader(ImageReader):
             "filename_or_obj": fspath(radiograph.path),
             "spatial_shape": list(radiograph.pixels.shape),
             "original_channel_dim": "no_channel",
-            "notes": [list(note) for note in radiograph.notes],
-            "facts": dict(radiograph.facts),
+            "notes": "\n".join(str(note) for note in radiograph.notes),
         }
 
 

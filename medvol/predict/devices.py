@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from monai.inferers import SlidingWindowInferer
 
+from ..errors import InputError
 from ..inferers.slice_stack import SliceStackInferer
 
 Windows: TypeAlias = SlidingWindowInferer | SliceStackInferer
@@ -122,5 +123,12 @@ def restore_within_memory(
 def cause(error: BaseException) -> BaseException:
     """The innermost cause: MONAI wraps what a transform raises."""
     while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def refusal_in(error: BaseException | None) -> InputError | None:
+    """The refusal among the causes of an error: MONAI wraps it, and it may have causes itself."""
+    while error is not None and not isinstance(error, InputError):
         error = error.__cause__
     return error

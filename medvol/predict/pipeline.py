@@ -4,7 +4,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from monai.data import MetaTensor
@@ -46,6 +46,16 @@ class Pipeline:
     device: torch.device
 
 
+class Parts(NamedTuple):
+    """What `configs/inference.json` describes, built and with weights, as it stands there."""
+
+    preprocessing: Compose
+    postprocessing: Compose
+    network: torch.nn.Module
+    inferer: Any
+    fingerprint: str | None
+
+
 def build_pipeline(
     bundle: Description,
     device: torch.device,
@@ -53,16 +63,43 @@ def build_pipeline(
     precision: str | None = None,
     gate: float | str | None = None,
 ) -> Pipeline:
-    """Read `configs/inference.json`, build its parts and load the weights.
+    """The parts of a bundle for volumes, see `build_parts`.
 
     Loading and saving of files are taken out of the transforms: reading and writing are stages of
     their own.
+
+    Args, Raises: as for `build_parts`.
+    """
+    parts = build_parts(bundle, device, precision=precision, gate=gate)
+    restore = [t for t in parts.postprocessing.transforms if not isinstance(t, SAVING)]
+    return Pipeline(
+        prepare=Compose(_without_loading(parts.preprocessing)),
+        inferer=parts.inferer,
+        network=parts.network,
+        restore=Compose(restore),
+        spacing_mm=_spacing(parts.preprocessing),
+        fingerprint=parts.fingerprint,
+        device=device,
+    )
+
+
+def build_parts(
+    bundle: Description,
+    device: torch.device,
+    *,
+    precision: str | None = None,
+    gate: float | str | None = None,
+) -> Parts:
+    """Read `configs/inference.json`, build its parts and load the weights.
 
     Args:
         bundle: see `medvol.bundle.describe`.
         device: where the network runs.
         precision: "fp32" or "bf16"; None keeps the bundle's own.
         gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
+
+    Returns:
+        The parts; the network in evaluation mode, on the device.
 
     Raises:
         InputError: E_BUNDLE, the config cannot be read, a part is missing or cannot be built, the
@@ -89,15 +126,7 @@ def build_pipeline(
     if precision is not None:
         inner = inferer.inferer if isinstance(inferer, PrecisionInferer) else inferer
         inferer = PrecisionInferer(inner, precision)
-    return Pipeline(
-        prepare=Compose(_without_loading(preprocessing)),
-        inferer=inferer,
-        network=network.eval(),
-        restore=Compose([t for t in postprocessing.transforms if not isinstance(t, SAVING)]),
-        spacing_mm=_spacing(preprocessing),
-        fingerprint=fingerprint,
-        device=device,
-    )
+    return Parts(preprocessing, postprocessing, network.eval(), inferer, fingerprint)
 
 
 def _without_loading(preprocessing: Compose) -> list[Any]:

@@ -15,7 +15,7 @@ from monai.data import MetaTensor
 from monai.inferers import SlidingWindowInferer
 
 from ..bundle.config import last_line
-from ..bundle.description import Description, describe
+from ..bundle.description import Description
 from ..errors import InputError, refusal_behind
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
@@ -51,7 +51,7 @@ class Predictor:
         progress: show a bar over the windows on stderr.
 
     Raises:
-        InputError: E_BUNDLE, the bundle cannot be built.
+        InputError: E_BUNDLE, the bundle cannot be built, or takes radiographs.
         ValueError: no such device or precision.
 
     Example:
@@ -70,6 +70,11 @@ class Predictor:
         gate: float | str | None = None,
         progress: bool = False,
     ) -> None:
+        if bundle.takes_radiographs:
+            raise InputError(
+                "E_BUNDLE", bundle.folder, "it takes radiographs, which are no volumes.",
+                "Use medvol predict, or medvol.load_bundle.",
+            )  # fmt: skip
         self.bundle = bundle
         self.pipeline: Pipeline = build_pipeline(
             bundle, choose_device(device), precision=precision, gate=gate
@@ -250,27 +255,6 @@ class Predictor:
             settings["gate_margin"], settings["gate_gap"] = gate.margin, gate.gap
             settings["slices_segmented"] = f"{int(passing.sum())} of {passing.numel()}"
         return settings
-
-
-def load_bundle(
-    name_or_folder: str | os.PathLike[str],
-    *,
-    device: str = "auto",
-    precision: str | None = None,
-    gate: float | str | None = None,
-) -> Predictor:
-    """Load a bundle for prediction.
-
-    Args:
-        name_or_folder: name of a shipped bundle, or a bundle's folder.
-        device: "auto", "cpu" or "cuda".
-        precision: "fp32" or "bf16"; None keeps the bundle's own.
-        gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
-
-    Raises:
-        InputError: E_BUNDLE, no such bundle, or one that cannot be built.
-    """
-    return Predictor(describe(name_or_folder), device=device, precision=precision, gate=gate)
 
 
 def _voxels(windows: Windows, grid: np.ndarray[Any, Any]) -> int:

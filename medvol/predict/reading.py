@@ -49,9 +49,13 @@ def read_checked(
     if bundle.modality == "CT":
         check_ct(image.array, path, modality=image.facts.get("Modality"))
     if strict and image.notes:
-        note = image.notes[0]
-        raise InputError(
-            "E_VALUES", path, f"it would be used with a note, {note}",
-            "Mend the image, or leave out --strict.",
-        )  # fmt: skip
+        raise note_refused(path, image.notes[0])
     return image
+
+
+def note_refused(path: str | os.PathLike[str], note: object) -> InputError:
+    """What `--strict` says of an image that is used with a note otherwise."""
+    return InputError(
+        "E_VALUES", path, f"it would be used with a note, {note}",
+        "Mend the image, or leave out --strict.",
+    )  # fmt: skip

@@ -79,7 +79,7 @@ def render_report(context: ReportContext) -> str:
     """The page as text; every text of the context is escaped."""
     environment = page_environment()
     environment.filters.update(
-        ml=ml_text, hu=hu_text, percent=percent_text, rgb=_rgb, data_uri=_data_uri
+        ml=ml_text, hu=hu_text, percent=percent_text, rgb=_rgb, data_uri=data_uri
     )
     colors = {label.value: label.color for label in context.table}
     histogram = context.histogram
@@ -123,6 +123,6 @@ def _rgb(color: tuple[int, int, int]) -> str:
     return "rgb({} {} {})".format(*color)
 
 
-def _data_uri(picture: bytes | Path) -> str:
+def data_uri(picture: bytes | Path) -> str:
     data = picture if isinstance(picture, bytes) else picture.read_bytes()
     return "data:image/png;base64," + base64.b64encode(data).decode("ascii")

@@ -58,6 +58,31 @@ def resize_picture(picture: Tensor, size: Size, *, keep_aspect: bool = False) ->
     return pad(picture, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
 
 
+def restore_picture(picture: Tensor, shape: Size, *, keep_aspect: bool = False) -> Tensor:
+    """Bring what lies on the grid of a resized picture back to that of the picture itself.
+
+    The reverse of `resize_picture`: lines that were put on both sides are taken away, and the rest
+    is scaled to the shape, linearly.
+
+    Args:
+        picture: (C, rows, columns), float, as `resize_picture` gave it.
+        shape: rows and columns of the picture before.
+        keep_aspect: as it was for `resize_picture`.
+
+    Returns:
+        (C, *shape).
+
+    Example:
+        >>> restore_picture(torch.eye(4)[None], (1, 2), keep_aspect=True)[0].tolist()
+        [[0.5, 0.5]]
+    """
+    whole = picture.shape[1], picture.shape[2]
+    inner = fitted(shape, whole) if keep_aspect else whole
+    top, left = ((w - part) // 2 for w, part in zip(whole, inner, strict=True))
+    picture = picture[:, top : top + inner[0], left : left + inner[1]]
+    return interpolate(picture[None], shape, mode="bilinear", antialias=True)[0]
+
+
 def fitted(shape: Sequence[int], size: Size) -> Size:
     """The largest size of this shape's proportions inside `size`, at least one pixel a side.
 

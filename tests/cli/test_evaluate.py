@@ -22,7 +22,7 @@ from medvol.metrics.comparison import Measure, RegionFigures
 from medvol.metrics.evaluation import CaseFigures, Evaluation
 from medvol.metrics.segmentation import dice, overlap_counts
 from medvol.predict.evaluation import make_plan
-from medvol.predict.predictor import load_bundle
+from medvol.predict.load import load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
 NAMES = {"0": "background", "1": "ground-glass opacity", "2": "consolidation", "3": "lung (rest)"}

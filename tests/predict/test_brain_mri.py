@@ -28,7 +28,8 @@ from tiny_bundle import tiny_brain_bundle
 from medvol.cli import main
 from medvol.cli.predict import find_cases
 from medvol.io.rle import decode_rle
-from medvol.predict.predictor import Predictor, load_bundle
+from medvol.predict.load import load_bundle
+from medvol.predict.predictor import Predictor
 
 BRAIN, HEALTHY = tiny_brain(), tiny_brain(tumour=False)
 OF_PICTURES = {

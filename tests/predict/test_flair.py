@@ -14,7 +14,8 @@ from tiny_bundle import tiny_bundle, tiny_flair_bundle
 
 from medvol.bundle.description import describe
 from medvol.cli import main
-from medvol.predict.predictor import Predictor, load_bundle
+from medvol.predict.load import load_bundle
+from medvol.predict.predictor import Predictor
 from medvol.predict.reading import read_checked
 
 BRAIN = tiny_brain()

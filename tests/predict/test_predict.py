@@ -20,7 +20,8 @@ from tiny_bundle import ORDER, SHIPPED, SLABS, THRESHOLDS_HU, tiny_bundle
 from medvol.errors import InputError
 from medvol.networks.resunet import ResUNet
 from medvol.predict import predictor as predictor_module
-from medvol.predict.predictor import Predictor, load_bundle
+from medvol.predict.load import load_bundle
+from medvol.predict.predictor import Predictor
 from medvol.predict.result import Result
 
 CHEST = tiny_chest(noise_hu=5)

@@ -19,7 +19,7 @@ from tiny_bundle import tiny_bundle
 
 from medvol import __version__
 from medvol.errors import InputError
-from medvol.predict.predictor import load_bundle
+from medvol.predict.load import load_bundle
 from medvol.predict.result import Result, input_sha256
 
 FILES = {

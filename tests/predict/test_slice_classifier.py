@@ -14,7 +14,7 @@ from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_classifier_bundle
 
 from medvol.cli import main
-from medvol.predict.predictor import load_bundle
+from medvol.predict.load import load_bundle
 from medvol.predict.result import Result
 
 CHEST, HEALTHY = tiny_chest(noise_hu=5), tiny_chest(lesions=False, noise_hu=5)

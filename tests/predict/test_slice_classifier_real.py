@@ -10,7 +10,7 @@ import pytest
 from tiny_bundle import CLASSIFIER
 
 from medvol.metrics.classification import roc_auc
-from medvol.predict.predictor import load_bundle
+from medvol.predict.load import load_bundle
 
 pytestmark = [
     pytest.mark.slow,

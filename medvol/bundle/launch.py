@@ -19,6 +19,12 @@ def cpus() -> int:
     return os.cpu_count() or 1
 
 
+def threads_of(jobs: int) -> int:
+    """Threads for each of several processes: OMP_NUM_THREADS where it is set, else their share."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() else max(1, cpus() // jobs)
+
+
 def start_bundle(
     bundle: Path,
     configs: Sequence[str | Path],

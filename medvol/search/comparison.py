@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..bundle.launch import cpus, run_bundle
+from ..bundle.launch import run_bundle, threads_of
 from ..errors import InputError
 from ..report.leaderboard import Row, draw_leaderboard, ranked, write_leaderboard
 from .claim import alone, claim
@@ -56,7 +56,7 @@ class Comparison:
         """
         for name in self.entries:
             self._check(name)
-        halt, threads = threading.Event(), max(1, cpus() // jobs)
+        halt, threads = threading.Event(), threads_of(jobs)
         begin = time.time()
         names: SimpleQueue[str] = SimpleQueue()
         for name in self.entries:
@@ -176,5 +176,5 @@ class Comparison:
         own, folder = self.folder_of(winner.name), self.folder / TEST
         wanted = {"output_dir": folder.absolute(), "ckpt_path": (own / BEST).absolute(), **settings}
         configs = [*self.training.configs, own / CHANGES, evaluate]
-        run_bundle(self.training.bundle, configs, wanted, threads=cpus())
+        run_bundle(self.training.bundle, configs, wanted, threads=threads_of(1))
         return folder

@@ -34,11 +34,15 @@ def read_object(path: Path, *, what: str, remedy: str) -> dict[str, Any]:
 
 
 def write_object(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON object, whole or not at all.
+    """Write a JSON object, a line an entry, whole or not at all.
 
     Raises:
         InputError: E_NOSPACE, it cannot be written.
     """
     with replacing(path) as temporary:
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        lines = [f"  {_text(key)}: {_text(value)}" for key, value in content.items()]
+        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

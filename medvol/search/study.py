@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..atomic import replacing
-from ..bundle.launch import cpus
+from ..bundle.launch import threads_of
 from ..errors import InputError
 from .claim import Claim, alone, claim
 from .json_file import write_object
@@ -143,7 +143,7 @@ class Search:
             InputError: E_NOSPACE, something cannot be written.
         """
         halt = threading.Event()
-        threads = max(1, cpus() // jobs)
+        threads = threads_of(jobs)
         with ThreadPoolExecutor(jobs) as pool:
             workers = [pool.submit(self._work, halt, threads, say) for _ in range(jobs)]
             try:

@@ -130,7 +130,9 @@ def check_ids(training: Training, ids: Iterable[str]) -> None:
     config = training.config()
     for name in ids:
         parent = name.rpartition("#")[0]
-        if name in config or (parent in config and isinstance(config.parser.get(parent), dict)):
+        if name in config or (
+            parent and parent in config and isinstance(config.parser.get(parent), dict)
+        ):
             continue
         words = [str(key) for key in config.parser.get()]
         near = get_close_matches(name.partition("#")[0], words, n=1)

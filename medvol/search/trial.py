@@ -114,12 +114,15 @@ def _watched(process: "subprocess.Popen[bytes]", seen: "_Seen", halt: threading.
     Raises:
         Halted: `halt` was set.
     """
-    while process.poll() is None:
-        if halt.wait(POLL_S):
-            raise Halted
-        if seen():
-            return True
-    return False
+    while True:
+        try:
+            process.wait(POLL_S)
+            return False
+        except subprocess.TimeoutExpired:
+            if halt.is_set():
+                raise Halted from None
+            if seen():
+                return True
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -12,10 +12,11 @@ from torch import Tensor
 from ..errors import InputError, require
 
 HASH_CHUNK = 1 << 20
+CHECKPOINT_KEYS = ("state_dict", "model")  # where checkpoints keep their state dict
 
 
 class Classifier(Protocol):
-    """A network with a body that takes weights of others; see `networks.residual_classifier`."""
+    """A network with a body that takes weights of others; see `networks.transfer`."""
 
     def load_body(self, state: dict[str, Tensor]) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
     def load_state_dict(self, state: dict[str, Tensor]) -> object: ...
@@ -36,7 +37,8 @@ def start_from(
 
     Args:
         network: whose body takes them, such as a `ResidualClassifier`.
-        weights: `.pth`, `.pt` or `.safetensors` file with a state dict; None loads nothing.
+        weights: `.pth`, `.pt` or `.safetensors` file with a state dict, see `read_state`; None
+            loads nothing.
         keep_head: the file is of this very network, and its head is loaded too.
         freeze_body: let only the head train.
 
@@ -71,6 +73,9 @@ def start_from(
 def read_state(path: Path) -> dict[str, Tensor]:
     """The state dict in a file, without running anything that stands in it.
 
+    Checkpoints are opened: {"state_dict": ...} and {"model": ...}, and names that all begin with
+    "module.", as `DistributedDataParallel` writes them.
+
     Raises:
         InputError: E_PATH, it cannot be opened; E_FORMAT, it holds no state dict.
         ImportError: a `.safetensors` file without the package safetensors.
@@ -79,7 +84,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             path.open("rb").close()  # its own error names no path
             load = require(
-                "safetensors.torch", feature="reading .safetensors", install="safetensors"
+                "safetensors.torch", feature="reading .safetensors", install="medvol[weights]"
             ).load_file
             state = load(path)
         else:
@@ -95,11 +100,16 @@ def read_state(path: Path) -> dict[str, Tensor]:
             "E_FORMAT", path, "it is no state dict that torch.load(weights_only=True) accepts.",
             "Save network.state_dict() with torch.save.",
         ) from error  # fmt: skip
+    for key in CHECKPOINT_KEYS:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(
             "E_FORMAT", path, "it holds something else than names with tensors.",
             "Save network.state_dict() with torch.save.",
         )  # fmt: skip
+    if all(name.startswith("module.") for name in state):
+        state = {name.removeprefix("module."): value for name, value in state.items()}
     return state
 
 

@@ -1,36 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The residual classifier: the family's contract, torchvision's layout, and training the head."""
+"""The residual classifier: the family's contract, and the layout of torchvision and timm."""
 
-import re
 from typing import Any, ClassVar
 
 import pytest
 import torch
-from networks.contract import ClassificationContract, pictures
+from networks.contract import TransferContract
 
-from medvol.networks.residual_classifier import ResidualClassifier, adapt_first_convolution
+from medvol.networks.residual_classifier import ResidualClassifier
 
 IN_OUT = {"in_channels": 3, "out_channels": 2}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "18": {**IN_OUT, "depth": 18, "width": 4},
     "34": {**IN_OUT, "depth": 34, "width": 4},
     "50": {**IN_OUT, "depth": 50, "width": 4},
     "18 dense": {**IN_OUT, "depth": 18, "width": 4, "hidden": (16, 8)},
 }
 
 
-class TestResidualClassifier(ClassificationContract):
+class TestResidualClassifier(TransferContract):
     make = ResidualClassifier
     settings: ClassVar = SETTINGS
+    refused: ClassVar = {
+        "depth is 101; give one of 18, 34, 50": {"depth": 101},
+        "width is 0; give at least 1": {"width": 0},
+        "hidden is (4, 0); give at least 1": {"hidden": (4, 0)},
+        "dropout is 1.0; give 0 or more and less than 1": {"dropout": 1.0},
+    }
 
 
 def small(**changed: Any) -> ResidualClassifier:
     torch.manual_seed(changed.pop("seed", 0))
-    return ResidualClassifier(**{**SETTINGS["18"], **changed})
-
-
-def ready(network: ResidualClassifier) -> dict[str, bool]:
-    return {name: weight.requires_grad for name, weight in network.named_parameters()}
+    return ResidualClassifier(**{**IN_OUT, "depth": 18, "width": 4, **changed})
 
 
 # without the last dense layer, of 1,000 classes; torchvision states 11,689,512, 21,797,672 and
@@ -57,6 +57,18 @@ def test_names_and_shapes_are_those_of_torchvision() -> None:
     assert len(shapes) == 122 - 2  # resnet18 of torchvision has 122 entries, two of them its fc
 
 
+def test_the_last_layer_of_torchvision_and_timm_stays_outside() -> None:
+    state = {**small().body.state_dict(), "fc.weight": torch.zeros(9, 32), "fc.bias": torch.ones(9)}
+    found = small(seed=1).load_body(state)
+    assert found == ((), ("fc.weight", "fc.bias"))
+
+
+def test_groups_are_the_stem_the_stages_and_the_head() -> None:
+    network = small()
+    # a basic block has two convolutions and norms, 6 parameters, and 3 more where it halves
+    assert [len(group) for group in network.layer_groups()] == [3, 12, 15, 15, 15, 2]
+
+
 def test_the_image_is_reduced_32_times() -> None:
     network = small().eval()
     sizes = []
@@ -71,83 +83,3 @@ def test_hidden_layers_stand_in_the_head() -> None:
         "Dropout(p=0.5, inplace=False)", "Linear(in_features=32, out_features=6", "ReLU()",
         "Dropout(p=0.5, inplace=False)", "Linear(in_features=6, out_features=2",
     ]  # fmt: skip
-
-
-def test_a_frozen_body_keeps_weights_and_statistics_while_the_head_learns() -> None:
-    network = small().freeze_body()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    network.train()
-    network(pictures(SETTINGS["18"])).square().sum().backward()
-    optimizer.step()
-    changed = [n for n, value in network.state_dict().items() if not torch.equal(value, before[n])]
-    assert changed == ["head.1.weight", "head.1.bias"]
-    assert network.head.training
-
-
-def test_a_body_that_is_free_again_learns() -> None:
-    network = small().freeze_body().freeze_body(False)
-    assert network.body.training
-    assert set(ready(network).values()) == {True}
-    assert not network.eval().body.training
-
-
-def test_weights_of_another_head_move_into_the_body() -> None:
-    given, other = small(), small(seed=1, out_channels=5, hidden=(7,))
-    head = [value.clone() for value in other.head.parameters()]
-    found = other.load_body(given.state_dict())
-    assert found.missing == ()
-    assert found.unexpected == ("head.1.weight", "head.1.bias")
-    for name, value in given.body.state_dict().items():
-        assert torch.equal(value, other.body.state_dict()[name])
-    assert all(torch.equal(*pair) for pair in zip(head, other.head.parameters(), strict=True))
-
-
-def test_torchvisions_state_dict_fits_and_what_does_not_is_named() -> None:
-    state = dict(small().body.state_dict())
-    state["fc.weight"] = torch.zeros(1000, 32)
-    del state["bn1.bias"]
-    found = small(seed=1).load_body(state)
-    assert found.missing == ("bn1.bias",)
-    assert found.unexpected == ("fc.weight",)
-
-
-@pytest.mark.parametrize(
-    ("state", "reason"),
-    [
-        ({"encoder.weight": torch.zeros(1)}, "has none of the body's 120 weights"),
-        ({"bn1.bias": torch.zeros(8)}, "bn1.bias has shape (8,), the network (4,)"),
-    ],
-)
-def test_weights_of_another_network_are_refused(state: dict[str, Any], reason: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(reason)):
-        small().load_body(state)
-
-
-@pytest.mark.parametrize("channels", [1, 2, 5])
-def test_a_grey_image_gives_the_same_with_any_number_of_channels(channels: int) -> None:
-    grey = torch.rand(1, 1, 40, 40)
-    rgb, other = small().eval(), small(seed=1, in_channels=channels).eval()
-    other.load_body(rgb.state_dict())
-    expected = rgb.body(grey.expand(1, 3, 40, 40))
-    torch.testing.assert_close(other.body(grey.expand(1, channels, 40, 40)), expected)
-
-
-def test_kernels_for_more_channels_worked_out_by_hand() -> None:
-    weight = torch.tensor([1.0, 2.0, 6.0]).reshape(1, 3, 1, 1)
-    assert adapt_first_convolution(weight, 2).flatten().tolist() == [4.5, 4.5]
-    assert adapt_first_convolution(weight, 3) is weight
-
-
-@pytest.mark.parametrize(
-    ("wrong", "reason"),
-    [
-        ({"depth": 101}, "depth is 101; give one of 18, 34, 50"),
-        ({"width": 0}, "give at least 1 each"),
-        ({"hidden": (4, 0)}, "give at least 1 each"),
-        ({"dropout": 1.0}, "dropout is 1.0"),
-    ],
-)
-def test_wrong_arguments_are_refused(wrong: dict[str, Any], reason: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(reason)):
-        small(**wrong)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from refusals import refused_by
 
+from medvol.networks.densenet_classifier import DenseNetClassifier
 from medvol.networks.residual_classifier import ResidualClassifier
 from medvol.training.pretrained import read_state, start_from
 
@@ -58,6 +59,42 @@ def test_safetensors_are_read_where_the_package_is(tmp_path: Path) -> None:
     package = pytest.importorskip("safetensors.torch")
     package.save_file({"a": torch.ones(2)}, tmp_path / "w.safetensors")
     assert read_state(tmp_path / "w.safetensors")["a"].tolist() == [1, 1]
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:-4])
+    refused_by(lambda: read_state(tmp_path / "cut.safetensors"), "E_FORMAT")
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        {"state_dict": {"a": torch.ones(2)}, "epoch": 3},
+        {"model": {"a": torch.ones(2)}, "best": 0.5},
+        {"model": {"module.a": torch.ones(2)}},
+        {"module.a": torch.ones(2)},
+    ],
+    ids=["state_dict", "model", "model of several processes", "several processes"],
+)
+def test_checkpoints_are_opened(checkpoint: dict[str, object], tmp_path: Path) -> None:
+    torch.save(checkpoint, tmp_path / "checkpoint.pt")
+    state = read_state(tmp_path / "checkpoint.pt")
+    assert {name: value.tolist() for name, value in state.items()} == {"a": [1, 1]}
+
+
+def test_a_safetensors_file_of_another_library_starts_a_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = pytest.importorskip("safetensors.torch")
+    small = {"layers": (1, 1, 1, 1), "growth": 4}
+    torch.manual_seed(0)
+    state = DenseNetClassifier(3, 2, **small).body.state_dict()
+    theirs = {name.replace(".layers.", "."): value for name, value in state.items()}
+    theirs["classifier.weight"] = torch.zeros(1000, 8)
+    package.save_file(theirs, tmp_path / "densenet.safetensors")
+    made = start_from(DenseNetClassifier(1, 2, **small), tmp_path / "densenet.safetensors")
+    assert torch.equal(made.body.features.norm5.weight, state["features.norm5.weight"])
+    summed = state["features.conv0.weight"].sum(1, keepdim=True)
+    torch.testing.assert_close(made.body.features.conv0.weight.detach(), summed)
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == ["missing: none", "unexpected: classifier.weight"]
 
 
 def test_other_networks_are_refused(weights: Path, tmp_path: Path) -> None:

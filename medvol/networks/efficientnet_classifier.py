@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EfficientNet as a classifier of 2D images that takes weights of torchvision and timm."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from monai.networks.nets.efficientnet import EfficientNet
+from torch import nn
+
+from .efficientnet_names import TIMM, TORCHVISION, names_from
+from .transfer import TransferClassifier, check_at_least_one, dense_head
+
+# multiples of channels and of layers per stage; Tan and Le 2019, as their code has them
+VARIANTS: Mapping[str, tuple[float, float]] = {
+    "b0": (1.0, 1.0), "b1": (1.0, 1.1), "b2": (1.1, 1.2), "b3": (1.2, 1.4), "b4": (1.4, 1.8),
+}  # fmt: skip
+# per stage: repeats, kernel, stride, expansion, channels in and out, squeeze; same paper, table 1
+STAGES = (
+    "r1_k3_s11_e1_i32_o16_se0.25", "r2_k3_s22_e6_i16_o24_se0.25", "r2_k5_s22_e6_i24_o40_se0.25",
+    "r3_k3_s22_e6_i40_o80_se0.25", "r3_k5_s11_e6_i80_o112_se0.25", "r4_k5_s22_e6_i112_o192_se0.25",
+    "r1_k3_s11_e6_i192_o320_se0.25",
+)  # fmt: skip
+NORM = ("batch", {"eps": 1e-5, "momentum": 0.1})  # as torchvision and timm train b0 to b4
+
+
+class EfficientNetClassifier(TransferClassifier):
+    """EfficientNet-B0 to B4 for 2D images (MONAI's), and a dense head.
+
+    The names of torchvision and timm are translated, so that their ImageNet weights fit, see
+    `load_body`. As in theirs, and unlike MONAI's, convolutions are padded alike on both sides,
+    whatever the image's size; weights of TensorFlow, "tf_" in timm, fit by name but were trained
+    with another padding. The head is as that of `ResidualClassifier`. B0 with one channel and two
+    classes has 4,009,534 parameters. Tan and Le, "EfficientNet: Rethinking model scaling for
+    convolutional neural networks", 2019 (arXiv 1905.11946).
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: classes; 1 for a single score per image.
+        variant: "b0" to "b4".
+        width: multiple of the variant's channels; 1 is the published network, less trains on few
+            cores.
+        stochastic_depth: probability of leaving out the last block while training, less for the
+            blocks before it.
+        hidden: sizes of dense layers before the last.
+        dropout: probability of zeroing a feature before each dense layer of the head.
+
+    Returns (forward):
+        scores (B, out_channels) of images (B, in_channels, X, Y), before softmax or sigmoid.
+
+    Raises:
+        ValueError: an argument out of range.
+
+    Example:
+        >>> net = EfficientNetClassifier(1, 2, width=0.25)
+        >>> net(torch.zeros(2, 1, 64, 50)).shape
+        torch.Size([2, 2])
+    """
+
+    fitting = "an EfficientNet in the layout of torchvision, timm or MONAI"
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        variant: str = "b0",
+        width: float = 1.0,
+        stochastic_depth: float = 0.2,
+        hidden: Sequence[int] = (),
+        dropout: float = 0.2,
+    ) -> None:
+        check_at_least_one(in_channels=in_channels)
+        if variant not in VARIANTS:
+            raise ValueError(f"variant is {variant!r}; give one of {', '.join(VARIANTS)}")
+        if not width > 0:
+            raise ValueError(f"width is {width}; give a multiple above 0")
+        if not 0 <= stochastic_depth < 1:
+            raise ValueError(f"stochastic_depth is {stochastic_depth}; give 0 or more, below 1")
+        wider, deeper = VARIANTS[variant]
+        body = EfficientNet(
+            list(STAGES), 2, in_channels, 1, width * wider, deeper, norm=NORM,
+            drop_connect_rate=stochastic_depth,
+        )  # fmt: skip
+        features = body._fc.in_features
+        body._dropout, body._fc = nn.Identity(), nn.Identity()
+        _make_plain(body)
+        blocks = [[f"_blocks.{stage}"] for stage in range(len(STAGES))]
+        stages = [["_conv_stem", "_bn0"], *blocks, ["_conv_head", "_bn1"]]
+        head = dense_head(features, out_channels, hidden=hidden, dropout=dropout)
+        super().__init__(body, stages, head)
+
+    def own_names(self, given: Iterable[str]) -> dict[str, str]:
+        """In whichever layout most names mean something."""
+        stripped = {name: name.removeprefix("body.") for name in given}
+        own = list(self.body.state_dict())
+        layouts: tuple[dict[str, str], ...] = (
+            {},
+            names_from(TORCHVISION, own),
+            names_from(TIMM, own),
+        )
+        best = max(layouts, key=lambda names: len(names.keys() & stripped.keys()))
+        return {name: best.get(name, stripped[name]) for name in stripped}
+
+
+def _make_plain(body: EfficientNet) -> None:
+    """Even padding within the convolutions, and an activation that TorchScript knows."""
+    for part in body.modules():
+        if isinstance(part, nn.Conv2d):
+            part.padding = (part.kernel_size[0] // 2, part.kernel_size[1] // 2)
+        for name, _ in list(part.named_children()):
+            if name.endswith("_padding"):
+                setattr(part, name, nn.Identity())
+            elif name == "_swish":
+                setattr(part, name, nn.SiLU())

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A classifier of 2D images in two parts: a body that takes weights of others, and a head."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import ClassVar, NamedTuple, Self
+
+from torch import Tensor, nn
+
+
+class Unmatched(NamedTuple):
+    """Names that a state dict lacks for the body, and names that the body has no place for."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+class TransferClassifier(nn.Module):
+    """What the classifiers share: weights into the body, freezing it, layers in groups.
+
+    A subclass makes the parts, and says in `own_names` which names others give to weights of the
+    body.
+
+    Args:
+        body: images (B, C, X, Y) to features (B, n).
+        stages: names within the body of its layers in order, in groups that learn at one rate.
+        head: features to scores.
+        smallest: pixels that an image needs along each axis.
+
+    Returns (forward):
+        scores (B, classes) of images (B, C, X, Y), before softmax.
+
+    Raises:
+        ValueError: from forward, an image that is too small.
+    """
+
+    fitting: ClassVar[str] = "the same network"  # whose weights fit, in words
+
+    def __init__(
+        self,
+        body: nn.Module,
+        stages: Iterable[Iterable[str]],
+        head: nn.Module,
+        *,
+        smallest: int = 1,
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.head = head
+        self.stages = [list(names) for names in stages]
+        self.smallest = smallest
+        self.body_is_frozen = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_size(x.shape[2], x.shape[3])
+        scores: Tensor = self.head(self.body(x))
+        return scores
+
+    def check_size(self, rows: int, columns: int) -> None:
+        """Refuse images that the network cannot take.
+
+        Raises:
+            ValueError: fewer pixels than `smallest`.
+        """
+        if min(rows, columns) < self.smallest:
+            raise ValueError(
+                f"the images have {rows} x {columns} pixels; "
+                f"give at least {self.smallest} x {self.smallest}"
+            )
+
+    def own_names(self, given: Iterable[str]) -> dict[str, str]:
+        """The names within the body of weights that a state dict names in its own way.
+
+        Args:
+            given: all names of the state dict.
+
+        Returns:
+            given name to name within the body; a name that means nothing here stays as it is.
+        """
+        return {name: name.removeprefix("body.") for name in given}
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """All parameters, each once, in groups from the first layers to the head."""
+        parts = [[self.body.get_submodule(name) for name in names] for names in self.stages]
+        groups = [
+            [w for part in stage for w in part.parameters()] for stage in [*parts, [self.head]]
+        ]
+        return [group for group in groups if group]
+
+    def freeze_body(self, frozen: bool = True) -> Self:
+        """Let only the head train, or with False everything again.
+
+        A frozen body also keeps its batch statistics, whatever `train` says.
+
+        Returns:
+            This network.
+        """
+        self.body_is_frozen = frozen
+        self.body.requires_grad_(not frozen)
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """As `nn.Module.train`; a frozen body stays in evaluation mode."""
+        super().train(mode)
+        self.body.train(mode and not self.body_is_frozen)
+        return self
+
+    def load_body(self, state: Mapping[str, Tensor]) -> Unmatched:
+        """Take over the body's weights from a state dict; the head stays as it is.
+
+        The state dict is of a network of this class ("body." before each name), of its body alone,
+        or in one of the layouts that the class names. When its first convolution has another
+        number of channels it is adapted, see `adapt_first_convolution`.
+
+        Args:
+            state: names to weights.
+
+        Returns:
+            What did not match; a classifier's own head is among the unexpected. Counters of
+            batches, which older files lack and nothing reads, are not missed.
+
+        Raises:
+            ValueError: nothing matches, or a matching name has another shape.
+        """
+        own = self.body.state_dict()
+        names = self.own_names(state)
+        taken = {names[name]: value for name, value in state.items() if names[name] in own}
+        if not taken:
+            raise ValueError(
+                f"the state dict has none of the body's {len(own)} weights, but {list(state)[:3]}"
+                f"; give one of {self.fitting}"
+            )
+        first = next(name for name, value in own.items() if value.dim() == 4)
+        if first in taken and taken[first].dim() == 4:
+            taken[first] = adapt_first_convolution(taken[first], own[first].shape[1])
+        for name in sorted(taken):
+            if taken[name].shape != own[name].shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(taken[name].shape)}, the network "
+                    f"{tuple(own[name].shape)}; give weights of the same depth and width"
+                )
+        self.body.load_state_dict(taken, strict=False)
+        missing = (name for name in own if name not in taken)
+        return Unmatched(
+            tuple(name for name in missing if not name.endswith("num_batches_tracked")),
+            tuple(name for name in state if names[name] not in own),
+        )
+
+
+def dense_head(
+    features: int, out_channels: int, *, hidden: Sequence[int] = (), dropout: float = 0.0
+) -> nn.Sequential:
+    """Per entry of `hidden` dropout, a dense layer and ReLU; then dropout and a dense layer.
+
+    Args:
+        features: numbers that the body gives.
+        out_channels: classes.
+        hidden: sizes of dense layers before the last.
+        dropout: probability of zeroing a feature before each dense layer.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+    check_at_least_one(out_channels=out_channels, hidden=hidden)
+    check_dropout(dropout)
+    sizes = [features, *hidden]
+    layers: list[nn.Module] = []
+    for size, following in pairwise(sizes):
+        layers += [nn.Dropout(dropout), nn.Linear(size, following), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(sizes[-1], out_channels))
+
+
+def adapt_first_convolution(weight: Tensor, channels: int) -> Tensor:
+    """Kernels for another number of input channels: the mean kernel, scaled to the same sum.
+
+    So an image whose channels are all alike gives what a grey image gave before.
+
+    Args:
+        weight: (out, in, X, Y).
+        channels: of the new input.
+
+    Returns:
+        (out, channels, X, Y); `weight` itself when it has `channels` already.
+
+    Example:
+        >>> adapt_first_convolution(torch.tensor([[[[1.0]], [[2.0]], [[6.0]]]]), 1).tolist()
+        [[[[9.0]]]]
+    """
+    given = weight.shape[1]
+    if given == channels:
+        return weight
+    return weight.mean(1, keepdim=True).repeat(1, channels, 1, 1) * (given / channels)
+
+
+def check_at_least_one(**sizes: int | Sequence[int]) -> None:
+    """Refuse channels, widths and numbers of layers below 1.
+
+    Raises:
+        ValueError: one is, with its name.
+    """
+    for name, given in sizes.items():
+        if min([given] if isinstance(given, int) else given, default=1) < 1:
+            raise ValueError(f"{name} is {given}; give at least 1")
+
+
+def check_dropout(dropout: float) -> None:
+    """Refuse a probability that is none, or that leaves nothing.
+
+    Raises:
+        ValueError: it is outside 0 to 1, or 1.
+    """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout}; give 0 or more and less than 1")

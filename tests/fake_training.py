@@ -63,11 +63,17 @@ def main(words: list[str]) -> None:
         value = "nan" if config["mood"] == "nan" else figure * (1 - 0.5**done)
         with open(curves, "a") as file:
             file.write(f"{done},score,{value}\n{done},other,{done}\n{done},learning_rate,1\n")
-        last.write_text(str(done))
+        whole(last, str(done))
         (folder / "model.pt").write_text(str(done))
         stopped = "epochs" if done == config["epochs"] else None
         record = {"epoch": done, "seconds": 0.5 * done, "stopped": stopped}
-        (folder / "progress.json").write_text(json.dumps(record))
+        whole(folder / "progress.json", json.dumps(record))
+
+
+def whole(path: Path, text: str) -> None:
+    """Write a file that appears whole, since somebody may end this program at any point."""
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").replace(path)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,8 @@ class Comparison:
                 raise
         with alone(self.folder):
             self._write()
+            if self.winner is not None:
+                draw_leaderboard(self.folder / PICTURE, self.rows, metric=self.training.metric)
 
     def _train(self, name: str, halt: threading.Event, threads: int, begin: float) -> Row | None:
         """Train one entry; None where it is done, or another process has it."""
@@ -140,12 +142,11 @@ class Comparison:
         return next((row for row in self.rows if row.value is not None), None)
 
     def _write(self) -> None:
-        """Leaderboard, and the winner as a config; only the winner's weights are kept."""
+        """Table, and the winner as a config; only the winner's weights are kept."""
         rows, winner = self.rows, self.winner
         write_leaderboard(self.folder / TABLE, rows)
         if winner is None:
             return
-        draw_leaderboard(self.folder / PICTURE, rows, metric=self.training.metric)
         write_object(self.folder / OVERLAY, dict(self.entries[winner.name]))
         for row in rows:
             if row.value is not None:

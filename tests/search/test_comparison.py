@@ -4,6 +4,7 @@
 import csv
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from medvol.bundle import launch
 from medvol.report.leaderboard import Row, ranked
 from medvol.search.comparison import Comparison
 from medvol.search.training import prepare
+from medvol.search.trial import Halted
 
 ENTRIES: dict[str, dict[str, Any]] = {
     "far": {"learning_rate": 0.1},
@@ -76,7 +78,7 @@ def test_what_is_done_is_skipped_and_what_failed_is_tried_again(
     told: list[str] = []
     made.run(say=lambda row: told.append(row.name))
     assert told == ["crash"]
-    assert starts(made) == {**dict.fromkeys(ENTRIES, ["0"]), "crash": ["0", "0"]}
+    assert starts(made) == {**{name: ["0"] for name in ENTRIES}, "crash": ["0", "0"]}
     more = Comparison(made.training, {**ENTRIES, "new": {"learning_rate": 0.31}}, tmp_path / "out")
     more.run(say=lambda row: told.append(row.name))
     assert told == ["crash", "crash", "new"]
@@ -87,14 +89,17 @@ def test_an_entry_that_was_stopped_goes_on(bundle: Path, tmp_path: Path) -> None
     training = prepare(bundle, settings={"epochs": 8, "epoch_s": 0.2})
     made = Comparison(training, {"slow": {}, "next": {}}, tmp_path / "out")
     halt = threading.Event()
-    worker = threading.Thread(target=lambda: pytest.raises(
-        Exception, made._train, "slow", halt, 1, 0.0
-    ))  # fmt: skip
-    worker.start()
-    while not (made.folder_of("slow") / "last.pt").is_file():
-        pass
-    halt.set()
-    worker.join()
+
+    def stop_after_an_epoch() -> None:
+        while not (made.folder_of("slow") / "last.pt").is_file():
+            time.sleep(0.01)
+        halt.set()
+
+    watcher = threading.Thread(target=stop_after_an_epoch)
+    watcher.start()
+    with pytest.raises(Halted):
+        made._train("slow", halt, 1, 0.0)
+    watcher.join()
     assert made.rows == []
     made.run(jobs=2)
     first, second = starts(made)["slow"]
@@ -112,7 +117,7 @@ def test_two_share_a_comparison(bundle: Path, tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert starts(made[0]) == dict.fromkeys(entries, ["0"])
+    assert starts(made[0]) == {name: ["0"] for name in entries}
     assert [row.name for row in made[0].rows] == ["e3", "e2", "e1", "e0"]
 
 

@@ -37,7 +37,7 @@ def test_products_are_multiplied_out(tmp_path: Path) -> None:
     assert contest.entries["net-none-dry"] == {
         "network_def": {"_target_": "N"}, "network_def#filters": [], "network_def#dropout": 0.2,
     }  # fmt: skip
-    assert list(contest.entries["net-4x8-wet"])[0] == "network_def"  # the others lie over it
+    assert next(iter(contest.entries["net-4x8-wet"])) == "network_def"  # the others lie over it
     assert (contest.bundle, contest.data) == ("b", tmp_path / "d.json")
     assert (contest.budget_s, contest.patience, contest.test) == (5, None, {})
     assert list(only(contest, ["plain"]).entries) == ["plain"]

@@ -4,6 +4,7 @@
 import csv
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def test_a_trial_that_was_stopped_goes_on_from_its_last_epoch(bundle: Path, tmp_
     worker = threading.Thread(target=first._work, args=(halt, 1, lambda _: None))
     worker.start()
     while not (folder / "trials" / "0000" / "last.pt").is_file():
-        pass
+        time.sleep(0.01)
     halt.set()
     worker.join()
     (left,) = first.trials

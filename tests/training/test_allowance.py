@@ -68,8 +68,7 @@ def test_time_that_is_up_ends_the_epoch_and_validates_it(tmp_path: Path) -> None
     assert validated(tmp_path) == [1]
 
 
-def test_time_counts_over_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes 10 s with every look: the record of before is added."""
+def test_time_counts_over_a_stop(tmp_path: Path) -> None:
     (tmp_path / "progress.json").write_text('{"epoch": 0, "seconds": 500, "stopped": null}')
     allowed(tmp_path, budget_s=400).run()
     epoch, seconds, stopped = read_standing(tmp_path)

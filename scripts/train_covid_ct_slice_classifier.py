@@ -15,8 +15,6 @@ the final weights on those of all folds. It becomes part of the last layer's wei
 
 import argparse
 import csv
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ import numpy as np
 import torch
 
 from medvol.bundle.description import describe
+from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.metrics.classification import (
     auc_interval,
     expected_calibration_error,
@@ -56,14 +55,14 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="folder that `medvol data radiopaedia` reads")
     parser.add_argument("slices", type=Path, help="folder that `medvol data medseg` reads")
     parser.add_argument("--work", type=Path, default=Path("runs") / BUNDLE)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=cpus())
     args = parser.parse_args()
 
     lists = {"radiopaedia": args.work / "data/datalist.json", "medseg": slices_of(args)}
     for source, datalist in lists.items():
         if not datalist.is_file():
             folder = args.data if source == "radiopaedia" else args.slices
-            run("-m", "medvol", "data", source, folder, "-o", datalist)
+            run_medvol("data", source, folder, "-o", datalist)
     for fold in (*range(FOLDS), ALL):
         train(fold, args)
     held_out = [scores(fold, args) for fold in range(FOLDS)]
@@ -84,7 +83,7 @@ def train(fold: int, args: argparse.Namespace) -> None:
     if (folder / "weights.pt").is_file():
         return
     options = {"fold": fold, "slices_datalist": slices_of(args).resolve(), "val_interval": 1000}
-    run_bundle(["train.json"], folder, args, options)
+    run(["train.json"], folder, args, options)
     state = torch.load(folder / "last.pt", weights_only=True)
     save_atomically(state["network"], folder / "weights.pt")
 
@@ -95,7 +94,7 @@ def scores(fold: int, args: argparse.Namespace) -> Slices:
     path = folder / "slice_scores.csv"
     if not path.is_file():
         options = {"fold": fold, "ckpt_path": (folder / "weights.pt").resolve()}
-        run_bundle(["train.json", "evaluate.json"], folder, args, options)
+        run(["train.json", "evaluate.json"], folder, args, options)
     with open(path, newline="", encoding="utf-8") as file:
         rows = [
             row for row in csv.DictReader(file) if not 0 < float(row["lesion_mm2"]) < SMALLEST_MM2
@@ -160,25 +159,13 @@ def slices_of(args: argparse.Namespace) -> Path:
     return work / "slices" / "datalist.json"
 
 
-def run_bundle(
+def run(
     configs: Sequence[str], folder: Path, args: argparse.Namespace, options: dict[str, Any]
 ) -> None:
-    """`python -m monai.bundle run` with its output in log.txt beside the results."""
-    root = describe(BUNDLE).folder
-    options = {
-        "config_file": [str(root / "configs" / name) for name in configs], "bundle_root": root,
+    settings = {
         "dataset_dir": (args.work / "data").resolve(), "output_dir": folder.resolve(), **options,
     }  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    with open(folder / "log.txt", "a", encoding="utf-8") as log:
-        run("-m", "monai.bundle", "run", *words, log=log, threads=args.threads)
-
-
-def run(*words: object, log: Any = None, threads: int = 1) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, *map(str, words)]
-    subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
+    run_bundle(describe(BUNDLE).folder, configs, settings, threads=args.threads)
 
 
 def install(folder: Path) -> None:

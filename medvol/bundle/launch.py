@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle run by MONAI in a process of its own, whose output goes to a file."""
+"""A bundle run by MONAI, or a command of medvol, in a process of its own."""
 
 import os
 import subprocess
@@ -73,3 +73,12 @@ def run_bundle(
             raise
     if status:
         raise subprocess.CalledProcessError(status, process.args)
+
+
+def run_medvol(*words: object) -> None:
+    """`medvol WORDS` with its output on the terminal.
+
+    Raises:
+        subprocess.CalledProcessError: it failed, and has said why.
+    """
+    subprocess.run([sys.executable, "-m", "medvol", *map(str, words)], check=True)

@@ -28,7 +28,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("config", type=Path, help="comparison, .json, or the name of a shipped one")
     parser.add_argument("--bundle", help="name or folder, in place of the config's")
     parser.add_argument("--data", type=Path, help="datalist, .json, in place of the config's")
-    parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the results")
+    parser.add_argument("--output", "-o", type=Path, help="folder for the results")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these entries alone")
     parser.add_argument("--jobs", type=int, default=1, help="entries at a time")
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="in place of the config's")
@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
             print(name, " ".join(f"{key}={value}" for key, value in values.items()))
         return 0
     try:
+        if args.output is None:
+            raise ValueError("give --output, a folder for the results")
         comparison = _comparison(args, contest)
     except ValueError as error:
         print(f"medvol compare: {error}", file=sys.stderr)

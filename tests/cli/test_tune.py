@@ -101,7 +101,10 @@ def test_compare_names_the_winner(bundle: str, capsys: pytest.CaptureFixture[str
         "bundle": bundle, "settings": {"epochs": 2},
         "entries": [{"name": "lr", "product": {"learning_rate": [0.1, 0.3]}}],
     }  # fmt: skip
-    assert compared(content, "--list") == 0
+    Path("grid.json").write_text(json.dumps(content))
+    assert main(["compare", "grid.json"]) == 2
+    assert "give --output" in capsys.readouterr().err
+    assert main(["compare", "grid.json", "--list"]) == 0
     assert capsys.readouterr().out == "lr-0.1 learning_rate=0.1\nlr-0.3 learning_rate=0.3\n"
     assert not Path("out").exists()
     assert compared(content, "--test", "--only", "lr-0.1") == 0

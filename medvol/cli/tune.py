@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from ..search.study import Search
 
+DEFAULT_TRIALS = 20
+
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `tune` to the command line."""
@@ -30,7 +32,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--space", required=True, type=Path, help="search space, .json")
     parser.add_argument("--data", type=Path, help="datalist, .json; default: what the config says")
     parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the study")
-    parser.add_argument("--trials", type=int, help="in all (default 20, or all of a grid)")
+    parser.add_argument(
+        "--trials", type=int, help=f"in all (default {DEFAULT_TRIALS}, or all of a grid)"
+    )
     parser.add_argument("--sampler", default="tpe", choices=["tpe", "random", "grid"])
     parser.add_argument(
         "--pruner", default="median", choices=["median", "halving", "none"],
@@ -84,7 +88,8 @@ def _search(args: argparse.Namespace) -> "Search":
         budget_s=args.budget, patience=args.patience,
     )  # fmt: skip
     check_ids(training, space)
-    trials = args.trials or (len(grid(space)) if args.sampler == "grid" else 20)
+    trials = len(grid(space)) if args.sampler == "grid" else DEFAULT_TRIALS
+    trials = trials if args.trials is None else args.trials
     strategy = Strategy(trials, args.sampler, args.pruner, args.warmup, args.seed)
     return Search(training, space, args.output, strategy)
 

@@ -26,7 +26,7 @@ from ..errors import InputError
 from .json_file import read_object
 
 REMEDY = 'Write {"id": {"low": 0.1, "high": 1.0}} or {"id": {"choices": [1, 2]}}.'
-MOST_POINTS = 10_000  # of a grid; more is a mistake
+MOST_POINTS = 1_000  # of a grid; more is a mistake
 
 
 @dataclass(frozen=True)

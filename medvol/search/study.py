@@ -107,9 +107,8 @@ class Search:
                 direction="maximize", pruner=strategy.prunes(),
             )  # fmt: skip
             self._check()
-            if not self.study.get_trials(deepcopy=False):
-                for point in points[: strategy.trials]:
-                    self.study.enqueue_trial(point)
+            for point in points[len(self.study.get_trials(deepcopy=False)) :]:
+                self.study.enqueue_trial(point)
 
     def _check(self) -> None:
         """Refuse to mix trials that cannot be compared."""

@@ -68,7 +68,7 @@ def test_tune_prints_each_trial_and_the_best(
         (["--", "--epoch", "1"], "it has no `epoch`. The nearest is `epochs`"),
         (["--", "epochs"], "'epochs' is no id"),
         (["--jobs", "0"], "--jobs is 0"),
-        (["--trials", "-1"], "trials is -1"),
+        (["--trials", "0"], "trials is 0"),
         (["--space", "none.json"], "E_PATH none.json"),
     ],
 )

@@ -49,7 +49,7 @@ def test_a_grid_in_its_order() -> None:
     ("axis", "words"),
     [(Axis(low=0.0, high=1.0), "a: a grid needs choices"),
      (Axis(low=1, high=9, log=True), "a: a grid needs choices"),
-     (Axis(low=1, high=20_000), "more than 10000 points")],
+     (Axis(low=1, high=20_000), "more than 1000 points")],
 )  # fmt: skip
 def test_a_grid_without_end(axis: Axis, words: str) -> None:
     with pytest.raises(ValueError, match=words):

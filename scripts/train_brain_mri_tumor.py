@@ -22,9 +22,7 @@ small learning rate (`gate_fine`). `gate_scratch` starts from nothing, to compar
 import argparse
 import csv
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +35,7 @@ from monai.metrics import compute_roc_auc
 
 from medvol.bundle.config import Config
 from medvol.bundle.find import find_bundle
+from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.datasets.folds import load_fold
 from medvol.datasets.lgg import patient_of
 from medvol.io.volume import load_image
@@ -120,7 +119,9 @@ def train(kind: str, fold: int, args: argparse.Namespace) -> None:
         before = folder_of(BEGINS_WITH[kind], fold, args) / "weights.pt"
         given = args.body_weights if kind == "gate_head" else None
         options["pretrained"] = (given or before).resolve()
-    run_bundle(["train.json", *configs], args, options, threads=max(1, cpus() // args.jobs))
+    options = {"dataset_dir": (args.work / "data").resolve(), **options}
+    threads = max(1, cpus() // args.jobs)
+    run_bundle(find_bundle(BUNDLE), ["train.json", *configs], options, threads=threads)
     state = torch.load(folder / "last.pt", weights_only=True)
     save_atomically(state["network"], folder / "weights.pt")
 
@@ -272,31 +273,6 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, rows[0].keys(), restval="")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def run_bundle(
-    configs: Sequence[str], args: argparse.Namespace, options: dict[str, Any], *, threads: int
-) -> None:
-    """`python -m monai.bundle run` with its output in log.txt beside the results."""
-    root = find_bundle(BUNDLE)
-    files = [str(root / "configs" / name) for name in configs]
-    options = {"bundle_root": root, "dataset_dir": (args.work / "data").resolve(), **options}
-    folder = Path(options["output_dir"])
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files)]
-    for name, value in options.items():
-        command += [f"--{name}", str(value)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    with open(folder / "log.txt", "a", encoding="utf-8") as log:
-        subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
-
-
-def run_medvol(*words: object) -> None:
-    subprocess.run([sys.executable, "-m", "medvol", *map(str, words)], check=True)
-
-
-def cpus() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ volumes of the *other* folds, in the mean over these. It becomes part of the las
 
 import argparse
 import csv
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +26,7 @@ import torch
 
 from medvol.bundle.config import Config
 from medvol.bundle.description import describe
+from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.chains import lung_ct
 from medvol.datasets.folds import load_fold
 from medvol.datasets.lung_lesions import LESION_VALUES
@@ -81,7 +80,7 @@ def train(fold: int, args: argparse.Namespace) -> None:
             "fold": fold, "output_dir": folder.resolve(), "val_interval": 1000,
             "slices_datalist": slices_of(args).resolve(),
         }  # fmt: skip
-        run_bundle(["train.json"], args, options, threads=max(1, cpus() // args.jobs))
+        run(["train.json"], args, options, threads=max(1, cpus() // args.jobs))
         state = torch.load(folder / "last.pt", weights_only=True)
         save_atomically(state["network"], folder / "weights.pt")
 
@@ -145,28 +144,14 @@ def evaluate(fold: int, args: argparse.Namespace) -> None:
     """The bundle's own evaluation of a fold's calibrated weights; writes `cases.csv`."""
     folder = (args.work / f"fold{fold}").resolve()
     options = {"fold": fold, "output_dir": folder, "ckpt_path": folder / "calibrated.pt"}
-    run_bundle(["train.json", "evaluate.json"], args, options, threads=cpus())
+    run(["train.json", "evaluate.json"], args, options, threads=cpus())
 
 
-def run_bundle(
+def run(
     configs: Sequence[str], args: argparse.Namespace, options: dict[str, Any], *, threads: int
 ) -> None:
-    """`python -m monai.bundle run` with its output in log.txt beside the results."""
-    root = describe(args.bundle).folder
-    files = [str(root / "configs" / name) for name in configs]
-    options = {"bundle_root": root, "dataset_dir": (args.work / "data").resolve(), **options}
-    folder = Path(options["output_dir"])
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files)]
-    for name, value in options.items():
-        command += [f"--{name}", str(value)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    with open(folder / "log.txt", "a", encoding="utf-8") as log:
-        subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
-
-
-def run_medvol(*words: object) -> None:
-    subprocess.run([sys.executable, "-m", "medvol", *map(str, words)], check=True)
+    settings = {"dataset_dir": (args.work / "data").resolve(), **options}
+    run_bundle(describe(args.bundle).folder, configs, settings, threads=threads)
 
 
 def write_table(tables: Sequence[Path], path: Path) -> None:
@@ -207,10 +192,6 @@ def install(folder: Path, bundle: str) -> None:
     kept = [line for line in lines if '"chain_fingerprint"' not in line]
     line = f'    "chain_fingerprint": "{fingerprint}",\n'
     path.write_text("".join([kept[0], line, *kept[1:]]), encoding="utf-8")
-
-
-def cpus() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 if __name__ == "__main__":

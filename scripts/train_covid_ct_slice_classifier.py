@@ -15,8 +15,6 @@ the final weights on those of all folds. It becomes part of the weights.
 
 import argparse
 import csv
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +25,7 @@ import numpy as np
 import torch
 
 from medvol.bundle.description import describe
+from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.metrics.classification import (
     auc_interval,
     expected_calibration_error,
@@ -63,7 +62,7 @@ def main() -> int:
     for source, datalist in lists.items():
         if not datalist.is_file():
             folder = args.data if source == "radiopaedia" else args.slices
-            run("-m", "medvol", "data", source, folder, "-o", datalist)
+            run_medvol("data", source, folder, "-o", datalist)
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(lambda fold: train(fold, args), (*range(FOLDS), ALL)))
     held_out = [scores(fold, args) for fold in range(FOLDS)]
@@ -84,7 +83,7 @@ def train(fold: int, args: argparse.Namespace) -> None:
     if (folder / "weights.pt").is_file():
         return
     options = {"fold": fold, "slices_datalist": slices_of(args).resolve(), "val_interval": 1000}
-    run_bundle(["train.json"], folder, args, options)
+    run(["train.json"], folder, args, options)
     state = torch.load(folder / "last.pt", weights_only=True)
     save_atomically(state["network"], folder / "weights.pt")
 
@@ -95,7 +94,7 @@ def scores(fold: int, args: argparse.Namespace) -> Slices:
     path = folder / "slice_scores.csv"
     if not path.is_file():
         options = {"fold": fold, "ckpt_path": (folder / "weights.pt").resolve()}
-        run_bundle(["train.json", "evaluate.json"], folder, args, options)
+        run(["train.json", "evaluate.json"], folder, args, options)
     with open(path, newline="", encoding="utf-8") as file:
         rows = [
             row for row in csv.DictReader(file) if not 0 < float(row["lesion_mm2"]) < SMALLEST_MM2
@@ -159,26 +158,14 @@ def slices_of(args: argparse.Namespace) -> Path:
     return work / "slices" / "datalist.json"
 
 
-def run_bundle(
+def run(
     configs: Sequence[str], folder: Path, args: argparse.Namespace, options: dict[str, Any]
 ) -> None:
-    """`python -m monai.bundle run` with its output in log.txt beside the results."""
-    root = describe(BUNDLE).folder
-    options = {
-        "config_file": [str(root / "configs" / name) for name in configs], "bundle_root": root,
+    settings = {
         "dataset_dir": (args.work / "data").resolve(), "output_dir": folder.resolve(), **options,
     }  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    cpus = len(os.sched_getaffinity(0))
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    with open(folder / "log.txt", "a", encoding="utf-8") as log:
-        run("-m", "monai.bundle", "run", *words, log=log, threads=max(1, cpus // args.jobs))
-
-
-def run(*words: object, log: Any = None, threads: int = 1) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, *map(str, words)]
-    subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
+    threads = max(1, cpus() // args.jobs)
+    run_bundle(describe(BUNDLE).folder, configs, settings, threads=threads)
 
 
 def install(folder: Path) -> None:

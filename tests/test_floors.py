@@ -18,7 +18,7 @@ FLOORS = {
     "networks": 2, "metrics": 2, "training": 2, "spatial": 2, "labels": 2, "slabs": 2,
     "io": 3, "transforms": 3, "inferers": 3,
     "bundle": 4, "chains": 4, "datasets": 4, "report": 4,
-    "predict": 5,
+    "predict": 5, "search": 5,
     "cohort": 6, "server": 6,
     "cli": 7, "__main__": 8,
 }  # fmt: skip
@@ -27,6 +27,7 @@ MOST_LINES = 400
 HEAVY = {
     "torch", "monai", "ignite", "matplotlib", "numpy", "scipy", "SimpleITK", "nibabel", "pydicom",
     "highdicom", "PIL", "cc3d", "fill_voids", "jinja2", "tqdm", "psutil",
+    "optuna", "sqlalchemy",
 }  # fmt: skip
 
 MODULES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}

@@ -4,7 +4,7 @@
 import difflib
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from pydoc import locate
@@ -24,21 +24,23 @@ _NO_ARGUMENT = re.compile(r"unexpected keyword argument '(.+?)'")
 
 
 class Config:
-    """One config file, whose entries are built on demand.
+    """One config file or several laid over each other, whose entries are built on demand.
 
     Args:
-        path: such as configs/inference.json.
+        path: such as configs/inference.json; or several, of which a later one lies over those
+            before, as in `monai.bundle run`. What is wrong is said of the last.
         overrides: entries that take the place of the file's.
 
     Raises:
         InputError: E_BUNDLE, it cannot be read as JSON.
     """
 
-    def __init__(self, path: Path, **overrides: Any) -> None:
-        self.path = path
+    def __init__(self, path: Path | Sequence[Path], **overrides: Any) -> None:
+        paths = [path] if isinstance(path, Path) else list(path)
+        self.path = paths[-1]
         self.parser = ConfigParser()
         try:
-            self.parser.read_config(str(path))
+            self.parser.read_config([str(p) for p in paths])
         except (OSError, ValueError) as error:
             raise self._refused(f"it cannot be read: {last_line(error)}.") from error
         for name, value in overrides.items():

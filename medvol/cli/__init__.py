@@ -13,7 +13,8 @@ from importlib import import_module
 from .. import __version__
 from ..errors import InputError
 
-COMMANDS = ("predict", "evaluate", "inspect", "data", "gate-cost", "demo")
+COMMANDS = ("predict", "evaluate", "inspect", "data", "gate-cost", "compare", "tune", "demo")
+TAKE_SETTINGS = ("compare", "tune")  # of a bundle, behind --
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +33,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; an `InputError` becomes one line on stderr and exit status 2."""
-    args = build_parser().parse_args(argv)
+    words, settings = _divided(list(sys.argv[1:] if argv is None else argv))
+    args = build_parser().parse_args(words)
+    if settings:
+        args.settings = settings
     try:
         status: int = args.run(args)
     except InputError as error:
@@ -45,3 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("medvol: stopped", file=sys.stderr)
         return 130
     return status
+
+
+def _divided(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words for argparse, and those behind -- where the command hands them on."""
+    if words[:1] and words[0] in TAKE_SETTINGS and "--" in words:
+        at = words.index("--")
+        return words[:at], words[at + 1 :]
+    return words, []

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol compare`: train architectures beside each other, and name the best by validation."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..report.leaderboard import Row
+    from ..search.comparison import Comparison
+    from ..search.entries import Contest
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `compare` to the command line."""
+    parser = commands.add_parser(
+        "compare",
+        usage="medvol compare CONFIG --output FOLDER [options] [-- --ID VALUE ...]",
+        help="train architectures beside each other",
+        description="Train every entry of a comparison on the same split, each within its time, "
+        "and write a leaderboard with what each costs. Validation names the winner; the test part "
+        "is not touched without --test. The same command goes on with what was stopped and tries "
+        "again what failed; given twice at a time, both work on it. "
+        "Research use only. Not a medical device.",
+    )
+    parser.add_argument("config", type=Path, help="comparison, .json, or the name of a shipped one")
+    parser.add_argument("--bundle", help="name or folder, in place of the config's")
+    parser.add_argument("--data", type=Path, help="datalist, .json, in place of the config's")
+    parser.add_argument("--output", "-o", type=Path, help="folder for the results")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these entries alone")
+    parser.add_argument("--jobs", type=int, default=1, help="entries at a time")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="in place of the config's")
+    parser.add_argument(
+        "--test", action="store_true", help="at the end measure the winner, and it alone"
+    )
+    parser.add_argument("--list", action="store_true", help="print the entries and train nothing")
+    parser.set_defaults(run=run, settings=())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train the entries that are missing, then say which is best."""
+    from ..search.entries import only, read_contest
+
+    contest = read_contest(args.config)
+    if args.only:
+        contest = only(contest, args.only)
+    if args.list:
+        for name, values in contest.entries.items():
+            print(name, " ".join(f"{key}={value}" for key, value in values.items()))
+        return 0
+    try:
+        if args.output is None:
+            raise ValueError("give --output, a folder for the results")
+        comparison = _comparison(args, contest)
+    except ValueError as error:
+        print(f"medvol compare: {error}", file=sys.stderr)
+        return 2
+    metric = comparison.training.metric
+    comparison.run(jobs=args.jobs, say=lambda row: print(line(row, metric), flush=True))
+    return _report(args, contest, comparison)
+
+
+def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
+    from ..search.comparison import Comparison
+    from ..search.settings import parse_settings
+    from ..search.training import check_ids, prepare
+
+    if args.jobs < 1:
+        raise ValueError(f"--jobs is {args.jobs}; give 1 or more")
+    bundle = args.bundle or contest.bundle
+    if bundle is None:
+        raise ValueError(f"{contest.path} names no bundle; give --bundle")
+    settings = {**contest.settings, **parse_settings(args.settings)}
+    entries = contest.entries.items()
+    if both := next((key for _, values in entries for key in values if key in settings), None):
+        raise ValueError(f"{both} is a setting of all entries and of one of them; choose one")
+    training = prepare(
+        bundle, data=args.data or contest.data, settings=settings, overlays=contest.overlays,
+        budget_s=args.budget or contest.budget_s, patience=contest.patience,
+    )  # fmt: skip
+    check_ids(training, {key for _, values in entries for key in values if "#" not in key})
+    return Comparison(training, contest.entries, args.output)
+
+
+def line(row: "Row", metric: str) -> str:
+    """One entry in words."""
+    if row.value is None:
+        return f"{row.name}: failed, {row.reason}"
+    size = "" if row.parameters is None else f"{row.parameters:,} parameters, "
+    return (f"{row.name}: {metric} {row.value:.4f} in epoch {row.best_epoch} of {row.epochs}, "
+            f"{size}{row.seconds:.0f} s, ended by {row.stopped}")  # fmt: skip
+
+
+def _report(args: argparse.Namespace, contest: "Contest", comparison: "Comparison") -> int:
+    """Last lines; status 0, 1 when some entries failed or are not done, 2 when all failed."""
+    from ..search.comparison import OVERLAY, TABLE
+    from ..search.trial import BEST
+
+    rows, winner = comparison.rows, comparison.winner
+    missing = len(comparison.entries) - len(rows)
+    failed = sum(row.value is None for row in rows)
+    if missing:
+        print(f"{missing} entries are trained by another process")
+    if winner is None:
+        print(f"medvol compare: no entry has a figure; {failed} failed", file=sys.stderr)
+        return 2
+    print(f"{len(rows)} entries, {failed} failed\nleaderboard {comparison.folder / TABLE}")
+    print(f"{'best so far' if missing else 'winner'} {line(winner, comparison.training.metric)}")
+    print(f"config {comparison.folder / OVERLAY}")
+    print(f"weights {comparison.folder_of(winner.name) / BEST}")
+    if args.test and not missing:
+        try:
+            print(f"test {comparison.test(contest.test)}")
+        except subprocess.CalledProcessError:
+            log = comparison.folder / "test" / "log.txt"
+            print(f"medvol compare: the test failed; see {log}", file=sys.stderr)
+            return 1
+    return 1 if failed or missing else 0

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol tune`: search for the settings with which a bundle trains best."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import require
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from ..search.study import Search
+
+DEFAULT_TRIALS = 20
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `tune` to the command line."""
+    parser = commands.add_parser(
+        "tune",
+        usage="medvol tune BUNDLE --space FILE --output FOLDER [options] [-- --ID VALUE ...]",
+        help="search for the settings with which a bundle trains best",
+        description="Train a bundle many times with settings out of a search space, and write "
+        "those of the best validation as a config: best.json. What stands behind -- are settings "
+        "of all trials, as `python -m monai.bundle run` takes them. The same command goes on with "
+        "a study that was stopped; given twice at a time, both work on it. "
+        "Research use only. Not a medical device.",
+    )
+    parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
+    parser.add_argument("--space", required=True, type=Path, help="search space, .json")
+    parser.add_argument("--data", type=Path, help="datalist, .json; default: what the config says")
+    parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the study")
+    parser.add_argument(
+        "--trials", type=int, help=f"in all (default {DEFAULT_TRIALS}, or all of a grid)"
+    )
+    parser.add_argument("--sampler", default="tpe", choices=["tpe", "random", "grid"])
+    parser.add_argument(
+        "--pruner", default="median", choices=["median", "halving", "none"],
+        help="when a trial that does badly ends early",
+    )  # fmt: skip
+    parser.add_argument("--warmup", type=int, default=0, metavar="EPOCHS", help="without pruning")
+    parser.add_argument("--seed", type=int, default=0, help="of the sampler")
+    parser.add_argument("--jobs", type=int, default=1, help="trials at a time")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="that a trial may train")
+    parser.add_argument(
+        "--patience",
+        type=int,
+        metavar="EPOCHS",
+        help="without becoming better, after which it ends",
+    )
+    parser.add_argument(
+        "--overlay", action="append", default=[], metavar="CONFIG",
+        help="of the bundle, laid over train.json; such as train_gate.json",
+    )  # fmt: skip
+    parser.set_defaults(run=run, settings=())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the trials that are missing, then write what they say."""
+    try:
+        require("optuna", feature="medvol tune", install="medvol[tune]")
+        search = _search(args)
+    except (ImportError, ValueError) as error:
+        print(f"medvol tune: {error}", file=sys.stderr)
+        return 2
+    try:
+        search.run(jobs=args.jobs, say=lambda trial: print(line(search, trial), flush=True))
+        return _report(search)
+    finally:
+        search.close()
+
+
+def _search(args: argparse.Namespace) -> "Search":
+    from ..search.settings import parse_settings
+    from ..search.space import grid, read_space
+    from ..search.study import Search, Strategy
+    from ..search.training import check_ids, prepare
+
+    if args.jobs < 1:
+        raise ValueError(f"--jobs is {args.jobs}; give 1 or more")
+    space, settings = read_space(args.space), parse_settings(args.settings)
+    if both := sorted(set(space) & set(settings)):
+        raise ValueError(f"{both[0]} is searched and given behind --; choose one")
+    training = prepare(
+        args.bundle, data=args.data, settings=settings, overlays=args.overlay,
+        budget_s=args.budget, patience=args.patience,
+    )  # fmt: skip
+    check_ids(training, space)
+    trials = len(grid(space)) if args.sampler == "grid" else DEFAULT_TRIALS
+    trials = trials if args.trials is None else args.trials
+    strategy = Strategy(trials, args.sampler, args.pruner, args.warmup, args.seed)
+    return Search(training, space, args.output, strategy)
+
+
+def line(search: "Search", trial: "FrozenTrial") -> str:
+    """One trial in words."""
+    said = trial.user_attrs
+    values = "  ".join(f"{name}={_short(value)}" for name, value in search.values(trial).items())
+    if trial.state.name == "FAIL":
+        return f"trial {trial.number}: failed, {said.get('reason')}  {values}"
+    how = "ended early" if trial.state.name == "PRUNED" else said["stopped"]
+    figure = f"{search.training.metric} {trial.value:.4f}"
+    return (f"trial {trial.number}: {figure}  {said['epochs']} epochs, {said['seconds']:.0f} s, "
+            f"{how}  {values}")  # fmt: skip
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _report(search: "Search") -> int:
+    """Pictures and last lines; status 0, 1 when some trials failed, 2 when no trial is whole."""
+    from ..report.study import draw_history, draw_importance
+    from ..search.study import OVERLAY, importance
+
+    trials, best = search.trials, search.best
+    failed = sum(trial.state.name == "FAIL" for trial in trials)
+    if best is None:
+        print(f"medvol tune: no trial has a figure; {failed} of {len(trials)} failed. The log of "
+              f"the last is in {search.folder_of(trials[-1].number)}", file=sys.stderr)  # fmt: skip
+        return 2
+    figures: dict[str, dict[int, float]] = {"COMPLETE": {}, "PRUNED": {}}
+    for trial in trials:
+        if trial.state.name in figures and trial.value is not None:
+            figures[trial.state.name][trial.number] = trial.value
+    draw_history(search.folder / "history.png", figures["COMPLETE"], pruned=figures["PRUNED"],
+                 metric=search.training.metric)  # fmt: skip
+    if shares := importance(search):
+        draw_importance(search.folder / "importance.png", shares)
+    counts = f"{len(figures['COMPLETE'])} trained, {len(figures['PRUNED'])} ended early"
+    print(f"{len(trials)} trials: {counts}, {failed} failed")
+    print(f"best {line(search, best)}\nconfig {search.folder / OVERLAY}")
+    return 1 if failed else 0

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle in a process of its own: its words, its threads, its log, its failure."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medvol.bundle import launch
+
+SHOW = "import os, sys; print(sys.argv[1:], os.environ['OMP_NUM_THREADS'])"
+
+
+def test_words_threads_and_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "PROGRAM", (sys.executable, "-S", "-c", SHOW))
+    bundle, out = tmp_path / "b", tmp_path / "out"
+    configs = ["train.json", tmp_path / "own.json"]
+    for threads in (3, 4):
+        launch.run_bundle(bundle, configs, {"fold": 1, "output_dir": out}, threads=threads)
+    files = [str(bundle / "configs" / "train.json"), str(tmp_path / "own.json")]
+    words = ["--config_file", str(files), "--bundle_root", str(bundle), "--fold", "1",
+             "--output_dir", str(out)]  # fmt: skip
+    assert (out / "log.txt").read_text() == f"{words} 3\n{words} 4\n"
+
+
+def test_a_failure_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "PROGRAM", (sys.executable, "-S", "-c", "raise SystemExit(3)"))
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        launch.run_bundle(tmp_path, [], {"output_dir": tmp_path}, threads=1)
+    assert caught.value.returncode == 3
+
+
+def test_threads_are_shared_unless_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(launch, "cpus", lambda: 8)
+    assert [launch.threads_of(jobs) for jobs in (1, 3, 20)] == [8, 2, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert launch.threads_of(4) == 5
+
+
+def test_cpus_are_those_of_this_process() -> None:
+    assert 1 <= launch.cpus() <= (os.cpu_count() or 1)

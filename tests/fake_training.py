@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A training that takes milliseconds: a program in place of `monai.bundle run`, and its bundle.
+
+Its validation figure after epoch e is quality * (1 - 0.5**e), where quality is 1 less the distance
+of `learning_rate` from 0.3, and `width` adds 0.01 each. It writes what a real one writes, and goes
+on from its last epoch. `mood` says how it fails.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PROGRAM = (sys.executable, "-S", "-E", __file__)  # starts in 20 ms
+CONFIG = {
+    "epochs": 3,
+    "val_interval": 1,
+    "learning_rate": 0.1,
+    "epoch_s": 0,
+    "mood": "good",
+    "datalist": "datalist.json",
+    "network_def": {"_target_": "torch.nn.Linear", "in_features": 3, "out_features": 2},
+    "train": {"handlers": []},
+    "validate": {"key_metric": {"score": {}}, "evaluator": {"_target_": "SupervisedEvaluator"}},
+}
+
+
+def fake_bundle(folder: Path, **changes: Any) -> Path:
+    """A bundle that only `PROGRAM` can train."""
+    (folder / "configs").mkdir(parents=True)
+    (folder / "configs" / "metadata.json").write_text("{}")
+    (folder / "configs" / "train.json").write_text(json.dumps({**CONFIG, **changes}))
+    (folder / "configs" / "evaluate.json").write_text('{"measured": true}')
+    return folder
+
+
+def quality(learning_rate: float, width: int = 0) -> float:
+    """The figure after endless epochs."""
+    return 1 - abs(learning_rate - 0.3) + 0.01 * width
+
+
+def main(words: list[str]) -> None:
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    config: dict[str, Any] = {}
+    for file in json.loads(given["--config_file"].replace("'", '"')):
+        config |= json.loads(Path(file).read_text())
+    folder = Path(given["--output_dir"])
+    if config.get("measured"):
+        (folder / "cases.csv").write_text(given["--ckpt_path"])
+        return
+    last, curves = folder / "last.pt", folder / "curves.csv"
+    epoch = int(last.read_text()) if last.is_file() else 0
+    with open(folder / "starts.txt", "a") as file:
+        file.write(f"{epoch}\n")
+    if config["mood"] == "crash":
+        sys.exit("Traceback:\nValueError: no such layer\n\nRuntimeError: Failed to instantiate.")
+    if not epoch:
+        curves.write_text("epoch,name,value\n")
+    figure = quality(config["learning_rate"], config.get("network_def#width", 0))
+    for done in range(epoch + 1, config["epochs"] + 1):
+        time.sleep(config["epoch_s"])
+        value = "nan" if config["mood"] == "nan" else figure * (1 - 0.5**done)
+        with open(curves, "a") as file:
+            file.write(f"{done},score,{value}\n{done},other,{done}\n{done},learning_rate,1\n")
+        whole(last, str(done))
+        (folder / "model.pt").write_text(str(done))
+        stopped = "epochs" if done == config["epochs"] else None
+        record = {"epoch": done, "seconds": 0.5 * done, "stopped": stopped}
+        whole(folder / "progress.json", json.dumps(record))
+
+
+def whole(path: Path, text: str) -> None:
+    """Write a file that appears whole, since somebody may end this program at any point."""
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").replace(path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One training in a process of its own: how it ended is always known, and nothing outlives it."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_training import PROGRAM, fake_bundle, quality
+from refusals import refused_by
+
+from medvol.bundle import launch
+from medvol.search.claim import Claim, alone, claim
+from medvol.search.training import Training, check_ids, prepare
+from medvol.search.trial import Halted, Outcome, count_parameters, failure, run_trial
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "PROGRAM", PROGRAM)
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Training:
+    return prepare(fake_bundle(tmp_path / "bundle"))
+
+
+def trained(training: Training, folder: Path, trial: dict[str, Any], **options: Any) -> Outcome:
+    right = claim(folder)
+    assert right is not None
+    try:
+        return run_trial(training, trial, folder, claim=right, **options)
+    finally:
+        right.release()
+
+
+def test_a_training_to_its_end(training: Training, tmp_path: Path) -> None:
+    told: list[tuple[int, float]] = []
+
+    def watch(epoch: int, value: float) -> bool:
+        told.append((epoch, value))
+        return False
+
+    outcome = trained(training, tmp_path / "t", {"learning_rate": 0.3}, watch=watch)
+    assert outcome == Outcome("epochs", "", 3, 1.5, 3, {"score": 0.875, "other": 3.0})
+    assert told == [(1, 0.5), (2, 0.75), (3, 0.875)]
+    assert json.loads((tmp_path / "t" / "changes.json").read_text()) == {
+        "learning_rate": 0.3,
+        "+train#handlers": [
+            {"_target_": "medvol.training.allowance.Allowance", "folder": "@output_dir",
+             "evaluator": "@validate#evaluator", "budget_s": None, "patience": None}
+        ],
+    }  # fmt: skip
+
+
+def test_one_that_is_done_is_not_started_again(training: Training, tmp_path: Path) -> None:
+    first = trained(training, tmp_path / "t", {})
+    assert trained(training, tmp_path / "t", {}) == first
+    assert (tmp_path / "t" / "starts.txt").read_text() == "0\n"
+    error = refused_by(lambda: trained(training, tmp_path / "t", {"epochs": 9}), "E_FORMAT")
+    assert "other settings" in error.reason
+
+
+def test_one_that_crashes_says_why_and_may_go_on(training: Training, tmp_path: Path) -> None:
+    outcome = trained(training, tmp_path / "t", {"mood": "crash"})
+    assert (outcome.stopped, outcome.reason) == ("failed", "ValueError: no such layer")
+    assert (outcome.best_epoch, outcome.figures) == (None, {})
+    trained(training, tmp_path / "t", {"mood": "crash"})
+    assert (tmp_path / "t" / "starts.txt").read_text() == "0\n0\n"
+
+
+def test_one_that_is_pruned_or_halted_leaves_no_process(
+    training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+    real = launch.start_bundle
+
+    def noted(*args: Any, **options: Any) -> Any:
+        begun.append(real(*args, **options))
+        return begun[-1]
+
+    monkeypatch.setattr("medvol.search.trial.start_bundle", noted)
+    slow = {"epochs": 600, "epoch_s": 0.05, "learning_rate": 0.3}
+    outcome = trained(training, tmp_path / "pruned", slow, watch=lambda epoch, _: epoch == 2)
+    assert outcome.stopped == "pruned"
+    assert 2 <= outcome.epochs < 600
+    halt = threading.Event()
+    threading.Timer(0.5, halt.set).start()
+    with pytest.raises(Halted):
+        trained(training, tmp_path / "halted", slow, halt=halt)
+    assert [process.returncode for process in begun] == [-15, -15]
+    again = trained(training, tmp_path / "halted", slow, watch=lambda epoch, _: epoch == 20)
+    assert again.epochs >= 20
+    first, second = map(int, (tmp_path / "halted" / "starts.txt").read_text().split())
+    assert first == 0
+    assert second > 0
+
+
+def test_a_claim_is_kept_by_a_training_whose_starter_died(tmp_path: Path) -> None:
+    right = claim(tmp_path)
+    assert isinstance(right, Claim)
+    assert claim(tmp_path) is None
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[right.descriptor]
+    ) as process:
+        right.release()
+        assert claim(tmp_path) is None
+        process.communicate(b"\n")
+    again = claim(tmp_path)
+    assert again is not None
+    again.release()
+
+
+def test_only_one_is_alone(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with alone(tmp_path):
+            order.append("second")
+
+    with alone(tmp_path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.05)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("old\nValueError: of before\n", "of before"),
+        ("Traceback\ntorch.OutOfMemoryError: CUDA out of memory. Tried\n\nRuntimeError: failed\n",
+         "torch.OutOfMemoryError: CUDA out of memory. Tried"),
+        ("medvol.errors.InputError: E_PATH a: no.\n", "medvol.errors.InputError: E_PATH a: no."),
+        ("nothing known\n  last line  \n", "last line"),
+        ("", "status 3"),
+    ],
+)  # fmt: skip
+def test_the_reason_of_a_failure(log: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text(log)
+    assert words in failure(3, path)
+
+
+def test_the_reason_is_that_of_this_start_and_of_signals(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("ValueError: before\n")
+    begin = path.stat().st_size
+    path.write_text("ValueError: before\nKeyError: now\n")
+    assert failure(1, path, begin) == "KeyError: now"
+    assert failure(-9, path) == "killed by signal 9; was there too little memory?"
+    assert failure(-11, path) == "killed by signal 11"
+
+
+def test_parameters_are_counted_without_training(training: Training, tmp_path: Path) -> None:
+    changes = tmp_path / "changes.json"
+    changes.write_text('{"network_def#out_features": 4}')
+    assert count_parameters(training, changes) == 3 * 4 + 4
+    changes.write_text('{"network_def": {"_target_": "torch.nn.Linaer"}}')
+    assert count_parameters(training, changes) is None
+
+
+def test_settings_are_checked_before_anything_is_trained(tmp_path: Path) -> None:
+    bundle = fake_bundle(tmp_path / "bundle")
+    training = prepare(bundle, settings={"epochs": 5}, budget_s=9, patience=2)
+    assert (training.metric, training.budget_s, training.patience) == ("score", 9, 2)
+    check_ids(training, ["network_def#new_argument", "learning_rate"])
+    error = refused_by(lambda: check_ids(training, ["learningrate"]), "E_BUNDLE")
+    assert "it has no `learningrate`." in error.reason
+    assert "nearest is `learning_rate`" in error.remedy
+    refused_by(lambda: check_ids(training, ["newtork_def#width"]), "E_BUNDLE")
+    refused_by(lambda: prepare(bundle, settings={"epoch": 5}), "E_BUNDLE")
+    refused_by(lambda: prepare(bundle, data=tmp_path / "none.json"), "E_PATH")
+    refused_by(lambda: prepare(bundle, overlays=["none.json"]), "E_BUNDLE")
+    with pytest.raises(ValueError, match="val_interval is 9 and epochs is 3: no epoch would be"):
+        prepare(bundle, settings={"val_interval": 9})
+    plain = fake_bundle(tmp_path / "plain", train={"handlers": "$[]"})
+    assert "no list" in refused_by(lambda: prepare(plain), "E_BUNDLE").reason
+    nameless = fake_bundle(tmp_path / "nameless", validate={"key_metric": None, "evaluator": {}})
+    assert "names no metric" in refused_by(lambda: prepare(nameless), "E_BUNDLE").reason
+
+
+def test_overlays_are_laid_over_the_training(tmp_path: Path) -> None:
+    bundle = fake_bundle(tmp_path / "bundle")
+    (bundle / "configs" / "gate.json").write_text('{"learning_rate": 0.3}')
+    other = tmp_path / "other.json"
+    other.write_text('{"epochs": 1}')
+    training = prepare(bundle, overlays=["gate.json", os.fspath(other)])
+    outcome = trained(training, tmp_path / "t", {})
+    assert outcome.figures["score"] == quality(0.3) * 0.5

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A training that has had its time, or its patience, ends with a figure and says why."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ignite.engine import Engine, Events
+from small_training import BATCHES, StopAt, make_training
+
+from medvol.training.allowance import Allowance, Standing, read_standing
+from medvol.training.checkpoint import Resume
+from medvol.training.curves import read_curves
+
+
+def allowed(folder: Path, *, score: Any = None, epochs: int = 4, **limits: Any) -> Engine:
+    """The small training with an allowance behind its handlers."""
+    made = make_training(folder, score=score, epochs=epochs, planned=max(epochs, 4))
+    (evaluator,) = {
+        handler.__self__.evaluator
+        for handler, *_ in made._event_handlers[Events.EPOCH_COMPLETED]
+        if isinstance(getattr(handler, "__self__", None), Resume)
+    }
+    Allowance(folder, evaluator, **limits).attach(made)
+    return made
+
+
+def validated(folder: Path) -> list[int]:
+    return [p.epoch for p in read_curves(folder / "curves.csv") if p.name == "bright_dice"]
+
+
+def test_all_epochs(tmp_path: Path) -> None:
+    assert read_standing(tmp_path) == Standing(0, 0.0, None)
+    allowed(tmp_path).run()
+    epoch, seconds, stopped = read_standing(tmp_path)
+    assert (epoch, stopped) == (4, "epochs")
+    assert 0 < seconds < 60
+
+
+def test_no_better_for_two_epochs(tmp_path: Path) -> None:
+    """Best in epoch 2, equal in 3 and worse in 4."""
+    scores = {1: 0.1, 2: 0.5, 3: 0.5, 4: 0.2}
+    allowed(tmp_path, score=scores.__getitem__, epochs=9, patience=2).run()
+    assert read_standing(tmp_path)[::2] == (4, "patience")
+    assert validated(tmp_path) == [1, 2, 3, 4]
+
+
+def test_patience_is_not_forgotten_over_a_stop(tmp_path: Path) -> None:
+    scores = {1: 0.1, 2: 0.5, 3: 0.4, 4: 0.2}.__getitem__
+    first = allowed(tmp_path, score=scores, epochs=9, patience=2)
+    StopAt(Events.EPOCH_STARTED, 4).attach(first)
+    with pytest.raises(KeyboardInterrupt):
+        first.run()
+    assert read_standing(tmp_path)[::2] == (3, None)
+    allowed(tmp_path, score=scores, epochs=9, patience=2).run()
+    assert read_standing(tmp_path)[::2] == (4, "patience")
+
+
+def test_time_that_is_up_ends_the_epoch_and_validates_it(tmp_path: Path) -> None:
+    batches: list[int] = []
+    made = allowed(tmp_path, budget_s=1e-6)
+    made.add_event_handler(Events.ITERATION_COMPLETED, lambda e: batches.append(e.state.iteration))
+    made.run()
+    assert batches == [1]
+    assert BATCHES == 2
+    assert read_standing(tmp_path)[::2] == (1, "budget")
+    assert validated(tmp_path) == [1]
+
+
+def test_time_counts_over_a_stop(tmp_path: Path) -> None:
+    (tmp_path / "progress.json").write_text('{"epoch": 0, "seconds": 500, "stopped": null}')
+    allowed(tmp_path, budget_s=400).run()
+    epoch, seconds, stopped = read_standing(tmp_path)
+    assert (epoch, stopped) == (1, "budget")
+    assert seconds > 500
+
+
+def test_a_record_of_a_training_that_began_anew_is_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "progress.json").write_text('{"epoch": 3, "seconds": 500, "stopped": null}')
+    allowed(tmp_path, budget_s=400).run()
+    assert read_standing(tmp_path).stopped == "epochs"
+
+
+def test_epochs_without_validation_are_validated_when_time_is_up(tmp_path: Path) -> None:
+    made = allowed(tmp_path, budget_s=1e-6)
+    for handler, *_ in list(made._event_handlers[Events.EPOCH_COMPLETED]):
+        if type(getattr(handler, "__self__", handler)).__name__ == "ValidationHandler":
+            made.remove_event_handler(handler, Events.EPOCH_COMPLETED)
+    made.run()
+    assert validated(tmp_path) == [1]
+
+
+def test_ends_when_its_starter_has_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = allowed(tmp_path)
+    own = os.getppid()
+    monkeypatch.setattr(os, "getppid", lambda: own + 1)
+    made.run()
+    assert made.state.iteration == 1
+    assert not (tmp_path / "model.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [({"budget_s": 0}, "budget_s is 0"), ({"patience": 0}, "patience is 0")],
+)
+def test_limits_that_make_no_sense(limits: dict[str, int], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=words):
+        Allowance(tmp_path, Engine(lambda *_: None), **limits)  # type: ignore

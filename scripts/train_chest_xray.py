@@ -16,7 +16,6 @@ balanced accuracy on the validation part, and `figures.csv` has the figures of b
 
 import argparse
 import csv
-import json
 import re
 import shutil
 import sys
@@ -29,7 +28,7 @@ import torch
 
 from medvol.bundle.find import find_bundle
 from medvol.bundle.launch import cpus, run_bundle
-from medvol.datasets.classes import load_classes
+from medvol.datasets.classes import class_names, load_classes
 from medvol.metrics.image_classes import accuracy, balanced_accuracy, log_likelihood, macro_auc
 from medvol.training.checkpoint import save_atomically
 
@@ -112,8 +111,8 @@ def figures(recipe: Recipe, part: str, args: argparse.Namespace) -> dict[str, An
     path = args.work / recipe.name / part / "predictions.csv"
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    names = json.loads(recipe.data.read_text(encoding="utf-8"))["labels"].values()
-    probability = np.array([[float(row[name]) for name in names] for row in rows])
+    names = class_names(recipe.data)
+    probability = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
     true = np.array([truth[row["image"]] for row in rows])
     said = probability.argmax(1)
     found: dict[str, Any] = {

@@ -17,7 +17,6 @@ from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle, tiny_gated_bundle
 
 from medvol.cli import main
-from medvol.errors import InputError
 from medvol.predict.load import load_bundle
 from medvol.predict.result import Result, Slices
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train and measure a bundle of chest radiographs: the published network and the bundle's own.
 
-    python scripts/train_chest_xray.py chest_xray_pneumonia DATA
     python scripts/train_chest_xray.py chest_xray_pneumonia_type DATA --own-split DATA
+    python scripts/train_chest_xray.py chest_xray_pneumonia DATA --pretrained FILE
     python scripts/train_chest_xray.py chest_xray_covid DATA --as-published DATA --pretrained FILE
 
 DATA is a datalist that `medvol data kermany` or `medvol data covid-xray` wrote. Steps, each skipped
@@ -10,8 +10,9 @@ when its result is there, so that the script can be stopped at any point and sta
 trainings (`--jobs` at a time), each resumed from its last epoch; their answers for the validation
 and the test part; a table; the weights of the bundle's own recipe put into the bundle.
 
-Nothing is chosen on the test part: each training gives the weights of the epoch with the best
-balanced accuracy on the validation part, and `figures.csv` has the figures of both parts.
+Nothing is chosen on the test part. The bundle's own recipe gives the weights of the last epoch; the
+published one those of the epoch with the best balanced accuracy on the validation part, as published.
+`figures.csv` has the figures of both parts.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="datalist, .json")
     parser.add_argument("--own-split", type=Path, help="datalist of another split, measured too")
     parser.add_argument("--as-published", type=Path, help="datalist as published, measured too")
-    parser.add_argument("--pretrained", type=Path, help="weights that trainings start from")
+    parser.add_argument("--pretrained", type=Path, help="weights that the bundle's own recipe starts from")
     parser.add_argument("--work", type=Path, help="default: runs/BUNDLE")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these trainings alone")
@@ -93,14 +94,17 @@ def train(recipe: Recipe, root: Path, args: argparse.Namespace) -> None:
     folder = args.work / recipe.name
     settings = {"datalist": recipe.data.resolve(), "output_dir": folder.resolve()}
     threads = max(1, cpus() // args.jobs)
-    if not (folder / "done").is_file():
-        options = {"pretrained": args.pretrained.resolve()} if args.pretrained else {}
+    if not (folder / "weights.pt").is_file():
+        given = args.pretrained and not recipe.overlays
+        options = {"pretrained": args.pretrained.resolve()} if given else {}
         run_bundle(root, ["train.json", *recipe.overlays], settings | options, threads=threads)
-        (folder / "done").touch()
+        best = torch.load(folder / "model.pt", weights_only=True)
+        last = torch.load(folder / "last.pt", weights_only=True)["network"]
+        save_atomically(best if recipe.overlays else last, folder / "weights.pt")
     for part in PARTS:
         if not (folder / part / "predictions.csv").is_file():
             settings["output_dir"] = (folder / part).resolve()
-            options = {"ckpt_path": (folder / "model.pt").resolve(), "validate#part": part}
+            options = {"ckpt_path": (folder / "weights.pt").resolve(), "validate#part": part}
             configs = ["train.json", *recipe.overlays, "evaluate.json"]
             run_bundle(root, configs, settings | options, threads=threads)
 
@@ -130,7 +134,7 @@ def figures(recipe: Recipe, part: str, args: argparse.Namespace) -> dict[str, An
 
 def install(folder: Path, root: Path) -> None:
     """Put the weights into the bundle, half as large, and record their chain."""
-    state = torch.load(folder / "model.pt", weights_only=True)
+    state = torch.load(folder / "weights.pt", weights_only=True)
     halved = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     (root / "models").mkdir(exist_ok=True)
     save_atomically(halved, root / "models" / "model.pt")

@@ -10,9 +10,9 @@ when its result is there, so that the script can be stopped at any point and sta
 trainings (`--jobs` at a time), each resumed from its last epoch; their answers for the validation
 and the test part; a table; the weights of the bundle's own recipe put into the bundle.
 
-Nothing is chosen on the test part. The bundle's own recipe gives the weights of the last epoch; the
-published one those of the epoch with the best balanced accuracy on the validation part, as published.
-`figures.csv` has the figures of both parts.
+Nothing is chosen on the test part. The bundle's own recipe gives the weights of the last epoch, the
+published one those of the best epoch on the validation part. `figures.csv` has the figures of both
+parts.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="datalist, .json")
     parser.add_argument("--own-split", type=Path, help="datalist of another split, measured too")
     parser.add_argument("--as-published", type=Path, help="datalist as published, measured too")
-    parser.add_argument("--pretrained", type=Path, help="weights that the bundle's own recipe starts from")
+    parser.add_argument("--pretrained", type=Path, help="weights that the own recipe starts from")
     parser.add_argument("--work", type=Path, help="default: runs/BUNDLE")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these trainings alone")

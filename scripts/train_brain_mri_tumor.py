@@ -69,8 +69,6 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("runs") / BUNDLE)
     parser.add_argument("--folds", type=int, default=5, choices=[3, 5])
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
-    parser.add_argument("--strategy-folds", type=int, default=5,
-                        help="folds on which the gate's strategies are compared")  # fmt: skip
     parser.add_argument("--body-weights", type=Path, help="of a ResNet in torchvision's layout")
     parser.add_argument("--only", choices=list(TRAININGS), nargs="+", help="these trainings alone")
     parser.add_argument("--only-folds", type=int, nargs="+", help="these folds alone; -1 is all")
@@ -79,16 +77,11 @@ def main() -> int:
     datalist = args.work / "data" / "datalist.json"
     if not datalist.is_file():
         run_medvol("data", "lgg", args.data, "-o", datalist, "--folds", args.folds)
-    wanted = [
-        (kind, fold)
-        for kind in args.only or TRAININGS
+    chains = [
+        [(kind, fold) for kind in kinds if kind in (args.only or TRAININGS)]
         for fold in args.only_folds or [*range(args.folds), ALL]
-        if kind != "gate_scratch" or fold in range(args.strategy_folds)
-    ]
-    chains = [[(SEGMENTER, fold)] for kind, fold in wanted if kind == SEGMENTER]
-    chains += [  # one training of a gate needs the one before
-        [(kind, fold) for kind, its in wanted if its == fold and kind != SEGMENTER]
-        for fold in dict.fromkeys(fold for kind, fold in wanted if kind != SEGMENTER)
+        for kinds in ((SEGMENTER,), GATES)  # one training of a gate needs the one before
+        if args.only or kinds != GATES or fold != ALL  # of all patients, only the chosen gate
     ]
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(lambda chain: [train(kind, fold, args) for kind, fold in chain], chains))
@@ -112,6 +105,8 @@ def train(kind: str, fold: int, args: argparse.Namespace) -> None:
     folder = folder_of(kind, fold, args)
     if (folder / "weights.pt").is_file() or (kind == "gate_body" and args.body_weights):
         return
+    if kind in BEGINS_WITH:
+        train(BEGINS_WITH[kind], fold, args)
     configs, settings = TRAININGS[kind]
     options = {**settings, "fold": fold, "output_dir": folder.resolve()}
     options["val_interval"] = NO_VALIDATION

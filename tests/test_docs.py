@@ -21,8 +21,10 @@ import pytest
 from brain_phantoms import make_lgg_set, save_slices, save_volumes, tiny_brain
 from class_phantoms import make_class_folders, make_cohen_set, make_kermany_set
 from dicom_phantoms import ct_series, write
+from made_radiographs import made_classes
 from phantoms import make_medseg_set, make_radiopaedia_set
 from tiny_bundle import tiny_bundle
+from tiny_radiographs import quarter_bundle
 
 from medvol.cli import COMMANDS
 from medvol.datasets.phantom import chest_ct_phantom
@@ -51,6 +53,7 @@ LANGUAGES = {"bash", "python", "json", "text"}  # the last two are shown, not ru
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 LONGEST_S = 900
+RADIOGRAPHS = {"training": 12, "validation": 6, "test": 8}  # of each class
 
 each_page = pytest.mark.parametrize("page", PAGES)
 pages_that_run = [
@@ -100,6 +103,8 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_radiopaedia_set(folder / "radiopaedia", ("rp1", "rp4", "rp8", "rp9"))
     make_medseg_set(folder / "medseg")
     tiny_bundle(folder / "zoo_bundle", ZOO_CONFIG, metadata={"label_table": None})
+    made_classes(folder / "radiographs", each=RADIOGRAPHS, marked="ill")
+    quarter_bundle(folder / "my_classifier", 2)  # the bottom left quarter, where the disease is
     make_lgg_set(folder / "lgg", patients=5)
     save_slices(folder / "patient", tiny_brain(), suffix=".png")
     save_volumes(folder / "sequences", tiny_brain())

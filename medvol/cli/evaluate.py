@@ -28,7 +28,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="measure a bundle on cases with truth",
         description="Run a bundle on the cases of a datalist, or take masks that are there. "
         "Compare them with the truth, and write figures, pictures of the errors and a page with "
-        "the worst cases first. Research use only. Not a medical device.",
+        "the worst cases first. Of a bundle that says the class of radiographs: figures of the "
+        "classes and images with the highest losses. Research use only. Not a medical device.",
     )
     parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
     parser.add_argument("--data", required=True, type=Path, help="datalist, .json")
@@ -39,7 +40,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--fold", type=int, default=-1, help="only the cases that this fold holds out"
     )
-    parser.add_argument("--limit", type=int, help="only the first so many cases")
+    parser.add_argument(
+        "--limit", type=int, help="only the first so many cases; of radiographs, of each class"
+    )
     masks = parser.add_mutually_exclusive_group()
     masks.add_argument(
         "--predictions", type=Path, metavar="FOLDER",
@@ -55,6 +58,16 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--precision", choices=["fp32", "bf16"], help="default: what the bundle says"
     )
+    classes = parser.add_argument_group("bundles that say the class of radiographs")
+    classes.add_argument("--part", choices=["training", "validation", "test"], help="default: test")
+    classes.add_argument(
+        "--calibrate", action="store_true",
+        help="choose temperature and threshold on the validation part",
+    )  # fmt: skip
+    classes.add_argument(
+        "--no-confounding", dest="confounding", action="store_false",
+        help="do not test what tells the class beside the lungs, which reads the training part",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -64,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
     from ..datasets.labelled import labelled_cases
 
     bundle = replace(describe(args.bundle), weights_file=args.weights)
+    if bundle.takes_radiographs:
+        from .evaluate_classes import run as run_classes
+
+        return run_classes(args, bundle)
     _ = bundle.labels  # a bundle without labels, or without weights, is refused at once
     if not bundle.marks_voxels:
         raise InputError(
@@ -74,6 +91,11 @@ def run(args: argparse.Namespace) -> int:
         _ = bundle.weights_sha256
     try:
         cases, unlabelled = labelled_cases(args.data, fold=args.fold)
+        if args.part or args.calibrate or not args.confounding:
+            raise ValueError(
+                "--part, --calibrate and --no-confounding are for a bundle that says the class of "
+                "radiographs; leave them out"
+            )
         if args.limit is not None and args.limit < 1:
             raise ValueError(f"--limit is {args.limit}; give 1 or more")
         plan = _plan(args, bundle)

@@ -108,6 +108,24 @@ def median_estimate(values: Numbers, draws: Draws) -> Estimate:
     return Estimate(float(np.median(values[known])), low, high, int(known.sum()))
 
 
+def resampled_estimate(value: float, resampled: Numbers, draws: Draws) -> Estimate:
+    """Any figure, with its interval from the same figure of each resample.
+
+    Args:
+        value: of all cases as they are; NaN where it is not defined.
+        resampled: (resamples,), of the cases as often as they were drawn.
+        draws: (resamples, cases that the figure is of), see `draw_patients`.
+
+    Example:
+        >>> draws = draw_patients(["a", "b"], resamples=8)
+        >>> resampled_estimate(1.0, draws[:, 0] / 2, draws)
+        Estimate(value=1.0, low=0.0, high=1.0, cases=2)
+    """
+    known = np.isfinite(value) and np.isfinite(resampled).any()
+    low, high = _interval(resampled, draws) if known else (np.nan, np.nan)
+    return Estimate(value, low, high, draws.shape[1])
+
+
 def _interval(resampled: Numbers, drawn: Draws) -> tuple[float, float]:
     """The middle `CONFIDENCE_PERCENT` of the figures; NaN when the cases are of one patient.
 

@@ -124,5 +124,6 @@ def _rgb(color: tuple[int, int, int]) -> str:
 
 
 def data_uri(picture: bytes | Path) -> str:
+    """A PNG as the address of an `img`."""
     data = picture if isinstance(picture, bytes) else picture.read_bytes()
     return "data:image/png;base64," + base64.b64encode(data).decode("ascii")

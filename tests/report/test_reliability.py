@@ -33,3 +33,17 @@ def test_each_group_is_a_curve_with_a_dot_a_bin(
     sizes = axes.collections[0].get_sizes().tolist()
     assert sizes[0] == 3 * sizes[1]
     assert pictures.imread(tmp_path / "r.png").shape[0] > 300
+
+
+def test_words_are_those_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[matplotlib.figure.Figure] = []
+    real = matplotlib.figure.Figure.subplots
+    monkeypatch.setattr(
+        "matplotlib.figure.Figure.subplots",
+        lambda self, *a, **k: drawn.append(self) or real(self, *a, **k),
+    )
+    groups = {"as given": [Bin(3, 0.9, 1.0)]}
+    draw_reliability(tmp_path / "r.png", groups, cases="images", share="share that is right")
+    (axes,) = drawn[0].axes
+    assert axes.lines[1].get_label() == "as given (3 images)"
+    assert axes.get_ylabel() == "share that is right"

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log loss, calibration and temperature of several classes, by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from medvol.metrics.calibration import (
+    SMALLEST,
+    fit_class_temperature,
+    image_losses,
+    top_calibration_error,
+    top_reliability,
+    with_temperature,
+)
+from medvol.metrics.classification import fit_temperature
+
+# three classes; the top is right in the first, second and fourth image
+TABLE = [[0.6, 0.3, 0.1], [0.2, 0.6, 0.2], [0.1, 0.1, 0.8], [0.0, 0.1, 0.9]]
+TRUTH = [0, 1, 0, 2]
+
+
+def test_losses_of_images() -> None:
+    assert image_losses(TABLE, TRUTH).tolist() == pytest.approx(
+        [-math.log(0.6), -math.log(0.6), -math.log(0.1), -math.log(0.9)]
+    )
+    assert image_losses([[1.0, 0.0]], [1])[0] == pytest.approx(-math.log(SMALLEST))
+    assert image_losses([[1.0, 0.0]], [0])[0] == 0.0
+
+
+def test_reliability_of_the_predicted_class() -> None:
+    two, eight, nine = top_reliability(TABLE, TRUTH)
+    assert (two.cases, two.probability, two.positive_share) == (2, pytest.approx(0.6), 1.0)
+    assert (eight.cases, eight.positive_share) == (1, 0.0)
+    assert (nine.cases, nine.positive_share) == (1, 1.0)
+    error = (2 * 0.4 + 0.8 + 0.1) / 4
+    assert top_calibration_error(TABLE, TRUTH) == pytest.approx(error)
+    assert math.isnan(top_calibration_error(np.zeros((0, 3)), []))
+
+
+def test_temperature_is_that_of_two_classes() -> None:
+    random = np.random.default_rng(3)
+    odds = random.normal(0, 4, 300)
+    truth = (random.random(300) < 1 / (1 + np.exp(-odds / 2))).astype(int)
+    positive = 1 / (1 + np.exp(-odds))
+    found = fit_class_temperature(np.stack([1 - positive, positive], 1), truth)
+    assert found == pytest.approx(fit_temperature(odds, truth), rel=1e-3)
+    assert 1.5 < found < 2.7
+
+
+def test_temperature_of_four_equal_rows_by_hand() -> None:
+    # of 4 images with 0.8, 0.1, 0.1 two are right: the top should have a half, so
+    # 8 ** (1 / T) / (8 ** (1 / T) + 2) = 1 / 2, 8 ** (1 / T) = 2, T = 3
+    table = [[0.8, 0.1, 0.1]] * 4
+    found = fit_class_temperature(table, [0, 0, 1, 2])
+    assert found == pytest.approx(3.0, rel=1e-3)
+    assert with_temperature(table, found)[0].tolist() == pytest.approx([0.5, 0.25, 0.25], rel=1e-3)
+
+
+def test_temperature_at_its_ends() -> None:
+    assert fit_class_temperature([[0.6, 0.4]] * 3, [0, 0, 0]) == pytest.approx(0.05, rel=1e-3)
+    assert fit_class_temperature([[0.9, 0.1]] * 2, [1, 1]) == pytest.approx(20, rel=1e-3)
+    assert fit_class_temperature(np.zeros((0, 2)), []) == 1.0
+
+
+def test_temperature_keeps_the_order_and_one_changes_nothing() -> None:
+    assert with_temperature(TABLE[:3], 1.0).tolist() == [pytest.approx(row) for row in TABLE[:3]]
+    warm = with_temperature(TABLE, 5.0)
+    assert warm.argmax(1).tolist() == [0, 1, 2, 2]
+    assert warm.sum(1).tolist() == pytest.approx([1, 1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("table", "truth", "words"),
+    [
+        ([[0.5, 0.5]], [0, 1], "give \\(N, classes\\) and \\(N,\\)"),
+        ([[0.5, 0.5]], [2], "give classes from 0 to 1"),
+        ([[0.5, 0.4]], [0], "add up to 1"),
+        ([[-0.5, 1.5]], [0], "add up to 1"),
+    ],
+)
+def test_refusals(table: list[list[float]], truth: list[int], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        image_losses(table, truth)
+
+
+def test_temperature_must_be_above_zero() -> None:
+    with pytest.raises(ValueError, match="temperature is 0; give a number above 0"):
+        with_temperature([[0.5, 0.5]], 0)

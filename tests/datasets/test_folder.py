@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medvol.datasets.folder import image_items
+from medvol.datasets.folder import image_items, radiograph_items
 from medvol.errors import InputError
 
 
@@ -71,3 +71,20 @@ def test_no_such_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         image_items(tmp_path / "none")
     assert (caught.value.code, caught.value.path) == ("E_PATH", os.fspath(tmp_path / "none"))
+
+
+def test_radiographs_of_folders_in_folders(tmp_path: Path) -> None:
+    for name in ("b/x10.png", "b/x2.JPG", "a.tiff", "notes.txt", ".hidden/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    found = [str(tmp_path / name) for name in ("a.tiff", "b/x2.JPG", "b/x10.png")]
+    assert radiograph_items(tmp_path, image_key="xray") == [{"xray": path} for path in found]
+
+
+@pytest.mark.parametrize(("name", "code"), [("none", "E_EMPTY"), ("missing", "E_PATH")])
+def test_folders_without_radiographs(tmp_path: Path, name: str, code: str) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "ct.nii.gz").write_bytes(b"x")
+    with pytest.raises(InputError) as caught:
+        radiograph_items(tmp_path / name)
+    assert caught.value.code == code

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol predict` with a bundle for radiographs: from files to the table; through MONAI too."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+import pytest
+import torch
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+from tiny_bundle import tiny_bundle
+from tiny_radiographs import chest_folder, chest_like, save, tiny_network, tiny_radiograph_bundle
+
+from medvol.cli import main
+from medvol.cli.predict_radiographs import find_images
+from medvol.errors import InputError
+
+HEADER = ["image", "class", "index", "probability_normal", "probability_pneumonia", "notes"]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_radiograph_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    chest_folder(tmp_path / "in")
+    return tmp_path / "in"
+
+
+def predict(bundle: Path, output: Path, *images: Path, options: tuple[str, ...] = ()) -> int:
+    words = [*map(str, images), "--bundle", str(bundle), "--output", str(output), *options]
+    return main(["predict", *words, "--device", "cpu"])
+
+
+def table(output: Path) -> list[list[str]]:
+    """Lines of predictions.csv below its header."""
+    with (output / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header == HEADER
+    return lines
+
+
+def by_hand(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Softmax of the tiny network on a picture of 32 x 32, by the words of the chain."""
+    values = grey.astype(np.float64) / 255
+    normal = torch.from_numpy((values - values.mean()) / values.std()).float()
+    with torch.no_grad():
+        scores = tiny_network()(normal[None, None])[0].double().numpy()
+    return np.exp(scores) / np.exp(scores).sum()
+
+
+def test_values_are_those_of_the_network_computed_by_hand(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    greys = [chest_like(seed, (32, 32)) for seed in range(3)]
+    paths = [save(tmp_path / f"x{seed}.png", grey) for seed, grey in enumerate(greys)]
+    assert predict(bundle, tmp_path / "out", *paths) == 0
+    for line, path, grey in zip(table(tmp_path / "out"), paths, greys, strict=True):
+        expected = by_hand(grey)
+        best = int(expected.argmax())
+        assert line[:3] == [str(path), ["normal", "pneumonia"][best], str(best)]
+        np.testing.assert_allclose([float(p) for p in line[3:5]], expected, atol=3e-6)
+        assert line[5] == ""
+    said = capsys.readouterr()
+    assert said.err == ""
+    *lines, summary = said.out.splitlines()
+    assert [re.fullmatch(r"(x\d): (normal|pneumonia) [01]\.\d\d", x)[1] for x in lines] == [
+        "x0", "x1", "x2",
+    ]  # fmt: skip
+    assert re.fullmatch(
+        r"3 images: [0-3] normal, [0-3] pneumonia \([\d.]+ s, [\d.]+ images/s\) -> .*", summary
+    )
+    assert summary.endswith(str(tmp_path / "out" / "predictions.csv"))
+
+
+def test_folders_in_folders_in_natural_order(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    assert predict(bundle, tmp_path / "out", folder) == 0
+    found = [Path(line[0]).relative_to(folder).as_posix() for line in table(tmp_path / "out")]
+    assert found == ["a/x1.png", "a/x2.png", "a/x10.png", "b/c/x1.png"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["predictions.csv"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_batch_changes_nothing(
+    bundle: Path, folder: Path, tmp_path: Path, batch_size: int
+) -> None:
+    predict(bundle, tmp_path / "a", folder)
+    predict(bundle, tmp_path / "b", folder, options=("--batch-size", str(batch_size)))
+    assert table(tmp_path / "a") == table(tmp_path / "b")
+
+
+def test_one_broken_image_among_good_ones(
+    bundle: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = folder / "a" / "x3.png"
+    broken.write_bytes((folder / "a" / "x1.png").read_bytes()[:-200])
+    assert predict(bundle, tmp_path / "out", folder) == 1
+    lines = table(tmp_path / "out")
+    assert [bool(line[1]) for line in lines] == [True, True, False, True, True]
+    assert lines[2][:5] == [str(broken), "", "", "", ""]
+    assert lines[2][5].startswith("E_TRUNCATED it cannot be read to its end")
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"medvol: E_TRUNCATED {broken}: ")
+    assert ", 1 refused (" in said.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("what", ["image", "folder", "missing", "bundle", "weights"])
+def test_refusal_is_quick_without_torch_and_leaves_nothing(
+    bundle: Path, tmp_path: Path, what: str
+) -> None:
+    image = save(tmp_path / "in" / "x.png", chest_like(0))
+    named = bundle
+    if what == "image":
+        image.write_bytes(b"")
+    elif what == "folder":
+        image.unlink()
+        image = image.parent
+    elif what == "missing":
+        image = tmp_path / "nothing.png"
+    elif what == "bundle":
+        named = tiny_radiograph_bundle(tmp_path / "b")
+        metadata = json.loads((named / "configs" / "metadata.json").read_text())
+        metadata["network_data_format"]["outputs"]["pred"].pop("channel_def")
+        (named / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    else:
+        named = tiny_radiograph_bundle(tmp_path / "b")
+        (named / "models" / "model.pt").unlink()
+    code = (
+        "import sys; from medvol.cli import main; status = main(sys.argv[1:]); "
+        "print(status, sorted({'torch', 'monai', 'matplotlib'} & set(sys.modules)))"
+    )
+    words = ["predict", str(image), "--bundle", str(named), "--output", str(tmp_path / "out")]
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    assert time.perf_counter() - started < 5
+    assert done.stdout.strip() == "2 []"
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_strict_refuses_what_has_a_note(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = save(tmp_path / "good.png", chest_like(0))
+    odd = tmp_path / "odd.png"
+    odd.write_bytes(save(tmp_path / "x.jpg", chest_like(0)).read_bytes())
+    assert predict(bundle, tmp_path / "out", good, odd) == 0
+    assert "odd: " in (said := capsys.readouterr().out)
+    assert " [N_FORMAT]\n" in said
+    assert table(tmp_path / "out")[1][5].startswith("N_FORMAT its content is JPEG")
+    assert predict(bundle, tmp_path / "out", good, odd, options=("--strict",)) == 1
+    assert table(tmp_path / "out")[1][1:5] == ["", "", "", ""]
+    assert table(tmp_path / "out")[1][5].startswith("E_VALUES it would be used with a note, N_FO")
+    assert predict(bundle, tmp_path / "none", odd, options=("--strict",)) == 2
+    assert not (tmp_path / "none" / "predictions.csv").exists()
+
+
+def test_names_tell_images_apart(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    for name in ("a/x.png", "b/x.png", "b/x.jpg", "x.png"):
+        save(folder / name, chest_like(0))
+    names = [name for name, _ in find_images([folder, folder / "a" / "x.png"])]
+    assert names == ["a/x", "b/x", "b/x_2", "x", "x_2"]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError) as caught:
+        find_images([tmp_path / "none"])
+    assert caught.value.code == "E_EMPTY"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--gate", "0"), ("--series", "1.2"), ("--format", "nii"), ("--spacing", "1", "1", "1")],
+    ids=lambda options: options[0],
+)
+def test_options_of_volumes(
+    bundle: Path, folder: Path, tmp_path: Path, options: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert predict(bundle, tmp_path / "out", folder, options=options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        f"it takes radiographs, for which there is no {options[0]}. Leave out {options[0]}."
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--report",), ("--attention", "occlusion"), ("--batch-size", "8")],
+    ids=lambda options: options[0],
+)
+def test_options_of_radiographs(
+    tmp_path: Path, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    volumes = tiny_bundle(tmp_path / "volumes")
+    assert predict(volumes, tmp_path / "out", tmp_path, options=options) == 2
+    assert f"it takes volumes, for which there is no {options[0]}" in capsys.readouterr().err
+
+
+def test_a_batch_of_nothing(
+    bundle: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(bundle, tmp_path / "out", folder, options=("--batch-size", "0")) == 2
+    assert "batch_size is 0; give 1 or more" in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written(
+    bundle: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    assert predict(bundle, tmp_path / "out", folder) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
+    assert said.out == ""  # said before any image was looked at
+
+
+def test_many_images_get_one_line(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(21):
+        save(tmp_path / "in" / f"{index}.png", chest_like(index % 3))
+    assert predict(bundle, tmp_path / "out", tmp_path / "in") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("21 images: ")
+    assert len(table(tmp_path / "out")) == 21
+
+
+@pytest.mark.parametrize("options", [("--report",), ("--attention", "occlusion")])
+def test_a_page_for_each_image(
+    bundle: Path, folder: Path, tmp_path: Path, options: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (folder / "b" / "bad.png").touch()
+    for name in ("a/x2.png", "a/x10.png"):
+        (folder / name).unlink()
+    assert predict(bundle, tmp_path / "out", folder, options=options) == 1
+    made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
+    cases = ("a/x1", "b/c/x1")
+    assert made == {"predictions.csv"} | {
+        f"{case}/{file}" for case in cases for file in ("overlay.png", "report.html")
+    }
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(f" -> {tmp_path / 'out' / 'a' / 'x1'}")
+    page = (tmp_path / "out" / "a" / "x1" / "report.html").read_text(encoding="utf-8")
+    name, probability = table(tmp_path / "out")[0][1], table(tmp_path / "out")[0][3:5]
+    assert f"<strong>{name.capitalize()}</strong>" in page
+    for value in probability:
+        assert f">{float(value):.4f}</td>" in page
+    assert ("Grad-CAM" if options == ("--report",) else "occlusion") in page
+    assert str(tmp_path) not in page  # folders may name the patient
+
+
+def test_through_monai(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    """Pictures of several sizes and kinds in one batch; table and notes are the same."""
+    save(folder / "a" / "x3.png", chest_like(7).astype(np.uint16) * 257)
+    Image.fromarray(np.stack([chest_like(8, (70, 50))] * 3, -1)).save(folder / "a" / "x4.tiff")
+    (folder / "a" / "x5.png").write_bytes(save(folder / "y.jpg", chest_like(9)).read_bytes())
+    assert predict(bundle, tmp_path / "ours", folder) == 0
+    words = ["--config_file", str(bundle / "configs" / "inference.json"), "--bundle_root",
+             str(bundle), "--dataset_dir", str(folder), "--output_dir", str(tmp_path / "theirs"),
+             "--batch_size", "4"]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "monai.bundle", "run", *words], capture_output=True, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1"},
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    ours, theirs = table(tmp_path / "ours"), table(tmp_path / "theirs")
+    assert len(ours) == 8
+    for mine, other in zip(ours, theirs, strict=True):
+        assert [*mine[:3], mine[5]] == [*other[:3], other[5]]
+        np.testing.assert_allclose(
+            [float(p) for p in mine[3:5]], [float(p) for p in other[3:5]], atol=2e-6
+        )
+    assert sum(bool(line[5]) for line in ours) == 1  # the JPEG that is called .png
+
+
+def save_cr(path: Path, grey: npt.NDArray[np.uint8]) -> Path:
+    """A computed radiograph of 8 bits, as DICOM."""
+    header = Dataset()
+    header.SOPClassUID, header.SOPInstanceUID = ComputedRadiographyImageStorage, generate_uid()
+    header.Modality, header.SamplesPerPixel = "CR", 1
+    header.PhotometricInterpretation = "MONOCHROME2"
+    header.Rows, header.Columns = grey.shape
+    header.BitsAllocated, header.BitsStored, header.HighBit = 8, 8, 7
+    header.PixelRepresentation = 0
+    header.PixelData = grey.tobytes()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    pydicom.dcmwrite(path, header, enforce_file_format=True)
+    return path
+
+
+def rows_of(bundle: Path, output: Path, *paths: Path) -> list[Any]:
+    assert predict(bundle, output, *paths) == 0
+    return [line[1:] for line in table(output)]
+
+
+def test_twins_of_other_formats_have_equal_rows(bundle: Path, tmp_path: Path) -> None:
+    grey = chest_like(5)
+    twins = [
+        save(tmp_path / "8.png", grey),
+        save(tmp_path / "16.png", grey.astype(np.uint16) * 257),
+        save(tmp_path / "colour.png", np.stack([grey] * 3, -1)),
+        save(tmp_path / "8.bmp", grey),
+        save(tmp_path / "16.tiff", grey.astype(np.uint16) * 257),
+    ]
+    first, *others = rows_of(bundle, tmp_path / "out", *twins)
+    assert first[-1] == ""
+    assert others == [first] * 4
+
+
+@pytest.mark.xfail(strict=True, reason="radiographs kept as DICOM are not read yet")
+def test_a_twin_kept_as_dicom(bundle: Path, tmp_path: Path) -> None:
+    grey = chest_like(5)
+    twins = save(tmp_path / "x.png", grey), save_cr(tmp_path / "x.dcm", grey)
+    first, second = rows_of(bundle, tmp_path / "out", *twins)
+    assert first == second

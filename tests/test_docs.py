@@ -22,6 +22,7 @@ from brain_phantoms import make_lgg_set, save_slices, save_volumes, tiny_brain
 from dicom_phantoms import ct_series, write
 from phantoms import make_medseg_set, make_radiopaedia_set
 from tiny_bundle import tiny_bundle
+from tiny_radiographs import PNEUMONIA, chest_folder, chest_like, save, tiny_radiograph_bundle
 
 from medvol.cli import COMMANDS
 from medvol.datasets.phantom import chest_ct_phantom
@@ -103,6 +104,14 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_volumes(folder / "sequences", tiny_brain())
     save_slices(folder / "patients" / "p1", tiny_brain())
     shutil.copytree(ROOT / "bundles", folder / "bundles")
+    save(folder / "chest.png", chest_like(0, (96, 80)))
+    chest_folder(folder / "radiographs")
+    if not (
+        PNEUMONIA / "models" / "model.pt"
+    ).exists():  # until it is trained, a tiny one stands in
+        shutil.rmtree(folder / "bundles" / PNEUMONIA.name)
+        for place in (folder, folder / "bundles"):
+            tiny_radiograph_bundle(place / PNEUMONIA.name)
     return folder
 
 

@@ -24,7 +24,14 @@ from dicom_phantoms import ct_series, write
 from made_radiographs import made_classes
 from phantoms import make_medseg_set, make_radiopaedia_set
 from tiny_bundle import tiny_bundle
-from tiny_radiographs import quarter_bundle
+from tiny_radiographs import (
+    PNEUMONIA,
+    chest_folder,
+    chest_like,
+    quarter_bundle,
+    save,
+    tiny_radiograph_bundle,
+)
 
 from medvol.cli import COMMANDS
 from medvol.datasets.phantom import chest_ct_phantom
@@ -103,7 +110,7 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_radiopaedia_set(folder / "radiopaedia", ("rp1", "rp4", "rp8", "rp9"))
     make_medseg_set(folder / "medseg")
     tiny_bundle(folder / "zoo_bundle", ZOO_CONFIG, metadata={"label_table": None})
-    made_classes(folder / "radiographs", each=RADIOGRAPHS, marked="ill")
+    made_classes(folder / "classified", each=RADIOGRAPHS, marked="ill")
     quarter_bundle(folder / "my_classifier", 2)  # the bottom left quarter, where the disease is
     make_lgg_set(folder / "lgg", patients=5)
     save_slices(folder / "patient", tiny_brain(), suffix=".png")
@@ -115,6 +122,14 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "classes", {"normal": 20, "pneumonia": 20}, pattern="p{patient}{name}_{number}"
     )
     shutil.copytree(ROOT / "bundles", folder / "bundles")
+    save(folder / "chest.png", chest_like(0, (96, 80)))
+    chest_folder(folder / "radiographs")
+    if not (
+        PNEUMONIA / "models" / "model.pt"
+    ).exists():  # until it is trained, a tiny one stands in
+        shutil.rmtree(folder / "bundles" / PNEUMONIA.name)
+        for place in (folder, folder / "bundles"):
+            tiny_radiograph_bundle(place / PNEUMONIA.name)
     return folder
 
 

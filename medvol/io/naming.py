@@ -5,6 +5,7 @@ import os
 from collections.abc import Container
 from pathlib import Path
 
+from .files import DICOM_SUFFIXES
 from .picture import PICTURE_SUFFIXES
 from .volume import SUFFIXES
 
@@ -19,7 +20,7 @@ def case_name(path: str | os.PathLike[str]) -> str:
         ('ct.1', '1.2.840.10')
     """
     name = Path(os.path.abspath(path)).name
-    for suffix in sorted((*SUFFIXES, *PICTURE_SUFFIXES), key=len, reverse=True):
+    for suffix in sorted((*SUFFIXES, *PICTURE_SUFFIXES, *DICOM_SUFFIXES), key=len, reverse=True):
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
     return name

@@ -23,9 +23,12 @@ BUNDLES = shipped_bundles()
 CONFIGS = [path for folder in BUNDLES.values() for path in sorted(folder.glob("configs/*.json"))]
 IN_STOCK = ComponentLocator()
 CLASSIFIER = "covid_ct_slice_classifier"
+RADIOGRAPHS = [name for name in BUNDLES if name.startswith("chest_xray")]
 LUNG_CT = [name for name in BUNDLES if name.startswith("covid_ct_lesion")]
 
 each_bundle = pytest.mark.parametrize("folder", BUNDLES.values(), ids=BUNDLES)
+WITH_LABELS = {name: folder for name, folder in BUNDLES.items() if name not in RADIOGRAPHS}
+each_bundle_with_labels = pytest.mark.parametrize("folder", WITH_LABELS.values(), ids=WITH_LABELS)
 each_config = pytest.mark.parametrize(
     "path", CONFIGS, ids=[f"{path.parts[-3]}-{path.stem}" for path in CONFIGS]
 )
@@ -106,7 +109,7 @@ def test_the_version_is_in_the_changelog(folder: Path) -> None:
     assert metadata["version"] in metadata["changelog"]
 
 
-@each_bundle
+@each_bundle_with_labels
 def test_the_label_table_agrees_with_the_channels(folder: Path) -> None:
     metadata = read(folder / "configs" / "metadata.json")
     channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
@@ -116,7 +119,7 @@ def test_the_label_table_agrees_with_the_channels(folder: Path) -> None:
     assert metadata["network_data_format"]["outputs"]["pred"]["num_channels"] == len(table) + 1
 
 
-@each_bundle
+@each_bundle_with_labels
 def test_figures_and_shares_are_of_labels_that_exist(folder: Path) -> None:
     metadata = read(folder / "configs" / "metadata.json")
     values = {label.value for label in LabelTable.from_metadata(metadata)}
@@ -177,6 +180,31 @@ def _arguments(config: dict[str, Any]) -> dict[str, Any]:
     """Arguments of the training's chain, with what they refer to."""
     given = {key: value for key, value in config["chain"].items() if key != "_target_"}
     return {k: config[v[1:]] if str(v).startswith("@") else v for k, v in given.items()}
+
+
+@pytest.mark.parametrize("name", RADIOGRAPHS)
+def test_a_classifier_of_radiographs_is_used_as_it_was_trained(name: str) -> None:
+    folder = BUNDLES[name] / "configs"
+    train, use, metadata = (
+        read(folder / f"{part}.json") for part in ("train", "inference", "metadata")
+    )
+    bundle = Description(BUNDLES[name], metadata)
+    assert bundle.takes_radiographs
+    assert not bundle.marks_voxels
+    assert list(bundle.classes) == train["class_names"] == use["class_names"]
+    assert metadata["network_data_format"]["outputs"]["pred"]["num_channels"] == len(bundle.classes)
+    shared = {"network_def", "image_size", "normalise", "keep_aspect", *_named(use["network_def"])}
+    assert {key: use[key] for key in shared} == {key: train[key] for key in shared}
+    chain = Config(folder / "inference.json").build("preprocessing")
+    assert metadata.get("chain_fingerprint") in (None, chain.fingerprint)
+    assert metadata["network_data_format"]["inputs"]["image"]["spatial_shape"] == list(
+        chain.settings["size"]
+    )
+
+
+def _named(network: dict[str, Any]) -> set[str]:
+    """Ids of a config that a network's arguments are."""
+    return {value[1:] for value in network.values() if str(value).startswith("@")}
 
 
 def test_the_slice_classifier_stands_behind_the_chain_of_the_segmenters() -> None:

@@ -18,6 +18,7 @@ from medvol.io.naming import case_name, unused_name
         ("1.2.840.10", "1.2.840.10"),
         ("scans/1.2.840.11/", "1.2.840.11"),
         (".nii", ".nii"),
+        ("scans/pa.DCM", "pa"),
         ("scans/a/..", "scans"),
     ],
 )

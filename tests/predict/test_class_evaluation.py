@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_radiographs import made_classes
-from medvol.predict.classifier import ImageClassifier
 from refusals import refused_by
 from tiny_radiographs import quarter_bundle
 
@@ -14,6 +13,7 @@ from medvol.bundle.description import describe
 from medvol.datasets.classes import load_classes
 from medvol.metrics.class_evaluation import ImageAnswer
 from medvol.predict.class_evaluation import answer_images, completed, match_classes, tiles
+from medvol.predict.classifier import ImageClassifier
 
 NAMES = ("normal", "pneumonia")
 

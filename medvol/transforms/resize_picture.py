@@ -73,8 +73,9 @@ def restore_picture(picture: Tensor, shape: Size, *, keep_aspect: bool = False) 
         (C, *shape).
 
     Example:
-        >>> restore_picture(torch.eye(4)[None], (1, 2), keep_aspect=True)[0].tolist()
-        [[0.5, 0.5]]
+        >>> resized = resize_picture(torch.ones(1, 2, 4), (4, 4), keep_aspect=True)
+        >>> restore_picture(resized, (2, 4), keep_aspect=True)[0].tolist()
+        [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]
     """
     whole = picture.shape[1], picture.shape[2]
     inner = fitted(shape, whole) if keep_aspect else whole

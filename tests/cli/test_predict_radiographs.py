@@ -326,7 +326,6 @@ def test_twins_of_other_formats_have_equal_rows(bundle: Path, tmp_path: Path) ->
     assert others == [first] * 4
 
 
-@pytest.mark.xfail(strict=True, reason="radiographs kept as DICOM are not read yet")
 def test_a_twin_kept_as_dicom(bundle: Path, tmp_path: Path) -> None:
     grey = chest_like(5)
     twins = save(tmp_path / "x.png", grey), save_cr(tmp_path / "x.dcm", grey)

@@ -116,8 +116,9 @@ def test_a_ramp_in_mm_stays_that_ramp_inside(spacing: tuple[float, float, float]
     np.testing.assert_allclose(out[0].numpy()[inside], expected[inside], atol=2e-4)
 
 
+# spacings with which no voxel lies as near to one label as to another: ties may fall either way
 @pytest.mark.parametrize("mode", ["linear", "labels"])
-@pytest.mark.parametrize("spacing", [(1.1, 1.7, 2.2), (2.0, 3.3, 8.0)], ids=["finer", "coarser"])
+@pytest.mark.parametrize("spacing", [(1.13, 1.71, 2.27), (2.0, 3.3, 8.0)], ids=["finer", "coarser"])
 def test_a_flipped_volume_gives_the_flipped_result(
     spacing: tuple[float, float, float], mode: str
 ) -> None:

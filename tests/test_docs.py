@@ -53,6 +53,7 @@ NOT_RUN = {
     "medvol gate-cost brain_mri_tumor --data runs": "needs the networks of all folds",
     "medvol gate-cost covid_ct_lesion_25d -o gate_cost": "needs the networks of all folds",
     "medvol data covid-xray --as-published": "needs hundreds of pictures",
+    "medvol compare radiograph --data": "takes minutes, and public data",
     "tensorboard": "a server that does not end",
 }
 LANGUAGES = {"bash", "python", "json", "text"}  # the last two are shown, not run

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..atomic import replacing
 
-NAMED = 5  # of the best, in the picture
+NAMED = 5  # of the best that have their rank in the picture; names would lie over each other
 
 
 class Row(NamedTuple):
@@ -96,11 +96,12 @@ def draw_leaderboard(path: str | os.PathLike[str], rows: Sequence[Row], *, metri
         axes.set(xlabel=what, xscale="log")
         axes.grid(alpha=0.3)
         for place, (cost, value, name) in enumerate(known):
+            rank = f"1 {name}" if place == 0 else str(place + 1)
             axes.scatter(
                 cost, value, color="C3" if place == 0 else "C0", s=40 if place == 0 else 18
             )
             if place < NAMED:
-                axes.annotate(name, (cost, value), (4, 4), textcoords="offset points", fontsize=7)
+                axes.annotate(rank, (cost, value), (4, 4), textcoords="offset points", fontsize=7)
     panels[0].set_ylabel(metric.replace("_", " "))
     with replacing(path) as temporary:
         FigureCanvasAgg(figure).print_png(str(temporary))

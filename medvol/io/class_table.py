@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import ignite.distributed
 import numpy as np
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 
 from ..atomic import replacing
+from ..metrics.evaluator_table import write_on_one_process
 
 
 class ClassRow(NamedTuple):
@@ -95,20 +95,15 @@ class SaveClasses:
         Raises:
             ValueError: several processes run; each would see a part of the images.
         """
-        processes = ignite.distributed.get_world_size()
-        if processes > 1:
-            raise ValueError(
-                f"{self.path.name} is written by one process but {processes} run, each with a part "
-                "of the images; run on one process, without torch.distributed.run"
-            )
-        engine.add_event_handler(Events.STARTED, lambda _: self.rows.clear())
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
-        engine.add_event_handler(Events.COMPLETED, self.write)
+        write_on_one_process(engine, self)
+
+    def clear(self) -> None:
+        self.rows.clear()
 
     def collect(self, engine: Engine) -> None:
         self.rows.extend(self._rows(engine))
 
-    def write(self, _: Engine) -> None:
+    def write(self, engine: Engine) -> None:
         write_class_table(self.path, self.names, self.rows)
 
     def _rows(self, engine: Engine) -> Iterator[ClassRow]:

@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import ignite.distributed
 from ignite.engine import Engine, Events
@@ -15,6 +15,37 @@ from ..atomic import replacing
 
 Measured = TypeVar("Measured")
 Row = tuple[object, ...]
+
+
+class Collected(Protocol):
+    """A file that is collected while an evaluator runs."""
+
+    path: Path
+
+    def clear(self) -> None: ...
+    def collect(self, engine: Engine) -> None: ...
+    def write(self, engine: Engine) -> None: ...
+
+
+def write_on_one_process(engine: Engine, table: Collected) -> None:
+    """Let an evaluator clear, collect and write a file.
+
+    Args:
+        engine: the evaluator.
+        table: what is collected.
+
+    Raises:
+        ValueError: several processes run; each would see a part of the cases.
+    """
+    processes = ignite.distributed.get_world_size()
+    if processes > 1:
+        raise ValueError(
+            f"{table.path.name} is written by one process but {processes} run, each with a part "
+            "of the cases; run on one process, without torch.distributed.run"
+        )
+    engine.add_event_handler(Events.STARTED, lambda _: table.clear())
+    engine.add_event_handler(Events.ITERATION_COMPLETED, table.collect)
+    engine.add_event_handler(Events.COMPLETED, table.write)
 
 
 class EvaluatorTable(ABC, Generic[Measured]):
@@ -52,15 +83,10 @@ class EvaluatorTable(ABC, Generic[Measured]):
         Raises:
             ValueError: several processes run; each would see a part of the cases.
         """
-        processes = ignite.distributed.get_world_size()
-        if processes > 1:
-            raise ValueError(
-                f"{self.path.name} is written by one process but {processes} run, each with a part "
-                "of the cases; evaluate on one process, without torch.distributed.run"
-            )
-        engine.add_event_handler(Events.STARTED, lambda _: self.cases.clear())
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
-        engine.add_event_handler(Events.COMPLETED, self.write)
+        write_on_one_process(engine, self)
+
+    def clear(self) -> None:
+        self.cases.clear()
 
     def collect(self, engine: Engine) -> None:
         # only what the network was given has `case`: the engine keeps it out of the output
@@ -68,7 +94,7 @@ class EvaluatorTable(ABC, Generic[Measured]):
             name = given.get("case") or Path(item["image"].meta["filename_or_obj"]).name
             self.cases.append((str(name), self.measure(item)))
 
-    def write(self, _: Engine) -> None:
+    def write(self, engine: Engine) -> None:
         if not self.cases:
             return
         with (

@@ -103,7 +103,7 @@ class SaveClasses:
     def collect(self, engine: Engine) -> None:
         self.rows.extend(self._rows(engine))
 
-    def write(self, engine: Engine) -> None:
+    def write(self, _: Engine) -> None:
         write_class_table(self.path, self.names, self.rows)
 
     def _rows(self, engine: Engine) -> Iterator[ClassRow]:

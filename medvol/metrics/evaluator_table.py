@@ -24,7 +24,7 @@ class Collected(Protocol):
 
     def clear(self) -> None: ...
     def collect(self, engine: Engine) -> None: ...
-    def write(self, engine: Engine) -> None: ...
+    def write(self, _: Engine, /) -> None: ...
 
 
 def write_on_one_process(engine: Engine, table: Collected) -> None:
@@ -94,7 +94,7 @@ class EvaluatorTable(ABC, Generic[Measured]):
             name = given.get("case") or Path(item["image"].meta["filename_or_obj"]).name
             self.cases.append((str(name), self.measure(item)))
 
-    def write(self, engine: Engine) -> None:
+    def write(self, _: Engine) -> None:
         if not self.cases:
             return
         with (

@@ -12,9 +12,9 @@ from monai.metrics import CumulativeIterationMetric
 from monai.utils.enums import CommonKeys
 from torch import Tensor
 
+from . import confusion
+from .calibration import SMALLEST
 from .classification import roc_auc
-
-SMALLEST = 1e-7  # probability; the logarithm of 0 has no end
 
 
 def accuracy(probability: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
@@ -28,13 +28,12 @@ def accuracy(probability: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
         >>> accuracy(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]))
         0.5
     """
-    return float((probability.argmax(1) == truth).mean())
+    return float(confusion.accuracy(_matrix(probability, truth)))
 
 
 def balanced_accuracy(probability: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
     """Accuracy within each true class, in the mean over the classes that occur."""
-    right = probability.argmax(1) == truth
-    return float(np.mean([right[truth == c].mean() for c in np.unique(truth)]))
+    return float(np.nanmean(confusion.class_rates(_matrix(probability, truth)).recall))
 
 
 def macro_auc(probability: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
@@ -50,6 +49,11 @@ def macro_auc(probability: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
 def log_likelihood(probability: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
     """Mean logarithm of the probability of the true class: 0 is best; less the log loss."""
     return float(np.log(probability[np.arange(len(truth)), truth].clip(SMALLEST)).mean())
+
+
+def _matrix(probability: npt.NDArray[Any], truth: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    said = probability.argmax(1)
+    return confusion.confusion_matrix(truth, said, classes=probability.shape[1])
 
 
 FIGURES: Mapping[str, Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]] = {

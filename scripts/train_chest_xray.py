@@ -64,7 +64,8 @@ def main() -> int:
         list(pool.map(lambda recipe: train(recipe, root, args), wanted))
     rows = [figures(recipe, part, args) for recipe in wanted for part in PARTS]
     with open(args.work / "figures.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
+        columns = dict.fromkeys(column for row in rows for column in row)
+        writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
     for row in rows:
@@ -111,13 +112,14 @@ def train(recipe: Recipe, root: Path, args: argparse.Namespace) -> None:
 
 def figures(recipe: Recipe, part: str, args: argparse.Namespace) -> dict[str, Any]:
     """Figures of one part, from its answers."""
-    truth = {item["image"]: item["label"] for item in load_classes(recipe.data, part=part)}
+    items = {item["image"]: item for item in load_classes(recipe.data, part=part)}
     path = args.work / recipe.name / part / "predictions.csv"
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names = class_names(recipe.data)
     probability = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
-    true = np.array([truth[row["image"]] for row in rows])
+    true = np.array([items[row["image"]]["label"] for row in rows])
+    source = np.array([items[row["image"]].get("source", "") for row in rows])
     said = probability.argmax(1)
     found: dict[str, Any] = {
         "training": recipe.name, "part": part, "images": len(rows),
@@ -129,6 +131,10 @@ def figures(recipe: Recipe, part: str, args: argparse.Namespace) -> dict[str, An
     for index, name in enumerate(names):
         found[f"recall {name}"] = (said[true == index] == index).mean()
         found[f"precision {name}"] = (true[said == index] == index).mean()
+    for name in np.unique(source) if len(np.unique(source)) > 1 else ():
+        own = source == name  # where one source has all classes, it cannot tell them
+        if len(np.unique(true[own])) == len(names):
+            found[f"AUC within {name}"] = macro_auc(probability[own], true[own])
     return {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in found.items()}
 
 

@@ -8,13 +8,13 @@ from scipy.special import log_softmax
 
 from .classification import (
     BINS,
-    TEMPERATURES,
     Bin,
     expected_calibration_error,
     reliability,
 )
 
 Numbers = npt.NDArray[np.float64]
+TEMPERATURES = (0.05, 20.0)  # beyond them probabilities are 0, 1 or alike for every score
 SMALLEST = 1e-7  # probability that counts as this at least; the logarithm of 0 has no end
 
 

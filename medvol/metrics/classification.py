@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 
 Numbers = npt.NDArray[np.float64]
 RESAMPLES = 2000
 CONFIDENCE_PERCENT = 95.0
 BINS = 10
-TEMPERATURES = (0.05, 20.0)  # beyond them probabilities are 0, 1 or one half for every score
 
 
 class Interval(NamedTuple):
@@ -144,38 +143,6 @@ def expected_calibration_error(
     cases = sum(row.cases for row in found)
     gaps = [row.cases * abs(row.probability - row.positive_share) for row in found]
     return float(sum(gaps) / cases) if cases else float("nan")
-
-
-def fit_temperature(scores: npt.ArrayLike, truth: npt.ArrayLike) -> float:
-    """The temperature whose division makes scores the likeliest log odds of the truth.
-
-    Guo et al., "On calibration of modern neural networks", 2017: the ranking stays. Fit it on cases
-    that the network has not seen.
-
-    Args:
-        scores: (N,) log odds: the score of the positive class less that of the negative one.
-        truth: (N,) 0 or 1.
-
-    Returns:
-        0.05 to 20: above 1 where the network was too sure.
-
-    Raises:
-        ValueError: as in `roc_auc`, or only one class is there.
-
-    Example:
-        >>> round(fit_temperature([2.0, 2.0, 2.0, 2.0, -2.0], [1, 1, 1, 0, 0]), 2)
-        1.44
-    """
-    odds, positive = _pair(scores, truth)
-    if positive.all() or not positive.any():
-        raise ValueError("the truth has one class only; give positives and negatives")
-    signed = np.where(positive, odds, -odds)
-
-    def loss(log_temperature: float) -> float:
-        return float(np.logaddexp(0, -signed / np.exp(log_temperature)).mean())
-
-    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
-    return float(np.exp(found.x))
 
 
 def fit_platt(scores: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[float, float]:

@@ -14,7 +14,6 @@ from medvol.metrics.calibration import (
     top_reliability,
     with_temperature,
 )
-from medvol.metrics.classification import fit_temperature
 
 # three classes; the top is right in the first, second and fourth image
 TABLE = [[0.6, 0.3, 0.1], [0.2, 0.6, 0.2], [0.1, 0.1, 0.8], [0.0, 0.1, 0.9]]
@@ -39,14 +38,13 @@ def test_reliability_of_the_predicted_class() -> None:
     assert math.isnan(top_calibration_error(np.zeros((0, 3)), []))
 
 
-def test_temperature_is_that_of_two_classes() -> None:
-    random = np.random.default_rng(3)
-    odds = random.normal(0, 4, 300)
-    truth = (random.random(300) < 1 / (1 + np.exp(-odds / 2))).astype(int)
+@pytest.mark.parametrize("sharpness", [1.0, 3.0, 0.5])
+def test_temperature_undoes_a_factor(sharpness: float) -> None:
+    """Log odds of +-log 3 with three of four on the right side are right; times s they need 1/s."""
+    odds = np.array([1, 1, 1, 1, -1, -1, -1, -1]) * np.log(3) * sharpness
     positive = 1 / (1 + np.exp(-odds))
-    found = fit_class_temperature(np.stack([1 - positive, positive], 1), truth)
-    assert found == pytest.approx(fit_temperature(odds, truth), rel=1e-3)
-    assert 1.5 < found < 2.7
+    found = fit_class_temperature(np.stack([1 - positive, positive], 1), [1, 1, 1, 0, 0, 0, 0, 1])
+    assert found == pytest.approx(sharpness, rel=1e-3)
 
 
 def test_temperature_of_four_equal_rows_by_hand() -> None:

@@ -13,7 +13,6 @@ from medvol.metrics.classification import (
     auc_interval,
     expected_calibration_error,
     fit_platt,
-    fit_temperature,
     reliability,
     roc_auc,
     sensitivity_specificity,
@@ -109,13 +108,6 @@ def test_perfect_and_worst_calibration() -> None:
     assert math.isnan(expected_calibration_error([], []))
 
 
-@pytest.mark.parametrize(("sharpness", "expected"), [(1.0, 1.0), (3.0, 3.0), (0.5, 0.5)])
-def test_temperature_undoes_a_factor(sharpness: float, expected: float) -> None:
-    """Scores +-log 3 with three of four on the right side are log odds; times s they need 1/s."""
-    scores = np.array([1, 1, 1, 1, -1, -1, -1, -1]) * np.log(3) * sharpness
-    assert fit_temperature(scores, [1, 1, 1, 0, 0, 0, 0, 1]) == pytest.approx(expected, rel=1e-3)
-
-
 def test_platt_scaling_finds_slope_and_offset() -> None:
     """At score 0 two of four are positive, at score 3 all of six: 8 positives, 2 negatives.
 
@@ -127,19 +119,15 @@ def test_platt_scaling_finds_slope_and_offset() -> None:
     assert offset + 3 * slope == pytest.approx(np.log(9), rel=1e-3)
 
 
-def test_temperature_ends_at_its_limits() -> None:
-    assert fit_temperature([1.0, -1.0], [1, 0]) == pytest.approx(0.05, rel=0.01)
-    assert fit_temperature([1.0, -1.0], [0, 1]) == pytest.approx(20, rel=0.01)
-
-
 def test_calibrating_keeps_the_ranking_and_lowers_the_error() -> None:
     random = np.random.default_rng(3)
     odds = random.normal(0, 1.5, 2000)
     truth = random.random(2000) < 1 / (1 + np.exp(-odds))
     too_sure = 4 * odds
-    temperature = fit_temperature(too_sure, truth)
-    assert temperature == pytest.approx(4, rel=0.1)
-    before, after = (1 / (1 + np.exp(-s)) for s in (too_sure, too_sure / temperature))
+    slope, offset = fit_platt(too_sure, truth)
+    assert slope == pytest.approx(1 / 4, rel=0.1)
+    assert offset == pytest.approx(0, abs=0.15)
+    before, after = (1 / (1 + np.exp(-s)) for s in (too_sure, slope * too_sure + offset))
     assert roc_auc(before, truth) == roc_auc(after, truth)
     assert expected_calibration_error(after, truth) < 0.04 < 0.1
     assert expected_calibration_error(before, truth) > 0.1
@@ -151,6 +139,4 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match="other values than 0 and 1"):
         roc_auc([0.1, 0.2], [0, 2])
     with pytest.raises(ValueError, match="one class only"):
-        fit_temperature([0.1, 0.2], [1, 1])
-    with pytest.raises(ValueError, match="one class only"):
-        fit_platt([0.1, 0.2], [0, 0])
+        fit_platt([0.1, 0.2], [1, 1])

@@ -12,10 +12,11 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "InputError": ".errors",
     "LabelTable": ".labels",
-    "read_volume": ".io.volume",
-    "load_bundle": ".predict.load",
+    "save": ".outputs.save",
+    "read_volume": ".images.volume",
+    "load_bundle": ".tasks.load",
 }
-__all__ = ["InputError", "LabelTable", "__version__", "load_bundle", "read_volume"]
+__all__ = ["InputError", "LabelTable", "__version__", "load_bundle", "read_volume", "save"]
 
 
 def __getattr__(name: str) -> Any:

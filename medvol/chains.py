@@ -20,7 +20,7 @@ from monai.transforms import (
     Orientationd,
 )
 
-from .io.reader import load_radiographd, load_sequencesd, load_volumed
+from .images.reader import load_radiographd, load_sequencesd, load_volumed
 from .spatial import AXIS_CODES
 from .transforms.head import HeadBox, StandardiseHeadd
 from .transforms.intensity import LUNG_WINDOW_HU, WindowHUd

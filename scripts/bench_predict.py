@@ -52,8 +52,8 @@ def main() -> int:
 
 
 def write_phantom(path: Path, spacing: Any) -> tuple[int, ...]:
-    from medvol.datasets.phantom import chest_ct_phantom
-    from medvol.io.volume_writer import write_volume
+    from medvol.data.phantoms.chest import chest_ct_phantom
+    from medvol.images.volume_writer import write_volume
 
     phantom = chest_ct_phantom(seed=SEED, spacing_mm=tuple(spacing))
     write_volume(path, phantom.ct, phantom.affine)
@@ -71,8 +71,8 @@ def in_new_process(bundle: str, side: str, ct: Path, mask: Path) -> dict[str, fl
 def run_side(bundle: str, side: str, ct: Path, mask_path: Path) -> dict[str, float]:
     import numpy as np
 
-    from medvol.predict.load import load_bundle
-    from medvol.predict.memory import peak_bytes
+    from medvol.engine.memory import peak_bytes
+    from medvol.tasks.load import load_bundle
 
     precision = "bf16" if side == "medvol_bf16" else "fp32"
     predictor = load_bundle(bundle, device="cpu", precision=precision)

@@ -18,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
+from medvol.answer import Result
 from medvol.metrics.classification import (
     auc_interval,
     expected_calibration_error,
     reliability,
     sensitivity_specificity,
 )
-from medvol.predict.load import load_bundle
-from medvol.predict.result import Result
 from medvol.report.reliability import draw_reliability
 from medvol.spatial import spacing_mm, voxel_volume_ml
+from medvol.tasks.load import load_bundle
 
 
 def main() -> int:

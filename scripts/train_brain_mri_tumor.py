@@ -36,9 +36,9 @@ from monai.metrics import compute_roc_auc
 from medvol.bundle.config import Config
 from medvol.bundle.find import find_bundle
 from medvol.bundle.launch import cpus, run_bundle, run_medvol
-from medvol.datasets.folds import load_fold
-from medvol.datasets.lgg import patient_of
-from medvol.io.volume import load_image
+from medvol.data.folds import load_fold
+from medvol.data.sources.lgg import patient_of
+from medvol.images.volume import load_image
 from medvol.metrics.bootstrap import draw_patients, median_estimate, ratio_estimate
 from medvol.metrics.slice_runs import passing_slices
 from medvol.networks.weights import load_weights

@@ -29,7 +29,7 @@ import torch
 
 from medvol.bundle.find import find_bundle
 from medvol.bundle.launch import cpus, run_bundle
-from medvol.datasets.classes import class_names, load_classes
+from medvol.data.classes import class_names, load_classes
 from medvol.metrics.image_classes import accuracy, balanced_accuracy, log_likelihood, macro_auc
 from medvol.training.checkpoint import save_atomically
 

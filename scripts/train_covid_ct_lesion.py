@@ -28,11 +28,11 @@ from medvol.bundle.config import Config
 from medvol.bundle.description import describe
 from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.chains import lung_ct
-from medvol.datasets.folds import load_fold
-from medvol.datasets.lung_lesions import LESION_VALUES
+from medvol.data.folds import load_fold
+from medvol.data.lung_lesions import LESION_VALUES
+from medvol.engine.devices import choose_device
 from medvol.metrics.segmentation import dice, overlap_counts, summarise
 from medvol.networks.weights import load_weights
-from medvol.predict.devices import choose_device
 from medvol.training.checkpoint import save_atomically
 from medvol.transforms.inside_body import KeepInsideBodyd
 

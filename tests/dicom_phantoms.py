@@ -18,8 +18,8 @@ from pydicom.uid import (
 )
 
 from medvol.errors import InputError
-from medvol.io.dicom import load_dicom
-from medvol.io.image import Image
+from medvol.images.dicom.volume import load_dicom
+from medvol.images.image import Image
 
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
 STEP_MM = 2.5

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from medvol.datasets.classes import write_classes
+from medvol.data.classes import write_classes
 
 SIDE, FRAME = 64, 4
 NAMES = ("normal", "pneumonia")

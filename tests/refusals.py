@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from medvol.errors import InputError
-from medvol.io.volume import load_image
+from medvol.images.volume import load_image
 
 
 def refused(

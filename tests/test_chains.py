@@ -217,7 +217,7 @@ def test_brain_slices_are_resampled_in_plane_cropped_and_standardised(tmp_path: 
 
 def test_pictures_and_volumes_give_one_input(tmp_path: Path) -> None:
     """The same brain as pictures, with their spacing, and as volumes with the axes of AFFINE."""
-    from medvol.io.slice_images import SLICE_SPACING_MM
+    from medvol.images.slice_images import SLICE_SPACING_MM
 
     made = tiny_brain()
     slices = save_slices(tmp_path / "slices", made)

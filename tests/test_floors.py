@@ -14,13 +14,16 @@ import medvol
 
 PACKAGE = Path(medvol.__file__).parent
 FLOORS = {
-    "errors": 1, "atomic": 1,
-    "networks": 2, "metrics": 2, "training": 2, "spatial": 2, "labels": 2, "slabs": 2,
-    "io": 3, "transforms": 3, "inferers": 3,
-    "bundle": 4, "chains": 4, "datasets": 4, "report": 4,
-    "predict": 5, "search": 5,
-    "cohort": 6, "server": 6,
-    "cli": 7, "__main__": 8,
+    "errors": 1, "files": 1, "labels": 1, "spatial": 1, "slices": 1,
+    "transforms": 2, "networks": 2, "metrics": 2,
+    "images": 3, "inferers": 3, "bundle": 3,
+    "answer": 4, "chains": 4, "training": 4,
+    "engine": 5, "data": 5, "report": 5,
+    "outputs": 6,
+    "tasks": 7,
+    "cohort": 8, "server": 8, "search": 8, "sharing": 8,
+    "cli": 9,
+    "__main__": 10,
 }  # fmt: skip
 SHARED_ON_THEIR_FLOOR = {"errors", "spatial", "labels"}  # single modules of many users
 MOST_LINES = 400
@@ -86,18 +89,18 @@ def test_imports_go_to_a_lower_floor(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "words"),
     [
-        ("io.mask", "from ..predict.predictor import Predictor", "io (floor 3) imports predict"),
-        ("io.mask", "def f():\n    from ..predict import result", "2: io (floor 3) imports pred"),
-        ("io.mask", "from .. import chains", "io (floor 3) imports chains (floor 4)"),
-        ("io.mask", "from ..transforms.resample import MODES", "io (floor 3) imports transforms"),
-        ("io.mask", "from ..inferers import precision", "io (floor 3) imports inferers"),
+        ("images.x", "from ..tasks.task import Bundle", "images (floor 3) imports tasks"),
+        ("images.x", "def f():\n    from ..tasks import task", "2: images (floor 3) imports tasks"),
+        ("images.x", "from .. import chains", "images (floor 3) imports chains (floor 4)"),
+        ("images.x", "from ..inferers import precision", "images (floor 3) imports inferers"),
         ("metrics.x", "from ..networks.resunet import ResUNet", "metrics (floor 2) imports netw"),
-        ("bundle.weights", "from ..chains import lung_ct", "bundle (floor 4) imports chains"),
-        ("chains", "from .datasets.folds import load_fold", "chains (floor 4) imports datasets"),
-        ("errors", "from .labels import Label", "errors (floor 1) imports labels (floor 2)"),
-        ("io.mask", "import medvol.errors", "absolute medvol.errors"),
-        ("io.mask", "from medvol.errors import InputError", "absolute medvol.errors"),
-        ("io.mask", "from ..attic import old", "imports attic (floor 99)"),
+        ("bundle.weights", "from ..chains import lung_ct", "bundle (floor 3) imports chains"),
+        ("chains", "from .data.folds import load_fold", "chains (floor 4) imports data (floor 5)"),
+        ("answer", "from .outputs import save", "answer (floor 4) imports outputs (floor 6)"),
+        ("files", "from .slices import runs", "files (floor 1) imports slices (floor 1)"),
+        ("images.x", "import medvol.errors", "absolute medvol.errors"),
+        ("images.x", "from medvol.errors import InputError", "absolute medvol.errors"),
+        ("images.x", "from ..attic import old", "imports attic (floor 99)"),
         ("attic.old", "", "attic stands on no floor"),
     ],
 )  # fmt: skip
@@ -110,14 +113,11 @@ def test_the_check_finds_what_it_is_for(module: str, source: str, words: str) ->
     ("module", "source"),
     [
         ("metrics.case_table", "from ..spatial import spacing_mm\nfrom ..labels import Label"),
-        ("chains", "from .io.reader import load_volumed\nfrom .transforms import resample"),
-        (
-            "io.mask",
-            "from ..atomic import replacing\nfrom .. import __version__",
-        ),
-        ("io.__init__", "from .mask import write_mask"),
-        ("cli.data", "from ..datasets.folds import load_fold\nimport medvolution"),
-        ("predict.x", "from ..bundle.find import find_bundle\nimport numpy"),
+        ("chains", "from .images.reader import load_volumed\nfrom .transforms import resample"),
+        ("images.x", "from ..files import replacing\nfrom .. import __version__"),
+        ("images.__init__", "from .mask import write_mask"),
+        ("cli.data", "from ..data.folds import load_fold\nimport medvolution"),
+        ("tasks.x", "from ..bundle.find import find_bundle\nimport numpy"),
     ],
 )
 def test_the_check_lets_good_imports_pass(module: str, source: str) -> None:
@@ -152,7 +152,7 @@ def test_start_loads_nothing_heavy(code: str) -> None:
 
 def test_every_public_name_is_there() -> None:
     assert {name for name in medvol.__all__ if getattr(medvol, name) is not None} == {
-        "InputError", "LabelTable", "__version__", "load_bundle", "read_volume",
+        "InputError", "LabelTable", "__version__", "load_bundle", "read_volume", "save",
     }  # fmt: skip
     assert dir(medvol) == sorted(medvol.__all__)
     with pytest.raises(AttributeError, match="no attribute 'predikt'"):

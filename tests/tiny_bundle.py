@@ -89,7 +89,7 @@ TINY_FLAIR = {
     "preprocessing": {
         "_target_": "Compose",
         "transforms": [
-            {"_target_": "medvol.io.reader.load_volumed", "keys": "@image_key"},
+            {"_target_": "medvol.images.reader.load_volumed", "keys": "@image_key"},
             {"_target_": "EnsureChannelFirstd", "keys": "@image_key",
              "channel_dim": "no_channel"},
         ],
@@ -199,7 +199,7 @@ def tiny_gated_bundle(
         {"_target_": "medvol.transforms.slice_probabilities.GateProbabilityd", "keys": "slices",
          "inferer": "@gated"},
         {"_target_": "medvol.transforms.slice_probabilities.InvertSlicesd", "keys": "slices"},
-        {"_target_": "medvol.io.slice_table.SaveSlicesd", "keys": "slices",
+        {"_target_": "medvol.outputs.slice_table.SaveSlicesd", "keys": "slices",
          "output_dir": "@output_dir"},
     ]  # fmt: skip
     own = {

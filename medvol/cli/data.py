@@ -92,9 +92,9 @@ def _add_phantom(sources: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run_radiopaedia(args: argparse.Namespace) -> int:
     """Write datalist, label maps and overview of the Radiopaedia volumes."""
-    from ..datasets.datalist import write_datalist
-    from ..datasets.lung_lesions import LABELS, LESION_VALUES
-    from ..datasets.radiopaedia import radiopaedia_datalist
+    from ..data.datalist import write_datalist
+    from ..data.lung_lesions import LABELS, LESION_VALUES
+    from ..data.sources.radiopaedia import radiopaedia_datalist
     from ..report.overview import draw_overview
 
     folder = args.output.parent
@@ -108,8 +108,8 @@ def run_radiopaedia(args: argparse.Namespace) -> int:
 
 def run_medseg(args: argparse.Namespace) -> int:
     """Write datalist, volumes, label maps and overview of the MedSeg slices."""
-    from ..datasets.datalist import write_datalist
-    from ..datasets.medseg import TABLE, medseg_datalist
+    from ..data.datalist import write_datalist
+    from ..data.sources.medseg import TABLE, medseg_datalist
     from ..report.overview import draw_slices
 
     folder = args.output.parent
@@ -127,9 +127,9 @@ def run_medseg(args: argparse.Namespace) -> int:
 
 def run_lgg(args: argparse.Namespace) -> int:
     """Write datalist, volumes, label maps, table of slices and overview of the LGG slices."""
-    from ..datasets.datalist import write_datalist
-    from ..datasets.lgg import LABELS, lgg_datalist, slice_table, write_rows
-    from ..io.slice_images import SLICE_SPACING_MM
+    from ..data.datalist import write_datalist
+    from ..data.sources.lgg import LABELS, lgg_datalist, slice_table, write_rows
+    from ..images.slice_images import SLICE_SPACING_MM
     from ..report.overview import draw_slices
 
     folder = args.output.parent
@@ -151,8 +151,8 @@ def run_lgg(args: argparse.Namespace) -> int:
 
 def run_phantom(args: argparse.Namespace) -> int:
     """Write phantoms, their label maps and a datalist."""
-    from ..datasets.datalist import write_datalist
-    from ..datasets.phantom_set import phantom_datalist
+    from ..data.datalist import write_datalist
+    from ..data.phantoms.datalist import phantom_datalist
 
     try:
         datalist = phantom_datalist(
@@ -174,7 +174,7 @@ def facts_table(datalist: Mapping[str, Any]) -> str:
     Args:
         datalist: as made by `datasets.datalist.build_datalist`.
     """
-    from ..datasets.datalist import CaseFacts, pooled_hu
+    from ..data.datalist import CaseFacts, pooled_hu
 
     facts = {case: CaseFacts(**given) for case, given in datalist["facts"].items()}
     names = list(next(iter(facts.values())).voxels)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..datasets.class_set import ClassSet, Divide
+    from ..data.class_set import ClassSet, Divide
 
 HANDLING = ("stay", "copy", "link")
 
@@ -107,9 +107,9 @@ def _add_common(parser: argparse.ArgumentParser, *, handling: str) -> None:
 
 def run_kermany(args: argparse.Namespace) -> int:
     """Write datalist and samples of the children's radiographs."""
-    from ..datasets.class_set import by_shares
-    from ..datasets.kermany import kermany_set
-    from ..datasets.picture_files import find_pictures
+    from ..data.class_set import by_shares
+    from ..data.picture_files import find_pictures
+    from ..data.sources.kermany import kermany_set
 
     test = 0.2 if args.protocol == "own-split" else 0.0
     validation = (1 - test) * args.validation
@@ -124,10 +124,10 @@ def run_kermany(args: argparse.Namespace) -> int:
 
 def run_covid_xray(args: argparse.Namespace) -> int:
     """Write folders, datalist and samples of the radiographs that a table describes."""
-    from ..datasets.class_set import by_shares
-    from ..datasets.covid_published import as_published, by_sizes
-    from ..datasets.covid_xray import covid_set
-    from ..datasets.picture_files import find_pictures
+    from ..data.class_set import by_shares
+    from ..data.picture_files import find_pictures
+    from ..data.sources.covid_published import as_published, by_sizes
+    from ..data.sources.covid_xray import covid_set
 
     def read(scratch: Path) -> "ClassSet":
         files = find_pictures(args.images, scratch)
@@ -142,8 +142,8 @@ def run_covid_xray(args: argparse.Namespace) -> int:
 
 def run_folder(args: argparse.Namespace) -> int:
     """Write datalist and samples of pictures in a folder per class."""
-    from ..datasets.class_folders import folder_set, has_parts
-    from ..datasets.class_set import by_shares
+    from ..data.class_folders import folder_set, has_parts
+    from ..data.class_set import by_shares
 
     try:
         made = folder_set(args.root, patient_pattern=args.patient_pattern, names=args.classes)
@@ -156,13 +156,13 @@ def run_folder(args: argparse.Namespace) -> int:
 
 def _write(args: argparse.Namespace, read: "Callable[[Path], ClassSet]", divide: "Divide") -> int:
     """Make the datalist, check it, and move all files into place at the end."""
-    from ..atomic import filling
-    from ..datasets.class_set import class_datalist
-    from ..datasets.classes import write_classes
-    from ..datasets.fingerprint import fingerprints
-    from ..datasets.leaks import LeakError
-    from ..datasets.picture_files import check_replaced, lay_out, names_of_members
-    from ..datasets.pictures import count_rows
+    from ..data.class_set import class_datalist
+    from ..data.classes import write_classes
+    from ..data.fingerprint import fingerprints
+    from ..data.leaks import LeakError
+    from ..data.picture_files import check_replaced, lay_out, names_of_members
+    from ..data.pictures import count_rows
+    from ..files import filling
     from ..report.class_samples import draw_samples
 
     folder = args.output.parent

@@ -27,12 +27,13 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from ..bundle.description import describe
-    from ..datasets.phantom import chest_ct_phantom
-    from ..io.mask import write_mask
-    from ..io.volume_writer import write_volume
+    from ..data.phantoms.chest import chest_ct_phantom
+    from ..images.mask import write_mask
+    from ..images.volume_writer import write_volume
     from ..metrics.segmentation import dice, overlap_counts
-    from ..predict.predictor import Predictor
+    from ..outputs.save import save
     from ..spatial import voxel_volume_ml
+    from ..tasks.predictor import Predictor
 
     ct, truth = args.output / "phantom_ct.nii.gz", args.output / "phantom_truth.nii.gz"
     print(f"Making a chest CT with known lesions: {ct}")
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     print(f"Running {BUNDLE} on it ...")
     result = Predictor(describe(BUNDLE)).predict(ct)
-    paths = result.save(args.output / result.case)
+    paths = save(result, args.output / result.case)
 
     true, found = torch.from_numpy(phantom.labels), torch.from_numpy(result.labels)
     ml = voxel_volume_ml(phantom.affine)

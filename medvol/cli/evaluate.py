@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..atomic import remove
 from ..errors import InputError
+from ..files import remove
 
 if TYPE_CHECKING:
     from ..bundle.description import Description
-    from ..datasets.labelled import LabelledCase
+    from ..data.labelled import LabelledCase
     from ..metrics.evaluation import Evaluation
-    from ..predict.evaluation import MaskOf, Plan
+    from ..tasks.evaluation import MaskOf, Plan
 
 PAGE, TABLE, RECORD = "report.html", "metrics.csv", "metrics.json"
 
@@ -74,7 +74,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Measure every case; one that cannot be read does not stop the others."""
     from ..bundle.description import describe
-    from ..datasets.labelled import labelled_cases
+    from ..data.labelled import labelled_cases
 
     bundle = replace(describe(args.bundle), weights_file=args.weights)
     if bundle.takes_radiographs:
@@ -113,9 +113,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace, bundle: "Description") -> "Plan":
     """What is compared, with which tolerances."""
-    from ..datasets.folds import read_datalist
+    from ..data.folds import read_datalist
     from ..metrics.comparison import Measure
-    from ..predict.evaluation import make_plan
+    from ..tasks.evaluation import make_plan
 
     given = {"tolerance_mm": args.tolerance, "smallest_lesion_ml": args.smallest_lesion}
     measure = Measure(**{name: value for name, value in given.items() if value is not None})
@@ -124,10 +124,10 @@ def _plan(args: argparse.Namespace, bundle: "Description") -> "Plan":
 
 def _masks(args: argparse.Namespace, bundle: "Description") -> "tuple[MaskOf, str]":
     """Where masks come from, also in words."""
+    from ..engine.devices import part_of
     from ..inferers.gated import GatedInferer
-    from ..predict.devices import part_of
-    from ..predict.evaluation import from_folder, from_network
-    from ..predict.predictor import Predictor
+    from ..tasks.evaluation import from_folder, from_network
+    from ..tasks.predictor import Predictor
 
     if args.predictions is not None:
         words = f"read from the folder {args.predictions.resolve().name}; no network was run"
@@ -149,8 +149,8 @@ def _measured(
     from tqdm import tqdm
 
     from ..metrics.evaluation import Evaluation
-    from ..predict.evaluation import evaluate_case
     from ..report.evaluation_page import case_line
+    from ..tasks.evaluation import evaluate_case
 
     for name in (PAGE, TABLE, RECORD):  # of an older run, whose pictures are about to change
         remove(report / name)
@@ -174,8 +174,8 @@ def _protocol(
     args: argparse.Namespace, evaluation: "Evaluation", *, masks: str, unlabelled: int
 ) -> dict[str, str]:
     """Which data, which fold, how many cases, how grouped, whose masks: in words."""
-    from ..datasets.folds import read_datalist
-    from ..predict.result import input_sha256
+    from ..answer import input_sha256
+    from ..data.folds import read_datalist
 
     number, patients = len(evaluation.cases), evaluation.patients
     one_each = "each case is a patient of its own"
@@ -198,10 +198,10 @@ def _write(
     args: argparse.Namespace, plan: "Plan", evaluation: "Evaluation", *, protocol: dict[str, str]
 ) -> None:
     """Page and tables, and the last lines on the terminal."""
-    from ..datasets.folds import read_datalist
-    from ..predict.evaluation import FILES, MASK, PICTURE
+    from ..data.folds import read_datalist
     from ..report.evaluation_page import EvaluationContext, summary_line, write_evaluation
     from ..report.evaluation_tables import write_metrics_csv, write_metrics_json
+    from ..tasks.evaluation import FILES, MASK, PICTURE
 
     bundle = plan.bundle
     about = {"Bundle": bundle.name, "Version": bundle.version, "medvol": __version__}

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..atomic import remove
 from ..errors import InputError
+from ..files import remove
 
 if TYPE_CHECKING:
     from ..bundle.description import Description
     from ..metrics.class_evaluation import ClassEvaluation, ImageAnswer
     from ..metrics.confounding import Confounding
-    from ..predict.classifier import ImageClassifier
+    from ..tasks.classifier import ImageClassifier
 
 PAGE, TABLE, RECORD = "report.html", "predictions.csv", "metrics.json"
 CURVES, RELIABILITY = "curves.png", "reliability.png"
@@ -34,10 +34,10 @@ Items = list[dict[str, Any]]
 
 def run(args: argparse.Namespace, bundle: "Description") -> int:
     """Answer every image of a part, measure, and write the page."""
-    from ..datasets.classes import class_names
+    from ..data.classes import class_names
     from ..metrics.class_evaluation import ClassEvaluation, tune
-    from ..predict.class_evaluation import answer_images, match_classes
-    from ..predict.classifier import ImageClassifier
+    from ..tasks.class_evaluation import answer_images, match_classes
+    from ..tasks.classifier import ImageClassifier
 
     _ = bundle.weights_sha256  # a bundle without weights is refused at once
     part = args.part or TEST
@@ -84,8 +84,8 @@ def _check_options(args: argparse.Namespace, part: str) -> None:
 
 def _items(args: argparse.Namespace, part: str, *, limited: bool = True) -> Items:
     """Images of a part of the datalist, with all keys."""
-    from ..datasets.classes import class_names, load_classes
-    from ..predict.class_evaluation import completed
+    from ..data.classes import class_names, load_classes
+    from ..tasks.class_evaluation import completed
 
     items = load_classes(args.data, part=part, limit=args.limit if limited else None)
     return completed(items, class_names(args.data), args.data.parent.absolute())
@@ -93,7 +93,7 @@ def _items(args: argparse.Namespace, part: str, *, limited: bool = True) -> Item
 
 def _training(args: argparse.Namespace, part: str) -> Items:
     """All images of the training part; none where there is no such part, or it is the measured."""
-    from ..datasets.classes import read_classes
+    from ..data.classes import read_classes
 
     known = part != TRAINING and read_classes(args.data).get(TRAINING)
     return _items(args, TRAINING, limited=False) if known else []
@@ -103,7 +103,7 @@ def _confounding(args: argparse.Namespace, part: str, items: Items) -> "Confound
     """What class and source can be told from beside the lungs; None where that is not asked for."""
     from tqdm import tqdm
 
-    from ..predict.confounding import tell_from_surroundings
+    from ..tasks.confounding import tell_from_surroundings
 
     training = _training(args, part) if args.confounding else []
     if not training:
@@ -212,8 +212,8 @@ def _tiles(
     classifier: "ImageClassifier", images: "Sequence[ImageAnswer]"
 ) -> tuple[dict[str, str], bool]:
     """Pictures of images with where the network looked, where bundle and network allow that."""
-    from ..predict.attention import AttentionMaps
-    from ..predict.class_evaluation import tiles
+    from ..tasks.attention import AttentionMaps
+    from ..tasks.class_evaluation import tiles
 
     try:
         return tiles(images, AttentionMaps(classifier))
@@ -233,8 +233,8 @@ def _about(args: argparse.Namespace, classifier: "ImageClassifier") -> dict[str,
 
 def _protocol(args: argparse.Namespace, part: str, evaluation: "ClassEvaluation") -> dict[str, str]:
     """Which data, which part, how many images, how grouped: in words."""
-    from ..datasets.classes import read_classes
-    from ..predict.result import input_sha256
+    from ..answer import input_sha256
+    from ..data.classes import read_classes
 
     number, patients = len(evaluation.images), evaluation.patients
     some = f", the first {args.limit} of each class at most" if args.limit is not None else ""

@@ -13,7 +13,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..datasets.labelled import LabelledCase
+    from ..data.labelled import LabelledCase
     from ..metrics.gate_cost import Cost
 
 THRESHOLDS = (0.0, 0.01, 0.02, 0.03, *(k / 20 for k in range(1, 20)), 0.97, 0.99)
@@ -67,11 +67,11 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..bundle.description import describe
-    from ..datasets.labelled import labelled_cases
+    from ..data.labelled import labelled_cases
     from ..metrics.gate_cost import choose, gate_cost
-    from ..predict.gate_cost import gate_of, measure_case
-    from ..predict.predictor import Predictor
     from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
+    from ..tasks.gate_cost import gate_of, measure_case
+    from ..tasks.predictor import Predictor
 
     try:
         labelled, _ = labelled_cases(args.data, fold=args.fold)
@@ -160,7 +160,7 @@ def _weights(pattern: str | None, case: "LabelledCase", datalist: Path) -> Path 
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:
-    from ..atomic import replacing
+    from ..files import replacing
 
     with replacing(path) as temporary:
         text = json.dumps(record, indent=2, ensure_ascii=False)

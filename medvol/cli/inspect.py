@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..io.image import Image
+    from ..images.image import Image
 
 COLOURS = ("red", "green", "blue")
 
@@ -36,7 +36,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Describe each image; refusals go to stderr, one line each."""
-    from ..io.describe import describe
+    from ..images.describe import describe
 
     described, status = [], 0
     for given in args.paths:
@@ -68,7 +68,7 @@ def find_images(folder: Path) -> list[Path]:
     Raises:
         InputError: as in `io.volume.find_volumes`.
     """
-    from ..io.volume import find_volumes, natural_key
+    from ..images.volume import find_volumes, natural_key
 
     volumes = find_volumes(folder)
     if not volumes and _is_pictured(folder):
@@ -79,8 +79,8 @@ def find_images(folder: Path) -> list[Path]:
 
 def _is_pictured(path: Path) -> bool:
     """Whether this is a slice picture, or a folder of such without any volume."""
-    from ..io.slice_images import find_slices, is_slice_picture
-    from ..io.volume import find_volumes
+    from ..images.slice_images import find_slices, is_slice_picture
+    from ..images.volume import find_volumes
 
     if not path.is_dir():
         return is_slice_picture(path)
@@ -92,8 +92,8 @@ def _is_pictured(path: Path) -> bool:
 
 def _load(path: Path, series: str | None) -> "Image":
     """A volume; or, of slice pictures, the MR sequences in them."""
-    from ..io.sequences import load_sequences
-    from ..io.volume import load_image
+    from ..images.sequences import load_sequences
+    from ..images.volume import load_image
 
     return load_sequences(path) if _is_pictured(path) else load_image(path, series=series)
 

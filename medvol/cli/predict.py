@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 
 if TYPE_CHECKING:
+    from ..answer import Result
     from ..bundle.description import Description
-    from ..io.image import Image
-    from ..predict.result import Result
+    from ..images.image import Image
 
 # options that say something for one kind of bundle only
 OF_VOLUMES = ("gate", "series", "format", "spacing")
@@ -116,8 +116,9 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from ..predict.devices import choose_device
-    from ..predict.predictor import Predictor
+    from ..engine.devices import choose_device
+    from ..outputs.save import save
+    from ..tasks.predictor import Predictor
 
     try:
         choose_device(args.device)
@@ -139,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             (image, read_s), ready = ready or _read(args, bundle, path), None
             result = replace(predictor.predict_image(image, read_s=read_s), name=name)
-            result.save(args.output / name, formats=args.format)
+            save(result, args.output / name, formats=args.format)
             with bar.external_write_mode(file=sys.stdout):
                 print(summary(result, args.output / name))
         except InputError as error:
@@ -161,9 +162,9 @@ def find_cases(
     Raises:
         InputError: E_EMPTY, a folder without images; others as in `find_volumes`.
     """
-    from ..io.naming import case_name, unused_name
-    from ..io.sequences import find_patients
-    from ..io.volume import find_volumes
+    from ..images.naming import case_name, unused_name
+    from ..images.sequences import find_patients
+    from ..images.volume import find_volumes
 
     find = find_patients if sequences else find_volumes
     cases: dict[str, Path] = {}
@@ -231,7 +232,7 @@ def _first_readable(
 
 
 def _read(args: argparse.Namespace, bundle: "Description", path: Path) -> "tuple[Image, float]":
-    from ..predict.reading import read_checked
+    from ..tasks.reading import read_checked
 
     started = time.perf_counter()
     image = read_checked(

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..atomic import remove
 from ..errors import InputError
+from ..files import remove
 
 if TYPE_CHECKING:
     from ..bundle.description import Description
-    from ..io.class_table import ClassRow
-    from ..predict.classifier import Prediction, Refusal
-    from ..predict.radiograph_report import RadiographReports
+    from ..outputs.class_table import ClassRow
+    from ..tasks.classifier import Prediction, Refusal
+    from ..tasks.radiograph_report import RadiographReports
 
 TABLE = "predictions.csv"
 FEW = 20  # images that get a line each; more get a bar
@@ -30,9 +30,9 @@ def run(args: argparse.Namespace, bundle: "Description") -> int:
     if not _some_readable([path for _, path in images]):
         return 2
 
-    from ..io.class_table import write_class_table
-    from ..predict.classifier import BATCH, ImageClassifier
-    from ..predict.radiograph_report import RadiographReports
+    from ..outputs.class_table import write_class_table
+    from ..tasks.classifier import BATCH, ImageClassifier
+    from ..tasks.radiograph_report import RadiographReports
 
     count: Counter[str] = Counter()
     reports, started = None, time.perf_counter()
@@ -65,8 +65,8 @@ def find_images(given: Sequence[Path]) -> list[tuple[str, Path]]:
     Raises:
         InputError: E_EMPTY, a folder without radiographs; E_PATH, one that may not be opened.
     """
-    from ..datasets.folder import some_radiographs
-    from ..io.naming import case_name, unused_name
+    from ..data.folder import some_radiographs
+    from ..images.naming import case_name, unused_name
 
     images: dict[str, Path] = {}
     for start in given:
@@ -78,7 +78,7 @@ def find_images(given: Sequence[Path]) -> list[tuple[str, Path]]:
 
 def _some_readable(paths: Sequence[Path]) -> bool:
     """Whether one can be read; where none can, says why of each. Loads no torch, so it is quick."""
-    from ..io.radiograph import load_radiograph
+    from ..images.radiograph import load_radiograph
 
     refusals = []
     for path in paths:
@@ -100,8 +100,8 @@ def _rows(
     count: Counter[str],
 ) -> "Iterator[ClassRow]":
     """The rows of the table while they are made: each is counted, told, and gets its page."""
-    from ..io.class_table import ClassRow
-    from ..predict.classifier import Refusal
+    from ..outputs.class_table import ClassRow
+    from ..tasks.classifier import Refusal
 
     for (name, path), answer in zip(images, answers, strict=True):
         said = _strictly(answer) if args.strict else answer
@@ -121,8 +121,8 @@ def _rows(
 
 def _strictly(answer: "Prediction | Refusal") -> "Prediction | Refusal":
     """A refusal of what was used with a note."""
-    from ..predict.classifier import Prediction, Refusal
-    from ..predict.reading import note_refused
+    from ..tasks.classifier import Prediction, Refusal
+    from ..tasks.reading import note_refused
 
     if isinstance(answer, Prediction) and answer.notes:
         return Refusal(answer.path, note_refused(answer.path, answer.notes[0]))

@@ -10,7 +10,7 @@ from monai.inferers import Inferer
 from torch import Tensor
 from tqdm import tqdm
 
-from ..slabs import check_slices, read_slices, stack_slices
+from ..slices import check_slices, read_slices, stack_slices
 
 
 class SliceStackInferer(Inferer):

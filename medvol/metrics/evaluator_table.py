@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import ignite.distributed
 from ignite.engine import Engine, Events
 
-from ..atomic import replacing
+from ..files import replacing
 
 Measured = TypeVar("Measured")
 Row = tuple[object, ...]

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from ..atomic import replacing
+from ..files import replacing
 from .canvas import BACKGROUND, DIM, DPI, NOTICE, TEXT
 from .fonts import drawable, families
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from ..atomic import replacing
+from ..files import replacing
 from .fonts import drawable, families
 
 Color = tuple[int, int, int]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from ..atomic import replacing
+from ..files import replacing
 from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, Estimate
 from ..metrics.class_evaluation import POSITIVE, ClassEvaluation
 from ..metrics.confounding import CLASS, SOURCE, Confounding, Told

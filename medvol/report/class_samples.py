@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..io.radiograph import load_radiograph
+from ..images.radiograph import load_radiograph
 from .canvas import Canvas, Plane
 
 COLUMNS = 8

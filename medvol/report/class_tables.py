@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..atomic import replacing
+from ..files import replacing
 from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
 from ..metrics.calibration import SMALLEST
 from ..metrics.class_evaluation import POSITIVE, ClassEvaluation

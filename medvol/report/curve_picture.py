@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..atomic import replacing
+from ..files import replacing
 from ..metrics.class_evaluation import POSITIVE, ClassEvaluation
 from ..metrics.ranking import (
     Band,

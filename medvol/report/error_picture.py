@@ -4,7 +4,7 @@
 import os
 from dataclasses import replace
 
-from ..io.image import Image
+from ..images.image import Image
 from ..labels import LabelTable
 from ..metrics.comparison import CORRECT, ERRORS, FALSE, MISSED, error_map
 from ..metrics.measurements import Counts, Mask, count_voxels, voxels_per_slice

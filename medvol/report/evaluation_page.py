@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from matplotlib.image import imread, imsave
 
-from ..atomic import replacing
+from ..files import replacing
 from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, Estimate
 from ..metrics.comparison import EMPTY_RULE, RegionFigures
 from ..metrics.evaluation import CaseFigures, Evaluation

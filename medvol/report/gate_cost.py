@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..atomic import replacing
+from ..files import replacing
 from ..metrics.gate_cost import Cost
 
 LINEAR_PERCENT = 1.0  # below, the scale of what is hidden is linear; above, every tenfold a step

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..atomic import replacing
+from ..files import replacing
 from ..labels import LabelTable
 from ..metrics.histogram import Histogram
 from ..metrics.measurements import Measurement, Reference

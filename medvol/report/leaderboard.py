@@ -9,7 +9,7 @@ from typing import NamedTuple
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..atomic import replacing
+from ..files import replacing
 
 NAMED = 5  # of the best that have their rank in the picture; names would lie over each other
 

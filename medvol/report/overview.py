@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..atomic import replacing
-from ..io.modality import grey_window
-from ..io.sequences import load_sequences
-from ..io.volume import load_image
+from ..files import replacing
+from ..images.modality import grey_window
+from ..images.sequences import load_sequences
+from ..images.volume import load_image
 from ..labels import LabelTable
 from .views import lps_view
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..atomic import replacing
+from ..files import replacing
 from .html import data_uri, page_environment
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..atomic import replacing
+from ..files import replacing
 from ..metrics.classification import Bin
 
 DOT = 300.0  # square points of a dot that stands for every case

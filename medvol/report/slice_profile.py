@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..atomic import replacing
+from ..files import replacing
 from ..metrics.measurements import Mask, Volume
 from ..spatial import Affine, slice_z_mm
 from .canvas import BACKGROUND, DIM, NOTICE, TEXT, Color

@@ -5,7 +5,7 @@ import csv
 import os
 from collections.abc import Sequence
 
-from ..atomic import replacing
+from ..files import replacing
 from ..metrics.measurements import Measurement
 
 SIGNIFICANT_DIGITS = 6  # in the CSV file: a voxel of a micro-CT is 1e-9 ml

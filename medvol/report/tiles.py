@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib import colormaps
 from PIL import Image
 
-from ..io.radiograph import load_radiograph
+from ..images.radiograph import load_radiograph
 from .attention_overlay import ALPHA, COLORS
 
 SIDE = 240  # pixels of the longer side

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..atomic import replacing
 from ..errors import InputError
+from ..files import replacing
 
 
 def read_object(path: Path, *, what: str, remedy: str) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvin
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ..atomic import replacing
 from ..bundle.launch import threads_of
 from ..errors import InputError
+from ..files import replacing
 from .claim import Claim, alone, claim
 from .json_file import write_object
 from .space import Space, changes, grid

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ignite.engine import Engine, Events
 
-from ..atomic import replacing
+from ..files import replacing
 
 RECORD = "progress.json"
 

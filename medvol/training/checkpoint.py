@@ -11,8 +11,8 @@ import torch
 from ignite.engine import Engine, Events
 from torch.nn.parallel import DistributedDataParallel
 
-from ..atomic import replacing
 from ..errors import InputError
+from ..files import replacing
 
 
 class Stateful(Protocol):

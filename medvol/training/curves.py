@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys
 from torch.optim import Optimizer
 
-from ..atomic import replacing
+from ..files import replacing
 
 COLUMNS = ("epoch", "name", "value")
 PANELS = 4  # in a row of the picture

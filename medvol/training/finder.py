@@ -18,7 +18,7 @@ from monai.engines import SupervisedTrainer
 from monai.utils.enums import CommonKeys
 from scipy.ndimage import gaussian_filter1d
 
-from ..atomic import replacing
+from ..files import replacing
 from .progress import Progress
 
 COLUMNS = ("rate", "loss", "smoothed")

@@ -12,7 +12,7 @@ from monai.transforms.transform import MapTransform, RandomizableTransform
 from monai.utils.enums import TraceKeys
 from torch import Tensor
 
-from ..slabs import check_slices, middle_slices, read_slices, stack_slices
+from ..slices import check_slices, middle_slices, read_slices, stack_slices
 
 
 def slices_of_classes(label: Tensor, classes: int) -> Tensor:

@@ -16,7 +16,7 @@ from medvol.bundle.config import Config
 from medvol.bundle.description import Description
 from medvol.bundle.find import shipped_bundles
 from medvol.chains import lung_ct
-from medvol.datasets.lung_lesions import LABELS
+from medvol.data.lung_lesions import LABELS
 from medvol.labels import LabelTable
 
 BUNDLES = shipped_bundles()

@@ -15,7 +15,7 @@ from class_phantoms import (
 )
 
 from medvol.cli import main
-from medvol.datasets.classes import class_names, load_classes
+from medvol.data.classes import class_names, load_classes
 
 
 @pytest.fixture(autouse=True)

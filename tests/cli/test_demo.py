@@ -9,9 +9,9 @@ from phantoms import tiny_chest
 from tiny_bundle import SHIPPED, tiny_bundle
 
 from medvol.cli import demo, main
-from medvol.datasets import phantom as phantom_module
-from medvol.datasets.phantom import Phantom
-from medvol.io.volume import load_image
+from medvol.data.phantoms import chest as phantom_module
+from medvol.data.phantoms.chest import Phantom
+from medvol.images.volume import load_image
 
 CHEST = tiny_chest(noise_hu=5)
 REGIONS = ["lesion", "ground-glass opacity", "consolidation", "lung (rest)"]

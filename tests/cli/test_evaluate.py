@@ -17,12 +17,12 @@ from tiny_bundle import threshold_weights, tiny_bundle
 from medvol.bundle.description import describe
 from medvol.cli import main
 from medvol.cli.evaluate import remarks
-from medvol.io.volume import load_image
+from medvol.images.volume import load_image
 from medvol.metrics.comparison import Measure, RegionFigures
 from medvol.metrics.evaluation import CaseFigures, Evaluation
 from medvol.metrics.segmentation import dice, overlap_counts
-from medvol.predict.evaluation import make_plan
-from medvol.predict.load import load_bundle
+from medvol.tasks.evaluation import make_plan
+from medvol.tasks.load import load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
 NAMES = {"0": "background", "1": "ground-glass opacity", "2": "consolidation", "3": "lung (rest)"}

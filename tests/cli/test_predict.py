@@ -17,7 +17,7 @@ from tiny_bundle import tiny_bundle
 
 from medvol.cli import main
 from medvol.cli.predict import find_cases
-from medvol.io.volume import load_image
+from medvol.images.volume import load_image
 
 CHEST = tiny_chest(noise_hu=5)
 ALL = [

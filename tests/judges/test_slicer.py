@@ -20,10 +20,10 @@ from phantoms import AIR_HU, CONSOLIDATION_HU, l_shape, save_nifti, tiny_chest
 from segments import HARD_SHAPE, HARD_TABLE, HARD_VOXELS, hard_mask
 
 from medvol.cli import main
-from medvol.io.seg_nrrd import terminology_entry, write_seg_nrrd
-from medvol.io.slicer_scene import write_scene
 from medvol.labels import Label, LabelTable
 from medvol.metrics.comparison import CORRECT, ERRORS, FALSE, MISSED
+from medvol.outputs.seg_nrrd import terminology_entry, write_seg_nrrd
+from medvol.outputs.slicer_scene import write_scene
 
 JUDGE = Path(__file__).with_name("open_in_slicer.py")
 MARKER = LabelTable((Label(1, "marker", (255, 0, 0)),))

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 from phantoms import l_shape
 
-from medvol.io.image import Image
+from medvol.images.image import Image
 from medvol.labels import Label, LabelTable
 from medvol.metrics.comparison import CORRECT, ERRORS
 from medvol.report import canvas

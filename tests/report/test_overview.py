@@ -6,8 +6,8 @@ import pytest
 from brain_phantoms import AFFINE, save_volumes, tiny_brain
 from phantoms import save_nifti, tiny_chest
 
-from medvol.datasets import lgg
-from medvol.datasets.lung_lesions import LABELS, LESION_VALUES
+from medvol.data.lung_lesions import LABELS, LESION_VALUES
+from medvol.data.sources import lgg
 from medvol.report.overview import TINT, case_slices, colored, draw_overview, draw_slices
 
 

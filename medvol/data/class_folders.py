@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any pictures sorted into a folder per class: ROOT/<class>/ or ROOT/<train|val|test>/<class>/."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..errors import InputError
+from ..images.radiograph import find_radiographs
+from ..images.volume import natural_key
+from .class_set import ClassSet
+from .pictures import Picture
+
+PART_OF = {
+    "train": "training", "training": "training",
+    "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+def folder_set(
+    root: Path, *, patient_pattern: str | None = None, names: Sequence[str] | None = None
+) -> ClassSet:
+    """The pictures of class folders; with folders of parts too, these parts are kept.
+
+    Args:
+        root: holds a folder of each class, or folders of parts that hold them.
+        patient_pattern: regular expression, searched in the path below the class folder; its first
+            group, or all that it matches, is the patient. None: each file its own patient.
+        names: the classes in the order of their labels; None for all folders, in natural order.
+
+    Raises:
+        InputError: E_PATH, no such folder; E_EMPTY, fewer than two classes with pictures, or parts
+            without training; E_FORMAT, class folders beside folders of parts, a class that is not
+            in `names`, a file whose name the pattern does not match.
+        ValueError: the pattern is no regular expression.
+    """
+    pattern = _compiled(patient_pattern)
+    root = root.absolute()
+    found = list(_found(root))
+    classes = sorted({name for _, name, _ in found}, key=lambda name: natural_key(Path(name)))
+    if len(classes) < 2:
+        raise InputError(
+            "E_EMPTY", root, f"there are pictures of {len(classes)} classes; two are needed.",
+            "Put the pictures of each class into a folder with its name.",
+        )  # fmt: skip
+    if names is not None and set(names) != set(classes):
+        raise InputError(
+            "E_FORMAT", root, f"its classes are {', '.join(classes)}, not {', '.join(names)}.",
+            "Give all of them by `--classes`, the one with label 0 first.",
+        )  # fmt: skip
+    parts = {part for part, _, _ in found}
+    if parts != {""} and "training" not in parts:
+        raise InputError("E_EMPTY", root, "no picture lies in train.", "Name the folder above.")
+    pictures = [
+        Picture(path, name, _patient(path, root, part, pattern), _given(part, parts))
+        for part, name, path in found
+    ]
+    about = {
+        "name": root.name,
+        "description": f"pictures of {', '.join(classes)}, by folders",
+        "licence": "unknown",
+        "reference": "",
+    }
+    alone = "Each file counts as a patient of its own; `--patient-pattern` says what they share."
+    return ClassSet(pictures, tuple(names or classes), about, notes=() if pattern else (alone,))
+
+
+def has_parts(source: ClassSet) -> frozenset[str]:
+    """The parts that the folders decide; what is left is divided."""
+    return frozenset(picture.part for picture in source.pictures if picture.part)
+
+
+def _found(root: Path) -> Iterator[tuple[str, str, Path]]:
+    """Part or "", class, and file of each picture in a class folder."""
+    kinds = set()
+    for path in find_radiographs(root):
+        folders = path.relative_to(root).parts[:-1]
+        part = PART_OF.get(folders[0].lower(), "") if folders else ""
+        if len(folders) > bool(part):
+            kinds.add(bool(part))
+            yield part, folders[bool(part)], path
+    if len(kinds) > 1:
+        raise InputError(
+            "E_FORMAT", root, "folders of classes lie beside folders of parts.",
+            "Keep either train, val and test with classes in them, or classes alone.",
+        )  # fmt: skip
+
+
+def _given(part: str, parts: set[str]) -> str:
+    """Training is divided where the folders have no validation."""
+    return "" if part == "training" and "validation" not in parts else part
+
+
+def _patient(path: Path, root: Path, part: str, pattern: re.Pattern[str] | None) -> str:
+    below = path.relative_to(root)
+    if pattern is None:
+        return below.as_posix()
+    inner = Path(*below.parts[bool(part) + 1 :]).as_posix()
+    match = pattern.search(inner)
+    if match is None:
+        raise InputError(
+            "E_FORMAT", path, f"`{pattern.pattern}` is not in its name, so it has no patient.",
+            "Change `--patient-pattern`, or rename the file.",
+        )  # fmt: skip
+    return match[1] if pattern.groups and match[1] else match[0]
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    try:
+        return re.compile(pattern) if pattern is not None else None
+    except re.error as error:
+        raise ValueError(f"patient_pattern {pattern!r} is no regular expression: {error}") from None

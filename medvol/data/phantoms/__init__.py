@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chest CTs made by a program, with known lesions."""

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of a picture data set: found in folders and archives, laid out as folders of classes."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import InputError
+from ..images.archive import unpack
+from ..images.files import path_error
+from ..images.naming import unused_name
+from ..images.radiograph import find_radiographs, is_radiograph
+from .classes import PARTS, read_classes
+
+Handling = Literal["stay", "copy", "link"]
+FOLDERS = {"training": "train", "validation": "validation", "test": "test"}  # of the parts
+UNPACKED = ".unpacked"
+
+
+def find_pictures(sources: Sequence[Path], scratch: Path) -> dict[str, Path]:
+    """All radiographs of folders and zip archives.
+
+    Args:
+        sources: folders, archives, or folders that hold archives in place of pictures.
+        scratch: an empty folder, into which archives are unpacked.
+
+    Returns:
+        Name as the source has it (`/` between folders, the source's own folders included) -> file.
+
+    Raises:
+        InputError: E_PATH, no such source; E_EMPTY, no picture in them; what `io.archive.unpack`
+            refuses.
+    """
+    found: dict[str, Path] = {}
+    for source in sources:
+        for path in [source] if source.is_file() else _pictures_or_archives(source):
+            if path.suffix.lower() == ".zip":
+                found.update(_unpacked(path, scratch / UNPACKED))
+            else:
+                found[path.absolute().as_posix()] = path.absolute()
+    if not found:
+        raise InputError(
+            "E_EMPTY", sources[0], "there is no radiograph in it.",
+            "Name a folder of pictures or DICOM files, or the .zip files as they were downloaded.",
+        )  # fmt: skip
+    return found
+
+
+def _pictures_or_archives(folder: Path) -> list[Path]:
+    try:
+        return find_radiographs(folder) or sorted(folder.rglob("*.zip"))
+    except OSError as error:
+        raise path_error(folder, error) from error
+
+
+def _unpacked(archive: Path, scratch: Path) -> dict[str, Path]:
+    """Members of an archive that look like radiographs, under the names that they had."""
+    folder = scratch / f"{len(os.listdir(scratch)) if scratch.exists() else 0:03d}"
+    folder.mkdir(parents=True)
+    members = {}
+    for flat, name in unpack(archive, folder).items():
+        own = folder / f"{flat}-" / Path(name).name  # a folder each: names may occur twice
+        own.parent.mkdir()
+        os.replace(folder / flat, own)
+        if is_radiograph(own):
+            members[name.replace("\\", "/")] = own
+    return members
+
+
+@contextmanager
+def names_of_members(scratch: Path) -> Iterator[Path]:
+    """Give `scratch`; refusals of files in it name the member of the archive, not a lost place."""
+    try:
+        yield scratch
+    except InputError as error:
+        if scratch not in Path(error.path).parents:
+            raise
+        name = Path(error.path).name
+        raise InputError(error.code, name, error.reason, error.remedy) from error
+
+
+def lay_out(
+    datalist: Mapping[str, Any],
+    folder: Path,
+    *,
+    handling: Handling,
+    aside: Mapping[str, Sequence[Path]] | None = None,
+) -> dict[str, Any]:
+    """Put the pictures into folders `train/<class>`, `validation/<class>` and `test/<class>`.
+
+    Args:
+        datalist: with classes, paths absolute.
+        folder: of `atomic.filling`; what was unpacked there moves, whatever `handling` is.
+        handling: "copy", "link" (symbolic links), or "stay": pictures keep their places.
+        aside: further pictures, by the name of the folder that they go to.
+
+    Returns:
+        The datalist with the new paths relative to `folder`, and those of `aside` as `set_aside`.
+    """
+    parts = {
+        part: [
+            {**item, "image": _placed(item, folder, FOLDERS[part], handling)}
+            for item in datalist[part]
+        ]
+        for part in PARTS
+    }
+    set_aside: dict[str, list[str]] = {}
+    for name, paths in (aside or {}).items():
+        taken: set[str] = set()
+        for path in paths:
+            taken.add(stem := unused_name(path.stem, taken))
+            target = folder / name / f"{stem}{path.suffix}"
+            _place(path, target, folder, handling)
+            set_aside.setdefault(name, []).append(target.relative_to(folder).as_posix())
+    shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+    return {**datalist, **parts, **({"set_aside": set_aside} if set_aside else {})}
+
+
+def _placed(item: Mapping[str, Any], folder: Path, part: str, handling: Handling) -> str:
+    source = Path(item["image"])
+    target = folder / part / item["class"] / f"{item['case']}{source.suffix}"
+    if handling == "stay" and folder not in source.parents:
+        return str(source)
+    _place(source, target, folder, handling)
+    return target.relative_to(folder).as_posix()
+
+
+def _place(source: Path, target: Path, folder: Path, handling: Handling) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if folder in source.parents:
+        os.replace(source, target)
+    elif handling == "link":
+        target.symlink_to(source.resolve())
+    else:
+        shutil.copyfile(source, target)
+
+
+def check_replaced(output: Path, scratch: Path, sources: Iterable[Path]) -> None:
+    """Refuse to replace folders of pictures that an older run did not write, or that are in use.
+
+    Args:
+        output: the datalist that will be written; folders beside it are replaced.
+        scratch: what will move there.
+        sources: pictures that the data set was made of.
+
+    Raises:
+        InputError: E_NOSPACE, a folder holds files that the datalist there does not list, or
+            pictures that were read now.
+    """
+    listed = set(_listed(output))
+    sources = [path for path in sources if scratch not in path.parents]
+    for made in sorted(path for path in scratch.iterdir() if path.is_dir()):
+        folder = output.parent.absolute() / made.name
+        stranger = next((p for p in _files(folder) if p not in listed), None)
+        own = next((path for path in sources if folder in path.parents), None)
+        if stranger or own:
+            what = f"holds {(own or stranger or folder).name}, which"
+            why = "is read now" if own else "the datalist beside it does not list"
+            raise InputError(
+                "E_NOSPACE", folder, f"this folder would be replaced, but {what} {why}.",
+                "Write the datalist into a folder of its own.",
+            )  # fmt: skip
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if not path.is_dir() or path.is_symlink())
+
+
+def _listed(output: Path) -> Iterator[Path]:
+    """Absolute paths of what an older datalist lists; nothing where there is none."""
+    root = output.parent.absolute()
+    try:
+        old = read_classes(output)
+    except InputError:
+        return
+    for part in PARTS:
+        yield from (root / item["image"] for item in old.get(part, []))
+    for names in dict(old.get("set_aside", {})).values():
+        yield from (root / name for name in names)

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Radiographs with or without COVID-19, told by a table in the manner of Cohen et al. 2020.
+
+The public one is metadata.csv of github.com/ieee8023/covid-chestxray-dataset. Columns are known by
+their names: `finding`, `view`, `modality`, and `filename` or `path`; `patientid` where it is there.
+A copy may have more: `group` (a better key of the patient), `covid` (1 or 0), `finding_filled`,
+`frontal` (1 or 0), `near_duplicate_of` (a file), `collection` (the source), `license`.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from ...errors import InputError
+from ...images.files import COPY_AGAIN, path_error
+from ..class_set import ClassSet
+from ..pictures import Picture
+from .kermany import read_name
+
+Row = Mapping[str, str]
+NAMES = ("no_covid", "covid")
+NEEDED = ("finding", "view", "modality")
+FILE_COLUMNS = ("path", "filename")
+UNKNOWN_FINDINGS = ("", "todo", "unknown", "?", "nan")
+FRONTAL_VIEWS = ("pa", "ap")  # views begin with these words: AP Supine, AP Erect, PA
+ABOUT = {
+    "name": "Chest radiographs: COVID-19",
+    "description": "Radiographs with COVID-19, and without: other findings and none",
+    "licence": "as each item says; non-commercial where one of them does",
+    "reference": "Cohen et al., arXiv 2006.11988, github.com/ieee8023/covid-chestxray-dataset; "
+    "and the sources that the items name",
+}
+
+
+def covid_set(
+    table: Path,
+    files: Mapping[str, Path],
+    *,
+    second: Mapping[str, Path] | None = None,
+    all_views: bool = False,
+) -> ClassSet:
+    """Radiographs of a table with covid or no_covid; CT images set aside.
+
+    Args:
+        table: the CSV.
+        files: as from `picture_files.find_pictures`; those that no row names are passed by.
+        second: pictures of another source, all without COVID-19.
+        all_views: also lateral views and those of which the table does not say the view.
+
+    Raises:
+        InputError: E_PATH, E_EMPTY, E_FORMAT, the table; E_EMPTY, no row has its picture in
+            `files`, or one class is empty; E_FORMAT, a name that two files have.
+    """
+    rows = read_table(table)
+    found = _files_of(rows, files, table)
+    left: Counter[str] = Counter()
+    pictures: list[Picture] = []
+    ct: list[Path] = []
+    places: dict[str, int] = {}
+    for row, path in zip(rows, found, strict=True):
+        name = _class(row)
+        reason = "" if all_views else _not_frontal(row)
+        kind = modality(row)
+        if path is None:
+            left["without a file here"] += 1
+        elif kind == "ct":
+            ct.append(path)
+        elif kind != "radiograph" or not name or reason:
+            left["of another modality" if kind != "radiograph" else reason or "unknown"] += 1
+        else:
+            places[_file_name(row)] = len(pictures)
+            pictures.append(_picture(row, path, name))
+    notes = [f"{number} rows left out: {_IN_WORDS[what]}." for what, number in left.items()]
+    notes.append(f"Sources: {_sources(pictures)}.")
+    if ct:
+        notes.append(f"{len(ct)} CT images were set aside.")
+    pairs = tuple(_near_duplicates(rows, places))
+    others = [_second_picture(path) for path in dict.fromkeys((second or {}).values())]
+    if others and any(read_name(picture.path.stem) for picture in others):
+        notes.append(
+            "The second source is of children; a network may learn to tell age instead of disease."
+        )
+    if {picture.name for picture in (*pictures, *others)} != set(NAMES):
+        raise InputError(
+            "E_EMPTY", table, "its pictures are all of one class.",
+            "Give pictures without COVID-19 by `--second`, or both archives of the images.",
+        )  # fmt: skip
+    return ClassSet(
+        [*pictures, *others], NAMES, ABOUT, tuple(notes), pairs, {"ct": ct} if ct else {}
+    )
+
+
+_IN_WORDS = {
+    "without a file here": "their picture is not in what was given",
+    "of another modality": "neither radiograph nor CT",
+    "unknown": "the finding is not known",
+    "lateral": "lateral views",
+    "unsaid": "the table does not say that the view is frontal",
+}
+
+
+def read_table(path: Path) -> list[Row]:
+    """Rows of the CSV by column names in lower case, values without spaces around them.
+
+    Raises:
+        InputError: E_PATH, it cannot be opened; E_EMPTY, no rows; E_FORMAT, no CSV in UTF-8, or a
+            column is missing.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = {name.strip().lower() for name in reader.fieldnames or () if name}
+            rows: list[Row] = [{k.strip().lower(): (v or "").strip() for k, v in row.items() if k}
+                    for row in reader]  # fmt: skip
+    except OSError as error:
+        raise path_error(path, error) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            "E_FORMAT", path, f"this is no table as CSV ({error}).", "Save it as CSV in UTF-8."
+        ) from error
+    missing = [name for name in NEEDED if name not in columns]
+    if not columns.intersection(FILE_COLUMNS):
+        missing.append(" or ".join(FILE_COLUMNS))
+    if columns and missing:
+        raise InputError(
+            "E_FORMAT", path, f"the column {', '.join(missing)} is missing.",
+            "Name the metadata.csv of the data set; upper and lower case do not matter.",
+        )  # fmt: skip
+    if not rows:
+        raise InputError("E_EMPTY", path, "the table has no rows.", COPY_AGAIN)
+    return rows
+
+
+def modality(row: Row) -> str:
+    """ "radiograph", "ct", or what else the table says.
+
+    Example:
+        >>> [modality({"modality": word}) for word in ("X-ray", "CT", "ultrasound")]
+        ['radiograph', 'ct', 'ultrasound']
+    """
+    word = row["modality"].lower()
+    if word == "ct" or word.startswith(("ct ", "computed")):
+        return "ct"
+    plain = word.replace("-", "").replace(" ", "")
+    return "radiograph" if plain in ("xray", "xr", "cr", "dx", "radiograph") else word
+
+
+def _class(row: Row) -> str:
+    """covid, no_covid, or "" where nobody knows."""
+    if "covid" in row:
+        return {"1": NAMES[1], "0": NAMES[0]}.get(row["covid"], "")
+    finding = _finding(row).lower()
+    if finding in UNKNOWN_FINDINGS:
+        return ""
+    return NAMES["covid" in finding]
+
+
+def _finding(row: Row) -> str:
+    return row.get("finding_filled") or row["finding"]
+
+
+def _not_frontal(row: Row) -> str:
+    """Why a picture does not count as frontal: "lateral", "unsaid", or "" where it does."""
+    if frontal := row.get("frontal"):
+        return "" if frontal == "1" else "lateral"
+    view = row["view"].lower()
+    if view.startswith(FRONTAL_VIEWS):
+        return ""
+    return "lateral" if view in ("l", "ll", "lateral") else "unsaid"
+
+
+def _picture(row: Row, path: Path, name: str) -> Picture:
+    source = row.get("collection") or "table"
+    patient = row.get("group") or row.get("patientid")
+    extra = {
+        "finding": _finding(row),
+        "view": row["view"],
+        "source": source,
+        "licence": row.get("license") or row.get("licence") or "",
+    }
+    key = patient or path.stem
+    return Picture(
+        path, name, key if row.get("group") else f"{source}-{key}", kind=source,
+        extra={key: value for key, value in extra.items() if value},
+    )  # fmt: skip
+
+
+def _sources(pictures: Sequence[Picture]) -> str:
+    """How many pictures of each class come from where; a class of one source is a trap."""
+    counts = Counter((p.name, p.extra["source"]) for p in pictures)
+    return ", ".join(f"{number} {name} of {source}" for (name, source), number in counts.items())
+
+
+def _second_picture(path: Path) -> Picture:
+    """A picture of the second source; patient and finding by its name where that says them."""
+    known = read_name(path.stem)
+    patient, finding = known or (path.stem, "no COVID-19")
+    extra = {"finding": finding, "source": "second"}
+    return Picture(path, NAMES[0], f"second-{patient}", kind=f"second {finding}", extra=extra)
+
+
+def _file_name(row: Row) -> str:
+    """As the table has it, `/` between folders; "" where it is silent."""
+    named = (row[column] for column in FILE_COLUMNS if row.get(column))
+    return next(named, "").replace("\\", "/")
+
+
+def _files_of(rows: Sequence[Row], files: Mapping[str, Path], table: Path) -> list[Path | None]:
+    """The file of each row: the one whose name ends as the row says, else of that last name."""
+    by_last: dict[str, list[str]] = {}
+    for name in files:
+        by_last.setdefault(PurePosixPath(name).name, []).append(name)
+    found: list[Path | None] = []
+    for row in rows:
+        wanted = _file_name(row)
+        names = by_last.get(PurePosixPath(wanted).name, [])
+        whole = [name for name in names if f"/{name}".endswith(f"/{wanted}")]
+        if len(whole or names) > 1:
+            raise InputError(
+                "E_FORMAT", table, f"{wanted} could be {' or '.join(sorted(whole or names)[:2])}.",
+                "Give one folder or archive that holds each picture once.",
+            )  # fmt: skip
+        found.append(files[(whole or names)[0]] if names else None)
+    if not any(found):
+        raise InputError(
+            "E_EMPTY", table, "none of its rows has its picture in the given files.",
+            "Name the folder or the archives that hold the pictures of this table.",
+        )  # fmt: skip
+    return found
+
+
+def _near_duplicates(rows: Iterable[Row], places: Mapping[str, int]) -> Iterable[tuple[int, int]]:
+    """Pairs of places in the list of pictures that the table calls nearly the same."""
+    ends: dict[str, int] = {}
+    for name, place in places.items():
+        folders = PurePosixPath(name).parts
+        ends.update({"/".join(folders[start:]): place for start in range(len(folders))})
+    for row in rows:
+        other = ends.get(row.get("near_duplicate_of", ""))
+        own = places.get(_file_name(row)) if other is not None else None
+        if own is not None and other is not None and own != other:
+            yield own, other

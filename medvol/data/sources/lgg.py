@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brain MR slices of lower-grade glioma with FLAIR abnormality masks, as volumes and a datalist.
+
+The set of Buda et al. 2019 ("kaggle_3m"): a folder per examination with `<case>_<n>.tif` (red
+before contrast, green FLAIR, blue after contrast) and `<case>_<n>_mask.tif`. Copies as JPEG or PNG
+are read too.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import InputError
+from ...files import replacing
+from ...images.image import Image
+from ...images.mask import write_mask
+from ...images.rle import encode_rle
+from ...images.slice_images import (
+    MASK_ENDING,
+    SEQUENCES,
+    SLICE_SPACING_MM,
+    SLICE_SUFFIXES,
+    find_slices,
+    load_slices,
+)
+from ...images.volume_writer import write_volume
+from ...labels import Code, Label, LabelTable, Terminology
+from ...spatial import orientation, spacing_mm, voxel_volume_ml
+from ..datalist import Case, build_datalist
+
+TUMOUR = 1
+LABELS = LabelTable(
+    (
+        Label(
+            TUMOUR, "brain tumour", (235, 70, 70),
+            Terminology(
+                Code("SCT", "49755003", "Morphologically Altered Structure"),
+                Code("SCT", "108369006", "Neoplasm"),
+                Code("SCT", "12738006", "Brain"),
+            ),
+        ),
+    )
+)  # fmt: skip
+TRUE_FROM = 128  # of 255: masks kept as JPEG have soft borders
+COLUMNS = ("image", "case", "slice", "has_tumour", "tumour_pixels", "rows", "columns", "mask_rle")
+ABOUT = {
+    "name": "lgg_mri",
+    "description": "brain MR slices (before contrast, FLAIR, after contrast) with FLAIR "
+    "abnormality of lower-grade glioma",
+    "licence": "CC BY-NC-SA 4.0",
+    "reference": "Buda, Saha, Mazurowski 2019, doi 10.1016/j.compbiomed.2019.05.002",
+}
+
+
+@dataclass(frozen=True)
+class SliceFacts:
+    """What the slices of one examination hold; ml follow from an assumed spacing."""
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    orientation: str
+    slices: int
+    tumour_slices: int
+    sequences_equal_to_flair: list[str]
+    voxels: dict[str, int]
+    ml: dict[str, float]
+
+
+class SliceRow(NamedTuple):
+    """A line of `slices.csv`; see `COLUMNS`."""
+
+    image: str
+    case: str
+    slice: int
+    has_tumour: int
+    tumour_pixels: int
+    rows: int
+    columns: int
+    mask_rle: str
+
+
+def lgg_datalist(
+    folder: Path,
+    output: Path,
+    *,
+    folds: int = 5,
+    spacing: Sequence[float] = SLICE_SPACING_MM,
+) -> tuple[dict[str, Any], list[SliceRow]]:
+    """Check the set, write each examination as volumes with its mask, and list them in folds.
+
+    Args:
+        folder: with one folder per examination.
+        output: where `volumes/<case>/{t1,flair,t1c}.nii.gz` and `labels/<case>.nii.gz` are written.
+        folds: cross-validation folds; examinations of one patient share one.
+        spacing: of columns, rows and slices in mm; the pictures do not know theirs.
+
+    Returns:
+        The datalist of `datalist.build_datalist`, absolute paths; and a row per slice.
+
+    Raises:
+        InputError: E_EMPTY, no examination found, or fewer patients than folds; E_PATH, a slice has
+            no mask; E_DIMS, a mask of another size; and what `load_slices` refuses.
+    """
+    found = list(find_cases(folder))
+    patients = {patient_of(case.name) for case in found}
+    if len(patients) < folds:
+        raise InputError(
+            "E_EMPTY", folder,
+            f"{len(found)} examinations of {len(patients)} patients are too few for {folds} folds.",
+            "The folder must hold <case>/<case>_<n>.tif and <case>_<n>_mask.tif; or ask for fewer "
+            "folds.",
+        )  # fmt: skip
+    cases, rows = [], []
+    for source in found:
+        pictures = find_slices(source)
+        image = load_slices(source, pictures, spacing_mm=spacing)
+        mask = np.stack([read_mask(picture, image) for picture in pictures], axis=-1)
+        volumes = output / "volumes" / source.name
+        for name, channel in zip(SEQUENCES, image.seen, strict=True):
+            write_volume(volumes / f"{name}.nii.gz", channel, image.affine)
+        label = output / "labels" / f"{source.name}.nii.gz"
+        write_mask(label, mask, image.affine)
+        facts = slice_facts(image, mask)
+        cases.append(Case(source.name, patient_of(source.name), volumes, label, facts))
+        rows += slice_rows(folder, pictures, mask)
+    datalist = build_datalist(
+        cases, about=ABOUT, table=LABELS, lesions=[LABELS[TUMOUR].name], folds=folds, modality="MR"
+    )
+    return datalist, rows
+
+
+def find_cases(folder: Path) -> Iterator[Path]:
+    """The examinations' folders, by name: those that hold slice pictures."""
+    if not folder.is_dir():
+        raise InputError("E_PATH", folder, "there is no such folder.", "Check its name.")
+    for inside in sorted(folder.iterdir()):
+        if inside.is_dir() and find_slices(inside):
+            yield inside
+
+
+def patient_of(case: str) -> str:
+    """The patient of an examination: TCGA_<site>_<patient>_<date> without its date."""
+    head, _, date = case.rpartition("_")
+    return head if head and date.isdecimal() else case
+
+
+def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
+    """The mask beside a slice picture, (columns, rows), 0 and 1.
+
+    Raises:
+        InputError: E_PATH, there is none; E_DIMS, it has another size than the slices.
+    """
+    from PIL import Image as Picture
+
+    names = [picture.with_name(picture.stem + MASK_ENDING + s) for s in SLICE_SUFFIXES]
+    path = next((name for name in names if name.is_file()), None)
+    if path is None:
+        raise InputError(
+            "E_PATH", picture, f"there is no {picture.stem}{MASK_ENDING} beside it.",
+            "Copy the whole data set into the folder.",
+        )  # fmt: skip
+    try:
+        with Picture.open(path) as opened:
+            pixels = np.asarray(opened.convert("L")).T
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(
+            "E_TRUNCATED", path, f"it cannot be read ({error}).", "Copy the file again."
+        ) from error
+    if pixels.shape != image.array.shape[:2]:
+        raise InputError(
+            "E_DIMS", path,
+            f"the mask is {pixels.shape[0]} x {pixels.shape[1]} pixels large, its slice "
+            f"{image.array.shape[0]} x {image.array.shape[1]}.",
+            "Check that the mask belongs to the slice.",
+        )  # fmt: skip
+    return (pixels >= TRUE_FROM).astype(np.uint8)
+
+
+def slice_facts(image: Image, mask: npt.NDArray[np.uint8]) -> SliceFacts:
+    """Measure an examination and its mask (columns, rows, slices)."""
+    count = int(mask.sum())
+    name = LABELS[TUMOUR].name
+    equal = [
+        sequence
+        for sequence, channel in zip(SEQUENCES, image.seen, strict=True)
+        if sequence != "flair" and np.array_equal(channel, image.array)
+    ]
+    nx, ny, nz = image.array.shape
+    return SliceFacts(
+        shape=(nx, ny, nz),
+        spacing_mm=spacing_mm(image.affine),
+        orientation=orientation(image.affine),
+        slices=nz,
+        tumour_slices=int(mask.any((0, 1)).sum()),
+        sequences_equal_to_flair=equal,
+        voxels={name: count},
+        ml={name: count * voxel_volume_ml(image.affine)},
+    )
+
+
+def slice_rows(
+    folder: Path, pictures: Sequence[Path], mask: npt.NDArray[np.uint8]
+) -> list[SliceRow]:
+    """A row per slice; the masks encoded as Kaggle does, down the columns of the picture.
+
+    Args:
+        folder: of the data set; pictures are named relative to it.
+        pictures: in the order of the mask's slices.
+        mask: (columns, rows, slices).
+    """
+    rows = []
+    for index, picture in enumerate(pictures):
+        pixels = mask[:, :, index].T
+        count = int(pixels.sum())
+        name = picture.relative_to(folder).as_posix()
+        height, width = pixels.shape
+        case = picture.parent.name
+        code = encode_rle(pixels)
+        rows.append(SliceRow(name, case, index + 1, int(count > 0), count, height, width, code))
+    return rows
+
+
+def write_rows(path: Path, rows: Sequence[SliceRow]) -> None:
+    """Write `slices.csv`, whole or not at all."""
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        csv.writer(file).writerows([COLUMNS, *rows])
+
+
+def slice_table(datalist: dict[str, Any]) -> str:
+    """The facts of the datalist as text: a line a fold, then all together."""
+    name = LABELS[TUMOUR].name
+    folds = sorted({row["fold"] for row in datalist["training"]})
+    lines = ["fold  patients  slices  with tumour  tumour pixels"]
+    groups = {str(f): [r for r in datalist["training"] if r["fold"] == f] for f in folds}
+    for fold, rows in {**groups, "all": datalist["training"]}.items():
+        facts = [datalist["facts"][row["case"]] for row in rows]
+        patients = len({row["patient"] for row in rows})
+        slices, marked = (sum(f[key] for f in facts) for key in ("slices", "tumour_slices"))
+        pixels = sum(f["voxels"][name] for f in facts)
+        lines.append(f"{fold:<4}  {patients:<8}  {slices:<6}  {marked:<11}  {pixels}")
+    return "\n".join(lines)

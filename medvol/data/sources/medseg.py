@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MedSeg COVID-19 CT slices in their fixed split, as volumes and a datalist.
+
+Single axial slices of more than 40 patients, as grey pictures cropped to the lungs (the
+COVID-SemiSeg version of Fan et al. 2020). Two layouts are read: `train/imgs`, `train/masks`,
+`test/imgs`, `test/masks`, or the published folders `TrainingSet/MultiClassInfection-Train` and
+`TestingSet/MultiClassInfection-Test` with `Imgs` and `GT` in each.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from ...errors import InputError
+from ...images.mask import write_mask
+from ...images.volume_writer import write_volume
+from ...labels import LabelTable
+from ...spatial import Affine
+from ..datalist import Case, build_datalist, case_facts
+from ..grey_ct import SOFT_TISSUE_HU, grey_to_hu, lung_box_spacing_mm
+from ..lung_lesions import LABELS, LESION_NAMES, LESION_VALUES, NO_LESION
+
+FOLDS = {"train": 0, "test": 1}
+LAYOUTS = {
+    "train": (("train/imgs", "train/masks"),
+              ("TrainingSet/MultiClassInfection-Train/Imgs",
+               "TrainingSet/MultiClassInfection-Train/GT")),
+    "test": (("test/imgs", "test/masks"),
+             ("TestingSet/MultiClassInfection-Test/Imgs",
+              "TestingSet/MultiClassInfection-Test/GT")),
+}  # fmt: skip
+# the published masks have the first colours of Pascal VOC: dark red, dark green
+LESION_OF_GREY = {0: 0, 1: 1, 2: 2, 3: 0, 38: 1, 75: 2}  # 3 is pleural effusion
+FRAME_MM = 10.0  # of soft tissue, for the chest wall that was cropped away
+SLICES, SLICE_SPACING_MM = 2, 5.0  # a volume has at least two slices; so each is its own neighbour
+TABLE = LabelTable(tuple(LABELS[value] for value in LESION_VALUES))
+ABOUT = {
+    "name": "medseg_covid_ct_slices",
+    "description": "axial COVID-19 CT slices with ground-glass opacity and consolidation; fold 0 "
+    "are the published training slices, fold 1 the test slices",
+    "licence": "non-commercial, attribution: MedSeg, Fan et al. 2020 (COVID-SemiSeg)",
+    "reference": "https://medicalsegmentation.com/covid19/, doi 10.1109/TMI.2020.2996645",
+}
+
+
+class SliceFiles(NamedTuple):
+    """Picture and mask of a slice: train or test, and its number."""
+
+    split: str
+    name: str
+    image: Path
+    mask: Path
+
+
+def medseg_datalist(
+    folder: Path, output: Path, *, spacing_mm: float | None = None
+) -> dict[str, Any]:
+    """Check the slices, write each as a CT volume with its label map, and list them.
+
+    A volume holds its slice twice, framed by `FRAME_MM` of soft tissue. HU are approximate, see
+    `grey_ct`. Whether a pixel without lesion is lung or not was not drawn: it is `NO_LESION`.
+
+    Args:
+        folder: the data set in one of the two layouts of this module.
+        output: gets `images/<case>_ct.nii.gz` and `labels/<case>_label.nii.gz`.
+        spacing_mm: of pixels; None takes `grey_ct.lung_box_spacing_mm` of each slice.
+
+    Returns:
+        The datalist of `datalist.build_datalist`, absolute paths; facts count a slice once.
+
+    Raises:
+        InputError: E_EMPTY no slices found; E_PATH a mask is missing; E_FORMAT no picture;
+            E_GEOMETRY a mask of another size; E_VALUES a mask with other values, or no lung.
+        ValueError: a spacing that is not above 0.
+    """
+    if spacing_mm is not None and spacing_mm <= 0:
+        raise ValueError(f"spacing_mm is {spacing_mm}; give more than 0")
+    found = list(find_slices(folder))
+    if not found:
+        raise InputError(
+            "E_EMPTY", folder, "it holds no slices.",
+            "The folder must hold train/imgs, train/masks, test/imgs and test/masks, or TrainingSet"
+            " and TestingSet of COVID-SemiSeg.",
+        )  # fmt: skip
+    cases = []
+    for files in found:
+        grey, lesion = read_grey(files.image), read_lesion(files.mask)
+        if grey.shape != lesion.shape:
+            raise InputError(
+                "E_GEOMETRY", files.mask,
+                f"the mask has {lesion.shape} pixels, its picture {grey.shape}.",
+                "Take picture and mask from the same copy of the data set.",
+            )  # fmt: skip
+        spacing = spacing_mm or lung_box_spacing_mm(*grey.shape)
+        ct, label, affine = framed(_hu(grey, files.image), lesion, spacing)
+        case = f"medseg_{files.name}"
+        image_path = output / "images" / f"{case}_ct.nii.gz"
+        label_path = output / "labels" / f"{case}_label.nii.gz"
+        write_volume(image_path, np.repeat(ct, SLICES, axis=2), affine)
+        write_mask(label_path, np.repeat(label, SLICES, axis=2), affine)
+        facts = case_facts(ct, label, affine, TABLE)
+        cases.append(Case(case, case, image_path, label_path, facts))
+    datalist = build_datalist(cases, about=ABOUT, table=TABLE, lesions=LESION_NAMES, folds=1)
+    for row, files in zip(datalist["training"], found, strict=True):
+        row["fold"] = FOLDS[files.split]
+    return {**datalist, "labels": {**datalist["labels"], str(NO_LESION): "background or lung"}}
+
+
+def find_slices(folder: Path) -> Iterator[SliceFiles]:
+    """Picture and mask of each slice, training slices first, by number."""
+    for split, layouts in LAYOUTS.items():
+        for images, masks in layouts:
+            pictures = [p for p in (folder / images).glob("*") if p.suffix in (".jpg", ".png")]
+            for image in sorted(pictures, key=lambda path: (len(path.stem), path.stem)):
+                yield SliceFiles(split, image.stem, image, folder / masks / f"{image.stem}.png")
+
+
+def read_grey(path: Path) -> npt.NDArray[np.uint8]:
+    """A picture with the patient's right first and the front first: (X, Y), 0 to 255.
+
+    The pictures stand as the arrays of their NIfTI original: rows run from right to left, columns
+    from front to back. On a screen that is the patient turned by 90 degrees and mirrored.
+    """
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("L"))
+    except FileNotFoundError as error:
+        raise InputError(
+            "E_PATH", path, "there is no such file.", "Copy the whole data set into the folder."
+        ) from error
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(
+            "E_FORMAT", path, "it is no picture that can be read.", "Copy the file again."
+        ) from error
+
+
+def read_lesion(path: Path) -> npt.NDArray[np.uint8]:
+    """A mask (X, Y): 1 ground-glass opacity, 2 consolidation, `NO_LESION` elsewhere."""
+    grey = read_grey(path)
+    odd = sorted(set(np.unique(grey).tolist()) - set(LESION_OF_GREY))
+    if odd:
+        raise InputError(
+            "E_VALUES", path,
+            f"the mask holds {', '.join(map(str, odd[:5]))}; known values are "
+            f"{', '.join(map(str, LESION_OF_GREY))}.",
+            "Check that the file is the mask of two classes, not that of one.",
+        )  # fmt: skip
+    table = np.full(256, NO_LESION, dtype=np.uint8)
+    for value, lesion in LESION_OF_GREY.items():
+        table[value] = lesion or NO_LESION
+    labels: npt.NDArray[np.uint8] = table[grey]
+    return labels
+
+
+def framed(
+    hu: npt.NDArray[np.int16], label: npt.NDArray[np.uint8], spacing_mm: float
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], Affine]:
+    """A slice in a frame of soft tissue, which is background, with its affine (LPS, mm).
+
+    Without the frame the lungs touch the border, as the air around a patient does.
+
+    Args:
+        hu: (X, Y).
+        label: (X, Y).
+        spacing_mm: of both axes.
+
+    Returns:
+        CT (X, Y, 1), label (X, Y, 1), affine.
+    """
+    width = round(FRAME_MM / spacing_mm)
+    ct = np.pad(hu, width, constant_values=int(SOFT_TISSUE_HU))[..., None]
+    marked = np.pad(label, width, constant_values=0)[..., None]
+    return ct, marked, np.diag([-spacing_mm, -spacing_mm, SLICE_SPACING_MM, 1.0])
+
+
+def _hu(grey: npt.NDArray[np.uint8], path: Path) -> npt.NDArray[np.int16]:
+    try:
+        return grey_to_hu(grey)
+    except ValueError as error:
+        raise InputError(
+            "E_VALUES", path, f"{error}.", "Give axial chest CT in a lung window."
+        ) from error

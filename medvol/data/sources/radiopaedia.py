@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""COVID-19 chest CT volumes of Radiopaedia with the lesion masks of MedSeg, as a datalist.
+
+The original is the "covid-segmentation" data of medicalsegmentation.com/covid19. Two layouts are
+read: `<case>_ct.nii.gz`, `<case>_lesion.nii.gz`, `<case>_lung.nii.gz` side by side, or the original
+folders `rp_im`, `rp_msk` and `rp_lung_msk` with `1.nii.gz` to `9.nii.gz` in each.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ...errors import InputError
+from ...images.image import Image
+from ...images.mask import check_pair, write_mask
+from ...images.volume import load_image
+from ..datalist import Case, build_datalist, case_facts
+from ..lung_lesions import LABELS, LESION_NAMES, merge_labels
+
+# Volumes of one person; apart they would put the same lesions into training and validation. rp2
+# and rp3 are two reconstructions of one scan; rp6 and rp7 look alike in anatomy and are counted
+# as one person to be on the safe side.
+SAME_PATIENT = (("rp2", "rp3"), ("rp6", "rp7"))
+KNOWN_LESIONS = (0, 1, 2, 3)  # none, ground-glass, consolidation, pleural effusion
+KNOWN_LUNGS = (0, 1, 2)  # none, lung; or right and left lung as in the original masks
+ABOUT = {
+    "name": "radiopaedia_covid_ct",
+    "description": "COVID-19 chest CT volumes with ground-glass opacity, consolidation and lung",
+    "licence": "non-commercial, attribution: Radiopaedia.org contributors and MedSeg",
+    "reference": "https://medicalsegmentation.com/covid19/",
+}
+
+
+class CaseFiles(NamedTuple):
+    """The three files of a case."""
+
+    case: str
+    ct: Path
+    lesion: Path
+    lung: Path
+
+
+def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -> dict[str, Any]:
+    """Check the data set, write one merged label map a case, and list them in folds.
+
+    Args:
+        folder: the data set in one of the two layouts of this module.
+        labels_folder: where `<case>_label.nii.gz` are written: 0 background, 1 ground-glass
+            opacity, 2 consolidation, 3 the rest of the lung; pleural effusion is background.
+        folds: cross-validation folds; volumes of one patient share one.
+
+    Returns:
+        The datalist of `datalist.build_datalist`, absolute paths.
+
+    Raises:
+        InputError: E_EMPTY no case found, or fewer patients than folds; E_PATH a mask is missing;
+            E_GEOMETRY a mask lies on another grid than its CT; E_VALUES a mask has other values.
+    """
+    found = list(find_cases(folder))
+    patients = {patient_of(files.case) for files in found}
+    if len(patients) < folds:
+        raise InputError(
+            "E_EMPTY",
+            folder,
+            f"{len(found)} cases of {len(patients)} patients are too few for {folds} folds.",
+            "The folder must hold <case>_ct.nii.gz, <case>_lesion.nii.gz and <case>_lung.nii.gz, "
+            "or rp_im, rp_msk and rp_lung_msk; or ask for fewer folds.",
+        )
+    cases = []
+    for files in found:
+        ct = _read(files.ct, "image")
+        lesion, lung = _read(files.lesion, "mask"), _read(files.lung, "mask")
+        check_pair(ct, lesion, values=KNOWN_LESIONS)
+        check_pair(ct, lung, values=KNOWN_LUNGS)
+        labels = merge_labels(lesion.array, lung.array)
+        label = labels_folder / f"{files.case}_label.nii.gz"
+        write_mask(label, labels, ct.affine)
+        facts = case_facts(ct.array, labels, ct.affine, LABELS)
+        cases.append(Case(files.case, patient_of(files.case), files.ct, label, facts))
+    return build_datalist(cases, about=ABOUT, table=LABELS, lesions=LESION_NAMES, folds=folds)
+
+
+def patient_of(case: str) -> str:
+    """The patient of a case: its own name, or the joined names of `SAME_PATIENT`."""
+    return next(("+".join(pair) for pair in SAME_PATIENT if case in pair), case)
+
+
+def find_cases(folder: Path) -> Iterator[CaseFiles]:
+    """The files of each case in either layout, sorted by name."""
+    if (folder / "rp_im").is_dir():
+        for ct in sorted((folder / "rp_im").glob("*.nii.gz")):
+            case = "rp" + ct.name.removesuffix(".nii.gz")
+            yield CaseFiles(case, ct, folder / "rp_msk" / ct.name, folder / "rp_lung_msk" / ct.name)
+    for ct in sorted(folder.glob("*_ct.nii.gz")):
+        case = ct.name.removesuffix("_ct.nii.gz")
+        lesion, lung = (folder / f"{case}_{kind}.nii.gz" for kind in ("lesion", "lung"))
+        yield CaseFiles(case, ct, lesion, lung)
+
+
+def _read(path: Path, kind: Literal["image", "mask"]) -> Image:
+    if not path.is_file():
+        raise InputError(
+            "E_PATH", path, "there is no such file.", "Copy the whole data set into the folder."
+        )
+    return load_image(path, kind=kind)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A .zip of DICOM slices: unpacked into a temporary folder that is gone after reading."""
+
+import errno
+import shutil
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from ..errors import InputError
+from .files import COPY_AGAIN
+from .image import Image
+
+MAX_INFLATED_BYTES = 4 << 30  # 8,000 slices of 512 x 512
+MAX_FILES = 100_000
+MAX_RATIO = 100  # CT slices deflate to a half or a third; a bomb to a thousandth
+SMALL_BYTES = 64 << 20  # below this no ratio is a danger
+IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db")
+UNPACK = "Unpack the archive and give the folder."
+
+
+def load_zip(path: Path, *, series: str | None = None) -> Image:
+    """Read the DICOM slices of an archive, whatever folders they lie in.
+
+    Args:
+        path: the archive.
+        series: SeriesInstanceUID, where it holds several.
+
+    Raises:
+        InputError: E_EMPTY, E_FORMAT (encrypted), E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_PATH (a
+            name that leads out of the archive), E_DECODER, E_NOSPACE; and what `load_dicom` says,
+            with the member's name in place of the temporary one.
+    """
+    from .dicom.volume import load_dicom
+
+    with tempfile.TemporaryDirectory(prefix="medvol-") as name:
+        folder = Path(name)
+        members = unpack(path, folder)
+        try:
+            return load_dicom(folder, series=series)
+        except InputError as error:
+            member = members.get(Path(error.path).name)
+            fault = path / member if member else path
+            raise InputError(error.code, fault, error.reason, error.remedy) from error
+
+
+def unpack(path: Path, folder: Path) -> dict[str, str]:
+    """Write every member into one flat folder under a name of our own.
+
+    Args:
+        path: the archive.
+        folder: an empty folder.
+
+    Returns:
+        Name in the folder -> name in the archive.
+
+    Raises:
+        InputError: as for `load_zip`.
+    """
+    written = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for number, member in enumerate(_checked_members(archive, path)):
+                name = f"{number:06d}"
+                with archive.open(member) as source, (folder / name).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+                written[name] = member.filename
+    except zipfile.BadZipFile as error:
+        cut = "not a zip file" in str(error) or "Truncated" in str(error)
+        code, reason = "E_CORRUPT", f"the archive is damaged ({error})."
+        if cut:  # the list of contents stands at the end of an archive
+            code, reason = "E_TRUNCATED", "the archive ends before its list of contents."
+        raise InputError(code, path, reason, COPY_AGAIN) from error
+    except (zlib.error, EOFError) as error:
+        reason = "the compressed data of the archive is damaged."
+        raise InputError("E_CORRUPT", path, reason, COPY_AGAIN) from error
+    except NotImplementedError as error:
+        reason = f"the archive is packed with a method that Python does not read ({error})."
+        raise InputError("E_DECODER", path, reason, UNPACK) from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a seek to a place that cannot be
+            reason = "the archive's list of contents points outside of it."
+            raise InputError("E_CORRUPT", path, reason, COPY_AGAIN) from error
+        reason = f"it could not be unpacked to a temporary folder ({error.strerror})."
+        raise InputError("E_NOSPACE", path, reason, "Free some space in TMPDIR.") from error
+    return written
+
+
+def _checked_members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
+    """The files of an archive, refused as a whole when any of them is not to be trusted."""
+    members = [
+        member
+        for member in archive.infolist()
+        if not member.filename.endswith("/")
+        and not any(word in member.filename for word in IGNORED)
+    ]
+    if not members:
+        raise InputError("E_EMPTY", path, "the archive holds no files.", "Pack the slices again.")
+    for member in members:
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]):
+            reason = f"it holds the name {member.filename!r}, which leads out of the archive."
+            raise InputError("E_PATH", path, reason, "Do not trust it; ask for the plain files.")
+        if member.flag_bits & 1:
+            raise InputError("E_FORMAT", path, "the archive is encrypted.", UNPACK)
+    inflated = sum(member.file_size for member in members)
+    packed = max(1, sum(member.compress_size for member in members))
+    too_dense = inflated > SMALL_BYTES and inflated > MAX_RATIO * packed
+    if inflated > MAX_INFLATED_BYTES or len(members) > MAX_FILES or too_dense:
+        reason = f"the archive would unpack to {len(members)} files of {inflated >> 20} MiB."
+        raise InputError("E_TOO_BIG", path, reason, UNPACK)
+    return members

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the header of a DICOM file says of the slices in it; the pixels are not read."""
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from ...errors import InputError
+from ..files import COPY_AGAIN, DICOM_SUFFIXES, path_error
+from .geometry import Place
+
+logging.getLogger("pydicom").addHandler(logging.NullHandler())  # else it prints beside a refusal
+
+SCREENSHOT = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture, all its kinds
+TECHNICAL: dict[str, type[str] | type[float]] = {  # facts that name no person and no day
+    "ConvolutionKernel": str,
+    "KVP": float,
+    "SliceThickness": float,
+    "Manufacturer": str,
+}
+_TAGS = [
+    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", *TECHNICAL),
+    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
+    *("BitsAllocated", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+    *("RescaleSlope", "RescaleIntercept", "RescaleType"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """What the header says of one image, or of one frame of a multi-frame image.
+
+    Args:
+        path: its file.
+        frame: number of the frame in the file, from 0.
+        instance: SOPInstanceUID.
+        series: SeriesInstanceUID.
+        modality: such as "CT".
+        localizer: whether it is an overview, no slice of a volume.
+        screenshot: whether it is a secondary capture without a place in the patient.
+        syntax: transfer syntax.
+        rows, columns: size in pixels.
+        grey: one monochrome sample a pixel.
+        place: where it lies, as far as given.
+        slope, intercept: stored value to modality value; None when absent.
+        rescale_type: unit of the modality value, such as "HU"; "" when absent.
+        padding: lowest and highest stored value that stand for "outside the scan".
+        technical: the values of `TECHNICAL` that are given.
+    """
+
+    path: Path
+    frame: int
+    instance: str
+    series: str
+    modality: str
+    localizer: bool
+    screenshot: bool
+    syntax: UID
+    rows: int
+    columns: int
+    grey: bool
+    place: Place
+    slope: float | None
+    intercept: float | None
+    rescale_type: str
+    padding: tuple[int, int] | None
+    technical: dict[str, str | float]
+
+
+def read_slices(path: Path, folder: Path, left_out: Counter[str]) -> list[Slice]:
+    """The slices of one file below `folder`.
+
+    A file that holds no image gives none, and its kind is counted in `left_out`.
+
+    Raises:
+        InputError: E_PATH, E_EMPTY, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_DIMS; the path is the
+            file's.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(132)
+    except OSError as error:
+        raise path_error(path, error) from error
+    if start[128:] != b"DICM":
+        _refuse_broken(path, start)
+        left_out["not DICOM"] += 1
+        return []
+    name = str(path.relative_to(folder)) if path != folder else path.name
+    try:
+        with warnings.catch_warnings():  # odd values are judged here, not printed by pydicom
+            warnings.simplefilter("ignore")
+            header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+            if not _is_image(header, path):
+                left_out[str(header.get("Modality", "not an image"))] += 1
+                return []
+            frames = _frames(header, path)
+            if len(frames) == 1:
+                return [_slice(path, name, 0, frames[0])]
+            return [_slice(path, f"{name} frame {k + 1}", k, x) for k, x in enumerate(frames)]
+    except InputError:
+        raise
+    except Exception as error:  # a damaged header makes pydicom raise nearly anything
+        reason = f"its DICOM header cannot be read ({str(error).partition(chr(10))[0]})."
+        raise InputError("E_CORRUPT", path, reason, "Export the series again.") from error
+
+
+def _refuse_broken(path: Path, start: bytes) -> None:
+    """Refuse a file that was meant to be a slice: left out, it would shorten the volume unseen."""
+    suffix = path.suffix.lower()
+    may_be_slice = suffix in ("", *DICOM_SUFFIXES) or suffix[1:].isdecimal()  # CT.1.2.840.7
+    if may_be_slice and not start:
+        raise InputError("E_EMPTY", path, "the file has 0 bytes.", COPY_AGAIN)
+    if may_be_slice and not start.strip(b"\0"):
+        raise InputError("E_TRUNCATED", path, "the file begins with nothing but 0.", COPY_AGAIN)
+    if suffix in DICOM_SUFFIXES:
+        raise InputError(
+            "E_FORMAT",
+            path,
+            "the file is named like DICOM but lacks the DICM mark at byte 128.",
+            "Export it as a DICOM file, or take it out of the folder.",
+        )
+
+
+def _is_image(header: Dataset, path: Path) -> bool:
+    """Whether the class is one of images, or unknown but with rows; by both places that name it."""
+    given = (header.file_meta.get("MediaStorageSOPClassUID"), header.get("SOPClassUID"))
+    names = [UID(uid).name for uid in given if uid]
+    image = any("Image Storage" in name for name in names)
+    known = any(name not in given for name in names)
+    if "TransferSyntaxUID" not in header.file_meta or (
+        "Rows" not in header and (image or not names)
+    ):
+        raise InputError("E_TRUNCATED", path, "the file ends inside its header.", COPY_AGAIN)
+    return image or ("Rows" in header and not known)
+
+
+def _frames(header: Dataset, path: Path) -> list[Dataset]:
+    """One flat header a frame: the functional groups of a multi-frame image laid over its own."""
+    count = int(header.get("NumberOfFrames") or 1)
+    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
+    if count == 1 and not per_frame:
+        return [header]
+    if len(per_frame) != count:
+        raise InputError(
+            "E_DIMS",
+            path,
+            f"it has {count} frames, but {len(per_frame)} of them say where they lie.",
+            "Export the series as single slices or as an enhanced (multi-frame) image.",
+        )
+    shared = list(header.get("SharedFunctionalGroupsSequence") or [])
+    return [_flat(header, [*shared, own]) for own in per_frame]
+
+
+def _flat(header: Dataset, groups: Sequence[Dataset]) -> Dataset:
+    flat = Dataset()
+    flat.file_meta = header.file_meta
+    items = [sequence.value[0] for group in groups for sequence in group if sequence.VR == "SQ"]
+    for part in (header, *items):
+        for tag in _TAGS[:-2]:
+            if tag in part:
+                flat[tag] = part[tag]
+    return flat
+
+
+def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
+    position = _numbers(header, "ImagePositionPatient", 3)
+    slope, intercept = (_numbers(header, f"Rescale{x}", 1) for x in ("Slope", "Intercept"))
+    image_type = [str(word).upper() for word in header.get("ImageType") or []]
+    return Slice(
+        path=path,
+        frame=number,
+        instance=str(header.get("SOPInstanceUID", "")),
+        series=str(header.get("SeriesInstanceUID", "")),
+        modality=str(header.get("Modality", "")),
+        localizer="LOCALIZER" in image_type,
+        screenshot=str(header.get("SOPClassUID", "")).startswith(SCREENSHOT) and position is None,
+        syntax=UID(header.file_meta.TransferSyntaxUID),
+        rows=int(header.Rows),
+        columns=int(header.Columns),
+        grey=int(header.get("SamplesPerPixel") or 1) == 1
+        and str(header.get("PhotometricInterpretation", "")).startswith("MONOCHROME"),
+        place=Place(
+            path,
+            name,
+            position,
+            _numbers(header, "ImageOrientationPatient", 6),
+            _numbers(header, "PixelSpacing", 2),
+        ),
+        slope=None if slope is None else float(slope[0]),
+        intercept=None if intercept is None else float(intercept[0]),
+        rescale_type=str(header.get("RescaleType") or "").upper(),
+        padding=_padding(header),
+        technical={
+            name: kind(header[name].value)
+            for name, kind in TECHNICAL.items()
+            if header.get(name) not in (None, "")
+        },
+    )
+
+
+def _numbers(header: Dataset, name: str, count: int) -> np.ndarray[Any, Any] | None:
+    value = header.get(name)
+    numbers = np.array([] if value is None else value, np.float64).reshape(-1)
+    return numbers if numbers.size == count and np.isfinite(numbers).all() else None
+
+
+def _padding(header: Dataset) -> tuple[int, int] | None:
+    first = header.get("PixelPaddingValue")
+    if not isinstance(first, int):
+        return None
+    last = header.get("PixelPaddingRangeLimit")
+    ends = [first, last if isinstance(last, int) else first]
+    if header.get("PixelRepresentation") == 1:  # some writers store a negative value as unsigned
+        half = 1 << (int(header.get("BitsAllocated", 16)) - 1)
+        ends = [end - 2 * half if end >= half else end for end in ends]
+    return min(ends), max(ends)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A radiograph kept as DICOM (CR, DX) as grey in [0, 1], shown as its header asks.
+
+Stored values pass the modality LUT or rescale, then the first VOI LUT or window (DICOM PS3.3,
+C.11.1 and C.11.2), by pydicom. MONOCHROME1 says that 0 is white; it is turned round.
+"""
+
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
+from ...errors import InputError, Note
+from ..grey import Grey, grey_of_colours, used_bits, used_bits_note
+from ..picture import MAX_PIXELS
+from .header import Slice, read_slices
+from .volume import check_decoder, decode_frames
+
+RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is no term of DICOM, but often written
+UNSAID = ("", "OT", "SC")  # screenshots and scanned films are stored as "other"
+_MODALITY = ("RescaleSlope", "RescaleIntercept")
+_WINDOW = ("WindowCenter", "WindowWidth")
+_OPTIONAL = (*_MODALITY, *_WINDOW, "VOILUTFunction", "ModalityLUTSequence", "VOILUTSequence")
+_LUTS = ("ModalityLUTSequence", "VOILUTSequence")
+_FACTS = ("ViewPosition", "BodyPartExamined", "PhotometricInterpretation", "BitsStored")
+_FAR = 100.0  # window widths from the centre: there any window has reached black or white
+
+
+def read_radiograph_dicom(path: Path) -> tuple[Grey, list[Note], dict[str, Any]]:
+    """The grey values of a DICOM file of one frame.
+
+    Without LUT and window the whole range of the stored bits is shown, as far as 16 bits are used
+    (`used_bits`). Padding (PixelPaddingValue to PixelPaddingRangeLimit) becomes 0, black.
+
+    Returns:
+        (rows, columns) float32 in [0, 1]; what was noticed; technical facts.
+
+    Raises:
+        InputError: E_FORMAT, no image; E_TRUNCATED, E_CORRUPT; E_TOO_BIG; E_DIMS, several frames;
+            E_VALUES, strong colours, or a scaling that leaves one value; E_MODALITY, no
+            radiograph, or one that is not meant to be looked at; E_DECODER.
+    """
+    image = _only_slice(path)
+    header = _header(path)
+    _check_kind(image, header)
+    check_decoder([image])
+    stored = next(decode_frames(path, [0]))
+    facts = {
+        "format": "DICOM",
+        "stored_dtype": stored.dtype.name,
+        "Modality": image.modality,
+        "TransferSyntax": image.syntax.name,
+        **{name: header[name].value for name in _FACTS if header.get(name) not in (None, "")},
+        **image.technical,
+    }
+    if not image.grey:
+        return _grey_of_colours(stored, path), [], facts
+    outside = _padding(stored, image)
+    try:
+        with warnings.catch_warnings():  # odd values are judged here, not printed by pydicom
+            warnings.simplefilter("ignore")
+            values, (black, white), notes = _shown(stored, outside, header)
+    except Exception as error:  # a damaged LUT or window makes pydicom raise nearly anything
+        why = str(error).partition("\n")[0]
+        reason = f"its header does not say how to show it ({why})."
+        raise InputError("E_CORRUPT", path, reason, "Export it again, with a window.") from error
+    if not white > black:
+        reason = f"its rescale or LUT makes every value {black:g}."
+        raise InputError("E_VALUES", path, reason, "Export it again with its true values.")
+    grey = ((values - black) / (white - black)).clip(0, 1)
+    if header.PhotometricInterpretation == "MONOCHROME1":
+        grey = 1 - grey
+    grey[outside] = 0
+    return grey.astype(np.float32), notes, facts
+
+
+def _only_slice(path: Path) -> Slice:
+    left_out: Counter[str] = Counter()
+    slices = read_slices(path, path, left_out)
+    if not slices:
+        reason = f"it is DICOM without a picture ({', '.join(left_out)})."
+        raise InputError("E_FORMAT", path, reason, "Give the DICOM file of the radiograph.")
+    if len(slices) > 1:
+        reason = f"it holds {len(slices)} frames, not one picture."
+        raise InputError("E_DIMS", path, reason, "Save each frame as a file of its own.")
+    return slices[0]
+
+
+def _header(path: Path) -> Dataset:
+    """The header without the pixels, and without elements that have no value."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = dcmread(path, stop_before_pixels=True)
+            for name in _OPTIONAL:
+                if name in header and header[name].is_empty:
+                    del header[name]
+    except Exception as error:
+        reason = f"its DICOM header cannot be read ({str(error).partition(chr(10))[0]})."
+        raise InputError("E_CORRUPT", path, reason, "Export it again.") from error
+    for pair in (_MODALITY, _WINDOW):
+        if sum(name in header for name in pair) == 1:  # half of a pair says nothing
+            del header[next(name for name in pair if name in header)]
+    return header
+
+
+def _check_kind(image: Slice, header: Dataset) -> None:
+    if image.modality not in (*RADIOGRAPHY, *UNSAID):
+        raise InputError(
+            "E_MODALITY", image.path,
+            f"its DICOM header says {image.modality}; a radiograph is expected.",
+            f"Give an image whose modality is {' or '.join(RADIOGRAPHY[:2])}.",
+        )  # fmt: skip
+    if str(header.get("PresentationIntentType", "")).upper() == "FOR PROCESSING":
+        raise InputError(
+            "E_MODALITY", image.path, "it is the detector's raw image (FOR PROCESSING).",
+            "Give the image FOR PRESENTATION of the same exposure.",
+        )  # fmt: skip
+    if image.rows * image.columns > MAX_PIXELS:
+        reason = f"its header claims {image.columns} x {image.rows} pixels."
+        remedy = f"Reduce it to at most {MAX_PIXELS} pixels."
+        raise InputError("E_TOO_BIG", image.path, reason, remedy)
+    if not image.grey and header.get("PhotometricInterpretation") == "PALETTE COLOR":
+        reason = "its colours are those of a palette."
+        raise InputError("E_VALUES", image.path, reason, "Export it as grey (MONOCHROME2).")
+
+
+def _grey_of_colours(stored: npt.NDArray[Any], path: Path) -> Grey:
+    from PIL import Image
+
+    if stored.dtype != np.uint8:
+        reason = f"its colours are kept as {stored.dtype}, not with 8 bits."
+        raise InputError("E_VALUES", path, reason, "Export it as grey (MONOCHROME2).")
+    return grey_of_colours(Image.fromarray(stored), path)
+
+
+def _padding(stored: npt.NDArray[Any], image: Slice) -> npt.NDArray[np.bool_]:
+    if image.padding is None:
+        return np.zeros(stored.shape, bool)
+    low, high = image.padding
+    return (stored >= low) & (stored <= high)
+
+
+def _shown(
+    stored: npt.NDArray[Any], outside: npt.NDArray[np.bool_], header: Dataset
+) -> tuple[npt.NDArray[Any], tuple[float, float], list[Note]]:
+    """Values as the header asks to show them, which of them are black and white, and remarks."""
+    depths = {name: _widened(header, name) for name in _LUTS}
+    values = apply_modality_lut(stored.astype(np.int32), header)
+    if depth := depths["VOILUTSequence"]:
+        return apply_voi_lut(np.rint(values).astype(np.int32), header), (0, 2**depth - 1), []
+    if "WindowCenter" in header:
+        centre, width = (float(np.ravel(header[name].value)[0]) for name in _WINDOW)
+        ends = np.array([centre - _FAR * width, centre + _FAR * width])
+        black, white = apply_voi_lut(ends, header)
+        return apply_voi_lut(values, header), (float(black), float(white)), []
+    if depth := depths["ModalityLUTSequence"]:
+        return values, (0, 2**depth - 1), []
+    bits, notes = int(header.BitsStored), []
+    range_ = np.array([0, 2**bits - 1])
+    if header.PixelRepresentation == 1:
+        range_ -= 2 ** (bits - 1)
+    elif bits == 16 and not outside.all():
+        highest = int(stored[~outside].max())
+        range_[1] = 2 ** used_bits(highest) - 1
+        notes = used_bits_note(highest)
+    black, white = sorted(apply_modality_lut(range_, header))  # a slope may be negative
+    return values, (float(black), float(white)), notes
+
+
+def _widened(header: Dataset, name: str) -> int:
+    """Bits an entry of a LUT; 0 without one. pydicom is told 16, else it counts entries in 8."""
+    if name not in header:
+        return 0
+    table = header[name].value[0]
+    entries, first, bits = table.LUTDescriptor
+    table.LUTDescriptor = [entries, first, 16]
+    return int(bits)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The DICOM images below a folder: found, read up to their pixels, and grouped into series."""
+
+import os
+import stat
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom import dcmread
+
+from ...errors import InputError
+from ..files import file_size, path_error
+from .header import Slice, read_slices
+
+MAX_FILES = 20_000  # a whole-body CT has 2,000 slices; more than this is an archive, not a study
+
+
+@dataclass(frozen=True)
+class SeriesSummary:
+    """What tells one series of a folder from another, without a name or a date of the patient."""
+
+    uid: str
+    modality: str
+    images: int
+    rows: int
+    columns: int
+    technical: tuple[str, ...]
+
+    def __str__(self) -> str:
+        size = f"{self.images} images of {self.columns} x {self.rows}"
+        return f"{self.uid} ({', '.join((self.modality, size, *self.technical))})"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The slices below a folder by series, the largest first, and what was left out."""
+
+    series: dict[str, list[Slice]]
+    left_out: Counter[str]
+
+    def summaries(self) -> list[SeriesSummary]:
+        """One line a series, the largest first."""
+        return [_summary(uid, slices) for uid, slices in self.series.items()]
+
+
+def read_study(folder: Path) -> Study:
+    """Read the headers of all DICOM images below `folder` (or of the one file `folder`).
+
+    Files that are not DICOM, hidden files, reports, segmentations and plans are left out, as are
+    localizers and screenshots when there is anything else.
+
+    Raises:
+        InputError: E_PATH, E_EMPTY, E_FORMAT, E_TRUNCATED, E_CORRUPT for a file that cannot be
+            used; E_EMPTY, E_FORMAT when the folder has no DICOM image; E_DIMS when it has
+            localizers only; E_TOO_BIG for more than `MAX_FILES` files.
+    """
+    files = list(_files(folder))
+    if not files:
+        raise InputError(
+            "E_EMPTY",
+            folder,
+            "the folder holds no file.",
+            "Give the folder that the DICOM slices lie in.",
+        )
+    left_out: Counter[str] = Counter()
+    slices = [image for file in files for image in read_slices(file, folder, left_out)]
+    if not slices:
+        raise InputError(
+            "E_FORMAT",
+            folder,
+            f"none of its {len(files)} files is a DICOM image.",
+            "Give the folder that the DICOM slices lie in.",
+        )
+    for kind in ("screenshot", "localizer"):
+        rest = [image for image in slices if not getattr(image, kind)]
+        if rest:
+            left_out[kind] += len(slices) - len(rest)
+            slices = rest
+    if slices[0].localizer:
+        raise InputError(
+            "E_DIMS",
+            folder,
+            f"its {len(slices)} images are localizers, which are single overviews.",
+            "Export the series of slices too.",
+        )
+    grouped: dict[str, list[Slice]] = {}
+    for image in slices:
+        grouped.setdefault(image.series, []).append(image)
+    ordered = sorted(grouped.items(), key=lambda item: (-len(item[1]), item[0]))
+    return Study({uid: _without_copies(group, left_out) for uid, group in ordered}, +left_out)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files to look into, in the order of their names; hidden ones and FIFOs are passed by."""
+    if not folder.is_dir():
+        file_size(folder)
+        yield folder
+        return
+    count = 0
+    try:
+        for parent, folders, names in os.walk(folder, onerror=_raise):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(name for name in names if not name.startswith(".")):
+                path = Path(parent, name)
+                if not stat.S_ISREG(path.stat().st_mode):
+                    continue
+                count += 1
+                if count > MAX_FILES:
+                    raise InputError(
+                        "E_TOO_BIG",
+                        folder,
+                        f"it holds more than {MAX_FILES} files.",
+                        "Give the folder of one study.",
+                    )
+                yield path
+    except OSError as error:
+        raise path_error(Path(error.filename or folder), error) from error
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _without_copies(slices: Sequence[Slice], left_out: Counter[str]) -> list[Slice]:
+    """Drop a file that repeats another one: same instance, same place, same pixel bytes."""
+    kept: dict[tuple[str, int], Slice] = {}
+    copies: dict[tuple[Path, Path], bool] = {}
+    for image in slices:
+        first = kept.setdefault((image.instance or str(image.path), image.frame), image)
+        if first is image:
+            continue
+        pair = (first.path, image.path)
+        if pair not in copies:
+            copies[pair] = _same_place(first, image) and _same_pixels(*pair)
+            left_out["copy"] += 1
+        if not copies[pair]:
+            raise InputError(
+                "E_SERIES",
+                image.path,
+                f"it has the SOPInstanceUID of {first.place.name}, but other content.",
+                "Take one of the two files out of the folder.",
+            )
+    return list(kept.values())
+
+
+def _same_place(first: Slice, second: Slice) -> bool:
+    return np.array_equal(
+        [np.nan] if first.place.position is None else first.place.position,
+        [np.nan] if second.place.position is None else second.place.position,
+        equal_nan=True,
+    )
+
+
+def _same_pixels(first: Path, second: Path) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one, other = (dcmread(path, specific_tags=["PixelData"]) for path in (first, second))
+    return bool(
+        one.file_meta.TransferSyntaxUID == other.file_meta.TransferSyntaxUID
+        and one.get("PixelData") == other.get("PixelData")
+    )
+
+
+def _summary(uid: str, slices: Sequence[Slice]) -> SeriesSummary:
+    first = slices[0]
+    thickness = first.technical.get("SliceThickness")
+    words = (first.technical.get("ConvolutionKernel"), thickness and f"{thickness:g} mm thick")
+    return SeriesSummary(
+        uid=uid,
+        modality=first.modality or "no modality",
+        images=len(slices),
+        rows=first.rows,
+        columns=first.columns,
+        technical=tuple(str(word) for word in words if word),
+    )

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing volumes as NIfTI.
+
+The header is made from nothing: one copied from the input would carry a patient's name along in
+its free text fields and extensions.
+"""
+
+import os
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import __version__
+from ..errors import InputError
+from ..files import replacing
+from ..spatial import Affine, shear_cosine
+from .packing import gzip_packer, unpacked
+
+QFORM_SHEAR_COSINE = 1e-4  # a qform is a rotation and cannot say more shear than float32 noise
+
+
+def write_volume(
+    path: str | os.PathLike[str], volume: npt.NDArray[Any], affine: Affine, *, runs: bool = False
+) -> None:
+    """Write a volume as `.nii` or `.nii.gz`, whole or not at all; same input, same bytes.
+
+    The affine goes into the sform (code 1) and the qform (code 1). NIfTI keeps both in float32: an
+    affine read from a NIfTI sform comes back exactly, one computed in float64 (DICOM) rounded to
+    the nearest float32. A sheared grid (tilted gantry) has no true qform, since that is a rotation;
+    it gets the sform alone, with qform code 0. NiBabel and MONAI then place it rightly; ITK and 3D
+    Slicer, which believe a qform first, refuse the file instead of showing it in a wrong place.
+
+    Args:
+        path: ends in `.nii` or `.nii.gz`.
+        volume: (X, Y, Z), any type that NIfTI knows (CT: int16 HU), stored as it is.
+        affine: (4, 4), voxel index to RAS mm.
+        runs: the volume is a mask, see `packing.gzip_packer`.
+
+    Raises:
+        ValueError: another suffix, not three axes, or an affine that cannot be inverted.
+        InputError: E_NOSPACE, it cannot be written, or reads back differently.
+    """
+    name = os.fspath(path)
+    if not name.endswith((".nii", ".nii.gz")):
+        raise ValueError(f"{name!r} does not end in .nii or .nii.gz; choose one of these")
+    if volume.ndim != 3:
+        raise ValueError(f"the volume has {volume.ndim} axes; give an array of 3 axes (X, Y, Z)")
+    check_affine(affine)
+    data = _nifti_image(volume, affine).to_bytes()
+    with replacing(path) as temporary:
+        packer = gzip_packer(runs=runs)
+        packed = name.endswith(".gz")
+        temporary.write_bytes(packer.compress(data) + packer.flush() if packed else data)
+        if not _reads_back(temporary.read_bytes(), data, volume, affine):
+            raise InputError(
+                "E_NOSPACE",
+                path,
+                "the file reads back differently from what was written.",
+                "Check the disk, or choose another output folder.",
+            )
+
+
+def check_affine(affine: Affine) -> None:
+    """Refuse what takes no voxel to a place.
+
+    Raises:
+        ValueError: the affine is not (4, 4), not finite, or singular.
+    """
+    if np.shape(affine) != (4, 4) or not np.isfinite(affine).all():
+        raise ValueError(f"the affine is {affine}; give (4, 4) finite numbers")
+    if abs(np.linalg.det(np.asarray(affine)[:3, :3])) < 1e-12:
+        raise ValueError(f"the affine {affine} has no volume per voxel; give independent axes")
+
+
+def _nifti_image(volume: npt.NDArray[Any], affine: Affine) -> Any:
+    import nibabel
+
+    image = nibabel.Nifti1Image(volume, np.asarray(affine, np.float64))
+    rectangular = shear_cosine(affine) <= QFORM_SHEAR_COSINE
+    image.set_qform(affine if rectangular else None, code=1 if rectangular else 0)
+    image.set_sform(affine, code=1)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = f"medvol {__version__}".encode()
+    return image
+
+
+def _reads_back(written: bytes, data: bytes, volume: npt.NDArray[Any], affine: Affine) -> bool:
+    """Whether the file's bytes unpack to `data`, and that means this volume in this place."""
+    import nibabel
+
+    try:
+        content = unpacked(written)
+    except zlib.error:
+        return False
+    if content != data:
+        return False
+    image = nibabel.Nifti1Image.from_bytes(content)
+    same_place = np.array_equal(image.affine, np.asarray(affine, np.float32))
+    return same_place and np.array_equal(np.asanyarray(image.dataobj), volume)

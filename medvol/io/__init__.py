@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""Reading images into volumes, and writing masks, scenes and segmentations."""

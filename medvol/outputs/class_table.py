@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`predictions.csv`: the class of each image, with the probabilities of all classes."""
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ignite.engine import Engine
+
+from ..files import replacing
+from ..metrics.evaluator_table import write_on_one_process
+
+
+class ClassRow(NamedTuple):
+    """What is said of one image.
+
+    Args:
+        image: its path.
+        probability: of each class, 0 to 1; empty for an image that was refused.
+        notes: remarks on how it was read, or why it was refused, one line each.
+    """
+
+    image: str
+    probability: Sequence[float] = ()
+    notes: Sequence[str] = ()
+
+
+def write_class_table(
+    path: str | os.PathLike[str], names: Sequence[str], rows: Iterable[ClassRow]
+) -> None:
+    """Write one line an image.
+
+    Columns: `image`, `class`, `index` (of the class, from 0), `probability_<name>` for each class,
+    spaces as underscores, and `notes`. The class is the one with the highest probability, of equal
+    ones the first. Of a refused image, class, index and probabilities are empty.
+
+    Args:
+        path: of the CSV; appears whole or not at all.
+        names: of the classes, in the order of the probabilities.
+        rows: in the order of the file.
+
+    Raises:
+        ValueError: a row has another number of probabilities.
+        InputError: E_NOSPACE, the file cannot be written.
+    """
+    columns = ["_".join(["probability", *name.split()]) for name in names]
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["image", "class", "index", *columns, "notes"])
+        writer.writerows(_line(row, names) for row in rows)
+
+
+def _line(row: ClassRow, names: Sequence[str]) -> list[object]:
+    notes = " ".join(row.notes)
+    if not len(row.probability):
+        return [row.image, "", "", *[""] * len(names), notes]
+    if len(row.probability) != len(names):
+        raise ValueError(
+            f"{row.image} has {len(row.probability)} probabilities, but {len(names)} classes "
+            "are named; name as many classes as the network has outputs"
+        )
+    index = int(np.argmax(row.probability))
+    return [row.image, names[index], index, *(f"{p:.6g}" for p in row.probability), notes]
+
+
+class SaveClasses:
+    """Collect the classes that an evaluator gives, and write them as a table when it is done.
+
+    A handler for a bundle's inference, whose post-processing ends in probabilities `pred`
+    (classes,); `medvol predict` writes the same table itself.
+
+    Args:
+        path: of the CSV.
+        names: of the classes, in the order of the network's outputs.
+        image_key: item with the network's input, whose metadata name the file.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], names: Sequence[str], image_key: str = "image"
+    ) -> None:
+        self.path = Path(path)
+        self.names = tuple(names)
+        self.image_key = image_key
+        self.rows: list[ClassRow] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Collect and write with this evaluator.
+
+        Raises:
+            ValueError: several processes run; each would see a part of the images.
+        """
+        write_on_one_process(engine, self)
+
+    def clear(self) -> None:
+        self.rows.clear()
+
+    def collect(self, engine: Engine) -> None:
+        self.rows.extend(self._rows(engine))
+
+    def write(self, _: Engine) -> None:
+        write_class_table(self.path, self.names, self.rows)
+
+    def _rows(self, engine: Engine) -> Iterator[ClassRow]:
+        for item in engine.state.output:
+            meta = item[self.image_key].meta
+            notes = str(meta.get("notes", "")).splitlines()
+            yield ClassRow(str(meta["filename_or_obj"]), item["pred"].tolist(), notes)

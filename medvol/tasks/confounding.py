@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The confounding test of a data set: can class or source be told without looking at the lungs?"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..errors import InputError
+from ..images.radiograph import load_radiograph
+from ..metrics.confounding import (
+    CLASS,
+    NAME_ALONE,
+    SOURCE,
+    Cases,
+    Confounding,
+    Told,
+    told_by_features,
+    told_by_name,
+)
+from ..transforms.surroundings import REGIONS, surroundings
+
+MOST_TRAINING = 2000  # images; more change little and take minutes
+
+Item = Mapping[str, Any]
+Seen = tuple[Item, dict[str, npt.NDArray[np.float32]]]  # an image, and each region's numbers
+T = TypeVar("T")
+Watch = Callable[[Iterable[Item]], Iterable[Item]]
+
+
+def tell_from_surroundings(
+    training: Sequence[Item],
+    measured: Sequence[Item],
+    *,
+    most_training: int = MOST_TRAINING,
+    watch: Watch = iter,
+) -> Confounding:
+    """Tell class and source from the border, and from what lies around the lungs.
+
+    A logistic regression on mean and spread of grey in fields of the picture, see
+    `transforms.surroundings`, is fitted on training images and measured on others. It is simple on
+    purpose: what it can do, a network can do without effort.
+
+    Args:
+        training: items of a datalist with `image`, `class`, `patient`, and perhaps `source`.
+        measured: the same of the part that the network is measured on.
+        most_training: as many training images at most, taken evenly.
+        watch: wraps the images, to show progress.
+
+    Returns:
+        No rows where no training image can be used.
+    """
+    patients = {item["patient"] for item in measured}
+    apart = [item for item in training if item["patient"] not in patients]
+    chosen = spread_out(apart, most_training)
+    fitted_on, measured_on = (list(_seen(watch(items))) for items in (chosen, measured))
+    told = [row for target in (CLASS, SOURCE) for row in _told(target, fitted_on, measured_on)]
+    lost = len(chosen) + len(measured) - len(fitted_on) - len(measured_on)
+    shared = len(training) - len(apart)
+    return Confounding(tuple(told), len(fitted_on), len(measured_on), shared, lost)
+
+
+def spread_out(items: Sequence[T], most: int) -> list[T]:
+    """As many items as are allowed, at equal distances in their order.
+
+    Example:
+        >>> spread_out("abcdef", 3)
+        ['a', 'c', 'e']
+    """
+    if len(items) <= most:
+        return list(items)
+    return [items[index * len(items) // most] for index in range(most)]
+
+
+def _seen(items: Iterable[Item]) -> Iterator[Seen]:
+    """The images that can be read."""
+    for item in items:
+        try:
+            pixels = load_radiograph(item["image"]).pixels
+        except InputError:
+            continue
+        yield item, surroundings(torch.from_numpy(pixels)[None])
+
+
+def _told(target: str, training: Sequence[Seen], measured: Sequence[Seen]) -> Iterator[Told]:
+    """Rows of one target; none where it has one value only, or is not known."""
+    parts = [[seen for seen in part if seen[0].get(target)] for part in (training, measured)]
+    if not all(parts):
+        return
+    for region in REGIONS:
+        fitted_on, measured_on = (
+            (np.stack([numbers[region] for _, numbers in part]), _cases(target, part))
+            for part in parts
+        )
+        if row := told_by_features((target, region), fitted_on, measured_on):
+            yield row
+    names = [[str(item.get(SOURCE) or "") for item, _ in part] for part in parts]
+    if target == CLASS and len(set(names[0])) > 1:
+        with_names = [(n, _cases(target, part)) for n, part in zip(names, parts, strict=True)]
+        if row := told_by_name((target, NAME_ALONE), *with_names):
+            yield row
+
+
+def _cases(target: str, part: Sequence[Seen]) -> Cases:
+    return Cases([str(item[target]) for item, _ in part], [item["patient"] for item, _ in part])

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Class folders with and without parts; patients by a pattern; refusals."""
+
+from collections import Counter
+
+import pytest
+from class_phantoms import make_class_folders, save_picture
+from refusals import refused_by
+
+from medvol.data.class_folders import folder_set, has_parts
+
+PATTERN = r"_(p\d+)_"
+
+
+def test_folders_of_classes_are_divided_later(tmp_path):
+    made = folder_set(make_class_folders(tmp_path, {"b10": 2, "b9": 4}))
+    assert made.names == ("b9", "b10")
+    assert Counter((p.name, p.part) for p in made.pictures) == {("b9", ""): 4, ("b10", ""): 2}
+    assert made.pictures[0].patient == "b9/b9_p0_0.png"
+    assert made.notes == (
+        "Each file counts as a patient of its own; `--patient-pattern` says what they share.",
+    )
+    assert has_parts(made) == set()
+    assert made.about["name"] == tmp_path.name
+
+
+def test_folders_of_parts_are_kept(tmp_path):
+    counts = {"Train/a": 1, "Train/b": 1, "val/a": 1, "TEST/b": 2}
+    made = folder_set(make_class_folders(tmp_path, counts))
+    assert Counter((p.part, p.name) for p in made.pictures) == {
+        ("training", "a"): 1, ("training", "b"): 1, ("validation", "a"): 1, ("test", "b"): 2
+    }  # fmt: skip
+    assert has_parts(made) == {"training", "validation", "test"}
+
+
+def test_training_is_divided_where_no_validation_is_given(tmp_path):
+    made = folder_set(make_class_folders(tmp_path, {"train/a": 2, "train/b": 2, "test/a": 2}))
+    assert Counter(p.part for p in made.pictures) == {"": 4, "test": 2}
+    assert has_parts(made) == {"test"}
+
+
+def test_pattern_finds_the_patient_below_the_class_folder(tmp_path):
+    root = make_class_folders(tmp_path, {"train/a_p7_": 4, "train/b": 2})
+    save_picture(root / "train" / "b" / "p3" / "x.png", 1)
+    made = folder_set(root, patient_pattern=r"p(\d+)")
+    assert [p.patient for p in made.pictures] == ["7", "7", "7", "7", "0", "0", "3"]
+    made = folder_set(root, patient_pattern=r"p\d+")
+    assert [p.patient for p in made.pictures][-2:] == ["p0", "p3"]
+    assert made.notes == ()
+    error = refused_by(lambda: folder_set(root, patient_pattern=PATTERN), "E_FORMAT")
+    assert error.path.endswith("x.png")
+
+
+def test_order_of_the_classes_can_be_given(tmp_path):
+    root = make_class_folders(tmp_path, {"ill": 1, "well": 1})
+    assert folder_set(root, names=["well", "ill"]).names == ("well", "ill")
+    error = refused_by(lambda: folder_set(root, names=["well"]), "E_FORMAT")
+    assert error.reason == "its classes are ill, well, not well."
+
+
+def test_other_layouts_are_refused(tmp_path):
+    refused_by(lambda: folder_set(tmp_path / "none"), "E_PATH")
+    refused_by(lambda: folder_set(make_class_folders(tmp_path / "one", {"a": 2})), "E_EMPTY")
+    mixed = make_class_folders(tmp_path / "mixed", {"train/a": 1, "train/b": 1, "c": 1})
+    error = refused_by(lambda: folder_set(mixed), "E_FORMAT")
+    assert error.reason == "folders of classes lie beside folders of parts."
+    no_training = make_class_folders(tmp_path / "test only", {"test/a": 1, "test/b": 1})
+    refused_by(lambda: folder_set(no_training), "E_EMPTY")
+
+
+def test_pattern_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is no regular expression"):
+        folder_set(tmp_path, patient_pattern="(")

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From pictures to a datalist: the same picture is never on two sides, or that is said loudly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from class_phantoms import noise
+
+from medvol.data.class_set import ClassSet, by_shares, class_datalist
+from medvol.data.fingerprint import fingerprint
+from medvol.data.leaks import LeakError
+from medvol.data.pictures import Picture
+
+HALVES = by_shares({"training": 0.5, "test": 0.5}, seed=0)
+
+
+def made_set(seeds: list[int], *, parts: dict[int, str] | None = None, pairs=()):
+    """A picture for each seed, patients p0, p1, ...; equal seeds are equal pictures."""
+    paths = [Path(f"/x/{k}.png") for k in range(len(seeds))]
+    pictures = [
+        Picture(path, "ab"[k % 2], f"p{k}", (parts or {}).get(k, ""))
+        for k, path in enumerate(paths)
+    ]
+    prints = {
+        path: fingerprint(noise(seed).astype(np.float32))
+        for path, seed in zip(paths, seeds, strict=True)
+    }
+    return ClassSet(pictures, ("a", "b"), {"name": "made"}, ("first.",), tuple(pairs)), prints
+
+
+def sides(datalist) -> dict[str, str]:
+    return {i["case"]: part for part in ("training", "test") for i in datalist[part]}
+
+
+def test_copies_and_known_near_duplicates_share_a_part():
+    source, prints = made_set([*range(10), 0, 11], pairs=[(1, 11)])  # 10 is a copy of 0
+    for seed in range(8):
+        divide = by_shares({"training": 0.5, "test": 0.5}, seed=seed)
+        made = class_datalist(source, prints, divide)
+        side = sides(made)
+        assert side["0"] == side["10"]
+        assert side["1"] == side["11"]
+    patients = {i["case"]: i["patient"] for part in ("training", "test") for i in made[part]}
+    assert (patients["10"], patients["11"], patients["2"]) == ("p0", "p1", "p2")
+    assert made["notes"] == [
+        "first.",
+        "1 pairs of the same picture (1 pixel-identical) are never divided.",
+        "2 patients were joined with another, since they share pictures.",
+    ]
+
+
+def test_copies_in_given_parts_are_a_leak():
+    source, prints = made_set([0, 1, 2, 0], parts={3: "test"})
+    with pytest.raises(LeakError) as found:
+        class_datalist(source, prints, by_shares({"training": 1.0}, seed=0))
+    assert [str(leak) for leak in found.value.leaks] == ["same pixels: training/0 and test/3"]
+
+
+def test_nothing_is_said_where_nothing_was_found():
+    source, prints = made_set([0, 1, 2, 3])
+    assert class_datalist(source, prints, HALVES)["notes"] == ["first."]

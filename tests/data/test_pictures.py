@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Patients are joined and divided whole, in equal shares, the same way every time."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from medvol.data.pictures import (
+    Picture,
+    assign_parts,
+    count_rows,
+    drawn,
+    join_patients,
+    list_classes,
+)
+
+SHARES = {"training": 0.7, "validation": 0.15, "test": 0.15}
+
+
+def picture(case: str, patient: str, name: str = "normal", part: str = "", kind: str = ""):
+    return Picture(Path(f"/x/{case}.png"), name, patient, part, kind)
+
+
+def test_patients_are_joined_through_chains():
+    pictures = [picture(c, c) for c in "dcbae"]
+    joined, lost = join_patients(pictures, [(0, 1), (2, 3), (1, 2)])  # d-c, b-a, c-b
+    assert [p.patient for p in joined] == ["a", "a", "a", "a", "e"]
+    assert lost == 3
+
+
+def test_pictures_of_one_patient_are_not_counted_as_joined():
+    _, lost = join_patients([picture("a", "1"), picture("b", "1")], [(0, 1)])
+    assert lost == 0
+
+
+def test_every_class_and_kind_gets_its_share():
+    pictures = [picture(f"{n}{k}", f"{n}{k}", n, kind=n) for n in "ab" for k in range(100)]
+    pictures += [picture(f"c{k}", f"c{k}", "b", kind="c") for k in range(40)]
+    divided = assign_parts(pictures, SHARES)
+    counts = Counter((p.part, p.kind) for p in divided)
+    assert [counts[part, "a"] for part in SHARES] == [70, 15, 15]
+    assert [counts[part, "b"] for part in SHARES] == [70, 15, 15]
+    assert [counts[part, "c"] for part in SHARES] == [28, 6, 6]
+
+
+def test_patients_stay_whole_and_large_ones_do_not_burst_a_small_part():
+    sizes = [22, 18, 9, 5, 5, 4, 3, 3] + [2] * 20 + [1] * 91  # 200 pictures
+    pictures = [
+        picture(f"{p}_{k}", f"p{p}", "ab"[p % 2]) for p, n in enumerate(sizes) for k in range(n)
+    ]
+    divided = assign_parts(pictures, SHARES, seed=3)
+    counts = Counter(p.part for p in divided)
+    assert counts["training"] == pytest.approx(140, abs=2)
+    assert counts["validation"] == pytest.approx(30, abs=2)
+    parts = {patient: {p.part for p in divided if p.patient == patient} for patient in ("p0", "p4")}
+    assert parts["p0"] == {"training"}
+    assert len(parts["p4"]) == 1
+
+
+def test_division_depends_on_the_seed_alone():
+    pictures = [picture(f"{k}", f"{k}", "ab"[k % 2]) for k in range(60)]
+    first = {p.patient: p.part for p in assign_parts(pictures, SHARES)}
+    again = {p.patient: p.part for p in assign_parts(pictures[::-1], SHARES)}
+    other = {p.patient: p.part for p in assign_parts(pictures, SHARES, seed=1)}
+    assert first == again
+    assert first != other
+
+
+def test_given_parts_stay_and_do_not_count():
+    given = [picture(f"t{k}", f"t{k}", part="test") for k in range(50)]
+    free = [picture(f"f{k}", f"f{k}") for k in range(10)]
+    divided = assign_parts([*given, *free], {"training": 0.9, "validation": 0.1, "test": 0.0})
+    counts = Counter(p.part for p in divided)
+    assert counts == {"test": 50, "training": 9, "validation": 1}
+
+
+@pytest.mark.parametrize("shares", [{"training": 0.5}, {"training": 1.5, "test": -0.5}])
+def test_impossible_shares_are_refused(shares):
+    with pytest.raises(ValueError, match="sum to 1"):
+        assign_parts([picture("a", "1")], shares)
+
+
+def test_order_of_a_seed_is_the_same_on_every_machine():
+    assert drawn("abcd", seed=0) == drawn("dcba", seed=0) == ["b", "a", "c", "d"]
+
+
+def test_list_has_labels_names_and_more_that_is_known():
+    pictures = [
+        Picture(Path("/x/a.png"), "virus", "p1", "test", extra={"source": "s"}),
+        Picture(Path("/y/a.png"), "normal", "p2", "training"),
+    ]
+    made = list_classes(pictures, ("normal", "virus"), about={"name": "made"})
+    assert made["name"] == "made"
+    assert made["labels"] == {"0": "normal", "1": "virus"}
+    assert made["modality"] == {"0": "XR"}
+    assert made["test"] == [
+        {"image": "/x/a.png", "label": 1, "class": "virus", "case": "a", "patient": "p1",
+         "source": "s"}
+    ]  # fmt: skip
+    assert made["training"][0]["case"] == "a_2"  # cases have names of their own
+    assert made["validation"] == []
+    assert count_rows(made) == [
+        ["part", "normal", "virus", "all", "patients"],
+        ["training", "1", "0", "1", "1"],
+        ["validation", "0", "0", "0", "0"],
+        ["test", "0", "1", "1", "1"],
+        ["all", "1", "1", "2", "2"],
+    ]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies in a DICOM folder is sorted into series, and what is no slice is left out."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import dicom_phantoms as phantoms
+import pytest
+from dicom_phantoms import SHIPPED, refusal
+from pydicom.uid import (
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+
+from medvol.images.dicom.volume import list_series, load_dicom
+
+
+def test_what_is_no_slice_is_left_out(tmp_path: Path) -> None:
+    image = phantoms.stored_values()[0]
+    phantoms.write(tmp_path / "slices" / "deeper", phantoms.ct_series())
+    extras = [
+        phantoms.ct_slice(image, (0, 0, 0), series="1.9",
+                          SOPClassUID=SegmentationStorage, Modality="SEG"),
+        phantoms.ct_slice(image, (0, 0, 0), series="1.8", ImageType=["ORIGINAL", "", "LOCALIZER"]),
+        phantoms.ct_slice(image, (0, 0, 0), series="1.7", SOPClassUID=SecondaryCaptureImageStorage,
+                          ImagePositionPatient=None),
+    ]  # fmt: skip
+    phantoms.write(tmp_path, extras)
+    (tmp_path / "readme.txt").write_text("not DICOM")
+    (tmp_path / "._IM000.dcm").write_bytes(b"")
+
+    result = load_dicom(tmp_path)
+
+    assert result.array.shape == (16, 16, 8)
+    assert [note.code for note in result.notes] == ["N_LOCALIZER"]
+    assert result.facts["left_out"] == {"SEG": 1, "localizer": 1, "screenshot": 1, "not DICOM": 1}
+
+
+def test_a_series_is_chosen_by_its_uid(tmp_path: Path) -> None:
+    phantoms.write(tmp_path / "a", phantoms.ct_series(phantoms.stored_values(5)))
+    phantoms.write(
+        tmp_path / "b",
+        phantoms.ct_series(series=phantoms.OTHER_UID, Modality="MR", RescaleIntercept=0),
+    )
+
+    error = refusal(tmp_path)
+    assert error.code == "E_SERIES"
+    assert f"{phantoms.SERIES_UID} (CT, 5 images of 16 x 16, B70f, 2 mm thick)" in error.reason
+    assert f"{phantoms.OTHER_UID} (MR, 8 images of 16 x 16, B70f, 2 mm thick)" in error.reason
+    assert "--series" in error.remedy
+    assert [(s.uid, s.images) for s in list_series(tmp_path)] == [
+        (phantoms.OTHER_UID, 8),
+        (phantoms.SERIES_UID, 5),
+    ]
+    assert load_dicom(tmp_path, series=phantoms.SERIES_UID).array.shape == (16, 16, 5)
+    unknown = refusal(tmp_path, series="1.2.3")
+    assert unknown.code == "E_SERIES"
+    assert "no series 1.2.3" in unknown.reason
+    assert phantoms.OTHER_UID in unknown.reason
+
+
+def test_a_copy_of_a_slice_is_used_once(tmp_path: Path) -> None:
+    first = phantoms.write(tmp_path, phantoms.ct_series())[0]
+    shutil.copy(first, tmp_path / "copy.dcm")
+
+    image = load_dicom(tmp_path)
+
+    assert image.array.shape == (16, 16, 8)
+    assert image.facts["left_out"] == {"copy": 1}
+
+
+def test_an_instance_with_two_contents_is_refused(tmp_path: Path) -> None:
+    series = phantoms.ct_series()
+    series[1].SOPInstanceUID = series[0].SOPInstanceUID
+    phantoms.write(tmp_path, series)
+
+    error = refusal(tmp_path)
+
+    assert (error.code, Path(error.path).name) == ("E_SERIES", "IM001.dcm")
+    assert "IM000.dcm" in error.reason
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [((), "E_EMPTY"), (("notes.txt", "DIRFILE"), "E_FORMAT")],
+    ids=["empty-folder", "no-dicom"],
+)
+def test_a_folder_without_dicom_is_refused(tmp_path: Path, files: Sequence[str], code: str) -> None:
+    for name in files:
+        (tmp_path / name).write_text("words")
+
+    assert (refusal(tmp_path).code, refusal(tmp_path).path) == (code, str(tmp_path))
+
+
+def test_a_missing_folder_and_a_crowded_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refusal(tmp_path / "gone").code == "E_PATH"
+    phantoms.write(tmp_path, phantoms.ct_series())
+    monkeypatch.setattr("medvol.images.dicom.series.MAX_FILES", 7)
+    assert refusal(tmp_path).code == "E_TOO_BIG"
+
+
+def test_localizers_shipped_with_pydicom_are_dropped() -> None:
+    image = load_dicom(SHIPPED / "98892001")  # CT5N and CT2N
+
+    assert image.array.shape == (16, 16, 5)
+    assert str(image.notes[0]) == "N_LOCALIZER 2 localizer images were left out."
+    assert refusal(SHIPPED / "98892001" / "CT2N").code == "E_DIMS"

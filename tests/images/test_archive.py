@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A .zip of DICOM slices reads as its folder does; what is wrong with it is refused."""
+
+import tempfile
+import zipfile
+
+import numpy as np
+import pytest
+from dicom_phantoms import OTHER_UID, SERIES_UID, ct_series, write
+from refusals import refused
+
+from medvol.images import archive
+from medvol.images.volume import load_image
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """A folder for temporary files that must be empty again after each test."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def slices(tmp_path):
+    write(tmp_path / "case", ct_series())
+    return sorted((tmp_path / "case").iterdir())
+
+
+def packed(path, files, *, method=zipfile.ZIP_DEFLATED, names=None):
+    with zipfile.ZipFile(path, "w", method) as target:
+        for number, file in enumerate(files):
+            target.write(file, names[number] if names else f"study/series/{file.name}")
+    return path
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_reads_as_the_folder_does(tmp_path, slices, method):
+    path = packed(tmp_path / "case.zip", slices, method=method)
+    image, folder = load_image(path), load_image(tmp_path / "case")
+    np.testing.assert_array_equal(image.array, folder.array)
+    np.testing.assert_array_equal(image.affine, folder.affine)
+    assert image.path == path
+    assert image.facts == folder.facts
+
+
+def test_names_of_other_systems_are_ignored_and_equal_names_kept_apart(tmp_path, slices):
+    names = [f"{number}/IM" for number in range(len(slices))]
+    path = packed(tmp_path / "case.zip", slices, names=names)
+    with zipfile.ZipFile(path, "a") as target:
+        target.writestr("__MACOSX/._IM", b"x")
+        target.mkdir("empty")
+    np.testing.assert_array_equal(load_image(path).array, load_image(tmp_path / "case").array)
+
+
+def test_several_series_are_listed_and_chosen(tmp_path, slices):
+    write(tmp_path / "other", ct_series(series=OTHER_UID))
+    others = sorted((tmp_path / "other").iterdir())
+    names = [f"{number}.dcm" for number in range(len(slices) + len(others))]
+    path = packed(tmp_path / "case.zip", [*slices, *others], names=names)
+    error = refused(path, "E_SERIES", SERIES_UID, "--series")
+    assert OTHER_UID in error.reason
+    assert load_image(path, series=OTHER_UID).facts["SeriesInstanceUID"] == OTHER_UID
+
+
+def test_a_bad_member_is_named(tmp_path, slices):
+    slices[2].write_bytes(slices[2].read_bytes()[:-10])
+    path = packed(tmp_path / "case.zip", slices)
+    at_fault = path / "study" / "series" / slices[2].name
+    refused(path, "E_TRUNCATED", "pixels", "again", names=at_fault)
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil", "C:\\evil", "..\\evil"])
+def test_a_name_that_leads_out(tmp_path, name):
+    path = tmp_path / "case.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr(name, b"x")
+    refused(path, "E_PATH", "leads out of the archive", "Do not trust it")
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_bomb(tmp_path):
+    path = tmp_path / "case.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("IM0", bytes(archive.SMALL_BYTES + 1))
+    refused(path, "E_TOO_BIG", "1 files of 64 MiB", "Unpack")
+
+
+def test_more_than_the_limit(tmp_path, slices, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_INFLATED_BYTES", 1000)
+    refused(packed(tmp_path / "case.zip", slices), "E_TOO_BIG", "would unpack", "Unpack")
+
+
+def test_too_many_files(tmp_path, slices, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_FILES", 7)
+    refused(packed(tmp_path / "case.zip", slices), "E_TOO_BIG", "8 files", "Unpack")
+
+
+def test_encrypted(tmp_path, slices):
+    path = packed(tmp_path / "case.zip", slices)
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 8] |= 1
+    path.write_bytes(data)
+    refused(path, "E_FORMAT", "encrypted", "Unpack")
+
+
+def test_unknown_method(tmp_path, slices):
+    path = packed(tmp_path / "case.zip", slices[:1])
+    data = bytearray(path.read_bytes())
+    data[8] = data[data.index(b"PK\x01\x02") + 10] = 97
+    path.write_bytes(data)
+    refused(path, "E_DECODER", "does not read", "Unpack")
+
+
+def test_cut(tmp_path, slices):
+    path = packed(tmp_path / "case.zip", slices)
+    path.write_bytes(path.read_bytes()[:-60])
+    refused(path, "E_TRUNCATED", "before its list of contents", "again")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_damaged(tmp_path, slices, method):
+    path = packed(tmp_path / "case.zip", slices, method=method)
+    data = bytearray(path.read_bytes())
+    data[200] ^= 255
+    path.write_bytes(data)
+    refused(path, "E_CORRUPT", "damaged", "again")
+
+
+def test_contents_that_point_outside(tmp_path, slices):
+    path = packed(tmp_path / "case.zip", slices)
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 16 : end + 20] = b"\xff\xff\xff\x7f"  # where the list of contents should start
+    path.write_bytes(data)
+    refused(path, "E_CORRUPT", "archive", "again")
+
+
+def test_a_member_without_a_name(tmp_path, slices):
+    path = packed(tmp_path / "case.zip", slices, names=["", *"abcdefg"])
+    np.testing.assert_array_equal(load_image(path).array, load_image(tmp_path / "case").array)
+
+
+def test_empty(tmp_path):
+    zipfile.ZipFile(tmp_path / "case.zip", "w").close()
+    refused(tmp_path / "case.zip", "E_EMPTY", "no files", "again")
+
+
+def test_without_dicom(tmp_path):
+    path = tmp_path / "case.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr("readme.txt", "hello")
+    refused(path, "E_FORMAT", "none of its 1 files", "DICOM")
+
+
+def test_no_room_for_temporary_files(tmp_path, slices, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    path = packed(tmp_path / "case.zip", slices)
+    monkeypatch.setattr(archive.shutil, "copyfileobj", full)
+    refused(path, "E_NOSPACE", "No space left on device", "Free some space")

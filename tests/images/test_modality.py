@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telling HU from what only looks like a CT, on phantoms and on real volumes."""
+
+import numpy as np
+import pytest
+from phantoms import tiny_chest
+
+from medvol.errors import InputError
+from medvol.images.modality import (
+    CT,
+    GREY,
+    OFFSET_CT,
+    OTHER,
+    UNIT,
+    check_ct,
+    grey_window,
+    guess_modality,
+    sampled,
+)
+from medvol.images.volume import load_image
+
+CHEST = tiny_chest(noise_hu=20).ct.astype(np.float32)
+LUNG = tiny_chest().labels > 0
+
+WRONG = {
+    "offset": (lambda hu: hu + 1024, OFFSET_CT, "Subtract 1024"),
+    "offset-clipped-at-0": (lambda hu: np.clip(hu + 1024, 0, 4095), OFFSET_CT, "Subtract 1024"),
+    "grey-0-255": (lambda hu: np.clip((hu + 1350) / 1500, 0, 1) * 255, GREY, "grey / 255"),
+    "0-1": (lambda hu: np.clip((hu + 1350) / 1500, 0, 1), UNIT, "value * (high - low)"),
+    "offset-subtracted-twice": (lambda hu: hu - 1024, OTHER, "Hounsfield"),
+    "thousandth": (lambda hu: hu / 300, OTHER, "Hounsfield"),
+    "z-score": (lambda hu: (hu - hu.mean()) / hu.std(), OTHER, "Hounsfield"),
+    "abdomen-window": (lambda hu: np.clip(hu, -160, 240), OTHER, "Hounsfield"),
+}
+RIGHT = {
+    "as-it-is": lambda hu: hu,
+    "padding--2000": lambda hu: np.where(hu < -950, -2000, hu),
+    "padding--3024": lambda hu: np.where(hu < -950, -3024, hu),
+    "lung-window": lambda hu: np.clip(hu, -1350, 150),
+    "int16": lambda hu: np.rint(hu).astype(np.int16),
+    "float64": lambda hu: hu.astype(np.float64),
+}
+LUNGS_ONLY = {f"lungs-in-{fill}": fill for fill in (-1024, -2000, 0)}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_hu_is_accepted(name):
+    values = RIGHT[name](CHEST)
+    assert guess_modality(values) == CT
+    check_ct(values, "ct.nii.gz")
+
+
+def test_a_crop_to_the_lungs_is_accepted():
+    assert guess_modality(CHEST[6:14, 10:22, 4:12]) == OTHER  # nothing but lung: no vessel here
+    assert guess_modality(CHEST[5:14, 10:22, 4:12]) == CT
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_other_values_are_refused(name):
+    convert, guess, remedy = WRONG[name]
+    values = convert(CHEST)
+    assert guess_modality(values) == guess
+    with pytest.raises(InputError) as caught:
+        check_ct(values, "ct.nii.gz")
+    assert (caught.value.code, caught.value.path) == ("E_MODALITY", "ct.nii.gz")
+    assert f"look like {guess}" in caught.value.reason
+    assert remedy in caught.value.remedy
+
+
+def test_the_message_says_what_was_seen():
+    grey = np.repeat(np.float32([0, 10, 255]), [100, 800, 100]).reshape(10, 10, 10)
+    with pytest.raises(InputError, match="go from 0 to 255, median 10, and look like windowed"):
+        check_ct(grey, "ct.nii.gz")
+
+
+def test_the_dicom_header_outweighs_the_values():
+    with pytest.raises(InputError, match="E_MODALITY mr: its DICOM header says MR; a CT is"):
+        check_ct(CHEST, "mr", modality="MR")
+    check_ct(CHEST, "ct", modality="CT")
+
+
+def test_a_sample_is_a_regular_sub_grid():
+    small = np.arange(60).reshape(3, 4, 5)
+    np.testing.assert_array_equal(sampled(small), small.ravel())
+    large = np.zeros((256, 256, 128), np.int16)  # 42 times 200,000: every 3rd along each axis
+    large[::3, ::3, ::3] = 7
+    assert np.unique(sampled(large)).tolist() == [7]
+    assert sampled(large).size == 86 * 86 * 43
+
+
+CASES = [
+    *(f"ct_radiopaedia/rp{n}_ct.nii.gz" for n in (1, 2, 3, 4, 6, 7, 8, 9)),
+    *(f"ct_hounsfield/{name}_ct.nii.gz" for name in ("P001", "P002", "cap001", "normal001")),
+    "ct_formats/CTChest4.nrrd",
+    "ct_formats/totalseg_example_ct_sm.nii.gz",
+    "ct_formats/dicom_P002_z78-89",
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_real_ct(real_data, case):
+    hu = load_image(real_data / case).array[::2, ::2].astype(np.float32)
+    for name in RIGHT:
+        assert guess_modality(RIGHT[name](hu)) == CT, name
+    for name, (convert, guess, _) in WRONG.items():
+        assert guess_modality(convert(hu)) == guess, name
+
+
+@pytest.mark.parametrize("case", [1, 2, 3, 4, 6, 7, 8, 9])
+@pytest.mark.parametrize("fill", [-1024, -2000, 0])
+def test_real_lungs_alone(real_data, case, fill):
+    folder = real_data / "ct_radiopaedia"
+    lung = load_image(folder / f"rp{case}_lung.nii.gz", kind="mask").array > 0
+    hu = load_image(folder / f"rp{case}_ct.nii.gz").array
+    assert guess_modality(np.where(lung, hu, np.float32(fill))) == CT
+
+
+@pytest.mark.parametrize("case", ["fla", "t1", "t1c"])
+def test_real_mr(real_data, case):
+    values = load_image(real_data / "mri_volume_tcga_fg_6692" / f"{case}.nii.gz").array
+    assert guess_modality(values) == OTHER
+
+
+def test_window_of_an_image_without_units() -> None:
+    image = np.zeros((10, 10, 10), np.float32)
+    image[:5] = 100
+    image[9, 9, 9] = 4000  # a vessel: one of 1,000 voxels
+    assert grey_window(image) == (0, 100)
+    image[0, 0, 0] = -7
+    assert grey_window(image) == (-7, 100)
+
+
+def test_window_of_an_image_that_is_nearly_all_air() -> None:
+    image = np.zeros((20, 20, 20), np.float32)
+    image[3, 3, 3] = 50
+    assert grey_window(image) == (0, 50)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sequences of one patient: which file is which, one grid, what is missing or not clear."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from brain_phantoms import AFFINE, SHAPE, save_slices, save_volumes, tiny_brain
+from dicom_phantoms import ct_series, write
+from phantoms import save_nifti
+from refusals import refused_by
+
+from medvol.images.reader import SequenceReader
+from medvol.images.sequences import (
+    find_patients,
+    head_overlap,
+    is_patient,
+    load_sequences,
+    sequence_of,
+)
+
+BRAIN = tiny_brain()
+DATA = os.environ.get("MEDVOL_TEST_DATA")
+
+
+@pytest.mark.parametrize(
+    ("name", "sequence"),
+    [
+        ("t1.nii.gz", "t1"),
+        ("T1w.nii", "t1"),
+        ("sub-01_T1.nrrd", "t1"),
+        ("pre.nii.gz", "t1"),
+        ("fla.nii.gz", "flair"),
+        ("BraTS_001_flair.nii.gz", "flair"),
+        ("T2_FLAIR.nii.gz", "flair"),
+        ("t1c.nii.gz", "t1c"),
+        ("t1ce.nii.gz", "t1c"),
+        ("T1-post.nii.gz", "t1c"),
+        ("T1 Gd.mha", "t1c"),
+        ("post.nii.gz", "t1c"),
+        ("t2.nii.gz", None),
+        ("flair_seg.nii.gz", None),
+        ("flair_mask.nii.gz", None),
+        ("ct.nii.gz", None),
+    ],
+)
+def test_which_sequence_a_name_says(name: str, sequence: str | None) -> None:
+    assert sequence_of(name) == sequence
+
+
+def test_volumes_on_one_grid(tmp_path: Path) -> None:
+    image = load_sequences(save_volumes(tmp_path, BRAIN))
+    assert np.array_equal(image.seen, BRAIN.sequences)
+    assert np.array_equal(image.array, BRAIN.sequences[1])
+    assert np.array_equal(image.affine, AFFINE)
+    assert image.notes == ()
+    assert image.facts["sequences"] == {
+        "flair": "flair.nii.gz", "t1": "t1.nii.gz", "t1c": "t1c.nii.gz",
+    }  # fmt: skip
+
+
+def test_pictures_of_a_folder_and_a_single_one(tmp_path: Path) -> None:
+    folder = save_slices(tmp_path / "p", BRAIN)
+    assert np.array_equal(load_sequences(folder).seen, BRAIN.sequences)
+    single = load_sequences(folder / "p_3.tif")
+    assert np.array_equal(single.seen, BRAIN.sequences[..., 2:3])
+    assert single.path == folder / "p_3.tif"
+    assert single.facts["slices"] == ["p_3.tif"]
+
+
+def test_a_sequence_on_another_grid_comes_to_that_of_flair(tmp_path: Path) -> None:
+    """T1 stored one column further to the left, and upside down."""
+    moved = AFFINE @ [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, -1, 5], [0, 0, 0, 1]]
+    image = load_sequences(save_volumes(tmp_path, BRAIN, t1=moved))
+    expected = np.zeros(SHAPE)
+    expected[1:] = BRAIN.sequences[0, :-1, :, ::-1]
+    assert np.allclose(image.seen[0], expected, atol=1e-3)
+    assert np.array_equal(image.seen[2], BRAIN.sequences[2])
+    assert [note.code for note in image.notes] == ["N_RESAMPLED"]
+    assert "t1.nii.gz" in image.notes[0].text
+
+
+def test_flair_takes_the_place_of_a_sequence_that_lies_elsewhere(tmp_path: Path) -> None:
+    """T1 stored six columns to the left: of its head's 24 columns two leave the grid, and 18 lie
+    on those of FLAIR: 2 * 18 / (24 + 22)."""
+    moved = AFFINE @ [[1, 0, 0, 6], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    image = load_sequences(save_volumes(tmp_path, BRAIN, t1=moved))
+    assert np.array_equal(image.seen, BRAIN.sequences[[1, 1, 2]])
+    assert [note.code for note in image.notes] == ["N_SEQUENCE"]
+    assert "the heads overlap by 78%" in image.notes[0].text
+
+
+def test_overlap_of_heads_by_hand() -> None:
+    """Boxes of 8 x 9 pixels, the second moved by 2 of 8 columns and with a hole."""
+    a, b = np.zeros((2, 30, 30, 2))
+    a[5:13, 5:14], b[7:15, 5:14] = 1, 1
+    b[10, 9] = 0
+    assert head_overlap(a, b) == pytest.approx(6 / 8)
+    assert head_overlap(a, a) == 1.0
+    assert head_overlap(a * 0, b * 0) == 0.0
+
+
+def test_flair_takes_the_place_of_a_missing_sequence(tmp_path: Path) -> None:
+    save_volumes(tmp_path, BRAIN)
+    (tmp_path / "t1c.nii.gz").unlink()
+    image = load_sequences(tmp_path)
+    assert np.array_equal(image.seen, BRAIN.sequences[[0, 1, 1]])
+    assert [note.code for note in image.notes] == ["N_SEQUENCE"]
+
+
+def test_two_files_of_one_sequence_are_refused(tmp_path: Path) -> None:
+    save_volumes(tmp_path, BRAIN)
+    save_nifti(tmp_path / "t1_gd.nii.gz", BRAIN.sequences[2], AFFINE)
+    error = refused_by(lambda: load_sequences(tmp_path), "E_SERIES")
+    assert "t1_gd.nii.gz and t1c.nii.gz both look like t1c" in error.reason
+
+
+def test_without_flair_is_refused(tmp_path: Path) -> None:
+    save_volumes(tmp_path, BRAIN)
+    (tmp_path / "flair.nii.gz").unlink()
+    error = refused_by(lambda: load_sequences(tmp_path), "E_SERIES")
+    assert "no file looks like FLAIR (t1.nii.gz, t1c.nii.gz)" in error.reason
+
+
+def test_pictures_beside_volumes_one_volume_and_nothing_are_refused(tmp_path: Path) -> None:
+    folder = save_slices(tmp_path / "p", BRAIN)
+    (tmp_path / "empty").mkdir()
+    refused_by(lambda: load_sequences(tmp_path / "empty"), "E_EMPTY")
+    refused_by(lambda: load_sequences(tmp_path / "none"), "E_PATH")
+    save_volumes(folder, BRAIN)
+    refused_by(lambda: load_sequences(folder), "E_FORMAT")
+    error = refused_by(lambda: load_sequences(folder / "flair.nii.gz"), "E_SERIES")
+    assert "three sequences are needed" in error.reason
+
+
+def test_patients_of_a_folder_in_natural_order(tmp_path: Path) -> None:
+    save_slices(tmp_path / "p10", BRAIN)
+    save_volumes(tmp_path / "p2", BRAIN)
+    (tmp_path / "notes").mkdir()
+    assert find_patients(tmp_path) == [tmp_path / "p2", tmp_path / "p10"]
+    assert find_patients(tmp_path / "p2") == [tmp_path / "p2"]
+    assert find_patients(tmp_path / "notes") == [tmp_path / "notes"]
+    assert is_patient(tmp_path / "p10" / "p10_1.tif")
+    assert not is_patient(tmp_path / "p2" / "t1.nii.gz")
+    refused_by(lambda: find_patients(tmp_path / "none"), "E_PATH")
+
+
+def test_monais_reader_gives_channels_first(tmp_path: Path) -> None:
+    reader = SequenceReader()
+    array, meta = reader.get_data(reader.read([save_volumes(tmp_path, BRAIN)]))
+    assert array.dtype == np.float32
+    assert np.array_equal(array, BRAIN.sequences)
+    assert meta["original_channel_dim"] == 0
+    assert meta["spatial_shape"] == list(SHAPE)
+
+
+@pytest.mark.skipif(not DATA, reason="MEDVOL_TEST_DATA names no folder")
+def test_real_volumes_and_slices_of_one_patient() -> None:
+    folder = Path(str(DATA))
+    volumes = load_sequences(folder / "mri_volume_tcga_fg_6692")
+    slices = load_sequences(folder / "mri_lgg" / "TCGA_FG_6692_20020606")
+    assert volumes.seen.shape == (3, 208, 256, 26)
+    assert slices.seen.shape == (3, 256, 256, 26)
+    assert slices.facts["slices"][9] == "TCGA_FG_6692_20020606_10.jpg"
+    assert [note.code for note in volumes.notes] == ["N_SEQUENCE", "N_SEQUENCE"]  # had moved
+    assert np.array_equal(volumes.seen[0], volumes.array)
+
+
+def test_a_ct_series_among_the_sequences_is_refused(tmp_path: Path) -> None:
+    """Sub-folders of DICOM slices serve as sequences; these are of CT."""
+    stored = np.arange(16 * 16 * 3, dtype=np.uint16).reshape(3, 16, 16)
+    for name in ("t1", "flair"):
+        write(tmp_path / name, ct_series(stored))
+    error = refused_by(lambda: load_sequences(tmp_path), "E_MODALITY")
+    assert "says CT; an MR sequence is expected" in error.reason

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slice pictures: three sequences, the way up and round, an assumed spacing, what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from brain_phantoms import SHAPE, TUMOUR, TUMOUR_BOX, save_slices, tiny_brain
+from PIL import Image
+from refusals import refused_by
+
+from medvol.images.slice_images import find_slices, is_slice_picture, load_slices, read_picture
+from medvol.spatial import orientation, spacing_mm
+
+BRAIN = tiny_brain()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return save_slices(tmp_path / "p", BRAIN)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_colours_become_sequences_in_patient_axes(tmp_path: Path, suffix: str) -> None:
+    folder = save_slices(tmp_path / "p", BRAIN, suffix=suffix)
+    image = load_slices(folder, find_slices(folder))
+    assert image.array.shape == SHAPE
+    assert np.array_equal(image.array, BRAIN.sequences[1])  # FLAIR
+    assert np.array_equal(image.seen, BRAIN.sequences)
+    assert orientation(image.affine) == "LPS"
+    right_front = image.affine @ [10.5, 12.5, 2.5, 1]  # the tumour's middle
+    assert right_front[0] > 0  # the patient's right
+    assert right_front[1] > 0  # front
+    assert right_front[2] == 0  # 2.5 is the middle of six slices
+    assert (image.array[TUMOUR_BOX] == TUMOUR[1]).all()
+
+
+def test_the_spacing_is_assumed_with_a_note_or_given(folder: Path) -> None:
+    assumed = load_slices(folder, find_slices(folder))
+    assert spacing_mm(assumed.affine) == (0.9, 0.9, 5.0)
+    assert [note.code for note in assumed.notes] == ["N_SPACING"]
+    assert "0.9 x 0.9 x 5 mm" in assumed.notes[0].text
+    given = load_slices(folder, find_slices(folder), spacing_mm=(1, 2, 3))
+    assert spacing_mm(given.affine) == (1, 2, 3)
+    assert given.notes == ()
+
+
+def test_slices_come_in_the_order_of_their_numbers_without_masks(tmp_path: Path) -> None:
+    for name in ("p_10.png", "p_2.png", "p_1.png", "p_1_mask.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [p.name for p in find_slices(tmp_path)] == ["p_1.png", "p_2.png", "p_10.png"]
+
+
+def test_what_a_slice_is_called(tmp_path: Path) -> None:
+    names = ["a.TIF", "a.jpeg", "a_mask.tif", "a_MASK.png", "a.nii.gz", "mask_of_a.png"]
+    assert [is_slice_picture(tmp_path / name) for name in names] == [
+        True, True, False, False, False, True,
+    ]  # fmt: skip
+
+
+def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to the right to see it upright
+    stored = np.zeros((2, 3, 3), np.uint8)
+    stored[0, 0] = 200  # after turning: upper right
+    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    pixels, notes = read_picture(tmp_path / "a.png")
+    assert pixels.shape == (3, 2, 3)
+    assert pixels[0, 1].tolist() == [200, 200, 200]
+    assert [note.code for note in notes] == ["N_EXIF"]
+
+
+def test_transparency_is_not_looked_at(tmp_path: Path) -> None:
+    Image.new("RGBA", (2, 2), (1, 2, 3, 0)).save(tmp_path / "a.png")
+    assert read_picture(tmp_path / "a.png")[0][0, 0].tolist() == [1, 2, 3]
+
+
+def grey(path: Path) -> None:
+    Image.new("L", (4, 4), 7).save(path)
+
+
+def deep(path: Path) -> None:
+    Image.new("I;16", (4, 4), 7).save(path)
+
+
+def animated(path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), (k, 0, 0)) for k in range(2)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+def cut(path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+SPOILED: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "grey": (grey, "E_VALUES", "not colours of 8 bits"),
+    "16 bits": (deep, "E_VALUES", "of kind I;16"),
+    "animation": (animated, "E_DIMS", "it holds 2 frames"),
+    "cut": (cut, "E_TRUNCATED", "cannot be read to its end"),
+    "no picture": (lambda p: p.write_text("x" * 50), "E_FORMAT", "no picture"),
+    "empty": (lambda p: p.write_bytes(b""), "E_EMPTY", "0 bytes"),
+    "other size": (lambda p: Image.new("RGB", (9, 8)).save(p), "E_DIMS", "9 x 8 pixels large"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_a_spoiled_slice_is_refused_by_name(folder: Path, spoil: str) -> None:
+    make, code, reason = SPOILED[spoil]
+    for old in folder.glob("*_3.*"):
+        old.unlink()
+    make(folder / "p_3.png")
+    error = refused_by(lambda: load_slices(folder, find_slices(folder)), code)
+    assert error.path == str(folder / "p_3.png")
+    assert reason in error.reason
+
+
+def test_two_pictures_of_one_slice_are_refused(folder: Path) -> None:
+    Image.open(folder / "p_3.tif").save(folder / "p_3.png")
+    error = refused_by(lambda: load_slices(folder, find_slices(folder)), "E_SERIES")
+    assert "p_3.png and p_3.tif" in error.reason
+
+
+def test_slices_of_one_value_are_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4), (5, 5, 5)).save(tmp_path / "a.png")
+    refused_by(lambda: load_slices(tmp_path, find_slices(tmp_path)), "E_VALUES")
+
+
+def test_too_many_pixels_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    refused_by(lambda: read_picture(folder / "p_1.tif"), "E_TOO_BIG")
+
+
+def test_no_such_folder_and_a_wrong_spacing(folder: Path) -> None:
+    refused_by(lambda: find_slices(folder / "none"), "E_PATH")
+    with pytest.raises(ValueError, match="give three positive numbers"):
+        load_slices(folder, find_slices(folder), spacing_mm=(1, 0, 1))

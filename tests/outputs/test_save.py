@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a case: each is there, whole, and says the same as the others."""
+
+import csv
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import slicerio
+import torch
+from disks import full_disk
+from matplotlib import image as pictures
+from phantoms import save_nifti, tiny_chest
+from tiny_bundle import tiny_bundle
+
+from medvol import __version__
+from medvol.answer import Result, input_sha256
+from medvol.errors import InputError
+from medvol.outputs.save import save
+from medvol.tasks.load import load_bundle
+
+FILES = {
+    "nii": "segmentation.nii.gz",
+    "seg": "segmentation.seg.nrrd",
+    "scene": "scene.mrb",
+    "csv": "measurements.csv",
+    "png": "overlay.png",
+    "html": "report.html",
+    "json": "run.json",
+}
+NAMES = {1: "ground-glass opacity", 2: "consolidation", 3: "lung (rest)"}
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder, chest = tmp_path_factory.mktemp("predicted"), tiny_chest(noise_hu=5)
+    ct = save_nifti(folder / "chest.nii.gz", chest.ct, chest.affine)
+    return load_bundle(tiny_bundle(folder / "thresholds")).predict(ct)
+
+
+@pytest.fixture(scope="module")
+def saved(result: Result, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out") / "new" / "chest"
+    assert save(result, folder) == {name: folder / file for name, file in FILES.items()}
+    return folder
+
+
+def test_nothing_but_the_files(saved: Path) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == sorted(FILES.values())
+
+
+def test_mask_is_on_the_grid_of_the_input(saved: Path, result: Result) -> None:
+    mask, ct = nibabel.load(saved / FILES["nii"]), nibabel.load(result.image.path)
+    assert mask.shape == ct.shape
+    assert np.array_equal(mask.affine, ct.affine)
+    assert mask.get_data_dtype() == np.uint8
+    assert np.array_equal(np.asarray(mask.dataobj), result.labels)
+
+
+def test_slicer_segmentation_says_the_same(saved: Path, result: Result) -> None:
+    read = slicerio.read_segmentation(str(saved / FILES["seg"]))
+    assert np.array_equal(read["voxels"], result.labels)
+    assert np.allclose(LPS_TO_RAS @ read["ijkToLPS"], result.image.affine)
+    assert {s["labelValue"]: s["name"] for s in read["segments"]} == NAMES
+    assert "Closed surface" in read["containedRepresentationNames"]
+
+
+def test_scene_holds_image_and_segments(saved: Path) -> None:
+    with zipfile.ZipFile(saved / FILES["scene"]) as scene:
+        assert scene.testzip() is None
+        suffixes = {"".join(Path(name).suffixes) for name in scene.namelist()}
+        assert {".mrml", ".seg.nrrd"} <= suffixes
+
+
+def test_measurements_are_of_the_mask(saved: Path, result: Result) -> None:
+    with open(saved / FILES["csv"], encoding="utf-8") as file:
+        rows = {int(row["value"]): row for row in csv.DictReader(file)}
+    assert {value: row["name"] for value, row in rows.items()} == NAMES
+    labels, ct = result.labels, np.asarray(nibabel.load(result.image.path).dataobj)
+    for value, row in rows.items():
+        marked = labels == value
+        assert int(row["voxels"]) == marked.sum() > 0
+        assert float(row["volume_ml"]) == pytest.approx(marked.sum() * 0.016, rel=1e-5)
+        assert float(row["mean_hu"]) == pytest.approx(ct[marked].mean(), rel=1e-5)
+        share = 100 * marked.sum() / (labels > 0).sum()
+        assert float(row["share_of_lung_percent"]) == pytest.approx(share, rel=1e-5)
+
+
+def test_picture(saved: Path) -> None:
+    assert (saved / FILES["png"]).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    height, width = pictures.imread(saved / FILES["png"]).shape[:2]
+    assert min(height, width) > 300
+
+
+def test_report_is_one_page_by_itself(saved: Path, result: Result) -> None:
+    page = (saved / FILES["html"]).read_text(encoding="utf-8")
+    assert "Research use only" in page
+    assert "data:image/png;base64," in page
+    assert "://" not in page  # needs no network
+    for stage in ("read", "prepare", "network", "restore", "write"):
+        assert f"<dt>{stage}</dt>" in page, stage
+    for words in [*NAMES.values(), result.bundle.weights_sha256, "LPS", "32 × 32 × 16"]:
+        assert words in page, words
+
+
+def test_run_can_be_repeated_from_its_record(saved: Path, result: Result) -> None:
+    record = json.loads((saved / FILES["json"]).read_text(encoding="utf-8"))
+    ct, weights = result.image.path, result.bundle.weights
+    assert record["input"]["path"] == "chest.nii.gz"
+    assert record["input"]["sha256"] == hashlib.sha256(ct.read_bytes()).hexdigest()
+    assert record["input"]["shape"] == [32, 32, 16]
+    assert record["input"]["affine"] == tiny_chest().affine.tolist()
+    assert record["input"]["facts"]["format"] == "NIfTI-1"
+    assert record["bundle"]["name"] == "thresholds"
+    assert record["bundle"]["version"] == result.bundle.metadata["version"]
+    assert record["bundle"]["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert record["bundle"]["chain_fingerprint"] == result.run.chain_fingerprint
+    assert len(record["bundle"]["chain_fingerprint"]) == 16
+    assert (record["device"], record["precision"]) == ("cpu", "fp32")
+    assert record["settings"] == {
+        "threads": torch.get_num_threads(), "window": [16, 16, 8], "overlap": 0.5,
+        "windows_at_once": 2,
+    }  # fmt: skip
+    assert list(record["times_s"]) == ["read", "prepare", "network", "restore", "write"]
+    assert all(seconds >= 0 for seconds in record["times_s"].values())
+    assert record["peak_memory_bytes"] > 100e6
+    assert (record["input"]["notes"], record["remarks"]) == ([], [])
+    assert record["versions"]["medvol"] == __version__
+    assert record["versions"]["torch"].startswith(torch.__version__.split("+")[0])
+    assert "Research use only" in record["notice"]
+    voxels = [row["voxels"] for row in record["measurements"]]
+    assert voxels == [int((result.labels == value).sum()) for value in NAMES]
+    assert str(ct.parent) not in (saved / FILES["json"]).read_text()  # no path of this machine
+
+
+def test_only_what_was_asked_for(result: Result, tmp_path: Path) -> None:
+    written = save(result, tmp_path, formats=["html", "csv"])
+    assert list(written) == ["csv", "html"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["measurements.csv", "report.html"]
+    page = (tmp_path / FILES["html"]).read_text(encoding="utf-8")
+    assert "data:image/png;base64," in page
+    assert "scene.mrb" not in page
+
+
+def test_unknown_format(result: Result, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"unknown formats \['pdf'\]; give some of nii, seg"):
+        save(result, tmp_path / "new", formats=["nii", "pdf"])
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_second_run_takes_the_place_of_the_first(result: Result, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("old")
+    save(result, tmp_path, formats=["json"])
+    assert json.loads((tmp_path / "run.json").read_text())["case"] == "chest"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_full_disk_leaves_nothing(result: Result, tmp_path: Path, name: str) -> None:
+    with full_disk(50), pytest.raises(InputError) as caught:
+        save(result, tmp_path, formats=[name])
+    assert caught.value.code == "E_NOSPACE"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hash_of_a_folder_is_of_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"two")
+    (tmp_path / "a").write_bytes(b"one")
+    lines = "".join(
+        f"{n} {hashlib.sha256(c).hexdigest()}\n" for n, c in (("a", b"one"), ("b", b"two"))
+    )
+    assert input_sha256(tmp_path) == hashlib.sha256(lines.encode()).hexdigest()
+    (tmp_path / "b").rename(tmp_path / "c")
+    assert input_sha256(tmp_path) != hashlib.sha256(lines.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("given", ["chest.hdr", "chest.img"])
+def test_hash_of_a_pair_is_of_header_and_data(tmp_path: Path, given: str) -> None:
+    chest = tiny_chest(noise_hu=5)
+    nibabel.save(nibabel.Nifti1Pair(chest.ct, chest.affine), tmp_path / "chest.hdr")
+    lines = "".join(
+        f"{name} {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}\n"
+        for name in ("chest.hdr", "chest.img")
+    )
+    result = load_bundle(tiny_bundle(tmp_path / "thresholds")).predict(tmp_path / given)
+    save(result, tmp_path / "out", formats=["json"])
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["input"]["sha256"] == hashlib.sha256(lines.encode()).hexdigest()
+    assert record["input"]["path"] == given

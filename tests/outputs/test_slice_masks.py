@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masks of slice pictures: as large and turned as the picture, black where nothing is."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from disks import full_disk
+from PIL import Image
+
+from medvol.errors import InputError
+from medvol.images.rle import decode_rle
+from medvol.outputs.slice_masks import write_mask_runs, write_slice_masks
+
+LABELS = np.zeros((3, 2, 2), np.uint8)  # columns, rows, slices
+LABELS[2, 0, 0], LABELS[0, 1, 0] = 1, 2
+FILES = ["p_1.jpg", "p_2.tif"]
+
+
+def test_a_picture_for_each_slice(tmp_path: Path) -> None:
+    write_slice_masks(tmp_path / "masks", LABELS, [1], FILES)
+    first, second = (Image.open(tmp_path / "masks" / f"p_{k}_mask.png") for k in (1, 2))
+    assert (first.mode, first.size) == ("L", (3, 2))
+    assert np.asarray(first).tolist() == [[0, 0, 255], [0, 0, 0]]
+    assert not np.asarray(second).any()
+
+
+def test_runs_of_all_values_asked_for(tmp_path: Path) -> None:
+    write_mask_runs(tmp_path / "runs.csv", LABELS, [1, 2], FILES)
+    with open(tmp_path / "runs.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0] == {"file": "p_1.jpg", "slice": "0", "marked": "1", "rows": "2",
+                       "columns": "3", "mask_rle": "2 1 5 1"}  # fmt: skip
+    assert rows[1]["mask_rle"] == ""
+    assert decode_rle(rows[0]["mask_rle"], (2, 3)).tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    with full_disk(20), pytest.raises(InputError) as caught:
+        write_slice_masks(tmp_path, LABELS, [1], FILES)
+    assert caught.value.code == "E_NOSPACE"

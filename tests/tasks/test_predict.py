@@ -1,0 +1,439 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One prediction: the mask is right, on the input's own grid, and the same every time."""
+
+from collections.abc import Mapping
+from itertools import permutations, product
+from pathlib import Path
+from typing import Any
+
+import dicom_phantoms
+import nibabel
+import numpy as np
+import pytest
+import torch
+from grids import GRIDS
+from monai.networks.nets import UNet
+from phantoms import save_nifti, tiny_chest
+from scipy import ndimage
+from tiny_bundle import ORDER, SHIPPED, SLABS, THRESHOLDS_HU, tiny_bundle
+
+from medvol.answer import Result
+from medvol.errors import InputError
+from medvol.networks.resunet import ResUNet
+from medvol.outputs.save import save
+from medvol.tasks import predictor as predictor_module
+from medvol.tasks.load import load_bundle
+from medvol.tasks.predictor import Predictor
+
+CHEST = tiny_chest(noise_hu=5)
+EXPECTED = np.array(ORDER)[np.digitize(CHEST.ct, THRESHOLDS_HU)]  # 20 mm about the lungs is all
+RESUNET: dict[str, Any] = {
+    "spatial_dims": 3,
+    "in_channels": 1,
+    "out_channels": 4,
+    "features": [4, 8],
+    "pooling": [[2, 2, 1]],
+    "norm": "batch",
+}
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_nifti(tmp_path_factory.mktemp("ct") / "chest.nii.gz", CHEST.ct, CHEST.affine)
+
+
+@pytest.fixture(scope="module")
+def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return load_bundle(tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds"))
+
+
+@pytest.fixture(scope="module")
+def slabs(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    folder = tmp_path_factory.mktemp("bundles") / "slabs"
+    return load_bundle(tiny_bundle(folder, {"slab_batch": 6}, shipped=SLABS))
+
+
+@pytest.fixture(scope="module")
+def resampling(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """A bundle whose network sees voxels of another size than the input's, along every axis."""
+    changes = {"preprocessing#spacing_mm": [3.0, 2.5, 3.0]}
+    return load_bundle(tiny_bundle(tmp_path_factory.mktemp("bundles") / "resampling", changes))
+
+
+def refusal(run: Any, *given: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        run(*given)
+    assert len(str(caught.value).splitlines()) <= 6
+    return caught.value
+
+
+def test_every_voxel_has_the_label_of_its_hu(thresholds: Predictor, ct: Path) -> None:
+    result = thresholds.predict(ct)
+    assert np.array_equal(result.labels, EXPECTED)
+    assert result.labels.dtype == np.uint8
+    # 64 voxels of 16 cubic mm; 1440 of the rest of the lung, as the phantom counts them
+    assert result.volume_ml["ground-glass opacity"] == pytest.approx(1.024)
+    assert result.volume_ml["lung (rest)"] == pytest.approx(23.04)
+    assert result.case == "chest"
+    assert list(result.run.times_s) == ["read", "prepare", "network", "restore"]
+    assert result.run.settings["window"] == [16, 16, 8]
+    assert result.run.remarks == ()
+
+
+def test_slabs_give_every_voxel_the_label_of_its_hu(slabs: Predictor, ct: Path) -> None:
+    result = slabs.predict(ct)
+    assert np.array_equal(result.labels, EXPECTED)
+    assert result.run.settings == {
+        "threads": torch.get_num_threads(), "slices": 3, "windows_at_once": 6,
+    }  # fmt: skip
+
+
+def test_resampled_mask_lies_where_the_lesions_are(resampling: Predictor, ct: Path) -> None:
+    labels = resampling.predict(ct).labels
+    assert labels.shape == CHEST.ct.shape
+    lung = np.isin(CHEST.labels, (1, 3))
+    assert np.isin(labels[lung], (1, 3)).all()
+    inside = ndimage.binary_erosion(CHEST.labels == 1)  # where no neighbour is mixed in
+    assert inside.sum() == 8
+    assert (labels[inside] == 1).all()
+    assert not np.array_equal(labels, EXPECTED)  # it was resampled
+
+
+LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
+CODES = [
+    "".join(LETTERS[axis][sign] for axis, sign in zip(order, signs, strict=True))
+    for order, signs in product(permutations(range(3)), product((0, 1), repeat=3))
+]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_all_48_orientations_give_one_mask_in_the_patient(
+    resampling: Predictor, ct: Path, tmp_path: Path, code: str
+) -> None:
+    straight = nibabel.load(ct)
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(straight.affine), nibabel.orientations.axcodes2ornt(code)
+    )
+    turned = straight.as_reoriented(turn)
+    path = save_nifti(tmp_path / "turned.nii.gz", np.asarray(turned.dataobj), turned.affine)
+    result = resampling.predict(path)
+    assert np.array_equal(result.image.affine, turned.affine)
+    expected = nibabel.Nifti1Image(resampling.predict(ct).labels, straight.affine)
+    assert np.array_equal(result.labels, np.asarray(expected.as_reoriented(turn).dataobj))
+
+
+@pytest.mark.parametrize("name", ["oblique", "oblique-left-handed"])
+def test_grid_askew(tmp_path: Path, name: str) -> None:
+    bundle = tiny_bundle(tmp_path / "b", {"preprocessing#spacing_mm": [1.5, 2.0, 3.0]})
+    path = save_nifti(tmp_path / "askew.nii.gz", CHEST.ct, GRIDS[name])
+    result = load_bundle(bundle).predict(path)
+    assert np.array_equal(result.image.affine, GRIDS[name])
+    assert np.array_equal(result.labels, EXPECTED)  # no voxel is resampled at this spacing
+
+
+def test_dicom_folder_and_zip_give_the_mask_of_the_nifti(
+    thresholds: Predictor, ct: Path, tmp_path: Path
+) -> None:
+    import zipfile
+
+    stored = (CHEST.ct.astype(np.int32) + 1024).clip(0, 4095).astype(np.uint16)
+    slices = dicom_phantoms.ct_series(stored.transpose(2, 1, 0), step=(0, 0, 4))
+    for image in slices:
+        image.PixelSpacing = [2, 2]
+    files = dicom_phantoms.write(tmp_path / "series", slices)
+    with zipfile.ZipFile(tmp_path / "series.zip", "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+    expected = thresholds.predict(ct).labels
+    for path in (tmp_path / "series", tmp_path / "series.zip"):
+        result = thresholds.predict(path)
+        assert result.case == "series"
+        assert result.image.facts["Modality"] == "CT"
+        # slices run along z upwards, rows along y and columns along x in both files
+        assert np.array_equal(result.labels, expected)
+
+
+def test_same_mask_twice_and_with_one_or_two_threads(tmp_path: Path, ct: Path) -> None:
+    torch.manual_seed(4)
+    weights = ResUNet(**RESUNET).state_dict()
+    weights["heads.0.conv.bias"][3] += 0.1  # so that background and lung compete everywhere
+    network = {"network_def": {**RESUNET, "_target_": "medvol.networks.resunet.ResUNet"}}
+    predictor = load_bundle(tiny_bundle(tmp_path / "b", network, weights=weights))
+    threads = torch.get_num_threads()
+    masks = []
+    try:
+        for count in (1, 1, 2):
+            torch.set_num_threads(count)
+            masks.append(predictor.predict(ct).labels)
+    finally:
+        torch.set_num_threads(threads)
+    assert np.bincount(masks[0].ravel()).max() < 0.9 * masks[0].size
+    assert np.array_equal(masks[0], masks[1])
+    assert np.array_equal(masks[0], masks[2])
+
+
+def zoo_bundle(folder: Path, postprocessing: list[dict[str, Any]] | None = None) -> Path:
+    """A bundle of stock components only, as the model zoo has them; random weights."""
+
+    def transform(name: str, **arguments: Any) -> dict[str, Any]:
+        return {"_target_": name, "keys": "image", **arguments}
+
+    invert = {
+        "_target_": "Invertd", "keys": "pred", "transform": "@preprocessing",
+        "orig_keys": "image", "nearest_interp": False, "to_tensor": True,
+    }  # fmt: skip
+    steps = [
+        {"_target_": "Activationsd", "keys": "pred", "softmax": True},
+        invert,
+        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
+        {"_target_": "SaveImaged", "keys": "pred", "output_dir": "@output_dir"},
+    ]
+    network = {
+        "spatial_dims": 3, "in_channels": 1, "out_channels": 3, "channels": [4, 8],
+        "strides": [2],
+    }  # fmt: skip
+    torch.manual_seed(1)
+    return tiny_bundle(
+        folder,
+        {
+            "network_def": {"_target_": "UNet", **network},
+            "network": "$@network_def.to(@device)",
+            "check_chain": None,
+            "initialize": None,
+            "preprocessing": {
+                "_target_": "Compose",
+                "transforms": [
+                    transform("LoadImaged", ensure_channel_first=True, image_only=True),
+                    transform("Orientationd", axcodes="RAS"),
+                    transform("Spacingd", pixdim=[3.0, 3.0, 3.0], mode="bilinear"),
+                    transform("ScaleIntensityRanged", a_min=-1000, a_max=400, b_min=0.0,
+                              b_max=1.0, clip=True),
+                ],
+            },
+            "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [16, 16, 16],
+                        "sw_batch_size": 2, "overlap": 0.25},
+            "postprocessing": {
+                "_target_": "Compose",
+                "transforms": steps if postprocessing is None else postprocessing,
+            },
+        },
+        metadata={
+            "label_table": None, "reference_organ": None, "focus_labels": None,
+            "focus_name": None, "display_window_hu": None,
+            "network_data_format#outputs#pred#channel_def":
+                {"0": "background", "1": "first", "2": "second"},
+        },
+        weights=UNet(**network).state_dict(),
+    )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:monai.transforms.spatial.dictionary Orientationd:FutureWarning")
+@pytest.mark.parametrize("name", ["oblique", "oblique-left-handed"])
+def test_stock_bundle_runs_unchanged(tmp_path: Path, name: str) -> None:
+    path = save_nifti(tmp_path / "chest.nii.gz", CHEST.ct, GRIDS[name])
+    result = load_bundle(zoo_bundle(tmp_path / "zoo")).predict(path)
+    assert result.labels.shape == CHEST.ct.shape
+    assert set(np.unique(result.labels)) <= {0, 1, 2}
+    assert [label.name for label in result.table] == ["first", "second"]
+    assert result.run.chain_fingerprint is None
+    # of what the random network says, some lies inside and follows the tissue
+    means = [CHEST.ct[result.labels == value].mean() for value in np.unique(result.labels)]
+    assert len(means) > 1
+    assert np.ptp(means) > 100
+    files = save(result, tmp_path / "out")
+    assert all(file.is_file() for file in files.values())
+
+
+@pytest.mark.filterwarnings("ignore:monai.transforms.spatial.dictionary Orientationd:FutureWarning")
+def test_mask_that_was_not_brought_back_is_refused(tmp_path: Path, ct: Path) -> None:
+    steps = [{"_target_": "AsDiscreted", "keys": "pred", "argmax": True}]
+    other_size = refusal(load_bundle(zoo_bundle(tmp_path / "size", steps)).predict, ct)
+    # 31 steps of 2 mm are 62 mm, 15 of 4 mm are 60 mm: MONAI makes 22 and 21 voxels of 3 mm
+    assert other_size.code == "E_BUNDLE"
+    assert "shape (1, 22, 22, 21), the input's grid is (32, 32, 16)" in other_size.reason
+    mirrored = zoo_bundle(tmp_path / "mirrored", steps)
+    config = (mirrored / "configs" / "inference.json").read_text()
+    same_spacing = config.replace('"pixdim": [3.0, 3.0, 3.0]', '"pixdim": [2.0, 2.0, 4.0]')
+    assert same_spacing != config
+    (mirrored / "configs" / "inference.json").write_text(same_spacing)
+    error = refusal(load_bundle(mirrored).predict, ct)
+    assert (error.code, error.path) == ("E_BUNDLE", str(mirrored))
+    assert "elsewhere in the patient" in error.reason
+    assert "Invertd" in error.remedy
+
+
+def test_mask_of_no_labels_is_refused(tmp_path: Path, ct: Path) -> None:
+    scale = {"_target_": "Lambdad", "keys": "pred", "func": "$lambda x: x / 2"}
+    bundle = tiny_bundle(tmp_path / "b", {"postprocessing#transforms#-1": scale})
+    assert (
+        "holds values that its label table does not name"
+        in refusal(load_bundle(bundle).predict, ct).reason
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"preprocessing#_target_": "medvol.chains.lung_c"},
+         ["`preprocessing`", "`medvol.chains.lung_c`", "`lung_ct`"]),
+        ({"preprocessing#spacing": [1, 1, 1]}, ["`preprocessing`", "`spacing`", "`spacing_mm`"]),
+        ({"preprocessing#crop": "lung"}, ["`preprocessing`", "'lung'", "chest, lungs, body"]),
+        ({"postprocessing#transforms#0#_target_": "Activationd"},
+         ["`postprocessing::transforms::0`", "`Activationd`", "`Activationsd`"]),
+        ({"postprocessing#transforms#1#transform": "@preprocesing"},
+         ["`postprocessing::transforms::1`", "`@preprocesing`", "`preprocessing`"]),
+        ({"patch_size": "$[1, 2"}, ["`patch_size`", "never closed"]),
+        ({"inferer": None, "infererr": 1}, ["no `inferer`", "`infererr`"]),
+    ],
+    ids=["target", "argument", "value", "stock-name", "reference", "expression", "missing"],
+)  # fmt: skip
+def test_config_error_names_file_key_and_word(
+    tmp_path: Path, changes: Mapping[str, Any], words: list[str]
+) -> None:
+    error = refusal(load_bundle, tiny_bundle(tmp_path / "b", changes))
+    assert (error.code, error.path) == ("E_BUNDLE", str(tmp_path / "b/configs/inference.json"))
+    assert [word for word in words if word not in error.reason] == []
+
+
+def test_config_that_is_no_json(tmp_path: Path) -> None:
+    path = tiny_bundle(tmp_path / "b") / "configs" / "inference.json"
+    path.write_text('{"imports": [}')
+    error = refusal(load_bundle, tmp_path / "b")
+    assert (error.code, error.path) == ("E_BUNDLE", str(path))
+    assert "line 1 column 14" in error.reason
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+@pytest.mark.parametrize("content", [POINTER, b"", b"hello"], ids=["lfs", "empty", "text"])
+def test_weights_that_are_none(tmp_path: Path, content: bytes) -> None:
+    path = tiny_bundle(tmp_path / "b") / "models" / "model.pt"
+    path.write_bytes(content)
+    error = refusal(load_bundle, tmp_path / "b")
+    assert (error.code, error.path) == ("E_BUNDLE", str(path))
+    assert "no state dict" in error.reason
+    assert "git lfs pull" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (
+            {"weight": torch.zeros(4, 2, 1, 1, 1), "bias": torch.zeros(4)},
+            "size mismatch for weight",
+        ),
+        ({"weight": torch.zeros(4, 1, 1, 1, 1)}, 'Missing key(s) in state_dict: "bias"'),
+    ],
+    ids=["shape", "names"],
+)
+def test_weights_of_another_network(
+    tmp_path: Path, weights: dict[str, torch.Tensor], words: str
+) -> None:
+    error = refusal(load_bundle, tiny_bundle(tmp_path / "b", weights=weights))
+    assert (error.code, error.path) == ("E_BUNDLE", str(tmp_path / "b/models/model.pt"))
+    assert words in error.reason
+
+
+def test_weights_missing(tmp_path: Path) -> None:
+    path = tiny_bundle(tmp_path / "b") / "models" / "model.pt"
+    path.unlink()
+    error = refusal(load_bundle, tmp_path / "b")
+    assert (error.code, error.path) == ("E_BUNDLE", str(path))
+    assert "No such file" in error.reason
+
+
+def test_chain_of_other_weights_is_refused(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "b", metadata={"chain_fingerprint": "0123456789abcdef"})
+    error = refusal(load_bundle, bundle)
+    assert (error.code, error.path) == ("E_BUNDLE", str(bundle))
+    assert "0123456789abcdef" in error.reason
+
+
+def test_chain_of_these_weights_is_recorded(
+    thresholds: Predictor, tmp_path: Path, ct: Path
+) -> None:
+    chain = thresholds.pipeline.fingerprint
+    assert chain is not None
+    bundle = tiny_bundle(tmp_path / "b", metadata={"chain_fingerprint": chain})
+    assert load_bundle(bundle).predict(ct).run.chain_fingerprint == chain
+
+
+def test_network_that_fails_is_a_refusal(tmp_path: Path, ct: Path) -> None:
+    two_channels = {"weight": torch.zeros(4, 2, 1, 1, 1), "bias": torch.zeros(4)}
+    bundle = tiny_bundle(tmp_path / "b", {"network_def#in_channels": 2}, weights=two_channels)
+    error = refusal(load_bundle(bundle).predict, ct)
+    assert error.code == "E_BUNDLE"
+    assert "its network failed" in error.reason
+    assert "2 channels" in error.reason
+
+
+GIB = 1 << 30
+WINDOWS_BYTES = (
+    4 * 120 * 2 * 16 * 16 * 8
+)  # two windows: 1,966,080; the rest of the estimate is more
+
+
+def with_memory(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
+    monkeypatch.setattr(predictor_module, "available_bytes", lambda: available)
+
+
+def needed(thresholds: Predictor, ct: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    seen: list[int] = []
+    real = predictor_module.needed_bytes
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            predictor_module, "needed_bytes", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1]
+        )
+        thresholds.predict(ct)
+    return seen[0]
+
+
+def test_little_memory_one_window_at_a_time_then_refused(
+    thresholds: Predictor, ct: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    full = needed(thresholds, ct, monkeypatch)
+    assert full > GIB + WINDOWS_BYTES
+    with_memory(monkeypatch, full - 1)
+    result = thresholds.predict(ct)
+    assert np.array_equal(result.labels, EXPECTED)
+    assert result.run.settings["windows_at_once"] == 1
+    assert result.run.remarks == (
+        "Memory is short (1.0 GiB needed, 1.0 GiB free): one window at a time.",
+    )
+    assert capsys.readouterr().err == f"medvol: chest.nii.gz: {result.run.remarks[0]}\n"
+
+    with_memory(monkeypatch, full - WINDOWS_BYTES // 2 - 1)  # a byte short for one window too
+    error = refusal(thresholds.predict, ct)
+    assert (error.code, error.path) == ("E_TOO_BIG", str(ct))
+    assert "1.0 GiB needed" in error.reason
+
+    with_memory(monkeypatch, full)
+    assert thresholds.predict(ct).run.settings["windows_at_once"] == 2  # nothing is left behind
+
+
+def test_little_memory_one_slab_at_a_time(
+    slabs: Predictor, ct: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = needed(slabs, ct, monkeypatch)
+    slab_bytes = 4 * 120 * 32 * 32  # a slice of 32 x 32 voxels, which are 2 mm as the network's
+    with_memory(monkeypatch, full - 5 * slab_bytes)
+    result = slabs.predict(ct)
+    assert np.array_equal(result.labels, EXPECTED)
+    assert result.run.settings["windows_at_once"] == 1
+    with_memory(monkeypatch, full - 5 * slab_bytes - 1)
+    assert refusal(slabs.predict, ct).code == "E_TOO_BIG"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHIPPED / "models" / "model.pt").is_file(), reason="no weights")
+def test_shipped_bundle_finds_the_lesions_of_a_phantom(tmp_path: Path) -> None:
+    from medvol.data.phantoms.chest import chest_ct_phantom
+
+    phantom = chest_ct_phantom(spacing_mm=(3.0, 3.0, 5.0), seed=2)
+    path = save_nifti(tmp_path / "ct.nii.gz", phantom.ct, phantom.affine)
+    result: Result = load_bundle("covid_ct_lesion_3d").predict(path)
+    found, true = np.isin(result.labels, (1, 2)), np.isin(phantom.labels, (1, 2))
+    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.5
+    found, true = result.labels > 0, phantom.labels > 0
+    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9

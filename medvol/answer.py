@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a prediction gives back: labels on the input's grid, measured, named and saved."""
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +15,6 @@ from .images.naming import case_name
 from .labels import LabelTable
 from .metrics.measurements import Measurement, Reference, measure
 from .metrics.slice_runs import longest_run_mm
-
-HASH_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -168,25 +163,6 @@ class Result:
     def volume_ml(self) -> dict[str, float]:
         """Volume in ml by name of the label."""
         return {row.name: row.volume_ml for row in self.measurements}
-
-
-def input_sha256(path: Path, pair: Sequence[Path] = ()) -> str:
-    """SHA-256 of a file; of several, of their names and hashes in the order of names.
-
-    Args:
-        path: file or folder.
-        pair: header and data file, where the image at `path` is two files (`Image.pair`).
-    """
-    if path.is_dir() or pair:
-        folder = path if path.is_dir() else path.parent
-        files = sorted(pair or (f for f in path.rglob("*") if f.is_file()))
-        lines = [f"{f.relative_to(folder).as_posix()} {input_sha256(f)}\n" for f in files]
-        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(HASH_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def value_range(low: float, high: float, values: str) -> str:

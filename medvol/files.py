@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all; tables, JSON and checksums."""
 
+import csv
 import errno
+import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 
+HASH_CHUNK_BYTES = 1 << 20
 _NO_SPACE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
     *(errno.EROFS, errno.EACCES, errno.EPERM),  # not allowed
@@ -85,6 +90,130 @@ def remove(path: str | os.PathLike[str]) -> None:
         Path(path).unlink(missing_ok=True)
     except OSError as error:
         raise _refusal(error, Path(path)) from error
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text in UTF-8, whole or not at all; what UTF-8 cannot hold becomes `\\udc..`.
+
+    Raises:
+        InputError: E_NOSPACE, the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def write_csv(
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    errors: str = "backslashreplace",
+) -> None:
+    """Write a table in UTF-8, whole or not at all: a line of names, a line a row, None empty.
+
+    Args:
+        path: of the file.
+        columns: their names.
+        rows: one value a column; a float that should have fixed decimals comes as text.
+        errors: what becomes of names that UTF-8 cannot hold, as for `open`; "surrogateescape"
+            writes a file's name as it lies on the disk.
+
+    Raises:
+        ValueError: a row has more or fewer values than there are columns.
+        InputError: E_NOSPACE, the file cannot be written.
+    """
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors=errors, newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            if len(row) != len(columns):
+                raise ValueError(f"a row of {len(row)} values for {len(columns)} columns: {row}")
+            writer.writerow(row)
+
+
+def write_json(path: str | os.PathLike[str], content: Any, *, indent: int | None = 2) -> None:
+    """Write JSON in UTF-8, whole or not at all, in the order given, with a line end at the end.
+
+    Args:
+        path: of the file.
+        content: of what JSON knows; anything else is written as its text.
+        indent: spaces a level; None for one line.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not know.
+        InputError: E_NOSPACE, the file cannot be written.
+    """
+    text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+    write_text(path, text + "\n")
+
+
+def write_entries(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Write a JSON object with a line an entry, whatever is in it; else as `write_json`.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not know.
+        InputError: E_NOSPACE, the file cannot be written.
+    """
+
+    def text(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    lines = [f"  {text(key)}: {text(value)}" for key, value in content.items()]
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def read_json(path: str | os.PathLike[str], *, what: str, remedy: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        path: of the file.
+        what: what it should be, for the refusal, such as "search space".
+        remedy: what the user can do, one sentence.
+
+    Raises:
+        InputError: E_PATH, it cannot be opened; E_FORMAT, it is not a JSON object.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            "E_PATH", path, f"the {what} cannot be opened ({error.strerror}).", remedy
+        ) from error
+    except ValueError as error:
+        raise InputError("E_FORMAT", path, f"this {what} is not JSON ({error}).", remedy) from error
+    if not isinstance(content, dict):
+        raise InputError("E_FORMAT", path, f"this {what} is not a JSON object.", remedy)
+    return content
+
+
+def sha256_of(path: str | os.PathLike[str], parts: Sequence[Path] = ()) -> str:
+    """SHA-256 of a file; of several, of their names and checksums in the order of names.
+
+    Args:
+        path: file, or folder with all the files in it.
+        parts: the files to take where what lies at `path` is several beside each other, such as
+            header and data of an Analyze image.
+
+    Raises:
+        OSError: a file cannot be read.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    path = Path(path)
+    if path.is_dir() or parts:
+        folder = path if path.is_dir() else path.parent
+        files = sorted(parts or (f for f in path.rglob("*") if f.is_file()))
+        lines = [f"{f.relative_to(folder).as_posix()} {sha256_of(f)}\n" for f in files]
+        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(HASH_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _refusal(error: OSError, path: Path) -> Exception:

@@ -1,11 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder that is filled whole or not at all."""
+"""Files that appear whole or not at all; tables, JSON and checksums."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
-from medvol.files import filling
+from medvol.errors import InputError
+from medvol.files import (
+    filling,
+    read_json,
+    remove,
+    replacing,
+    sha256_of,
+    write_csv,
+    write_entries,
+    write_json,
+    write_text,
+)
+
+ODD = os.fsdecode(b"bad\xff")  # a file's name that is not UTF-8
 
 
 def write(path: Path, text: str) -> Path:
@@ -44,3 +59,97 @@ def test_a_failure_leaves_all_as_it_was(tmp_path):
     with pytest.raises(ValueError, match="no"):
         fail()
     assert files(tmp_path) == {"train/a.txt": "old"}
+
+
+def test_a_file_keeps_its_suffixes_while_it_is_written_and_the_usual_rights(tmp_path):
+    with replacing(tmp_path / "new" / "mask.nii.gz") as temporary:
+        assert temporary.name.endswith(".nii.gz")
+        temporary.write_text("whole")
+    assert (tmp_path / "new" / "mask.nii.gz").read_text() == "whole"
+    plain = write(tmp_path / "plain", "")
+    assert (tmp_path / "new" / "mask.nii.gz").stat().st_mode == plain.stat().st_mode
+
+
+def test_an_older_file_stays_when_writing_fails(tmp_path):
+    write(tmp_path / "a.json", "old")
+    with pytest.raises(ValueError, match="Out of range"):
+        write_json(tmp_path / "a.json", {"dice": float("nan")})
+    with pytest.raises(ValueError, match="1 values for 2 columns"):
+        write_csv(tmp_path / "a.json", ("a", "b"), [(1, 2), (1,)])
+    assert files(tmp_path) == {"a.json": "old"}
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    write(tmp_path / "taken", "")
+    with pytest.raises(InputError, match="could not be written") as caught:
+        write_text(tmp_path / "taken" / "a.txt", "text")
+    assert caught.value.code == "E_NOSPACE"
+
+
+def test_what_may_be_there_is_removed(tmp_path):
+    remove(write(tmp_path / "a", ""))
+    remove(tmp_path / "a")
+    assert files(tmp_path) == {}
+
+
+def test_a_table_has_a_line_of_names_and_a_line_a_row(tmp_path):
+    write_csv(tmp_path / "t.csv", ("name", "ml"), [("left, lower", "1.50"), ("Größe", None)])
+    assert (tmp_path / "t.csv").read_bytes() == 'name,ml\n"left, lower",1.50\nGröße,\n'.encode()
+
+
+def test_a_table_writes_the_name_of_a_file_as_text_or_as_it_lies_on_the_disk(tmp_path):
+    write_csv(tmp_path / "t.csv", ["file"], [[ODD]])
+    assert (tmp_path / "t.csv").read_bytes() == b"file\nbad\\udcff\n"
+    write_csv(tmp_path / "t.csv", ["file"], [[ODD]], errors="surrogateescape")
+    assert (tmp_path / "t.csv").read_bytes() == b"file\nbad\xff\n"
+
+
+def test_json_is_indented_in_the_order_given_and_ends_with_a_line_end(tmp_path):
+    write_json(tmp_path / "a.json", {"b": [1], "a": Path("ö")})
+    assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "b": [\n    1\n  ],\n  "a": "ö"\n}\n'
+    write_json(tmp_path / "a.json", {"b": [1], "a": ODD}, indent=None)
+    assert (tmp_path / "a.json").read_text("utf-8") == '{"b": [1], "a": "bad\\udcff"}\n'
+
+
+def test_entries_stand_on_a_line_each(tmp_path):
+    write_entries(tmp_path / "a.json", {"roi_size": [96, 96], "loss": {"a": 1}})
+    text = '{\n  "roi_size": [96, 96],\n  "loss": {"a": 1}\n}\n'
+    assert (tmp_path / "a.json").read_text("utf-8") == text
+    read = read_json(tmp_path / "a.json", what="record", remedy="Mend it.")
+    assert read == {"roi_size": [96, 96], "loss": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [(None, "E_PATH", "the record cannot be opened"), ("{", "E_FORMAT", "this record is not JSON"),
+     ("[1]", "E_FORMAT", "this record is not a JSON object")],
+)  # fmt: skip
+def test_json_that_cannot_be_read_is_refused(tmp_path, text, code, said):
+    if text is not None:
+        write(tmp_path / "a.json", text)
+    with pytest.raises(InputError, match=said) as caught:
+        read_json(tmp_path / "a.json", what="record", remedy="Remove its folder.")
+    assert (caught.value.code, caught.value.remedy) == (code, "Remove its folder.")
+
+
+def test_checksum_of_a_file_is_of_its_bytes(tmp_path):
+    content = bytes(range(256)) * 5000  # more than one chunk
+    (tmp_path / "a").write_bytes(content)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_checksum_of_a_folder_is_of_names_and_contents(tmp_path):
+    write(tmp_path / "b", "two")
+    write(tmp_path / "sub" / "a", "one")
+    lines = f"b {sha256_of(tmp_path / 'b')}\nsub/a {sha256_of(tmp_path / 'sub' / 'a')}\n"
+    assert sha256_of(tmp_path) == hashlib.sha256(lines.encode()).hexdigest()
+    (tmp_path / "b").rename(tmp_path / "c")
+    assert sha256_of(tmp_path) != hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_checksum_of_two_files_of_one_image_passes_others_by(tmp_path):
+    header, data = write(tmp_path / "ct.hdr", "h"), write(tmp_path / "ct.img", "d")
+    whole = sha256_of(tmp_path)
+    write(tmp_path / "other.txt", "")
+    assert sha256_of(header, (data, header)) == whole
+    assert sha256_of(tmp_path) != whole

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle says about itself: its metadata, labels and weights, read without torch."""
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InputError
+from ..files import sha256_of
 from ..labels import LabelTable
 from .find import find_bundle
 
-HASH_CHUNK = 1 << 20
 RADIOGRAPHS = ("XR", "CR", "DX")  # modalities of flat X-ray images
 
 
@@ -198,17 +197,13 @@ class Description:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
-            while chunk := file.read(HASH_CHUNK):
-                digest.update(chunk)
+        return sha256_of(path)
     except OSError as error:
         raise InputError(
             "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).",
             f"Copy models/{path.name} into the bundle, or train it.",
         ) from error  # fmt: skip
-    return digest.hexdigest()
 
 
 def describe(name_or_folder: str | os.PathLike[str]) -> Description:

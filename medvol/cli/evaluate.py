@@ -174,8 +174,8 @@ def _protocol(
     args: argparse.Namespace, evaluation: "Evaluation", *, masks: str, unlabelled: int
 ) -> dict[str, str]:
     """Which data, which fold, how many cases, how grouped, whose masks: in words."""
-    from ..answer import input_sha256
     from ..data.folds import read_datalist
+    from ..files import sha256_of
 
     number, patients = len(evaluation.cases), evaluation.patients
     one_each = "each case is a patient of its own"
@@ -185,7 +185,7 @@ def _protocol(
     failed = f"; {len(evaluation.refused)} not measured" if evaluation.refused else ""
     name = read_datalist(args.data).get("name", "no name")
     return {
-        "Data": f"{name} ({args.data.name}, SHA-256 {input_sha256(args.data)[:12]}…)",
+        "Data": f"{name} ({args.data.name}, SHA-256 {sha256_of(args.data)[:12]}…)",
         "Cases": f"{_count(number, 'case')} from {part}{some}{left_out}{failed}",
         "Patients": one_each
         if patients == number

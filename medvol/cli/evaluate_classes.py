@@ -233,8 +233,8 @@ def _about(args: argparse.Namespace, classifier: "ImageClassifier") -> dict[str,
 
 def _protocol(args: argparse.Namespace, part: str, evaluation: "ClassEvaluation") -> dict[str, str]:
     """Which data, which part, how many images, how grouped: in words."""
-    from ..answer import input_sha256
     from ..data.classes import read_classes
+    from ..files import sha256_of
 
     number, patients = len(evaluation.images), evaluation.patients
     some = f", the first {args.limit} of each class at most" if args.limit is not None else ""
@@ -242,7 +242,7 @@ def _protocol(args: argparse.Namespace, part: str, evaluation: "ClassEvaluation"
     one_each = "each image is a patient of its own"
     found = {
         "Data": f"{read_classes(args.data).get('name', 'no name')} "
-        f"({args.data.name}, SHA-256 {input_sha256(args.data)[:12]}…)",
+        f"({args.data.name}, SHA-256 {sha256_of(args.data)[:12]}…)",
         "Images": f"{_count(number, 'image')} of the {part} part{some}{failed}",
         "Patients": one_each
         if patients == number

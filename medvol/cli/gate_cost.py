@@ -2,11 +2,10 @@
 """`medvol gate-cost`: what a bundle's gate hides and saves, for every threshold."""
 
 import argparse
-import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 
@@ -68,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..bundle.description import describe
     from ..data.labelled import labelled_cases
+    from ..files import write_json
     from ..metrics.gate_cost import choose, gate_cost
     from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
     from ..tasks.gate_cost import gate_of, measure_case
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     figures = {key: None if math.isnan(x) else x for key, x in chosen._asdict().items()}
     record = {"bundle": name, "bundle_threshold": own, "cases": [c.case for c in cases], **rule,
               "chosen": figures}  # fmt: skip
-    _write(args.output / "gate_cost.json", record)
+    write_json(args.output / "gate_cost.json", record)
     print(title, table(costs, chosen, finding), sep="\n")
     print(conclusion(chosen, finding, args.most_missed))
     print(f"The bundle's own threshold: {'none, its gate is off' if own is None else f'{own:g}'}. "
@@ -157,11 +157,3 @@ def _weights(pattern: str | None, case: "LabelledCase", datalist: Path) -> Path 
             "Make the datalist with `medvol data`, or name one file of weights.",
         )  # fmt: skip
     return Path(pattern.replace("{fold}", str(case.fold)))
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    from ..files import replacing
-
-    with replacing(path) as temporary:
-        text = json.dumps(record, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")

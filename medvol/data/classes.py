@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import replacing
+from ..files import write_json
 
 PARTS = ("training", "validation", "test")
 
@@ -141,9 +141,7 @@ def write_classes(
         for part in PARTS
         if part in datalist
     }
-    with replacing(path) as temporary:
-        text = json.dumps({**datalist, **parts}, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_json(path, {**datalist, **parts}, indent=1)
 
 
 def _names(labels: Mapping[str, str]) -> tuple[str, ...]:

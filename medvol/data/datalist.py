@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Datalists in MONAI's (Medical Segmentation Decathlon) form: folds, facts of a case, the file."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..files import replacing
+from ..files import write_json
 from ..labels import LabelTable
 from ..spatial import Affine, orientation, spacing_mm, voxel_volume_ml
 
@@ -174,9 +173,7 @@ def write_datalist(path: Path, datalist: Mapping[str, Any]) -> None:
         {k: _relative(v, root) if k in ("image", "label") else v for k, v in row.items()}
         for row in datalist["training"]
     ]
-    with replacing(path) as temporary:
-        text = json.dumps({**datalist, "training": rows}, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_json(path, {**datalist, "training": rows})
 
 
 def _relative(file: str, root: Path) -> str:

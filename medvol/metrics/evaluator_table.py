@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A CSV that fills while a MONAI evaluator runs, case by case, and is written when it is done."""
 
-import csv
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import ignite.distributed
 from ignite.engine import Engine, Events
 
-from ..files import replacing
+from ..files import write_csv
 
 Measured = TypeVar("Measured")
 Row = tuple[object, ...]
@@ -97,10 +96,4 @@ class EvaluatorTable(ABC, Generic[Measured]):
     def write(self, _: Engine) -> None:
         if not self.cases:
             return
-        with (
-            replacing(self.path) as temporary,
-            open(temporary, "w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(self.columns)
-            writer.writerows(self.rows())
+        write_csv(self.path, self.columns, self.rows())

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`predictions.csv`: the class of each image, with the probabilities of all classes."""
 
-import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from ignite.engine import Engine
 
-from ..files import replacing
+from ..files import write_csv
 from ..metrics.evaluator_table import write_on_one_process
 
 
@@ -47,13 +46,8 @@ def write_class_table(
         InputError: E_NOSPACE, the file cannot be written.
     """
     columns = ["_".join(["probability", *name.split()]) for name in names]
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["image", "class", "index", *columns, "notes"])
-        writer.writerows(_line(row, names) for row in rows)
+    lines = (_line(row, names) for row in rows)
+    write_csv(path, ["image", "class", "index", *columns, "notes"], lines)
 
 
 def _line(row: ClassRow, names: Sequence[str]) -> list[object]:

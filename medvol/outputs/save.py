@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files of a case: mask, named segments, scene, measurements, picture, page, record."""
 
-import json
 import platform
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -12,9 +11,9 @@ from shutil import rmtree
 from typing import Any
 
 from .. import __version__
-from ..answer import Result, input_sha256, value_range
+from ..answer import Result, value_range
 from ..bundle.description import Description
-from ..files import filling, replacing
+from ..files import filling, sha256_of, write_json
 from ..images.describe import IDENTIFYING_FACTS, describe
 from ..images.image import Image
 from ..images.mask import write_mask
@@ -290,9 +289,7 @@ def _record(path: Path, result: Result) -> None:
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": {name: v for name in PACKAGES if (v := _version(name))},
     }  # fmt: skip
-    with replacing(path) as temporary:
-        text = json.dumps(record, indent=2, ensure_ascii=False, default=str)
-        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    write_json(path, record)
 
 
 def _slices_record(result: Result) -> dict[str, Any]:
@@ -322,7 +319,7 @@ def _input(result: Result) -> dict[str, Any]:
         **seen,
         "path": path.name,
         "facts": facts,
-        "sha256": input_sha256(path, result.image.pair),
+        "sha256": sha256_of(path, result.image.pair),
     }
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masks of slice pictures: a picture for each, as large as its slice, and run lengths of all."""
 
-import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..files import replacing
+from ..files import replacing, write_csv
 from ..images.rle import encode_rle
 from ..images.slice_images import MASK_ENDING
 
@@ -60,11 +59,8 @@ def write_mask_runs(
     Raises:
         InputError: E_NOSPACE, it cannot be written.
     """
-    with (
-        replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for k, (name, mask) in enumerate(zip(files, slice_masks(labels, values), strict=True)):
-            writer.writerow([name, k, int(mask.any()), *mask.shape, encode_rle(mask)])
+    rows = (
+        [name, k, int(mask.any()), *mask.shape, encode_rle(mask)]
+        for k, (name, mask) in enumerate(zip(files, slice_masks(labels, values), strict=True))
+    )
+    write_csv(path, COLUMNS, rows, errors="surrogateescape")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`slices.csv`: what was found in each slice of an image."""
 
-import csv
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from monai.config import KeysCollection
 from monai.transforms.transform import MapTransform
 
-from ..files import replacing
+from ..files import write_csv
 from ..metrics.slice_runs import positive
 from ..spatial import slice_z_mm
 from .mask_layout import CaseLayout
@@ -49,10 +48,7 @@ def write_slice_table(
     columns["probability"] = [f"{p:.4f}" for p in probability]
     for name, counts in (voxels or {}).items():
         columns["_".join([*name.split(), "voxels"])] = [int(n) for n in counts]
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+    write_csv(path, list(columns), zip(*columns.values(), strict=True))
 
 
 class SaveSlicesd(MapTransform):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from ..files import replacing
+from ..files import write_text
 from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, Estimate
 from ..metrics.class_evaluation import POSITIVE, ClassEvaluation
 from ..metrics.confounding import CLASS, SOURCE, Confounding, Told
@@ -85,8 +85,7 @@ def write_class_page(
         InputError: E_NOSPACE, the file cannot be written.
     """
     page = render_class_page(evaluation, context)
-    with replacing(path) as temporary:
-        temporary.write_bytes(page.encode("utf-8", "backslashreplace"))
+    write_text(path, page)
 
 
 def render_class_page(evaluation: ClassEvaluation, context: ClassContext) -> str:

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was measured of a classifier as files for programs: a CSV with a row an image, and JSON."""
 
-import csv
-import json
 import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import replacing
+from ..files import write_csv, write_json
 from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
 from ..metrics.calibration import SMALLEST
 from ..metrics.class_evaluation import POSITIVE, ClassEvaluation
@@ -36,21 +34,15 @@ def write_predictions(
         InputError: E_NOSPACE, the file cannot be written.
     """
     columns = ["_".join(["probability", *name.split()]) for name in evaluation.names]
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ["image", "case", "patient", "truth", "predicted", *columns, "loss", "notes"]
-        )
-        for image in evaluation.images:
-            inside = image.path.is_relative_to(folder)
-            shown = image.path.relative_to(folder) if inside else image.path
-            names = evaluation.names[image.truth], evaluation.names[image.predicted]
-            numbers = [f"{x:.{SIGNIFICANT_DIGITS}g}" for x in (*image.probability, image.loss)]
-            notes = " ".join(image.notes)
-            writer.writerow([shown, image.case, image.patient, *names, *numbers, notes])
+    rows = []
+    for image in evaluation.images:
+        inside = image.path.is_relative_to(folder)
+        shown = image.path.relative_to(folder) if inside else image.path
+        names = evaluation.names[image.truth], evaluation.names[image.predicted]
+        numbers = [f"{x:.{SIGNIFICANT_DIGITS}g}" for x in (*image.probability, image.loss)]
+        rows.append([shown, image.case, image.patient, *names, *numbers, " ".join(image.notes)])
+    columns = ["image", "case", "patient", "truth", "predicted", *columns, "loss", "notes"]
+    write_csv(path, columns, rows)
 
 
 def write_class_metrics(
@@ -107,9 +99,7 @@ def write_class_metrics(
             for case, error in evaluation.refused
         ],
     }  # fmt: skip
-    with replacing(path) as temporary:
-        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    write_json(path, record)
 
 
 def rows_of_thresholds(evaluation: ClassEvaluation) -> list[ThresholdRow]:

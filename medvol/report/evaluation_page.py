@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from matplotlib.image import imread, imsave
 
-from ..files import replacing
+from ..files import write_text
 from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, Estimate
 from ..metrics.comparison import EMPTY_RULE, RegionFigures
 from ..metrics.evaluation import CaseFigures, Evaluation
@@ -66,8 +66,7 @@ def write_evaluation(
         InputError: E_NOSPACE, the file cannot be written.
     """
     page = render_evaluation(evaluation, context, Path(path).parent)
-    with replacing(path) as temporary:
-        temporary.write_bytes(page.encode("utf-8", "backslashreplace"))
+    write_text(path, page)
 
 
 def render_evaluation(evaluation: Evaluation, context: EvaluationContext, folder: Path) -> str:

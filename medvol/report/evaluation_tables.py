@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was measured as files for programs: a CSV with a row a case and region, and JSON."""
 
-import csv
-import json
 import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import replacing
+from ..files import write_csv, write_json
 from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
 from ..metrics.comparison import EMPTY_RULE
 from ..metrics.evaluation import Evaluation
@@ -30,10 +28,7 @@ def write_metrics_csv(path: str | os.PathLike[str], evaluation: Evaluation) -> N
         for case in evaluation.cases
         for region, figures in case.regions.items()
     ]  # fmt: skip
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _digits(value) for name, value in row.items()} for row in rows)
+    write_csv(path, list(rows[0]), [[_digits(value) for value in row.values()] for row in rows])
 
 
 def write_metrics_json(
@@ -94,9 +89,7 @@ def write_metrics_json(
             for case, error in evaluation.refused
         ],
     }
-    with replacing(path) as temporary:
-        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    write_json(path, record)
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | int | None]:

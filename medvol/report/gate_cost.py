@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table and the picture of what a gate costs, threshold by threshold."""
 
-import csv
 import math
 import os
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..files import replacing
+from ..files import replacing, write_csv
 from ..metrics.gate_cost import Cost
 
 LINEAR_PERCENT = 1.0  # below, the scale of what is hidden is linear; above, every tenfold a step
@@ -42,10 +41,7 @@ def write_gate_cost(path: str | os.PathLike[str], costs: Sequence[Cost]) -> None
     Raises:
         InputError: E_NOSPACE, the file cannot be written.
     """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Cost._fields)
-        writer.writerows([_text(value) for value in cost] for cost in costs)
+    write_csv(path, Cost._fields, [[_text(value) for value in cost] for cost in costs])
 
 
 def draw_gate_cost(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..files import replacing
+from ..files import write_text
 from ..labels import LabelTable
 from ..metrics.histogram import Histogram
 from ..metrics.measurements import Measurement, Reference
@@ -70,9 +70,7 @@ def write_report(path: str | os.PathLike[str], context: ReportContext) -> None:
     Raises:
         InputError: E_NOSPACE, the file cannot be written.
     """
-    page = render_report(context).encode("utf-8", "backslashreplace")  # odd bytes of file names
-    with replacing(path) as temporary:
-        temporary.write_bytes(page)
+    write_text(path, render_report(context))
 
 
 def render_report(context: ReportContext) -> str:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trainings beside each other, the best first: as a table, and as a picture of what each costs."""
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from typing import NamedTuple
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..files import replacing
+from ..files import replacing, write_csv
 
 NAMED = 5  # of the best that have their rank in the picture; names would lie over each other
 
@@ -57,18 +56,15 @@ def write_leaderboard(path: str | os.PathLike[str], rows: Sequence[Row]) -> None
         InputError: E_NOSPACE, the file cannot be written.
     """
     figures = list(dict.fromkeys(name for row in rows for name in row.figures))
-    with (
-        replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
-        lines = csv.writer(file)
-        lines.writerow(["rank", "name", "parameters", *figures, "best_epoch", "epochs", "seconds",
-                        "stopped", "reason"])  # fmt: skip
-        for rank, row in enumerate(rows, start=1):
-            values = [f"{row.figures[name]:.6g}" if name in row.figures else "" for name in figures]
-            lines.writerow(["" if row.value is None else rank, row.name, row.parameters, *values,
-                            row.best_epoch, row.epochs, row.seconds, row.stopped,
-                            row.reason])  # fmt: skip
+    lines = []
+    for rank, row in enumerate(rows, start=1):
+        values = [f"{row.figures[name]:.6g}" if name in row.figures else "" for name in figures]
+        lines.append(["" if row.value is None else rank, row.name, row.parameters, *values,
+                      row.best_epoch, row.epochs, row.seconds, row.stopped,
+                      row.reason])  # fmt: skip
+    columns = ["rank", "name", "parameters", *figures, "best_epoch", "epochs", "seconds",
+               "stopped", "reason"]  # fmt: skip
+    write_csv(path, columns, lines)
 
 
 def draw_leaderboard(path: str | os.PathLike[str], rows: Sequence[Row], *, metric: str) -> None:

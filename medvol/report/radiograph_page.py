@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..files import replacing
+from ..files import write_text
 from .html import data_uri, page_environment
 
 
@@ -48,9 +48,7 @@ def write_radiograph_page(path: str | os.PathLike[str], page: RadiographPage) ->
     Raises:
         InputError: E_NOSPACE, the file cannot be written.
     """
-    text = render_radiograph_page(page).encode("utf-8", "backslashreplace")  # odd names of files
-    with replacing(path) as temporary:
-        temporary.write_bytes(text)
+    write_text(path, render_radiograph_page(page))
 
 
 def render_radiograph_page(page: RadiographPage) -> str:

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measurements as a CSV file, and numbers as a reader wants to see them."""
 
-import csv
 import os
 from collections.abc import Sequence
 
-from ..files import replacing
+from ..files import write_csv
 from ..metrics.measurements import Measurement
 
 SIGNIFICANT_DIGITS = 6  # in the CSV file: a voxel of a micro-CT is 1e-9 ml
@@ -29,13 +28,12 @@ def write_measurements(
     header = ["value", "name", "voxels", "volume_ml", mean_column]
     if reference_name is not None:
         header.append(f"share_of_{'_'.join(reference_name.split())}_percent")
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            numbers = [_digits(row.volume_ml), _digits(row.mean_value), _digits(row.share_percent)]
-            line = [row.value, row.name, row.voxels, *numbers]
-            writer.writerow(line[: len(header)])
+    lines = [
+        [row.value, row.name, row.voxels,
+         *map(_digits, (row.volume_ml, row.mean_value, row.share_percent))]
+        for row in rows
+    ]  # fmt: skip
+    write_csv(path, header, [line[: len(header)] for line in lines])
 
 
 def ml_text(volume_ml: float) -> str:

@@ -16,9 +16,9 @@ from typing import Any
 
 from ..bundle.launch import run_bundle, threads_of
 from ..errors import InputError
+from ..files import read_json, write_entries
 from ..report.leaderboard import Row, draw_leaderboard, ranked, write_leaderboard
 from .claim import alone, claim
-from .json_file import read_object, write_object
 from .training import Training
 from .trial import BEST, CHANGES, Halted, Outcome, clean, count_parameters, run_trial
 
@@ -111,7 +111,7 @@ class Comparison:
         path = self.folder_of(name) / CHANGES
         if path.is_file():
             wanted = json.loads(json.dumps(self.training.changes(self.entries[name])))
-            if read_object(path, what="record", remedy="Remove its folder.") != wanted:
+            if read_json(path, what="record", remedy="Remove its folder.") != wanted:
                 raise InputError(
                     "E_FORMAT", path, f"{name} was trained with other settings.",
                     "Give the entry another name, or choose another output folder.",
@@ -123,10 +123,10 @@ class Comparison:
         figures = {} if value is None else dict(outcome.figures)
         row = Row(name, value, parameters, outcome.seconds, outcome.epochs, outcome.best_epoch,
                   figures, outcome.stopped, outcome.reason)  # fmt: skip
-        write_object(self.folder_of(name) / RESULT, row._asdict())
+        write_entries(self.folder_of(name) / RESULT, row._asdict())
 
     def _row(self, name: str) -> Row:
-        return Row(**read_object(self.folder_of(name) / RESULT, what="record",
+        return Row(**read_json(self.folder_of(name) / RESULT, what="record",
                                  remedy="Remove its folder."))  # fmt: skip
 
     @property
@@ -147,7 +147,7 @@ class Comparison:
         write_leaderboard(self.folder / TABLE, rows)
         if winner is None:
             return
-        write_object(self.folder / OVERLAY, dict(self.entries[winner.name]))
+        write_entries(self.folder / OVERLAY, dict(self.entries[winner.name]))
         for row in rows:
             if row.value is not None:
                 clean(self.folder_of(row.name), keep_weights=row.name == winner.name)

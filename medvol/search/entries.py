@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import InputError
-from .json_file import read_object
+from ..files import read_json
 
 GRIDS = Path(__file__).parent / "grids"  # the files that come with medvol
 REMEDY = "Compare it with docs/search.md."
@@ -70,7 +70,7 @@ def read_contest(path: Path) -> Contest:
         InputError: E_PATH, it cannot be opened; E_FORMAT, not of this form.
     """
     path = path if path.is_file() else shipped_grids().get(str(path), path)
-    content = read_object(path, what="comparison", remedy=REMEDY)
+    content = read_json(path, what="comparison", remedy=REMEDY)
     if unknown := sorted(set(content) - KEYS):
         _refuse(path, f"it has the key `{unknown[0]}`; keys are {', '.join(sorted(KEYS))}.")
     if not isinstance(content.get("entries"), list) or not content["entries"]:

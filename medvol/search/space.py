@@ -23,7 +23,7 @@ from optuna.distributions import (
 )
 
 from ..errors import InputError
-from .json_file import read_object
+from ..files import read_json
 
 REMEDY = 'Write {"id": {"low": 0.1, "high": 1.0}} or {"id": {"choices": [1, 2]}}.'
 MOST_POINTS = 1_000  # of a grid; more is a mistake
@@ -86,7 +86,7 @@ def read_space(path: Path) -> dict[str, Axis]:
         InputError: E_PATH, it cannot be opened; E_FORMAT, not of this form.
     """
     space: dict[str, Axis] = {}
-    for name, given in read_object(path, what="search space", remedy=REMEDY).items():
+    for name, given in read_json(path, what="search space", remedy=REMEDY).items():
         try:
             space[name] = axis = _axis(given)
             _ = axis.distribution

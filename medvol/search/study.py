@@ -5,7 +5,6 @@ The study is a SQLite file, so it goes on after a stop, and several processes ca
 trial whose process ended before it did is taken up by the next one, from its last epoch.
 """
 
-import csv
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,9 +19,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..bundle.launch import threads_of
 from ..errors import InputError
-from ..files import replacing
+from ..files import write_csv, write_entries
 from .claim import Claim, alone, claim
-from .json_file import write_object
 from .space import Space, changes, grid
 from .training import Training
 from .trial import Halted, Outcome, clean, run_trial
@@ -245,24 +243,20 @@ class Search:
         """`trials.csv`, and the best trial as a config; only its weights are kept."""
         best = self.best
         if best is not None:
-            write_object(self.folder / OVERLAY, self.values(best))
+            write_entries(self.folder / OVERLAY, self.values(best))
         for trial in self.trials:
             if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
                 is_best = best is not None and trial.number == best.number
                 clean(self.folder_of(trial.number), keep_weights=is_best)
         metric = self.training.metric
         columns = ("trial", "state", metric, "best_epoch", "epochs", "seconds", "stopped")
-        with (
-            replacing(self.folder / TABLE) as temporary,
-            open(temporary, "w", newline="", encoding="utf-8") as file,
-        ):
-            rows = csv.writer(file)
-            rows.writerow([*columns, *self.space, "reason"])
-            for trial in self.trials:
-                said = trial.user_attrs
-                known = [trial.number, trial.state.name.lower(), trial.value]
-                known += [said.get(name) for name in columns[3:]]
-                rows.writerow([*known, *trial.params.values(), said.get("reason")])
+        rows = []
+        for trial in self.trials:
+            said = trial.user_attrs
+            known = [trial.number, trial.state.name.lower(), trial.value]
+            known += [said.get(name) for name in columns[3:]]
+            rows.append([*known, *trial.params.values(), said.get("reason")])
+        write_csv(self.folder / TABLE, [*columns, *self.space, "reason"], rows)
 
 
 def importance(search: Search) -> dict[str, float]:

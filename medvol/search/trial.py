@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from ..bundle.launch import LOG, start_bundle
 from ..errors import InputError
+from ..files import read_json, write_entries
 from ..training.allowance import read_standing
 from ..training.curves import Point, read_curves
 from .claim import Claim
-from .json_file import read_object, write_object
 from .training import Training
 
 CHANGES = "changes.json"
@@ -81,13 +81,13 @@ def run_trial(
     """
     path, changes = folder / CHANGES, training.changes(trial)
     if path.is_file():
-        if read_object(path, what="record", remedy="Remove its folder.") != _as_read(changes):
+        if read_json(path, what="record", remedy="Remove its folder.") != _as_read(changes):
             raise InputError(
                 "E_FORMAT", path, "this training was started with other settings.",
                 "Restore them, or choose another output folder.",
             )  # fmt: skip
     else:
-        write_object(path, changes)
+        write_entries(path, changes)
     seen = _Seen(folder / CURVES, training.metric, watch)
     reason, pruned = "", False
     if not read_standing(folder).stopped:

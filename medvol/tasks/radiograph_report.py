@@ -4,8 +4,7 @@
 from pathlib import Path
 
 from .. import __version__
-from ..answer import input_sha256
-from ..files import filling
+from ..files import filling, sha256_of
 from ..images.describe import IDENTIFYING_FACTS
 from ..images.radiograph import Radiograph, load_radiograph
 from ..report.attention_overlay import Caption, draw_attention
@@ -79,7 +78,7 @@ class RadiographReports:
                 "File": prediction.path.name,
                 "Rows × columns": f"{rows} × {columns}",
                 **{key.replace("_", " ").capitalize(): text for key, text in facts.items()},
-                "SHA-256": input_sha256(prediction.path),
+                "SHA-256": sha256_of(prediction.path),
             },
             bundle={
                 "Bundle": bundle.name,

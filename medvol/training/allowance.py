@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ignite.engine import Engine, Events
 
-from ..files import replacing
+from ..files import write_json
 
 RECORD = "progress.json"
 
@@ -98,8 +98,7 @@ class Allowance:
             self.evaluator.run(epoch)
         stopped = self._why(epoch, engine.state.max_epochs or 0)
         record = Standing(epoch, round(self.seconds, 2), stopped)
-        with replacing(self.folder / RECORD) as temporary:
-            temporary.write_text(json.dumps(record._asdict()) + "\n", encoding="utf-8")
+        write_json(self.folder / RECORD, record._asdict(), indent=None)
         if stopped:
             engine.terminate()
 

@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys
 from torch.optim import Optimizer
 
-from ..files import replacing
+from ..files import replacing, write_csv
 
 COLUMNS = ("epoch", "name", "value")
 PANELS = 4  # in a row of the picture
@@ -71,9 +71,7 @@ class Curves:
             return
         self._started = True
         points = [p for p in read_curves(self.path) if p.epoch < engine.state.epoch]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([COLUMNS, *points])
+        write_csv(self.path, COLUMNS, points)
 
     def collect(self, engine: Engine) -> None:
         self._losses.append(float(engine.state.output[0][CommonKeys.LOSS]))
@@ -91,8 +89,7 @@ class Curves:
         self._append([Point(engine.state.epoch, str(k), float(v)) for k, v in metrics])
 
     def _append(self, points: list[Point]) -> None:
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(points)
+        write_csv(self.path, COLUMNS, [*read_curves(self.path), *points])
 
 
 def draw_curves(path: str | os.PathLike[str]) -> None:

@@ -6,7 +6,6 @@ gives all layers one rate, goes on over NaN, and its smoothed losses lag behind 
 """
 
 import copy
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from monai.engines import SupervisedTrainer
 from monai.utils.enums import CommonKeys
 from scipy.ndimage import gaussian_filter1d
 
-from ..files import replacing
+from ..files import replacing, write_csv
 from .progress import Progress
 
 COLUMNS = ("rate", "loss", "smoothed")
@@ -227,9 +226,7 @@ def longest_fall(losses: Sequence[float]) -> list[int]:
 
 def write_rates(path: str | os.PathLike[str], found: FoundRates) -> None:
     """A row a step: rate, loss, smoothed loss."""
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        rows = zip(found.rates, found.losses, found.smoothed, strict=True)
-        csv.writer(file).writerows([COLUMNS, *rows])
+    write_csv(path, COLUMNS, zip(found.rates, found.losses, found.smoothed, strict=True))
 
 
 def draw_rates(path: str | os.PathLike[str], found: FoundRates) -> None:

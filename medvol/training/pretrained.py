@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting a classifier from weights in a file: those of others, or of an earlier stage."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -10,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, require
+from ..files import sha256_of
 
-HASH_CHUNK = 1 << 20
 CHECKPOINT_KEYS = ("state_dict", "model")  # where checkpoints keep their state dict
 
 
@@ -63,7 +62,7 @@ def start_from(
                 "E_BUNDLE", path, f"its weights do not fit: {str(error).splitlines()[0]}.",
                 "Give weights of the same kind of network, depth and width.",
             ) from error  # fmt: skip
-        print(f"weights {path.name}, sha256 {sha256(path)}")
+        print(f"weights {path.name}, sha256 {sha256_of(path)}")
         print(f"missing: {', '.join(missing) or 'none'}")
         print(f"unexpected: {', '.join(unexpected) or 'none'}")
     network.freeze_body(freeze_body)
@@ -111,12 +110,3 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if all(name.startswith("module.") for name in state):
         state = {name.removeprefix("module."): value for name, value in state.items()}
     return state
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(HASH_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -18,7 +18,7 @@ from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
 from medvol import __version__
-from medvol.answer import Result, input_sha256
+from medvol.answer import Result
 from medvol.errors import InputError
 from medvol.outputs.save import save
 from medvol.tasks.load import load_bundle
@@ -165,17 +165,6 @@ def test_full_disk_leaves_nothing(result: Result, tmp_path: Path, name: str) -> 
         save(result, tmp_path, formats=[name])
     assert caught.value.code == "E_NOSPACE"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_hash_of_a_folder_is_of_names_and_contents(tmp_path: Path) -> None:
-    (tmp_path / "b").write_bytes(b"two")
-    (tmp_path / "a").write_bytes(b"one")
-    lines = "".join(
-        f"{n} {hashlib.sha256(c).hexdigest()}\n" for n, c in (("a", b"one"), ("b", b"two"))
-    )
-    assert input_sha256(tmp_path) == hashlib.sha256(lines.encode()).hexdigest()
-    (tmp_path / "b").rename(tmp_path / "c")
-    assert input_sha256(tmp_path) != hashlib.sha256(lines.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("given", ["chest.hdr", "chest.img"])

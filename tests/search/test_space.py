@@ -59,8 +59,8 @@ def test_a_grid_without_end(axis: Axis, words: str) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "is no JSON"),
-        ([], "is no JSON object"),
+        ("{", "is not JSON"),
+        ([], "is not a JSON object"),
         ({}, "it names no setting"),
         ({"a": [1, 2]}, "`a`: give choices, or low and high"),
         ({"a": {"low": 1}}, "`a`: give choices, or low and high"),

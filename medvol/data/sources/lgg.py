@@ -6,7 +6,6 @@ before contrast, green FLAIR, blue after contrast) and `<case>_<n>_mask.tif`. Co
 are read too.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
-from ...files import replacing
+from ...files import write_csv
 from ...images.image import Image
 from ...images.mask import write_mask
 from ...images.rle import encode_rle
@@ -227,11 +226,7 @@ def slice_rows(
 
 def write_rows(path: Path, rows: Sequence[SliceRow]) -> None:
     """Write `slices.csv`, whole or not at all."""
-    with (
-        replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        csv.writer(file).writerows([COLUMNS, *rows])
+    write_csv(path, COLUMNS, rows, errors="surrogateescape")
 
 
 def slice_table(datalist: dict[str, Any]) -> str:

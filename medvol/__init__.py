@@ -13,10 +13,10 @@ _PUBLIC = {
     "InputError": ".errors",
     "LabelTable": ".labels",
     "save": ".outputs.save",
-    "read_volume": ".images.volume",
+    "read_image": ".images",
     "load_bundle": ".tasks.load",
 }
-__all__ = ["InputError", "LabelTable", "__version__", "load_bundle", "read_volume", "save"]
+__all__ = ["InputError", "LabelTable", "__version__", "load_bundle", "read_image", "save"]
 
 
 def __getattr__(name: str) -> Any:

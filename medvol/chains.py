@@ -20,7 +20,7 @@ from monai.transforms import (
     Orientationd,
 )
 
-from .images.reader import load_radiographd, load_sequencesd, load_volumed
+from .images.reader import load_imaged
 from .spatial import AXIS_CODES
 from .transforms.head import HeadBox, StandardiseHeadd
 from .transforms.intensity import LUNG_WINDOW_HU, WindowHUd
@@ -91,9 +91,9 @@ def lung_ct(
         "crop_margin_mm": float(crop_margin_mm) if crop else 0.0,
     }
     keys = [image_key, *([label_key] if label_key else [])]
-    steps: list[Any] = [load_volumed(image_key, modality="CT")]
+    steps: list[Any] = [load_imaged(image_key, modality="CT")]
     if label_key:
-        steps.append(load_volumed(label_key, kind="mask"))
+        steps.append(load_imaged(label_key, kind="mask"))
     steps += [
         EnsureChannelFirstd(keys, channel_dim="no_channel"),
         Orientationd(keys, axcodes="RAS", labels=AXIS_CODES),
@@ -131,7 +131,7 @@ def brain_mri(
     """The chain of brain MR: load three sequences, RAS, resample in plane, crop, standardise.
 
     The slices stay as they are: the networks behind it look at one slice at a time. The same chain
-    serves pictures of slices and volumes, see `io.sequences.load_sequences`.
+    serves pictures of slices and volumes, see `images.sequences`.
 
     Args:
         spacing_mm: pixel spacing within the slices, in mm.
@@ -150,9 +150,9 @@ def brain_mri(
         raise ValueError(f"crop_margin_mm is {crop_margin_mm}; give 0 or more")
     settings = {"spacing_mm": float(spacing_mm), "crop_margin_mm": float(crop_margin_mm)}
     keys = [image_key, *([label_key] if label_key else [])]
-    steps: list[Any] = [load_sequencesd(image_key)]
+    steps: list[Any] = [load_imaged(image_key, kind="sequences")]
     if label_key:
-        steps.append(load_volumed(label_key, kind="mask"))
+        steps.append(load_imaged(label_key, kind="mask"))
         steps.append(EnsureChannelFirstd(label_key, channel_dim="no_channel"))
     steps += [
         EnsureChannelFirstd(image_key, channel_dim=0),
@@ -206,7 +206,7 @@ def radiograph(
         "normalise": "image" if scale is None else list(scale),
     }
     steps: list[Any] = [
-        load_radiographd(image_key),
+        load_imaged(image_key, kind="radiograph"),
         EnsureChannelFirstd(image_key, channel_dim="no_channel"),
         ResizePictured(image_key, sides, keep_aspect=keep_aspect),
     ]

@@ -38,7 +38,7 @@ from medvol.bundle.find import find_bundle
 from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.data.folds import load_fold
 from medvol.data.sources.lgg import patient_of
-from medvol.images.volume import load_image
+from medvol.images import read_image
 from medvol.metrics.bootstrap import draw_patients, median_estimate, ratio_estimate
 from medvol.metrics.slice_runs import passing_slices
 from medvol.networks.weights import load_weights
@@ -145,7 +145,7 @@ def measure(fold: int, args: argparse.Namespace) -> list[dict[str, Any]]:
                     load_weights(folder_of(kind, fold, args) / "weights.pt", gate)
                     said[kind] = torch.softmax(inferer(volume, gate)[0], 0)[1].tolist()
             predicted = np.asarray(restore(data)["pred"][0]) > 0
-            true = load_image(item["label"], kind="mask").array > 0
+            true = read_image(item["label"], kind="mask").array > 0
             for k in range(true.shape[2]):  # the volumes of `medvol data lgg` run from feet to head
                 a, b = predicted[:, :, k], true[:, :, k]
                 row = {"case": item["case"], "fold": fold, "slice": k, "true": int(b.sum()),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from medvol.errors import InputError
-from medvol.images.volume import load_image
+from medvol.images import read_image
 
 
 def refused(
@@ -25,7 +25,7 @@ def refused(
     `names` is the file at fault when it is another than `path`.
     """
     with pytest.raises(InputError) as caught:
-        load_image(path, **options)
+        read_image(path, **options)
     error = caught.value
     assert (error.code, error.path) == (code, fspath(names or path))
     assert reason in error.reason, error.reason

@@ -113,7 +113,7 @@ def test_the_check_finds_what_it_is_for(module: str, source: str, words: str) ->
     ("module", "source"),
     [
         ("metrics.case_table", "from ..spatial import spacing_mm\nfrom ..labels import Label"),
-        ("chains", "from .images.reader import load_volumed\nfrom .transforms import resample"),
+        ("chains", "from .images.reader import load_imaged\nfrom .transforms import resample"),
         ("images.x", "from ..files import replacing\nfrom .. import __version__"),
         ("images.__init__", "from .mask import write_mask"),
         ("cli.data", "from ..data.folds import load_fold\nimport medvolution"),
@@ -152,7 +152,7 @@ def test_start_loads_nothing_heavy(code: str) -> None:
 
 def test_every_public_name_is_there() -> None:
     assert {name for name in medvol.__all__ if getattr(medvol, name) is not None} == {
-        "InputError", "LabelTable", "__version__", "load_bundle", "read_volume", "save",
+        "InputError", "LabelTable", "__version__", "load_bundle", "read_image", "save",
     }  # fmt: skip
     assert dir(medvol) == sorted(medvol.__all__)
     with pytest.raises(AttributeError, match="no attribute 'predikt'"):

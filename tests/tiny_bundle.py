@@ -89,7 +89,7 @@ TINY_FLAIR = {
     "preprocessing": {
         "_target_": "Compose",
         "transforms": [
-            {"_target_": "medvol.images.reader.load_volumed", "keys": "@image_key"},
+            {"_target_": "medvol.images.reader.load_imaged", "keys": "@image_key"},
             {"_target_": "EnsureChannelFirstd", "keys": "@image_key",
              "channel_dim": "no_channel"},
         ],

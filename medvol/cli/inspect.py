@@ -92,10 +92,9 @@ def _is_pictured(path: Path) -> bool:
 
 def _load(path: Path, series: str | None) -> "Image":
     """A volume; or, of slice pictures, the MR sequences in them."""
-    from ..images.sequences import load_sequences
-    from ..images.volume import load_image
+    from ..images import read_image
 
-    return load_sequences(path) if _is_pictured(path) else load_image(path, series=series)
+    return read_image(path, "sequences") if _is_pictured(path) else read_image(path, series=series)
 
 
 def table(facts: Mapping[str, Any]) -> str:

@@ -78,12 +78,12 @@ def find_images(given: Sequence[Path]) -> list[tuple[str, Path]]:
 
 def _some_readable(paths: Sequence[Path]) -> bool:
     """Whether one can be read; where none can, says why of each. Loads no torch, so it is quick."""
-    from ..images.radiograph import load_radiograph
+    from ..images import read_image
 
     refusals = []
     for path in paths:
         try:
-            load_radiograph(path)
+            read_image(path, "radiograph")
             return True
         except InputError as error:
             refusals.append(str(error))

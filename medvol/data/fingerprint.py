@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..images.radiograph import load_radiograph
+from ..images import read_image
 
 THUMBNAIL = 32  # rows and columns that are compared
 # Correlation of two thumbnails from which they count as one picture. Measured on 17.1 million pairs
@@ -57,11 +57,11 @@ def fingerprints(paths: Iterable[Path]) -> dict[Path, Fingerprint]:
     """Read radiographs and take their fingerprints.
 
     Raises:
-        InputError: what `load_radiograph` refuses.
+        InputError: what `read_image` refuses.
     """
     wanted = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-        found = pool.map(lambda path: fingerprint(load_radiograph(path).pixels), wanted)
+        found = pool.map(lambda path: fingerprint(read_image(path, "radiograph").array), wanted)
         return dict(zip(wanted, found, strict=True))
 
 

@@ -4,15 +4,15 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Note
 from ..spatial import Affine, shear_cosine, spacing_mm
+from .image import Kind
 
-Kind = Literal["image", "mask"]
 MAX_VOXELS = 2**30  # 4 GiB as float32: 4,096 slices of 512 x 512
 MAX_NAN_SHARE = 0.01
 MAX_LABEL = 65535  # of a mask, see labels.Label
@@ -95,7 +95,7 @@ def checked_values(
     """
     notes: list[Note] = []
     low, high = float(array.min()), float(array.max())
-    if kind == "image" and math.isnan(low):
+    if kind != "mask" and math.isnan(low):
         notes.append(_fill_nan(array, path))
         low, high = float(array.min()), float(array.max())
     if kind == "mask":

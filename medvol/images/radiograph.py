@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening a radiograph of any known kind: the one way in for pictures and DICOM.
-
-Imports no torch, so that a refusal is quick and small; MONAI's side is in `io.reader`.
-"""
+"""Opening a radiograph of any known format: pictures and DICOM."""
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,60 +12,40 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note
 from .files import DICOM_SUFFIXES, file_size, is_dicom, path_error
+from .image import Image
 from .picture import PICTURE_SUFFIXES, SUFFIXES_OF
 from .volume import natural_key
 
 RADIOGRAPH_SUFFIXES = (*PICTURE_SUFFIXES, *DICOM_SUFFIXES)
 
 
-@dataclass(frozen=True, eq=False)
-class Radiograph:
-    """One radiograph, upright, dense tissue bright.
-
-    Args:
-        pixels: (rows, columns) float32 in [0, 1], 0 black and 1 white: bones are white.
-        path: its file, as the user named it.
-        notes: remarks on how it was read.
-        facts: technical facts only, never names or dates of patients: "format", and for pictures
-            "stored_mode", for DICOM "Modality", "ViewPosition" and the like.
-
-    Raises:
-        ValueError: the pixels have not two axes, or another type.
-    """
-
-    pixels: npt.NDArray[np.float32]
-    path: Path
-    notes: tuple[Note, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
-            raise ValueError(
-                f"pixels are {self.pixels.dtype} of shape {self.pixels.shape}; "
-                "give float32 (rows, columns)"
-            )
-
-
-def load_radiograph(path: str | os.PathLike[str]) -> Radiograph:
+def load_radiograph(path: str | os.PathLike[str]) -> Image:
     """Read and check one radiograph; what it is, its content says, not its name.
 
     Args:
         path: PNG, JPEG, TIFF, BMP or GIF of one frame, or DICOM of one frame (CR, DX).
+
+    Returns:
+        (rows, columns) float32 in [0, 1], upright, dense tissue bright; facts are "format", and for
+        pictures "stored_mode", for DICOM "Modality", "ViewPosition" and the like.
 
     Raises:
         InputError: it cannot be used; the code says why.
     """
     given = Path(path)
     file_size(given)
-    pixels, notes, facts = _read(given)
+    pixels, notes, facts, spacing_mm = _read(given)
     if (low := pixels.min()) == pixels.max():
         reason = f"every pixel has the same grey, {float(low):.3g} of white."
         raise InputError("E_VALUES", given, reason, "Check that the export was complete.")
     notes += _name_note(given, facts["format"])
-    return Radiograph(np.ascontiguousarray(pixels), given, tuple(notes), facts)
+    affine = np.diag([*spacing_mm, 1.0, 1.0])
+    return Image(np.ascontiguousarray(pixels), affine, given, tuple(notes), facts)
 
 
-def _read(path: Path) -> tuple[npt.NDArray[np.float32], list[Note], dict[str, Any]]:
+def _read(
+    path: Path,
+) -> tuple[npt.NDArray[np.float32], list[Note], dict[str, Any], tuple[float, float]]:
     if is_dicom(path):
         from .dicom.radiograph import read_radiograph_dicom
 
@@ -77,7 +53,7 @@ def _read(path: Path) -> tuple[npt.NDArray[np.float32], list[Note], dict[str, An
     from .radiograph_picture import read_radiograph_picture
 
     try:
-        return read_radiograph_picture(path)
+        return *read_radiograph_picture(path), (1.0, 1.0)
     except InputError as error:
         if error.code != "E_FORMAT" or path.suffix.lower() not in DICOM_SUFFIXES:
             raise

@@ -74,7 +74,7 @@ def _grey(picture: "Picture", path: Path) -> tuple[Grey, list[Note]]:
 
 
 def _grey_of_fractions(values: Grey, path: Path) -> tuple[Grey, list[Note]]:
-    checked, notes = checked_values(values[:, :, None], path, "image")
+    checked, notes = checked_values(values[:, :, None], path, "radiograph")
     low, high = float(checked.min()), float(checked.max())
     if low < 0 or high > 1:
         raise InputError(

@@ -21,7 +21,7 @@ from .slice_images import (
     is_slice_picture,
     load_slices,
 )
-from .volume import find_volumes, load_image, natural_key
+from .volume import find_volumes, load_volume, natural_key
 
 # words in a file's name, between _ - . and blanks; the first row that has one of them decides
 WORDS = (
@@ -142,7 +142,7 @@ def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
 
 
 def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
-    images = {sequence: load_image(path) for sequence, path in files.items()}
+    images = {sequence: load_volume(path) for sequence, path in files.items()}
     for sequence, image in images.items():
         modality = image.facts.get("Modality")
         if modality not in (None, "MR"):

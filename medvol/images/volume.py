@@ -6,15 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import InputError, Note
-from .checks import Kind, checked_affine, checked_values
+from .checks import checked_affine, checked_values
 from .files import COPY_AGAIN, file_size, is_dicom, path_error, read_head
-from .image import Image
-
-if TYPE_CHECKING:
-    from monai.data import MetaTensor
+from .image import Image, Kind
 
 SUFFIXES_OF = {
     "nifti": (".nii", ".nii.gz", ".hdr", ".img"),
@@ -34,10 +30,10 @@ OTHER_FILES = (  # what people name .nii.gz by mistake: first bytes and what the
 )
 
 
-def load_image(
-    path: str | os.PathLike[str], *, series: str | None = None, kind: Kind = "image"
+def load_volume(
+    path: str | os.PathLike[str], *, series: str | None = None, kind: Kind = "volume"
 ) -> Image:
-    """Read and check one volume; imports no torch, so that a refusal is quick and small.
+    """Read and check one volume.
 
     Args:
         path: a file (NIfTI, NRRD, MetaImage), a folder of DICOM slices, or a .zip of one.
@@ -49,10 +45,7 @@ def load_image(
 
     Raises:
         InputError: it cannot be used; the code says why.
-        ValueError: `kind` is neither "image" nor "mask".
     """
-    if kind not in ("image", "mask"):
-        raise ValueError(f"kind is {kind!r}; give 'image' or 'mask'")
     given = Path(path)
     image = _load_folder(given, series) if _is_folder(given) else _load_file(given, series)
     array, notes = checked_values(image.array, given, kind)
@@ -60,43 +53,6 @@ def load_image(
     known = {note.code for note in notes}
     notes += [note for note in checked_affine(image.affine, given) if note.code not in known]
     return replace(image, array=array, path=given, notes=tuple(notes))
-
-
-def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> "MetaTensor":
-    """Read one volume as MONAI's `MetaTensor`.
-
-    Args:
-        path, series: as for `load_image`.
-
-    Returns:
-        (X, Y, Z) float32, HU for CT, affine to RAS mm; `meta` has `filename_or_obj`,
-        `spatial_shape`, `original_affine`, `notes` (a list of [code, text]) and `facts`.
-
-    Raises:
-        InputError: it cannot be used; the code says why.
-    """
-    import numpy as np
-    import torch
-    from monai.data import MetaTensor
-
-    image = load_image(path, series=series)
-    array = image.array.astype(np.float32, order="K", copy=False)
-    return MetaTensor(
-        torch.from_numpy(array), affine=torch.from_numpy(image.affine), meta=meta_of(image)
-    )
-
-
-def meta_of(image: Image) -> dict[str, object]:
-    """What MONAI's transforms and savers look for, and medvol's notes and facts."""
-    return {
-        "filename_or_obj": os.fspath(image.path),
-        "spatial_shape": list(image.array.shape),
-        "original_affine": image.affine.copy(),
-        "original_channel_dim": "no_channel" if image.channels is None else 0,
-        "space": "RAS",
-        "notes": [list(note) for note in image.notes],
-        "facts": dict(image.facts),
-    }
 
 
 def is_volume(path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..images.radiograph import load_radiograph
+from ..images import read_image
 from .canvas import Canvas, Plane
 
 COLUMNS = 8
@@ -49,7 +49,7 @@ def draw_samples(
         canvas.row_title(row, name)
         own = [item for item in datalist.get(part, []) if item["class"] == name]
         for column, item in enumerate(spread(own, columns)):
-            pixels = load_radiograph(Path(item["image"])).pixels
+            pixels = read_image(Path(item["image"]), "radiograph").array
             canvas.panel(row, column, _plane(small(pixels), _caption(item)))
     canvas.save(path, remark=REMARK)
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files import replacing
+from ..images import read_image
 from ..images.modality import grey_window
-from ..images.sequences import load_sequences
-from ..images.volume import load_image
 from ..labels import LabelTable
 from .views import lps_view
 
@@ -109,8 +108,8 @@ def case_slices(
     item: Mapping[str, Any], table: LabelTable, focus: Sequence[int], *, modality: str = "CT"
 ) -> Slices:
     """Read one case and colour the two slices that hold most of the focus labels."""
-    image = (load_sequences if modality == "MR" else load_image)(item["image"])
-    labels = load_image(item["label"], kind="mask")
+    image = read_image(item["image"], "sequences" if modality == "MR" else "volume")
+    labels = read_image(item["label"], kind="mask")
     window = grey_window(image.array) if modality == "MR" else LUNG_WINDOW_HU
     view = lps_view(image.array.shape, image.affine)
     volume, mask = view.of(image.array), view.of(labels.array)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib import colormaps
 from PIL import Image
 
-from ..images.radiograph import load_radiograph
+from ..images import read_image
 from .attention_overlay import ALPHA, COLORS
 
 SIDE = 240  # pixels of the longer side
@@ -31,7 +31,7 @@ def radiograph_tile(path: str | os.PathLike[str], attention: Heat | None = None)
     Raises:
         InputError: it cannot be read; the code says why.
     """
-    grey = small(load_radiograph(path).pixels)
+    grey = small(read_image(path, "radiograph").array)
     tile = np.repeat(grey[:, :, None], 3, axis=2)
     if attention is not None:
         tile = np.concatenate([tile, with_heat(grey, attention)], axis=1)

@@ -113,7 +113,7 @@ class ImageClassifier:
         """Run the bundle on one image.
 
         Args:
-            path: picture or DICOM file, as `io.radiograph.load_radiograph` reads it.
+            path: picture or DICOM file, as `images.read_image` reads it.
 
         Raises:
             InputError: the image cannot be used; the code says why.

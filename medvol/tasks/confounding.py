@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from ..errors import InputError
-from ..images.radiograph import load_radiograph
+from ..images import read_image
 from ..metrics.confounding import (
     CLASS,
     NAME_ALONE,
@@ -78,7 +78,7 @@ def _seen(items: Iterable[Item]) -> Iterator[Seen]:
     """The images that can be read."""
     for item in items:
         try:
-            pixels = load_radiograph(item["image"]).pixels
+            pixels = read_image(item["image"], "radiograph").array
         except InputError:
             continue
         yield item, surroundings(torch.from_numpy(pixels)[None])

@@ -13,10 +13,11 @@ from ..bundle.description import Description
 from ..data.labelled import LabelledCase
 from ..errors import InputError
 from ..files import filling, remove
+from ..images import read_image
 from ..images.image import Image
 from ..images.mask import check_pair, write_mask
 from ..images.naming import case_name
-from ..images.volume import SUFFIXES, load_image
+from ..images.volume import SUFFIXES
 from ..metrics.comparison import ERRORS, Measure, compare, error_map
 from ..metrics.evaluation import CaseFigures
 from ..outputs.save import FORMATS, display_window
@@ -111,11 +112,11 @@ def from_folder(folder: Path, bundle: Description) -> MaskOf:
 
     Raises (the function that is given back):
         InputError: E_PATH, there is none; E_GEOMETRY or E_VALUES as in `io.mask.check_pair`;
-            others as in `io.volume.load_image`.
+            others as in `images.read_image`.
     """
 
     def mask_of(case: LabelledCase, image: Image) -> Marked:
-        mask = load_image(find_mask(folder, (case.case, case_name(case.image))), kind="mask")
+        mask = read_image(find_mask(folder, (case.case, case_name(case.image))), kind="mask")
         check_pair(image, mask, values=(0, *(label.value for label in bundle.labels)))
         return Marked(mask.array)
 
@@ -153,7 +154,7 @@ def evaluate_case(case: LabelledCase, folder: Path, plan: Plan, mask_of: MaskOf)
         remove(folder / name)
     bundle, key = plan.bundle, plan.key
     image = read_checked(bundle, case.image)
-    truth = load_image(case.label, kind="mask")
+    truth = read_image(case.label, kind="mask")
     check_pair(image, truth, values=(0, *plan.truth_values))
     marked = mask_of(case, image)
     figures = compare(

@@ -12,7 +12,7 @@ from ..data.labelled import LabelledCase
 from ..engine.devices import part_of
 from ..engine.pipeline import IMAGE
 from ..errors import InputError
-from ..images.volume import load_image
+from ..images import read_image
 from ..inferers.gated import GatedInferer
 from ..metrics.gate_cost import GateCase
 from ..metrics.measurements import voxels_per_slice
@@ -70,7 +70,7 @@ def measure_case(
         result = predictor.predict(case.image)
     finally:
         predictor.pipeline = whole
-    image, label = result.image, load_image(case.label, kind="mask")
+    image, label = result.image, read_image(case.label, kind="mask")
     if not same_grid(label.array.shape, label.affine, image.array.shape, image.affine):
         raise InputError(
             "E_GEOMETRY", case.label, "it does not lie on the grid of its image.",

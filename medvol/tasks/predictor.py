@@ -30,7 +30,6 @@ from ..engine.memory import Estimate, available_bytes, needed_bytes, peak_bytes
 from ..engine.pipeline import IMAGE, PRED, SLICES, Pipeline, build_pipeline
 from ..errors import InputError, refusal_behind
 from ..images.image import Image
-from ..images.volume import meta_of
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
 from ..metrics.slice_runs import positive
@@ -117,7 +116,7 @@ class Predictor:
             remarks = self._make_room(image)
             array = torch.from_numpy(np.ascontiguousarray(image.seen, dtype=np.float32))
             affine = torch.from_numpy(image.affine)
-            data: dict[str, Any] = {IMAGE: MetaTensor(array, affine=affine, meta=meta_of(image))}
+            data: dict[str, Any] = {IMAGE: MetaTensor(array, affine=affine, meta=image.meta)}
             with self._stage("prepare", "preprocessing", times):
                 data = pipeline.prepare(data)
             with self._stage("network", "network", times):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from .. import __version__
 from ..files import filling, sha256_of
+from ..images import read_image
 from ..images.describe import IDENTIFYING_FACTS
-from ..images.radiograph import Radiograph, load_radiograph
+from ..images.image import Image
 from ..report.attention_overlay import Caption, draw_attention
 from ..report.radiograph_page import RadiographPage, write_radiograph_page
 from .attention import METHODS, AttentionMaps
@@ -49,7 +50,7 @@ class RadiographReports:
         Raises:
             InputError: the image cannot be read again, or something cannot be written.
         """
-        radiograph = load_radiograph(prediction.path)
+        radiograph = read_image(prediction.path, "radiograph")
         heat = self.maps(prediction.path, prediction.index)
         case, method = name or prediction.path.stem, self.maps.method
         caption = Caption(
@@ -59,14 +60,14 @@ class RadiographReports:
             nothing=f"Nothing in the picture speaks for {prediction.name}.",
         )
         with filling(folder) as scratch:
-            draw_attention(scratch / PICTURE, radiograph.pixels, heat, caption=caption)
+            draw_attention(scratch / PICTURE, radiograph.array, heat, caption=caption)
             page = self._page(prediction, radiograph, scratch / PICTURE, case)
             write_radiograph_page(scratch / PAGE, page)
 
     def _page(
-        self, prediction: Prediction, radiograph: Radiograph, picture: Path, case: str
+        self, prediction: Prediction, radiograph: Image, picture: Path, case: str
     ) -> RadiographPage:
-        bundle, (rows, columns) = self.classifier.bundle, radiograph.pixels.shape
+        bundle, (rows, columns) = self.classifier.bundle, radiograph.array.shape
         facts = {k: str(v) for k, v in radiograph.facts.items() if k not in IDENTIFYING_FACTS}
         return RadiographPage(
             case=case,

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from ..bundle.description import Description
 from ..errors import InputError
+from ..images import read_image
 from ..images.image import Image
 from ..images.modality import check_ct
-from ..images.sequences import load_sequences
 from ..images.slice_images import SEQUENCE_NAMES
-from ..images.volume import load_image
 
 
 def read_checked(
@@ -26,14 +25,14 @@ def read_checked(
     Args:
         bundle: whose metadata names the modality.
         path: image file, folder of DICOM slices, or a .zip of one; for a bundle of MR
-            sequences what `io.sequences.load_sequences` reads.
+            sequences what `images.sequences` reads.
         series: SeriesInstanceUID, where a folder holds several.
         spacing_mm: of slice pictures, columns, rows and slices; None assumes one, with a note.
         strict: refuse an image that is used with a note otherwise.
 
     Raises:
         InputError: it cannot be used; the code says why. E_BUNDLE, the bundle takes other MR
-            sequences than `load_sequences` gives.
+            sequences than `images.sequences` gives.
     """
     if bundle.takes_sequences:
         if bundle.channels != SEQUENCE_NAMES:
@@ -43,9 +42,9 @@ def read_checked(
                 f"reads no others than {', '.join(SEQUENCE_NAMES)}.",
                 "Run it with python -m monai.bundle run.",
             )  # fmt: skip
-        image = load_sequences(path, spacing_mm=spacing_mm)
+        image = read_image(path, "sequences", spacing_mm=spacing_mm)
     else:
-        image = load_image(path, series=series)
+        image = read_image(path, series=series)
     if bundle.modality == "CT":
         check_ct(image.array, path, modality=image.facts.get("Modality"))
     if strict and image.notes:

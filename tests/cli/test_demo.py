@@ -11,7 +11,7 @@ from tiny_bundle import SHIPPED, tiny_bundle
 from medvol.cli import demo, main
 from medvol.data.phantoms import chest as phantom_module
 from medvol.data.phantoms.chest import Phantom
-from medvol.images.volume import load_image
+from medvol.images import read_image
 
 CHEST = tiny_chest(noise_hu=5)
 REGIONS = ["lesion", "ground-glass opacity", "consolidation", "lung (rest)"]
@@ -37,9 +37,9 @@ def test_table_is_of_the_files(
     out = tmp_path / "out"
     assert main(["demo", str(out)]) == 0
     said = capsys.readouterr().out
-    truth = load_image(out / "phantom_truth.nii.gz", kind="mask").array
+    truth = read_image(out / "phantom_truth.nii.gz", kind="mask").array
     assert np.array_equal(truth, CHEST.labels)
-    mask = load_image(out / "phantom_ct" / "segmentation.nii.gz", kind="mask").array
+    mask = read_image(out / "phantom_ct" / "segmentation.nii.gz", kind="mask").array
     found = table(said)
     assert list(found) == REGIONS
     # the thresholds find these two to the voxel: 64 and 1440 of 16 cubic mm

@@ -17,7 +17,7 @@ from tiny_bundle import threshold_weights, tiny_bundle
 from medvol.bundle.description import describe
 from medvol.cli import main
 from medvol.cli.evaluate import remarks
-from medvol.images.volume import load_image
+from medvol.images import read_image
 from medvol.metrics.comparison import Measure, RegionFigures
 from medvol.metrics.evaluation import CaseFigures, Evaluation
 from medvol.metrics.segmentation import dice, overlap_counts
@@ -79,7 +79,7 @@ def test_network_to_page(
         "metrics.csv", "metrics.json", "report.html",
     ]  # fmt: skip
     result = load_bundle(bundle).predict(tmp_path / "c_ct.nii.gz")
-    saved = load_image(report / "c" / "segmentation.nii.gz", kind="mask")
+    saved = read_image(report / "c" / "segmentation.nii.gz", kind="mask")
     assert np.array_equal(saved.array, result.labels)
     counts = overlap_counts(
         torch.from_numpy(result.labels), torch.from_numpy(CHEST.labels), result.bundle.focus

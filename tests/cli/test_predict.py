@@ -17,7 +17,7 @@ from tiny_bundle import tiny_bundle
 
 from medvol.cli import main
 from medvol.cli.predict import find_cases
-from medvol.images.volume import load_image
+from medvol.images import read_image
 
 CHEST = tiny_chest(noise_hu=5)
 ALL = [
@@ -198,7 +198,7 @@ def test_a_series_is_looked_for_in_the_whole_study(tmp_path: Path) -> None:
     study = tmp_path / "study"
     assert find_cases([study]) == [("lung", study / "lung"), ("soft", study / "soft")]
     assert find_cases([study], series=dicom_phantoms.OTHER_UID) == [("study", study)]
-    chosen = load_image(study, series=dicom_phantoms.OTHER_UID)
+    chosen = read_image(study, series=dicom_phantoms.OTHER_UID)
     assert chosen.facts["SeriesInstanceUID"] == dicom_phantoms.OTHER_UID
 
 

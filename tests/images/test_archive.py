@@ -9,8 +9,7 @@ import pytest
 from dicom_phantoms import OTHER_UID, SERIES_UID, ct_series, write
 from refusals import refused
 
-from medvol.images import archive
-from medvol.images.volume import load_image
+from medvol.images import archive, read_image
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +38,7 @@ def packed(path, files, *, method=zipfile.ZIP_DEFLATED, names=None):
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_reads_as_the_folder_does(tmp_path, slices, method):
     path = packed(tmp_path / "case.zip", slices, method=method)
-    image, folder = load_image(path), load_image(tmp_path / "case")
+    image, folder = read_image(path), read_image(tmp_path / "case")
     np.testing.assert_array_equal(image.array, folder.array)
     np.testing.assert_array_equal(image.affine, folder.affine)
     assert image.path == path
@@ -52,7 +51,7 @@ def test_names_of_other_systems_are_ignored_and_equal_names_kept_apart(tmp_path,
     with zipfile.ZipFile(path, "a") as target:
         target.writestr("__MACOSX/._IM", b"x")
         target.mkdir("empty")
-    np.testing.assert_array_equal(load_image(path).array, load_image(tmp_path / "case").array)
+    np.testing.assert_array_equal(read_image(path).array, read_image(tmp_path / "case").array)
 
 
 def test_several_series_are_listed_and_chosen(tmp_path, slices):
@@ -62,7 +61,7 @@ def test_several_series_are_listed_and_chosen(tmp_path, slices):
     path = packed(tmp_path / "case.zip", [*slices, *others], names=names)
     error = refused(path, "E_SERIES", SERIES_UID, "--series")
     assert OTHER_UID in error.reason
-    assert load_image(path, series=OTHER_UID).facts["SeriesInstanceUID"] == OTHER_UID
+    assert read_image(path, series=OTHER_UID).facts["SeriesInstanceUID"] == OTHER_UID
 
 
 def test_a_bad_member_is_named(tmp_path, slices):
@@ -141,7 +140,7 @@ def test_contents_that_point_outside(tmp_path, slices):
 
 def test_a_member_without_a_name(tmp_path, slices):
     path = packed(tmp_path / "case.zip", slices, names=["", *"abcdefg"])
-    np.testing.assert_array_equal(load_image(path).array, load_image(tmp_path / "case").array)
+    np.testing.assert_array_equal(read_image(path).array, read_image(tmp_path / "case").array)
 
 
 def test_empty(tmp_path):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from dicom_phantoms import SERIES_UID, ct_series, write
 
+from medvol.images import read_image
 from medvol.images.describe import IDENTIFYING_FACTS, describe
-from medvol.images.volume import load_image
 
 
 def test_without_its_identifying_facts_a_series_cannot_be_found_again(tmp_path: Path) -> None:
     write(tmp_path / "case", ct_series())
-    facts = describe(load_image(tmp_path / "case"))["facts"]
+    facts = describe(read_image(tmp_path / "case"))["facts"]
     assert facts["SeriesInstanceUID"] == SERIES_UID
     passed_on = {name: fact for name, fact in facts.items() if name not in IDENTIFYING_FACTS}
     assert passed_on["ConvolutionKernel"] == "B70f"

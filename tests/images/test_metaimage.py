@@ -9,7 +9,7 @@ import SimpleITK
 from phantoms import TINY_AFFINE, tiny_chest
 from refusals import refused
 
-from medvol.images.volume import load_image
+from medvol.images import read_image
 
 CT = tiny_chest().ct
 FIELDS = {
@@ -46,7 +46,7 @@ def test_reads_what_itk_writes(tmp_path, name, packed):
     written.SetOrigin((-30.0, -40.0, -20.0))
     written.SetDirection((c, -s, 0, s, c, 0, 0, 0, 1))
     SimpleITK.WriteImage(written, tmp_path / name, useCompression=packed)
-    image = load_image(tmp_path / name)
+    image = read_image(tmp_path / name)
     lps = np.array([[2 * c, -3 * s, 0, -30], [2 * s, 3 * c, 0, -40], [0, 0, 4, -20], [0, 0, 0, 1]])
     np.testing.assert_allclose(image.affine, np.diag([-1, -1, 1, 1]) @ lps, atol=1e-12)
     np.testing.assert_array_equal(image.array, CT)
@@ -58,20 +58,20 @@ def test_reads_what_itk_writes(tmp_path, name, packed):
 
 
 def test_tiny_affine(tmp_path):
-    np.testing.assert_array_equal(load_image(write(tmp_path / "ct.mha")).affine, TINY_AFFINE)
+    np.testing.assert_array_equal(read_image(write(tmp_path / "ct.mha")).affine, TINY_AFFINE)
 
 
 def test_big_endian(tmp_path):
     data = CT.astype(">i2").tobytes(order="F")
     path = write(tmp_path / "ct.mha", data, BinaryDataByteOrderMSB="True")
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 @pytest.mark.parametrize("size", ["-1", "5"])
 def test_data_behind_a_foreign_header(tmp_path, size):
     (tmp_path / "ct.raw").write_bytes(b"01234" + CT.tobytes(order="F"))
     path = write(tmp_path / "ct.mhd", b"", file="ct.raw", HeaderSize=size)
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 def test_one_frame_of_4d_is_squeezed(tmp_path):
@@ -79,7 +79,7 @@ def test_one_frame_of_4d_is_squeezed(tmp_path):
         tmp_path / "ct.mha", NDims="4", DimSize="32 32 16 1", Offset="-30 -40 -20 0",
         ElementSpacing="2 2 4 1", TransformMatrix="1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1",
     )  # fmt: skip
-    image = load_image(path)
+    image = read_image(path)
     np.testing.assert_array_equal(image.array, CT)
     np.testing.assert_array_equal(image.affine, TINY_AFFINE)
     assert [note.code for note in image.notes] == ["N_SQUEEZED"]
@@ -87,7 +87,7 @@ def test_one_frame_of_4d_is_squeezed(tmp_path):
 
 def test_a_name_that_is_not_utf_8(tmp_path):
     path = write(tmp_path / b"\xff.mha".decode("utf-8", "surrogateescape"))
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from phantoms import tiny_chest
 
 from medvol.errors import InputError
+from medvol.images import read_image
 from medvol.images.modality import (
     CT,
     GREY,
@@ -17,7 +18,6 @@ from medvol.images.modality import (
     guess_modality,
     sampled,
 )
-from medvol.images.volume import load_image
 
 CHEST = tiny_chest(noise_hu=20).ct.astype(np.float32)
 LUNG = tiny_chest().labels > 0
@@ -99,7 +99,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES)
 def test_real_ct(real_data, case):
-    hu = load_image(real_data / case).array[::2, ::2].astype(np.float32)
+    hu = read_image(real_data / case).array[::2, ::2].astype(np.float32)
     for name in RIGHT:
         assert guess_modality(RIGHT[name](hu)) == CT, name
     for name, (convert, guess, _) in WRONG.items():
@@ -110,14 +110,14 @@ def test_real_ct(real_data, case):
 @pytest.mark.parametrize("fill", [-1024, -2000, 0])
 def test_real_lungs_alone(real_data, case, fill):
     folder = real_data / "ct_radiopaedia"
-    lung = load_image(folder / f"rp{case}_lung.nii.gz", kind="mask").array > 0
-    hu = load_image(folder / f"rp{case}_ct.nii.gz").array
+    lung = read_image(folder / f"rp{case}_lung.nii.gz", kind="mask").array > 0
+    hu = read_image(folder / f"rp{case}_ct.nii.gz").array
     assert guess_modality(np.where(lung, hu, np.float32(fill))) == CT
 
 
 @pytest.mark.parametrize("case", ["fla", "t1", "t1c"])
 def test_real_mr(real_data, case):
-    values = load_image(real_data / "mri_volume_tcga_fg_6692" / f"{case}.nii.gz").array
+    values = read_image(real_data / "mri_volume_tcga_fg_6692" / f"{case}.nii.gz").array
     assert guess_modality(values) == OTHER
 
 

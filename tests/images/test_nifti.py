@@ -11,8 +11,7 @@ import pytest
 from phantoms import TINY_AFFINE, l_shape, save_nifti, tiny_chest
 from refusals import refused
 
-from medvol.images import checks
-from medvol.images.volume import load_image
+from medvol.images import checks, read_image
 
 CT = tiny_chest().ct
 VOX_OFFSET = 352
@@ -57,7 +56,7 @@ def name(request):
 
 @pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
 def test_reads_voxels_and_affine(tmp_path, name):
-    image = load_image(save_nifti(tmp_path / name, CT, TINY_AFFINE))
+    image = read_image(save_nifti(tmp_path / name, CT, TINY_AFFINE))
     np.testing.assert_array_equal(image.array, CT)
     np.testing.assert_array_equal(image.affine, TINY_AFFINE)
     assert image.array.dtype == np.int16
@@ -74,7 +73,7 @@ def test_every_number_type_and_byte_order(tmp_path, dtype, order):
     header.set_data_dtype(dtype)
     image = nibabel.Nifti1Image(array, TINY_AFFINE, header)
     nibabel.save(image, tmp_path / "x.nii.gz")
-    read = load_image(tmp_path / "x.nii.gz").array
+    read = read_image(tmp_path / "x.nii.gz").array
     np.testing.assert_array_equal(read, array)
     assert read.dtype.isnative
     assert read.dtype == (dtype if dtype in ("u1", "i1", "u2", "i2") else "f4")
@@ -82,7 +81,7 @@ def test_every_number_type_and_byte_order(tmp_path, dtype, order):
 
 def test_nifti_2(tmp_path):
     nibabel.save(nibabel.Nifti2Image(CT, TINY_AFFINE), tmp_path / "ct.nii.gz")
-    image = load_image(tmp_path / "ct.nii.gz")
+    image = read_image(tmp_path / "ct.nii.gz")
     np.testing.assert_array_equal(image.array, CT)
     np.testing.assert_array_equal(image.affine, TINY_AFFINE)
     assert image.facts["format"] == "NIfTI-2"
@@ -91,7 +90,7 @@ def test_nifti_2(tmp_path):
 @pytest.mark.parametrize("given", ["ct.hdr", "ct.img"])
 def test_pair_of_hdr_and_img(tmp_path, given):
     nibabel.save(nibabel.Nifti1Pair(CT, TINY_AFFINE), tmp_path / "ct.hdr")
-    image = load_image(tmp_path / given)
+    image = read_image(tmp_path / given)
     np.testing.assert_array_equal(image.array, CT)
     np.testing.assert_array_equal(image.affine, TINY_AFFINE)
     assert image.pair == (tmp_path / "ct.hdr", tmp_path / "ct.img")
@@ -103,7 +102,7 @@ def test_rescales_to_hu(tmp_path):
         tmp_path / "ct.nii", (SLOPE, "f", 0.5), (SLOPE + 4, "f", -1024),
         data=header_and_voxels(stored),
     )  # fmt: skip
-    read = load_image(path).array
+    read = read_image(path).array
     assert read.dtype == np.float32
     assert read[0].tolist() == [[-1024.0, -524.0], [-512.0, 1023.5]]
 
@@ -111,14 +110,14 @@ def test_rescales_to_hu(tmp_path):
 @pytest.mark.parametrize("slope", [0.0, float("nan")])
 def test_a_slope_of_zero_or_nan_means_not_scaled(tmp_path, slope):
     path = patched(tmp_path / "ct.nii", (SLOPE, "f", slope), (SLOPE + 4, "f", 7))
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 def test_gzip_of_several_members_and_padding(tmp_path):
     data = bytes(header_and_voxels())
     packed = b"".join(gzip.compress(data[k : k + 9000]) for k in range(0, len(data), 9000))
     (tmp_path / "ct.nii.gz").write_bytes(packed + bytes(700))
-    np.testing.assert_array_equal(load_image(tmp_path / "ct.nii.gz").array, CT)
+    np.testing.assert_array_equal(read_image(tmp_path / "ct.nii.gz").array, CT)
 
 
 def test_extensions_are_passed_over(tmp_path):
@@ -126,7 +125,7 @@ def test_extensions_are_passed_over(tmp_path):
     for text in (b"a comment", b"x" * 5000):
         image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", text))
     nibabel.save(image, tmp_path / "ct.nii.gz")
-    np.testing.assert_array_equal(load_image(tmp_path / "ct.nii.gz").array, CT)
+    np.testing.assert_array_equal(read_image(tmp_path / "ct.nii.gz").array, CT)
 
 
 def test_qform_alone_gives_the_affine(tmp_path):
@@ -135,7 +134,7 @@ def test_qform_alone_gives_the_affine(tmp_path):
     image.set_qform(turned, code=1)
     image.set_sform(None, code=0)
     nibabel.save(image, tmp_path / "ct.nii")
-    np.testing.assert_allclose(load_image(tmp_path / "ct.nii").affine, turned, atol=1e-6)
+    np.testing.assert_allclose(read_image(tmp_path / "ct.nii").affine, turned, atol=1e-6)
 
 
 def test_a_qfac_of_zero_means_one(tmp_path):
@@ -143,7 +142,7 @@ def test_a_qfac_of_zero_means_one(tmp_path):
     image.set_qform(np.diag([2.0, 2, 4, 1]), code=1)
     image.set_sform(None, code=0)
     path = patched(tmp_path / "ct.nii", (PIXDIM, "f", 0), data=bytearray(image.to_bytes()))
-    np.testing.assert_allclose(load_image(path).affine, np.diag([2.0, 2, 4, 1]), atol=1e-6)
+    np.testing.assert_allclose(read_image(path).affine, np.diag([2.0, 2, 4, 1]), atol=1e-6)
 
 
 def test_oblique_by_30_degrees(tmp_path):
@@ -152,33 +151,33 @@ def test_oblique_by_30_degrees(tmp_path):
     image = nibabel.Nifti1Image(CT, oblique)
     image.set_qform(oblique, code=1)
     nibabel.save(image, tmp_path / "ct.nii.gz")
-    read = load_image(tmp_path / "ct.nii.gz")
+    read = read_image(tmp_path / "ct.nii.gz")
     np.testing.assert_allclose(read.affine, oblique, atol=1e-6)
     assert read.notes == ()
 
 
 def test_micro_ct_of_10_microns(tmp_path):
     small = np.diag([0.01, 0.01, 0.01, 1.0])
-    image = load_image(save_nifti(tmp_path / "ct.nii.gz", CT, small))
+    image = read_image(save_nifti(tmp_path / "ct.nii.gz", CT, small))
     np.testing.assert_allclose(image.affine, small, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("code", "factor"), [(1, 1000.0), (3, 0.001)], ids=["metre", "micron"])
 def test_other_units_are_scaled_to_mm(tmp_path, code, factor):
-    image = load_image(patched(tmp_path / "ct.nii", (UNITS, "B", code)))
+    image = read_image(patched(tmp_path / "ct.nii", (UNITS, "B", code)))
     np.testing.assert_allclose(image.affine[:3], TINY_AFFINE[:3] * factor, rtol=1e-6)
     assert "N_UNITS" in [note.code for note in image.notes]
 
 
 def test_one_frame_of_4d_is_squeezed(tmp_path):
-    image = load_image(save_nifti(tmp_path / "ct.nii.gz", CT[..., None], TINY_AFFINE))
+    image = read_image(save_nifti(tmp_path / "ct.nii.gz", CT[..., None], TINY_AFFINE))
     np.testing.assert_array_equal(image.array, CT)
     assert [note.code for note in image.notes] == ["N_SQUEEZED"]
 
 
 def test_shear_and_thick_slices_are_remarked(tmp_path):
     tilted = np.array([[1.0, 0, 0, 0], [0, 1, 2, 0], [0, 0, 10, 0], [0, 0, 0, 1]])
-    image = load_image(save_nifti(tmp_path / "ct.nii.gz", CT, tilted))
+    image = read_image(save_nifti(tmp_path / "ct.nii.gz", CT, tilted))
     np.testing.assert_array_equal(image.affine, tilted)
     assert [note.code for note in image.notes] == ["N_SHEAR_RESAMPLED", "N_ANISO"]
 
@@ -186,7 +185,7 @@ def test_shear_and_thick_slices_are_remarked(tmp_path):
 def test_few_nan_take_the_lowest_value(tmp_path):
     array = CT.astype(np.float32)
     array[0, 0, :5] = np.nan
-    image = load_image(save_nifti(tmp_path / "ct.nii.gz", array, TINY_AFFINE))
+    image = read_image(save_nifti(tmp_path / "ct.nii.gz", array, TINY_AFFINE))
     assert image.array[0, 0, :5].tolist() == [-1000.0] * 5
     np.testing.assert_array_equal(image.array[1:], CT[1:])
     assert [note.code for note in image.notes] == ["N_NAN_FILLED"]
@@ -196,7 +195,7 @@ def test_few_nan_take_the_lowest_value(tmp_path):
 def test_a_nii_beside_a_nii_gz_is_not_mistaken_for_it(tmp_path):
     save_nifti(tmp_path / "a.nii", CT + 5, TINY_AFFINE)
     path = save_nifti(tmp_path / "a.nii.gz", CT, TINY_AFFINE)
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 NAMES = [b"a b.nii.gz", b"a\nb.nii.gz", "胸部.nii.gz".encode(), b"\xff\xfe.nii.gz"]
@@ -206,12 +205,12 @@ NAMES = [b"a b.nii.gz", b"a\nb.nii.gz", "胸部.nii.gz".encode(), b"\xff\xfe.nii
 def test_any_name(tmp_path, raw):
     path = tmp_path / raw.decode("utf-8", "surrogateescape")
     path.write_bytes(gzip.compress(header_and_voxels()))
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 def test_content_is_used_when_the_name_is_wrong(tmp_path):
     path = patched(tmp_path / "ct.nrrd", compress=True)
-    image = load_image(path)
+    image = read_image(path)
     np.testing.assert_array_equal(image.array, CT)
     assert [note.code for note in image.notes] == ["N_FORMAT"]
 
@@ -219,7 +218,7 @@ def test_content_is_used_when_the_name_is_wrong(tmp_path):
 @pytest.mark.parametrize(("name", "compress"), [("ct.nii", True), ("ct.nii.gz", False)])
 def test_gzip_is_seen_by_content(tmp_path, name, compress):
     path = patched(tmp_path / name, compress=compress)
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 # ---- masks
@@ -228,14 +227,14 @@ def test_gzip_is_seen_by_content(tmp_path, name, compress):
 @pytest.mark.parametrize("dtype", ["u1", "i2", "f4"])
 def test_a_mask_may_be_empty_and_is_whole_numbers(tmp_path, dtype):
     path = save_nifti(tmp_path / "mask.nii.gz", np.zeros((3, 4, 5), dtype), TINY_AFFINE)
-    mask = load_image(path, kind="mask").array
+    mask = read_image(path, kind="mask").array
     assert mask.dtype == np.uint8
     assert not mask.any()
 
 
 def test_a_mask_above_255_is_uint16(tmp_path):
     labels = l_shape().astype(np.float32) * 300
-    read = load_image(save_nifti(tmp_path / "m.nii.gz", labels, TINY_AFFINE), kind="mask").array
+    read = read_image(save_nifti(tmp_path / "m.nii.gz", labels, TINY_AFFINE), kind="mask").array
     np.testing.assert_array_equal(read, labels)
     assert read.dtype == np.uint16
 
@@ -248,9 +247,13 @@ def test_a_mask_of_other_values_is_refused(tmp_path, value):
     refused(path, "E_VALUES", "whole numbers", "label map", kind="mask")
 
 
-def test_kind_is_image_or_mask(tmp_path):
-    with pytest.raises(ValueError, match="kind is 'label'; give 'image' or 'mask'"):
-        load_image(tmp_path, kind="label")
+def test_kinds_and_what_they_take(tmp_path):
+    with pytest.raises(ValueError, match="kind is 'label'; give one of volume, mask, sequences, r"):
+        read_image(tmp_path, kind="label")
+    with pytest.raises(ValueError, match="series is given for kind 'radiograph'; only volumes"):
+        read_image(tmp_path, kind="radiograph", series="1.2")
+    with pytest.raises(ValueError, match="spacing_mm is given for kind 'volume'; it is for pict"):
+        read_image(tmp_path, spacing_mm=(1, 1, 1))
 
 
 # ---- length and checksum
@@ -466,7 +469,7 @@ def test_the_sform_is_used_where_both_agree(tmp_path):
     sform = np.diag([2.0, 2, 4, 1])
     path = tmp_path / "ct.nii"
     path.write_bytes(both_forms(sform, sform @ np.diag([1, 1, 1.015, 1])))  # 0.9 mm, of 1 allowed
-    np.testing.assert_array_equal(load_image(path).affine, sform)
+    np.testing.assert_array_equal(read_image(path).affine, sform)
 
 
 def test_qform_that_is_no_rotation(tmp_path):
@@ -504,7 +507,7 @@ def test_unknown_unit(tmp_path):
 
 @pytest.mark.parametrize("case", ["ct_radiopaedia/rp4_ct.nii.gz", "ct_hounsfield/P002_ct.nii.gz"])
 def test_real_ct_as_nibabel_reads_it(real_data, case):
-    image = load_image(real_data / case)
+    image = read_image(real_data / case)
     reference = nibabel.load(real_data / case)
     np.testing.assert_array_equal(image.array, reference.get_fdata(dtype=np.float32))
     np.testing.assert_array_equal(image.affine, reference.affine)

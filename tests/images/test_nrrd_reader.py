@@ -9,7 +9,7 @@ import SimpleITK
 from phantoms import TINY_AFFINE, tiny_chest
 from refusals import refused
 
-from medvol.images.volume import load_image
+from medvol.images import read_image
 
 CT = tiny_chest().ct
 FIELDS = {
@@ -48,7 +48,7 @@ def itk_image():
 @pytest.mark.parametrize("name", ["ct.nrrd", "ct.nhdr"])
 def test_reads_what_itk_writes(tmp_path, name, packed):
     SimpleITK.WriteImage(itk_image(), tmp_path / name, useCompression=packed)
-    image = load_image(tmp_path / name)
+    image = read_image(tmp_path / name)
     np.testing.assert_array_equal(image.array, CT)
     np.testing.assert_allclose(image.affine, TINY_AFFINE)
     assert image.array.dtype == np.int16
@@ -66,7 +66,7 @@ def test_oblique_as_itk_writes_it(tmp_path):
     SimpleITK.WriteImage(turned, tmp_path / "ct.nrrd")
     lps = np.array([[2 * c, -2 * s, 0, -30], [2 * s, 2 * c, 0, -40], [0, 0, 4, -20], [0, 0, 0, 1]])
     expected = np.diag([-1, -1, 1, 1]) @ lps
-    np.testing.assert_allclose(load_image(tmp_path / "ct.nrrd").affine, expected, atol=1e-12)
+    np.testing.assert_allclose(read_image(tmp_path / "ct.nrrd").affine, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_oblique_as_itk_writes_it(tmp_path):
     [("LPS", (-1, -1, 1)), ("right-anterior-superior", (1, 1, 1)), ("LAS", (-1, 1, 1))],
 )
 def test_spaces(tmp_path, space, signs):
-    affine = load_image(write(tmp_path / "ct.nrrd", space=space)).affine
+    affine = read_image(write(tmp_path / "ct.nrrd", space=space)).affine
     np.testing.assert_array_equal(affine[:3, 3], np.multiply(signs, (-30, -40, -20)))
     np.testing.assert_array_equal(np.diag(affine)[:3], np.multiply(signs, (2, 2, 4)))
 
@@ -82,11 +82,11 @@ def test_spaces(tmp_path, space, signs):
 def test_big_endian_raw(tmp_path):
     data = CT.astype(">i2").tobytes(order="F")
     path = write(tmp_path / "ct.nrrd", data, endian="big", encoding="raw")
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 def test_microns_are_scaled(tmp_path):
-    image = load_image(write(tmp_path / "ct.nrrd", space_units='"um" "um" "um"'))
+    image = read_image(write(tmp_path / "ct.nrrd", space_units='"um" "um" "um"'))
     np.testing.assert_allclose(np.diag(image.affine), (-0.002, -0.002, 0.004, 1))
     assert [note.code for note in image.notes] == ["N_UNITS"]
 
@@ -96,7 +96,7 @@ def test_a_list_axis_of_one_is_squeezed(tmp_path):
         tmp_path / "ct.nrrd", dimension="4", sizes="1 32 32 16", kinds="list domain domain domain",
         space_directions="none (2,0,0) (0,2,0) (0,0,4)",
     )  # fmt: skip
-    image = load_image(path)
+    image = read_image(path)
     np.testing.assert_array_equal(image.array, CT)
     assert [note.code for note in image.notes] == ["N_SQUEEZED"]
 
@@ -105,19 +105,19 @@ def test_key_value_pairs_and_line_ends_of_windows(tmp_path):
     path = write(tmp_path / "ct.nrrd", lines="Segment0_Name:=a: b\nsizes:=1 1 1\n")
     head, _, data = path.read_bytes().partition(b"\n\n")
     path.write_bytes(head.replace(b"\n", b"\r\n") + b"\r\n\r\n" + data)
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 @pytest.mark.parametrize("skips", [{"byte_skip": "-1"}, {"line_skip": "1", "byte_skip": "3"}])
 def test_skips_of_raw_data(tmp_path, skips):
     data = b"a line\nabc" + CT.tobytes(order="F")
     path = write(tmp_path / "ct.nrrd", data, encoding="raw", **skips)
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 def test_a_name_that_is_not_utf_8(tmp_path):
     path = write(tmp_path / b"\xff.nrrd".decode("utf-8", "surrogateescape"))
-    np.testing.assert_array_equal(load_image(path).array, CT)
+    np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_a_cut_data_file_is_named(tmp_path):
 
 def test_real_ct_as_itk_reads_it(real_data):
     path = real_data / "ct_formats" / "CTChest4.nrrd"
-    image = load_image(path)
+    image = read_image(path)
     reference = SimpleITK.ReadImage(path)
     np.testing.assert_array_equal(
         image.array, SimpleITK.GetArrayViewFromImage(reference).transpose(2, 1, 0)
@@ -215,6 +215,6 @@ def test_real_ct_as_itk_reads_it(real_data):
 
 def test_real_segmentation_as_a_mask(real_data):
     path = real_data / "ct_formats" / "CTChest4_Segmentation.seg.nrrd"
-    mask = load_image(path, kind="mask").array
+    mask = read_image(path, kind="mask").array
     assert mask.dtype == np.uint8
     assert np.unique(mask).tolist() == list(range(8))

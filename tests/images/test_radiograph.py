@@ -24,7 +24,9 @@ from radiograph_files import (
 from refusals import refused_by
 
 from medvol.errors import InputError
-from medvol.images.radiograph import Radiograph, find_radiographs, is_radiograph, load_radiograph
+from medvol.images import read_image
+from medvol.images.image import Image as Volume
+from medvol.images.radiograph import find_radiographs, is_radiograph
 
 GREY = grey_values()
 DEEP = GREY.astype(np.uint16) * 257  # 255 becomes 65535
@@ -101,10 +103,10 @@ NEARLY: dict[str, tuple[Write, float]] = {
 
 @pytest.mark.parametrize("kind", EXACT)
 def test_twins_give_equal_pixels(tmp_path: Path, kind: str) -> None:
-    read = load_radiograph(EXACT[kind](tmp_path))
-    assert read.pixels.dtype == np.float32
-    np.testing.assert_allclose(read.pixels, truth(), atol=1e-7 * ("white" in kind), rtol=0)
-    assert read.pixels[MARK] == 1
+    read = read_image(EXACT[kind](tmp_path), "radiograph")
+    assert read.array.dtype == np.float32
+    np.testing.assert_allclose(read.array, truth(), atol=1e-7 * ("white" in kind), rtol=0)
+    assert read.array[MARK] == 1
     assert read.notes == ()
 
 
@@ -112,41 +114,41 @@ def test_twins_give_equal_pixels(tmp_path: Path, kind: str) -> None:
 def test_twins_of_other_bits_are_equal_within_their_rounding(tmp_path: Path, kind: str) -> None:
     write, tolerance = NEARLY[kind]
     np.testing.assert_allclose(
-        load_radiograph(write(tmp_path)).pixels, truth(), atol=tolerance * 1.01, rtol=0
+        read_image(write(tmp_path), "radiograph").array, truth(), atol=tolerance * 1.01, rtol=0
     )
 
 
 def test_a_file_of_16_bits_that_uses_12_is_told_by_its_highest_value(tmp_path: Path) -> None:
     values = np.array([[0, 1024], [2048, 4095]], np.uint16)
-    below = load_radiograph(save_picture(tmp_path / "a.png", values))
-    assert below.pixels.tolist() == (values / np.float32(4095)).tolist()
+    below = read_image(save_picture(tmp_path / "a.png", values), "radiograph")
+    assert below.array.tolist() == (values / np.float32(4095)).tolist()
     assert [str(note) for note in below.notes] == [
         "N_BITS its highest value is 4095, so its 16 bits were read as 12."
     ]
     values[1, 1] = 4096
-    above = load_radiograph(save_picture(tmp_path / "b.png", values))
-    assert above.pixels[1, 1] == np.float32(4096) / np.float32(65535)
+    above = read_image(save_picture(tmp_path / "b.png", values), "radiograph")
+    assert above.array[1, 1] == np.float32(4096) / np.float32(65535)
     assert above.notes == ()
-    eight = load_radiograph(save_picture(tmp_path / "c.png", values // 17))
-    assert eight.pixels[1, 0] == np.float32(2048 // 17) / 255
+    eight = read_image(save_picture(tmp_path / "c.png", values // 17), "radiograph")
+    assert eight.array[1, 0] == np.float32(2048 // 17) / 255
     assert [note.code for note in eight.notes] == ["N_BITS"]
 
 
 def test_a_picture_of_one_bit_is_black_and_white(tmp_path: Path) -> None:
     path = save_picture(tmp_path / "a.png", np.eye(4, dtype=bool))
-    assert load_radiograph(path).pixels.tolist() == np.eye(4).tolist()
+    assert read_image(path, "radiograph").array.tolist() == np.eye(4).tolist()
 
 
 def test_where_a_picture_is_transparent_the_black_behind_it_is_seen(tmp_path: Path) -> None:
     values = np.full((1, 3, 4), 200, np.uint8)
     values[0, :, 3] = 255, 51, 0  # opaque, a fifth, nothing
-    pixels = load_radiograph(save_picture(tmp_path / "a.png", values)).pixels
+    pixels = read_image(save_picture(tmp_path / "a.png", values), "radiograph").array
     np.testing.assert_allclose(pixels, [[200 / 255, 40 / 255, 0]], atol=1e-6)
 
 
 def test_brightness_of_a_tinted_picture(tmp_path: Path) -> None:
     values = np.array([[[100, 110, 120], [0, 0, 0]]], np.uint8)
-    pixels = load_radiograph(save_picture(tmp_path / "a.png", values)).pixels
+    pixels = read_image(save_picture(tmp_path / "a.png", values), "radiograph").array
     assert pixels[0, 0] == np.float32(108) / 255  # 29.9 + 64.57 + 13.68 = 108.15
 
 
@@ -157,25 +159,25 @@ def test_it_is_turned_upright_as_exif_asks(tmp_path: Path, name: str) -> None:
     exif[0x0112] = 6
     lying = np.zeros((16, 32), np.uint8)
     lying[:8] = 255
-    read = load_radiograph(save_picture(tmp_path / name, lying, exif=exif))
-    assert read.pixels.shape == (32, 16)
-    assert read.pixels[:, 8:].min() == 1
-    assert read.pixels[:, :8].max() == 0
+    read = read_image(save_picture(tmp_path / name, lying, exif=exif), "radiograph")
+    assert read.array.shape == (32, 16)
+    assert read.array[:, 8:].min() == 1
+    assert read.array[:, :8].max() == 0
     assert [note.code for note in read.notes] == ["N_EXIF"]
 
 
 def test_16_bits_are_turned_too_and_an_upright_mark_is_no_remark(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
-    turned = load_radiograph(save_picture(tmp_path / "a.png", DEEP, exif=exif))
-    assert np.array_equal(turned.pixels, truth()[::-1, ::-1])
+    turned = read_image(save_picture(tmp_path / "a.png", DEEP, exif=exif), "radiograph")
+    assert np.array_equal(turned.array, truth()[::-1, ::-1])
     exif[0x0112] = 1
-    assert load_radiograph(save_picture(tmp_path / "b.png", exif=exif)).notes == ()
+    assert read_image(save_picture(tmp_path / "b.png", exif=exif), "radiograph").notes == ()
 
 
 def test_damaged_exif_leaves_a_sound_picture(tmp_path: Path) -> None:
     path = save_picture(tmp_path / "a.png", exif=b"Exif\0\0MM no directory at all")
-    assert np.array_equal(load_radiograph(path).pixels, truth())
+    assert np.array_equal(read_image(path, "radiograph").array, truth())
 
 
 @pytest.mark.parametrize(
@@ -191,13 +193,13 @@ def test_damaged_exif_leaves_a_sound_picture(tmp_path: Path) -> None:
 )
 def test_another_suffix_is_a_remark(tmp_path: Path, write: Write, name: str, content: str) -> None:
     path = write(tmp_path).rename(tmp_path / name)
-    (note,) = load_radiograph(path).notes
+    (note,) = read_image(path, "radiograph").notes
     assert str(note) == f"N_FORMAT its content is {content} whatever its name says."
 
 
 @pytest.mark.parametrize("name", ["a.DCM", "IM0001", "1.2.840.7", "a.ima"])
 def test_dicom_goes_by_many_names(tmp_path: Path, name: str) -> None:
-    assert load_radiograph(save_cr(tmp_path / name)).notes == ()
+    assert read_image(save_cr(tmp_path / name), "radiograph").notes == ()
 
 
 def header_only(path: Path, side: int) -> Path:
@@ -299,7 +301,7 @@ REFUSED: dict[str, tuple[Write, str, str]] = {
 def test_it_is_refused_with_code_and_file(tmp_path: Path, case: str) -> None:
     write, code, reason = REFUSED[case]
     path = write(tmp_path)
-    error = refused_by(lambda: load_radiograph(path), code)
+    error = refused_by(lambda: read_image(path, "radiograph"), code)
     assert error.path == str(path)
     assert reason in error.reason, error.reason
     assert error.remedy.endswith(".")
@@ -308,15 +310,15 @@ def test_it_is_refused_with_code_and_file(tmp_path: Path, case: str) -> None:
 def test_a_few_missing_values_are_filled_with_a_remark(tmp_path: Path) -> None:
     values = np.tile(np.float32([0.25, 0.5, 1]), (100, 1))
     values[0, 2] = np.nan
-    read = load_radiograph(save_picture(tmp_path / "a.tif", values))
-    assert read.pixels[0].tolist() == [0.25, 0.5, 0.25]
+    read = read_image(save_picture(tmp_path / "a.tif", values), "radiograph")
+    assert read.array[0].tolist() == [0.25, 0.5, 0.25]
     assert [note.code for note in read.notes] == ["N_NAN_FILLED"]
 
 
 def test_a_small_coloured_stamp_is_no_photograph(tmp_path: Path) -> None:
     values = COLOURS.copy()
     values[:4, :5] = (255, 0, 0)  # 20 of 480 pixels are 4 %
-    assert load_radiograph(save_picture(tmp_path / "a.png", values)).pixels[
+    assert read_image(save_picture(tmp_path / "a.png", values), "radiograph").array[
         0, 0
     ] == 76 / np.float32(255)
 
@@ -329,7 +331,7 @@ def test_wherever_it_is_cut_it_is_refused_or_whole(tmp_path: Path, kind: str) ->
     for length in range(0, len(content), 13):
         path.write_bytes(content[:length])
         try:
-            assert np.array_equal(load_radiograph(path).pixels, truth()), length
+            assert np.array_equal(read_image(path, "radiograph").array, truth()), length
         except InputError as error:
             refusals.append(error.code)
     assert set(refusals) <= {"E_EMPTY", "E_FORMAT", "E_TRUNCATED", "E_CORRUPT"}
@@ -344,7 +346,7 @@ def test_each_damaged_byte_of_a_png_is_found_or_harmless(tmp_path: Path, kind: s
     for place in range(len(content)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
         try:
-            assert np.array_equal(load_radiograph(path).pixels, truth()), place
+            assert np.array_equal(read_image(path, "radiograph").array, truth()), place
         except InputError:
             refusals += 1
     assert refusals > len(content) - 15  # the end mark's own checksum is nobody's loss
@@ -360,13 +362,13 @@ def test_0_is_white_in_the_files_that_say_so(tmp_path: Path) -> None:
 def test_a_jpeg_without_its_end_is_refused(tmp_path: Path) -> None:
     path = picture("a.jpg")(tmp_path)
     path.write_bytes(path.read_bytes()[:-1])
-    refused_by(lambda: load_radiograph(path), "E_TRUNCATED")
+    refused_by(lambda: read_image(path, "radiograph"), "E_TRUNCATED")
 
 
 def test_a_refusal_loads_no_torch(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom medvol.images.radiograph import load_radiograph\n"
-        "for path in sys.argv[1:]:\n    load_radiograph(path)\n"
+        "import sys\nfrom medvol import read_image\n"
+        "for path in sys.argv[1:]:\n    read_image(path, 'radiograph')\n"
         "print({'torch', 'monai', 'matplotlib'} & set(sys.modules))"
     )
     paths = [picture("a.png")(tmp_path), dicom(GREY)(tmp_path)]
@@ -377,10 +379,22 @@ def test_a_refusal_loads_no_torch(tmp_path: Path) -> None:
 
 
 def test_a_radiograph_is_two_axes_of_float32() -> None:
-    with pytest.raises(ValueError, match=r"pixels are float64 of shape \(2, 2\); give float32"):
-        Radiograph(np.eye(2), Path("a.png"))
-    with pytest.raises(ValueError, match=r"shape \(1, 2, 2\)"):
-        Radiograph(np.eye(2, dtype=np.float32)[None], Path("a.png"))
+    with pytest.raises(ValueError, match=r"the array is float64 of shape \(2, 2\); give 3 axes"):
+        Volume(np.eye(2), np.eye(4), Path("a.png"))
+    with pytest.raises(ValueError, match=r"shape \(2,\)"):
+        Volume(np.ones(2, np.float32), np.eye(4), Path("a.png"))
+    radiograph = Volume(np.eye(2, dtype=np.float32), np.eye(4), Path("a.png"))
+    assert radiograph.seen is radiograph.array
+
+
+@pytest.mark.parametrize("spacing", [None, [0.5, 0.25], [0, 1]])
+def test_the_affine_has_the_spacing_where_it_is_known(tmp_path: Path, spacing: object) -> None:
+    path = save_cr(tmp_path / "a.dcm", PixelSpacing=spacing) if spacing else save_cr(tmp_path / "a")
+    rows, columns = (0.5, 0.25) if spacing == [0.5, 0.25] else (1, 1)
+    affine = read_image(path, "radiograph").affine
+    np.testing.assert_array_equal(affine, np.diag([rows, columns, 1, 1]))
+    drawn = read_image(picture("a.png")(tmp_path), "radiograph").affine
+    np.testing.assert_array_equal(drawn, np.eye(4))
 
 
 def test_a_folder_is_searched_with_its_subfolders(tmp_path: Path) -> None:
@@ -406,7 +420,7 @@ def test_a_folder_without_radiographs_gives_none_and_no_folder_is_refused(tmp_pa
 def test_a_pipe_is_no_radiograph(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     assert not is_radiograph(tmp_path / "a.png")
-    refused_by(lambda: load_radiograph(tmp_path / "a.png"), "E_PATH")
+    refused_by(lambda: read_image(tmp_path / "a.png", "radiograph"), "E_PATH")
 
 
 def test_real_radiographs_are_read_as_they_are_stored(real_data: Path, tmp_path: Path) -> None:
@@ -417,6 +431,6 @@ def test_real_radiographs_are_read_as_they_are_stored(real_data: Path, tmp_path:
         paths = [Path(archive.extract(name, tmp_path)) for name in names]
     assert sorted(paths) == sorted(find_radiographs(tmp_path))
     for path in paths:
-        read = load_radiograph(path)
+        read = read_image(path, "radiograph")
         assert read.notes == ()
-        assert np.array_equal(np.rint(read.pixels * 255), np.asarray(Image.open(path)))
+        assert np.array_equal(np.rint(read.array * 255), np.asarray(Image.open(path)))

@@ -13,7 +13,7 @@ from phantoms import TINY_AFFINE, save_nifti, tiny_chest
 from radiograph_files import save_picture, truth
 
 from medvol.errors import InputError
-from medvol.images.reader import RadiographReader, VolumeReader, load_radiographd
+from medvol.images.reader import ImageReader, load_imaged
 
 CHEST = tiny_chest()
 
@@ -29,8 +29,8 @@ def case(tmp_path):
 def chain():
     return Compose(
         [
-            LoadImaged("image", reader=VolumeReader()),
-            LoadImaged("label", reader=VolumeReader(kind="mask"), dtype=np.uint8),
+            LoadImaged("image", reader=ImageReader()),
+            LoadImaged("label", reader=ImageReader(kind="mask"), dtype=np.uint8),
             EnsureChannelFirstd(["image", "label"]),
         ]
     )
@@ -58,7 +58,7 @@ def test_in_a_worker_process(case):
 
 @pytest.mark.parametrize(
     "reader",
-    [{"_target_": "medvol.images.reader.VolumeReader"}, "medvol.images.reader.VolumeReader"],
+    [{"_target_": "medvol.images.reader.ImageReader"}, "medvol.images.reader.ImageReader"],
 )
 def test_from_a_config(case, reader):
     config = {"load": {"_target_": "LoadImaged", "keys": "image", "reader": reader}}
@@ -71,40 +71,42 @@ def test_a_refusal_is_not_handed_to_another_reader(tmp_path):
     path = tmp_path / "cut.nii.gz"
     path.write_bytes(gzip.compress(header)[:-100])
     with pytest.raises(InputError, match=r"E_TRUNCATED .*cut\.nii\.gz"):
-        LoadImage(reader=VolumeReader())(path)
+        LoadImage(reader=ImageReader())(path)
 
 
 def test_a_mask_is_checked(case):
     with pytest.raises(InputError, match="E_VALUES"):
-        LoadImage(reader=VolumeReader(kind="mask"))(case["image"])
+        LoadImage(reader=ImageReader(kind="mask"))(case["image"])
 
 
 def test_arguments():
-    with pytest.raises(ValueError, match="kind is 'x'; give 'image' or 'mask'"):
-        VolumeReader(kind="x")
+    with pytest.raises(ValueError, match="kind is 'x'; give one of volume, mask"):
+        ImageReader(kind="x")
     with pytest.raises(ValueError, match="2 files are given as one image; give one per key"):
-        VolumeReader().read(("a.nii", "b.nii"))
+        ImageReader().read(("a.nii", "b.nii"))
 
 
 def test_suffixes(case, tmp_path):
-    assert VolumeReader().verify_suffix((case["image"],))
-    assert not VolumeReader().verify_suffix(tmp_path / "a.png")
+    assert ImageReader().verify_suffix((case["image"],))
+    assert not ImageReader().verify_suffix(tmp_path / "a.png")
 
 
 def test_a_radiograph(tmp_path):
     path = save_picture(tmp_path / "a.jpg", format="PNG")
-    image = load_radiographd("image")({"image": path})["image"]
+    image = load_imaged("image", kind="radiograph")({"image": path})["image"]
     assert (tuple(image.shape), image.dtype) == ((20, 24), torch.float32)
     np.testing.assert_array_equal(image, truth())
     assert image.meta["filename_or_obj"] == str(path)
     assert image.meta["notes"].split()[0] == "N_FORMAT"
-    with_channel = LoadImaged("image", reader=RadiographReader(), ensure_channel_first=True)
+    with_channel = LoadImaged(
+        "image", reader=ImageReader(kind="radiograph"), ensure_channel_first=True
+    )
     assert with_channel({"image": path})["image"].shape == (1, 20, 24)
 
 
 def test_a_radiograph_in_worker_processes(tmp_path):
     items = [{"image": str(save_picture(tmp_path / f"{k}.png"))} for k in range(4)]
-    steps = Compose([load_radiographd("image"), EnsureChannelFirstd("image")])
+    steps = Compose([load_imaged("image", kind="radiograph"), EnsureChannelFirstd("image")])
     for batch in DataLoader(Dataset(items, steps), batch_size=2, num_workers=2):
         np.testing.assert_array_equal(batch["image"][1, 0], truth())
 
@@ -113,6 +115,6 @@ def test_a_refused_radiograph_is_not_handed_to_another_reader(tmp_path):
     path = save_picture(tmp_path / "a.png")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"E_TRUNCATED .*a\.png"):
-        LoadImage(reader=RadiographReader())(path)
-    assert RadiographReader().verify_suffix((path,))
-    assert not RadiographReader().verify_suffix(tmp_path / "a.nii.gz")
+        LoadImage(reader=ImageReader(kind="radiograph"))(path)
+    assert ImageReader(kind="radiograph").verify_suffix((path,))
+    assert not ImageReader(kind="radiograph").verify_suffix(tmp_path / "a.nii.gz")

@@ -11,14 +11,9 @@ from dicom_phantoms import ct_series, write
 from phantoms import save_nifti
 from refusals import refused_by
 
-from medvol.images.reader import SequenceReader
-from medvol.images.sequences import (
-    find_patients,
-    head_overlap,
-    is_patient,
-    load_sequences,
-    sequence_of,
-)
+from medvol.images import read_image
+from medvol.images.reader import ImageReader
+from medvol.images.sequences import find_patients, head_overlap, is_patient, sequence_of
 
 BRAIN = tiny_brain()
 DATA = os.environ.get("MEDVOL_TEST_DATA")
@@ -50,7 +45,7 @@ def test_which_sequence_a_name_says(name: str, sequence: str | None) -> None:
 
 
 def test_volumes_on_one_grid(tmp_path: Path) -> None:
-    image = load_sequences(save_volumes(tmp_path, BRAIN))
+    image = read_image(save_volumes(tmp_path, BRAIN), "sequences")
     assert np.array_equal(image.seen, BRAIN.sequences)
     assert np.array_equal(image.array, BRAIN.sequences[1])
     assert np.array_equal(image.affine, AFFINE)
@@ -62,8 +57,8 @@ def test_volumes_on_one_grid(tmp_path: Path) -> None:
 
 def test_pictures_of_a_folder_and_a_single_one(tmp_path: Path) -> None:
     folder = save_slices(tmp_path / "p", BRAIN)
-    assert np.array_equal(load_sequences(folder).seen, BRAIN.sequences)
-    single = load_sequences(folder / "p_3.tif")
+    assert np.array_equal(read_image(folder, "sequences").seen, BRAIN.sequences)
+    single = read_image(folder / "p_3.tif", "sequences")
     assert np.array_equal(single.seen, BRAIN.sequences[..., 2:3])
     assert single.path == folder / "p_3.tif"
     assert single.facts["slices"] == ["p_3.tif"]
@@ -72,7 +67,7 @@ def test_pictures_of_a_folder_and_a_single_one(tmp_path: Path) -> None:
 def test_a_sequence_on_another_grid_comes_to_that_of_flair(tmp_path: Path) -> None:
     """T1 stored one column further to the left, and upside down."""
     moved = AFFINE @ [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, -1, 5], [0, 0, 0, 1]]
-    image = load_sequences(save_volumes(tmp_path, BRAIN, t1=moved))
+    image = read_image(save_volumes(tmp_path, BRAIN, t1=moved), "sequences")
     expected = np.zeros(SHAPE)
     expected[1:] = BRAIN.sequences[0, :-1, :, ::-1]
     assert np.allclose(image.seen[0], expected, atol=1e-3)
@@ -85,7 +80,7 @@ def test_flair_takes_the_place_of_a_sequence_that_lies_elsewhere(tmp_path: Path)
     """T1 stored six columns to the left: of its head's 24 columns two leave the grid, and 18 lie
     on those of FLAIR: 2 * 18 / (24 + 22)."""
     moved = AFFINE @ [[1, 0, 0, 6], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
-    image = load_sequences(save_volumes(tmp_path, BRAIN, t1=moved))
+    image = read_image(save_volumes(tmp_path, BRAIN, t1=moved), "sequences")
     assert np.array_equal(image.seen, BRAIN.sequences[[1, 1, 2]])
     assert [note.code for note in image.notes] == ["N_SEQUENCE"]
     assert "the heads overlap by 78%" in image.notes[0].text
@@ -104,7 +99,7 @@ def test_overlap_of_heads_by_hand() -> None:
 def test_flair_takes_the_place_of_a_missing_sequence(tmp_path: Path) -> None:
     save_volumes(tmp_path, BRAIN)
     (tmp_path / "t1c.nii.gz").unlink()
-    image = load_sequences(tmp_path)
+    image = read_image(tmp_path, "sequences")
     assert np.array_equal(image.seen, BRAIN.sequences[[0, 1, 1]])
     assert [note.code for note in image.notes] == ["N_SEQUENCE"]
 
@@ -112,25 +107,25 @@ def test_flair_takes_the_place_of_a_missing_sequence(tmp_path: Path) -> None:
 def test_two_files_of_one_sequence_are_refused(tmp_path: Path) -> None:
     save_volumes(tmp_path, BRAIN)
     save_nifti(tmp_path / "t1_gd.nii.gz", BRAIN.sequences[2], AFFINE)
-    error = refused_by(lambda: load_sequences(tmp_path), "E_SERIES")
+    error = refused_by(lambda: read_image(tmp_path, "sequences"), "E_SERIES")
     assert "t1_gd.nii.gz and t1c.nii.gz both look like t1c" in error.reason
 
 
 def test_without_flair_is_refused(tmp_path: Path) -> None:
     save_volumes(tmp_path, BRAIN)
     (tmp_path / "flair.nii.gz").unlink()
-    error = refused_by(lambda: load_sequences(tmp_path), "E_SERIES")
+    error = refused_by(lambda: read_image(tmp_path, "sequences"), "E_SERIES")
     assert "no file looks like FLAIR (t1.nii.gz, t1c.nii.gz)" in error.reason
 
 
 def test_pictures_beside_volumes_one_volume_and_nothing_are_refused(tmp_path: Path) -> None:
     folder = save_slices(tmp_path / "p", BRAIN)
     (tmp_path / "empty").mkdir()
-    refused_by(lambda: load_sequences(tmp_path / "empty"), "E_EMPTY")
-    refused_by(lambda: load_sequences(tmp_path / "none"), "E_PATH")
+    refused_by(lambda: read_image(tmp_path / "empty", "sequences"), "E_EMPTY")
+    refused_by(lambda: read_image(tmp_path / "none", "sequences"), "E_PATH")
     save_volumes(folder, BRAIN)
-    refused_by(lambda: load_sequences(folder), "E_FORMAT")
-    error = refused_by(lambda: load_sequences(folder / "flair.nii.gz"), "E_SERIES")
+    refused_by(lambda: read_image(folder, "sequences"), "E_FORMAT")
+    error = refused_by(lambda: read_image(folder / "flair.nii.gz", "sequences"), "E_SERIES")
     assert "three sequences are needed" in error.reason
 
 
@@ -147,7 +142,7 @@ def test_patients_of_a_folder_in_natural_order(tmp_path: Path) -> None:
 
 
 def test_monais_reader_gives_channels_first(tmp_path: Path) -> None:
-    reader = SequenceReader()
+    reader = ImageReader(kind="sequences")
     array, meta = reader.get_data(reader.read([save_volumes(tmp_path, BRAIN)]))
     assert array.dtype == np.float32
     assert np.array_equal(array, BRAIN.sequences)
@@ -158,8 +153,8 @@ def test_monais_reader_gives_channels_first(tmp_path: Path) -> None:
 @pytest.mark.skipif(not DATA, reason="MEDVOL_TEST_DATA names no folder")
 def test_real_volumes_and_slices_of_one_patient() -> None:
     folder = Path(str(DATA))
-    volumes = load_sequences(folder / "mri_volume_tcga_fg_6692")
-    slices = load_sequences(folder / "mri_lgg" / "TCGA_FG_6692_20020606")
+    volumes = read_image(folder / "mri_volume_tcga_fg_6692", "sequences")
+    slices = read_image(folder / "mri_lgg" / "TCGA_FG_6692_20020606", "sequences")
     assert volumes.seen.shape == (3, 208, 256, 26)
     assert slices.seen.shape == (3, 256, 256, 26)
     assert slices.facts["slices"][9] == "TCGA_FG_6692_20020606_10.jpg"
@@ -172,5 +167,5 @@ def test_a_ct_series_among_the_sequences_is_refused(tmp_path: Path) -> None:
     stored = np.arange(16 * 16 * 3, dtype=np.uint16).reshape(3, 16, 16)
     for name in ("t1", "flair"):
         write(tmp_path / name, ct_series(stored))
-    error = refused_by(lambda: load_sequences(tmp_path), "E_MODALITY")
+    error = refused_by(lambda: read_image(tmp_path, "sequences"), "E_MODALITY")
     assert "says CT; an MR sequence is expected" in error.reason

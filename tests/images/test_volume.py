@@ -10,14 +10,13 @@ import time
 import nibabel
 import numpy as np
 import pytest
-import torch
 from dicom_phantoms import ct_series, write
-from monai.data import MetaTensor
 from phantoms import TINY_AFFINE, save_nifti, tiny_chest
 from refusals import refused
 
 from medvol.errors import InputError
-from medvol.images.volume import find_volumes, is_volume, load_image, read_volume
+from medvol.images import read_image
+from medvol.images.volume import find_volumes, is_volume
 
 CT = tiny_chest().ct
 
@@ -26,14 +25,14 @@ def save(path):
     return save_nifti(path, CT, TINY_AFFINE)
 
 
-def test_meta_tensor_in_hu_with_ras_affine(tmp_path):
+def test_hu_with_ras_affine_and_what_monai_looks_for(tmp_path):
     path = save_nifti(tmp_path / "ct.nii.gz", CT[..., None], TINY_AFFINE)
-    volume = read_volume(path)
-    assert isinstance(volume, MetaTensor)
-    assert (tuple(volume.shape), volume.dtype) == (CT.shape, torch.float32)
-    np.testing.assert_array_equal(volume.numpy(), CT)
+    volume = read_image(path)
+    assert (volume.array.shape, volume.array.dtype) == (CT.shape, np.int16)
+    np.testing.assert_array_equal(volume.array, CT)
     np.testing.assert_array_equal(volume.affine, TINY_AFFINE)
     np.testing.assert_array_equal(volume.meta["original_affine"], TINY_AFFINE)
+    assert volume.meta["original_channel_dim"] == "no_channel"
     assert volume.meta["filename_or_obj"] == str(path)
     assert volume.meta["spatial_shape"] == [32, 32, 16]
     assert volume.meta["notes"] == [
@@ -124,7 +123,7 @@ def test_a_folder_without_images(tmp_path):
 
 def test_a_folder_of_dicom_slices(tmp_path):
     write(tmp_path / "case", ct_series())
-    image = load_image(tmp_path / "case")
+    image = read_image(tmp_path / "case")
     assert image.array.shape == (16, 16, 8)
     assert image.facts["Modality"] == "CT"
     assert image.path == tmp_path / "case"
@@ -188,9 +187,9 @@ REFUSE = """
 import sys
 from pathlib import Path
 from medvol.errors import InputError
-from medvol.images.volume import load_image
+from medvol.images import read_image
 try:
-    load_image(sys.argv[1])
+    read_image(sys.argv[1])
 except InputError as error:
     heavy = {"torch", "monai", "SimpleITK", "matplotlib"} & set(sys.modules)
     print(error.code, sorted(heavy), Path("/proc/self/status").read_text().split("VmHWM:")[1])

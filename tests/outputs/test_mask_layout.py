@@ -16,8 +16,8 @@ from monai.transforms import SaveImaged
 from phantoms import l_shape
 
 from medvol.bundle.find import shipped_bundles
-from medvol.images.reader import VolumeReader
-from medvol.images.volume import read_volume
+from medvol.images import read_image
+from medvol.images.reader import ImageReader
 from medvol.outputs.mask_layout import CaseLayout
 
 WRITER = "medvol.outputs.mask_writer.MaskWriter"
@@ -66,8 +66,8 @@ def test_masks_of_like_names_do_not_replace_each_other(tmp_path: Path) -> None:
 def test_a_dicom_folder_is_called_by_its_whole_name(tmp_path: Path) -> None:
     folder = tmp_path / "1.2.840.10"
     dicom_phantoms.write(folder, dicom_phantoms.ct_series())
-    _, read_by_monai = VolumeReader().get_data(folder)
-    for meta in (read_volume(folder).meta, read_by_monai):
+    _, read_by_monai = ImageReader().get_data(folder)
+    for meta in (read_image(folder).meta, read_by_monai):
         assert CaseLayout("out").filename(subject=meta["filename_or_obj"]) == Path(
             "out/1.2.840.10_seg.nii.gz"
         )

@@ -178,7 +178,8 @@ def test_weights_that_are_missing(tmp_path: Path) -> None:
                                           "argmax": True}}, "names 2 classes"),
         ({"postprocessing#transforms#0#keys": "prediction"}, "its postprocessing failed"),
         ({"preprocessing": {"_target_": "Compose", "transforms": [
-            {"_target_": "medvol.images.reader.load_radiographd", "keys": "image"}]}},
+            {"_target_": "medvol.images.reader.load_imaged", "keys": "image",
+             "kind": "radiograph"}]}},
          "its network failed"),
     ],
 )  # fmt: skip

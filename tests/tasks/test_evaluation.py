@@ -12,7 +12,7 @@ from tiny_bundle import tiny_bundle
 from medvol.bundle.description import Description, describe
 from medvol.data.labelled import LabelledCase
 from medvol.errors import InputError
-from medvol.images.volume import load_image
+from medvol.images import read_image
 from medvol.metrics.comparison import Measure
 from medvol.tasks.evaluation import (
     display_window,
@@ -173,6 +173,6 @@ def test_a_bundle_that_is_no_ct(tmp_path: Path) -> None:
     assert list(found.regions) == ["tumour"]
     assert found.regions["tumour"].dice == pytest.approx(0.75)
     assert found.regions["tumour"].lesions == (1, 1, 1, 0)
-    low, high = display_window(bundle, load_image(image))
+    low, high = display_window(bundle, read_image(image))
     assert 0 <= low < 30
     assert 870 < high < 900

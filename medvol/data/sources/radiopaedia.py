@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ...errors import InputError
+from ...images import read_image
 from ...images.image import Image
 from ...images.mask import check_pair, write_mask
-from ...images.volume import load_image
 from ..datalist import Case, build_datalist, case_facts
 from ..lung_lesions import LABELS, LESION_NAMES, merge_labels
 
@@ -68,7 +68,7 @@ def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -
         )
     cases = []
     for files in found:
-        ct = _read(files.ct, "image")
+        ct = _read(files.ct, "volume")
         lesion, lung = _read(files.lesion, "mask"), _read(files.lung, "mask")
         check_pair(ct, lesion, values=KNOWN_LESIONS)
         check_pair(ct, lung, values=KNOWN_LUNGS)
@@ -97,9 +97,9 @@ def find_cases(folder: Path) -> Iterator[CaseFiles]:
         yield CaseFiles(case, ct, lesion, lung)
 
 
-def _read(path: Path, kind: Literal["image", "mask"]) -> Image:
+def _read(path: Path, kind: Literal["volume", "mask"]) -> Image:
     if not path.is_file():
         raise InputError(
             "E_PATH", path, "there is no such file.", "Copy the whole data set into the folder."
         )
-    return load_image(path, kind=kind)
+    return read_image(path, kind=kind)

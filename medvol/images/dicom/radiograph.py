@@ -32,14 +32,17 @@ _FACTS = ("ViewPosition", "BodyPartExamined", "PhotometricInterpretation", "Bits
 _FAR = 100.0  # window widths from the centre: there any window has reached black or white
 
 
-def read_radiograph_dicom(path: Path) -> tuple[Grey, list[Note], dict[str, Any]]:
+def read_radiograph_dicom(
+    path: Path,
+) -> tuple[Grey, list[Note], dict[str, Any], tuple[float, float]]:
     """The grey values of a DICOM file of one frame.
 
     Without LUT and window the whole range of the stored bits is shown, as far as 16 bits are used
     (`used_bits`). Padding (PixelPaddingValue to PixelPaddingRangeLimit) becomes 0, black.
 
     Returns:
-        (rows, columns) float32 in [0, 1]; what was noticed; technical facts.
+        (rows, columns) float32 in [0, 1]; what was noticed; technical facts; mm between rows and
+        between columns (PixelSpacing), 1 where it is not given.
 
     Raises:
         InputError: E_FORMAT, no image; E_TRUNCATED, E_CORRUPT; E_TOO_BIG; E_DIMS, several frames;
@@ -59,8 +62,9 @@ def read_radiograph_dicom(path: Path) -> tuple[Grey, list[Note], dict[str, Any]]
         **{name: header[name].value for name in _FACTS if header.get(name) not in (None, "")},
         **image.technical,
     }
+    spacing_mm = _spacing_mm(image)
     if not image.grey:
-        return _grey_of_colours(stored, path), [], facts
+        return _grey_of_colours(stored, path), [], facts, spacing_mm
     outside = _padding(stored, image)
     try:
         with warnings.catch_warnings():  # odd values are judged here, not printed by pydicom
@@ -77,7 +81,14 @@ def read_radiograph_dicom(path: Path) -> tuple[Grey, list[Note], dict[str, Any]]
     if header.PhotometricInterpretation == "MONOCHROME1":
         grey = 1 - grey
     grey[outside] = 0
-    return grey.astype(np.float32), notes, facts
+    return grey.astype(np.float32), notes, facts, spacing_mm
+
+
+def _spacing_mm(image: Slice) -> tuple[float, float]:
+    spacing = image.place.spacing
+    if spacing is None or spacing.min() <= 0:
+        return 1.0, 1.0
+    return float(spacing[0]), float(spacing[1])
 
 
 def _only_slice(path: Path) -> Slice:

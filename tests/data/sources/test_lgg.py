@@ -20,8 +20,8 @@ from medvol.data.sources.lgg import (
     slice_table,
     write_rows,
 )
+from medvol.images import read_image
 from medvol.images.rle import decode_rle
-from medvol.images.sequences import load_sequences
 
 DATA = os.environ.get("MEDVOL_TEST_DATA")
 CASE = "TCGA_XX_0000_20000101"
@@ -31,7 +31,7 @@ def test_volumes_and_masks_in_patient_axes(tmp_path: Path) -> None:
     datalist, _ = lgg_datalist(make_lgg_set(tmp_path / "in"), tmp_path / "out", folds=2)
     row = datalist["training"][0]
     assert (row["case"], row["patient"]) == (CASE, "TCGA_XX_0000")
-    image, made = load_sequences(row["image"]), tiny_brain()
+    image, made = read_image(row["image"], "sequences"), tiny_brain()
     assert np.array_equal(image.seen, made.sequences)
     assert image.notes == ()
     label = nibabel.load(row["label"])

@@ -18,14 +18,14 @@ from pydicom.uid import (
 from radiograph_files import cr_image, grey_values, save_cr, truth
 from refusals import refused_by
 
-from medvol.images.radiograph import load_radiograph
+from medvol.images import read_image
 
 LINE = np.array([[0, 100, 200, 255]], np.uint8)
 
 
 def read(folder: Path, values: np.ndarray = LINE, **changed: Any) -> list[float]:
     """The first row as it is shown, rounded to 5 digits."""
-    pixels = load_radiograph(save_cr(folder / "a.dcm", values, **changed)).pixels
+    pixels = read_image(save_cr(folder / "a.dcm", values, **changed), "radiograph").array
     return [round(float(value), 5) for value in pixels[0]]
 
 
@@ -48,8 +48,10 @@ def test_without_window_all_stored_bits_are_shown(tmp_path: Path) -> None:
 
 
 def test_16_stored_bits_of_which_12_are_used_are_told_by_the_highest_value(tmp_path: Path) -> None:
-    image = load_radiograph(save_cr(tmp_path / "a.dcm", np.array([[0, 819, 4095]], np.uint16)))
-    assert image.pixels.tolist() == [[0, np.float32(0.2), 1]]
+    image = read_image(
+        save_cr(tmp_path / "a.dcm", np.array([[0, 819, 4095]], np.uint16)), "radiograph"
+    )
+    assert image.array.tolist() == [[0, np.float32(0.2), 1]]
     assert [note.code for note in image.notes] == ["N_BITS"]
 
 
@@ -146,17 +148,19 @@ def test_compressed_pixels(tmp_path: Path, syntax: str) -> None:
     image = cr_image(large)
     image.compress(syntax)
     image.save_as(tmp_path / "a.dcm", enforce_file_format=True)
-    assert np.array_equal(load_radiograph(tmp_path / "a.dcm").pixels[::2, ::2], truth())
+    assert np.array_equal(read_image(tmp_path / "a.dcm", "radiograph").array[::2, ::2], truth())
 
 
 @pytest.mark.parametrize("modality", ["CR", "DX", "DR", "RG", "OT"])
 def test_kinds_of_radiographs(tmp_path: Path, modality: str) -> None:
     path = save_cr(tmp_path / "a.dcm", Modality=modality, SOPClassUID=SecondaryCaptureImageStorage)
-    assert np.array_equal(load_radiograph(path).pixels, truth())
+    assert np.array_equal(read_image(path, "radiograph").array, truth())
 
 
 def test_facts_name_no_person(tmp_path: Path) -> None:
-    facts = load_radiograph(save_cr(tmp_path / "a.dcm", Manufacturer="Phantom Works")).facts
+    facts = read_image(
+        save_cr(tmp_path / "a.dcm", Manufacturer="Phantom Works"), "radiograph"
+    ).facts
     assert facts == {
         "format": "DICOM",
         "stored_dtype": "uint8",
@@ -248,7 +252,7 @@ def test_it_is_refused_with_code_and_file(tmp_path: Path, case: str) -> None:
     write, code, reason = REFUSED[case]
     path = tmp_path / "a.dcm"
     write(path)
-    error = refused_by(lambda: load_radiograph(path), code)
+    error = refused_by(lambda: read_image(path, "radiograph"), code)
     assert error.path == str(path)
     assert reason in error.reason, error.reason
     assert error.remedy.endswith(".")

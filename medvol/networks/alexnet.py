@@ -38,6 +38,7 @@ class AlexNet(TransferClassifier):
         ValueError: an argument out of range; from forward, an image that is too small.
 
     Example:
+        >>> import torch
         >>> net = AlexNet(1, 3, filters=(8, 8, 8, 8, 8), dense=(16, 16))
         >>> net(torch.zeros(2, 1, 63, 80)).shape
         torch.Size([2, 3])

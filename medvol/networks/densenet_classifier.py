@@ -44,6 +44,7 @@ class DenseNetClassifier(TransferClassifier):
         ValueError: an argument out of range; from forward, an image below 29 x 29 pixels.
 
     Example:
+        >>> import torch
         >>> net = DenseNetClassifier(1, 2, layers=(1, 1, 1, 1), growth=4)
         >>> net(torch.zeros(1, 1, 64, 50)).shape
         torch.Size([1, 2])

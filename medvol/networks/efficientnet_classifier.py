@@ -50,6 +50,7 @@ class EfficientNetClassifier(TransferClassifier):
         ValueError: an argument out of range.
 
     Example:
+        >>> import torch
         >>> net = EfficientNetClassifier(1, 2, width=0.25)
         >>> net(torch.zeros(2, 1, 64, 50)).shape
         torch.Size([2, 2])

@@ -35,6 +35,7 @@ class LeNet5(TransferClassifier):
         ValueError: an argument out of range; from forward, an image that is too small.
 
     Example:
+        >>> import torch
         >>> LeNet5(1, 3)(torch.zeros(2, 1, 64, 50)).shape
         torch.Size([2, 3])
     """

@@ -43,6 +43,7 @@ class RadiographCNN(TransferClassifier):
         ValueError: an argument out of range; from forward, images of another size.
 
     Example:
+        >>> import torch
         >>> net = RadiographCNN(1, 3, image_size=32, filters=(4, 8), dense=(16,))
         >>> net(torch.zeros(2, 1, 32, 32)).shape
         torch.Size([2, 3])

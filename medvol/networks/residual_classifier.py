@@ -42,6 +42,7 @@ class ResidualClassifier(TransferClassifier):
         ValueError: an argument out of range.
 
     Example:
+        >>> import torch
         >>> net = ResidualClassifier(3, 2, depth=18, width=8)
         >>> net(torch.zeros(1, 3, 64, 50)).shape
         torch.Size([1, 2])

@@ -183,6 +183,7 @@ def adapt_first_convolution(weight: Tensor, channels: int) -> Tensor:
         (out, channels, X, Y); `weight` itself when it has `channels` already.
 
     Example:
+        >>> import torch
         >>> adapt_first_convolution(torch.tensor([[[[1.0]], [[2.0]], [[6.0]]]]), 1).tolist()
         [[[[9.0]]]]
     """

@@ -39,6 +39,7 @@ class VGG16(TransferClassifier):
         ValueError: an argument out of range; from forward, an image that is too small.
 
     Example:
+        >>> import torch
         >>> net = VGG16(1, 3, filters=(4, 4, 8, 8, 8), dense=(16, 16))
         >>> net(torch.zeros(2, 1, 32, 50)).shape
         torch.Size([2, 3])

@@ -73,6 +73,7 @@ def restore_picture(picture: Tensor, shape: Size, *, keep_aspect: bool = False) 
         (C, *shape).
 
     Example:
+        >>> import torch
         >>> resized = resize_picture(torch.ones(1, 2, 4), (4, 4), keep_aspect=True)
         >>> restore_picture(resized, (2, 4), keep_aspect=True)[0].tolist()
         [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of docstrings, read from the source; `python tests/docstring_rules.py medvol/images`."""
+"""Rules of docstrings, read from the source; `python tests/docstring_rules.py medvol/images`."""
 
 import ast
 import re

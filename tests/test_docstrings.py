@@ -81,7 +81,7 @@ def test_the_rules_find_what_they_are_for(code: str, words: str) -> None:
         "def f(a: Affine):\n    'Turn it to RAS.'",
         "def f():\n    '''Refuse.\n\n    Raises:\n        InputError: E_DIMS, always.\n    '''\n"
         "    raise InputError('E_DIMS', 'x', 'y', 'z')",
-        "def f():\n    'Refuse later.'\n    def _g():\n        raise ValueError('no')\n    return _g",
+        "def f():\n    'Refuse later.'\n    def g():\n        raise ValueError('no')\n    return g",
         "class F:\n    '''A filter.\n\n    Raises:\n        ValueError: always.\n    '''\n"
         "    def __init__(self) -> None:\n        raise ValueError('no')",
     ],

@@ -14,7 +14,7 @@ from .images.image import Image
 from .images.naming import case_name
 from .labels import LabelTable
 from .metrics.measurements import Measurement, Reference, measure
-from .metrics.slice_runs import longest_run_mm
+from .slices import longest_run_mm
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ from medvol.data.folds import load_fold
 from medvol.data.sources.lgg import patient_of
 from medvol.images import read_image
 from medvol.metrics.bootstrap import draw_patients, median_estimate, ratio_estimate
-from medvol.metrics.slice_runs import passing_slices
 from medvol.networks.weights import load_weights
+from medvol.slices import passing_slices
 from medvol.training.checkpoint import save_atomically
 from medvol.transforms.invert_labels import InvertLabelsd
 

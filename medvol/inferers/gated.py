@@ -17,8 +17,8 @@ from monai.data.meta_tensor import MetaTensor
 from monai.inferers import Inferer, SlidingWindowInferer
 from torch import Tensor, nn
 
-from ..metrics.slice_runs import Passing, passing_slices, runs
 from ..networks.weights import load_weights
+from ..slices import Passing, passing_slices, runs
 from .precision import PrecisionInferer
 from .slice_stack import SliceStackInferer
 

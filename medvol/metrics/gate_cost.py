@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .slice_runs import Passing, passing_slices
+from ..slices import Passing, passing_slices
 
 Counts = npt.NDArray[np.int64]
 MOST_MISSED_PERCENT = 1.0  # of the lesion volume, that a threshold may hide to be chosen

@@ -12,7 +12,7 @@ from monai.config import KeysCollection
 from monai.transforms.transform import MapTransform
 
 from ..files import write_csv
-from ..metrics.slice_runs import positive
+from ..slices import positive
 from ..spatial import slice_z_mm
 from .mask_layout import CaseLayout
 

@@ -2,7 +2,7 @@
 """A page of samples of each class of a data set, to be looked at before training."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..images import read_image
+from ..slices import evenly
 from .canvas import Canvas, Plane
 
 COLUMNS = 8
@@ -48,22 +49,10 @@ def draw_samples(
     for row, name in enumerate(names):
         canvas.row_title(row, name)
         own = [item for item in datalist.get(part, []) if item["class"] == name]
-        for column, item in enumerate(spread(own, columns)):
+        for column, item in enumerate(evenly(own, columns)):
             pixels = read_image(Path(item["image"]), "radiograph").array
             canvas.panel(row, column, _plane(small(pixels), _caption(item)))
     canvas.save(path, remark=REMARK)
-
-
-def spread(items: Sequence[Any], number: int) -> list[Any]:
-    """As many items as wanted, evenly over the list, the first among them.
-
-    Example:
-        >>> spread("abcdefgh", 3), spread("ab", 3)
-        (['a', 'c', 'f'], ['a', 'b'])
-    """
-    if len(items) <= number:
-        return list(items)
-    return [items[index * len(items) // number] for index in range(number)]
 
 
 def small(pixels: npt.NDArray[np.float32], side: int = CELL) -> npt.NDArray[np.float32]:

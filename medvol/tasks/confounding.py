@@ -2,7 +2,7 @@
 """The confounding test of a data set: can class or source be told without looking at the lungs?"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,13 @@ from ..metrics.confounding import (
     told_by_features,
     told_by_name,
 )
+from ..slices import evenly
 from ..transforms.surroundings import REGIONS, surroundings
 
 MOST_TRAINING = 2000  # images; more change little and take minutes
 
 Item = Mapping[str, Any]
 Seen = tuple[Item, dict[str, npt.NDArray[np.float32]]]  # an image, and each region's numbers
-T = TypeVar("T")
 Watch = Callable[[Iterable[Item]], Iterable[Item]]
 
 
@@ -54,24 +54,12 @@ def tell_from_surroundings(
     """
     patients = {item["patient"] for item in measured}
     apart = [item for item in training if item["patient"] not in patients]
-    chosen = spread_out(apart, most_training)
+    chosen = evenly(apart, most_training)
     fitted_on, measured_on = (list(_seen(watch(items))) for items in (chosen, measured))
     told = [row for target in (CLASS, SOURCE) for row in _told(target, fitted_on, measured_on)]
     lost = len(chosen) + len(measured) - len(fitted_on) - len(measured_on)
     shared = len(training) - len(apart)
     return Confounding(tuple(told), len(fitted_on), len(measured_on), shared, lost)
-
-
-def spread_out(items: Sequence[T], most: int) -> list[T]:
-    """As many items as are allowed, at equal distances in their order.
-
-    Example:
-        >>> spread_out("abcdef", 3)
-        ['a', 'c', 'e']
-    """
-    if len(items) <= most:
-        return list(items)
-    return [items[index * len(items) // most] for index in range(most)]
 
 
 def _seen(items: Iterable[Item]) -> Iterator[Seen]:

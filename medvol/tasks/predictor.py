@@ -32,7 +32,7 @@ from ..errors import InputError, refusal_behind
 from ..images.image import Image
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
-from ..metrics.slice_runs import positive
+from ..slices import positive
 from ..spatial import same_grid, slice_z_mm, spacing_mm
 from .reading import read_checked
 

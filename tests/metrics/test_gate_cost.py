@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medvol.metrics.gate_cost import Cost, GateCase, choose, gate_cost
-from medvol.metrics.slice_runs import Passing
+from medvol.slices import Passing
 
 
 def case(name: str, probability: list[float], **counts: Any) -> GateCase:

@@ -7,7 +7,7 @@ from class_phantoms import save_picture
 from PIL import Image
 
 from medvol.errors import InputError
-from medvol.report.class_samples import draw_samples, small, spread
+from medvol.report.class_samples import draw_samples, small
 
 
 def item(path, name):
@@ -57,7 +57,3 @@ def test_large_pictures_are_averaged_down_and_small_ones_stay():
     picture[0, 0] = 1.0
     assert small(picture, 4).tolist() == [[0.25, 0.0], *[[0.0, 0.0]] * 3]
     assert small(picture, 16).shape == (8, 4)
-
-
-def test_samples_are_spread_over_the_list():
-    assert spread(range(100), 4) == [0, 25, 50, 75]

@@ -3,12 +3,11 @@
 
 from pathlib import Path
 
-import pytest
 from made_radiographs import made_classes
 
 from medvol.data.classes import load_classes
 from medvol.metrics.confounding import CLASS, NAME_ALONE, SOURCE, Confounding
-from medvol.tasks.confounding import spread_out, tell_from_surroundings
+from medvol.tasks.confounding import tell_from_surroundings
 
 EACH = {"training": 40, "test": 40}
 # A useless score has AUC 0.5 with standard deviation sqrt((m + n + 1) / (12 m n)), which is 0.065
@@ -76,8 +75,3 @@ def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     datalist = made_classes(tmp_path, each={"test": 2}, marked="ill")
     assert tell_from_surroundings([], load_classes(datalist, part="test")).told == ()
-
-
-@pytest.mark.parametrize(("most", "taken"), [(2, [0, 5]), (10, [*range(10)]), (99, [*range(10)])])
-def test_training_images_are_taken_evenly(most: int, taken: list[int]) -> None:
-    assert spread_out(range(10), most) == taken

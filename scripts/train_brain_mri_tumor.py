@@ -36,7 +36,7 @@ from monai.metrics import compute_roc_auc
 from medvol.bundle.config import Config
 from medvol.bundle.find import find_bundle
 from medvol.bundle.launch import cpus, run_bundle, run_medvol
-from medvol.data.folds import load_fold
+from medvol.data.datalist import load_items
 from medvol.data.sources.lgg import patient_of
 from medvol.images import read_image
 from medvol.metrics.bootstrap import draw_patients, median_estimate, ratio_estimate
@@ -132,7 +132,7 @@ def measure(fold: int, args: argparse.Namespace) -> list[dict[str, Any]]:
         restore = InvertLabelsd("pred", transform=chain)
         segmenter, gate = config.build("network").eval(), config.build("gate_def").eval()
         kinds = [k for k in GATES if (folder_of(k, fold, args) / "weights.pt").is_file()]
-        items = load_fold(args.work / "data" / "datalist.json", fold=fold, part="validation")
+        items = load_items(args.work / "data" / "datalist.json", fold=fold, part="validation")
         rows = []
         for item in items:
             data = chain({"image": item["image"]})

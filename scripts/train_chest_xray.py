@@ -29,7 +29,7 @@ import torch
 
 from medvol.bundle.find import find_bundle
 from medvol.bundle.launch import cpus, run_bundle
-from medvol.data.classes import class_names, load_classes
+from medvol.data.datalist import Datalist
 from medvol.metrics.image_classes import accuracy, balanced_accuracy, log_likelihood, macro_auc
 from medvol.training.checkpoint import save_atomically
 
@@ -112,11 +112,12 @@ def train(recipe: Recipe, root: Path, args: argparse.Namespace) -> None:
 
 def figures(recipe: Recipe, part: str, args: argparse.Namespace) -> dict[str, Any]:
     """Figures of one part, from its answers."""
-    items = {item["image"]: item for item in load_classes(recipe.data, part=part)}
+    datalist = Datalist.read(recipe.data)
+    items = {item["image"]: item for item in datalist.items(part)}
     path = args.work / recipe.name / part / "predictions.csv"
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    names = class_names(recipe.data)
+    names = datalist.class_names
     probability = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
     true = np.array([items[row["image"]]["label"] for row in rows])
     source = np.array([items[row["image"]].get("source", "") for row in rows])

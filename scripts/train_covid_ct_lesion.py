@@ -28,7 +28,7 @@ from medvol.bundle.config import Config
 from medvol.bundle.description import describe
 from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.chains import lung_ct
-from medvol.data.folds import load_fold
+from medvol.data.datalist import load_items
 from medvol.data.lung_lesions import LESION_VALUES
 from medvol.engine.devices import choose_device
 from medvol.metrics.segmentation import dice, overlap_counts, summarise
@@ -100,7 +100,7 @@ def lesion_counts(fold: int, args: argparse.Namespace) -> torch.Tensor:
     network, inferer = use_parts(args.bundle, work / f"fold{fold}" / "weights.pt")
     counts = torch.zeros(len(BIASES), 3, dtype=torch.float64)
     chain, inside = lung_ct(label_key="label"), KeepInsideBodyd("pred")
-    for item in load_fold(work / "data" / "datalist.json", fold=fold, part="validation"):
+    for item in load_items(work / "data" / "datalist.json", fold=fold, part="validation"):
         data = chain({"image": item["image"], "label": item["label"]})
         with torch.no_grad():
             scores = inferer(data["image"][None].to(DEVICE), network)[0].as_tensor().cpu()

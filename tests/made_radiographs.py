@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from medvol.data.classes import write_classes
+from medvol.data.datalist import Datalist
 
 SIDE, FRAME = 64, 4
 NAMES = ("normal", "pneumonia")
@@ -55,9 +55,9 @@ def made_classes(folder: Path, *, each: dict[str, int], marked: str) -> Path:
             mark = bool(ill) if marked == "ill" else index // 2 % 2 == 1
             image = folder / f"{part}_{index:03d}.png"
             Image.fromarray(made_radiograph(seed, ill=bool(ill), marked=mark)).save(image)
-            items.append({"image": image.name, "label": ill, "class": NAMES[ill],
+            items.append({"image": str(image), "label": ill, "class": NAMES[ill],
                           "case": image.stem, "patient": f"p{seed}",
                           "source": "marking hospital" if mark else "other hospital"})  # fmt: skip
         datalist[part] = items
-    write_classes(folder / "datalist.json", datalist)
+    Datalist(datalist).write(folder / "datalist.json")
     return folder / "datalist.json"

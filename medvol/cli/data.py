@@ -6,11 +6,13 @@ Volumes with masks stand here, radiographs with classes in `data_radiographs`.
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .data_radiographs import add_radiographs, aligned
+
+if TYPE_CHECKING:
+    from ..data.datalist import Datalist
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -92,15 +94,14 @@ def _add_phantom(sources: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run_radiopaedia(args: argparse.Namespace) -> int:
     """Write datalist, label maps and overview of the Radiopaedia volumes."""
-    from ..data.datalist import write_datalist
     from ..data.lung_lesions import LABELS, LESION_VALUES
     from ..data.sources.radiopaedia import radiopaedia_datalist
     from ..report.overview import draw_overview
 
     folder = args.output.parent
     datalist = radiopaedia_datalist(args.folder, folder / "labels", folds=args.folds)
-    write_datalist(args.output, datalist)
-    draw_overview(datalist["training"], LABELS, folder / "overview.png", focus=LESION_VALUES)
+    datalist.write(args.output)
+    draw_overview(datalist.parts["training"], LABELS, folder / "overview.png", focus=LESION_VALUES)
     print(facts_table(datalist))
     print(f"datalist {args.output}, label maps {folder / 'labels'}, {folder / 'overview.png'}")
     return 0
@@ -108,7 +109,6 @@ def run_radiopaedia(args: argparse.Namespace) -> int:
 
 def run_medseg(args: argparse.Namespace) -> int:
     """Write datalist, volumes, label maps and overview of the MedSeg slices."""
-    from ..data.datalist import write_datalist
     from ..data.sources.medseg import TABLE, medseg_datalist
     from ..report.overview import draw_slices
 
@@ -118,8 +118,8 @@ def run_medseg(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"medvol data medseg: {error}", file=sys.stderr)
         return 2
-    write_datalist(args.output, datalist)
-    draw_slices(datalist["training"], TABLE, folder / "overview.png")
+    datalist.write(args.output)
+    draw_slices(datalist.parts["training"], TABLE, folder / "overview.png")
     print(facts_table(datalist))
     print(f"datalist {args.output}, volumes {folder / 'images'}, {folder / 'overview.png'}")
     return 0
@@ -127,7 +127,6 @@ def run_medseg(args: argparse.Namespace) -> int:
 
 def run_lgg(args: argparse.Namespace) -> int:
     """Write datalist, volumes, label maps, table of slices and overview of the LGG slices."""
-    from ..data.datalist import write_datalist
     from ..data.sources.lgg import LABELS, lgg_datalist, slice_table, write_rows
     from ..images.slice_images import SLICE_SPACING_MM
     from ..report.overview import draw_slices
@@ -141,8 +140,8 @@ def run_lgg(args: argparse.Namespace) -> int:
         print(f"medvol data lgg: {error}", file=sys.stderr)
         return 2
     write_rows(folder / "slices.csv", rows)
-    write_datalist(args.output, datalist)
-    draw_slices(datalist["training"], LABELS, folder / "overview.png", modality="MR")
+    datalist.write(args.output)
+    draw_slices(datalist.parts["training"], LABELS, folder / "overview.png", modality="MR")
     print(slice_table(datalist))
     print(f"datalist {args.output}, volumes {folder / 'volumes'}, {folder / 'slices.csv'}, "
           f"{folder / 'overview.png'}")  # fmt: skip
@@ -151,7 +150,6 @@ def run_lgg(args: argparse.Namespace) -> int:
 
 def run_phantom(args: argparse.Namespace) -> int:
     """Write phantoms, their label maps and a datalist."""
-    from ..data.datalist import write_datalist
     from ..data.phantoms.datalist import phantom_datalist
 
     try:
@@ -162,25 +160,25 @@ def run_phantom(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"medvol data phantom: {error}", file=sys.stderr)
         return 2
-    write_datalist(args.output / "datalist.json", datalist)
+    datalist.write(args.output / "datalist.json")
     print(facts_table(datalist))
     print(f"datalist {args.output / 'datalist.json'}")
     return 0
 
 
-def facts_table(datalist: Mapping[str, Any]) -> str:
+def facts_table(datalist: "Datalist") -> str:
     """The facts of a datalist as text: a line a case, then all together.
 
     Args:
-        datalist: as made by `datasets.datalist.build_datalist`.
+        datalist: as made by `data.cases.build_datalist`.
     """
-    from ..data.datalist import CaseFacts, pooled_hu
+    from ..data.cases import CaseFacts, pooled_hu
 
-    facts = {case: CaseFacts(**given) for case, given in datalist["facts"].items()}
+    facts = {case: CaseFacts(**given) for case, given in datalist.about["facts"].items()}
     names = list(next(iter(facts.values())).voxels)
     head = ["case", "fold", "shape", "spacing mm", "axes", "HU mean", "HU std"]
     rows = [[*head, *(f"{name}: voxels (ml)" for name in names)]]
-    for item in datalist["training"]:
+    for item in datalist.parts["training"]:
         own = facts[item["case"]]
         rows.append(
             [

@@ -157,7 +157,6 @@ def run_folder(args: argparse.Namespace) -> int:
 def _write(args: argparse.Namespace, read: "Callable[[Path], ClassSet]", divide: "Divide") -> int:
     """Make the datalist, check it, and move all files into place at the end."""
     from ..data.class_set import class_datalist
-    from ..data.classes import write_classes
     from ..data.fingerprint import fingerprints
     from ..data.leaks import LeakError
     from ..data.picture_files import check_replaced, lay_out, names_of_members
@@ -171,17 +170,17 @@ def _write(args: argparse.Namespace, read: "Callable[[Path], ClassSet]", divide:
             made = read(scratch)
             paths = [picture.path for picture in made.pictures]
             datalist = class_datalist(made, fingerprints(paths), divide)
-            draw_samples(datalist, scratch / "samples.png")
+            draw_samples(datalist.content, scratch / "samples.png")
             datalist = lay_out(datalist, scratch, handling=args.files, aside=made.aside)
             check_replaced(args.output, scratch, paths)
-            write_classes(scratch / args.output.name, datalist, folder=folder)
+            datalist.write(scratch / args.output.name, folder=folder)
     except LeakError as error:
         print(f"medvol data {args.source}: nothing written; {error}", file=sys.stderr)
         return 1
     except ValueError as error:
         return _refuse(args, error)
     print(aligned(count_rows(datalist)))
-    for note in datalist["notes"]:
+    for note in datalist.about["notes"]:
         print(note)
     print(f"datalist {args.output}, {folder / 'samples.png'}")
     return 0

@@ -14,7 +14,7 @@ from ..files import remove
 
 if TYPE_CHECKING:
     from ..bundle.description import Description
-    from ..data.labelled import LabelledCase
+    from ..data.datalist import LabelledCase
     from ..metrics.evaluation import Evaluation
     from ..tasks.evaluation import MaskOf, Plan
 
@@ -74,7 +74,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Measure every case; one that cannot be read does not stop the others."""
     from ..bundle.description import describe
-    from ..data.labelled import labelled_cases
+    from ..data.datalist import Datalist
 
     bundle = replace(describe(args.bundle), weights_file=args.weights)
     if bundle.takes_radiographs:
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     if args.predictions is None:
         _ = bundle.weights_sha256
     try:
-        cases, unlabelled = labelled_cases(args.data, fold=args.fold)
+        cases, unlabelled = Datalist.read(args.data).labelled(fold=args.fold)
         if args.part or args.calibrate or not args.confounding:
             raise ValueError(
                 "--part, --calibrate and --no-confounding are for a bundle that says the class of "
@@ -113,13 +113,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace, bundle: "Description") -> "Plan":
     """What is compared, with which tolerances."""
-    from ..data.folds import read_datalist
+    from ..data.datalist import Datalist
     from ..metrics.comparison import Measure
     from ..tasks.evaluation import make_plan
 
     given = {"tolerance_mm": args.tolerance, "smallest_lesion_ml": args.smallest_lesion}
     measure = Measure(**{name: value for name, value in given.items() if value is not None})
-    return make_plan(bundle, read_datalist(args.data).get("labels") or {}, measure)
+    return make_plan(bundle, Datalist.read(args.data).labels, measure)
 
 
 def _masks(args: argparse.Namespace, bundle: "Description") -> "tuple[MaskOf, str]":
@@ -174,7 +174,7 @@ def _protocol(
     args: argparse.Namespace, evaluation: "Evaluation", *, masks: str, unlabelled: int
 ) -> dict[str, str]:
     """Which data, which fold, how many cases, how grouped, whose masks: in words."""
-    from ..data.folds import read_datalist
+    from ..data.datalist import Datalist
     from ..files import sha256_of
 
     number, patients = len(evaluation.cases), evaluation.patients
@@ -183,7 +183,7 @@ def _protocol(
     some = f", the first {args.limit} at most" if args.limit is not None else ""
     left_out = f"; {unlabelled} without truth left out" if unlabelled else ""
     failed = f"; {len(evaluation.refused)} not measured" if evaluation.refused else ""
-    name = read_datalist(args.data).get("name", "no name")
+    name = Datalist.read(args.data).name
     return {
         "Data": f"{name} ({args.data.name}, SHA-256 {sha256_of(args.data)[:12]}…)",
         "Cases": f"{_count(number, 'case')} from {part}{some}{left_out}{failed}",
@@ -198,7 +198,7 @@ def _write(
     args: argparse.Namespace, plan: "Plan", evaluation: "Evaluation", *, protocol: dict[str, str]
 ) -> None:
     """Page and tables, and the last lines on the terminal."""
-    from ..data.folds import read_datalist
+    from ..data.datalist import Datalist
     from ..report.evaluation_page import EvaluationContext, summary_line, write_evaluation
     from ..report.evaluation_tables import write_metrics_csv, write_metrics_json
     from ..tasks.evaluation import FILES, MASK, PICTURE
@@ -214,7 +214,7 @@ def _write(
         title=bundle.name,
         protocol=protocol,
         bundle=about,
-        remarks=remarks(evaluation, plan, read_datalist(args.data).get("labels") or {}),
+        remarks=remarks(evaluation, plan, Datalist.read(args.data).labels),
         files={name: FILES[name] for name in FILES if name != MASK or not args.predictions},
         picture=PICTURE,
     )
@@ -224,7 +224,7 @@ def _write(
     print(f"{summary_line(evaluation)}\nreport {args.report / PAGE}")
 
 
-def remarks(evaluation: "Evaluation", plan: "Plan", names: Mapping[str, str]) -> list[str]:
+def remarks(evaluation: "Evaluation", plan: "Plan", names: Mapping[int, str]) -> list[str]:
     """What a reader must know before the figures.
 
     Args:
@@ -245,7 +245,7 @@ def remarks(evaluation: "Evaluation", plan: "Plan", names: Mapping[str, str]) ->
     if left_out := [region for region in plan.bundle.regions if region not in plan.regions]:
         found.append(f"Not measured, since the data lack their labels: {', '.join(left_out)}.")
     for label in plan.bundle.labels:
-        if (name := names.get(str(label.value), label.name)) != label.name:
+        if (name := names.get(label.value, label.name)) != label.name:
             found.append(
                 f"Label {label.value} is {label.name!r} for the bundle and {name!r} for the data."
             )

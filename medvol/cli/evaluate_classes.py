@@ -34,7 +34,7 @@ Items = list[dict[str, Any]]
 
 def run(args: argparse.Namespace, bundle: "Description") -> int:
     """Answer every image of a part, measure, and write the page."""
-    from ..data.classes import class_names
+    from ..data.datalist import Datalist
     from ..metrics.class_evaluation import ClassEvaluation, tune
     from ..tasks.class_evaluation import answer_images, match_classes
     from ..tasks.classifier import ImageClassifier
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, bundle: "Description") -> int:
     part = args.part or TEST
     try:
         _check_options(args, part)
-        numbers = match_classes(bundle, class_names(args.data))
+        numbers = match_classes(bundle, Datalist.read(args.data).class_names)
         items = _items(args, part)
         others = _items(args, VALIDATION) if args.calibrate else []
         classifier = ImageClassifier(bundle, device=args.device, precision=args.precision)
@@ -84,18 +84,19 @@ def _check_options(args: argparse.Namespace, part: str) -> None:
 
 def _items(args: argparse.Namespace, part: str, *, limited: bool = True) -> Items:
     """Images of a part of the datalist, with all keys."""
-    from ..data.classes import class_names, load_classes
+    from ..data.datalist import Datalist
     from ..tasks.class_evaluation import completed
 
-    items = load_classes(args.data, part=part, limit=args.limit if limited else None)
-    return completed(items, class_names(args.data), args.data.parent.absolute())
+    datalist = Datalist.read(args.data)
+    items = datalist.items(part, limit=args.limit if limited else None)
+    return completed(items, datalist.class_names, args.data.parent.absolute())
 
 
 def _training(args: argparse.Namespace, part: str) -> Items:
     """All images of the training part; none where there is no such part, or it is the measured."""
-    from ..data.classes import read_classes
+    from ..data.datalist import Datalist
 
-    known = part != TRAINING and read_classes(args.data).get(TRAINING)
+    known = part != TRAINING and Datalist.read(args.data).parts.get(TRAINING)
     return _items(args, TRAINING, limited=False) if known else []
 
 
@@ -233,7 +234,7 @@ def _about(args: argparse.Namespace, classifier: "ImageClassifier") -> dict[str,
 
 def _protocol(args: argparse.Namespace, part: str, evaluation: "ClassEvaluation") -> dict[str, str]:
     """Which data, which part, how many images, how grouped: in words."""
-    from ..data.classes import read_classes
+    from ..data.datalist import Datalist
     from ..files import sha256_of
 
     number, patients = len(evaluation.images), evaluation.patients
@@ -241,7 +242,7 @@ def _protocol(args: argparse.Namespace, part: str, evaluation: "ClassEvaluation"
     failed = f"; {len(evaluation.refused)} not measured" if evaluation.refused else ""
     one_each = "each image is a patient of its own"
     found = {
-        "Data": f"{read_classes(args.data).get('name', 'no name')} "
+        "Data": f"{Datalist.read(args.data).name} "
         f"({args.data.name}, SHA-256 {sha256_of(args.data)[:12]}…)",
         "Images": f"{_count(number, 'image')} of the {part} part{some}{failed}",
         "Patients": one_each

@@ -12,7 +12,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..data.labelled import LabelledCase
+    from ..data.datalist import LabelledCase
     from ..metrics.gate_cost import Cost
 
 THRESHOLDS = (0.0, 0.01, 0.02, 0.03, *(k / 20 for k in range(1, 20)), 0.97, 0.99)
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..bundle.description import describe
-    from ..data.labelled import labelled_cases
+    from ..data.datalist import Datalist
     from ..files import write_json
     from ..metrics.gate_cost import choose, gate_cost
     from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from ..tasks.predictor import Predictor
 
     try:
-        labelled, _ = labelled_cases(args.data, fold=args.fold)
+        labelled, _ = Datalist.read(args.data).labelled(fold=args.fold)
         predictor = Predictor(describe(args.bundle), device=args.device)
     except ValueError as error:
         print(f"medvol gate-cost: {error}", file=sys.stderr)

@@ -2,10 +2,10 @@
 """From the pictures of a source to a datalist without leaks: joined, divided, listed, checked."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from .datalist import Datalist
 from .fingerprint import Fingerprint, same_pictures
 from .leaks import LeakError, find_leaks
 from .pictures import Picture, assign_parts, join_patients, list_classes
@@ -42,7 +42,7 @@ def by_shares(shares: Mapping[str, float], *, seed: int) -> Divide:
 
 def class_datalist(
     source: ClassSet, prints: Mapping[Path, Fingerprint], divide: Divide
-) -> dict[str, Any]:
+) -> Datalist:
     """Join patients whose pictures are the same, give each picture a part, and check for leaks.
 
     Pictures with a part keep it and their patient; if one of them is the same as a picture of
@@ -80,4 +80,4 @@ def class_datalist(
         )
     if lost:
         notes.append(f"{lost} patients were joined with another, since they share pictures.")
-    return {**datalist, "notes": notes}
+    return replace(datalist, content={**datalist.content, "notes": notes})

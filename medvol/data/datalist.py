@@ -1,180 +1,339 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Datalists in MONAI's (Medical Segmentation Decathlon) form: folds, facts of a case, the file."""
+"""The datalist: images with label maps or classes, in parts or folds, as a JSON file beside them.
+
+The form is MONAI's (Medical Segmentation Decathlon): `name`, `description`, `licence`, `reference`,
+`labels` ({"0": "background", ...} of label maps, {"0": "normal", ...} of classes), `modality`, and
+the parts `training`, `validation` and `test`, of which those that are missing are empty. An item of
+a part is {"image": path, "label": path of a label map, or number of a class}. It may name its
+`class`, its `case`, the `patient` whose cases stay together, and the `fold` of a cross-validation
+that holds it out; and say more, such as `source` and `view`. Relative paths start at the file.
+"""
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Self
 
-import numpy as np
-import numpy.typing as npt
+from ..errors import InputError
+from ..files import read_json, write_json
+from ..images.naming import case_name, unused_name
 
-from ..files import write_json
-from ..labels import LabelTable
-from ..spatial import Affine, orientation, spacing_mm, voxel_volume_ml
-
-
-class Group(NamedTuple):
-    """Volumes that must share a fold, as those of one patient: name, how many, lesion in ml."""
-
-    name: str
-    volumes: int
-    lesion_ml: float
+PARTS = ("training", "validation", "test")
+FILES = ("image", "label")  # keys of an item that may hold paths
+REMEDY = "Make one with `medvol data`, or name the folder that holds datalist.json."
+Item = dict[str, Any]
 
 
-def assign_folds(groups: Iterable[Group], n_folds: int) -> dict[str, int]:
-    """Spread groups over cross-validation folds, evenly in volumes and then in lesion.
+class LabelledCase(NamedTuple):
+    """An image and its label map.
 
-    The groups are taken by falling lesion volume (then by name); each goes into the fold that has
-    the fewest volumes so far, among these the one with the least lesion, then the lowest number.
-
-    Returns:
-        Fold, 0 to `n_folds` - 1, by name of the group.
-
-    Raises:
-        ValueError: fewer groups than folds, which would leave a fold empty.
-
-    Example:
-        >>> assign_folds([Group("a", 1, 9.0), Group("b", 1, 5.0), Group("c", 2, 1.0)], 2)
-        {'a': 0, 'b': 1, 'c': 1}
+    Args:
+        case: name, different from every other case's, that a folder can have.
+        patient: what cases of the same person share; the case itself where the datalist is silent.
+        fold: of the cross-validation, None where the datalist is silent.
+        image: path.
+        label: path of the label map.
     """
-    ordered = sorted(groups, key=lambda group: (-group.lesion_ml, group.name))
-    if not 1 <= n_folds <= len(ordered):
-        raise ValueError(
-            f"n_folds is {n_folds} but there are {len(ordered)} patients; "
-            f"give a number from 1 to {len(ordered)}"
-        )
-    volumes, lesion = [0] * n_folds, [0.0] * n_folds
-    folds = {}
-    for group in ordered:
-        fold = min(range(n_folds), key=lambda f: (volumes[f], lesion[f], f))
-        volumes[fold] += group.volumes
-        lesion[fold] += group.lesion_ml
-        folds[group.name] = fold
-    return folds
-
-
-@dataclass(frozen=True)
-class CaseFacts:
-    """What a labelled CT holds: grid, HU, and voxels and ml by name of the label."""
-
-    shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-    orientation: str
-    hu_mean: float
-    hu_std: float
-    voxels: dict[str, int]
-    ml: dict[str, float]
-
-
-class Facts(Protocol):
-    """Facts of a case, a dataclass of any kind; folds are spread by its ml."""
-
-    @property
-    def ml(self) -> dict[str, float]: ...
-
-
-def case_facts(
-    ct: npt.NDArray[Any], labels: npt.NDArray[Any], affine: Affine, table: LabelTable
-) -> CaseFacts:
-    """Measure a CT (X, Y, Z) in HU and its label map of the same shape."""
-    voxels = {label.name: int((labels == label.value).sum()) for label in table}
-    nx, ny, nz = ct.shape
-    return CaseFacts(
-        shape=(nx, ny, nz),
-        spacing_mm=spacing_mm(affine),
-        orientation=orientation(affine),
-        hu_mean=float(ct.mean(dtype=np.float64)),
-        hu_std=float(ct.std(dtype=np.float64)),
-        voxels=voxels,
-        ml={name: count * voxel_volume_ml(affine) for name, count in voxels.items()},
-    )
-
-
-def pooled_hu(facts: Iterable[CaseFacts]) -> tuple[float, float]:
-    """HU mean and standard deviation over all voxels of several cases."""
-    rows = np.array([(np.prod(f.shape), f.hu_mean, f.hu_std) for f in facts], dtype=np.float64)
-    weight = rows[:, 0] / rows[:, 0].sum()
-    mean = float(weight @ rows[:, 1])
-    return mean, float(np.sqrt(weight @ (rows[:, 2] ** 2 + rows[:, 1] ** 2) - mean**2))
-
-
-@dataclass(frozen=True)
-class Case:
-    """One training pair; `patient` is what cases of the same person share."""
 
     case: str
     patient: str
-    image: Path
-    label: Path
-    facts: Facts
+    fold: int | None
+    image: str
+    label: str
 
 
-def build_datalist(
-    cases: Sequence[Case],
-    *,
-    about: Mapping[str, str],
-    table: LabelTable,
-    lesions: Sequence[str],
-    folds: int,
-    modality: str = "CT",
-) -> dict[str, Any]:
-    """Gather cases into a datalist with patient-grouped folds.
+@dataclass(frozen=True)
+class Datalist:
+    """All items of a data set and what is known of it.
 
     Args:
-        cases: the training pairs.
-        about: name, description, licence, reference.
-        table: labels of the masks.
-        lesions: names of the labels whose volume spreads the patients over the folds.
-        folds: how many; see `assign_folds`.
-        modality: of the images.
-
-    Returns:
-        The datalist; paths are absolute, `write_datalist` makes them relative. Besides MONAI's
-        keys it holds `facts` by case: for CT shape, spacing, HU, voxels and ml per label.
+        content: as in this module's first lines, paths absolute.
+        path: of the file that it was read from; None where it was made.
 
     Raises:
-        ValueError: fewer patients than folds.
+        ValueError: no part, an item without an image, a label that is no class of the list or
+            contradicts the name of its class, a case with a class that is named twice.
     """
-    volumes = Counter(c.patient for c in cases)
-    lesion_ml = dict.fromkeys(volumes, 0.0)
-    for c in cases:
-        lesion_ml[c.patient] += sum(c.facts.ml[name] for name in lesions)
-    fold = assign_folds([Group(p, volumes[p], lesion_ml[p]) for p in volumes], folds)
-    return {
-        **about,
-        "labels": {"0": "background", **{str(label.value): label.name for label in table}},
-        "modality": {"0": modality},
-        "numTraining": len(cases),
-        "training": [
-            {
-                "image": str(c.image.resolve()),
-                "label": str(c.label.resolve()),
-                "case": c.case,
-                "patient": c.patient,
-                "fold": fold[c.patient],
-            }
-            for c in cases
-        ],
-        "facts": {c.case: dict(vars(c.facts)) for c in cases},
-    }
+
+    content: Mapping[str, Any]
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.content)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a file; relative paths become relative to its folder.
+
+        Raises:
+            InputError: E_PATH, no such datalist; E_FORMAT, not JSON of this form.
+        """
+        stored = read_json(path, what="datalist", remedy=REMEDY)
+        try:
+            return cls(_with_paths(stored, Path(path).parent), Path(path))
+        except ValueError as error:
+            what = f"this is not a datalist (JSON with a list `training` of images): {error}."
+            raise InputError("E_FORMAT", path, what, REMEDY) from error
+
+    def write(
+        self, path: str | os.PathLike[str], *, folder: str | os.PathLike[str] | None = None
+    ) -> None:
+        """Write a file, whole or not at all.
+
+        Paths inside its folder become relative to it, so that a folder that holds list and images
+        can be moved, and `monai.data.load_decathlon_datalist(path)` finds the images.
+
+        Args:
+            path: of the file.
+            folder: where the file will be moved to; None where it stays.
+
+        Raises:
+            InputError: E_NOSPACE, it cannot be written.
+        """
+        root = Path(folder or Path(path).parent).resolve()
+        parts = {
+            part: [{k: _stored(v, root) if k in FILES else v for k, v in item.items()}
+                   for item in items]
+            for part, items in self.parts.items()
+        }  # fmt: skip
+        write_json(path, {**self.content, **parts}, indent=1)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All that the file says beside its parts: name, licence, facts of the cases, ..."""
+        return {key: value for key, value in self.content.items() if key not in PARTS}
+
+    @property
+    def name(self) -> str:
+        """What the data set is called; "no name" where the file is silent."""
+        return str(self.content.get("name", "no name"))
+
+    @property
+    def parts(self) -> dict[str, Sequence[Item]]:
+        """Items by part; those that the file does not have are left out."""
+        return {part: self.content[part] for part in PARTS if part in self.content}
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Names of labels or classes by number; empty where the file is silent."""
+        return {int(number): name for number, name in self.content.get("labels", {}).items()}
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, the first of label 0.
+
+        Raises:
+            InputError: E_FORMAT, the labels are label maps, or there are none.
+        """
+        numbered = [*self.labels] == [*range(len(self.labels))] != []
+        if not numbered or any(not _is_class(item) for item in _all_items(self.content)):
+            raise InputError(
+                "E_FORMAT", self.path or self.name,
+                "this is not a datalist of images with classes.",
+                "Make one with `medvol data folder` from folders of a class each.",
+            )  # fmt: skip
+        return tuple(self.labels.values())
+
+    def items(
+        self,
+        part: str = "training",
+        *,
+        fold: int | None = None,
+        repeat: int = 1,
+        limit: int | None = None,
+    ) -> list[Item]:
+        """The items of a part, or of one side of a fold, as MONAI's datasets take them.
+
+        Args:
+            part: one of `PARTS`.
+            fold: the fold of the training part that is held out, which is then "validation". -1
+                holds out none: all of it trains, and where the list has no validation part, that
+                is all of it again (its figures then describe the training data). None takes the
+                parts of the list as they are.
+            repeat: how often each item is listed, so that an epoch has a sensible length.
+            limit: only the first so many, of each class where there are classes; None for all.
+
+        Raises:
+            ValueError: an unknown part, one without items, `repeat` or `limit` below 1.
+        """
+        if part not in PARTS:
+            raise ValueError(f"part is {part!r}; give one of {', '.join(PARTS)}")
+        if repeat < 1:
+            raise ValueError(f"repeat is {repeat}; give 1 or more")
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit is {limit}; give 1 or more, or None for all")
+        training = self.parts.get("training", ())
+        if fold is None or part == "test":
+            chosen = list(self.parts.get(part, ()))
+        elif fold < 0:
+            chosen = list(self.parts.get(part, training))
+        else:
+            held_out = part == "validation"
+            chosen = [item for item in training if (item.get("fold") == fold) == held_out]
+        if not chosen and fold is not None and fold >= 0:
+            folds = sorted({item["fold"] for item in training if item.get("fold") is not None})
+            where = self.path or self.name
+            raise ValueError(f"fold {fold} leaves no {part} case in {where}; folds are {folds}")
+        if not chosen:
+            raise ValueError(f"{self.path or self.name} has no {part} case")
+        return [dict(item) for item in _first_of_each(chosen, limit)] * repeat
+
+    def labelled(self, *, fold: int = -1) -> tuple[list[LabelledCase], int]:
+        """The training cases that have a label map, as the truth of a comparison.
+
+        Args:
+            fold: only the cases that this fold holds out; -1 for all.
+
+        Returns:
+            The cases in the order of the list, and how many were left out because they have none.
+
+        Raises:
+            InputError: E_PATH, a case is called what no folder can be called; E_EMPTY, no case
+                has a label map.
+            ValueError: there is no such fold.
+        """
+        items = self.items("validation" if fold >= 0 else "training", fold=fold)
+        cases: dict[str, LabelledCase] = {}
+        for item in items:
+            if item.get("label") and not _is_class(item):
+                case = _labelled(item, self.path or Path(self.name))
+                name = unused_name(case.case, cases)
+                cases[name] = case._replace(case=name)
+        if not cases:
+            raise InputError(
+                "E_EMPTY", self.path or self.name,
+                "none of its cases has a label, so there is no truth to compare.",
+                "Give each case an `image` and a `label`.",
+            )  # fmt: skip
+        return list(cases.values()), len(items) - len(cases)
 
 
-def write_datalist(path: Path, datalist: Mapping[str, Any]) -> None:
-    """Write a datalist as JSON; paths inside its folder become relative to it, others stay.
+def load_items(
+    datalist: str | os.PathLike[str] | None,
+    *,
+    part: str = "training",
+    fold: int | None = None,
+    repeat: int = 1,
+    limit: int | None = None,
+    classes: bool = False,
+) -> list[Item]:
+    """Read the items of a part or of one side of a fold; what the bundles' configs call.
 
-    So `monai.data.load_decathlon_datalist(path)` finds the files, and a folder that holds list
-    and images can be moved.
+    Args:
+        datalist: the file; None for no items, where a config may name a further datalist or not.
+        part, fold, repeat, limit: as for `Datalist.items`.
+        classes: refuse a list whose labels are label maps.
+
+    Returns:
+        Items with absolute paths, in the order of the file.
+
+    Raises:
+        InputError: E_PATH, no such datalist; E_FORMAT, not JSON of this form, or without classes.
+        ValueError: as for `Datalist.items`.
     """
-    root = path.parent.resolve()
-    rows = [
-        {k: _relative(v, root) if k in ("image", "label") else v for k, v in row.items()}
-        for row in datalist["training"]
-    ]
-    write_json(path, {**datalist, "training": rows})
+    if datalist is None:
+        return []
+    read = Datalist.read(datalist)
+    if classes:
+        _ = read.class_names
+    return read.items(part, fold=fold, repeat=repeat, limit=limit)
 
 
-def _relative(file: str, root: Path) -> str:
-    return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
+def _check(content: Mapping[str, Any]) -> None:
+    """Refuse what is not of the form above, or contradicts itself, as `Datalist` says."""
+    if not any(part in content for part in PARTS):
+        raise ValueError(f"it has none of the parts {', '.join(PARTS)}")
+    labels = content.get("labels", {})
+    if not isinstance(labels, Mapping) or not all(str(number).isdecimal() for number in labels):
+        raise ValueError(f"labels are {labels!r}; name each number")
+    items = _all_items(content)
+    for item in items:
+        if not isinstance(item, Mapping) or not isinstance(item.get("image"), str):
+            raise ValueError("an item has no path of an image")
+        if not isinstance(item.get("label", 0), str | int):
+            raise ValueError(
+                f"label {item['label']!r} of {item['image']} is not a path or a number"
+            )
+    classified = [item for item in items if _is_class(item)]
+    names = list(labels.values())
+    counted = bool(names) and [*map(int, labels)] == [*range(len(names))]
+    if classified and not counted:
+        raise ValueError(f"labels are {', '.join(labels) or 'missing'}; count them from 0")
+    for item in classified:
+        label, image = item["label"], item["image"]
+        if type(label) is not int or not 0 <= label < len(names):
+            raise ValueError(f"label {label!r} of {image} is not one of 0 to {len(names) - 1}")
+        if item.get("class", names[label]) != names[label]:
+            raise ValueError(f"{image} is of class {item['class']!r} but label {label}")
+    cases = Counter(item["case"] for item in classified if "case" in item)
+    if cases and cases.most_common(1)[0][1] > 1:
+        raise ValueError(f"the case {cases.most_common(1)[0][0]!r} is there twice")
+
+
+def _all_items(content: Mapping[str, Any]) -> list[Any]:
+    parts = [content.get(part, []) for part in PARTS]
+    if not all(isinstance(items, list) for items in parts):
+        raise ValueError("a part is not a list")
+    return [item for items in parts for item in items]
+
+
+def _is_class(item: Mapping[str, Any]) -> bool:
+    """Whether the label of an item is the number of a class."""
+    return isinstance(item.get("label"), int)
+
+
+def _with_paths(stored: Item, root: Path) -> Item:
+    """The content of a file with absolute paths; what is of another form stays as it is."""
+
+    def whole(item: Any, part: str) -> Any:
+        if isinstance(item, str) and part == "test":  # images alone, as in the Decathlon's lists
+            item = {"image": item}
+        if not isinstance(item, dict):
+            return item
+        paths = {key: item[key] for key in FILES if isinstance(item.get(key), str)}
+        return {**item, **{key: str((root / path).absolute()) for key, path in paths.items()}}
+
+    parts = {part: stored[part] for part in PARTS if isinstance(stored.get(part), list)}
+    return {**stored, **{part: [whole(i, part) for i in items] for part, items in parts.items()}}
+
+
+def _stored(value: Any, root: Path) -> Any:
+    """A path as the file has it: relative to the file's folder where it lies in it."""
+    if not isinstance(value, str) or not os.path.isabs(value):
+        return value
+    path = Path(value)
+    place = path.parent.resolve() / path.name  # a link to an image elsewhere stays the link
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else value
+
+
+def _first_of_each(items: list[Item], limit: int | None) -> list[Item]:
+    """The first so many of each class; of all where there are none."""
+    if limit is None:
+        return items
+    seen: Counter[int | None] = Counter()
+    first = []
+    for item in items:
+        label = item["label"] if _is_class(item) else None
+        seen[label] += 1
+        if seen[label] <= limit:
+            first.append(item)
+    return first
+
+
+def _labelled(item: Item, datalist: Path) -> LabelledCase:
+    name = str(item.get("case") or case_name(item["image"]))
+    if name in (".", "..") or Path(name).name != name or not name.isprintable():
+        raise InputError(
+            "E_PATH", datalist, f"the case {name!r} is called what no folder can be called.",
+            "Give it a plain name, without / in it.",
+        )  # fmt: skip
+    patient, fold = item.get("patient"), item.get("fold")
+    return LabelledCase(
+        case=name,
+        patient=name if patient is None else str(patient),
+        fold=fold if isinstance(fold, int) else None,
+        image=item["image"],
+        label=item["label"],
+    )

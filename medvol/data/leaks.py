@@ -4,9 +4,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .classes import PARTS
+from .datalist import Datalist, Item
 from .fingerprint import Fingerprint, same_pictures
 
 SHOWN = 20  # pairs in the message
@@ -40,17 +40,17 @@ class LeakError(Exception):
         super().__init__("\n".join([count, *(f"  {leak}" for leak in leaks[:SHOWN]), *more]))
 
 
-def find_leaks(datalist: Mapping[str, Any], prints: Mapping[Path, Fingerprint]) -> list[Leak]:
+def find_leaks(datalist: Datalist, prints: Mapping[Path, Fingerprint]) -> list[Leak]:
     """Pairs across parts: pixel-identical, nearly the same picture, or of the same patient.
 
     Args:
-        datalist: with classes, see `datasets.classes`; paths as in `prints`.
+        datalist: paths as in `prints`.
         prints: fingerprint of each image.
 
     Returns:
         Every pair of equal pictures; of each patient in two parts one pair, unless listed already.
     """
-    rows = [(part, item) for part in PARTS for item in datalist.get(part, [])]
+    rows = [(part, item) for part, items in datalist.parts.items() for item in items]
     parts = [part for part, _ in rows]
     items = [item for _, item in rows]
     names = [f"{part}/{item['case']}" for part, item in rows]
@@ -71,9 +71,7 @@ def find_leaks(datalist: Mapping[str, Any], prints: Mapping[Path, Fingerprint]) 
     return leaks
 
 
-def _divided(
-    items: Sequence[Mapping[str, Any]], parts: Sequence[str]
-) -> Iterator[tuple[str, int, int]]:
+def _divided(items: Sequence[Item], parts: Sequence[str]) -> Iterator[tuple[str, int, int]]:
     """Patients in two parts, with the first case in each."""
     first: dict[str, dict[str, int]] = {}
     for index, (item, part) in enumerate(zip(items, parts, strict=True)):

@@ -6,14 +6,14 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import InputError
 from ..images.archive import unpack
 from ..images.files import path_error
 from ..images.naming import unused_name
 from ..images.radiograph import find_radiographs, is_radiograph
-from .classes import PARTS, read_classes
+from .datalist import Datalist, Item
 
 Handling = Literal["stay", "copy", "link"]
 FOLDERS = {"training": "train", "validation": "validation", "test": "test"}  # of the parts
@@ -83,16 +83,16 @@ def names_of_members(scratch: Path) -> Iterator[Path]:
 
 
 def lay_out(
-    datalist: Mapping[str, Any],
+    datalist: Datalist,
     folder: Path,
     *,
     handling: Handling,
     aside: Mapping[str, Sequence[Path]] | None = None,
-) -> dict[str, Any]:
+) -> Datalist:
     """Put the pictures into folders `train/<class>`, `validation/<class>` and `test/<class>`.
 
     Args:
-        datalist: with classes, paths absolute.
+        datalist: with classes.
         folder: of `atomic.filling`; what was unpacked there moves, whatever `handling` is.
         handling: "copy", "link" (symbolic links), or "stay": pictures keep their places.
         aside: further pictures, by the name of the folder that they go to.
@@ -101,11 +101,8 @@ def lay_out(
         The datalist with the new paths relative to `folder`, and those of `aside` as `set_aside`.
     """
     parts = {
-        part: [
-            {**item, "image": _placed(item, folder, FOLDERS[part], handling)}
-            for item in datalist[part]
-        ]
-        for part in PARTS
+        part: [{**item, "image": _placed(item, folder, FOLDERS[part], handling)} for item in items]
+        for part, items in datalist.parts.items()
     }
     set_aside: dict[str, list[str]] = {}
     for name, paths in (aside or {}).items():
@@ -116,10 +113,11 @@ def lay_out(
             _place(path, target, folder, handling)
             set_aside.setdefault(name, []).append(target.relative_to(folder).as_posix())
     shutil.rmtree(folder / UNPACKED, ignore_errors=True)
-    return {**datalist, **parts, **({"set_aside": set_aside} if set_aside else {})}
+    aside_names = {"set_aside": set_aside} if set_aside else {}
+    return Datalist({**datalist.content, **parts, **aside_names})
 
 
-def _placed(item: Mapping[str, Any], folder: Path, part: str, handling: Handling) -> str:
+def _placed(item: Item, folder: Path, part: str, handling: Handling) -> str:
     source = Path(item["image"])
     target = folder / part / item["class"] / f"{item['case']}{source.suffix}"
     if handling == "stay" and folder not in source.parents:
@@ -173,10 +171,10 @@ def _listed(output: Path) -> Iterator[Path]:
     """Absolute paths of what an older datalist lists; nothing where there is none."""
     root = output.parent.absolute()
     try:
-        old = read_classes(output)
+        old = Datalist.read(output)
     except InputError:
         return
-    for part in PARTS:
-        yield from (root / item["image"] for item in old.get(part, []))
-    for names in dict(old.get("set_aside", {})).values():
+    for items in old.parts.values():
+        yield from (root / item["image"] for item in items)
+    for names in dict(old.about.get("set_aside", {})).values():
         yield from (root / name for name in names)

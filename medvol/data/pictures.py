@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..images.naming import unused_name
-from .classes import PARTS
+from .datalist import PARTS, Datalist
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Picture:
         path: its file.
         name: of its class.
         patient: what pictures of one person share, and no other person's.
-        part: one of `classes.PARTS` where the data set has decided, "" where it has not.
+        part: one of `datalist.PARTS` where the data set has decided, "" where it has not.
         kind: finer than the class, such as the germ or the source; the parts get equal shares.
         extra: further keys of the datalist's item.
     """
@@ -109,7 +109,7 @@ def drawn(names: Collection[str], *, seed: int) -> list[str]:
 
 def list_classes(
     pictures: Sequence[Picture], names: Sequence[str], *, about: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> Datalist:
     """The datalist of pictures that all have a part, in the order given.
 
     Args:
@@ -117,8 +117,8 @@ def list_classes(
         names: of the classes; the first has label 0.
         about: name, description, licence, reference, and what else stands at the top.
 
-    Returns:
-        As in `datasets.classes`; paths as they are.
+    Raises:
+        ValueError: a class that is not in `names`.
     """
     parts: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     taken: set[str] = set()
@@ -134,15 +134,15 @@ def list_classes(
         }
         parts[picture.part].append({**item, **picture.extra})
     labels = {str(label): name for label, name in enumerate(names)}
-    return {**about, "labels": labels, "modality": {"0": "XR"}, **parts}
+    return Datalist({**about, "labels": labels, "modality": {"0": "XR"}, **parts})
 
 
-def count_rows(datalist: Mapping[str, Any]) -> list[list[str]]:
+def count_rows(datalist: Datalist) -> list[list[str]]:
     """Pictures of each class and patients in each part, as rows of text under a head."""
-    names = list(datalist["labels"].values())
+    names = datalist.class_names
     rows = [["part", *names, "all", "patients"]]
-    everything = [item for part in PARTS for item in datalist[part]]
-    for title, items in [*((part, datalist[part]) for part in PARTS), ("all", everything)]:
+    everything = [item for items in datalist.parts.values() for item in items]
+    for title, items in [*datalist.parts.items(), ("all", everything)]:
         counts = Counter(item["class"] for item in items)
         patients = len({item["patient"] for item in items})
         numbers = [*(counts[name] for name in names), len(items), patients]

@@ -45,7 +45,7 @@ def completed(
     """Items with all keys: class from the label, case from the file, each case its own patient.
 
     Args:
-        items: of `datasets.classes.load_classes`.
+        items: of `Datalist.items`, with classes.
         names: of the classes, in the order of the labels.
         folder: that cases are named from.
     """

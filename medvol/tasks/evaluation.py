@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bundle.description import Description
-from ..data.labelled import LabelledCase
+from ..data.datalist import LabelledCase
 from ..errors import InputError
 from ..files import filling, remove
 from ..images import read_image
@@ -58,7 +58,7 @@ class Plan:
         return next(iter(self.regions))
 
 
-def make_plan(bundle: Description, names: Mapping[str, str], measure: Measure) -> Plan:
+def make_plan(bundle: Description, names: Mapping[int, str], measure: Measure) -> Plan:
     """Take the regions of a bundle whose labels the truth has.
 
     Args:
@@ -72,7 +72,7 @@ def make_plan(bundle: Description, names: Mapping[str, str], measure: Measure) -
         InputError: E_BUNDLE, the truth has no region of the bundle.
     """
     own = tuple(label.value for label in bundle.labels)
-    named = tuple(int(value) for value in names) or own
+    named = tuple(names) or own
     regions = {name: values for name, values in bundle.regions.items() if set(values) <= set(named)}
     if not regions:
         raise InputError(

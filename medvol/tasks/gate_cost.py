@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.labelled import LabelledCase
+from ..data.datalist import LabelledCase
 from ..engine.devices import part_of
 from ..engine.pipeline import IMAGE
 from ..errors import InputError

@@ -15,7 +15,7 @@ from class_phantoms import (
 )
 
 from medvol.cli import main
-from medvol.data.classes import class_names, load_classes
+from medvol.data.datalist import Datalist
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_kermany_from_a_folder_lists_pictures_where_they_are(tmp_path, capsys):
     assert lines[0].split() == ["part", "normal", "pneumonia", "all", "patients"]
     assert lines[3].split() == ["test", "2", "4", "6", "6"]
     assert lines[4].split() == ["all", "15", "19", "34", "30"]
-    items = load_classes(out / "datalist.json", part="test")
+    items = Datalist.read(out / "datalist.json").items("test")
     assert all(Path(i["image"]).is_file() for i in items)
     assert Path(items[0]["image"]).is_relative_to(chest)
 
@@ -64,7 +64,7 @@ def test_kermany_from_archives_makes_folders_and_is_the_same_when_run_again(tmp_
     assert {name.split("/")[0] for name in first[0]} == {
         "datalist.json", "samples.png", "test", "train", "validation"
     }  # fmt: skip
-    assert class_names(out / "datalist.json") == ("normal", "bacteria", "virus")
+    assert Datalist.read(out / "datalist.json").class_names == ("normal", "bacteria", "virus")
     assert run(*words, "-o", out / "datalist.json") == 0
     assert (files(out), (out / "datalist.json").read_bytes()) == first
     assert sorted(os.listdir(out)) == [

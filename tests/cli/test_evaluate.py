@@ -25,7 +25,7 @@ from medvol.tasks.evaluation import make_plan
 from medvol.tasks.load import load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
-NAMES = {"0": "background", "1": "ground-glass opacity", "2": "consolidation", "3": "lung (rest)"}
+NAMES = {0: "background", 1: "ground-glass opacity", 2: "consolidation", 3: "lung (rest)"}
 
 
 @pytest.fixture(scope="module")
@@ -235,14 +235,14 @@ def test_remarks_before_the_figures(bundle: Path) -> None:
     many = tuple(CaseFigures(str(n), str(n), None, figures) for n in range(10))
     plan = make_plan(describe(bundle), NAMES, Measure())
     training, few, label = remarks(
-        Evaluation(many[:9], (), Measure()), plan, {**NAMES, "2": "effusion"}
+        Evaluation(many[:9], (), Measure()), plan, {**NAMES, 2: "effusion"}
     )
     assert "does not know what the network was trained on" in training
     assert few == "Intervals come from 9 patients: too few to rely on."
     assert label == "Label 2 is 'consolidation' for the bundle and 'effusion' for the data."
     enough = Evaluation(many, (), Measure())
     assert len(remarks(enough, plan, NAMES)) == 1
-    lesions = {value: NAMES[value] for value in "012"}
+    lesions = {value: NAMES[value] for value in range(3)}
     _, lacking = remarks(enough, make_plan(describe(bundle), lesions, Measure()), lesions)
     assert lacking == "Not measured, since the data lack their labels: lung (rest), lung."
 

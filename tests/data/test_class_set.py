@@ -30,7 +30,7 @@ def made_set(seeds: list[int], *, parts: dict[int, str] | None = None, pairs=())
 
 
 def sides(datalist) -> dict[str, str]:
-    return {i["case"]: part for part in ("training", "test") for i in datalist[part]}
+    return {i["case"]: part for part in ("training", "test") for i in datalist.parts[part]}
 
 
 def test_copies_and_known_near_duplicates_share_a_part():
@@ -41,9 +41,9 @@ def test_copies_and_known_near_duplicates_share_a_part():
         side = sides(made)
         assert side["0"] == side["10"]
         assert side["1"] == side["11"]
-    patients = {i["case"]: i["patient"] for part in ("training", "test") for i in made[part]}
+    patients = {i["case"]: i["patient"] for part in ("training", "test") for i in made.parts[part]}
     assert (patients["10"], patients["11"], patients["2"]) == ("p0", "p1", "p2")
-    assert made["notes"] == [
+    assert made.about["notes"] == [
         "first.",
         "1 pairs of the same picture (1 pixel-identical) are never divided.",
         "2 patients were joined with another, since they share pictures.",
@@ -59,4 +59,4 @@ def test_copies_in_given_parts_are_a_leak():
 
 def test_nothing_is_said_where_nothing_was_found():
     source, prints = made_set([0, 1, 2, 3])
-    assert class_datalist(source, prints, HALVES)["notes"] == ["first."]
+    assert class_datalist(source, prints, HALVES).about["notes"] == ["first."]

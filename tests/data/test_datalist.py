@@ -1,108 +1,288 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Datalists: folds worked by hand, facts of a case, paths in the file."""
+"""The datalist: parts and folds with nobody on both sides, classes, paths, truth, refusals."""
 
 import json
+import os
+import re
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-from phantoms import TINY_AFFINE, tiny_chest
+from monai.data import load_decathlon_datalist
 
-from medvol.data.datalist import (
-    Case,
-    CaseFacts,
-    Group,
-    assign_folds,
-    build_datalist,
-    case_facts,
-    pooled_hu,
-    write_datalist,
+from medvol.data.datalist import Datalist, LabelledCase, load_items
+from medvol.errors import InputError
+
+ROWS = [
+    {"image": f"{case}_ct.nii.gz", "label": f"labels/{case}.nii.gz", "case": case, "fold": fold}
+    for case, fold in (("a", 0), ("b", 1), ("c", 0), ("d", 2))
+]
+FULL = {"image": "a_ct.nii.gz", "label": "a.nii.gz", "case": "a", "patient": "p", "fold": 1}
+LABELS = {"0": "normal", "1": "pneumonia"}
+
+
+def item(case: str, label: int) -> dict[str, Any]:
+    name = LABELS[str(label)]
+    return {"image": f"{name}/{case}.png", "label": label, "class": name, "case": case,
+            "patient": case}  # fmt: skip
+
+
+CLASSES: dict[str, Any] = {
+    "name": "made", "labels": LABELS, "modality": {"0": "XR"},
+    "training": [item("a", 1), item("b", 0), item("c", 1)],
+    "validation": [item("d", 0)],
+    "test": [],
+}  # fmt: skip
+
+
+def written(folder: Path, content: Any) -> Path:
+    path = folder / "datalist.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def volumes(folder: Path, *rows: dict[str, Any]) -> Path:
+    return written(folder, {"training": rows or ROWS})
+
+
+def cases(items: list[dict[str, Any]]) -> str:
+    return "".join(item["case"] for item in items)
+
+
+@pytest.mark.parametrize(
+    ("fold", "train", "validation"),
+    [(0, "bd", "ac"), (1, "acd", "b"), (2, "abc", "d"), (-1, "abcd", "abcd")],
 )
-from medvol.data.lung_lesions import LABELS, LESION_NAMES
-
-ABOUT = {"name": "n", "description": "d", "licence": "l", "reference": "r"}
-
-
-def test_folds_fill_up_by_volumes_then_by_lesion():
-    groups = [
-        Group("rp1", 1, 966),
-        Group("rp2+rp3", 2, 301),
-        Group("rp4", 1, 790),
-        Group("rp6+rp7", 2, 38),
-        Group("rp8", 1, 105),
-        Group("rp9", 1, 2803),
-    ]
-    # rp9, rp1, rp4, rp2+rp3 open the folds; rp8 joins the least lesion of the three that hold one
-    # volume (rp4, 790); rp6+rp7 then the lesser of rp9 and rp1
-    assert assign_folds(groups, 4) == {
-        "rp9": 0, "rp1": 1, "rp4": 2, "rp2+rp3": 3, "rp8": 2, "rp6+rp7": 1
-    }  # fmt: skip
+def test_every_case_is_on_one_side(fold: int, train: str, validation: str, tmp_path: Path) -> None:
+    path = volumes(tmp_path)
+    for part, expected in (("training", train), ("validation", validation)):
+        assert cases(load_items(path, fold=fold, part=part)) == expected
 
 
-def test_equal_groups_go_by_name_into_the_lowest_fold():
-    assert assign_folds([Group("b", 1, 0), Group("a", 1, 0), Group("c", 1, 0)], 2) == {
-        "a": 0, "b": 1, "c": 0
-    }  # fmt: skip
+def test_all_cases_train_where_nothing_else_is_said(tmp_path: Path) -> None:
+    assert cases(load_items(volumes(tmp_path))) == "abcd"
 
 
-@pytest.mark.parametrize("folds", [0, 3], ids=["none", "more than patients"])
-def test_folds_that_would_stay_empty_are_refused(folds):
-    with pytest.raises(ValueError, match=f"n_folds is {folds} but there are 2 patients"):
-        assign_folds([Group("a", 1, 1), Group("b", 1, 1)], folds)
+def test_validation_of_the_list_serves_where_no_fold_is_held_out(tmp_path: Path) -> None:
+    path = written(tmp_path, {"training": ROWS[:2], "validation": ROWS[2:]})
+    assert cases(load_items(path, fold=-1)) == "ab"
+    assert cases(load_items(path, fold=-1, part="validation")) == "cd"
+    assert cases(load_items(path, fold=0, part="validation")) == "a"
 
 
-def test_facts_of_a_case_counted_by_hand():
-    made = tiny_chest()
-    facts = case_facts(made.ct, made.labels, made.affine, LABELS)
-    assert facts.shape == (32, 32, 16)
-    assert facts.spacing_mm == (2.0, 2.0, 4.0)
-    assert facts.orientation == "LPS"
-    assert facts.voxels == {"ground-glass opacity": 64, "consolidation": 32, "lung (rest)": 1440}
-    assert facts.ml == pytest.approx(  # one voxel is 2 * 2 * 4 mm^3 = 0.016 ml
-        {"ground-glass opacity": 1.024, "consolidation": 0.512, "lung (rest)": 23.04}
-    )
-    # body 26 * 22 * 16 = 9152 voxels less 1536 of lungs at 40 HU, 7232 of air at -1000
-    total = 7616 * 40 - 7232 * 1000 - 1440 * 850 - 64 * 580 - 32 * 100
-    assert facts.hu_mean == pytest.approx(total / 16384)
+def test_relative_paths_start_at_the_datalist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volumes(tmp_path, {**ROWS[0], "label": "/elsewhere/a.nii.gz", "fold": 0})
+    monkeypatch.chdir(tmp_path)
+    (found,) = load_items("datalist.json")
+    assert found["image"] == str(tmp_path / "a_ct.nii.gz")
+    assert found["label"] == "/elsewhere/a.nii.gz"
+    assert (found["case"], found["fold"]) == ("a", 0)
 
 
-def test_hu_of_several_cases_is_that_of_their_voxels_together():
-    rng = np.random.default_rng(1)
-    volumes = [rng.normal(-700, 100, (4, 5, 6)), rng.normal(40, 20, (3, 3, 3))]
-    facts = [case_facts(v, np.zeros(v.shape, int), TINY_AFFINE, LABELS) for v in volumes]
-    together = np.concatenate([v.ravel() for v in volumes])
-    assert pooled_hu(facts) == pytest.approx((together.mean(), together.std()))
+def test_a_case_without_label_is_listed(tmp_path: Path) -> None:
+    assert load_items(volumes(tmp_path, {"image": "a.nii"})) == [{"image": f"{tmp_path}/a.nii"}]
 
 
-def make_case(folder: Path, name: str, patient: str, lesion_ml: float) -> Case:
-    ml = {"ground-glass opacity": lesion_ml, "consolidation": 0.0, "lung (rest)": 1.0}
-    facts = CaseFacts((2, 2, 2), (1.0, 1.0, 1.0), "LPS", 0.0, 1.0, dict.fromkeys(ml, 1), ml)
-    return Case(name, patient, folder / f"{name}_ct.nii.gz", folder / f"{name}.nii.gz", facts)
+def test_test_images_of_the_decathlon_have_no_truth(tmp_path: Path) -> None:
+    path = written(tmp_path, {"training": ROWS, "test": ["./imagesTs/x.nii.gz"]})
+    assert load_items(path, part="test") == [{"image": f"{tmp_path}/imagesTs/x.nii.gz"}]
 
 
-def test_cases_of_a_patient_share_a_fold_and_their_lesion_adds_up(tmp_path):
-    cases = [make_case(tmp_path, *c) for c in (("a", "p", 3), ("b", "q", 5), ("c", "p", 3))]
-    datalist = build_datalist(cases, about=ABOUT, table=LABELS, lesions=LESION_NAMES, folds=2)
-    assert [(row["case"], row["fold"]) for row in datalist["training"]] == [
-        ("a", 0), ("b", 1), ("c", 0)
-    ]  # p has 6 ml, so it comes first  # fmt: skip
-    assert datalist["labels"] == {
-        "0": "background", "1": "ground-glass opacity", "2": "consolidation", "3": "lung (rest)"
-    }  # fmt: skip
-    assert datalist["numTraining"] == 3
+def test_cases_can_be_repeated_and_limited(tmp_path: Path) -> None:
+    assert cases(load_items(volumes(tmp_path), fold=0, repeat=3)) == "bdbdbd"
+    assert cases(load_items(volumes(tmp_path), limit=2)) == "ab"
+    assert cases(load_items(written(tmp_path, CLASSES), limit=1, repeat=2)) == "abab"
 
 
-def test_written_paths_are_relative_inside_and_absolute_outside(tmp_path):
-    from monai.data import load_decathlon_datalist
+def test_items_are_copies(tmp_path: Path) -> None:
+    datalist = Datalist.read(volumes(tmp_path))
+    datalist.items()[0]["case"] = "changed"
+    assert datalist.items()[0]["case"] == "a"
 
+
+def test_no_further_datalist_is_no_case() -> None:
+    assert load_items(None) == []
+
+
+def test_classes_are_named_in_the_order_of_their_labels(tmp_path: Path) -> None:
+    datalist = Datalist.read(written(tmp_path, CLASSES))
+    assert datalist.class_names == ("normal", "pneumonia")
+    assert [(i["case"], i["label"]) for i in datalist.items()] == [("a", 1), ("b", 0), ("c", 1)]
+    assert cases(datalist.items("validation")) == "d"
+    assert datalist.about == {key: CLASSES[key] for key in ("name", "labels", "modality")}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"training": ROWS},
+        {"labels": {"0": "background", "1": "lesion"}, "training": ROWS},
+        {"labels": LABELS, "training": [{"image": "a.png"}]},
+        {"training": []},
+        {"labels": {"1": "a", "2": "b"}, "training": []},
+    ],
+    ids=["no labels", "label maps", "unlabelled", "empty", "from 1"],
+)
+def test_a_list_without_classes_is_refused_where_they_are_wanted(
+    content: Any, tmp_path: Path
+) -> None:
+    path = written(tmp_path, content)
+    for read in (lambda: Datalist.read(path).class_names, lambda: load_items(path, classes=True)):
+        with pytest.raises(InputError, match="not a datalist of images with classes") as refused:
+            read()
+        assert (refused.value.code, refused.value.path) == ("E_FORMAT", os.fspath(path))
+
+
+def test_what_is_written_can_be_moved_with_its_images(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "x", f"{tmp_path}/elsewhere/b.png"
+    link = folder / "link.png"
+    folder.mkdir()
+    link.symlink_to(elsewhere)
+    images = [f"{folder}/a.png", elsewhere, str(link)]
+    items = [{**item(case, 1), "image": image} for case, image in zip("abc", images, strict=True)]
+    Datalist({**CLASSES, "training": items}).write(folder / "datalist.json")
+    stored = json.loads((folder / "datalist.json").read_text())
+    assert [i["image"] for i in stored["training"]] == ["a.png", elsewhere, "link.png"]
+    assert stored["modality"] == {"0": "XR"}
+    assert [i["image"] for i in load_items(folder / "datalist.json")] == images
+    Datalist({**CLASSES, "training": items}).write(folder / "new.json", folder=tmp_path)
+    assert json.loads((folder / "new.json").read_text())["training"][0]["image"] == "x/a.png"
+
+
+def test_monai_finds_the_files_of_a_written_list(tmp_path: Path) -> None:
     inside, outside = tmp_path / "out", tmp_path / "elsewhere"
-    cases = [make_case(inside, "a", "a", 1), make_case(outside, "b", "b", 0)]
-    datalist = build_datalist(cases, about=ABOUT, table=LABELS, lesions=LESION_NAMES, folds=2)
-    file = inside / "datalist.json"
-    write_datalist(file, datalist)
-    rows = json.loads(file.read_text(encoding="utf-8"))["training"]
-    assert [row["image"] for row in rows] == ["a_ct.nii.gz", str(outside / "b_ct.nii.gz")]
-    loaded = load_decathlon_datalist(file, data_list_key="training", base_dir=inside)
-    assert [row["image"] for row in loaded] == [str(c.image) for c in cases]
-    assert [row["label"] for row in loaded] == [str(c.label) for c in cases]
-    assert [row["fold"] for row in loaded] == [0, 1]
+    rows = [
+        {"image": str(folder / "ct.nii.gz"), "label": str(folder / "mask.nii.gz"), "fold": 0}
+        for folder in (inside, outside)
+    ]
+    Datalist({"training": rows}).write(inside / "datalist.json")
+    assert load_decathlon_datalist(inside / "datalist.json", base_dir=inside) == rows
+
+
+def test_everything_that_is_said_of_a_labelled_case(tmp_path: Path) -> None:
+    found, left_out = Datalist.read(volumes(tmp_path, FULL)).labelled()
+    image, label = str(tmp_path / "a_ct.nii.gz"), str(tmp_path / "a.nii.gz")
+    assert found == [LabelledCase("a", "p", 1, image, label)]
+    assert left_out == 0
+
+
+def test_a_silent_datalist_names_cases_by_their_images(tmp_path: Path) -> None:
+    rows = {"image": "x/b.nii.gz", "label": "y.nii"}
+    (case,), _ = Datalist.read(volumes(tmp_path, rows)).labelled()
+    assert (case.case, case.patient, case.fold) == ("b", "b", None)
+
+
+def test_cases_without_a_label_map_are_left_out_and_counted(tmp_path: Path) -> None:
+    content = {"labels": LABELS, "training": [{"image": "c.nii"}, FULL, item("x", 1)]}
+    found, left_out = Datalist.read(written(tmp_path, content)).labelled()
+    assert [case.case for case in found] == ["a"]
+    assert left_out == 2
+
+
+def test_only_what_a_fold_holds_out(tmp_path: Path) -> None:
+    datalist = Datalist.read(volumes(tmp_path, FULL, {**FULL, "case": "b", "fold": 2}))
+    assert [case.case for case in datalist.labelled(fold=2)[0]] == ["b"]
+    assert len(datalist.labelled()[0]) == 2
+    with pytest.raises(ValueError, match="fold 3 leaves no validation case"):
+        datalist.labelled(fold=3)
+
+
+def test_equal_names_get_a_number(tmp_path: Path) -> None:
+    datalist = Datalist.read(volumes(tmp_path, FULL, FULL, {**FULL, "case": "a_2"}))
+    assert [case.case for case in datalist.labelled()[0]] == ["a", "a_2", "a_2_2"]
+
+
+def test_no_truth_at_all(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        Datalist.read(volumes(tmp_path, {"image": "c.nii"})).labelled()
+    assert caught.value.code == "E_EMPTY"
+    assert "no truth" in caught.value.reason
+
+
+@pytest.mark.parametrize("name", ["..", "../up", "a/b", "a\nb", "/root"])
+def test_a_name_that_leaves_its_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Datalist.read(volumes(tmp_path, {**FULL, "case": name})).labelled()
+    assert caught.value.code == "E_PATH"
+    assert repr(name) in caught.value.reason
+
+
+@pytest.mark.parametrize("name", ["none.json", "."])
+def test_no_such_datalist(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_items(tmp_path / name)
+    error = caught.value
+    assert (error.code, error.path) == ("E_PATH", os.fspath(tmp_path / name))
+    assert "medvol data" in error.remedy
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\xff"], ids=["empty", "cut", "list", "binary"])
+def test_other_files_are_not_json(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "datalist.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match="this datalist is not") as caught:
+        load_items(path)
+    assert (caught.value.code, caught.value.path) == ("E_FORMAT", os.fspath(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"train": []}', '{"training": 3}', '{"training": ["a.nii"]}',
+        '{"training": [{"image": "a.nii", "label": 1.5}]}', '{"training": [{"label": "a.nii"}]}',
+        '{"labels": [1], "training": []}', '{"labels": {"a": 1}, "training": []}',
+    ],
+    ids=[
+        "other key", "number", "names only", "odd label", "no image", "list of labels",
+        "labels by name",
+    ],
+)  # fmt: skip
+def test_other_files_are_not_a_datalist(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "datalist.json"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_items(path)
+    assert (caught.value.code, caught.value.path) == ("E_FORMAT", os.fspath(path))
+    assert "list `training`" in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": {"1": "a", "2": "b"}}, "labels are 1, 2; count them from 0"),
+        ({"labels": {}}, "labels are missing"),
+        ({"test": [{**item("x", 1), "label": 2}]}, "2 of pneumonia/x.png is not one of 0 to 1"),
+        ({"test": [{**item("x", 1), "label": True}]}, "label True"),
+        ({"test": [{**item("x", 1), "class": "normal"}]}, "is of class 'normal' but label 1"),
+        ({"test": [item("a", 1)]}, "the case 'a' is there twice"),
+    ],
+)
+def test_contradictions_are_refused(change: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Datalist({**CLASSES, **change})
+    with pytest.raises(InputError) as refused:
+        load_items(written(tmp_path, {**CLASSES, **change}))
+    assert refused.value.code == "E_FORMAT"
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "words"),
+    [
+        (ROWS, {"part": "train"}, "part is 'train'; give one of training, validation, test"),
+        (ROWS, {"part": "test"}, "has no test case"),
+        (ROWS, {"part": "validation"}, "has no validation case"),
+        (ROWS, {"fold": 3, "part": "validation"}, "folds are [0, 1, 2]"),
+        (ROWS[:1], {"fold": 0}, "fold 0 leaves no training case"),
+        ([*ROWS, {"image": "x.nii"}], {"fold": 3, "part": "validation"}, "folds are [0, 1, 2]"),
+        ([], {"fold": -1}, "has no training case"),
+        (ROWS, {"repeat": 0}, "repeat is 0; give 1 or more"),
+        (ROWS, {"limit": 0}, "limit is 0"),
+    ],
+)
+def test_a_part_without_cases_is_refused(
+    rows: Any, settings: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        load_items(written(tmp_path, {"training": rows}), **settings)

@@ -2,12 +2,12 @@
 """The leak check finds what stands on two sides of a split, and says each thing once."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from class_phantoms import noise
 
+from medvol.data.datalist import Datalist
 from medvol.data.fingerprint import fingerprint
 from medvol.data.leaks import SHOWN, Leak, LeakError, find_leaks
 
@@ -16,12 +16,13 @@ PICTURES |= {"a copy": PICTURES["a"], "a darker": PICTURES["a"] * 0.9}
 PRINTS = {Path(name): fingerprint(pixels) for name, pixels in PICTURES.items()}
 
 
-def datalist(**parts: dict[str, str]) -> dict[str, Any]:
+def datalist(**parts: dict[str, str]) -> Datalist:
     """Parts as {picture: patient}."""
-    return {
+    items = {
         part: [{"image": name, "case": name, "patient": patient} for name, patient in own.items()]
         for part, own in parts.items()
     }
+    return Datalist({"training": [], **items})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from class_phantoms import make_class_folders, noise, pack, save_picture
 from PIL import Image
 from refusals import refused_by
 
-from medvol.data.classes import write_classes
+from medvol.data.datalist import Datalist
 from medvol.data.picture_files import (
     check_replaced,
     find_pictures,
@@ -27,12 +27,13 @@ def scratch(tmp_path: Path) -> Path:
     return folder
 
 
-def listed(*paths: Path) -> dict:
+def listed(*paths: Path) -> Datalist:
     items = [
         {"image": str(p), "label": 0, "class": "a", "case": p.stem, "patient": p.stem}
         for p in paths
     ]
-    return {"labels": {"0": "a"}, "training": items[:1], "validation": [], "test": items[1:]}
+    parts = {"training": items[:1], "validation": [], "test": items[1:]}
+    return Datalist({"labels": {"0": "a"}, **parts})
 
 
 def test_folders_and_archives_give_the_names_that_they_hold(tmp_path, scratch):
@@ -66,9 +67,9 @@ def test_sources_without_pictures_are_refused(tmp_path, scratch):
 def test_pictures_are_copied_or_linked_into_folders(tmp_path, scratch, handling):
     a, b, c = (save_picture(tmp_path / "in" / f"{n}.png", k) for k, n in enumerate("abc"))
     made = lay_out(listed(a, b), scratch, handling=handling, aside={"ct": [c]})
-    assert made["training"][0]["image"] == "train/a/a.png"
-    assert made["test"][0]["image"] == "test/a/b.png"
-    assert made["set_aside"] == {"ct": ["ct/c.png"]}
+    assert made.parts["training"][0]["image"] == "train/a/a.png"
+    assert made.parts["test"][0]["image"] == "test/a/b.png"
+    assert made.about["set_aside"] == {"ct": ["ct/c.png"]}
     for name in ("train/a/a.png", "test/a/b.png", "ct/c.png"):
         assert (scratch / name).is_symlink() == (handling == "link")
     with Image.open(scratch / "test/a/b.png") as picture:
@@ -80,8 +81,8 @@ def test_pictures_stay_but_those_of_archives_move(tmp_path, scratch):
     outside = save_picture(tmp_path / "in" / "a.png", 0)
     inside = save_picture(scratch / ".unpacked" / "000" / "b.png", 1)
     made = lay_out(listed(outside, inside), scratch, handling="stay")
-    assert made["training"][0]["image"] == str(outside)
-    assert made["test"][0]["image"] == "test/a/b.png"
+    assert made.parts["training"][0]["image"] == str(outside)
+    assert made.parts["test"][0]["image"] == "test/a/b.png"
     assert sorted(os.listdir(scratch)) == ["test"]
 
 
@@ -94,11 +95,11 @@ def test_only_folders_of_an_older_run_are_replaced(tmp_path, scratch):
         lambda: check_replaced(out / "datalist.json", scratch, [source]), "E_NOSPACE"
     )
     assert "holds old.png, which the datalist beside it does not list" in error.reason
-    write_classes(out / "datalist.json", listed(old))
+    listed(old).write(out / "datalist.json")
     check_replaced(out / "datalist.json", scratch, [source])
     error = refused_by(lambda: check_replaced(out / "datalist.json", scratch, [old]), "E_NOSPACE")
     assert "is read now" in error.reason
-    assert made["validation"] == []
+    assert made.parts["validation"] == []
 
 
 def test_refusals_name_members_of_archives(tmp_path):

@@ -91,15 +91,15 @@ def test_list_has_labels_names_and_more_that_is_known():
         Picture(Path("/y/a.png"), "normal", "p2", "training"),
     ]
     made = list_classes(pictures, ("normal", "virus"), about={"name": "made"})
-    assert made["name"] == "made"
-    assert made["labels"] == {"0": "normal", "1": "virus"}
-    assert made["modality"] == {"0": "XR"}
-    assert made["test"] == [
+    assert made.about == {
+        "name": "made", "labels": {"0": "normal", "1": "virus"}, "modality": {"0": "XR"}
+    }  # fmt: skip
+    assert made.parts["test"] == [
         {"image": "/x/a.png", "label": 1, "class": "virus", "case": "a", "patient": "p1",
          "source": "s"}
     ]  # fmt: skip
-    assert made["training"][0]["case"] == "a_2"  # cases have names of their own
-    assert made["validation"] == []
+    assert made.parts["training"][0]["case"] == "a_2"  # cases have names of their own
+    assert made.parts["validation"] == []
     assert count_rows(made) == [
         ["part", "normal", "virus", "all", "patients"],
         ["training", "1", "0", "1", "1"],

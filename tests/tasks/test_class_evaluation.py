@@ -10,7 +10,7 @@ from refusals import refused_by
 from tiny_radiographs import quarter_bundle
 
 from medvol.bundle.description import describe
-from medvol.data.classes import load_classes
+from medvol.data.datalist import load_items
 from medvol.metrics.class_evaluation import ImageAnswer
 from medvol.tasks.class_evaluation import answer_images, completed, match_classes, tiles
 from medvol.tasks.classifier import ImageClassifier
@@ -46,7 +46,7 @@ def test_items_get_all_keys() -> None:
 def test_answers_and_refusals(classifier: ImageClassifier, tmp_path: Path) -> None:
     data = made_classes(tmp_path, each={"test": 2}, marked="half")
     (tmp_path / "test_001.png").write_bytes(b"")
-    items = completed(load_classes(data, part="test"), NAMES, tmp_path)
+    items = completed(load_items(data, part="test"), NAMES, tmp_path)
     answers, refused = answer_images(classifier, items, (1, 0))  # turned round
     assert [image.case for image in answers] == ["test_000", "test_002", "test_003"]
     assert [image.truth for image in answers] == [1, 1, 0]

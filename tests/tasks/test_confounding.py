@@ -5,7 +5,7 @@ from pathlib import Path
 
 from made_radiographs import made_classes
 
-from medvol.data.classes import load_classes
+from medvol.data.datalist import load_items
 from medvol.metrics.confounding import CLASS, NAME_ALONE, SOURCE, Confounding
 from medvol.tasks.confounding import tell_from_surroundings
 
@@ -18,7 +18,7 @@ BORDER, OUTSIDE = "border", "without the lungs"
 
 def of(datalist: Path) -> Confounding:
     return tell_from_surroundings(
-        load_classes(datalist, part="training"), load_classes(datalist, part="test")
+        load_items(datalist, part="training"), load_items(datalist, part="test")
     )
 
 
@@ -47,7 +47,7 @@ def test_border_that_tells_the_hospital_only(tmp_path: Path) -> None:
 
 def test_one_source_or_none_is_not_told(tmp_path: Path) -> None:
     datalist = made_classes(tmp_path, each={"training": 4, "test": 4}, marked="ill")
-    parts = [load_classes(datalist, part=part) for part in ("training", "test")]
+    parts = [load_items(datalist, part=part) for part in ("training", "test")]
     for items in parts:
         for item in items:
             del item["source"]
@@ -58,7 +58,7 @@ def test_one_source_or_none_is_not_told(tmp_path: Path) -> None:
 
 def test_patients_of_the_measured_part_are_not_trained_on(tmp_path: Path) -> None:
     datalist = made_classes(tmp_path, each={"training": 4, "test": 2}, marked="ill")
-    training, test = (load_classes(datalist, part=part) for part in ("training", "test"))
+    training, test = (load_items(datalist, part=part) for part in ("training", "test"))
     training[0]["patient"] = training[1]["patient"] = test[0]["patient"]
     found = tell_from_surroundings(training, test)
     assert (found.training, found.shared) == (6, 2)
@@ -74,4 +74,4 @@ def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
 
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     datalist = made_classes(tmp_path, each={"test": 2}, marked="ill")
-    assert tell_from_surroundings([], load_classes(datalist, part="test")).told == ()
+    assert tell_from_surroundings([], load_items(datalist, part="test")).told == ()

@@ -10,7 +10,7 @@ from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
 from medvol.bundle.description import Description, describe
-from medvol.data.labelled import LabelledCase
+from medvol.data.datalist import LabelledCase
 from medvol.errors import InputError
 from medvol.images import read_image
 from medvol.metrics.comparison import Measure
@@ -24,7 +24,7 @@ from medvol.tasks.evaluation import (
 
 CHEST = tiny_chest(noise_hu=5)
 MEASURE = Measure(smallest_lesion_ml=0.0)
-NAMES = {"0": "background", "1": "ground-glass opacity", "2": "consolidation", "3": "lung (rest)"}
+NAMES = {0: "background", 1: "ground-glass opacity", 2: "consolidation", 3: "lung (rest)"}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_truth_without_lung_and_with_a_label_of_its_own(
     bundle: Description, tmp_path: Path
 ) -> None:
     """As in slices of which only lesions were drawn: 4 is "background or lung"."""
-    names = {"0": "background", "1": "glass", "2": "solid", "4": "background or lung"}
+    names = {0: "background", 1: "glass", 2: "solid", 4: "background or lung"}
     plan = make_plan(bundle, names, MEASURE)
     assert list(plan.regions) == ["lesion", "ground-glass opacity", "consolidation"]
     assert plan.truth_values == (1, 2, 3, 4)
@@ -122,10 +122,10 @@ def test_truth_without_lung_and_with_a_label_of_its_own(
 
 
 def test_the_first_region_that_can_be_made_is_the_one_shown(bundle: Description) -> None:
-    plan = make_plan(bundle, {"0": "background", "1": "ground-glass opacity"}, MEASURE)
+    plan = make_plan(bundle, {0: "background", 1: "ground-glass opacity"}, MEASURE)
     assert (plan.key, list(plan.regions)) == ("ground-glass opacity", ["ground-glass opacity"])
     with pytest.raises(InputError) as caught:
-        make_plan(bundle, {"0": "background", "7": "liver"}, MEASURE)
+        make_plan(bundle, {0: "background", 7: "liver"}, MEASURE)
     assert caught.value.code == "E_BUNDLE"
     assert "[0, 7]" in caught.value.reason
     assert "3 lung (rest)" in caught.value.remedy

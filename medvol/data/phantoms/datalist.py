@@ -2,11 +2,11 @@
 """A folder of chest CT phantoms with their label maps, as a datalist."""
 
 from pathlib import Path
-from typing import Any
 
 from ...images.mask import write_mask
 from ...images.volume_writer import write_volume
-from ..datalist import Case, build_datalist, case_facts
+from ..cases import Case, build_datalist, case_facts
+from ..datalist import Datalist
 from ..lung_lesions import LABELS, LESION_NAMES
 from .chest import chest_ct_phantom
 
@@ -27,7 +27,7 @@ def phantom_datalist(
     lesions: int | None = None,
     spacing_mm: tuple[float, float, float] = (1.6, 1.6, 4.0),
     orientation: str = "LPS",
-) -> dict[str, Any]:
+) -> Datalist:
     """Write `<case>_ct.nii.gz` and `<case>_label.nii.gz` of several phantoms and list them.
 
     Args:
@@ -37,7 +37,7 @@ def phantom_datalist(
         lesions, spacing_mm, orientation: as for `chest_ct_phantom`.
 
     Returns:
-        The datalist of `datalist.build_datalist`, absolute paths.
+        The datalist of `cases.build_datalist`.
 
     Raises:
         ValueError: a setting makes no phantom.

@@ -9,7 +9,7 @@ are read too.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,8 @@ from ...images.slice_images import (
 from ...images.volume_writer import write_volume
 from ...labels import Code, Label, LabelTable, Terminology
 from ...spatial import orientation, spacing_mm, voxel_volume_ml
-from ..datalist import Case, build_datalist
+from ..cases import Case, build_datalist
+from ..datalist import Datalist
 
 TUMOUR = 1
 LABELS = LabelTable(
@@ -89,7 +90,7 @@ def lgg_datalist(
     *,
     folds: int = 5,
     spacing: Sequence[float] = SLICE_SPACING_MM,
-) -> tuple[dict[str, Any], list[SliceRow]]:
+) -> tuple[Datalist, list[SliceRow]]:
     """Check the set, write each examination as volumes with its mask, and list them in folds.
 
     Args:
@@ -99,7 +100,7 @@ def lgg_datalist(
         spacing: of columns, rows and slices in mm; the pictures do not know theirs.
 
     Returns:
-        The datalist of `datalist.build_datalist`, absolute paths; and a row per slice.
+        The datalist of `cases.build_datalist`, and a row per slice.
 
     Raises:
         InputError: E_EMPTY, no examination found, or fewer patients than folds; E_PATH, a slice has
@@ -229,14 +230,15 @@ def write_rows(path: Path, rows: Sequence[SliceRow]) -> None:
     write_csv(path, COLUMNS, rows, errors="surrogateescape")
 
 
-def slice_table(datalist: dict[str, Any]) -> str:
+def slice_table(datalist: Datalist) -> str:
     """The facts of the datalist as text: a line a fold, then all together."""
     name = LABELS[TUMOUR].name
-    folds = sorted({row["fold"] for row in datalist["training"]})
+    training, known = datalist.parts["training"], datalist.about["facts"]
+    folds = sorted({row["fold"] for row in training})
     lines = ["fold  patients  slices  with tumour  tumour pixels"]
-    groups = {str(f): [r for r in datalist["training"] if r["fold"] == f] for f in folds}
-    for fold, rows in {**groups, "all": datalist["training"]}.items():
-        facts = [datalist["facts"][row["case"]] for row in rows]
+    groups = {str(f): [r for r in training if r["fold"] == f] for f in folds}
+    for fold, rows in {**groups, "all": training}.items():
+        facts = [known[row["case"]] for row in rows]
         patients = len({row["patient"] for row in rows})
         slices, marked = (sum(f[key] for f in facts) for key in ("slices", "tumour_slices"))
         pixels = sum(f["voxels"][name] for f in facts)

@@ -9,7 +9,7 @@ COVID-SemiSeg version of Fan et al. 2020). Two layouts are read: `train/imgs`, `
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ from ...images.mask import write_mask
 from ...images.volume_writer import write_volume
 from ...labels import LabelTable
 from ...spatial import Affine
-from ..datalist import Case, build_datalist, case_facts
+from ..cases import Case, build_datalist, case_facts
+from ..datalist import Datalist
 from ..grey_ct import SOFT_TISSUE_HU, grey_to_hu, lung_box_spacing_mm
 from ..lung_lesions import LABELS, LESION_NAMES, LESION_VALUES, NO_LESION
 
@@ -56,9 +57,7 @@ class SliceFiles(NamedTuple):
     mask: Path
 
 
-def medseg_datalist(
-    folder: Path, output: Path, *, spacing_mm: float | None = None
-) -> dict[str, Any]:
+def medseg_datalist(folder: Path, output: Path, *, spacing_mm: float | None = None) -> Datalist:
     """Check the slices, write each as a CT volume with its label map, and list them.
 
     A volume holds its slice twice, framed by `FRAME_MM` of soft tissue. HU are approximate, see
@@ -70,7 +69,7 @@ def medseg_datalist(
         spacing_mm: of pixels; None takes `grey_ct.lung_box_spacing_mm` of each slice.
 
     Returns:
-        The datalist of `datalist.build_datalist`, absolute paths; facts count a slice once.
+        The datalist of `cases.build_datalist`; facts count a slice once.
 
     Raises:
         InputError: E_EMPTY no slices found; E_PATH a mask is missing; E_FORMAT no picture;
@@ -105,9 +104,11 @@ def medseg_datalist(
         facts = case_facts(ct, label, affine, TABLE)
         cases.append(Case(case, case, image_path, label_path, facts))
     datalist = build_datalist(cases, about=ABOUT, table=TABLE, lesions=LESION_NAMES, folds=1)
-    for row, files in zip(datalist["training"], found, strict=True):
+    content = datalist.content
+    for row, files in zip(content["training"], found, strict=True):
         row["fold"] = FOLDS[files.split]
-    return {**datalist, "labels": {**datalist["labels"], str(NO_LESION): "background or lung"}}
+    labels = {**content["labels"], str(NO_LESION): "background or lung"}
+    return Datalist({**content, "labels": labels})
 
 
 def find_slices(folder: Path) -> Iterator[SliceFiles]:

@@ -8,13 +8,14 @@ folders `rp_im`, `rp_msk` and `rp_lung_msk` with `1.nii.gz` to `9.nii.gz` in eac
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from ...errors import InputError
 from ...images import read_image
 from ...images.image import Image
 from ...images.mask import check_pair, write_mask
-from ..datalist import Case, build_datalist, case_facts
+from ..cases import Case, build_datalist, case_facts
+from ..datalist import Datalist
 from ..lung_lesions import LABELS, LESION_NAMES, merge_labels
 
 # Volumes of one person; apart they would put the same lesions into training and validation. rp2
@@ -40,7 +41,7 @@ class CaseFiles(NamedTuple):
     lung: Path
 
 
-def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -> dict[str, Any]:
+def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -> Datalist:
     """Check the data set, write one merged label map a case, and list them in folds.
 
     Args:
@@ -50,7 +51,7 @@ def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -
         folds: cross-validation folds; volumes of one patient share one.
 
     Returns:
-        The datalist of `datalist.build_datalist`, absolute paths.
+        The datalist of `cases.build_datalist`.
 
     Raises:
         InputError: E_EMPTY no case found, or fewer patients than folds; E_PATH a mask is missing;

@@ -160,9 +160,9 @@ def test_shape_cuts_a_part_around_the_centre():
 
 def test_set_lists_one_person_a_case(tmp_path):
     datalist = phantom_datalist(tmp_path, count=2, seed=5, spacing_mm=(8.0, 8.0, 12.0))
-    assert [(r["case"], r["patient"]) for r in datalist["training"]] == [
+    assert [(r["case"], r["patient"]) for r in datalist.parts["training"]] == [
         ("phantom_005", "phantom_005"), ("phantom_006", "phantom_006")
     ]  # fmt: skip
-    assert sorted(r["fold"] for r in datalist["training"]) == [0, 1]
+    assert sorted(r["fold"] for r in datalist.parts["training"]) == [0, 1]
     with pytest.raises(ValueError, match="count is 0"):
         phantom_datalist(tmp_path, count=0)

@@ -51,15 +51,17 @@ def test_official_test_pictures_stay_and_the_rest_is_divided_by_patient(chest):
     made = read(chest)
     files = [picture.path for picture in made.pictures]
     datalist = class_datalist(made, fingerprints(files), TRAINING)
-    assert datalist["labels"] == {"0": "normal", "1": "pneumonia"}
-    test = Counter(item["class"] for item in datalist["test"])
+    assert datalist.about["labels"] == {"0": "normal", "1": "pneumonia"}
+    test = Counter(item["class"] for item in datalist.parts["test"])
     assert test == {"normal": 2, "pneumonia": 4}
-    assert {Path(i["image"]).parts[-3] for i in datalist["test"]} == {"test"}
-    training, validation = ({i["patient"] for i in datalist[p]} for p in ("training", "validation"))
+    assert {Path(i["image"]).parts[-3] for i in datalist.parts["test"]} == {"test"}
+    training, validation = (
+        {i["patient"] for i in datalist.parts[p]} for p in ("training", "validation")
+    )
     assert len(training | validation) == 24  # 11 normal, 7 bacterial, 6 viral
     assert not training & validation
-    assert sum(len(datalist[p]) for p in ("training", "validation")) == 28
-    assert datalist["notes"] == [
+    assert sum(len(datalist.parts[p]) for p in ("training", "validation")) == 28
+    assert datalist.about["notes"] == [
         "The official val folder, 16 pictures, is divided together with train.",
         "1 pairs of the same picture (1 pixel-identical) are never divided.",
     ]

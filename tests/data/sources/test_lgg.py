@@ -29,7 +29,7 @@ CASE = "TCGA_XX_0000_20000101"
 
 def test_volumes_and_masks_in_patient_axes(tmp_path: Path) -> None:
     datalist, _ = lgg_datalist(make_lgg_set(tmp_path / "in"), tmp_path / "out", folds=2)
-    row = datalist["training"][0]
+    row = datalist.parts["training"][0]
     assert (row["case"], row["patient"]) == (CASE, "TCGA_XX_0000")
     image, made = read_image(row["image"], "sequences"), tiny_brain()
     assert np.array_equal(image.seen, made.sequences)
@@ -46,17 +46,17 @@ def test_facts_and_folds(tmp_path: Path) -> None:
     folder = make_lgg_set(tmp_path / "in")
     save_slices(folder / "TCGA_XX_0000_20010101", tiny_brain())  # the first patient, a year later
     datalist, _ = lgg_datalist(folder, tmp_path / "out", folds=2, spacing=(1, 1, 10))
-    fold = {row["case"]: row["fold"] for row in datalist["training"]}
+    fold = {row["case"]: row["fold"] for row in datalist.parts["training"]}
     assert fold[CASE] == fold["TCGA_XX_0000_20010101"]
     assert set(fold.values()) == {0, 1}
-    facts = datalist["facts"][CASE]
+    facts = datalist.about["facts"][CASE]
     assert facts["slices"] == 6
     assert facts["tumour_slices"] == 2
     assert facts["voxels"] == {"brain tumour": 72}
     assert facts["ml"] == {"brain tumour": pytest.approx(0.72)}
     assert facts["sequences_equal_to_flair"] == []
-    assert datalist["modality"] == {"0": "MR"}
-    assert datalist["labels"] == {"0": "background", "1": "brain tumour"}
+    assert datalist.about["modality"] == {"0": "MR"}
+    assert datalist.about["labels"] == {"0": "background", "1": "brain tumour"}
     assert slice_table(datalist).splitlines()[-1].split() == ["all", "4", "30", "8", "288"]
 
 
@@ -65,7 +65,7 @@ def test_a_sequence_that_is_a_copy_of_flair_is_said(tmp_path: Path) -> None:
     made.sequences[2] = made.sequences[1]
     save_slices(tmp_path / "in" / "p_1", made)
     datalist, _ = lgg_datalist(tmp_path / "in", tmp_path / "out", folds=1)
-    assert datalist["facts"]["p_1"]["sequences_equal_to_flair"] == ["t1c"]
+    assert datalist.about["facts"]["p_1"]["sequences_equal_to_flair"] == ["t1c"]
 
 
 def test_slices_with_encoded_masks(tmp_path: Path) -> None:

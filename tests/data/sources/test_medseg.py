@@ -20,10 +20,10 @@ from medvol.transforms.inside_body import inside_body
 def test_slices_become_volumes_in_the_fixed_split(tmp_path: Path, published: bool) -> None:
     folder = make_medseg_set(tmp_path / "in", published=published)
     datalist = medseg_datalist(folder, tmp_path / "out", spacing_mm=2.0)
-    assert [(row["case"], row["fold"]) for row in datalist["training"]] == [
+    assert [(row["case"], row["fold"]) for row in datalist.parts["training"]] == [
         ("medseg_0", 0), ("medseg_1", 0), ("medseg_10", 0), ("medseg_2", 1)
     ]  # fmt: skip
-    image, label = (nibabel.load(datalist["training"][3][key]) for key in ("image", "label"))
+    image, label = (nibabel.load(datalist.parts["training"][3][key]) for key in ("image", "label"))
     # 20 x 12 pixels in a frame of 10 mm, twice
     assert image.shape == label.shape == (30, 22, 2)
     assert np.array_equal(image.affine, np.diag([-2, -2, 5, 1]))
@@ -39,22 +39,22 @@ def test_slices_become_volumes_in_the_fixed_split(tmp_path: Path, published: boo
     assert (inside[:4, 6:10] == 1).all()
     # its -580 HU are grey 95; the darkest lung, -850 HU or grey 45, counts as -930
     assert hu[5, 11, 0] == pytest.approx(40 - 115 * 970 / 165, abs=0.5)
-    assert datalist["facts"]["medseg_2"]["voxels"] == {
+    assert datalist.about["facts"]["medseg_2"]["voxels"] == {
         "ground-glass opacity": 16, "consolidation": 16
     }  # fmt: skip
-    assert datalist["labels"]["4"] == "background or lung"
+    assert datalist.about["labels"]["4"] == "background or lung"
 
 
 def test_without_a_spacing_each_slice_gets_the_size_of_lungs(tmp_path: Path) -> None:
     datalist = medseg_datalist(make_medseg_set(tmp_path / "in"), tmp_path / "out")
-    affine = nibabel.load(datalist["training"][0]["image"]).affine
+    affine = nibabel.load(datalist.parts["training"][0]["image"]).affine
     assert abs(affine[0, 0]) == pytest.approx(275 / 20, abs=1e-5)
 
 
 def test_the_frame_closes_the_chest(tmp_path: Path) -> None:
     """Lungs are cropped at the border; the frame keeps them inside the body."""
     datalist = medseg_datalist(make_medseg_set(tmp_path / "in"), tmp_path / "out", spacing_mm=2.0)
-    row = datalist["training"][0]
+    row = datalist.parts["training"][0]
     data = lung_ct(label_key="label")({"image": row["image"], "label": row["label"]})
     assert data["image"].shape == (1, 38, 28, 2)
     assert inside_body(np.asarray(data["image"][0]) * 1500 - 1350).all()
@@ -113,13 +113,13 @@ def test_a_spacing_must_be_above_0(tmp_path: Path) -> None:
 
 def test_real_set(real_data: Path, tmp_path: Path) -> None:
     datalist = medseg_datalist(real_data / "ct_medseg_slices", tmp_path)
-    folds = [row["fold"] for row in datalist["training"]]
+    folds = [row["fold"] for row in datalist.parts["training"]]
     assert (folds.count(0), folds.count(1)) == (50, 48)
-    assert datalist["facts"]["medseg_0"]["voxels"] == {
+    assert datalist.about["facts"]["medseg_0"]["voxels"] == {
         "ground-glass opacity": 8136, "consolidation": 27645
     }  # fmt: skip
     haze, dense = [], []
-    for row in datalist["training"]:
+    for row in datalist.parts["training"]:
         hu, label = (np.asarray(nibabel.load(row[key]).dataobj) for key in ("image", "label"))
         haze += [np.median(hu[label == 1])] if (label == 1).sum() > 400 else []
         dense += [np.median(hu[label == 2])] if (label == 2).sum() > 400 else []

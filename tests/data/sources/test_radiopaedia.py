@@ -17,7 +17,7 @@ def test_label_maps_are_merged_and_patients_kept_together(tmp_path):
     datalist = radiopaedia_datalist(
         make_radiopaedia_set(tmp_path / "in"), tmp_path / "labels", folds=3
     )
-    fold = {row["case"]: row["fold"] for row in datalist["training"]}
+    fold = {row["case"]: row["fold"] for row in datalist.parts["training"]}
     # rp2+rp3 have twice the lesion of the others and open fold 0
     assert fold == {"rp1": 1, "rp2": 0, "rp3": 0, "rp4": 2}
     written = nibabel.load(tmp_path / "labels" / "rp1_label.nii.gz")
@@ -36,7 +36,7 @@ def test_original_layout_gives_the_same_with_effusion_as_background(tmp_path):
     for kind, array in (("rp_im", made.ct), ("rp_msk", mask), ("rp_lung_msk", sides)):
         save_nifti(tmp_path / "in" / kind / "1.nii.gz", array, made.affine)
     datalist = radiopaedia_datalist(tmp_path / "in", tmp_path / "labels", folds=1)
-    assert datalist["facts"]["rp1"]["voxels"] == {
+    assert datalist.about["facts"]["rp1"]["voxels"] == {
         "ground-glass opacity": 64, "consolidation": 32, "lung (rest)": 1432
     }  # fmt: skip
 
@@ -104,9 +104,9 @@ def test_patients():
 
 def test_real_set(real_data, tmp_path):
     datalist = radiopaedia_datalist(real_data / "ct_radiopaedia", tmp_path)
-    folds = {row["case"]: row["fold"] for row in datalist["training"]}
+    folds = {row["case"]: row["fold"] for row in datalist.parts["training"]}
     assert folds == {
         "rp1": 1, "rp2": 3, "rp3": 3, "rp4": 2, "rp6": 1, "rp7": 1, "rp8": 2, "rp9": 0
     }  # fmt: skip
-    assert datalist["facts"]["rp1"]["voxels"]["ground-glass opacity"] == 64838
-    assert datalist["facts"]["rp6"]["voxels"]["ground-glass opacity"] == 24
+    assert datalist.about["facts"]["rp1"]["voxels"]["ground-glass opacity"] == 64838
+    assert datalist.about["facts"]["rp6"]["voxels"]["ground-glass opacity"] == 24

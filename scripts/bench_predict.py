@@ -120,7 +120,7 @@ def report(figures: dict[str, list[dict[str, float]]], masks: dict[str, Path]) -
     import numpy as np
     import torch
 
-    from medvol.metrics.segmentation import dice, overlap_counts
+    from medvol.metrics.masks.overlap import dice, overlap_counts
 
     labels = {side: torch.from_numpy(np.load(path)) for side, path in masks.items()}
     print(f"{'side':14}{'seconds':>9}{'peak GiB':>10}{'times as fast':>15}{'lesion Dice':>13}")

@@ -19,12 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from medvol.answer import Result
-from medvol.metrics.classification import (
-    auc_interval,
-    expected_calibration_error,
-    reliability,
-    sensitivity_specificity,
-)
+from medvol.metrics.classes.calibration import expected_calibration_error, reliability
+from medvol.metrics.classes.ranking import auc_interval, threshold_rows
 from medvol.report.reliability import draw_reliability
 from medvol.spatial import spacing_mm, voxel_volume_ml
 from medvol.tasks.load import load_bundle
@@ -55,9 +51,10 @@ def main() -> int:
     print(f"{'all':12} slice AUC {auc.value:.3f} (95 % interval {auc.low:.3f} to {auc.high:.3f})")
     if predictor.bundle.slice_rule is not None:
         threshold = predictor.bundle.slice_rule.threshold
-        sensitivity, specificity = sensitivity_specificity(score, truth, threshold)
+        (row,) = threshold_rows(score, truth, [threshold])
         print(
-            f"{'':12} sensitivity {sensitivity:.3f}, specificity {specificity:.3f} at {threshold}"
+            f"{'':12} sensitivity {row.sensitivity:.3f}, specificity {row.specificity:.3f} "
+            f"at {threshold}"
         )
         print(f"{'':12} expected calibration error {expected_calibration_error(score, truth):.3f}")
         if args.picture:

@@ -39,7 +39,7 @@ from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.data.datalist import load_items
 from medvol.data.sources.lgg import patient_of
 from medvol.images import read_image
-from medvol.metrics.bootstrap import draw_patients, median_estimate, ratio_estimate
+from medvol.metrics.intervals import draw_patients, median_estimate, ratio_estimate
 from medvol.networks.weights import load_weights
 from medvol.slices import passing_slices
 from medvol.training.checkpoint import save_atomically

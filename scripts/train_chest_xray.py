@@ -30,7 +30,7 @@ import torch
 from medvol.bundle.find import find_bundle
 from medvol.bundle.launch import cpus, run_bundle
 from medvol.data.datalist import Datalist
-from medvol.metrics.image_classes import accuracy, balanced_accuracy, log_likelihood, macro_auc
+from medvol.metrics.classes.figures import accuracy, balanced_accuracy, log_likelihood, macro_auc
 from medvol.training.checkpoint import save_atomically
 
 BUNDLES = ("chest_xray_pneumonia", "chest_xray_pneumonia_type", "chest_xray_covid")

@@ -31,7 +31,7 @@ from medvol.chains import lung_ct
 from medvol.data.datalist import load_items
 from medvol.data.lung_lesions import LESION_VALUES
 from medvol.engine.devices import choose_device
-from medvol.metrics.segmentation import dice, overlap_counts, summarise
+from medvol.metrics.masks.overlap import dice, overlap_counts, summarise
 from medvol.networks.weights import load_weights
 from medvol.training.checkpoint import save_atomically
 from medvol.transforms.inside_body import KeepInsideBodyd

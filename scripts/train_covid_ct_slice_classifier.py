@@ -26,13 +26,8 @@ import torch
 
 from medvol.bundle.description import describe
 from medvol.bundle.launch import cpus, run_bundle, run_medvol
-from medvol.metrics.classification import (
-    auc_interval,
-    expected_calibration_error,
-    fit_platt,
-    reliability,
-    roc_auc,
-)
+from medvol.metrics.classes.calibration import expected_calibration_error, fit_platt, reliability
+from medvol.metrics.classes.ranking import auc_interval, roc_auc
 from medvol.report.reliability import draw_reliability
 from medvol.training.checkpoint import save_atomically
 from medvol.transforms.slice_area import SMALLEST_MM2

@@ -19,7 +19,7 @@ from PIL import Image as Picture
 from torch import nn
 
 from medvol.chains import radiograph
-from medvol.metrics.image_classes import ImageClassMetric
+from medvol.metrics.classes.training import ImageClassMetric
 from medvol.networks.residual_classifier import ResidualClassifier
 from medvol.training.checkpoint import BestWeights, Resume
 from medvol.training.class_weights import class_weights

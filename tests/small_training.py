@@ -18,7 +18,7 @@ from monai.losses import DiceCELoss
 from monai.transforms import AsDiscreted, Compose, RandFlipd, RandGaussianNoised
 from torch import nn
 
-from medvol.metrics.segmentation import RegionDice
+from medvol.metrics.masks.overlap import RegionDice
 from medvol.training.checkpoint import BestWeights, Resume
 from medvol.training.curves import Curves
 from medvol.training.seeding import EpochSeed

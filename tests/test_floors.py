@@ -28,8 +28,8 @@ FLOORS = {
 SHARED_ON_THEIR_FLOOR = {"errors", "spatial", "labels"}  # single modules of many users
 MOST_LINES = 400
 HEAVY = {
-    "torch", "monai", "ignite", "matplotlib", "numpy", "scipy", "SimpleITK", "nibabel", "pydicom",
-    "highdicom", "PIL", "cc3d", "fill_voids", "jinja2", "tqdm", "psutil",
+    "torch", "monai", "ignite", "matplotlib", "numpy", "scipy", "sklearn", "SimpleITK", "nibabel",
+    "pydicom", "highdicom", "PIL", "cc3d", "fill_voids", "jinja2", "tqdm", "psutil",
     "optuna", "sqlalchemy",
 }  # fmt: skip
 

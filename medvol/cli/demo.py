@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from ..data.phantoms.chest import chest_ct_phantom
     from ..images.mask import write_mask
     from ..images.volume_writer import write_volume
-    from ..metrics.segmentation import dice, overlap_counts
+    from ..metrics.masks.overlap import dice, overlap_counts
     from ..outputs.save import save
     from ..spatial import voxel_volume_ml
     from ..tasks.predictor import Predictor

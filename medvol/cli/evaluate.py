@@ -15,7 +15,7 @@ from ..files import remove
 if TYPE_CHECKING:
     from ..bundle.description import Description
     from ..data.datalist import LabelledCase
-    from ..metrics.evaluation import Evaluation
+    from ..metrics.masks.evaluation import MaskEvaluation
     from ..tasks.evaluation import MaskOf, Plan
 
 PAGE, TABLE, RECORD = "report.html", "metrics.csv", "metrics.json"
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace, bundle: "Description") -> "Plan":
     """What is compared, with which tolerances."""
     from ..data.datalist import Datalist
-    from ..metrics.comparison import Measure
+    from ..metrics.masks.comparison import Measure
     from ..tasks.evaluation import make_plan
 
     given = {"tolerance_mm": args.tolerance, "smallest_lesion_ml": args.smallest_lesion}
@@ -144,11 +144,11 @@ def _masks(args: argparse.Namespace, bundle: "Description") -> "tuple[MaskOf, st
 
 def _measured(
     report: Path, cases: "Sequence[LabelledCase]", plan: "Plan", mask_of: "MaskOf"
-) -> "Evaluation | None":
+) -> "MaskEvaluation | None":
     """All cases; None when every one was refused."""
     from tqdm import tqdm
 
-    from ..metrics.evaluation import Evaluation
+    from ..metrics.masks.evaluation import MaskEvaluation
     from ..report.evaluation_page import case_line
     from ..tasks.evaluation import evaluate_case
 
@@ -167,11 +167,11 @@ def _measured(
         done.append(found)
         with bar.external_write_mode(file=sys.stdout):
             print(f"{case.case}: {case_line(found, plan.key)} -> {folder}")
-    return Evaluation(tuple(done), tuple(refused), plan.measure) if done else None
+    return MaskEvaluation(tuple(done), tuple(refused), plan.measure) if done else None
 
 
 def _protocol(
-    args: argparse.Namespace, evaluation: "Evaluation", *, masks: str, unlabelled: int
+    args: argparse.Namespace, evaluation: "MaskEvaluation", *, masks: str, unlabelled: int
 ) -> dict[str, str]:
     """Which data, which fold, how many cases, how grouped, whose masks: in words."""
     from ..data.datalist import Datalist
@@ -195,7 +195,11 @@ def _protocol(
 
 
 def _write(
-    args: argparse.Namespace, plan: "Plan", evaluation: "Evaluation", *, protocol: dict[str, str]
+    args: argparse.Namespace,
+    plan: "Plan",
+    evaluation: "MaskEvaluation",
+    *,
+    protocol: dict[str, str],
 ) -> None:
     """Page and tables, and the last lines on the terminal."""
     from ..data.datalist import Datalist
@@ -224,7 +228,7 @@ def _write(
     print(f"{summary_line(evaluation)}\nreport {args.report / PAGE}")
 
 
-def remarks(evaluation: "Evaluation", plan: "Plan", names: Mapping[int, str]) -> list[str]:
+def remarks(evaluation: "MaskEvaluation", plan: "Plan", names: Mapping[int, str]) -> list[str]:
     """What a reader must know before the figures.
 
     Args:

@@ -13,8 +13,8 @@ from ..files import remove
 
 if TYPE_CHECKING:
     from ..bundle.description import Description
-    from ..metrics.class_evaluation import ClassEvaluation, ImageAnswer
-    from ..metrics.confounding import Confounding
+    from ..metrics.classes.confounding import Confounding
+    from ..metrics.classes.evaluation import ClassCase, ClassEvaluation
     from ..tasks.classifier import ImageClassifier
 
 PAGE, TABLE, RECORD = "report.html", "predictions.csv", "metrics.json"
@@ -35,7 +35,7 @@ Items = list[dict[str, Any]]
 def run(args: argparse.Namespace, bundle: "Description") -> int:
     """Answer every image of a part, measure, and write the page."""
     from ..data.datalist import Datalist
-    from ..metrics.class_evaluation import ClassEvaluation, tune
+    from ..metrics.classes.evaluation import ClassEvaluation, tune
     from ..tasks.class_evaluation import answer_images, match_classes
     from ..tasks.classifier import ImageClassifier
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, bundle: "Description") -> int:
     if not answers:
         return 2
     tuned = tune(chosen_on) if chosen_on else None
-    evaluation = ClassEvaluation(classifier.names, tuple(answers), tuple(refused), tuned)
+    evaluation = ClassEvaluation(tuple(answers), tuple(refused), classifier.names, tuned)
     confounding = _confounding(args, part, items)
     _write(args, classifier, evaluation, confounding)
     return 1 if refused else 0
@@ -101,10 +101,10 @@ def _training(args: argparse.Namespace, part: str) -> Items:
 
 
 def _confounding(args: argparse.Namespace, part: str, items: Items) -> "Confounding | None":
-    """What class and source can be told from beside the lungs; None where that is not asked for."""
+    """The confounding test; None where it is not asked for."""
     from tqdm import tqdm
 
-    from ..tasks.confounding import tell_from_surroundings
+    from ..tasks.confounding import predict_from_surroundings
 
     training = _training(args, part) if args.confounding else []
     if not training:
@@ -114,7 +114,7 @@ def _confounding(args: argparse.Namespace, part: str, items: Items) -> "Confound
         shown = sys.stderr.isatty()
         return tqdm(images, desc="confounding", unit="image", disable=not shown, leave=False)
 
-    return tell_from_surroundings(training, items, watch=watch)
+    return predict_from_surroundings(training, items, watch=watch)
 
 
 def remarks(
@@ -133,7 +133,7 @@ def remarks(
         "This page does not know what the network was trained on. Figures on images that it was "
         "trained on say little about new ones."
     ]
-    patients = {image.patient for image in evaluation.images}
+    patients = {image.patient for image in evaluation.cases}
     if shared := len(patients & training_patients):
         found.append(
             f"{_count(shared, 'patient')} of these images {'is' if shared == 1 else 'are'} in the "
@@ -145,7 +145,7 @@ def remarks(
     if missing := [n for i, n in enumerate(evaluation.names) if i not in present]:
         found.append(f"No image is of the class {', '.join(missing)}; nothing is known of it.")
     if not tested:
-        found.append("Whether the class can be told from beside the lungs was not tested.")
+        found.append("Whether the class can be predicted from beside the lungs was not tested.")
     return found
 
 
@@ -183,7 +183,9 @@ def _write(
         bundle=about,
         files={name: FILES[name] for name in FILES if name != CURVES or curves},
         remarks=remarks(
-            evaluation, training_patients=patients, tested=bool(confounding and confounding.told)
+            evaluation,
+            training_patients=patients,
+            tested=bool(confounding and confounding.predicted),
         ),
         confounding=confounding,
         curves=args.report / CURVES if curves else None,
@@ -199,7 +201,7 @@ def _write(
 
 
 def _draw_reliability(path: Path, evaluation: "ClassEvaluation") -> None:
-    from ..metrics.calibration import top_reliability
+    from ..metrics.classes.calibration import top_reliability
     from ..report.reliability import draw_reliability
 
     groups = {"as given": top_reliability(evaluation.probability, evaluation.truth)}
@@ -210,7 +212,7 @@ def _draw_reliability(path: Path, evaluation: "ClassEvaluation") -> None:
 
 
 def _tiles(
-    classifier: "ImageClassifier", images: "Sequence[ImageAnswer]"
+    classifier: "ImageClassifier", images: "Sequence[ClassCase]"
 ) -> tuple[dict[str, str], bool]:
     """Pictures of images with where the network looked, where bundle and network allow that."""
     from ..tasks.attention import AttentionMaps
@@ -237,7 +239,7 @@ def _protocol(args: argparse.Namespace, part: str, evaluation: "ClassEvaluation"
     from ..data.datalist import Datalist
     from ..files import sha256_of
 
-    number, patients = len(evaluation.images), evaluation.patients
+    number, patients = len(evaluation.cases), evaluation.patients
     some = f", the first {args.limit} of each class at most" if args.limit is not None else ""
     failed = f"; {len(evaluation.refused)} not measured" if evaluation.refused else ""
     one_each = "each image is a patient of its own"

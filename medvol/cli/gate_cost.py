@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..data.datalist import LabelledCase
-    from ..metrics.gate_cost import Cost
+    from ..metrics.masks.gate_cost import Cost
 
 THRESHOLDS = (0.0, 0.01, 0.02, 0.03, *(k / 20 for k in range(1, 20)), 0.97, 0.99)
 COLUMNS = (  # on the terminal: heading, figure, how it is written; {} is what the bundle looks for
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from ..bundle.description import describe
     from ..data.datalist import Datalist
     from ..files import write_json
-    from ..metrics.gate_cost import choose, gate_cost
+    from ..metrics.masks.gate_cost import choose, gate_cost
     from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
     from ..tasks.gate_cost import gate_of, measure_case
     from ..tasks.predictor import Predictor
@@ -133,7 +133,7 @@ def table(costs: "Sequence[Cost]", chosen: "Cost", finding: str) -> str:
 
 def conclusion(chosen: "Cost", finding: str, most_missed_percent: float) -> str:
     """Why this threshold was chosen, or why none could be."""
-    from ..metrics.gate_cost import hides_little
+    from ..metrics.masks.gate_cost import hides_little
 
     rule = f"misses no case and hides at most {most_missed_percent:g} % of the {finding}"
     if math.isnan(chosen.missed_percent):

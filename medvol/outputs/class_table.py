@@ -10,7 +10,7 @@ import numpy as np
 from ignite.engine import Engine
 
 from ..files import write_csv
-from ..metrics.evaluator_table import write_on_one_process
+from ..metrics.evaluator import write_on_one_process
 
 
 class ClassRow(NamedTuple):

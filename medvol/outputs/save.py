@@ -18,8 +18,7 @@ from ..images.describe import IDENTIFYING_FACTS, describe
 from ..images.image import Image
 from ..images.mask import write_mask
 from ..images.modality import grey_window
-from ..metrics.histogram import hu_histogram
-from ..metrics.measurements import Reference, voxels_per_slice
+from ..metrics.measurements import Reference, hu_histogram, voxels_per_slice
 from ..report.html import ReportContext, write_report
 from ..report.overlay import Look, draw_overlay
 from ..report.slice_profile import draw_slice_profile

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..files import write_text
-from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, Estimate
-from ..metrics.class_evaluation import POSITIVE, ClassEvaluation
-from ..metrics.confounding import CLASS, SOURCE, Confounding, Told
-from ..metrics.confusion import confusion_rates
+from ..metrics.classes.confounding import CLASS, SOURCE, Confounding, Predicted
+from ..metrics.classes.confusion import confusion_rates
+from ..metrics.classes.evaluation import POSITIVE, ClassEvaluation
+from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, Estimate
 from .class_tables import rows_of_thresholds
 from .html import data_uri, page_environment
 
@@ -56,7 +56,7 @@ class ClueRow(NamedTuple):
     own: bool = False
 
 
-# heading, figure of `metrics.class_figures`
+# heading, figure of `metrics.classes.figures`
 OF_ALL = (
     ("Accuracy", "accuracy"),
     ("Balanced accuracy", "macro_recall"),
@@ -130,8 +130,8 @@ def clue_rows(
     """Target to a table of what tells it: for the class the bundle itself comes first."""
     tables: dict[str, tuple[ClueRow, ...]] = {}
     for target in (CLASS, SOURCE):
-        told = [row for row in confounding.told if row.target == target]
-        if not told:
+        rows = confounding.of(target)
+        if not rows:
             continue
         own = []
         if target == CLASS:
@@ -139,25 +139,25 @@ def clue_rows(
             texts = _with_interval(figures["accuracy"]), _with_interval(figures["macro_auc"])
             own = [ClueRow("the bundle, from the whole image", *texts, own=True)]
         others = [
-            ClueRow(row.clue, _with_interval(row.accuracy), _with_interval(row.auc)) for row in told
+            ClueRow(row.clue, _with_interval(row.accuracy), _with_interval(row.auc)) for row in rows
         ]
-        guess = ClueRow(f"always the most frequent {target}", figure_text(told[0].guess), "0.500")
+        guess = ClueRow(f"always the most frequent {target}", figure_text(rows[0].guess), "0.500")
         tables[target] = (*own, *others, guess)
     return tables
 
 
 def confounding_lines(evaluation: ClassEvaluation, confounding: Confounding) -> list[str]:
     """The confounding test in sentences, one a target, for the page and the terminal."""
-    if not confounding.told:
+    if not confounding.predicted:
         return ["What else tells the class was not tested: there is nothing to train on."]
     own = _both(evaluation.summary["accuracy"], evaluation.summary["macro_auc"])
     lines = []
     for target, end in ((CLASS, f"; the bundle has {own}"), (SOURCE, "")):
-        told = [row for row in confounding.told if row.target == target]
-        clues = [f"from the {_clue(row)} with {_both(row.accuracy, row.auc)}" for row in told]
+        rows = confounding.of(target)
+        clues = [f"from the {_clue(row)} with {_both(row.accuracy, row.auc)}" for row in rows]
         if clues:
-            what = target if target == CLASS else f"{target} (of {told[0].answers})"
-            lines.append(f"The {what} can be told {', '.join(clues)}{end}.")
+            what = target if target == CLASS else f"{target} (of {rows[0].answers})"
+            lines.append(f"The {what} can be predicted {', '.join(clues)}{end}.")
     return lines
 
 
@@ -167,7 +167,7 @@ def summary_line(evaluation: ClassEvaluation) -> str:
     return (
         f"accuracy {_with_interval(figures['accuracy'])}, "
         f"AUC {_with_interval(figures['macro_auc'])}; "
-        f"images: {len(evaluation.images)}, patients: {evaluation.patients}"
+        f"images: {len(evaluation.cases)}, patients: {evaluation.patients}"
     )
 
 
@@ -193,7 +193,7 @@ def tuned_line(evaluation: ClassEvaluation) -> str:
     return line
 
 
-def _clue(row: Told) -> str:
+def _clue(row: Predicted) -> str:
     return f"image {row.clue}" if row.clue.startswith("without") else f"{row.clue} alone"
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_csv, write_json
-from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
-from ..metrics.calibration import SMALLEST
-from ..metrics.class_evaluation import POSITIVE, ClassEvaluation
-from ..metrics.confounding import Confounding
-from ..metrics.thresholds import ThresholdRow, threshold_rows
+from ..metrics.classes.calibration import SMALLEST
+from ..metrics.classes.confounding import Confounding
+from ..metrics.classes.evaluation import POSITIVE, ClassEvaluation
+from ..metrics.classes.ranking import ThresholdRow, threshold_rows
+from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
 from .evaluation_tables import NOTICE
 from .tables import SIGNIFICANT_DIGITS
 
@@ -35,7 +35,7 @@ def write_predictions(
     """
     columns = ["_".join(["probability", *name.split()]) for name in evaluation.names]
     rows = []
-    for image in evaluation.images:
+    for image in evaluation.cases:
         inside = image.path.is_relative_to(folder)
         shown = image.path.relative_to(folder) if inside else image.path
         names = evaluation.names[image.truth], evaluation.names[image.predicted]
@@ -70,7 +70,7 @@ def write_class_metrics(
         "bundle": dict(bundle),
         "protocol": dict(protocol),
         "class_names": list(evaluation.names),
-        "images": len(evaluation.images),
+        "images": len(evaluation.cases),
         "interval": {
             "percent": CONFIDENCE_PERCENT,
             "method": "percentile bootstrap over patients",
@@ -124,9 +124,9 @@ def confounding_record(confounding: Confounding) -> dict[str, Any]:
         "measured_images": confounding.measured,
         "left_out_as_their_patient_is_measured": confounding.shared,
         "unreadable": confounding.unreadable,
-        "told": [
+        "predictions": [
             {**row._asdict(), "accuracy": _estimate(row.accuracy), "auc": _estimate(row.auc)}
-            for row in confounding.told
+            for row in confounding.predicted
         ],
     }
 

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..files import replacing
-from ..metrics.class_evaluation import POSITIVE, ClassEvaluation
-from ..metrics.ranking import (
+from ..metrics.classes.evaluation import POSITIVE, ClassEvaluation
+from ..metrics.classes.ranking import (
     Band,
     Curve,
     precision_band,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..images.image import Image
 from ..labels import LabelTable
-from ..metrics.comparison import CORRECT, ERRORS, FALSE, MISSED, error_map
+from ..metrics.masks.comparison import CORRECT, ERRORS, FALSE, MISSED, error_map
 from ..metrics.measurements import Counts, Mask, count_voxels, voxels_per_slice
 from ..spatial import voxel_volume_ml
 from .canvas import Canvas, LegendLine, Paint, key_height

@@ -17,9 +17,9 @@ from typing import NamedTuple
 from matplotlib.image import imread, imsave
 
 from ..files import write_text
-from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, Estimate
-from ..metrics.comparison import EMPTY_RULE, RegionFigures
-from ..metrics.evaluation import CaseFigures, Evaluation
+from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, Estimate
+from ..metrics.masks.comparison import EMPTY_RULE, RegionFigures
+from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
 from .html import page_environment
 from .tables import ml_text
 
@@ -58,7 +58,7 @@ class Cell(NamedTuple):
 
 
 def write_evaluation(
-    path: str | os.PathLike[str], evaluation: Evaluation, context: EvaluationContext
+    path: str | os.PathLike[str], evaluation: MaskEvaluation, context: EvaluationContext
 ) -> None:
     """Write the page, whole or not at all; pictures and files lie in a folder a case beside it.
 
@@ -69,7 +69,7 @@ def write_evaluation(
     write_text(path, page)
 
 
-def render_evaluation(evaluation: Evaluation, context: EvaluationContext, folder: Path) -> str:
+def render_evaluation(evaluation: MaskEvaluation, context: EvaluationContext, folder: Path) -> str:
     """The page as text; every text is escaped.
 
     Args:
@@ -106,7 +106,7 @@ def render_evaluation(evaluation: Evaluation, context: EvaluationContext, folder
     )
 
 
-def summary_cells(evaluation: Evaluation, region: str) -> list[Cell]:
+def summary_cells(evaluation: MaskEvaluation, region: str) -> list[Cell]:
     """The figures of a region as texts, in the order of `SUMMARY`."""
     figures = evaluation.summary[region]
     return [_cell(figures[name], text, len(evaluation.cases)) for _, name, text in SUMMARY]
@@ -148,7 +148,7 @@ def lesions_text(figures: RegionFigures) -> str:
     return NONE if counts is None else f"{counts.found} of {counts.true}"
 
 
-# heading, figure of `metrics.summary`, as text
+# heading, figure of `metrics.masks.evaluation`, as text
 SUMMARY: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("Dice, pooled", "dice_pooled", fraction_text),
     ("Dice, mean", "dice_mean", fraction_text),
@@ -170,7 +170,7 @@ def embedded(picture: Path) -> str:
         return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def case_line(case: CaseFigures, region: str) -> str:
+def case_line(case: MaskCase, region: str) -> str:
     """One line for the terminal: Dice, HD95 and volumes of a region."""
     figures = case.regions[region]
     return (
@@ -179,7 +179,7 @@ def case_line(case: CaseFigures, region: str) -> str:
     )
 
 
-def summary_line(evaluation: Evaluation) -> str:
+def summary_line(evaluation: MaskEvaluation) -> str:
     """One line for the terminal: Dice of the first region with its intervals."""
     pooled, mean, *_ = summary_cells(evaluation, evaluation.regions[0])
     texts = [f"{cell.value}" + (f" ({cell.interval})" if cell.interval else "")

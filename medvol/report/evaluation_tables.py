@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_csv, write_json
-from ..metrics.bootstrap import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
-from ..metrics.comparison import EMPTY_RULE
-from ..metrics.evaluation import Evaluation
+from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
+from ..metrics.masks.comparison import EMPTY_RULE
+from ..metrics.masks.evaluation import MaskEvaluation
 from .tables import SIGNIFICANT_DIGITS
 
 NOTICE = "Research use only. Not a medical device."
 
 
-def write_metrics_csv(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
+def write_metrics_csv(path: str | os.PathLike[str], evaluation: MaskEvaluation) -> None:
     """Write `metrics.csv`: one line a case and region, empty where a figure is not defined.
 
     Raises:
@@ -33,7 +33,7 @@ def write_metrics_csv(path: str | os.PathLike[str], evaluation: Evaluation) -> N
 
 def write_metrics_json(
     path: str | os.PathLike[str],
-    evaluation: Evaluation,
+    evaluation: MaskEvaluation,
     *,
     bundle: Mapping[str, Any],
     protocol: Mapping[str, Any],

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..files import replacing, write_csv
-from ..metrics.gate_cost import Cost
+from ..metrics.masks.gate_cost import Cost
 
 LINEAR_PERCENT = 1.0  # below, the scale of what is hidden is linear; above, every tenfold a step
 

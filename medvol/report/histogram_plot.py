@@ -4,8 +4,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..metrics.histogram import Histogram
-from ..metrics.measurements import Measurement
+from ..metrics.measurements import Histogram, Measurement
 
 WIDTH, HEIGHT = 900, 250  # units of the drawing, without room for the axes' texts
 TICK_HU = 200

@@ -13,8 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..files import write_text
 from ..labels import LabelTable
-from ..metrics.histogram import Histogram
-from ..metrics.measurements import Measurement, Reference
+from ..metrics.measurements import Histogram, Measurement, Reference
 from .histogram_plot import plot
 from .tables import hu_text, ml_text, percent_text
 

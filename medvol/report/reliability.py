@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..files import replacing
-from ..metrics.classification import Bin
+from ..metrics.classes.calibration import Bin
 
 DOT = 300.0  # square points of a dot that stands for every case
 
@@ -27,7 +27,7 @@ def draw_reliability(
 
     Args:
         path: of the PNG; appears whole or not at all.
-        groups: name of a data set to its bins, see `metrics.classification.reliability`.
+        groups: name of a data set to its bins, see `metrics.classes.calibration.reliability`.
         title: of the picture.
         cases: what is counted, in the plural.
         share: what the height is.

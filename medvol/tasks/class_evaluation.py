@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..bundle.description import Description
 from ..errors import InputError
-from ..metrics.class_evaluation import ImageAnswer
+from ..metrics.classes.evaluation import ClassCase
 from ..report.tiles import radiograph_tile
 from .classifier import ImageClassifier, Refusal
 
@@ -63,7 +63,7 @@ def answer_images(
     numbers: Sequence[int],
     *,
     progress: bool = False,
-) -> tuple[list[ImageAnswer], list[Refused]]:
+) -> tuple[list[ClassCase], list[Refused]]:
     """Run a bundle on images whose classes are known.
 
     Args:
@@ -83,16 +83,14 @@ def answer_images(
             continue
         truth, notes = numbers[item["label"]], prediction.notes
         answers.append(
-            ImageAnswer(
+            ClassCase(
                 item["case"], prediction.path, item["patient"], truth, prediction.probability, notes
             )
         )
     return answers, refused
 
 
-def tiles(
-    images: Sequence[ImageAnswer], attention: Attention | None
-) -> tuple[dict[str, str], bool]:
+def tiles(images: Sequence[ClassCase], attention: Attention | None) -> tuple[dict[str, str], bool]:
     """Small pictures of images for a page, beside where the network looked if it can say.
 
     Args:

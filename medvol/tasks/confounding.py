@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The confounding test of a data set: can class or source be told without looking at the lungs?"""
+"""The confounding test: can class or source be predicted without looking at the lungs?"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,15 +10,14 @@ import torch
 
 from ..errors import InputError
 from ..images import read_image
-from ..metrics.confounding import (
+from ..metrics.classes.confounding import (
     CLASS,
     NAME_ALONE,
     SOURCE,
-    Cases,
+    Clues,
     Confounding,
-    Told,
-    told_by_features,
-    told_by_name,
+    Predicted,
+    predict_from,
 )
 from ..slices import evenly
 from ..transforms.surroundings import REGIONS, surroundings
@@ -30,14 +29,14 @@ Seen = tuple[Item, dict[str, npt.NDArray[np.float32]]]  # an image, and each reg
 Watch = Callable[[Iterable[Item]], Iterable[Item]]
 
 
-def tell_from_surroundings(
+def predict_from_surroundings(
     training: Sequence[Item],
     measured: Sequence[Item],
     *,
     most_training: int = MOST_TRAINING,
     watch: Watch = iter,
 ) -> Confounding:
-    """Tell class and source from the border, and from what lies around the lungs.
+    """Predict class and source from the border, and from what lies around the lungs.
 
     A logistic regression on mean and spread of grey in fields of the picture, see
     `transforms.surroundings`, is fitted on training images and measured on others. It is simple on
@@ -56,10 +55,10 @@ def tell_from_surroundings(
     apart = [item for item in training if item["patient"] not in patients]
     chosen = evenly(apart, most_training)
     fitted_on, measured_on = (list(_seen(watch(items))) for items in (chosen, measured))
-    told = [row for target in (CLASS, SOURCE) for row in _told(target, fitted_on, measured_on)]
+    rows = [row for target in (CLASS, SOURCE) for row in _rows(target, fitted_on, measured_on)]
     lost = len(chosen) + len(measured) - len(fitted_on) - len(measured_on)
     shared = len(training) - len(apart)
-    return Confounding(tuple(told), len(fitted_on), len(measured_on), shared, lost)
+    return Confounding(tuple(rows), len(fitted_on), len(measured_on), shared, lost)
 
 
 def _seen(items: Iterable[Item]) -> Iterator[Seen]:
@@ -72,24 +71,25 @@ def _seen(items: Iterable[Item]) -> Iterator[Seen]:
         yield item, surroundings(torch.from_numpy(pixels)[None])
 
 
-def _told(target: str, training: Sequence[Seen], measured: Sequence[Seen]) -> Iterator[Told]:
+def _rows(target: str, training: Sequence[Seen], measured: Sequence[Seen]) -> Iterator[Predicted]:
     """Rows of one target; none where it has one value only, or is not known."""
     parts = [[seen for seen in part if seen[0].get(target)] for part in (training, measured)]
     if not all(parts):
         return
     for region in REGIONS:
         fitted_on, measured_on = (
-            (np.stack([numbers[region] for _, numbers in part]), _cases(target, part))
+            _clues(np.stack([numbers[region] for _, numbers in part]), target, part)
             for part in parts
         )
-        if row := told_by_features((target, region), fitted_on, measured_on):
+        if row := predict_from(target, region, fitted_on, measured_on):
             yield row
     names = [[str(item.get(SOURCE) or "") for item, _ in part] for part in parts]
     if target == CLASS and len(set(names[0])) > 1:
-        with_names = [(n, _cases(target, part)) for n, part in zip(names, parts, strict=True)]
-        if row := told_by_name((target, NAME_ALONE), *with_names):
+        with_names = [_clues(clue, target, part) for clue, part in zip(names, parts, strict=True)]
+        if row := predict_from(target, NAME_ALONE, *with_names):
             yield row
 
 
-def _cases(target: str, part: Sequence[Seen]) -> Cases:
-    return Cases([str(item[target]) for item, _ in part], [item["patient"] for item, _ in part])
+def _clues(clue: Any, target: str, part: Sequence[Seen]) -> Clues:
+    labels, patients = zip(*((str(item[target]), item["patient"]) for item, _ in part), strict=True)
+    return Clues(clue, labels, patients)

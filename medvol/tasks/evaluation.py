@@ -18,8 +18,8 @@ from ..images.image import Image
 from ..images.mask import check_pair, write_mask
 from ..images.naming import case_name
 from ..images.volume import SUFFIXES
-from ..metrics.comparison import ERRORS, Measure, compare, error_map
-from ..metrics.evaluation import CaseFigures
+from ..metrics.masks.comparison import ERRORS, Measure, compare, error_map
+from ..metrics.masks.evaluation import MaskCase
 from ..outputs.save import FORMATS, display_window
 from ..outputs.seg_nrrd import write_seg_nrrd
 from ..report.error_picture import draw_errors
@@ -138,7 +138,7 @@ def find_mask(folder: Path, names: tuple[str, ...]) -> Path:
     )  # fmt: skip
 
 
-def evaluate_case(case: LabelledCase, folder: Path, plan: Plan, mask_of: MaskOf) -> CaseFigures:
+def evaluate_case(case: LabelledCase, folder: Path, plan: Plan, mask_of: MaskOf) -> MaskCase:
     """Measure one case and write its mask, its errors as segments, and the picture of them.
 
     Args:
@@ -178,4 +178,4 @@ def evaluate_case(case: LabelledCase, folder: Path, plan: Plan, mask_of: MaskOf)
             scratch / PICTURE, image, truth.array, marked.labels, table=bundle.labels, look=look
         )
     notes = (*(str(note) for note in image.notes), *marked.remarks)
-    return CaseFigures(case.case, case.patient, case.fold, figures, marked.seconds, notes)
+    return MaskCase(case.case, case.patient, case.fold, figures, marked.seconds, notes)

@@ -14,7 +14,7 @@ from ..engine.pipeline import IMAGE
 from ..errors import InputError
 from ..images import read_image
 from ..inferers.gated import GatedInferer
-from ..metrics.gate_cost import GateCase
+from ..metrics.masks.gate_cost import GateCase
 from ..metrics.measurements import voxels_per_slice
 from ..networks.weights import load_weights
 from ..spatial import feet_head_axis, same_grid, voxel_volume_ml

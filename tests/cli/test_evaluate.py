@@ -18,9 +18,9 @@ from medvol.bundle.description import describe
 from medvol.cli import main
 from medvol.cli.evaluate import remarks
 from medvol.images import read_image
-from medvol.metrics.comparison import Measure, RegionFigures
-from medvol.metrics.evaluation import CaseFigures, Evaluation
-from medvol.metrics.segmentation import dice, overlap_counts
+from medvol.metrics.masks.comparison import Measure, RegionFigures
+from medvol.metrics.masks.evaluation import MaskCase, MaskEvaluation
+from medvol.metrics.masks.overlap import dice, overlap_counts
 from medvol.tasks.evaluation import make_plan
 from medvol.tasks.load import load_bundle
 
@@ -232,15 +232,15 @@ def test_a_file_where_the_folder_should_be(
 
 def test_remarks_before_the_figures(bundle: Path) -> None:
     figures = {"lesion": RegionFigures(1, 1, 1, 0.1, 1.0, 0.0, None)}
-    many = tuple(CaseFigures(str(n), str(n), None, figures) for n in range(10))
+    many = tuple(MaskCase(str(n), str(n), None, figures) for n in range(10))
     plan = make_plan(describe(bundle), NAMES, Measure())
     training, few, label = remarks(
-        Evaluation(many[:9], (), Measure()), plan, {**NAMES, 2: "effusion"}
+        MaskEvaluation(many[:9], (), Measure()), plan, {**NAMES, 2: "effusion"}
     )
     assert "does not know what the network was trained on" in training
     assert few == "Intervals come from 9 patients: too few to rely on."
     assert label == "Label 2 is 'consolidation' for the bundle and 'effusion' for the data."
-    enough = Evaluation(many, (), Measure())
+    enough = MaskEvaluation(many, (), Measure())
     assert len(remarks(enough, plan, NAMES)) == 1
     lesions = {value: NAMES[value] for value in range(3)}
     _, lacking = remarks(enough, make_plan(describe(bundle), lesions, Measure()), lesions)

@@ -20,7 +20,7 @@ from tiny_radiographs import quarter_bundle
 
 from medvol.cli import main
 from medvol.cli.evaluate_classes import remarks
-from medvol.metrics.class_evaluation import ClassEvaluation, ImageAnswer
+from medvol.metrics.classes.evaluation import ClassCase, ClassEvaluation
 
 BOTTOM_LEFT = 2
 EACH = {"training": 12, "validation": 6, "test": 8}
@@ -75,7 +75,7 @@ def test_network_to_page(
     assert record["tuned"]["images"] == 12
     (chosen,) = (r for r in record["thresholds"] if r["threshold"] == record["tuned"]["threshold"])
     assert (chosen["sensitivity"], chosen["specificity"]) == (1.0, 1.0)
-    border = record["confounding"]["told"][0]
+    border = record["confounding"]["predictions"][0]
     assert (border["target"], border["clue"], border["auc"]["value"]) == ("class", "border", 1.0)
     assert record["confounding"]["training_images"] == 24
     with open(report / "predictions.csv", encoding="utf-8") as file:
@@ -91,9 +91,11 @@ def test_network_to_page(
     assert said.err == ""
     figures, class_line, source_line, tuned, last = said.out.splitlines()
     assert figures.startswith("accuracy 0.500 (")
-    assert "The class can be told from the border alone with AUC 1.000" in class_line
+    assert "The class can be predicted from the border alone with AUC 1.000" in class_line
     assert class_line.endswith("; the bundle has AUC 1.000 and accuracy 0.500.")
-    assert source_line.startswith("The source (of 2) can be told from the border alone with AUC 1")
+    assert source_line.startswith(
+        "The source (of 2) can be predicted from the border alone with AUC 1"
+    )
     assert tuned.endswith("sensitivity 1.000, specificity 1.000")
     assert last == f"report {report / 'report.html'}"
 
@@ -257,14 +259,12 @@ def test_full_disk(
 
 
 def test_remarks_before_the_figures() -> None:
-    images = tuple(
-        ImageAnswer(str(n), Path("x"), str(n), 0, np.array([0.5, 0.5])) for n in range(10)
-    )
-    many = ClassEvaluation(("no", "yes"), images)
+    images = tuple(ClassCase(str(n), Path("x"), str(n), 0, np.array([0.5, 0.5])) for n in range(10))
+    many = ClassEvaluation(images, (), ("no", "yes"))
     first, missing = remarks(many, training_patients=set(), tested=True)
     assert "does not know what the network was trained on" in first
     assert missing == "No image is of the class yes; nothing is known of it."
-    few = ClassEvaluation(("no",), images[:9])
+    few = ClassEvaluation(images[:9], (), ("no",))
     _, shared, rough, tested = remarks(few, training_patients={"1", "2", "99"}, tested=False)
     assert shared.startswith("2 patients of these images are in the training part too")
     assert rough == "Intervals come from 9 patients: too few to rely on."

@@ -14,7 +14,7 @@ from tiny_bundle import gate_weights, threshold_weights, tiny_bundle, tiny_gated
 
 from medvol.cli import main
 from medvol.cli.gate_cost import conclusion
-from medvol.metrics.gate_cost import Cost
+from medvol.metrics.masks.gate_cost import Cost
 
 CHEST, HEALTHY = tiny_chest(noise_hu=5), tiny_chest(lesions=False, noise_hu=5)
 

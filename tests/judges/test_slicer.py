@@ -21,7 +21,7 @@ from segments import HARD_SHAPE, HARD_TABLE, HARD_VOXELS, hard_mask
 
 from medvol.cli import main
 from medvol.labels import Label, LabelTable
-from medvol.metrics.comparison import CORRECT, ERRORS, FALSE, MISSED
+from medvol.metrics.masks.comparison import CORRECT, ERRORS, FALSE, MISSED
 from medvol.outputs.seg_nrrd import terminology_entry, write_seg_nrrd
 from medvol.outputs.slicer_scene import write_scene
 

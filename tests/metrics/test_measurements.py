@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from medvol.labels import Label, LabelTable
-from medvol.metrics.measurements import Reference, count_voxels, measure, voxels_per_slice
+from medvol.metrics.measurements import (
+    Reference,
+    count_voxels,
+    hu_histogram,
+    measure,
+    voxels_per_slice,
+)
 
 TABLE = LabelTable(
     (
@@ -109,3 +115,18 @@ def test_voxels_per_slice(order: str) -> None:
 def test_count_voxels() -> None:
     counts = count_voxels(phantom()[0], top=300)
     assert (counts[0], counts[1], counts[2], counts[300]) == (18, 2, 0, 4)
+
+
+def test_histogram_bins_are_closed_below_and_leave_out_what_is_outside() -> None:
+    labels, volume = phantom()
+    histogram = hu_histogram(labels, volume, (1, 2, 300), range_hu=(-900, -500), bin_hu=100)
+    assert histogram.edges_hu.tolist() == [-900, -800, -700, -600, -500]
+    assert histogram.counts[1].tolist() == [0, 0, 0, 1]  # -500 is the upper border: outside
+    assert histogram.counts[300].tolist() == [2, 2, 0, 0]
+    assert histogram.shares_percent(300).tolist() == [50, 50, 0, 0]
+    assert histogram.shares_percent(2).tolist() == [0, 0, 0, 0]
+
+
+def test_histogram_refuses_a_range_that_bins_do_not_fill() -> None:
+    with pytest.raises(ValueError, match="multiple"):
+        hu_histogram(*phantom(), (1,), range_hu=(-900, -450), bin_hu=100)

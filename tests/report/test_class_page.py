@@ -19,9 +19,9 @@ from PIL import Image
 from refusals import refused_by
 
 from medvol.errors import InputError
-from medvol.metrics.bootstrap import Estimate
-from medvol.metrics.class_evaluation import ClassEvaluation, ImageAnswer, Tuned
-from medvol.metrics.confounding import Confounding, Told
+from medvol.metrics.classes.confounding import Confounding, Predicted
+from medvol.metrics.classes.evaluation import ClassCase, ClassEvaluation, Tuned
+from medvol.metrics.intervals import Estimate
 from medvol.report.class_page import (
     ClassContext,
     clue_rows,
@@ -42,23 +42,23 @@ ROWS = (  # truth, probability of the second class: right, wrong, right, right
 REFUSED = InputError("E_TRUNCATED", "/secret/patient/x.png", "it ends early.", "Copy it.")
 
 
-def answers(folder: Path = Path("/data")) -> tuple[ImageAnswer, ...]:
+def answers(folder: Path = Path("/data")) -> tuple[ClassCase, ...]:
     return tuple(
-        ImageAnswer(case, folder / f"{case}.png", patient, truth, np.array([1 - p, p]), ("N_X y.",))
+        ClassCase(case, folder / f"{case}.png", patient, truth, np.array([1 - p, p]), ("N_X y.",))
         for case, patient, truth, p in ROWS
     )
 
 
-def told(target: str, clue: str, auc: float) -> Told:
-    return Told(target, clue, Estimate(0.75, 0.5, 1.0, 4), Estimate(auc, auc, auc, 4), 0.6, 3)
+def predicted(target: str, clue: str, auc: float) -> Predicted:
+    return Predicted(target, clue, Estimate(0.75, 0.5, 1.0, 4), Estimate(auc, auc, auc, 4), 0.6, 3)
 
 
-EVALUATION = ClassEvaluation(NAMES, answers(), (("broken", REFUSED),), Tuned(2.0, 0.5, 10))
+EVALUATION = ClassEvaluation(answers(), (("broken", REFUSED),), NAMES, Tuned(2.0, 0.5, 10))
 CONFOUNDING = Confounding(
     (
-        told("class", "border", 0.9),
-        told("class", "without the lungs", 0.8),
-        told("source", "border", 0.7),
+        predicted("class", "border", 0.9),
+        predicted("class", "without the lungs", 0.8),
+        predicted("source", "border", 0.7),
     ),
     training=20, measured=4, shared=2, unreadable=1,
 )  # fmt: skip
@@ -93,10 +93,10 @@ def page() -> str:
         "set (datalist.json); 4 images of the test part.",
         "Not measured: 1 image broken : E_TRUNCATED x.png: it ends early. Copy it.",
         "The intervals are of 3 patients.",
-        "The class can be told from the border alone with AUC 0.900 and accuracy 0.750, from the "
-        "image without the lungs with AUC 0.800 and accuracy 0.750; the bundle has AUC 0.667 and "
-        "accuracy 0.750.",
-        "The source (of 3) can be told from the border alone with AUC 0.700",
+        "The class can be predicted from the border alone with AUC 0.900 and accuracy 0.750, "
+        "from the image without the lungs with AUC 0.800 and accuracy 0.750; the bundle has AUC "
+        "0.667 and accuracy 0.750.",
+        "The source (of 3) can be predicted from the border alone with AUC 0.700",
         "the bundle, from the whole image 0.750 (0.500 to 1.000) 0.667",
         "border 0.750 (0.500 to 1.000) 0.900 (0.900 to 0.900)",
         "always the most frequent class 0.600 0.500",
@@ -142,10 +142,11 @@ def test_page_loads_nothing_and_names_no_folder(page: str) -> None:
 def test_what_is_not_defined_is_said() -> None:
     names = ("normal", "ill", "rare")
     images = tuple(
-        ImageAnswer(str(n), Path("x.png"), str(n), n % 2, np.array([0.5, 0.3, 0.2]))
-        for n in range(4)
+        ClassCase(str(n), Path("x.png"), str(n), n % 2, np.array([0.5, 0.3, 0.2])) for n in range(4)
     )
-    page = text_of(render_class_page(ClassEvaluation(names, images), ClassContext("t", {}, {}, {})))
+    page = text_of(
+        render_class_page(ClassEvaluation(images, (), names), ClassContext("t", {}, {}, {}))
+    )
     assert "rare not defined not defined 1.000" in page  # never predicted, does not occur
     assert "ill not defined 0.000" in page  # occurs, never predicted: recall 0
     assert "rare 0 – 0 – 0 – 0" in page  # no row of the matrix
@@ -155,14 +156,14 @@ def test_what_is_not_defined_is_said() -> None:
 
 
 def test_one_image_has_no_interval_and_no_curve() -> None:
-    alone = ClassEvaluation(NAMES, EVALUATION.images[:1])
+    alone = ClassEvaluation(EVALUATION.cases[:1], (), NAMES)
     text = text_of(render_class_page(alone, ClassContext("t", {}, {}, {})))
     assert "1.000 accuracy not defined AUC 1 image of 1 patient" in text
     assert "With --calibrate one is chosen" in text
     assert curves_of(alone) == []
 
 
-def test_without_anything_told() -> None:
+def test_without_anything_predicted() -> None:
     nothing = Confounding((), 0, 4, 0, 0)
     assert clue_rows(EVALUATION, nothing) == {}
     (line,) = confounding_lines(EVALUATION, nothing)
@@ -176,13 +177,13 @@ def test_lines_for_the_terminal() -> None:
     assert tuned_line(EVALUATION).startswith("calibration error 0.312, with temperature 2.00 ")
     assert tuned_line(EVALUATION).endswith("threshold 0.500: sensitivity 0.667, specificity 1.000")
     with pytest.raises(ValueError, match="nothing was chosen"):
-        tuned_line(ClassEvaluation(NAMES, answers()))
+        tuned_line(ClassEvaluation(answers(), (), NAMES))
 
 
 def test_thresholds_are_sorted_and_hold_the_chosen_one_once() -> None:
     rows = rows_of_thresholds(EVALUATION)
     assert [row.threshold for row in rows] == pytest.approx([n / 10 for n in range(1, 10)])
-    other = ClassEvaluation(NAMES, answers(), tuned=Tuned(1.0, 0.33, 1))
+    other = ClassEvaluation(answers(), (), NAMES, Tuned(1.0, 0.33, 1))
     assert [row.threshold for row in rows_of_thresholds(other)][2:5] == [0.3, 0.33, 0.4]
 
 
@@ -215,13 +216,13 @@ def test_json_says_the_same_and_how(tmp_path: Path) -> None:
     chosen = record["thresholds"][4]
     assert chosen["threshold"] == 0.5
     assert (chosen["found"], chosen["specificity"]) == (2, 1.0)
-    border = record["confounding"]["told"][0]
+    border = record["confounding"]["predictions"][0]
     assert (border["target"], border["clue"], border["auc"]["value"]) == ("class", "border", 0.9)
     assert record["confounding"]["left_out_as_their_patient_is_measured"] == 2
     assert record["refused"][0] == {"case": "broken", "code": "E_TRUNCATED", "file": "x.png",
                                     "reason": "it ends early.", "remedy": "Copy it."}  # fmt: skip
     assert record["interval"]["patients"] == 3
-    bare = ClassEvaluation(NAMES, answers()[:1])
+    bare = ClassEvaluation(answers()[:1], (), NAMES)
     write_class_metrics(path, bare, bundle={}, protocol={})
     record = json.loads(path.read_text())
     assert (record["tuned"], record["confounding"]) == (None, None)
@@ -251,10 +252,8 @@ def test_curves_of_two_classes_are_of_the_second(
 
 def test_curves_of_three_classes_leave_out_what_does_not_occur() -> None:
     table = np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.4, 0.5, 0.1]])
-    images = tuple(
-        ImageAnswer(str(n), Path("x"), str(n), n % 2, row) for n, row in enumerate(table)
-    )
-    assert [c.name for c in curves_of(ClassEvaluation(("a", "b", "c"), images))] == ["a", "b"]
+    images = tuple(ClassCase(str(n), Path("x"), str(n), n % 2, row) for n, row in enumerate(table))
+    assert [c.name for c in curves_of(ClassEvaluation(images, (), ("a", "b", "c")))] == ["a", "b"]
 
 
 def opened(tile: str) -> np.ndarray:
@@ -312,4 +311,4 @@ def test_full_disk_leaves_nothing(tmp_path: Path, what: str) -> None:
 
 def test_areas_of_the_evaluation_by_hand() -> None:
     assert EVALUATION.summary["macro_auc"].value == pytest.approx(2 / 3)
-    assert math.isnan(ClassEvaluation(NAMES, answers()[:1]).summary["macro_auc"].value)
+    assert math.isnan(ClassEvaluation(answers()[:1], (), NAMES).summary["macro_auc"].value)

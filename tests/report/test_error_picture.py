@@ -10,7 +10,7 @@ from phantoms import l_shape
 
 from medvol.images.image import Image
 from medvol.labels import Label, LabelTable
-from medvol.metrics.comparison import CORRECT, ERRORS
+from medvol.metrics.masks.comparison import CORRECT, ERRORS
 from medvol.report import canvas
 from medvol.report.error_picture import COLUMNS, ERROR_ALPHA, GUTTER, draw_errors, pick_slices
 from medvol.report.overlay import Look

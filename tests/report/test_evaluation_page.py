@@ -14,9 +14,8 @@ from disks import full_disk
 from PIL import Image
 
 from medvol.errors import InputError
-from medvol.metrics.comparison import EMPTY_RULE, Measure, RegionFigures
-from medvol.metrics.evaluation import CaseFigures, Evaluation
-from medvol.metrics.lesions import LesionCounts
+from medvol.metrics.masks.comparison import EMPTY_RULE, LesionCounts, Measure, RegionFigures
+from medvol.metrics.masks.evaluation import MaskCase, MaskEvaluation
 from medvol.report import evaluation_page
 from medvol.report.evaluation_page import (
     EvaluationContext,
@@ -34,12 +33,12 @@ WHOLE = RegionFigures(100, 100, 100, 0.1, 1.0, 0.0, None)
 EMPTY = RegionFigures(0, 0, 0, 0.1, NAN, NAN, LesionCounts(0, 0, 0, 0))
 FALSE = RegionFigures(0, 2000, 0, 0.1, 0.0, NAN, LesionCounts(0, 0, 2, 2))
 CASES = (
-    CaseFigures("fair <1>", "p1", 0, {"le<sion": PART, "organ": WHOLE}, 1.25, ("N_ANISO thick.",)),
-    CaseFigures("none", "none", None, {"le<sion": EMPTY, "organ": WHOLE}),
-    CaseFigures("false", "p1", 1, {"le<sion": FALSE, "organ": WHOLE}),
+    MaskCase("fair <1>", "p1", 0, {"le<sion": PART, "organ": WHOLE}, 1.25, ("N_ANISO thick.",)),
+    MaskCase("none", "none", None, {"le<sion": EMPTY, "organ": WHOLE}),
+    MaskCase("false", "p1", 1, {"le<sion": FALSE, "organ": WHOLE}),
 )
 REFUSED = InputError("E_TRUNCATED", "/secret/patient/ct.nii.gz", "it ends early.", "Copy it.")
-EVALUATION = Evaluation(CASES, (("broken", REFUSED),), Measure(2.5, 0.2))
+EVALUATION = MaskEvaluation(CASES, (("broken", REFUSED),), Measure(2.5, 0.2))
 CONTEXT = EvaluationContext(
     title="my_bundle",
     protocol={"Data": "set (datalist.json)", "Cases": "3 cases from all folds"},
@@ -126,7 +125,7 @@ def test_only_the_worst_pictures_are_on_a_long_page(
 
 
 def test_a_page_of_one_case_has_no_intervals(folder: Path) -> None:
-    alone = Evaluation(CASES[:1], (), Measure())
+    alone = MaskEvaluation(CASES[:1], (), Measure())
     text = text_of(render_evaluation(alone, CONTEXT, folder))
     assert "1 case of 1 patient" in text
     assert " to " not in text[: text.index("How it was measured")]

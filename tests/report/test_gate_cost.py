@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from matplotlib import image as pictures
 
-from medvol.metrics.gate_cost import Cost
+from medvol.metrics.masks.gate_cost import Cost
 from medvol.report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
 
 COSTS = [

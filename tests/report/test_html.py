@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from medvol.labels import Label, LabelTable
-from medvol.metrics.histogram import Histogram
-from medvol.metrics.measurements import Measurement, Reference
+from medvol.metrics.measurements import Histogram, Measurement, Reference
 from medvol.report.histogram_plot import plot
 from medvol.report.html import ReportContext, render_report, write_report
 

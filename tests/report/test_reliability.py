@@ -7,7 +7,7 @@ import matplotlib.figure
 import pytest
 from matplotlib import image as pictures
 
-from medvol.metrics.classification import Bin
+from medvol.metrics.classes.calibration import Bin
 from medvol.report.reliability import draw_reliability
 
 

@@ -11,7 +11,7 @@ from tiny_radiographs import quarter_bundle
 
 from medvol.bundle.description import describe
 from medvol.data.datalist import load_items
-from medvol.metrics.class_evaluation import ImageAnswer
+from medvol.metrics.classes.evaluation import ClassCase
 from medvol.tasks.class_evaluation import answer_images, completed, match_classes, tiles
 from medvol.tasks.classifier import ImageClassifier
 
@@ -59,7 +59,7 @@ def test_answers_and_refusals(classifier: ImageClassifier, tmp_path: Path) -> No
 def test_tiles_with_and_without_attention(tmp_path: Path) -> None:
     made_classes(tmp_path, each={"test": 1}, marked="half")
     images = [
-        ImageAnswer(name, tmp_path / f"{name}.png", name, 0, np.array([0.5, 0.5]))
+        ClassCase(name, tmp_path / f"{name}.png", name, 0, np.array([0.5, 0.5]))
         for name in ("test_000", "test_001")
     ]
     asked = []

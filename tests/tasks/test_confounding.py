@@ -6,8 +6,8 @@ from pathlib import Path
 from made_radiographs import made_classes
 
 from medvol.data.datalist import load_items
-from medvol.metrics.confounding import CLASS, NAME_ALONE, SOURCE, Confounding
-from medvol.tasks.confounding import tell_from_surroundings
+from medvol.metrics.classes.confounding import CLASS, NAME_ALONE, SOURCE, Confounding
+from medvol.tasks.confounding import predict_from_surroundings
 
 EACH = {"training": 40, "test": 40}
 # A useless score has AUC 0.5 with standard deviation sqrt((m + n + 1) / (12 m n)), which is 0.065
@@ -17,17 +17,17 @@ BORDER, OUTSIDE = "border", "without the lungs"
 
 
 def of(datalist: Path) -> Confounding:
-    return tell_from_surroundings(
+    return predict_from_surroundings(
         load_items(datalist, part="training"), load_items(datalist, part="test")
     )
 
 
 def test_border_that_gives_the_class_away(tmp_path: Path) -> None:
     found = of(made_classes(tmp_path, each=EACH, marked="ill"))
-    assert [(row.target, row.clue) for row in found.told] == [
+    assert [(row.target, row.clue) for row in found.predicted] == [
         (CLASS, BORDER), (CLASS, OUTSIDE), (CLASS, NAME_ALONE), (SOURCE, BORDER), (SOURCE, OUTSIDE),
     ]  # fmt: skip
-    for row in found.told:
+    for row in found.predicted:
         assert row.auc.value > 0.99, row
         assert row.accuracy.value > 0.95, row
         assert row.guess == 0.5
@@ -37,10 +37,10 @@ def test_border_that_gives_the_class_away(tmp_path: Path) -> None:
 def test_border_that_tells_the_hospital_only(tmp_path: Path) -> None:
     found = of(made_classes(tmp_path, each=EACH, marked="half"))
     for clue in (BORDER, OUTSIDE, NAME_ALONE):
-        row = found.row(CLASS, clue)
+        (row,) = (row for row in found.of(CLASS) if row.clue == clue)
         assert row is not None
         assert abs(row.auc.value - 0.5) < CHANCE, row
-    source = found.row(SOURCE, BORDER)
+    source = next(row for row in found.of(SOURCE) if row.clue == BORDER)
     assert source is not None
     assert source.auc.value > 0.99
 
@@ -51,16 +51,19 @@ def test_one_source_or_none_is_not_told(tmp_path: Path) -> None:
     for items in parts:
         for item in items:
             del item["source"]
-    found = tell_from_surroundings(*parts)
-    assert [(row.target, row.clue) for row in found.told] == [(CLASS, BORDER), (CLASS, OUTSIDE)]
-    assert found.row(SOURCE, BORDER) is None
+    found = predict_from_surroundings(*parts)
+    assert [(row.target, row.clue) for row in found.predicted] == [
+        (CLASS, BORDER),
+        (CLASS, OUTSIDE),
+    ]
+    assert found.of(SOURCE) == []
 
 
 def test_patients_of_the_measured_part_are_not_trained_on(tmp_path: Path) -> None:
     datalist = made_classes(tmp_path, each={"training": 4, "test": 2}, marked="ill")
     training, test = (load_items(datalist, part=part) for part in ("training", "test"))
     training[0]["patient"] = training[1]["patient"] = test[0]["patient"]
-    found = tell_from_surroundings(training, test)
+    found = predict_from_surroundings(training, test)
     assert (found.training, found.shared) == (6, 2)
 
 
@@ -74,4 +77,4 @@ def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
 
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     datalist = made_classes(tmp_path, each={"test": 2}, marked="ill")
-    assert tell_from_surroundings([], load_items(datalist, part="test")).told == ()
+    assert predict_from_surroundings([], load_items(datalist, part="test")).predicted == ()

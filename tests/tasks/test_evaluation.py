@@ -13,7 +13,7 @@ from medvol.bundle.description import Description, describe
 from medvol.data.datalist import LabelledCase
 from medvol.errors import InputError
 from medvol.images import read_image
-from medvol.metrics.comparison import Measure
+from medvol.metrics.masks.comparison import Measure
 from medvol.tasks.evaluation import (
     display_window,
     evaluate_case,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_bundle import CLASSIFIER
 
-from medvol.metrics.classification import roc_auc
+from medvol.metrics.classes.ranking import roc_auc
 from medvol.tasks.load import load_bundle
 
 pytestmark = [

@@ -11,7 +11,7 @@ from grids import GRIDS, each_grid, places_mm
 from monai.data import MetaTensor
 from torch import Tensor
 
-from medvol.metrics.segmentation import dice, overlap_counts
+from medvol.metrics.masks.overlap import dice, overlap_counts
 from medvol.spatial import spacing_mm
 from medvol.transforms.resample import (
     ResampleSpacingd,

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that was measured of a classifier of images: each image, all, and what was refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..evaluation import Evaluation
+from ..intervals import Estimate, Numbers
+from .calibration import (
+    fit_class_temperature,
+    image_losses,
+    top_calibration_error,
+    with_temperature,
+)
+from .confusion import confusion_matrix
+from .figures import all_figures, class_figures
+from .ranking import best_threshold
+
+POSITIVE = 1  # the class that a threshold of a network of two classes is for
+
+
+@dataclass(frozen=True, eq=False)
+class ClassCase:
+    """One image: which class it is of, and what the network predicts.
+
+    Args:
+        case: its name.
+        path: its file.
+        patient: what images of the same person share.
+        truth: number of its class.
+        probability: (classes,), adds up to 1.
+        notes: remarks on how it was read, one sentence each.
+    """
+
+    case: str
+    path: Path
+    patient: str
+    truth: int
+    probability: npt.NDArray[np.floating]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def predicted(self) -> int:
+        """Number of the most probable class."""
+        return int(np.argmax(self.probability))
+
+    @property
+    def loss(self) -> float:
+        """Less the logarithm of the probability of the true class."""
+        return float(image_losses(self.probability[None], [self.truth])[0])
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was chosen on other images than those that are measured.
+
+    Args:
+        temperature: divides logits, see `calibration.fit_class_temperature`.
+        threshold: of the second of two classes; None of more classes, or where it has no meaning.
+        images: how many it was chosen on.
+    """
+
+    temperature: float
+    threshold: float | None
+    images: int
+
+
+@dataclass(frozen=True, eq=False)
+class ClassEvaluation(Evaluation[ClassCase]):
+    """Images whose classes were compared with the true ones.
+
+    Args:
+        names: of the classes; the first is that of number 0.
+        tuned: chosen on the validation part; None where that was not asked for.
+    """
+
+    names: tuple[str, ...]
+    tuned: Tuned | None = None
+
+    @cached_property
+    def probability(self) -> Numbers:
+        """(N, classes) as the network gives them."""
+        return np.stack([case.probability for case in self.cases]).astype(np.float64)
+
+    @cached_property
+    def truth(self) -> npt.NDArray[np.int64]:
+        """(N,) classes."""
+        return np.array([case.truth for case in self.cases], dtype=np.int64)
+
+    @cached_property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """(true classes, predicted classes)."""
+        predicted = self.probability.argmax(1)
+        return confusion_matrix(self.truth, predicted, classes=len(self.names))
+
+    @cached_property
+    def summary(self) -> dict[str, Estimate]:
+        """See `figures.all_figures`."""
+        return all_figures(self.probability, self.truth, self.draws)
+
+    @cached_property
+    def classes(self) -> dict[str, dict[str, Estimate]]:
+        """Name of each class to its figures, see `figures.class_figures`."""
+        found = class_figures(self.probability, self.truth, self.draws)
+        return dict(zip(self.names, found, strict=True))
+
+    @cached_property
+    def calibrated(self) -> Numbers | None:
+        """(N, classes) after the temperature; None without one."""
+        if self.tuned is None:
+            return None
+        return with_temperature(self.probability, self.tuned.temperature)
+
+    @cached_property
+    def calibration(self) -> dict[str, dict[str, float]]:
+        """Log loss and expected calibration error, as given and after the temperature."""
+        tables = {"as given": self.probability, "with temperature": self.calibrated}
+        return {
+            name: {
+                "log_loss": float(image_losses(table, self.truth).mean()),
+                "calibration_error": top_calibration_error(table, self.truth),
+            }
+            for name, table in tables.items()
+            if table is not None
+        }
+
+    @cached_property
+    def worst_first(self) -> list[ClassCase]:
+        """By loss, the largest first."""
+        return sorted(self.cases, key=lambda case: -case.loss)
+
+
+def tune(cases: Sequence[ClassCase]) -> Tuned:
+    """Choose temperature and threshold on images of which no figure will be given.
+
+    Args:
+        cases: of a validation part, one or more.
+    """
+    probability = np.stack([case.probability for case in cases]).astype(np.float64)
+    truth = np.array([case.truth for case in cases], dtype=np.int64)
+    threshold = None
+    if probability.shape[1] == POSITIVE + 1:
+        best = best_threshold(probability[:, POSITIVE], truth)
+        threshold = None if np.isnan(best) else best
+    return Tuned(fit_class_temperature(probability, truth), threshold, len(cases))

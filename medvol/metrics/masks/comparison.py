@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A predicted label map beside the true one, region by region: overlap, surface, lesions, volume.
+
+A region is one label or several together. What happens where a mask is empty stands in
+`EMPTY_RULE`, which reports repeat word for word.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ...labels import Label, LabelTable
+from ...spatial import Affine, spacing_mm, voxel_volume_ml
+from .overlap import dice, overlap_counts
+from .surface import surface_agreement
+
+Mask = npt.NDArray[np.integer[Any]]
+TOLERANCE_MM = 3.0  # as Ma et al. 2021 (doi 10.1002/mp.14676) take for infections in chest CT
+SMALLEST_LESION_ML = 0.1  # a ball 6 mm wide; hand-drawn masks have specks of a few voxels
+SHARED_CORNER = 26  # connectivity: voxels that share a corner are one lesion
+MISSED, FALSE, CORRECT = 1, 2, 3
+ERRORS = LabelTable(
+    (
+        Label(MISSED, "missed (false negative)", (0, 205, 90)),
+        Label(FALSE, "false (false positive)", (235, 45, 45)),
+        Label(CORRECT, "correct (true positive)", (250, 225, 50)),
+    )
+)
+EMPTY_RULE = (
+    "Where truth and prediction are both empty, Dice, surface Dice and HD95 are not defined, and "
+    "no mean or median counts the case. Where only the prediction is empty, Dice and surface Dice "
+    "are 0 and HD95 is not defined. Where only the truth is empty, the same holds for the case, "
+    "but mean and median of Dice and surface Dice leave it out, since there was nothing to find; "
+    "its false voxels count in pooled Dice, and its false lesions and volume in their means."
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """With what regions are compared.
+
+    Args:
+        tolerance_mm: of surface Dice.
+        smallest_lesion_ml: smaller components are not counted as lesions.
+
+    Raises:
+        ValueError: one is negative or no number.
+    """
+
+    tolerance_mm: float = TOLERANCE_MM
+    smallest_lesion_ml: float = SMALLEST_LESION_ML
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < np.inf:
+                raise ValueError(f"{name} is {value}; give 0 or more")
+
+
+class LesionCounts(NamedTuple):
+    """Lesions of a case.
+
+    Args:
+        true: in the truth.
+        found: of these, with at least one voxel marked.
+        predicted: in the prediction.
+        false: of these, without a single voxel of any true lesion.
+    """
+
+    true: int
+    found: int
+    predicted: int
+    false: int
+
+
+@dataclass(frozen=True)
+class RegionFigures:
+    """One region of one case.
+
+    Args:
+        voxels_both: in truth and prediction.
+        voxels_predicted: in the prediction.
+        voxels_true: in the truth.
+        voxel_ml: volume of a voxel.
+        surface_dice: at the tolerance; NaN where both are empty.
+        hd95_mm: NaN where one is empty.
+        lesions: None where the region's components are no lesions, as those of an organ.
+    """
+
+    voxels_both: int
+    voxels_predicted: int
+    voxels_true: int
+    voxel_ml: float
+    surface_dice: float
+    hd95_mm: float
+    lesions: LesionCounts | None
+
+    @property
+    def dice(self) -> float:
+        """NaN where both are empty."""
+        counts = [self.voxels_both, self.voxels_predicted, self.voxels_true]
+        return float(dice(torch.tensor(counts, dtype=torch.float64)))
+
+    @property
+    def true_ml(self) -> float:
+        """Volume of the truth."""
+        return self.voxels_true * self.voxel_ml
+
+    @property
+    def predicted_ml(self) -> float:
+        """Volume of the prediction."""
+        return self.voxels_predicted * self.voxel_ml
+
+    @property
+    def volume_error_ml(self) -> float:
+        """Predicted less true."""
+        return self.predicted_ml - self.true_ml
+
+    @property
+    def lesion_sensitivity(self) -> float:
+        """Share of the true lesions that were found; NaN where there are none."""
+        counts = self.lesions
+        return counts.found / counts.true if counts and counts.true else np.nan
+
+    def row(self) -> dict[str, float | int | None]:
+        """All figures by name, None where one is not defined; lesions only where they count."""
+        row: dict[str, float | int | None] = {
+            "dice": self.dice,
+            "surface_dice": self.surface_dice,
+            "hd95_mm": self.hd95_mm,
+            "true_ml": self.true_ml,
+            "predicted_ml": self.predicted_ml,
+            "volume_error_ml": self.volume_error_ml,
+            "voxels_both": self.voxels_both,
+            "voxels_predicted": self.voxels_predicted,
+            "voxels_true": self.voxels_true,
+            "lesion_sensitivity": self.lesion_sensitivity,
+        }
+        for name in LesionCounts._fields:
+            row[f"lesions_{name}"] = getattr(self.lesions, name) if self.lesions else None
+        return {name: None if v is None or np.isnan(v) else v for name, v in row.items()}
+
+
+def compare(
+    predicted: Mask,
+    true: Mask,
+    affine: Affine,
+    regions: Mapping[str, Sequence[int]],
+    *,
+    lesions: Collection[str] = (),
+    measure: Measure = Measure(),
+) -> dict[str, RegionFigures]:
+    """Compare two label maps on one grid.
+
+    Args:
+        predicted: (X, Y, Z) integers, 0 for background.
+        true: the same of the truth.
+        affine: (4, 4) voxel to mm.
+        regions: name to labels, such as {"lesion": (1, 2)}.
+        lesions: names of the regions whose connected components are counted.
+        measure: tolerance and smallest lesion.
+
+    Returns:
+        Figures by name of the region, in the order of `regions`.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if predicted.shape != true.shape:
+        raise ValueError(
+            f"prediction {predicted.shape} and truth {true.shape} differ in shape; "
+            "bring both to one grid first"
+        )
+    figures, box = {}, foreground_box((predicted > 0) | (true > 0))
+    spacing, voxel_ml = spacing_mm(affine), voxel_volume_ml(affine)
+    smallest = max(1, int(np.ceil(measure.smallest_lesion_ml / voxel_ml - 1e-9)))
+    for name, values in regions.items():
+        marked, truth = (np.isin(labels[box], values) for labels in (predicted, true))
+        inner = foreground_box(marked | truth)
+        marked, truth = marked[inner], truth[inner]
+        both, in_marked, in_truth = overlap_counts(
+            torch.from_numpy(marked.view(np.uint8)), torch.from_numpy(truth.view(np.uint8)), (1,)
+        ).tolist()
+        surface = surface_agreement(marked, truth, spacing, tolerance_mm=measure.tolerance_mm)
+        counts = None
+        if name in lesions:
+            counts = count_lesions(marked, truth, smallest_voxels=smallest)
+        figures[name] = RegionFigures(
+            int(both), int(in_marked), int(in_truth), voxel_ml, *surface, counts
+        )
+    return figures
+
+
+def count_lesions(
+    predicted: npt.NDArray[np.bool_], true: npt.NDArray[np.bool_], *, smallest_voxels: int = 1
+) -> LesionCounts:
+    """Count the connected components of both masks, and those that touch the other mask.
+
+    One voxel in common is enough, as in the challenge on lesions of multiple sclerosis (Carass et
+    al. 2017, doi 10.1016/j.neuroimage.2016.12.064). Components below `smallest_voxels` are not
+    counted, but still find, and are still found.
+
+    Args:
+        predicted: the region in 2 or 3 axes.
+        true: the same of the truth, same shape.
+        smallest_voxels: of a lesion that counts, 1 or more.
+
+    Example:
+        >>> true = np.array([[1, 1, 0, 0, 0, 1]], bool)
+        >>> count_lesions(np.array([[0, 1, 0, 1, 0, 0]], bool), true)
+        LesionCounts(true=2, found=1, predicted=2, false=1)
+    """
+    lesions, found = _touched(true, predicted, smallest_voxels)
+    marks, right = _touched(predicted, true, smallest_voxels)
+    return LesionCounts(lesions, found, marks, marks - right)
+
+
+def error_map(predicted: Mask, true: Mask, values: Sequence[int]) -> npt.NDArray[np.uint8]:
+    """Where a region was missed, falsely marked, or correctly marked; values as in `ERRORS`.
+
+    Example:
+        >>> error_map(np.array([1, 2, 0, 3]), np.array([1, 0, 1, 3]), [1, 2]).tolist()
+        [3, 2, 1, 0]
+    """
+    marked, truth = np.isin(predicted, values), np.isin(true, values)
+    errors = np.zeros(marked.shape, np.uint8)
+    errors[truth & ~marked] = MISSED
+    errors[marked & ~truth] = FALSE
+    errors[marked & truth] = CORRECT
+    return errors
+
+
+def foreground_box(mask: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The box around a mask; without any voxel, one of no size.
+
+    Example:
+        >>> foreground_box(np.array([[0, 0, 0], [0, 1, 1]], bool))
+        (slice(1, 2, None), slice(1, 3, None))
+    """
+    box = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        inside = np.flatnonzero(mask.any(axis=others))
+        box.append(slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0))
+    return tuple(box)
+
+
+def _touched(
+    mask: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_], smallest: int
+) -> tuple[int, int]:
+    """Components of `mask`, and those of them that share a voxel with `other`."""
+    # padded to a volume, since cc3d 4.1.1 errs on images with 8 neighbours, and on rows of voxels
+    padded, at = np.pad(np.atleast_3d(mask), 1), np.pad(np.atleast_3d(other), 1)
+    components, count = cc3d.connected_components(padded, connectivity=SHARED_CORNER, return_N=True)
+    counted = np.bincount(components.ravel(), minlength=count + 1) >= smallest
+    counted[0] = False
+    touched = np.zeros_like(counted)
+    touched[components[at]] = True
+    return int(counted.sum()), int((counted & touched).sum())

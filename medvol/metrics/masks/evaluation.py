@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that was measured of masks: the figures of each case, of all, and what was refused."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..evaluation import Evaluation
+from ..intervals import Draws, Estimate, Numbers, median_estimate, ratio_estimate
+from .comparison import Measure, RegionFigures
+
+Part = Callable[[RegionFigures], float]
+
+
+def _if_true(figure: Part) -> Part:
+    """A figure that means take only of the cases whose truth has the region."""
+    return lambda case: figure(case) if case.voxels_true else np.nan
+
+
+def _lesions(name: str) -> Part:
+    return lambda case: getattr(case.lesions, name) if case.lesions else np.nan
+
+
+def _one(_: RegionFigures) -> float:
+    return 1.0
+
+
+# each is a sum over the cases above the line, divided by one below it
+RATIOS: dict[str, tuple[Part, Part]] = {
+    "dice_pooled": (lambda x: 2 * x.voxels_both, lambda x: x.voxels_predicted + x.voxels_true),
+    "dice_mean": (_if_true(lambda x: x.dice), _one),
+    "surface_dice_mean": (_if_true(lambda x: x.surface_dice), _one),
+    "hd95_mm_mean": (lambda x: x.hd95_mm, _one),
+    "lesion_sensitivity": (_lesions("found"), _lesions("true")),
+    "false_lesions_per_case": (_lesions("false"), _one),
+    "volume_error_ml_mean": (lambda x: x.volume_error_ml, _one),
+    "absolute_volume_error_ml_mean": (lambda x: abs(x.volume_error_ml), _one),
+}
+MEDIANS: dict[str, Part] = {"dice_median": _if_true(lambda x: x.dice)}
+
+
+def summarise_region(cases: Sequence[RegionFigures], draws: Draws) -> dict[str, Estimate]:
+    """Every figure of `RATIOS` and of `MEDIANS` over the cases of one region.
+
+    `dice_pooled` and `dice_mean` are those of `overlap.summarise`.
+
+    Args:
+        cases: one region of each case.
+        draws: of `intervals.draw_patients` for the same cases.
+    """
+
+    def of(part: Part) -> Numbers:
+        return np.array([part(case) for case in cases], dtype=np.float64)
+
+    ratios = {
+        name: ratio_estimate(of(above), of(below), draws) for name, (above, below) in RATIOS.items()
+    }
+    return ratios | {name: median_estimate(of(part), draws) for name, part in MEDIANS.items()}
+
+
+@dataclass(frozen=True)
+class MaskCase:
+    """One case whose mask was compared with its truth.
+
+    Args:
+        case: its name.
+        patient: what cases of the same person share.
+        fold: of the cross-validation, None where there is none.
+        regions: figures by name of the region.
+        seconds: the prediction took; None where the masks were there before.
+        notes: remarks, one sentence each.
+    """
+
+    case: str
+    patient: str
+    fold: int | None
+    regions: Mapping[str, RegionFigures]
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class MaskEvaluation(Evaluation[MaskCase]):
+    """Masks that were compared with their truth.
+
+    Args:
+        measure: tolerance and smallest lesion.
+    """
+
+    measure: Measure
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Names of the regions; the first is what the bundle looks for."""
+        return tuple(self.cases[0].regions)
+
+    @cached_property
+    def summary(self) -> dict[str, dict[str, Estimate]]:
+        """Region to the figures of `summarise_region`, each with its interval over patients."""
+        return {
+            region: summarise_region([case.regions[region] for case in self.cases], self.draws)
+            for region in self.regions
+        }
+
+    @property
+    def worst_first(self) -> list[MaskCase]:
+        """By Dice of the first region; cases without one, as nothing was there, come last.
+
+        Of equal Dice, the one with more voxels missed or falsely marked comes first.
+        """
+        key = self.regions[0]
+
+        def badness(case: MaskCase) -> tuple[float, int]:
+            figures = case.regions[key]
+            wrong = figures.voxels_predicted + figures.voxels_true - 2 * figures.voxels_both
+            return (math.inf if math.isnan(figures.dice) else figures.dice, -wrong)
+
+        return sorted(self.cases, key=badness)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Curves and areas, against points made by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from monai.metrics import compute_roc_auc
+
+from medvol.metrics.classes.ranking import (
+    GRID,
+    USUAL,
+    auc_interval,
+    best_threshold,
+    precision_band,
+    precision_recall_curve,
+    roc_auc,
+    roc_band,
+    roc_curve,
+    threshold_rows,
+    weighted_auc,
+    weighted_average_precision,
+)
+from medvol.metrics.intervals import draw_patients
+
+SCORE, TRUTH = [0.9, 0.7, 0.7, 0.2, 0.1], [1, 1, 0, 0, 1]  # the two of 0.7 pass together
+ONCE = np.ones((1, 5))
+
+
+def test_roc_points() -> None:
+    curve = roc_curve(SCORE, TRUTH)
+    assert curve.x.tolist() == [0, 0, 0.5, 1, 1]
+    assert curve.y.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 1])
+    assert curve.threshold.tolist() == [np.inf, 0.9, 0.7, 0.2, 0.1]
+
+
+def test_precision_recall_points() -> None:
+    curve = precision_recall_curve(SCORE, TRUTH)
+    assert curve.x.tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
+    assert curve.y.tolist() == pytest.approx([1, 2 / 3, 1 / 2, 3 / 5])
+
+
+def test_areas() -> None:
+    # pairs won: 0.9 two; 0.7 one and a half; 0.1 none: 3.5 of 6
+    assert weighted_auc(SCORE, TRUTH, ONCE).tolist() == pytest.approx([3.5 / 6])
+    average = (1 + 2 / 3 + 3 / 5) / 3
+    assert weighted_average_precision(SCORE, TRUTH, ONCE).tolist() == pytest.approx([average])
+
+
+def test_weights_count_cases_as_often() -> None:
+    weights = np.array([[1, 1, 1, 1, 1], [2, 0, 1, 3, 1], [0, 0, 1, 1, 0]])
+    repeated = [np.repeat(SCORE, w) for w in weights], [np.repeat(TRUTH, w) for w in weights]
+    expected = [roc_auc(score, truth) for score, truth in zip(*repeated, strict=True)]
+    assert weighted_auc(SCORE, TRUTH, weights).tolist() == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(expected[2])  # no positive was drawn
+    averages = weighted_average_precision(SCORE, TRUTH, weights)
+    alone = weighted_average_precision(repeated[0][1], repeated[1][1], np.ones((1, 7)))
+    assert averages[1] == pytest.approx(alone[0])
+    assert np.isnan(averages[2])
+
+
+def test_bands_hold_the_curve_and_have_no_width_without_doubt() -> None:
+    random = np.random.default_rng(0)
+    truth = np.arange(200) % 2
+    draws = draw_patients([str(n) for n in range(200)], resamples=300)
+    score = random.normal(truth, 1.0)
+    band, curve = roc_band(score, truth, draws), roc_curve(score, truth)
+    at = np.searchsorted(curve.x, GRID, side="right") - 1
+    assert (band.low <= curve.y[at] + 1e-9).mean() > 0.95
+    assert (curve.y[at] <= band.high + 1e-9).mean() > 0.95
+    assert 0.05 < (band.high - band.low)[10:50].mean() < 0.4  # 1.96 * sqrt(p q / 100) * 2: 0.2
+    for perfect in (roc_band(truth, truth, draws), precision_band(truth, truth, draws)):
+        assert perfect.low.tolist() == perfect.high.tolist() == [1.0] * len(GRID)
+
+
+def test_precision_band_begins_at_the_first_positive() -> None:
+    band = precision_band(SCORE, TRUTH, ONCE)
+    # the first third needs 0.9 alone, the second both of 0.7, the last all
+    assert band.low[[0, 33, 34, 66, 67, 100]].tolist() == pytest.approx(
+        [1, 1, 2 / 3, 2 / 3, 3 / 5, 3 / 5]
+    )
+
+
+def test_one_class_has_no_band() -> None:
+    draws = draw_patients(["a", "b"], resamples=4)
+    assert np.isnan(roc_band([0.1, 0.2], [1, 1], draws).low).all()
+    assert np.isnan(precision_band([0.1, 0.2], [0, 0], draws).high).all()
+
+
+@pytest.mark.parametrize(("score", "truth"), [([0.1], [0, 1]), ([], []), ([0.1], [2])])
+def test_refusals(score: list[float], truth: list[int]) -> None:
+    with pytest.raises(ValueError, match="give"):
+        roc_curve(score, truth)
+
+
+PROBABILITY = [0.05, 0.2, 0.5, 0.4, 0.6, 0.95]
+SIX = [0, 0, 0, 1, 1, 1]
+
+
+def test_rows() -> None:
+    low, half, high = threshold_rows(PROBABILITY, SIX, [0.0, 0.5, 0.99])
+    assert low[1:] == (3, 0, 3, 0)
+    assert half == (0.5, 2, 1, 1, 2)
+    assert (half.sensitivity, half.specificity) == pytest.approx((2 / 3, 2 / 3))
+    assert (half.precision, half.negative_precision) == pytest.approx((2 / 3, 2 / 3))
+    assert (high.sensitivity, high.specificity) == (0, 1)
+    assert math.isnan(high.precision)
+    assert math.isnan(low.negative_precision)
+    assert [row.threshold for row in threshold_rows(PROBABILITY, SIX)] == list(USUAL)
+
+
+def test_one_class_only() -> None:
+    (row,) = threshold_rows([0.2, 0.7], [1, 1], [0.5])
+    assert row.sensitivity == 0.5
+    assert math.isnan(row.specificity)
+    assert math.isnan(best_threshold([0.2, 0.7], [1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("probability", "truth", "best"),
+    [
+        (PROBABILITY, SIX, (0.6 + 0.5) / 2),  # 2/3 found, none false; at 0.4 all, and 1/3 false
+        ([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 0.5),
+        ([0.4, 0.4, 0.4], [0, 1, 1], 0.2),  # every threshold is as bad: all pass
+        ([0.9, 0.1], [0, 1], 0.05),  # upside down: all pass
+    ],
+)
+def test_best(probability: list[float], truth: list[int], best: float) -> None:
+    assert best_threshold(probability, truth) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("probability", "truth", "auc"),
+    [
+        ([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 1.0),
+        ([0.9, 0.8, 0.2, 0.1], [0, 0, 1, 1], 0.0),
+        ([0.5, 0.5, 0.5, 0.5], [0, 1, 0, 1], 0.5),  # ties count half
+        ([0.3, 0.3, 0.7], [0, 1, 1], 0.75),  # one tie, one win
+        ([-7.0, 3.0, 200.0], [0, 1, 0], 0.5),  # any score
+    ],
+)
+def test_auc_by_hand(probability: list[float], truth: list[int], auc: float) -> None:
+    assert roc_auc(probability, truth) == pytest.approx(auc)
+
+
+def test_auc_is_that_of_monai() -> None:
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 2, 200)
+    score = np.round(random.normal(truth, 1.0), 1)  # with ties
+    expected = float(compute_roc_auc(torch.from_numpy(score), torch.from_numpy(truth)))
+    assert roc_auc(score, truth) == pytest.approx(expected)
+    assert 0.6 < expected < 0.9
+
+
+def test_one_class_has_no_auc() -> None:
+    assert math.isnan(roc_auc([0.1, 0.9], [1, 1]))
+    assert math.isnan(roc_auc([], []))
+    assert all(math.isnan(x) for x in auc_interval([0.1, 0.9], [0, 0])[:3])
+
+
+def test_interval_holds_the_value_and_narrows_with_cases() -> None:
+    random = np.random.default_rng(1)
+    widths = []
+    for cases in (40, 400):
+        truth = np.arange(cases) % 2
+        score = random.normal(truth, 1.0)
+        value, low, high, _ = auc_interval(score, truth, resamples=500)
+        assert value == roc_auc(score, truth)
+        assert low < value < high
+        widths.append(high - low)
+    # the standard error falls with the root of the cases: 3.2 times
+    assert 2 < widths[0] / widths[1] < 5
+
+
+def test_interval_is_drawn_within_volumes() -> None:
+    """Two volumes, in each of which all positives have one score and all negatives another."""
+    probability = [0.9, 0.9, 0.6, 0.6, 0.4, 0.4, 0.1, 0.1]
+    truth = [1, 1, 0, 0, 1, 1, 0, 0]
+    volumes = ["a"] * 4 + ["b"] * 4
+    value, low, high, _ = auc_interval(probability, truth, volumes, resamples=200)
+    assert value == low == high == pytest.approx(0.75)  # numbers of each kind never change
+    _, low, high, _ = auc_interval(probability, truth, resamples=200)
+    assert low < 0.75 < high
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    score, truth = np.random.default_rng(2).random(30), np.arange(30) % 3 == 0
+    assert auc_interval(score, truth, seed=4) == auc_interval(score, truth, seed=4)
+    assert auc_interval(score, truth, seed=4) != auc_interval(score, truth, seed=5)
+
+
+def test_at_a_threshold() -> None:
+    probability, truth = [0.1, 0.5, 0.6, 0.4, 0.5, 0.9], [0, 0, 0, 1, 1, 1]
+    rates = [(row.sensitivity, row.specificity)
+             for row in threshold_rows(probability, truth, [0.5, 0.0, 1.0])]  # fmt: skip
+    assert rates == pytest.approx(np.array([(2 / 3, 1 / 3), (1.0, 0.0), (0.0, 1.0)]))
+    (row,) = threshold_rows([0.1, 0.7], [0, 0], [0.5])
+    assert math.isnan(row.sensitivity)
+    assert row.specificity == 0.5

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured on a set of cases: the worst first, patients counted."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from medvol.metrics.intervals import draw_patients
+from medvol.metrics.masks.comparison import LesionCounts, Measure, RegionFigures
+from medvol.metrics.masks.evaluation import (
+    MEDIANS,
+    RATIOS,
+    MaskCase,
+    MaskEvaluation,
+    summarise_region,
+)
+from medvol.metrics.masks.overlap import summarise
+
+
+def case(name: str, both: int, predicted: int, true: int, *, patient: str = "") -> MaskCase:
+    lesion = RegionFigures(both, predicted, true, 0.1, 0.5, 1.0, None)
+    organ = RegionFigures(10, 10, 10, 0.1, 1.0, 0.0, None)
+    return MaskCase(name, patient or name, None, {"lesion": lesion, "organ": organ})
+
+
+CASES = (
+    case("good", 9, 10, 10),
+    case("nothing there", 0, 0, 0),
+    case("poor", 4, 10, 10, patient="p"),
+    case("a little false", 0, 1, 0),
+    case("much false", 0, 50, 0, patient="p"),
+)
+
+
+def test_worst_first_by_the_first_region() -> None:
+    names = [c.case for c in MaskEvaluation(CASES, (), Measure()).worst_first]
+    assert names == ["much false", "a little false", "poor", "good", "nothing there"]
+
+
+def test_summary_is_of_every_region_over_patients() -> None:
+    evaluation = MaskEvaluation(CASES, (), Measure())
+    assert evaluation.regions == ("lesion", "organ")
+    assert evaluation.patients == 4
+    pooled = evaluation.summary["lesion"]["dice_pooled"]
+    assert pooled.value == pytest.approx(2 * 13 / 91)
+    assert pooled.low < pooled.value < pooled.high
+    assert evaluation.summary["organ"]["dice_mean"][:3] == (1.0, 1.0, 1.0)
+
+
+def test_one_patient_has_no_interval() -> None:
+    evaluation = MaskEvaluation((CASES[2], CASES[4]), (), Measure())
+    assert evaluation.patients == 1
+    assert math.isnan(evaluation.summary["lesion"]["dice_pooled"].low)
+
+
+def test_no_case_is_refused() -> None:
+    with pytest.raises(ValueError, match="one case or more"):
+        MaskEvaluation((), (), Measure())
+
+
+NAN = math.nan
+LESIONS = [  # found in part; false marks where nothing is; nothing at all; missed as a whole
+    RegionFigures(40, 50, 60, 0.1, 0.75, 4.0, LesionCounts(4, 3, 5, 2)),
+    RegionFigures(0, 10, 0, 0.1, 0.0, NAN, LesionCounts(0, 0, 2, 2)),
+    RegionFigures(0, 0, 0, 0.1, NAN, NAN, LesionCounts(0, 0, 0, 0)),
+    RegionFigures(0, 0, 30, 0.1, 0.0, NAN, LesionCounts(1, 0, 0, 0)),
+]
+DRAWS = draw_patients(["a", "a", "b", "c"])
+
+
+def test_each_figure_by_hand() -> None:
+    found = summarise_region(LESIONS, DRAWS)
+    assert list(found) == [*RATIOS, *MEDIANS]
+    expected = {
+        "dice_pooled": (80 / 150, 4),  # 2 * 40 / (60 + 90)
+        "dice_mean": ((80 / 110 + 0) / 2, 2),  # of the cases with truth
+        "surface_dice_mean": (0.75 / 2, 2),
+        "hd95_mm_mean": (4.0, 1),
+        "lesion_sensitivity": (3 / 5, 4),
+        "false_lesions_per_case": (4 / 4, 4),
+        "volume_error_ml_mean": ((-1 + 1 + 0 - 3) / 4, 4),
+        "absolute_volume_error_ml_mean": ((1 + 1 + 0 + 3) / 4, 4),
+        "dice_median": (40 / 110, 2),  # between 80 / 110 and 0
+    }
+    for name, (value, cases) in expected.items():
+        assert found[name].value == pytest.approx(value), name
+        assert found[name].cases == cases, name
+    assert found["dice_mean"].low == pytest.approx(0)
+    assert found["dice_mean"].high == pytest.approx(80 / 110)
+    assert math.isnan(found["hd95_mm_mean"].low)  # of one patient
+
+
+def test_dice_is_that_of_the_training_time_evaluation() -> None:
+    counts = [[c.voxels_both, c.voxels_predicted, c.voxels_true] for c in LESIONS]
+    pooled, mean = summarise(torch.tensor(counts, dtype=torch.float64)[:, None])
+    found = summarise_region(LESIONS, DRAWS)
+    assert found["dice_pooled"].value == pytest.approx(float(pooled))
+    assert found["dice_mean"].value == pytest.approx(float(mean))
+
+
+def test_an_organ_has_no_lesion_figures() -> None:
+    organ = [RegionFigures(9, 10, 10, 0.1, 1.0, 1.0, None)] * 2
+    found = summarise_region(organ, draw_patients(["a", "b"]))
+    assert found["lesion_sensitivity"].cases == found["false_lesions_per_case"].cases == 0
+    assert np.isnan(found["lesion_sensitivity"].value)
+    assert found["dice_pooled"][:3] == pytest.approx((0.9, 0.9, 0.9))

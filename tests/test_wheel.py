@@ -75,7 +75,7 @@ def test_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
                      "docs/README.md", "docs/data_license.txt", "LICENSE")
     }  # fmt: skip
     assert {parts[1] for parts in of_bundles} == BUNDLE_PARTS
-    assert "medvol/report/templates/report.html.j2" in names
+    assert "medvol/report/templates/prediction.html.j2" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.split("/")[0].split("-")[0] for name in names} == {"medvol"}
     assert [name for name in names if "__pycache__" in name] == []

@@ -24,6 +24,7 @@ from ..report.overlay import Look, draw_overlay
 from ..report.slice_profile import draw_slice_profile
 from ..report.tables import write_measurements
 from ..spatial import feet_head_axis, orientation, spacing_mm
+from ..text import NOTICE
 from .seg_nrrd import write_seg_nrrd
 from .slice_masks import write_mask_runs, write_slice_masks
 from .slice_table import write_slice_table
@@ -58,7 +59,6 @@ OF_A_MASK = {"nii", "seg", "scene", "csv", "png"}
 OF_SLICES = {"slices", "profile"}
 OF_PICTURES = {"masks", "rle"}
 ASKED_FOR = {"rle"}  # written only when it is named
-DISCLAIMER = "Research use only. Not a medical device."
 DEFAULT_WINDOW_HU = (-1350.0, 150.0)  # lung, as in the reading room: level -600, width 1500
 PACKAGES = ("medvol", "monai", "torch", "numpy", "nibabel", "pydicom")
 
@@ -261,7 +261,7 @@ def _context(
 def _record(path: Path, result: Result) -> None:
     bundle, run = result.bundle, result.run
     record: dict[str, Any] = {
-        "notice": DISCLAIMER,
+        "notice": NOTICE,
         "case": result.case,
         "input": _input(result),
         "bundle": {

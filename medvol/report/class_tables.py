@@ -13,8 +13,7 @@ from ..metrics.classes.confounding import Confounding
 from ..metrics.classes.evaluation import POSITIVE, ClassEvaluation
 from ..metrics.classes.ranking import ThresholdRow, threshold_rows
 from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
-from .evaluation_tables import NOTICE
-from .tables import SIGNIFICANT_DIGITS
+from ..text import NOTICE, SIGNIFICANT_DIGITS
 
 
 def write_predictions(

@@ -9,9 +9,9 @@ from ..labels import LabelTable
 from ..metrics.masks.comparison import CORRECT, ERRORS, FALSE, MISSED, error_map
 from ..metrics.measurements import Counts, Mask, count_voxels, voxels_per_slice
 from ..spatial import voxel_volume_ml
+from ..text import ml_text
 from .canvas import Canvas, LegendLine, Paint, key_height
 from .overlay import FEET_HEAD, Cutter, Look, join_boxes, window_text
-from .tables import ml_text
 from .views import bright_box, choose_slices, lps_view
 
 COLUMNS = 5

@@ -20,8 +20,8 @@ from ..files import write_text
 from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, Estimate
 from ..metrics.masks.comparison import EMPTY_RULE, RegionFigures
 from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
+from ..text import ml_text
 from .html import page_environment
-from .tables import ml_text
 
 MOST_PICTURES = 30
 JPEG_QUALITY = 85

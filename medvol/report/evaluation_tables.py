@@ -11,9 +11,7 @@ from ..files import write_csv, write_json
 from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
 from ..metrics.masks.comparison import EMPTY_RULE
 from ..metrics.masks.evaluation import MaskEvaluation
-from .tables import SIGNIFICANT_DIGITS
-
-NOTICE = "Research use only. Not a medical device."
+from ..text import NOTICE, SIGNIFICANT_DIGITS
 
 
 def write_metrics_csv(path: str | os.PathLike[str], evaluation: MaskEvaluation) -> None:

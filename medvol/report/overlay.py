@@ -9,9 +9,9 @@ import numpy as np
 from ..labels import Label, LabelTable
 from ..metrics.measurements import Counts, Mask, Volume, count_voxels, voxels_per_slice
 from ..spatial import Affine, voxel_volume_ml
+from ..text import ml_text
 from .canvas import Canvas, LegendLine, Paint, Plane
 from .fonts import MISSING, drawable
-from .tables import ml_text
 from .views import Box, LpsView, bright_box, choose_slices, lps_view, oblique_degrees
 
 COLUMNS = 4

@@ -9,7 +9,7 @@ from ..images import read_image
 from ..images.describe import IDENTIFYING_FACTS
 from ..images.image import Image
 from ..report.attention_overlay import Caption, draw_attention
-from ..report.radiograph_page import RadiographPage, write_radiograph_page
+from ..report.html import ReportContext, write_report
 from .attention import METHODS, AttentionMaps
 from .classifier import ImageClassifier, Prediction
 
@@ -62,15 +62,16 @@ class RadiographReports:
         with filling(folder) as scratch:
             draw_attention(scratch / PICTURE, radiograph.array, heat, caption=caption)
             page = self._page(prediction, radiograph, scratch / PICTURE, case)
-            write_radiograph_page(scratch / PAGE, page)
+            write_report(scratch / PAGE, page)
 
     def _page(
         self, prediction: Prediction, radiograph: Image, picture: Path, case: str
-    ) -> RadiographPage:
+    ) -> ReportContext:
         bundle, (rows, columns) = self.classifier.bundle, radiograph.array.shape
         facts = {k: str(v) for k, v in radiograph.facts.items() if k not in IDENTIFYING_FACTS}
-        return RadiographPage(
+        return ReportContext(
             case=case,
+            answer=prediction.name,
             probability=dict(zip(prediction.names, prediction.probability.tolist(), strict=True)),
             picture=picture,
             reading=f"{READINGS[self.maps.method]} {LIMITS}",

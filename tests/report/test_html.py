@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report page: whole, self-contained, escaped, with every number in it."""
 
+import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from medvol.errors import InputError
 from medvol.labels import Label, LabelTable
 from medvol.metrics.measurements import Histogram, Measurement, Reference
-from medvol.report.histogram_plot import plot
-from medvol.report.html import ReportContext, render_report, write_report
+from medvol.report.html import ReportContext, plot, render_report, write_report
+from medvol.text import NOTICE
 
 TABLE = LabelTable(
     (
@@ -154,7 +156,11 @@ def test_bars_of_shares_are_as_long_as_the_shares(page: Page) -> None:
 
 def test_smallest_page() -> None:
     rows = [Measurement(1, "ground-glass", 0, 0.0, None, None)]
-    small = Page(render_report(ReportContext("a", rows, TABLE, focus=Reference("lesion", (1,)))))
+    small = Page(
+        render_report(
+            ReportContext("a", measurements=rows, table=TABLE, focus=Reference("lesion", (1,)))
+        )
+    )
     assert small.open == []
     assert "No lesion marked" in small.text
     assert "Histogram" not in small.text
@@ -164,7 +170,7 @@ def test_smallest_page() -> None:
 def test_written_page_reads_a_picture_file_and_keeps_odd_names(tmp_path) -> None:
     (tmp_path / "p.png").write_bytes(b"\x89PNG not really")
     path = tmp_path / "report.html"
-    write_report(path, ReportContext("bad \udcff", ROWS, TABLE, picture=tmp_path / "p.png"))
+    write_report(path, ReportContext("bad \udcff", picture=tmp_path / "p.png"))
     html = path.read_text(encoding="utf-8")
     assert "bad \\udcff" in html
     assert "base64,iVBORyBub3QgcmVhbGx5" in html
@@ -194,4 +200,54 @@ def test_histogram_curves_worked_by_hand() -> None:
 def test_histogram_without_voxels_is_left_out() -> None:
     empty = Histogram(np.array([0.0, 1.0]), {1: np.zeros(1, np.int64)})
     assert plot(empty, ROWS) is None
-    assert "Histogram" not in render_report(ReportContext("a", ROWS, TABLE, histogram=empty))
+    assert "Histogram" not in render_report(
+        ReportContext("a", measurements=ROWS, table=TABLE, histogram=empty)
+    )
+
+
+CLASSES = ReportContext(
+    case="a/chest <1>",
+    answer="pneumonia",
+    probability={"normal": 0.125, "pneumonia": 0.875},
+    picture=b"\x89PNG",
+    reading="The colours are by Grad-CAM.",
+    notes=["N_EXIF it was turned upright as its file asks."],
+    facts={"File": "chest <1>.png", "Rows × columns": "90 × 60"},
+    bundle={"Bundle": "chest_xray_pneumonia", "Weights SHA-256": "0123abcd"},
+    settings={"Device": "cpu"},
+    intended_use="Frontal chest radiographs of children.",
+)
+
+
+def test_page_of_classes() -> None:
+    html = render_report(CLASSES)
+    assert "<strong>Pneumonia</strong>" in html
+    assert "probability <strong>0.88</strong>" in html
+    assert html.count(NOTICE) == 2
+    for words in ("a/chest &lt;1&gt;", "chest &lt;1&gt;.png", "90 × 60", "0123abcd", "cpu",
+                  "N_EXIF it was turned", "by Grad-CAM", "radiographs of children",
+                  "data:image/png;base64,iVBORw==", "how sure it is"):  # fmt: skip
+        assert words in html, words
+    assert "<1>" not in html
+    assert "Measurements" not in html
+    assert Page(html).open == []
+    assert not re.search(r"https?://|<script|<link", html)
+
+
+def test_bars_are_as_long_as_the_probabilities() -> None:
+    html = render_report(CLASSES)
+    rows = re.findall(r'<th scope="row">(\w+)</th>.*?>([\d.]+)</td>.*?width: ([\d.]+)%', html, re.S)
+    assert rows == [("normal", "0.1250", "12.5"), ("pneumonia", "0.8750", "87.5")]
+
+
+def test_parts_that_are_empty_are_left_out() -> None:
+    html = render_report(ReportContext("x", answer="a", probability={"a": 1.0, "b": 0.0}))
+    assert re.findall("<h2>(.*?)</h2>", html) == ["Probabilities"]
+    assert "<img" not in html
+
+
+def test_a_page_that_cannot_be_written_is_refused(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError) as caught:
+        write_report(tmp_path / "file" / "report.html", CLASSES)
+    assert caught.value.code == "E_NOSPACE"

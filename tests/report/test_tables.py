@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CSV file of measurements, and numbers as readers see them."""
+"""The CSV file of measurements."""
 
 from medvol.metrics.measurements import Measurement
-from medvol.report.tables import hu_text, ml_text, percent_text, write_measurements
+from medvol.report.tables import write_measurements
 
 ROWS = [
     Measurement(1, "ground-glass", 2, 0.04, -550.0, 100 * 2 / 6),
@@ -25,15 +25,3 @@ def test_csv_file_without_reference_has_no_share(tmp_path) -> None:
     write_measurements(tmp_path / "m.csv", ROWS, None)
     lines = (tmp_path / "m.csv").read_text().splitlines()
     assert lines[:2] == ["value,name,voxels,volume_ml,mean_hu", "1,ground-glass,2,0.04,-550"]
-
-
-def test_numbers_for_readers() -> None:
-    assert [ml_text(v) for v in (0, 0.004, 0.27, 43.21, 4913.4)] == [
-        "0.00",
-        "< 0.01",
-        "0.27",
-        "43.2",
-        "4,913",
-    ]
-    assert [hu_text(v) for v in (None, -569.6, 12.2)] == ["–", "−570", "12"]
-    assert [percent_text(v) for v in (None, 0, 0.04, 12.37)] == ["–", "0.0", "< 0.1", "12.4"]

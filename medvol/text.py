@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers, tables and the notice as a reader wants to see them."""
+
+from collections.abc import Collection, Sequence
+
+NOTICE = "Research use only. Not a medical device."
+SIGNIFICANT_DIGITS = 6  # in files for programs: a voxel of a micro-CT is 1e-9 ml
+NONE = "–"
+
+
+def digits(number: float | None) -> str:
+    """A number for a table that programs read: six significant digits, in the unit it has,
+    empty when there is none.
+
+    Example:
+        >>> digits(33.33333333), digits(1e-9), digits(None)
+        ('33.3333', '1e-09', '')
+    """
+    return "" if number is None else f"{number:.{SIGNIFICANT_DIGITS}g}"
+
+
+def ml_text(volume_ml: float) -> str:
+    """Millilitres with as many decimals as help a reader.
+
+    Example:
+        >>> [ml_text(ml) for ml in (1234.4, 56.71, 0.426, 0.004, 0.0)]
+        ['1,234', '56.7', '0.43', '< 0.01', '0.00']
+    """
+    if 0 < volume_ml < 0.01:
+        return "< 0.01"
+    decimals = 0 if volume_ml >= 1000 else 1 if volume_ml >= 10 else 2
+    return f"{volume_ml:,.{decimals}f}"
+
+
+def hu_text(value_hu: float | None) -> str:
+    """Whole HU with a true minus sign; a dash when there is none.
+
+    Example:
+        >>> hu_text(-569.6), hu_text(None)
+        ('−570', '–')
+    """
+    return NONE if value_hu is None else minus(f"{round(value_hu):d}")
+
+
+def percent_text(percent: float | None) -> str:
+    """Percent with one decimal, "< 0.1" for a trace; a dash when there is none.
+
+    Example:
+        >>> percent_text(12.37), percent_text(0.04), percent_text(None)
+        ('12.4', '< 0.1', '–')
+    """
+    if percent is None:
+        return NONE
+    return "< 0.1" if 0 < percent < 0.1 else f"{percent:.1f}"
+
+
+def minus(text: str) -> str:
+    """The text with true minus signs in place of hyphens; only for texts of numbers."""
+    return text.replace("-", "−")
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> str:
+    """Rows of text as lines with columns below each other.
+
+    Args:
+        rows: texts, as many in each row.
+        right: columns that end, rather than begin, below each other.
+
+    Example:
+        >>> print(aligned([("fold", "cases"), ("0", "12"), ("all", "120")], right=[1]))
+        fold  cases
+        0        12
+        all     120
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            text.rjust(width) if index in right else text.ljust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

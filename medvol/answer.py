@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from .bundle.description import Description
 from .errors import Note
+from .images.find import case_name
 from .images.image import Image
-from .images.naming import case_name
 from .labels import LabelTable
 from .metrics.measurements import Measurement, Reference, measure
 from .slices import longest_run_mm

@@ -73,7 +73,7 @@ def lung_ct(
             the whole volume.
         crop_margin_mm: added to the crop's box, in mm; for "chest" above and below, else on every
             side.
-        image_key: item with the path of a CT, as `io.volume` reads it.
+        image_key: item with the path of a CT, as `read_image` reads it.
         label_key: item with the path of a label map on the same grid, for training.
 
     Returns:
@@ -141,7 +141,7 @@ def brain_mri(
 
     Returns:
         a `Chain`: {image_key: path} to {image_key: (3, X, Y, Z) float32}, the channels in the order
-        of `io.slice_images.SEQUENCES`, each with mean 0 and spread 1 in the head; invertible.
+        of `images.slice_images.SEQUENCES`, each with mean 0 and spread 1 in the head; invertible.
 
     Raises:
         ValueError: a value out of its range.
@@ -190,7 +190,7 @@ def radiograph(
         normalise: "none" leaves [0, 1]; "image" makes mean 0 and standard deviation 1 of each
             image; "imagenet" takes the mean and deviation of photographs, for weights that were
             trained on them; or (mean, standard deviation) of a data set.
-        image_key: item with the path of a radiograph, as `io.radiograph` reads it.
+        image_key: item with the path of a radiograph, as `read_image` reads it.
 
     Returns:
         a `Chain`: {image_key: path} to {image_key: (1, rows, columns) float32}.

@@ -66,9 +66,10 @@ def find_images(folder: Path) -> list[Path]:
         Natural order of the names. Pictures beside volumes are passed over.
 
     Raises:
-        InputError: as in `io.volume.find_volumes`.
+        InputError: as in `images.find.find_volumes`.
     """
-    from ..images.volume import find_volumes, natural_key
+    from ..images.files import natural_key
+    from ..images.find import find_volumes
 
     volumes = find_volumes(folder)
     if not volumes and _is_pictured(folder):
@@ -79,8 +80,8 @@ def find_images(folder: Path) -> list[Path]:
 
 def _is_pictured(path: Path) -> bool:
     """Whether this is a slice picture, or a folder of such without any volume."""
+    from ..images.find import find_volumes
     from ..images.slice_images import find_slices, is_slice_picture
-    from ..images.volume import find_volumes
 
     if not path.is_dir():
         return is_slice_picture(path)

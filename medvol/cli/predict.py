@@ -162,9 +162,8 @@ def find_cases(
     Raises:
         InputError: E_EMPTY, a folder without images; others as in `find_volumes`.
     """
-    from ..images.naming import case_name, unused_name
+    from ..images.find import case_name, find_volumes, unused_name
     from ..images.sequences import find_patients
-    from ..images.volume import find_volumes
 
     find = find_patients if sequences else find_volumes
     cases: dict[str, Path] = {}

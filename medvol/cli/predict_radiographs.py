@@ -66,7 +66,7 @@ def find_images(given: Sequence[Path]) -> list[tuple[str, Path]]:
         InputError: E_EMPTY, a folder without radiographs; E_PATH, one that may not be opened.
     """
     from ..data.folder import some_radiographs
-    from ..images.naming import case_name, unused_name
+    from ..images.find import case_name, unused_name
 
     images: dict[str, Path] = {}
     for start in given:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from ..images.radiograph import find_radiographs
-from ..images.volume import natural_key
+from ..images.files import natural_key
+from ..images.find import find_radiographs
 from .class_set import ClassSet
 from .pictures import Picture
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 
 from ..errors import InputError
 from ..files import read_json, write_json
-from ..images.naming import case_name, unused_name
+from ..images.find import case_name, unused_name
 
 PARTS = ("training", "validation", "test")
 FILES = ("image", "label")  # keys of an item that may hold paths

@@ -5,10 +5,8 @@ import os
 from pathlib import Path
 
 from ..errors import InputError
-from ..images.naming import case_name
-from ..images.radiograph import find_radiographs
+from ..images.find import case_name, find_radiographs, find_volumes
 from ..images.sequences import find_patients
-from ..images.volume import find_volumes
 
 
 def image_items(
@@ -17,9 +15,9 @@ def image_items(
     """List the volumes of a folder: image files, archives and sub-folders of DICOM slices.
 
     Args:
-        folder: as `io.volume.find_volumes` searches it.
+        folder: as `images.find.find_volumes` searches it.
         image_key: key of each path.
-        modality: "MR" lists patients, as `io.sequences.find_patients` does.
+        modality: "MR" lists patients, as `images.sequences.find_patients` does.
 
     Returns:
         [{image_key: path}, ...] in natural order of the names.

@@ -11,8 +11,7 @@ from typing import Literal
 from ..errors import InputError
 from ..images.archive import unpack
 from ..images.files import path_error
-from ..images.naming import unused_name
-from ..images.radiograph import find_radiographs, is_radiograph
+from ..images.find import find_radiographs, is_radiograph, unused_name
 from .datalist import Datalist, Item
 
 Handling = Literal["stay", "copy", "link"]

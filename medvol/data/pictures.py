@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..images.naming import unused_name
+from ..images.find import unused_name
 from .datalist import PARTS, Datalist
 
 

@@ -45,10 +45,8 @@ def read_image(
         from .sequences import load_sequences
 
         return load_sequences(path, spacing_mm=spacing_mm)
+    from .formats import open_radiograph, open_volume
+
     if kind == "radiograph":
-        from .radiograph import load_radiograph
-
-        return load_radiograph(path)
-    from .volume import load_volume
-
-    return load_volume(path, series=series, kind=kind)
+        return open_radiograph(path)
+    return open_volume(path, series=series, kind=kind)

@@ -20,6 +20,11 @@ IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db")
 UNPACK = "Unpack the archive and give the folder."
 
 
+def is_zip(head: bytes) -> bool:
+    """Whether these first bytes of a file are a zip archive's, full or empty."""
+    return head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+
+
 def load_zip(path: Path, *, series: str | None = None) -> Image:
     """Read the DICOM slices of an archive, whatever folders they lie in.
 

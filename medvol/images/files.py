@@ -2,6 +2,7 @@
 """Files as they lie on the disk: may this one be opened, and are all its bytes there and sound."""
 
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ from ..errors import InputError
 
 CHUNK_BYTES = 1 << 20  # a bomb is found out after this many inflated bytes too many
 GZIP_MAGIC = b"\x1f\x8b"
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 COPY_AGAIN = "Copy or download the file again."
 _WINDOW_BITS = {"gzip": 31, "zlib": 15}  # what zlib expects around the deflated data
 
@@ -54,15 +54,49 @@ def path_error(path: Path, error: OSError | ValueError) -> InputError:
     return InputError("E_PATH", path, reason, remedy)
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether this is a file with the mark of DICOM in it; False when it cannot be opened."""
+def natural_key(path: Path) -> list[tuple[int, str]]:
+    """Sorts names with their numbers counted: case2 before case10."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
+
+
+def children(folder: Path) -> list[Path]:
+    """What lies directly inside a folder, numbers in names counted; hidden things are passed by.
+
+    Raises:
+        InputError: E_PATH, no such folder, or one that may not be opened.
+    """
     try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+        inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except (OSError, ValueError) as error:
+        raise path_error(folder, error) from error
+    return sorted(inside, key=lambda path: (natural_key(path), path.name))
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder, each where it is seen in a listing by name (see `children`).
+
+    Links to files and to folders elsewhere are followed, each folder once. A link to a folder above
+    or below is passed by: it would lead in circles, or to what is found in its own place.
+
+    Raises:
+        InputError: E_PATH, no such folder, or one inside it that may not be opened.
+    """
+    waiting = children(folder)[::-1]
+    root = folder.resolve()
+    seen = {root}
+    while waiting:
+        path = waiting.pop()
+        if not path.is_dir():
+            yield path
+            continue
+        target = path.resolve()
+        around = target.is_relative_to(root) or any(
+            place.is_relative_to(target) for place in (root, path.parent.resolve())
+        )
+        if target not in seen and not (path.is_symlink() and around):
+            seen.add(target)
+            waiting += children(path)[::-1]
 
 
 def beside(header: Path, name: str) -> Path:

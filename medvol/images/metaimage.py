@@ -23,6 +23,11 @@ DTYPES = {
 }  # fmt: skip
 
 
+def is_metaimage(head: bytes) -> bool:
+    """Whether these first bytes of a file are a MetaImage header."""
+    return re.match(rb"(ObjectType|NDims|Comment)\s*=", head) is not None
+
+
 def load_metaimage(path: Path) -> Image:
     """Read a MetaImage volume with its affine to RAS mm.
 

@@ -1,87 +1,207 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NRRD with a header written by hand: UTF-8 in its fields, voxels gzipped slice by slice.
+"""NRRD: `.nrrd`, and `.nhdr` with its data file, as 3D Slicer writes them."""
 
-pynrrd raises on a name that is not ASCII and leaves a cut file behind; SimpleITK writes neither
-key order nor extra fields as 3D Slicer wants them.
-"""
-
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import IO, Any
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from ..errors import InputError, Note
 from ..spatial import RAS_TO_LPS, Affine
-from .packing import gzip_packer
+from .checks import rescaled, scaled_to_mm, volume_shape
+from .files import COPY_AGAIN, DataBlock, beside, file_size, read_block
+from .image import Image
 
-NRRD_TYPES: Mapping[str, str] = MappingProxyType(
-    {
-        "uint8": "unsigned char",
-        "int16": "short",
-        "uint16": "unsigned short",
-        "float32": "float",
-    }
-)
-NO_FIELDS: Mapping[str, str] = MappingProxyType({})
+MAX_HEADER_BYTES = 1 << 20  # a segmentation of 1,000 named segments has 500 kB
+TYPES = {
+    "i1": "signed char, int8, int8_t",
+    "u1": "uchar, unsigned char, uint8, uint8_t",
+    "i2": "short, short int, signed short, signed short int, int16, int16_t",
+    "u2": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
+    "i4": "int, signed int, int32, int32_t",
+    "u4": "uint, unsigned int, uint32, uint32_t",
+    "i8": "longlong, long long, long long int, signed long long, signed long long int, int64, "
+    "int64_t",
+    "u8": "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t",
+    "f4": "float",
+    "f8": "double",
+}
+DTYPES = {name: dtype for dtype, names in TYPES.items() for name in names.split(", ")}
+SPACES = {
+    "left-posterior-superior": RAS_TO_LPS,
+    "lps": RAS_TO_LPS,
+    "right-anterior-superior": np.eye(4),
+    "ras": np.eye(4),
+    "left-anterior-superior": np.diag([-1.0, 1.0, 1.0, 1.0]),
+    "las": np.diag([-1.0, 1.0, 1.0, 1.0]),
+}  # to RAS
+COLOUR_KINDS = {"rgb-color", "hsv-color", "xyz-color", "rgba-color", "3-color", "4-color"}
+UNITS = {"mm": "mm", "millimeter": "mm", "m": "m", "meter": "m", "um": "um", "µm": "um"}
+CONVERT_AGAIN = "Convert it again from the original DICOM files."
 
 
-def write_nrrd(
-    stream: IO[bytes],
-    array: npt.NDArray[Any],
-    affine: Affine,
-    *,
-    fields: Mapping[str, str] = NO_FIELDS,
-    runs: bool = False,
-) -> None:
-    """Write one volume, header and voxels, to an open binary stream; same input, same bytes.
+@dataclass(frozen=True)
+class NrrdHeader:
+    """The fields of a header (names in lower case, `space directions`), and where it ends."""
+
+    path: Path
+    end: int
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def numbers(self, name: str) -> list[int]:
+        """A field of whole numbers.
+
+        Raises:
+            InputError: E_CORRUPT, the field is missing or holds something else.
+        """
+        try:
+            return [int(word) for word in self.fields[name].split()]
+        except (KeyError, ValueError) as error:
+            raise self.corrupt(f"its field {name!r} is missing or damaged.") from error
+
+    def corrupt(self, reason: str) -> InputError:
+        """E_CORRUPT about this header."""
+        return InputError("E_CORRUPT", self.path, reason, COPY_AGAIN)
+
+
+def is_nrrd(head: bytes) -> bool:
+    """Whether these first bytes of a file are an NRRD header."""
+    return head.startswith(b"NRRD")
+
+
+def load_nrrd(path: Path) -> Image:
+    """Read an NRRD volume with its affine to RAS mm.
 
     Args:
-        stream: a file, or an entry of a zip.
-        array: (X, Y, Z) of one of `NRRD_TYPES`.
-        affine: (4, 4), voxel index to RAS mm; written as left-posterior-superior in full precision.
-        fields: key/value pairs for the end of the header, any text.
-        runs: the voxels are long runs of equal values (a mask), which packs them better.
+        path: `.nrrd` or `.nhdr`; encoding raw or gzip.
 
     Raises:
-        ValueError: other axes or another type.
+        InputError: E_PATH, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_DIMS, E_VALUES or
+            E_GEOMETRY.
     """
-    if array.ndim != 3 or array.dtype.name not in NRRD_TYPES:
-        raise ValueError(
-            f"the array is {array.dtype} of shape {array.shape}; give 3 axes (X, Y, Z) of one of "
-            f"{', '.join(NRRD_TYPES)}"
-        )
-    stream.write(nrrd_header(array, affine, fields))
-    packer = gzip_packer(runs=runs)
-    little = array.dtype.newbyteorder("<")
-    for index in range(array.shape[2]):
-        plane = array[:, :, index].astype(little, copy=False)
-        stream.write(packer.compress(plane.tobytes(order="F")))
-    stream.write(packer.flush())
+    header = read_header(path)
+    sizes = header.numbers("sizes")
+    if header.numbers("dimension") != [len(sizes)]:
+        raise header.corrupt("its fields 'dimension' and 'sizes' disagree.")
+    spatial, affine, unit_notes = _geometry(header, len(sizes))
+    others = [axis for axis in range(len(sizes)) if axis not in spatial]
+    shape, notes = volume_shape([sizes[axis] for axis in (*spatial, *others)], path)
+    dtype = _dtype(header)
+    block = _data_block(header, math.prod(shape) * dtype.itemsize)
+    stored = read_block(block).view(dtype).reshape(shape, order="F")
+    facts = {"format": "NRRD", "stored_dtype": dtype.newbyteorder("=").name}
+    array = rescaled(stored, 1, 0, path)
+    return Image(array, affine, path, (*notes, *unit_notes), facts, pair=block.pair(path))
 
 
-def nrrd_header(array: npt.NDArray[Any], affine: Affine, fields: Mapping[str, str]) -> bytes:
-    """The header of `write_nrrd`, with the empty line that ends it."""
-    lps = RAS_TO_LPS @ np.asarray(affine, np.float64) + 0.0  # no -0
-    lines = [
-        "NRRD0005",
-        f"type: {NRRD_TYPES[array.dtype.name]}",
-        "dimension: 3",
-        "space: left-posterior-superior",
-        f"sizes: {' '.join(map(str, array.shape))}",
-        f"space directions: {' '.join(_vector(lps[:3, axis]) for axis in range(3))}",
-        "kinds: domain domain domain",
-        "endian: little",
-        "encoding: gzip",
-        f"space origin: {_vector(lps[:3, 3])}",
-        *(f"{key}:={_escaped(value)}" for key, value in fields.items()),
-    ]
-    return ("\n".join(lines) + "\n\n").encode()
+def read_header(path: Path) -> NrrdHeader:
+    """Parse the text before the first empty line; `key:=value` pairs are left out.
+
+    Raises:
+        InputError: E_TRUNCATED, no end of the header; E_CORRUPT, it is too long.
+    """
+    with path.open("rb") as file:
+        head = file.read(MAX_HEADER_BYTES)
+    detached = path.suffix.lower() == ".nhdr"
+    end = re.search(rb"\r?\n\r?\n", head)
+    if end is None and not detached:
+        if len(head) == MAX_HEADER_BYTES:
+            reason = f"its header has no end within {MAX_HEADER_BYTES} bytes."
+            raise InputError("E_CORRUPT", path, reason, COPY_AGAIN)
+        raise InputError("E_TRUNCATED", path, "it ends within its header.", COPY_AGAIN)
+    fields = {}
+    for line in head[: end.start() if end else len(head)].decode("utf-8", "replace").splitlines():
+        name, colon, value = line.partition(":")
+        if colon and not line.startswith("#") and not value.startswith("="):
+            fields[name.strip().lower()] = value.strip()
+    return NrrdHeader(path, end.end() if end else len(head), fields)
 
 
-def _vector(values: npt.NDArray[np.float64]) -> str:
-    return f"({','.join(repr(float(value)) for value in values)})"
+def _dtype(header: NrrdHeader) -> "np.dtype[np.generic]":
+    word = header.fields.get("type", "").lower()
+    if word not in DTYPES:
+        reason = f"its type {word!r} is not one that medvol reads."
+        raise InputError("E_FORMAT", header.path, reason, "Save it as short or float.")
+    dtype = np.dtype(DTYPES[word])
+    endian = header.fields.get("endian", "").lower()
+    if dtype.itemsize > 1 and endian not in ("little", "big"):
+        raise header.corrupt("its byte order is not given (field 'endian').")
+    return dtype.newbyteorder(">" if endian == "big" else "<")
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n")
+def _geometry(header: NrrdHeader, dimension: int) -> tuple[list[int], Affine, list[Note]]:
+    """The three axes that lie in space, their affine to RAS mm, and remarks.
+
+    Raises:
+        InputError: E_GEOMETRY, place or direction is missing; E_VALUES, colours; E_DIMS.
+    """
+    kinds = header.fields.get("kinds", "").lower().split()
+    if not COLOUR_KINDS.isdisjoint(kinds):
+        reason = "its voxels are colours, not one number each."
+        raise InputError("E_VALUES", header.path, reason, "Save it with one grey value per voxel.")
+    if dimension < 3:
+        volume_shape(header.numbers("sizes"), header.path)
+    space = header.fields.get("space", "").lower().removesuffix("-time").removesuffix("t")
+    directions = _vectors(header.fields.get("space directions", ""))
+    origin = _vectors(header.fields.get("space origin", ""))
+    spatial = [axis for axis, vector in enumerate(directions) if vector is not None]
+    vectors = [directions[axis] for axis in spatial] + origin
+    if space not in SPACES or len(directions) != dimension or len(spatial) != 3 or len(origin) != 1:
+        reason = "its place in the patient is not given (space, space directions, space origin)."
+        raise InputError("E_GEOMETRY", header.path, reason, CONVERT_AGAIN)
+    if any(vector is None or len(vector) != 3 for vector in vectors):
+        reason = "its space directions or space origin are not three numbers each."
+        raise InputError("E_GEOMETRY", header.path, reason, CONVERT_AGAIN)
+    affine = np.eye(4)
+    affine[:3] = np.array(vectors, dtype=np.float64).T
+    words = set(re.findall(r'"(.*?)"', header.fields.get("space units", "")))
+    units = {UNITS.get(word.lower(), "") for word in words} or {"mm"}
+    if len(units) != 1 or "" in units:
+        reason = f"its space units {sorted(words)} are not one unit of length."
+        raise InputError("E_GEOMETRY", header.path, reason, "Export it again with lengths in mm.")
+    return spatial, *scaled_to_mm(SPACES[space] @ affine, units.pop())
+
+
+def _vectors(text: str) -> list[list[float] | None]:
+    """The vectors `(1,0,0)` of a field; None for the word `none`."""
+    vectors: list[list[float] | None] = []
+    for match in re.finditer(r"\(([^)]*)\)|none", text):
+        try:
+            numbers = [float(word) for word in (match[1] or "").split(",")]
+        except ValueError:
+            numbers = []
+        vectors.append(None if match[0] == "none" else numbers)
+    return vectors
+
+
+def _data_block(header: NrrdHeader, count: int) -> DataBlock:
+    encoding = header.fields.get("encoding", "").lower()
+    if encoding not in ("raw", "gzip", "gz"):
+        reason = f"its encoding {encoding!r} is not one that medvol reads."
+        raise InputError("E_FORMAT", header.path, reason, "Save it with encoding gzip or raw.")
+    name = header.fields.get("data file", header.fields.get("datafile"))
+    data, start = header.path, header.end
+    if name is not None:
+        if name.upper().startswith("LIST") or "%" in name:
+            reason = "its voxels are spread over several data files."
+            raise InputError("E_FORMAT", header.path, reason, "Save it as one .nrrd file.")
+        data, start = beside(header.path, name), 0
+    lines = sum(header.numbers("line skip")) if "line skip" in header.fields else 0
+    skip = sum(header.numbers("byte skip")) if "byte skip" in header.fields else 0
+    if lines:
+        start = _after_lines(data, start, lines)
+    if skip == -1 and encoding == "raw":  # the data is the end of the file
+        start, skip = max(0, file_size(data) - count), 0
+    if skip < 0 or lines < 0:
+        raise header.corrupt("its field 'byte skip' or 'line skip' is impossible.")
+    return DataBlock(data, count, start, "raw" if encoding == "raw" else "gzip", skip)
+
+
+def _after_lines(data: Path, start: int, lines: int) -> int:
+    with data.open("rb") as file:
+        file.seek(start)
+        for _ in range(lines):
+            file.readline()
+        return file.tell()

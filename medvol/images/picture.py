@@ -15,14 +15,7 @@ from .files import COPY_AGAIN, file_size
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-SUFFIXES_OF = {
-    "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg"),
-    "TIFF": (".tif", ".tiff"),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-}
-PICTURE_SUFFIXES = tuple(suffix for group in SUFFIXES_OF.values() for suffix in group)
+READERS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")  # of Pillow; some of the others start programs
 MAX_PIXELS = 2**26  # 8192 x 8192; the largest detectors and stitched films have about 40 million
 ORIENTATION = 0x0112  # EXIF and TIFF tag
 PNG_MARK = b"\x89PNG\r\n\x1a\n"
@@ -35,7 +28,7 @@ _SHORTEST = 64  # bytes of a header, at least: what is shorter was cut
 def opened_picture(path: Path) -> "Iterator[Picture]":
     """A picture with its header read; what is wrong with it, also later inside, is refused.
 
-    Other formats than those of `SUFFIXES_OF` are not tried: some of Pillow's start programs.
+    Of Pillow's readers only `READERS` are tried.
 
     Raises:
         InputError: E_PATH, E_EMPTY; E_FORMAT, no picture; E_DIMS, several frames; E_TOO_BIG,
@@ -49,13 +42,13 @@ def opened_picture(path: Path) -> "Iterator[Picture]":
             warnings.filterwarnings("ignore", module="PIL")  # of odd tags beside sound pixels
             # A file, not its name: of a name, Pillow 13 maps an uncompressed TIFF that is to be
             # turned with rows and columns exchanged.
-            with path.open("rb") as file, Image.open(file, formats=tuple(SUFFIXES_OF)) as picture:
+            with path.open("rb") as file, Image.open(file, formats=READERS) as picture:
                 _check_size(picture, path)
                 if picture.format == "PNG":
                     _check_png(path)
                 yield picture
     except UnidentifiedImageError as error:
-        raise _unknown_content(path) from error
+        raise unknown_content(path) from error
     except Image.DecompressionBombError as error:
         reason = "its header claims too many pixels."
         raise InputError("E_TOO_BIG", path, reason, "Reduce its resolution.") from error
@@ -65,8 +58,8 @@ def opened_picture(path: Path) -> "Iterator[Picture]":
         raise InputError("E_TRUNCATED" if cut else "E_CORRUPT", path, reason, COPY_AGAIN) from error
 
 
-def _unknown_content(path: Path) -> InputError:
-    """What to say of a file that Pillow takes for no picture: is it another thing, or half one?"""
+def unknown_content(path: Path) -> InputError:
+    """What to say of a file that is not read as a picture: is it another thing, or half one?"""
     size = file_size(path)
     with path.open("rb") as file:
         head = file.read(8)
@@ -82,7 +75,9 @@ def _unknown_content(path: Path) -> InputError:
             return InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
         reason, remedy = "it is a TIFF of an unusual kind.", "Save it as grey of 8 or 16 bits."
         return InputError("E_FORMAT", path, reason, remedy)
-    return InputError("E_FORMAT", path, "its content is no picture that can be read.", COPY_AGAIN)
+    return InputError(
+        "E_FORMAT", path, "its content is not a picture that can be read.", COPY_AGAIN
+    )
 
 
 def _check_size(picture: "Picture", path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import InputError, Note
 from .checks import checked_values
 from .grey import Grey, grey_of_colours, grey_of_integers, scaled_bits
+from .image import Image
 from .picture import opened_picture, upright
 
 if TYPE_CHECKING:
@@ -22,15 +23,15 @@ _WHITE_IS_ZERO = 0
 _LOWEST_WITH_8_BITS = 16  # 4096 / 256
 
 
-def read_radiograph_picture(path: Path) -> tuple[Grey, list[Note], dict[str, Any]]:
-    """The grey values of a PNG, JPEG, TIFF, BMP or GIF, upright as its file asks.
+def load_radiograph_picture(path: Path) -> Image:
+    """Read a PNG, JPEG, TIFF, BMP or GIF as a radiograph, upright as its file asks.
 
     Colours become their brightness, see `grey_of_colours`. Where a picture is transparent the
     black behind it is seen, as outside the field of a radiograph. Colour profiles, gamma and
     single transparent colours are not looked at.
 
     Returns:
-        (rows, columns) float32 in [0, 1]; what was noticed; technical facts.
+        (rows, columns) float32 in [0, 1], and an affine without spacing, since pictures have none.
 
     Raises:
         InputError: what `opened_picture` refuses; E_VALUES, values that are no grey.
@@ -48,7 +49,7 @@ def read_radiograph_picture(path: Path) -> tuple[Grey, list[Note], dict[str, Any
             )  # fmt: skip
     if inverted:
         pixels = 1 - pixels
-    return pixels, [*notes, *remarks], facts
+    return Image(pixels, np.eye(4), path, (*notes, *remarks), facts)
 
 
 def _grey(picture: "Picture", path: Path) -> tuple[Grey, list[Note]]:
@@ -66,10 +67,10 @@ def _grey(picture: "Picture", path: Path) -> tuple[Grey, list[Note]]:
         reason = f"its pixels are of kind {mode}, which is neither grey nor usual colours."
         raise InputError("E_VALUES", path, reason, "Save it as grey of 8 or 16 bits.")
     if mode in _TRANSPARENT:
-        from PIL import Image
+        from PIL import Image as Pillow
 
         seen = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", seen.size, (0, 0, 0, 255)), seen)
+        picture = Pillow.alpha_composite(Pillow.new("RGBA", seen.size, (0, 0, 0, 255)), seen)
     return grey_of_colours(picture.convert("RGB"), path), []
 
 

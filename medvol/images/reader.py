@@ -13,11 +13,10 @@ import numpy.typing as npt
 from monai.transforms import LoadImaged
 
 from . import read_image
+from .find import is_radiograph, is_volume
 from .image import Kind, check_kind
 from .modality import check_ct
-from .radiograph import is_radiograph
 from .sequences import is_patient
-from .volume import is_volume
 
 _LOOKS_LIKE = {
     "volume": is_volume, "mask": is_volume, "sequences": is_patient, "radiograph": is_radiograph

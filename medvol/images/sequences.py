@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note
 from ..spatial import Affine, same_grid
-from .files import path_error
+from .files import children
+from .find import find_volumes
+from .formats import open_volume
 from .image import Image
 from .slice_images import (
     SEQUENCES,
@@ -21,7 +23,6 @@ from .slice_images import (
     is_slice_picture,
     load_slices,
 )
-from .volume import find_volumes, load_volume, natural_key
 
 # words in a file's name, between _ - . and blanks; the first row that has one of them decides
 WORDS = (
@@ -90,7 +91,7 @@ def is_patient(path: Path) -> bool:
     if not path.is_dir():
         return is_slice_picture(path) and path.is_file()
     flair = SEQUENCES[SHOWN]
-    return any(is_slice_picture(p) or sequence_of(p.name) == flair for p in path.iterdir())
+    return any(is_slice_picture(p) or sequence_of(p.name) == flair for p in children(path))
 
 
 def find_patients(folder: Path) -> list[Path]:
@@ -103,11 +104,10 @@ def find_patients(folder: Path) -> list[Path]:
     Raises:
         InputError: E_PATH, no such folder.
     """
-    try:
-        inside = [] if is_patient(folder) else [p for p in folder.iterdir() if p.is_dir()]
-    except OSError as error:
-        raise path_error(folder, error) from error
-    return sorted(filter(is_patient, inside), key=natural_key) or [folder]
+    if folder.is_dir() and is_patient(folder):
+        return [folder]
+    inside = [path for path in children(folder) if path.is_dir()]
+    return list(filter(is_patient, inside)) or [folder]
 
 
 def sequence_of(name: str) -> str | None:
@@ -142,7 +142,7 @@ def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
 
 
 def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
-    images = {sequence: load_volume(path) for sequence, path in files.items()}
+    images = {sequence: open_volume(path) for sequence, path in files.items()}
     for sequence, image in images.items():
         modality = image.facts.get("Modality")
         if modality not in (None, "MR"):

@@ -16,12 +16,11 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note
 from ..spatial import Affine
-from .files import path_error
+from .files import children
+from .formats import ends_with, suffixes
 from .image import Image
-from .picture import SUFFIXES_OF, opened_picture, upright
-from .volume import natural_key
+from .picture import opened_picture, upright
 
-SLICE_SUFFIXES = tuple(s for kind in ("TIFF", "PNG", "JPEG") for s in SUFFIXES_OF[kind])
 MASK_ENDING = "_mask"
 SEQUENCES = ("t1", "flair", "t1c")  # order of the channels: before contrast, FLAIR, after contrast
 SEQUENCE_NAMES = ("before contrast", "FLAIR", "after contrast")  # as a bundle's metadata has them
@@ -33,7 +32,7 @@ SLICE_SPACING_MM = (0.9, 0.9, 5.0)
 
 def is_slice_picture(path: Path) -> bool:
     """Whether this is a picture by its name, and no mask of one (`..._mask.png`)."""
-    return path.suffix.lower() in SLICE_SUFFIXES and not path.stem.lower().endswith(MASK_ENDING)
+    return ends_with(path, suffixes("slices")) and not path.stem.lower().endswith(MASK_ENDING)
 
 
 def find_slices(folder: Path) -> list[Path]:
@@ -42,10 +41,7 @@ def find_slices(folder: Path) -> list[Path]:
     Raises:
         InputError: E_PATH, no such folder.
     """
-    try:
-        return sorted((p for p in folder.iterdir() if is_slice_picture(p)), key=natural_key)
-    except OSError as error:
-        raise path_error(folder, error) from error
+    return [path for path in children(folder) if is_slice_picture(path)]
 
 
 def load_slices(

@@ -7,7 +7,7 @@ from typing import Any
 
 from monai.data.folder_layout import FolderLayoutBase
 
-from ..images.naming import case_name
+from ..images.find import case_name
 
 
 class CaseLayout(FolderLayoutBase):

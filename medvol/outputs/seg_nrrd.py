@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from ..files import replacing
 from ..images.mask import as_mask
-from ..images.nrrd import write_nrrd
 from ..images.volume_writer import check_affine
 from ..labels import CODE_CONTEXT, REGION_CONTEXT, Code, Label, LabelTable, Terminology
 from ..spatial import Affine
+from .nrrd import write_nrrd
 
 EMPTY_EXTENT = "0 -1 0 -1 0 -1"
 NO_CODE = "^^"  # scheme ^ value ^ meaning, all empty

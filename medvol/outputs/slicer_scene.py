@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files import replacing
-from ..images.nrrd import write_nrrd
 from ..images.volume_writer import check_affine
 from ..labels import LabelTable
 from ..spatial import Affine
+from .nrrd import write_nrrd
 from .seg_nrrd import write_segmentation
 
 FOLDER = "scene"  # the one folder that Slicer asks for in the zip

@@ -14,10 +14,10 @@ from ..data.datalist import LabelledCase
 from ..errors import InputError
 from ..files import filling, remove
 from ..images import read_image
+from ..images.find import case_name
+from ..images.formats import suffixes
 from ..images.image import Image
 from ..images.mask import check_pair, write_mask
-from ..images.naming import case_name
-from ..images.volume import SUFFIXES
 from ..metrics.masks.comparison import ERRORS, Measure, compare, error_map
 from ..metrics.masks.evaluation import MaskCase
 from ..outputs.save import FORMATS, display_window
@@ -125,11 +125,11 @@ def from_folder(folder: Path, bundle: Description) -> MaskOf:
 
 def find_mask(folder: Path, names: tuple[str, ...]) -> Path:
     """The mask of a case in a folder; see `from_folder`."""
-    suffixes = sorted(SUFFIXES, key=lambda suffix: suffix != ".nii.gz")
+    endings = sorted(suffixes("volume"), key=lambda suffix: suffix != ".nii.gz")
     for name in names:
         stems = (f"{name}/{MASK.removesuffix('.nii.gz')}", f"{name}/{name}{MONAI_POSTFIX}",
                  f"{name}{MONAI_POSTFIX}", name)  # fmt: skip
-        for path in (folder / f"{stem}{suffix}" for stem in stems for suffix in suffixes):
+        for path in (folder / f"{stem}{suffix}" for stem in stems for suffix in endings):
             if path.is_file():
                 return path
     raise InputError(

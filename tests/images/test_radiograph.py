@@ -14,7 +14,6 @@ from radiograph_files import (
     COLUMNS,
     MARK,
     ROWS,
-    cr_image,
     grey_values,
     save_cr,
     save_picture,
@@ -25,8 +24,8 @@ from refusals import refused_by
 
 from medvol.errors import InputError
 from medvol.images import read_image
+from medvol.images.find import find_radiographs, is_radiograph
 from medvol.images.image import Image as Volume
-from medvol.images.radiograph import find_radiographs, is_radiograph
 
 GREY = grey_values()
 DEEP = GREY.astype(np.uint16) * 257  # 255 becomes 65535
@@ -252,9 +251,11 @@ REFUSED: dict[str, tuple[Write, str, str]] = {
     "no file": (lambda d: d / "none.png", "E_PATH", "no such file"),
     "folder": (lambda d: d, "E_PATH", "this is a folder"),
     "0 bytes": (text("a.png", b""), "E_EMPTY", "0 bytes"),
-    "text": (text("a.png", b"hello " * 20), "E_FORMAT", "no picture"),
-    "web page": (text("a.dcm", b"<!DOCTYPE html>" * 20), "E_FORMAT", "no picture"),
-    "vector drawing": (text("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9), "E_FORMAT", "no picture"),
+    "text": (text("a.png", b"hello " * 20), "E_FORMAT", "not a picture"),
+    "web page": (text("a.dcm", b"<!DOCTYPE html>" * 20), "E_FORMAT", "not a picture"),
+    "vector drawing": (
+        text("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9), "E_FORMAT", "not a picture",
+    ),
     "unknown TIFF": (
         text("a.tif", b"II*\0\x08\0\0\0" + bytes(80)), "E_FORMAT", "a TIFF of an unusual kind",
     ),
@@ -395,26 +396,6 @@ def test_the_affine_has_the_spacing_where_it_is_known(tmp_path: Path, spacing: o
     np.testing.assert_array_equal(affine, np.diag([rows, columns, 1, 1]))
     drawn = read_image(picture("a.png")(tmp_path), "radiograph").affine
     np.testing.assert_array_equal(drawn, np.eye(4))
-
-
-def test_a_folder_is_searched_with_its_subfolders(tmp_path: Path) -> None:
-    cr = cr_image()
-    for name in ("b/p10.png", "b/p2.JPG", "a.tiff", "c/.hidden/x.png", ".x.png", "notes.txt",
-                 "table.csv", "scan.nii.gz", "d/broken.dcm", "b/empty"):  # fmt: skip
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    for name in ("d/IM1", "d/1.2.840.12", "d/1.2.840.7", "d/DICOMDIR", "d/x.txt"):
-        cr.save_as(tmp_path / name, enforce_file_format=True)
-    found = [str(path.relative_to(tmp_path)) for path in find_radiographs(tmp_path)]
-    assert found == [
-        "a.tiff", "b/p2.JPG", "b/p10.png", "d/1.2.840.7", "d/1.2.840.12", "d/IM1", "d/broken.dcm",
-    ]  # fmt: skip
-
-
-def test_a_folder_without_radiographs_gives_none_and_no_folder_is_refused(tmp_path: Path) -> None:
-    assert find_radiographs(tmp_path) == []
-    refused_by(lambda: find_radiographs(tmp_path / "none"), "E_PATH")
-    refused_by(lambda: find_radiographs(picture("a.png")(tmp_path)), "E_PATH")
 
 
 def test_a_pipe_is_no_radiograph(tmp_path: Path) -> None:

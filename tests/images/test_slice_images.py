@@ -100,7 +100,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "16 bits": (deep, "E_VALUES", "of kind I;16"),
     "animation": (animated, "E_DIMS", "it holds 2 frames"),
     "cut": (cut, "E_TRUNCATED", "cannot be read to its end"),
-    "no picture": (lambda p: p.write_text("x" * 50), "E_FORMAT", "no picture"),
+    "no picture": (lambda p: p.write_text("x" * 50), "E_FORMAT", "not a picture"),
     "empty": (lambda p: p.write_bytes(b""), "E_EMPTY", "0 bytes"),
     "other size": (lambda p: Image.new("RGB", (9, 8)).save(p), "E_DIMS", "9 x 8 pixels large"),
 }

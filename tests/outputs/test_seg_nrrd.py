@@ -13,8 +13,8 @@ from phantoms import l_shape
 from segments import HARD_EXTENT, HARD_TABLE, HARD_VOXELS, hard_mask
 
 from medvol.errors import InputError
-from medvol.images.nrrd import nrrd_header
 from medvol.labels import Label, LabelTable
+from medvol.outputs.nrrd import nrrd_header
 from medvol.outputs.seg_nrrd import layer_extent, tags, write_seg_nrrd
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

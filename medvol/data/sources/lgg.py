@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ...errors import InputError
 from ...files import write_csv
+from ...images.formats import suffixes
 from ...images.image import Image
 from ...images.mask import write_mask
 from ...images.rle import encode_rle
@@ -23,7 +24,6 @@ from ...images.slice_images import (
     MASK_ENDING,
     SEQUENCES,
     SLICE_SPACING_MM,
-    SLICE_SUFFIXES,
     find_slices,
     load_slices,
 )
@@ -157,7 +157,7 @@ def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
     """
     from PIL import Image as Picture
 
-    names = [picture.with_name(picture.stem + MASK_ENDING + s) for s in SLICE_SUFFIXES]
+    names = [picture.with_name(picture.stem + MASK_ENDING + s) for s in suffixes("slices")]
     path = next((name for name in names if name.is_file()), None)
     if path is None:
         raise InputError(

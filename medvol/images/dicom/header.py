@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from ...errors import InputError
-from ..files import COPY_AGAIN, DICOM_SUFFIXES, path_error
+from ..files import COPY_AGAIN, path_error
+from . import SUFFIXES, has_mark, is_nameless
 from .geometry import Place
 
 logging.getLogger("pydicom").addHandler(logging.NullHandler())  # else it prints beside a refusal
@@ -92,7 +93,7 @@ def read_slices(path: Path, folder: Path, left_out: Counter[str]) -> list[Slice]
             start = file.read(132)
     except OSError as error:
         raise path_error(path, error) from error
-    if start[128:] != b"DICM":
+    if not has_mark(start):
         _refuse_broken(path, start)
         left_out["not DICOM"] += 1
         return []
@@ -117,13 +118,13 @@ def read_slices(path: Path, folder: Path, left_out: Counter[str]) -> list[Slice]
 
 def _refuse_broken(path: Path, start: bytes) -> None:
     """Refuse a file that was meant to be a slice: left out, it would shorten the volume unseen."""
-    suffix = path.suffix.lower()
-    may_be_slice = suffix in ("", *DICOM_SUFFIXES) or suffix[1:].isdecimal()  # CT.1.2.840.7
+    named = path.suffix.lower() in SUFFIXES
+    may_be_slice = named or is_nameless(path)
     if may_be_slice and not start:
         raise InputError("E_EMPTY", path, "the file has 0 bytes.", COPY_AGAIN)
     if may_be_slice and not start.strip(b"\0"):
         raise InputError("E_TRUNCATED", path, "the file begins with nothing but 0.", COPY_AGAIN)
-    if suffix in DICOM_SUFFIXES:
+    if named:
         raise InputError(
             "E_FORMAT",
             path,

@@ -17,7 +17,9 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from ...errors import InputError, Note
+from ...spatial import Affine
 from ..grey import Grey, grey_of_colours, used_bits, used_bits_note
+from ..image import Image
 from ..picture import MAX_PIXELS
 from .header import Slice, read_slices
 from .volume import check_decoder, decode_frames
@@ -32,17 +34,15 @@ _FACTS = ("ViewPosition", "BodyPartExamined", "PhotometricInterpretation", "Bits
 _FAR = 100.0  # window widths from the centre: there any window has reached black or white
 
 
-def read_radiograph_dicom(
-    path: Path,
-) -> tuple[Grey, list[Note], dict[str, Any], tuple[float, float]]:
-    """The grey values of a DICOM file of one frame.
+def load_radiograph_dicom(path: Path) -> Image:
+    """Read a DICOM file of one frame as a radiograph.
 
     Without LUT and window the whole range of the stored bits is shown, as far as 16 bits are used
     (`used_bits`). Padding (PixelPaddingValue to PixelPaddingRangeLimit) becomes 0, black.
 
     Returns:
-        (rows, columns) float32 in [0, 1]; what was noticed; technical facts; mm between rows and
-        between columns (PixelSpacing), 1 where it is not given.
+        (rows, columns) float32 in [0, 1]; the affine has the mm between rows and between columns
+        (PixelSpacing), 1 where they are not given.
 
     Raises:
         InputError: E_FORMAT, no image; E_TRUNCATED, E_CORRUPT; E_TOO_BIG; E_DIMS, several frames;
@@ -62,9 +62,9 @@ def read_radiograph_dicom(
         **{name: header[name].value for name in _FACTS if header.get(name) not in (None, "")},
         **image.technical,
     }
-    spacing_mm = _spacing_mm(image)
+    affine = _affine(image)
     if not image.grey:
-        return _grey_of_colours(stored, path), [], facts, spacing_mm
+        return Image(_grey_of_colours(stored, path), affine, path, (), facts)
     outside = _padding(stored, image)
     try:
         with warnings.catch_warnings():  # odd values are judged here, not printed by pydicom
@@ -81,14 +81,13 @@ def read_radiograph_dicom(
     if header.PhotometricInterpretation == "MONOCHROME1":
         grey = 1 - grey
     grey[outside] = 0
-    return grey.astype(np.float32), notes, facts, spacing_mm
+    return Image(grey.astype(np.float32), affine, path, tuple(notes), facts)
 
 
-def _spacing_mm(image: Slice) -> tuple[float, float]:
+def _affine(image: Slice) -> Affine:
     spacing = image.place.spacing
-    if spacing is None or spacing.min() <= 0:
-        return 1.0, 1.0
-    return float(spacing[0]), float(spacing[1])
+    known = spacing is not None and spacing.min() > 0
+    return np.diag([*(spacing if spacing is not None and known else (1.0, 1.0)), 1.0, 1.0])
 
 
 def _only_slice(path: Path) -> Slice:
@@ -143,12 +142,12 @@ def _check_kind(image: Slice, header: Dataset) -> None:
 
 
 def _grey_of_colours(stored: npt.NDArray[Any], path: Path) -> Grey:
-    from PIL import Image
+    from PIL import Image as Pillow
 
     if stored.dtype != np.uint8:
         reason = f"its colours are kept as {stored.dtype}, not with 8 bits."
         raise InputError("E_VALUES", path, reason, "Export it as grey (MONOCHROME2).")
-    return grey_of_colours(Image.fromarray(stored), path)
+    return grey_of_colours(Pillow.fromarray(stored), path)
 
 
 def _padding(stored: npt.NDArray[Any], image: Slice) -> npt.NDArray[np.bool_]:

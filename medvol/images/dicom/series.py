@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The DICOM images below a folder: found, read up to their pixels, and grouped into series."""
 
-import os
 import stat
 import warnings
 from collections import Counter
@@ -13,7 +12,7 @@ import numpy as np
 from pydicom import dcmread
 
 from ...errors import InputError
-from ..files import file_size, path_error
+from ..files import file_size, path_error, walk
 from .header import Slice, read_slices
 
 MAX_FILES = 20_000  # a whole-body CT has 2,000 slices; more than this is an archive, not a study
@@ -95,34 +94,28 @@ def read_study(folder: Path) -> Study:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files to look into, in the order of their names; hidden ones and FIFOs are passed by."""
+    """All files to look into; hidden ones and FIFOs are passed by."""
     if not folder.is_dir():
         file_size(folder)
         yield folder
         return
     count = 0
-    try:
-        for parent, folders, names in os.walk(folder, onerror=_raise):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(name for name in names if not name.startswith(".")):
-                path = Path(parent, name)
-                if not stat.S_ISREG(path.stat().st_mode):
-                    continue
-                count += 1
-                if count > MAX_FILES:
-                    raise InputError(
-                        "E_TOO_BIG",
-                        folder,
-                        f"it holds more than {MAX_FILES} files.",
-                        "Give the folder of one study.",
-                    )
-                yield path
-    except OSError as error:
-        raise path_error(Path(error.filename or folder), error) from error
-
-
-def _raise(error: OSError) -> None:
-    raise error
+    for path in walk(folder):
+        try:
+            regular = stat.S_ISREG(path.stat().st_mode)
+        except OSError as error:  # a link that leads nowhere
+            raise path_error(path, error) from error
+        if not regular:
+            continue
+        count += 1
+        if count > MAX_FILES:
+            raise InputError(
+                "E_TOO_BIG",
+                folder,
+                f"it holds more than {MAX_FILES} files.",
+                "Give the folder of one study.",
+            )
+        yield path
 
 
 def _without_copies(slices: Sequence[Slice], left_out: Counter[str]) -> list[Slice]:

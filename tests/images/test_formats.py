@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one way in: paths, dispatch by content, MetaTensor, finding volumes, the cost of refusals."""
+"""The one way in: paths, formats by content, a format that is added, the cost of refusals."""
 
+import argparse
 import gzip
+import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -14,9 +18,11 @@ from dicom_phantoms import ct_series, write
 from phantoms import TINY_AFFINE, save_nifti, tiny_chest
 from refusals import refused
 
-from medvol.errors import InputError
+from medvol.cli.inspect import add_parser
 from medvol.images import read_image
-from medvol.images.volume import find_volumes, is_volume
+from medvol.images.find import case_name, find_radiographs, find_volumes
+from medvol.images.formats import FORMATS, Format, suffixes
+from medvol.images.image import Image
 
 CT = tiny_chest().ct
 
@@ -135,50 +141,75 @@ def test_one_slice_of_a_folder(tmp_path):
     refused(path, "E_DIMS", "single DICOM slice", f"such as {tmp_path / 'case'}")
 
 
-# ---- finding
+# ---- a format that is added: one reader and one line
+
+MARK = b"MADEUP"
 
 
-def test_find_volumes_in_natural_order(tmp_path):
-    for name in ("case10.nii.gz", "case2.nrrd", "case2.seg.nrrd", "a.txt", "b.hdr", "b.img"):
-        (tmp_path / name).touch()
-    write(tmp_path / "case3" / "series", ct_series())
-    (tmp_path / "case4").mkdir()
-    (tmp_path / "case4" / "readme.txt").write_text("nothing")
-    found = [path.name for path in find_volumes(tmp_path)]
-    assert found == ["case2.nrrd", "case3", "case10.nii.gz"]
-    assert is_volume(tmp_path / "case3")
-    assert not is_volume(tmp_path / "case4")
-    assert not is_volume(tmp_path / "nowhere.nii.gz")
+def load_made_up(path: Path) -> Image:
+    values = np.frombuffer(path.read_bytes()[len(MARK) :], np.int8).reshape(2, 3, 4)
+    return Image(values, np.eye(4), path, facts={"format": "Made up", "stored_dtype": "int8"})
 
 
-def test_a_folder_of_slices_is_one_volume(tmp_path):
-    write(tmp_path, ct_series())
-    assert find_volumes(tmp_path) == [tmp_path]
+def load_made_up_radiograph(path: Path) -> Image:
+    grey = load_made_up(path).array[..., 0].astype(np.float32) / 24
+    return Image(grey, np.eye(4), path, facts={"format": "Made up"})
 
 
-def test_dicom_beside_other_images_is_refused(tmp_path):
-    write(tmp_path, ct_series()[:2])
-    for name in ("b10.mha", "b9.nii.gz"):
-        (tmp_path / name).touch()
-    with pytest.raises(InputError) as caught:
-        find_volumes(tmp_path)
-    assert (caught.value.code, caught.value.path) == ("E_FORMAT", str(tmp_path))
-    assert "DICOM files (2) beside other images (2, such as b9.nii.gz)" in caught.value.reason
-    assert "into folders of their own" in caught.value.remedy
+@pytest.fixture
+def made_up(tmp_path: Path) -> Iterator[Path]:
+    """A file of a format that is known during one test."""
+    form = Format(
+        "Made up", (".mup",), lambda head: head.startswith(MARK), load_made_up,
+        load_made_up_radiograph,
+    )  # fmt: skip
+    path = tmp_path / "case2.mup"
+    path.write_bytes(MARK + np.arange(24, dtype=np.int8).tobytes())
+    FORMATS.append(form)
+    yield path
+    FORMATS.remove(form)
 
 
-def test_what_is_no_image_may_lie_beside_dicom(tmp_path):
-    write(tmp_path, ct_series()[:2])
-    write(tmp_path / "deeper", ct_series()[2:])
-    for name in ("report.pdf", "lungs.seg.nrrd", "b.hdr"):
-        (tmp_path / name).touch()
-    (tmp_path / "IM000.dcm").rename(tmp_path / "misnamed.nii")
-    assert find_volumes(tmp_path) == [tmp_path]
+def test_an_added_format_is_known_by_content_and_by_name(made_up: Path) -> None:
+    expected = np.arange(24).reshape(2, 3, 4)
+    assert read_image(made_up).array.tolist() == expected.tolist()
+    assert read_image(made_up, "mask").array.dtype == np.uint8
+    radiograph = read_image(made_up, "radiograph").array
+    assert radiograph.tolist() == (expected[..., 0].astype(np.float32) / 24).tolist()
+    assert read_image(made_up).notes == ()
+    odd = made_up.rename(made_up.with_suffix(".nii"))
+    (note,) = read_image(odd).notes
+    assert str(note) == "N_FORMAT its content is Made up whatever its name says."
+    assert case_name(made_up) == "case2"
+    assert ".mup" in suffixes()
 
 
-def test_find_volumes_in_no_folder(tmp_path):
-    with pytest.raises(InputError, match=r"E_PATH .*nowhere: no such file or folder"):
-        find_volumes(tmp_path / "nowhere")
+def test_an_added_format_is_found_in_folders(made_up: Path) -> None:
+    save(made_up.parent / "case1.nii.gz")
+    below = made_up.parent / "deeper" / "case10.MUP"
+    below.parent.mkdir()
+    below.write_bytes(made_up.read_bytes())
+    assert find_volumes(made_up.parent) == [made_up.parent / "case1.nii.gz", made_up]
+    assert find_radiographs(made_up.parent) == [made_up, below]
+
+
+def test_inspect_describes_an_added_format(
+    made_up: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    args = parser.parse_args(["inspect", "--json", str(made_up.parent)])
+    assert args.run(args) == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert facts["path"] == str(made_up)
+    assert (facts["facts"]["format"], facts["shape"]) == ("Made up", [2, 3, 4])
+
+
+def test_without_its_line_the_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.mup"
+    path.write_bytes(MARK + bytes(24))
+    refused(path, "E_FORMAT", "no known volume format", "NIfTI")
+    assert find_volumes(tmp_path) == []
 
 
 # ---- cost

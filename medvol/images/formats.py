@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The formats that medvol reads, one line each, and opening an image as what its content says."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ..errors import InputError, Note
+from . import dicom
+from .archive import is_zip, load_zip
+from .checks import checked_affine, checked_values
+from .files import COPY_AGAIN, file_size, path_error, read_head
+from .image import Image, Kind
+from .metaimage import is_metaimage, load_metaimage
+from .nifti import is_nifti, load_nifti
+from .nrrd import is_nrrd, load_nrrd
+from .picture import unknown_content
+from .radiograph_picture import load_radiograph_picture
+
+HEAD_BYTES = 1024
+OTHER_FILES = (  # what people name .nii.gz by mistake: first bytes and what they are
+    (b"%PDF", "a PDF document"),
+    (b"\x89HDF", "an HDF5 or MINC file"),
+)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of files.
+
+    Args:
+        name: as it is written, such as "NIfTI".
+        suffixes: endings of its files' names, in lower case.
+        recognised: whether the first `HEAD_BYTES` bytes of a file, inflated, are of this format.
+        volume: reads a file as a volume; None where it holds none.
+        radiograph: reads a file as a radiograph; None where it holds none.
+        several: `volume` takes `series`, since a file may hold several.
+        slices: its pictures may be slices of MR sequences.
+        half: endings of files that are part of an image, or belong to another one: they are opened
+            when they are named, and passed by in folders.
+        alone: a file is a volume of its own; else it is one slice, and its folder is the volume.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognised: Callable[[bytes], bool]
+    volume: Callable[..., Image] | None = None
+    radiograph: Callable[[Path], Image] | None = None
+    several: bool = False
+    slices: bool = False
+    half: tuple[str, ...] = ()
+    alone: bool = True
+
+
+def _starts(*marks: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(marks)
+
+
+def _dicom_file(path: Path, *, series: str | None = None) -> Image:
+    from .dicom.volume import load_dicom_file  # here: pydicom takes a while
+
+    return load_dicom_file(path, series=series)
+
+
+def _dicom_radiograph(path: Path) -> Image:
+    from .dicom.radiograph import load_radiograph_dicom
+
+    return load_radiograph_dicom(path)
+
+
+_tiff = _starts(b"II*\0", b"II+\0", b"MM\0*", b"MM\0+")
+_picture = load_radiograph_picture
+FORMATS = [
+    Format("NIfTI", (".nii", ".nii.gz", ".hdr", ".img"), is_nifti, load_nifti,
+           half=(".hdr", ".img")),
+    Format("NRRD", (".nrrd", ".nhdr"), is_nrrd, load_nrrd, half=(".seg.nrrd",)),
+    Format("MetaImage", (".mha", ".mhd"), is_metaimage, load_metaimage),
+    Format("zip", (".zip",), is_zip, load_zip, several=True),
+    Format("DICOM", dicom.SUFFIXES, dicom.has_mark, _dicom_file, _dicom_radiograph, several=True,
+           alone=False),
+    Format("PNG", (".png",), _starts(b"\x89PNG"), radiograph=_picture, slices=True),
+    Format("JPEG", (".jpg", ".jpeg"), _starts(b"\xff\xd8\xff"), radiograph=_picture, slices=True),
+    Format("TIFF", (".tif", ".tiff"), _tiff, radiograph=_picture, slices=True),
+    Format("GIF", (".gif",), _starts(b"GIF8"), radiograph=_picture),
+    Format("BMP", (".bmp",), _starts(b"BM"), radiograph=_picture),
+]  # fmt: skip
+
+
+def suffixes(use: Literal["volume", "radiograph", "slices", "any"] = "any") -> tuple[str, ...]:
+    """Endings of the names of files that can be read as a volume, a radiograph, or slices.
+
+    Args:
+        use: "volume" leaves out files of which a folder is the volume; "slices" are pictures of one
+            slice of MR sequences; "any" is all there are.
+    """
+    wanted = [form for form in FORMATS if use == "any" or getattr(form, use)]
+    if use == "volume":
+        wanted = [form for form in wanted if form.alone]
+    return tuple(suffix for form in wanted for suffix in form.suffixes)
+
+
+def ends_with(path: Path, endings: tuple[str, ...]) -> bool:
+    """Whether a name ends with one of these, in small letters or capitals."""
+    return path.name.lower().endswith(endings)
+
+
+def format_of(path: Path) -> Format | None:
+    """The format of a file by its content; None when it is none of `FORMATS`.
+
+    Raises:
+        InputError: E_TRUNCATED, E_CORRUPT for damaged gzip.
+    """
+    if path.suffix.lower() == ".img":  # voxels alone have no mark
+        return next(form for form in FORMATS if ".img" in form.suffixes)
+    head = read_head(path, HEAD_BYTES)
+    return next((form for form in FORMATS if form.recognised(head)), None)
+
+
+def open_volume(
+    path: str | os.PathLike[str], *, series: str | None = None, kind: Kind = "volume"
+) -> Image:
+    """Read and check one volume or mask; see `read_image`.
+
+    Raises:
+        InputError: it cannot be used; the code says why.
+    """
+    given = Path(path)
+    image = _opened(given, series)
+    array, notes = checked_values(image.array, given, kind)
+    notes = [*image.notes, *notes]
+    known = {note.code for note in notes}
+    notes += [note for note in checked_affine(image.affine, given) if note.code not in known]
+    return replace(image, array=array, path=given, notes=tuple(notes))
+
+
+def _opened(path: Path, series: str | None) -> Image:
+    try:
+        is_folder = path.is_dir() and not ends_with(path, suffixes("volume"))
+    except OSError as error:
+        raise path_error(path, error) from error
+    if is_folder:
+        from .dicom.volume import load_dicom
+
+        return load_dicom(path, series=series)
+    file_size(path)
+    form = format_of(path)
+    if form is None or form.volume is None:
+        raise _not_a_volume(path, form)
+    image = form.volume(path, series=series) if form.several else form.volume(path)
+    return _with_name_note(image, path, form)
+
+
+def open_radiograph(path: str | os.PathLike[str]) -> Image:
+    """Read and check one radiograph; see `read_image`.
+
+    Raises:
+        InputError: it cannot be used; the code says why.
+    """
+    given = Path(path)
+    file_size(given)
+    form = format_of(given)
+    if form is None or form.radiograph is None:
+        if not ends_with(given, dicom.SUFFIXES):
+            raise unknown_content(given)
+        reason = "it is named like DICOM but lacks the DICM mark at byte 128, and is not a picture."
+        raise InputError("E_FORMAT", given, reason, "Export it as a DICOM file.")
+    image = form.radiograph(given)
+    if (low := image.array.min()) == image.array.max():
+        reason = f"every pixel has the same grey, {float(low):.3g} of white."
+        raise InputError("E_VALUES", given, reason, "Check that the export was complete.")
+    image = replace(image, array=np.ascontiguousarray(image.array))
+    return _with_name_note(image, given, form)
+
+
+def _with_name_note(image: Image, path: Path, form: Format) -> Image:
+    nameless = form.name == "DICOM" and dicom.is_nameless(path)
+    if nameless or ends_with(path, form.suffixes):
+        return image
+    note = Note("N_FORMAT", f"its content is {form.name} whatever its name says.")
+    return replace(image, notes=(*image.notes, note))
+
+
+def _not_a_volume(path: Path, form: Format | None) -> InputError:
+    head = read_head(path, HEAD_BYTES)
+    looks = f"a {form.name} picture" if form else ""
+    looks = next((what for start, what in OTHER_FILES if head.startswith(start)), looks)
+    if re.match(rb"\s*<(!doctype|html|\?xml)", head, re.IGNORECASE):
+        looks = "a web page"
+    reason = f"it is {looks}" if looks else "its first bytes are of no known volume format"
+    name_says = ends_with(path, suffixes("volume"))
+    reason += f", not the {path.suffix} its name says." if name_says else "."
+    remedy = "Give NIfTI, NRRD, MetaImage, a folder of DICOM slices or a .zip of one."
+    return InputError("E_FORMAT", path, reason, COPY_AGAIN if looks == "a web page" else remedy)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images in folders: order, hidden files, links, what is one volume; and names of cases."""
+
+from pathlib import Path
+
+import pytest
+from dicom_phantoms import ct_series, write
+from radiograph_files import cr_image, save_picture
+from refusals import refused_by
+
+from medvol.errors import InputError
+from medvol.images.files import children, walk
+from medvol.images.find import (
+    case_name,
+    find_radiographs,
+    find_volumes,
+    is_volume,
+    unused_name,
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("scans/ct.nii.gz", "ct"),
+        ("CT.NII.GZ", "CT"),
+        ("a.b.mha", "a.b"),
+        ("study.zip", "study"),
+        ("1.2.840.10", "1.2.840.10"),
+        ("scans/1.2.840.11/", "1.2.840.11"),
+        (".nii", ".nii"),
+        ("scans/pa.DCM", "pa"),
+        ("scans/a/..", "scans"),
+    ],
+)
+def test_case_name(path: str, name: str) -> None:
+    assert case_name(path) == case_name(Path(path)) == name
+
+
+def test_a_name_that_is_taken_gets_the_next_number() -> None:
+    taken: set[str] = set()
+    for expected in ("ct", "ct_2", "ct_3"):
+        assert unused_name("ct", taken) == expected
+        taken.add(expected)
+    assert unused_name("ct_2", taken) == "ct_2_2"
+
+
+def test_find_volumes_in_natural_order(tmp_path: Path) -> None:
+    for name in ("case10.nii.gz", "case2.nrrd", "case2.seg.nrrd", "a.txt", "b.hdr", "b.img"):
+        (tmp_path / name).touch()
+    write(tmp_path / "case3" / "series", ct_series())
+    (tmp_path / "case4").mkdir()
+    (tmp_path / "case4" / "readme.txt").write_text("nothing")
+    found = [path.name for path in find_volumes(tmp_path)]
+    assert found == ["case2.nrrd", "case3", "case10.nii.gz"]
+    assert is_volume(tmp_path / "case3")
+    assert not is_volume(tmp_path / "case4")
+    assert not is_volume(tmp_path / "nowhere.nii.gz")
+
+
+def test_a_folder_of_slices_is_one_volume(tmp_path: Path) -> None:
+    write(tmp_path, ct_series())
+    assert find_volumes(tmp_path) == [tmp_path]
+
+
+def test_dicom_beside_other_images_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, ct_series()[:2])
+    for name in ("b10.mha", "b9.nii.gz"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError) as caught:
+        find_volumes(tmp_path)
+    assert (caught.value.code, caught.value.path) == ("E_FORMAT", str(tmp_path))
+    assert "DICOM files (2) beside other images (2, such as b9.nii.gz)" in caught.value.reason
+    assert "into folders of their own" in caught.value.remedy
+
+
+def test_what_is_no_image_may_lie_beside_dicom(tmp_path: Path) -> None:
+    write(tmp_path, ct_series()[:2])
+    write(tmp_path / "deeper", ct_series()[2:])
+    for name in ("report.pdf", "lungs.seg.nrrd", "b.hdr"):
+        (tmp_path / name).touch()
+    (tmp_path / "IM000.dcm").rename(tmp_path / "misnamed.nii")
+    assert find_volumes(tmp_path) == [tmp_path]
+
+
+def test_find_volumes_in_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"E_PATH .*nowhere: no such file or folder"):
+        find_volumes(tmp_path / "nowhere")
+
+
+def test_a_folder_is_searched_with_its_subfolders(tmp_path: Path) -> None:
+    cr = cr_image()
+    for name in ("b/p10.png", "b/p2.JPG", "a.tiff", "c/.hidden/x.png", ".x.png", "notes.txt",
+                 "table.csv", "scan.nii.gz", "d/broken.dcm", "b/empty"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    for name in ("d/IM1", "d/1.2.840.12", "d/1.2.840.7", "d/DICOMDIR", "d/x.txt"):
+        cr.save_as(tmp_path / name, enforce_file_format=True)
+    found = [str(path.relative_to(tmp_path)) for path in find_radiographs(tmp_path)]
+    assert found == [
+        "a.tiff", "b/p2.JPG", "b/p10.png", "d/1.2.840.7", "d/1.2.840.12", "d/IM1", "d/broken.dcm",
+    ]  # fmt: skip
+
+
+def test_a_folder_without_radiographs_gives_none_and_no_folder_is_refused(tmp_path: Path) -> None:
+    assert find_radiographs(tmp_path) == []
+    refused_by(lambda: find_radiographs(tmp_path / "none"), "E_PATH")
+    refused_by(lambda: find_radiographs(save_picture(tmp_path / "a.png")), "E_PATH")
+
+
+def test_a_walk_goes_through_names_with_their_numbers_counted(tmp_path: Path) -> None:
+    names = ["a2/x", "a2/x1/deep", "a2.txt", "a10", "b/.hidden", ".git/config", "a01", "a1"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in walk(tmp_path)]
+    assert found == ["a01", "a1", "a2/x", "a2/x1/deep", "a2.txt", "a10"]
+    assert [path.name for path in children(tmp_path)] == ["a01", "a1", "a2", "a2.txt", "a10", "b"]
+    assert list(walk(tmp_path / "b")) == []
+    refused_by(lambda: list(walk(tmp_path / "none")), "E_PATH")
+    refused_by(lambda: children(tmp_path / "a10"), "E_PATH")
+
+
+def test_a_walk_follows_links_elsewhere_once(tmp_path: Path) -> None:
+    inside, elsewhere = tmp_path / "in", tmp_path / "out"
+    for name in ("in/a/x", "out/y", "out/deeper/z"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (inside / "file").symlink_to(elsewhere / "y")
+    (inside / "folder").symlink_to(elsewhere)
+    (inside / "folder2").symlink_to(elsewhere)
+    (inside / "gone").symlink_to(tmp_path / "nowhere")
+    found = [path.relative_to(inside).as_posix() for path in walk(inside)]
+    assert found == ["a/x", "file", "folder/deeper/z", "folder/y", "gone"]
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [("in/up", "."), ("in/self", "in"), ("in/a/over", "in"), ("in/side", "in/a"),
+     ("out/round", "out"), ("out/back", "in"), ("out/top", ".")],
+)  # fmt: skip
+def test_a_walk_does_not_go_in_circles(tmp_path: Path, link: str, target: str) -> None:
+    for name in ("in/a/x", "out/y"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "in" / "elsewhere").symlink_to(tmp_path / "out")
+    (tmp_path / link).symlink_to(tmp_path / target)
+    found = [path.relative_to(tmp_path).as_posix() for path in walk(tmp_path / "in")]
+    assert found == ["in/a/x", "in/elsewhere/y"]
+
+
+def test_hidden_files_are_passed_by(tmp_path: Path) -> None:
+    for name in ("._ct.nii.gz", "ct.nii.gz", ".trash/a.nii.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_volumes(tmp_path) == [tmp_path / "ct.nii.gz"]
+    write(tmp_path / ".old", ct_series())
+    (tmp_path / "case").mkdir()
+    (tmp_path / ".old").rename(tmp_path / "case" / ".old")
+    assert not is_volume(tmp_path / "case")

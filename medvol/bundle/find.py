@@ -1,49 +1,100 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a bundle lies: a folder the user names, or one that came with medvol."""
+"""Where a bundle lies: a folder that the user names, one of the user's own, or a shipped one."""
 
 import difflib
 import os
+import sys
 from pathlib import Path
 
 from ..errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+FOLDER_VARIABLE = "MEDVOL_BUNDLES"
+PARTS = "_parts"  # beside the bundles: what their sources share
+
+
+def shipped_folder() -> Path | None:
+    """The folder of the bundles that came with medvol, in a wheel or in its repository."""
+    folders = [_PACKAGE / "_bundles", _PACKAGE.parent / "bundles"]
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def user_folder() -> Path:
+    """The folder of the user's own bundles: `MEDVOL_BUNDLES`, or one in the user's data folder."""
+    if given := os.environ.get(FOLDER_VARIABLE):
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        data = Path.home() / "Library" / "Application Support"
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return data / "medvol" / "bundles"
 
 
 def shipped_bundles() -> dict[str, Path]:
-    """Name to folder of the bundles that came with medvol, in a wheel or in its repository."""
-    folders = [_PACKAGE / "_bundles", _PACKAGE.parent / "bundles"]
-    root = next((folder for folder in folders if folder.is_dir()), None)
-    if root is None:
-        return {}
-    return {
-        f.parent.parent.name: f.parent.parent for f in sorted(root.glob("*/configs/metadata.json"))
-    }
+    """Name to folder of the bundles that came with medvol."""
+    return _bundles_in(shipped_folder())
+
+
+def all_bundles() -> dict[str, Path]:
+    """Name to folder of every bundle with a name: the shipped ones, and the user's own.
+
+    A bundle of the user's hides a shipped one of the same name.
+    """
+    return {**shipped_bundles(), **_bundles_in(user_folder())}
+
+
+def _bundles_in(root: Path | None) -> dict[str, Path]:
+    metadata = sorted(root.glob("*/configs/metadata.json")) if root else []
+    return {file.parent.parent.name: file.parent.parent for file in metadata}
+
+
+def find_part(name: str, bundle: Path) -> Path:
+    """The file of a part that sources of bundles share.
+
+    Args:
+        name: such as "lung_ct".
+        bundle: root of the bundle whose source names it. Parts beside it come before the shipped.
+
+    Raises:
+        InputError: E_BUNDLE, there is no such part; names the nearest.
+    """
+    shipped = shipped_folder()
+    folders = [bundle.parent / PARTS, *([shipped / PARTS] if shipped else [])]
+    found = {path.stem: path for f in reversed(folders) for path in sorted(f.glob("*.json"))}
+    if name in found:
+        return found[name]
+    near = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
+    raise InputError(
+        "E_BUNDLE", bundle / "source.json", f"it names the part {name!r}, which is not there.",
+        f"Did you mean {near[0]}?" if near else f"Parts are {', '.join(found)}.",
+    )  # fmt: skip
 
 
 def find_bundle(name_or_folder: str | os.PathLike[str]) -> Path:
     """The folder of a bundle.
 
     Args:
-        name_or_folder: path of a bundle's folder, or name of a shipped bundle. A folder of that
-            name that is a bundle comes first: what the user has made is what the user means.
+        name_or_folder: path of a bundle's folder, or name of a bundle of the user's own or a
+            shipped one, in this order: what the user has made is what the user means.
 
     Raises:
-        InputError: E_BUNDLE, neither; names the nearest shipped bundle.
+        InputError: E_BUNDLE, neither; names the nearest bundle.
     """
     name = os.fspath(name_or_folder)
-    shipped, folder = shipped_bundles(), Path(name)
+    named, folder = all_bundles(), Path(name)
     if (folder / "configs" / "metadata.json").is_file():
         return folder.resolve()
-    if name in shipped:
-        return shipped[name]
+    if name in named:
+        return named[name]
     if folder.is_dir():
         raise InputError(
-            "E_BUNDLE", name, "the folder has no configs/metadata.json, so it is no MONAI bundle.",
+            "E_BUNDLE", name, "it is not a MONAI bundle: configs/metadata.json is missing.",
             "Name the folder that holds configs/ and models/.",
         )  # fmt: skip
-    near = difflib.get_close_matches(name, shipped, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, named, n=1, cutoff=0.4)
     raise InputError(
         "E_BUNDLE", name, "there is no such bundle and no such folder.",
-        f"Did you mean {near[0]}?" if near else f"Shipped bundles are {', '.join(shipped)}.",
+        f"Did you mean {near[0]}?" if near else f"Bundles are {', '.join(named)}.",
     )  # fmt: skip

@@ -13,7 +13,17 @@ from importlib import import_module
 from .. import __version__
 from ..errors import InputError
 
-COMMANDS = ("predict", "evaluate", "inspect", "data", "gate-cost", "compare", "tune", "demo")
+COMMANDS = (
+    "predict",
+    "evaluate",
+    "inspect",
+    "data",
+    "gate-cost",
+    "compare",
+    "tune",
+    "bundle",
+    "demo",
+)
 TAKE_SETTINGS = ("compare", "tune")  # of a bundle, behind --
 
 

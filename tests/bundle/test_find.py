@@ -79,4 +79,4 @@ def test_another_word_gets_the_list() -> None:
 
 
 def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
-    assert "no configs/metadata.json" in refusal(tmp_path).reason
+    assert "configs/metadata.json is missing" in refusal(tmp_path).reason

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A set of labels or classes as a bundle's source names it, and everything that follows from it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..labels import LabelTable, default_color
+
+FEWEST_CLASSES = 2
+
+
+def label_parameters(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """What the configs of a bundle say of its labels or classes.
+
+    Args:
+        labels: either `{"classes": ["normal", "pneumonia"]}`, of images; or, of voxels,
+            `{"label_table": [{"value": 1, "name": "lung"}, ...]}` and, where wanted,
+            `focus_labels` and `focus_name` (what a reader looks for), `reference_organ`
+            (`{"name": "lung", "labels": [1]}`, what shares in percent are of) and `background`.
+            A row may have `color` and `terminology` as in metadata.json, and `of`: the values of
+            the data's masks that become this label.
+
+    Returns:
+        Of classes `names`, `count`, `channels` and `text`. Of labels `table`, `values`, `count`
+        (with background), `channels`, `text`, `focus`, `focus_name`, `focus_id`, `reference_organ`
+        or None, `regions`, `ratios` and `relabel`, the transforms that turn the data's values into
+        these labels.
+
+    Raises:
+        ValueError: fewer than two classes, a name twice, values that are not 1, 2, 3 and so on, or
+            a focus or organ of labels that are not there.
+
+    >>> lung = label_parameters({"label_table": [{"value": 1, "name": "lung", "of": [1, 2, 3]}]})
+    >>> lung["channels"], lung["regions"], lung["count"]
+    ({'0': 'background', '1': 'lung'}, {'lung': [1]}, 2)
+    """
+    if "classes" in labels:
+        return _named(labels["classes"])
+    rows = [{"color": list(default_color(row["value"])), **row} for row in labels["label_table"]]
+    rows.sort(key=lambda row: row["value"])
+    values = [row["value"] for row in rows]
+    if not values or values != [*range(1, len(values) + 1)]:
+        raise ValueError(f"the label values are {values}; give 1, 2, 3 and so on, none left out")
+    table = LabelTable.from_metadata({"label_table": rows})
+    focus = labels.get("focus_labels", values)
+    organ = labels.get("reference_organ")
+    for name, named in (("focus_labels", focus), ("reference_organ", (organ or {}).get("labels"))):
+        if not set(named or ()) <= set(values):
+            raise ValueError(f"{name} names {named}; the labels are {values}")
+    only = rows[0]["name"] if len(values) == 1 else "marked region"
+    focus_name = labels.get("focus_name", only)
+    return {
+        **_named([labels.get("background", "background"), *(row["name"] for row in rows)]),
+        "table": table.to_json(),
+        "values": values,
+        "focus": focus,
+        "focus_name": focus_name,
+        "focus_id": "_".join(focus_name.lower().split()),
+        "reference_organ": organ,
+        "regions": _regions(rows, focus, focus_name, organ),
+        "ratios": [1] * (len(rows) + 1),
+        "relabel": _relabel(rows),
+    }
+
+
+def _named(names: Sequence[str]) -> dict[str, Any]:
+    if len(names) < FEWEST_CLASSES or len(set(names)) < len(names):
+        raise ValueError(f"the classes are {list(names)}; give two different names or more")
+    return {
+        "names": list(names),
+        "count": len(names),
+        "channels": {str(index): name for index, name in enumerate(names)},
+        "text": ", ".join(f"{index} {name}" for index, name in enumerate(names)),
+    }
+
+
+def _regions(
+    rows: Sequence[Mapping[str, Any]], focus: list[int], focus_name: str, organ: Any
+) -> dict[str, list[int]]:
+    """What figures are given of: the focus, its labels, the organ, other labels; each once."""
+    single = [(row["name"], [row["value"]]) for row in rows]
+    of_focus = [(name, values) for name, values in single if values[0] in focus]
+    whole = [(organ["name"], list(organ["labels"]))] if organ else []
+    regions: dict[str, list[int]] = {}
+    for name, values in [(focus_name, list(focus)), *of_focus, *whole, *single]:
+        if values not in regions.values() and name not in regions:
+            regions[name] = values
+    return regions
+
+
+def _relabel(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The transforms that make this bundle's labels of the data's; none where they are the same.
+
+    Values that no label is made of become background.
+    """
+    pairs = [(value, row["value"]) for row in rows for value in row.get("of", [row["value"]])]
+    if all(old == new for old, new in pairs):
+        return []
+    old, new = ([*values] for values in zip(*pairs, strict=True))
+    return [
+        {"_target_": "LabelFilterd", "keys": "label", "applied_labels": old},
+        {"_target_": "MapLabelValued", "keys": "label", "orig_labels": old, "target_labels": new},
+    ]

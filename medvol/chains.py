@@ -22,9 +22,9 @@ from monai.transforms import (
 
 from .images.reader import load_imaged
 from .spatial import AXIS_CODES
+from .transforms.body import Foreground
 from .transforms.head import HeadBox, StandardiseHeadd
 from .transforms.intensity import LUNG_WINDOW_HU, WindowHUd
-from .transforms.lung_crop import Foreground
 from .transforms.resample import ResampleSpacingd
 from .transforms.resize_picture import ResizePictured, picture_size
 

@@ -74,19 +74,6 @@ def stack_slices(sliced: Tensor, slices: int) -> Tensor:
     return sliced.unfold(0, slices, 1).movedim(-1, 2).flatten(1, 2)
 
 
-def middle_slices(slabs: Tensor, slices: int) -> Tensor:
-    """The volume out of its slabs: the middle slice of each.
-
-    Args:
-        slabs: (Z, C * slices, X, Y).
-        slices: of a slab, odd; 1 for what a network says of the middle slice.
-
-    Returns:
-        (C, X, Y, Z).
-    """
-    return slabs[:, slices // 2 :: slices].movedim(0, -1).contiguous()
-
-
 def positive(probability: Probabilities) -> Probabilities:
     """Probability of a finding, (Z,), of (1, Z), or of class probabilities (classes, Z).
 

@@ -90,7 +90,7 @@ def stock(predictor: Any, ct: Path) -> Any:
 
     from medvol.chains import CROP_MARGIN_MM
     from medvol.spatial import AXIS_CODES
-    from medvol.transforms.lung_crop import Foreground
+    from medvol.transforms.body import Foreground
 
     pipeline = predictor.pipeline
     spacing = pipeline.spacing_mm

@@ -43,7 +43,7 @@ from medvol.metrics.intervals import draw_patients, median_estimate, ratio_estim
 from medvol.networks.weights import load_weights
 from medvol.slices import passing_slices
 from medvol.training.checkpoint import save_atomically
-from medvol.transforms.invert_labels import InvertLabelsd
+from medvol.transforms.restore import InvertLabelsd
 
 BUNDLE = "brain_mri_tumor"
 ALL = -1

@@ -34,7 +34,7 @@ from medvol.engine.devices import choose_device
 from medvol.metrics.masks.overlap import dice, overlap_counts, summarise
 from medvol.networks.weights import load_weights
 from medvol.training.checkpoint import save_atomically
-from medvol.transforms.inside_body import KeepInsideBodyd
+from medvol.transforms.body import KeepInsideBodyd
 
 FOLDS = 4
 ALL = -1

@@ -30,7 +30,7 @@ from medvol.metrics.classes.calibration import expected_calibration_error, fit_p
 from medvol.metrics.classes.ranking import auc_interval, roc_auc
 from medvol.report.reliability import draw_reliability
 from medvol.training.checkpoint import save_atomically
-from medvol.transforms.slice_area import SMALLEST_MM2
+from medvol.transforms.slice_labels import SMALLEST_MM2
 
 BUNDLE = "covid_ct_slice_classifier"
 FOLDS = 4

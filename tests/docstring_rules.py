@@ -31,7 +31,9 @@ UNIT_IN_NAME = re.compile(
 ARRAYS = {"Tensor", "MetaTensor", "NDArray", "ndarray", "ArrayLike"}
 OPAQUE = {"dict", "Mapping", "MutableMapping", "Callable", "type", "Literal"}  # holders of others
 SHAPED = {"Affine"}  # aliases whose shape is always the same: (4, 4)
-CLASS_SPEAKS = {"__init__", "__post_init__", "__call__", "__iter__", "forward"}
+CLASS_SPEAKS = {
+    "__init__", "__post_init__", "__call__", "__iter__", "forward", "change", "inverse",
+}  # fmt: skip
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 TYPES = ast.Subscript | ast.Attribute | ast.Name | ast.BinOp
 
@@ -137,7 +139,7 @@ def _arguments(part: Part, arrays: set[str]) -> Iterator[str]:
         known = {*given, *_variable(part)} | {f.lstrip("*") for f in given}
         yield from (f"Args names {n}, which is no argument" for n in listed if n not in known)
         yield from (f"Args lacks {n}" for n in given if n not in told)
-    elif not isinstance(part.node, ast.ClassDef) and len(given) > 2:
+    elif isinstance(part.node, Function) and part.node.name not in CLASS_SPEAKS and len(given) > 2:
         words = set(re.findall(r"\w+", part.doc))  # of a class of fields names are often enough
         yield from (f"{n} is not described; give Args" for n in given if n not in words)
     if part.node.name in ("__init__", "__post_init__"):

@@ -20,7 +20,7 @@ from medvol.chains import IMAGENET_MEAN, IMAGENET_STD, Chain, brain_mri, lung_ct
 from medvol.spatial import orientation, spacing_mm
 from medvol.transforms.head import standardise_head
 from medvol.transforms.intensity import MEDIASTINUM_WINDOW_HU
-from medvol.transforms.invert_labels import InvertLabelsd
+from medvol.transforms.restore import InvertLabelsd
 
 DEFAULT_FINGERPRINT = "ab5a29b47b8f0a79"  # recorded in bundles
 BRAIN_FINGERPRINT = "a2abe0c4833a1389"  # of bundles/brain_mri_tumor

@@ -10,7 +10,6 @@ from medvol.slices import (
     check_slices,
     evenly,
     longest_run_mm,
-    middle_slices,
     passing_slices,
     positive,
     read_slices,
@@ -53,13 +52,6 @@ def test_slabs_run_from_low_z_to_high_channel_by_channel() -> None:
         [1, 2, 3, 11, 12, 13],
         [2, 3, 3, 12, 13, 13],
     ]
-
-
-@pytest.mark.parametrize("slices", [1, 3, 5])
-def test_the_middle_slices_are_the_volume(slices: int) -> None:
-    reach = slices // 2
-    slabs = stack_slices(read_slices(levels(2), -reach, 4 + reach), slices)
-    assert torch.equal(middle_slices(slabs, slices), levels(2))
 
 
 @pytest.mark.parametrize("slices", [0, 2, -1])

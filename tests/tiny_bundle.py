@@ -196,9 +196,9 @@ def tiny_gated_bundle(
     windows = {**config["inferer"]["inferer"], "overlap": 0.5}
     steps = config["postprocessing"]["transforms"]
     slices = [
-        {"_target_": "medvol.transforms.slice_probabilities.GateProbabilityd", "keys": "slices",
+        {"_target_": "medvol.transforms.restore.GateProbabilityd", "keys": "slices",
          "inferer": "@gated"},
-        {"_target_": "medvol.transforms.slice_probabilities.InvertSlicesd", "keys": "slices"},
+        {"_target_": "medvol.transforms.restore.InvertSlicesd", "keys": "slices"},
         {"_target_": "medvol.outputs.slice_table.SaveSlicesd", "keys": "slices",
          "output_dir": "@output_dir"},
     ]  # fmt: skip

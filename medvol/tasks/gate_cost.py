@@ -18,7 +18,7 @@ from ..metrics.masks.gate_cost import GateCase
 from ..metrics.measurements import voxels_per_slice
 from ..networks.weights import load_weights
 from ..spatial import feet_head_axis, same_grid, voxel_volume_ml
-from ..transforms.slice_probabilities import slice_positions
+from ..transforms.restore import slice_positions
 from .predictor import Predictor
 
 

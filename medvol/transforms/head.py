@@ -5,14 +5,12 @@ MR has no units: the same tissue is 80 in one scan and 800 in the next. So each 
 in its own head, mean and spread of what is brighter than the air around it.
 """
 
-from collections.abc import Hashable, Mapping
 from typing import Any
 
 import torch
-from monai.config import KeysCollection
-from monai.data.meta_tensor import MetaTensor
-from monai.transforms.transform import MapTransform
 from torch import Tensor
+
+from .keys import ItemTransform, plain
 
 MIN_PROFILE_SHARE = 0.05  # of a line: fewer bright voxels than that are ghosts, not the head
 LIMIT_STD = 4.0  # further out lie vessels and fat, which say nothing of a tumour
@@ -61,28 +59,21 @@ class HeadBox:
 
     def __call__(self, volume: Tensor) -> Tensor:
         """(C, X, Y, Z) to (C, X, Y, Z) bool; all True when no head is found."""
-        plain = volume.as_tensor() if isinstance(volume, MetaTensor) else volume
-        mask = head_mask(plain.float().mean(0)).float()
+        volume = plain(volume)
+        mask = head_mask(volume.float().mean(0)).float()
         columns = (mask.mean(1) >= MIN_PROFILE_SHARE).any(-1)
         rows = (mask.mean(0) >= MIN_PROFILE_SHARE).any(-1)
         box = columns[:, None, None] & rows[None, :, None]
-        return (box if box.any() else ~box).expand_as(plain)
+        return (box if box.any() else ~box).expand_as(volume)
 
 
-class StandardiseHeadd(MapTransform):
+class StandardiseHeadd(ItemTransform):
     """Dictionary transform around `standardise_head`.
 
     Args:
         keys: items (C, X, Y, Z), one sequence a channel.
     """
 
-    def __init__(self, keys: KeysCollection) -> None:
-        super().__init__(keys)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        for key in self.key_iterator(result):
-            volume = result[key]
-            plain = volume.as_tensor() if isinstance(volume, MetaTensor) else volume
-            result[key] = MetaTensor(standardise_head(plain)).copy_meta_from(volume)
-        return result
+    def change(self, item: Tensor, *_: Any) -> Tensor:
+        """(C, X, Y, Z) to (C, X, Y, Z)."""
+        return standardise_head(item)

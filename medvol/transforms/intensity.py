@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hounsfield windows: from HU to [0, 1]."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms.transform import MapTransform
-from monai.utils.enums import TransformBackends
+from torch import Tensor
+
+from .keys import ItemTransform
 
 Window = tuple[float, float]  # lowest and highest HU shown
 LUNG_WINDOW_HU: Window = (-1350.0, 150.0)  # level -600, width 1500
@@ -53,15 +54,16 @@ def window_hu(volume: Volume, window: Window) -> Volume:
     return ((volume - low) / (high - low)).clip(0, 1)
 
 
-class WindowHUd(MapTransform):
+class WindowHUd(ItemTransform):
     """Dictionary transform around `window_hu`.
 
     Args:
-        keys: items in HU.
+        keys: items in HU, of any shape.
         window: (low, high) in HU, such as `LUNG_WINDOW_HU`.
-    """
 
-    backend = (TransformBackends.TORCH, TransformBackends.NUMPY)
+    Raises:
+        ValueError: low is not below high.
+    """
 
     def __init__(self, keys: KeysCollection, window: Sequence[float] = LUNG_WINDOW_HU) -> None:
         super().__init__(keys)
@@ -69,8 +71,6 @@ class WindowHUd(MapTransform):
         window_hu(np.zeros(1), (low, high))  # refuses an empty window now, not at the first image
         self.window: Window = (float(low), float(high))
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = window_hu(result[key], self.window)
-        return result
+    def change(self, item: Tensor, *_: Any) -> Tensor:
+        """HU of any shape to the same shape in [0, 1]."""
+        return window_hu(item, self.window)

@@ -2,12 +2,16 @@
 """Lesions of one patient pasted onto the lungs of another, so that few patients show many cases."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from monai.transforms.transform import MapTransform, RandomizableTransform
 from torch import Tensor
 from torch.nn import functional as F
+
+from .keys import plain
+
+Donor = tuple[Tensor, Tensor, Tensor]  # excess (X, Y, Z), label (X, Y, Z), lesion's voxels (N, 3)
 
 LUNG_VOXELS = 100  # that the host must show, for its usual density to be known
 KEPT_SHARE = 0.3  # of the host's own structure, so that its vessels stay visible in the lesion
@@ -32,7 +36,7 @@ def paste_lesion(
         gain: factor on the lesion's excess.
 
     Returns:
-        Image and label; the given ones where the host shows fewer than `LUNG_VOXELS` of lung, or
+        Image and label, both (X, Y, Z); the given ones where the host shows fewer than `LUNG_VOXELS` of lung, or
         the lesion meets no lung.
     """
     excess, donor_label = donor
@@ -53,7 +57,7 @@ def lesion_donors(
     *,
     lesion: Sequence[int],
     lung: int,
-) -> list[tuple[Tensor, Tensor, Tensor]]:
+) -> list[Donor]:
     """Prepare the cases that have a lesion and healthy lung, and keep them in memory.
 
     Args:
@@ -77,6 +81,52 @@ def lesion_donors(
     return donors
 
 
+class Drawn(NamedTuple):
+    """What `RandPasteLesiond` drew for a host.
+
+    Attributes:
+        donor: one of `lesion_donors`: excess and label, both (X, Y, Z), and places (N, 3).
+        mirrored: the donor is read from right to left.
+        onto: (3,) voxel of the host's lung.
+        place: (3,) voxel of the donor's lesion that comes to lie on it.
+        gain: factor on the lesion's excess.
+    """
+
+    donor: Donor
+    mirrored: bool
+    onto: Tensor
+    place: Tensor
+    gain: float
+
+
+def donor_block(drawn: Drawn, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The donor's excess and label around the place, as large as the host; 0 where the donor ends.
+
+    Args:
+        drawn: donor and places.
+        shape: (X, Y, Z) of the host.
+
+    Returns:
+        Excess (X, Y, Z) float32 and label (X, Y, Z), with `place` lying on `onto`.
+    """
+    x, y, z = drawn.onto.tolist()
+    at = (shape[0] - 1 - x if drawn.mirrored else x, y, z)  # what is flipped afterwards lies right
+    blocks = []
+    for volume in drawn.donor[:2]:
+        block = volume.new_zeros(tuple(shape))
+        here, there = [], []
+        for place, onto, size, extent in zip(
+            drawn.place.tolist(), at, shape, volume.shape, strict=True
+        ):
+            first = place - onto
+            low, high = max(first, 0), min(first + size, extent)
+            here.append(slice(low - first, high - first))
+            there.append(slice(low, high))
+        block[tuple(here)] = volume[tuple(there)]
+        blocks.append(block.flip(0) if drawn.mirrored else block)
+    return blocks[0].to(torch.float32), blocks[1]
+
+
 class RandPasteLesiond(RandomizableTransform, MapTransform):
     """`paste_lesion` of a random case: a voxel of its lesion comes to lie on a voxel of lung.
 
@@ -89,8 +139,8 @@ class RandPasteLesiond(RandomizableTransform, MapTransform):
         label_key: item of the same shape.
         lesion: labels that are pasted.
         lung: label of healthy lung.
-        prob: how often.
-        gain: range of the factor on the lesion's density.
+        prob: how often, a probability.
+        gain: (low, high) of the factor on the lesion's density, above 0.
 
     Raises:
         ValueError: the range of the factor is not one above 0.
@@ -98,7 +148,7 @@ class RandPasteLesiond(RandomizableTransform, MapTransform):
 
     def __init__(
         self,
-        donors: Sequence[tuple[Tensor, Tensor, Tensor]],
+        donors: Sequence[Donor],
         image_key: str = "image",
         label_key: str = "label",
         *,
@@ -115,19 +165,36 @@ class RandPasteLesiond(RandomizableTransform, MapTransform):
         self.image_key, self.label_key = image_key, label_key
         self.lesion, self.lung = list(lesion), lung
         self.gain = gain
+        self.drawn: Drawn | None = None
+
+    def randomize(self, data: Tensor) -> None:
+        """Draw which lesion goes where; nothing where none goes, or where the host has no lung.
+
+        Args:
+            data: label (X, Y, Z) of the host.
+        """
+        super().randomize(None)
+        self.drawn = None
+        if not self._do_transform or not self.donors:
+            return
+        healthy = (data == self.lung).nonzero()
+        if len(healthy) == 0:
+            return
+        donor = self.donors[self.R.randint(len(self.donors))]
+        mirrored = bool(self.R.rand() < 0.5)
+        onto = healthy[self.R.randint(len(healthy))]
+        place = donor[2][self.R.randint(len(donor[2]))]
+        self.drawn = Drawn(donor, mirrored, onto, place, gain=float(self.R.uniform(*self.gain)))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
-        self.randomize(None)
-        if not self._do_transform or not self.donors:
-            return result
         image, label = (_volume(data[key]) for key in (self.image_key, self.label_key))
-        healthy = (label == self.lung).nonzero()
-        if len(healthy) == 0:
+        self.randomize(label)
+        if self.drawn is None:
             return result
         pasted = paste_lesion(
-            image, label, self._donor(healthy, label.shape), lesion=self.lesion, lung=self.lung,
-            gain=float(self.R.uniform(*self.gain)),
+            image, label, donor_block(self.drawn, label.shape), lesion=self.lesion, lung=self.lung,
+            gain=self.drawn.gain,
         )  # fmt: skip
         for key, volume in zip((self.image_key, self.label_key), pasted, strict=True):
             given = data[key]
@@ -135,28 +202,8 @@ class RandPasteLesiond(RandomizableTransform, MapTransform):
             result[key] = given.clone().copy_(shaped)
         return result
 
-    def _donor(self, healthy: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
-        """A block of a donor as large as the host, background where the donor ends."""
-        excess, label, places = self.donors[self.R.randint(len(self.donors))]
-        mirrored = bool(self.R.rand() < 0.5)
-        onto = healthy[self.R.randint(len(healthy))]
-        if mirrored:  # the donor is read from right to left, so the host's place is too
-            onto = torch.stack([shape[0] - 1 - onto[0], onto[1], onto[2]])
-        start = (places[self.R.randint(len(places))] - onto).tolist()
-        blocks = []
-        for volume in (excess, label):
-            block = volume.new_zeros(shape)
-            here, there = [], []
-            for first, size, extent in zip(start, shape, volume.shape, strict=True):
-                low, high = max(first, 0), min(first + size, extent)
-                here.append(slice(low - first, high - first))
-                there.append(slice(low, high))
-            block[tuple(here)] = volume[tuple(there)]
-            blocks.append(block.flip(0) if mirrored else block)
-        return blocks[0].to(torch.float32), blocks[1]
-
 
 def _volume(given: Tensor) -> Tensor:
     """(1, X, Y, Z) or (slices, X, Y) as a plain (X, Y, Z)."""
-    plain = torch.as_tensor(given).as_subclass(torch.Tensor)
-    return plain[0] if plain.ndim == 4 else plain.movedim(0, -1)
+    volume = plain(given)
+    return volume[0] if volume.ndim == 4 else volume.movedim(0, -1)

@@ -21,12 +21,23 @@ from monai.utils.enums import TraceKeys
 from torch import Tensor
 
 from .. import spatial
+from .keys import placed, plain
 
 MODES = ("linear", "nearest", "labels")
 
 
 def resampled_size(size: int, spacing_mm: float, new_spacing_mm: float) -> int:
-    """Voxels along an axis after resampling: the same extent in mm, rounded, at least 1."""
+    """Voxels along an axis after resampling: the same extent in mm, rounded, at least 1.
+
+    Args:
+        size: voxels along the axis before.
+        spacing_mm: distance of neighbouring voxels before.
+        new_spacing_mm: distance of neighbouring voxels afterwards.
+
+    Example:
+        >>> resampled_size(10, 5.0, 2.0), resampled_size(1, 1.0, 9.0)
+        (25, 1)
+    """
     return max(1, round(size * spacing_mm / new_spacing_mm))
 
 
@@ -36,7 +47,7 @@ def source_positions(new_size: int, size: int, step: float) -> Tensor:
     Args:
         new_size: voxels of the new axis.
         size: voxels of the old axis.
-        step: new spacing over old spacing.
+        step: new spacing over old spacing, a factor.
 
     Returns:
         (new_size,) float64.
@@ -72,8 +83,7 @@ def interpolation_matrix(positions: Tensor, size: int, width: float = 1.0) -> Te
 
 def resample_linear(volume: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     """Apply one (n_out, n_in) matrix per spatial axis to a (C, *spatial) tensor, as float32."""
-    out = volume.as_tensor() if isinstance(volume, MetaTensor) else volume
-    out = out.float()
+    out = plain(volume).float()
     # the axis that shrinks most goes first: the others then have less to do
     order = sorted(range(len(matrices)), key=lambda a: matrices[a].shape[0] / matrices[a].shape[1])
     for axis in order:
@@ -83,8 +93,16 @@ def resample_linear(volume: Tensor, matrices: Sequence[Tensor]) -> Tensor:
 
 
 def resample_nearest(volume: Tensor, positions: Sequence[Tensor]) -> Tensor:
-    """Pick the voxel nearest to each position along each axis; type and values stay."""
-    out = volume.as_tensor() if isinstance(volume, MetaTensor) else volume
+    """Pick the voxel nearest to each position along each axis; type and values stay.
+
+    Args:
+        volume: (C, *spatial).
+        positions: per spatial axis (n,), in voxels of `volume`.
+
+    Returns:
+        (C, *n).
+    """
+    out = plain(volume)
     for axis, position in enumerate(positions):
         index = (position + 0.5).floor().long().clamp(0, out.shape[axis + 1] - 1)
         out = out.index_select(axis + 1, index.to(out.device))
@@ -96,8 +114,15 @@ def resample_labels(volume: Tensor, matrices: Sequence[Tensor]) -> Tensor:
 
     Smoother than nearest where two or more axes get finer; along one axis alone, with two labels,
     it is nearest. Where shares are equal the smaller label wins.
+
+    Args:
+        volume: (C, *spatial), whole numbers.
+        matrices: per spatial axis (n_out, n_in).
+
+    Returns:
+        (C, *n_out), of the type of `volume`.
     """
-    values = torch.unique(volume.as_tensor() if isinstance(volume, MetaTensor) else volume)
+    values = torch.unique(plain(volume))
     best: Tensor | None = None
     label = torch.empty(0)
     for value in values:
@@ -109,6 +134,27 @@ def resample_labels(volume: Tensor, matrices: Sequence[Tensor]) -> Tensor:
             best = torch.where(better, share, best)
             label = torch.where(better, value.float(), label)
     return label.to(volume.dtype)
+
+
+def resample(volume: Tensor, new_size: Sequence[int], steps: Sequence[float], mode: str) -> Tensor:
+    """Bring a volume to another grid with the same centre.
+
+    Args:
+        volume: (C, X, Y, Z).
+        new_size: voxels along each axis of the new grid.
+        steps: new spacing over old spacing along each axis, a factor.
+        mode: "linear", "labels" or "nearest".
+
+    Returns:
+        (C, *new_size).
+    """
+    size = volume.shape[1:]
+    positions = [source_positions(*x) for x in zip(new_size, size, steps, strict=True)]
+    if mode == "nearest":
+        return resample_nearest(volume, positions)
+    widened = zip(positions, size, steps, strict=True)
+    matrices = [interpolation_matrix(p, n, max(step, 1.0)) for p, n, step in widened]
+    return (resample_labels if mode == "labels" else resample_linear)(volume, matrices)
 
 
 class ResampleSpacingd(MapTransform, InvertibleTransform):
@@ -146,19 +192,12 @@ class ResampleSpacingd(MapTransform, InvertibleTransform):
         for key in self.key_iterator(result):
             volume: MetaTensor = result[key]
             affine = volume.affine.cpu().numpy().astype(np.float64)
-            old = spatial.spacing_mm(affine)
+            old, size = spatial.spacing_mm(affine), volume.shape[1:]
             wanted = [new or o for new, o in zip(self.spacing_mm, old, strict=True)]
             steps = [new / o for new, o in zip(wanted, old, strict=True)]
-            size = volume.shape[1:]
             new_size = [resampled_size(*x) for x in zip(size, old, wanted, strict=True)]
-            out = _resample(volume, new_size, steps, self.modes[key])
-            shift = [
-                float(source_positions(*x)[0]) for x in zip(new_size, size, steps, strict=True)
-            ]
-            new_affine = affine @ np.block(
-                [[np.diag(steps), np.array(shift)[:, None]], [np.zeros((1, 3)), np.ones((1, 1))]]
-            )
-            result[key] = _placed(out, new_affine, like=volume)
+            out = resample(volume, new_size, steps, self.modes[key])
+            result[key] = _moved(out, affine @ _grid_step(new_size, size, steps), like=volume)
             self.push_transform(
                 result[key],
                 orig_size=tuple(size),
@@ -167,28 +206,28 @@ class ResampleSpacingd(MapTransform, InvertibleTransform):
         return result
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Back to the grid before, (C, X, Y, Z) of each item."""
         result = dict(data)
         for key in self.key_iterator(result):
             volume: MetaTensor = result[key]
             record = self.pop_transform(volume)
             info = record[TraceKeys.EXTRA_INFO]
             steps = [1 / step for step in info["steps"]]
-            out = _resample(volume, record[TraceKeys.ORIG_SIZE], steps, info["mode"])
-            result[key] = _placed(out, np.array(info["affine"]), like=volume)
+            out = resample(volume, record[TraceKeys.ORIG_SIZE], steps, info["mode"])
+            result[key] = _moved(out, np.array(info["affine"]), like=volume)
         return result
 
 
-def _placed(values: Tensor, affine: spatial.Affine, *, like: MetaTensor) -> MetaTensor:
-    placed: MetaTensor = MetaTensor(values).copy_meta_from(like)
-    placed.affine = torch.as_tensor(affine)
-    return placed
+def _grid_step(
+    new_size: Sequence[int], size: Sequence[int], steps: Sequence[float]
+) -> spatial.Affine:
+    """From new voxels to old ones, both grids sharing their centre."""
+    step = np.diag([*steps, 1.0])
+    step[:3, 3] = [float(source_positions(*x)[0]) for x in zip(new_size, size, steps, strict=True)]
+    return step
 
 
-def _resample(volume: Tensor, new_size: Sequence[int], steps: Sequence[float], mode: str) -> Tensor:
-    size = volume.shape[1:]
-    positions = [source_positions(*x) for x in zip(new_size, size, steps, strict=True)]
-    if mode == "nearest":
-        return resample_nearest(volume, positions)
-    widened = zip(positions, size, steps, strict=True)
-    matrices = [interpolation_matrix(p, n, max(step, 1.0)) for p, n, step in widened]
-    return (resample_labels if mode == "labels" else resample_linear)(volume, matrices)
+def _moved(values: Tensor, affine: spatial.Affine, *, like: MetaTensor) -> MetaTensor:
+    moved: MetaTensor = placed(values, like)
+    moved.affine = torch.as_tensor(affine)
+    return moved

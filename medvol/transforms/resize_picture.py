@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bringing pictures to one size without aliasing: what becomes smaller is averaged, not skipped."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from monai.config import KeysCollection
-from monai.data.meta_tensor import MetaTensor
-from monai.transforms.transform import MapTransform
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
+
+from .keys import ItemTransform
 
 Size = tuple[int, int]  # rows, columns
 
@@ -99,7 +99,7 @@ def fitted(shape: Sequence[int], size: Size) -> Size:
     return rows, columns
 
 
-class ResizePictured(MapTransform):
+class ResizePictured(ItemTransform):
     """Dictionary transform around `resize_picture`.
 
     Args:
@@ -118,13 +118,6 @@ class ResizePictured(MapTransform):
         self.size = picture_size(size)
         self.keep_aspect = keep_aspect
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        for key in self.key_iterator(result):
-            picture = result[key]
-            plain = picture.as_tensor() if isinstance(picture, MetaTensor) else picture
-            resized = resize_picture(plain, self.size, keep_aspect=self.keep_aspect)
-            if isinstance(picture, MetaTensor):
-                resized = MetaTensor(resized).copy_meta_from(picture)
-            result[key] = resized
-        return result
+    def change(self, item: Tensor, *_: Any) -> Tensor:
+        """(C, rows, columns) to (C, *size)."""
+        return resize_picture(item, self.size, keep_aspect=self.keep_aspect)

@@ -1,93 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a volume to slabs of neighbouring slices and back, and the random one of training."""
+"""A slab of neighbouring slices with the label of its middle, drawn from a volume for training."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
-from monai.config import KeysCollection
-from monai.data.meta_tensor import MetaTensor
-from monai.transforms.inverse import InvertibleTransform
 from monai.transforms.transform import MapTransform, RandomizableTransform
-from monai.utils.enums import TraceKeys
 from torch import Tensor
 
-from ..slices import check_slices, middle_slices, read_slices, stack_slices
-
-
-def slices_of_classes(label: Tensor, classes: int) -> Tensor:
-    """Which slices hold which class.
-
-    Args:
-        label: (1, X, Y, Z) integer labels.
-        classes: background included.
-
-    Returns:
-        (classes, Z) bool.
-
-    Example:
-        >>> slices_of_classes(torch.tensor([[[[0, 2, 2]]]]), 3).tolist()
-        [[True, False, False], [False, False, False], [False, True, True]]
-    """
-    return torch.stack([(label[0] == value).any(0).any(0) for value in range(classes)])
-
-
-class SliceStackd(MapTransform, InvertibleTransform):
-    """All slabs of a volume; `inverse` puts their middle slices together again.
-
-    Args:
-        keys: items (C, X, Y, Z) that become (Z, C * slices, X, Y).
-        slices: of a slab, odd; per key or for all. Take 1 for labels.
-
-    Raises:
-        ValueError: no middle slice.
-    """
-
-    def __init__(self, keys: KeysCollection, slices: int | Sequence[int] = 5) -> None:
-        super().__init__(keys)
-        counts = [slices] * len(self.keys) if isinstance(slices, int) else list(slices)
-        if len(counts) != len(self.keys):
-            raise ValueError(f"slices is {slices}; give one number, or one for each of {self.keys}")
-        self.slices = {k: check_slices(n) for k, n in zip(self.keys, counts, strict=True)}
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        for key in self.key_iterator(result):
-            volume, slices = MetaTensor(result[key]), self.slices[key]
-            reach = slices // 2
-            sliced = read_slices(_plain(volume), -reach, volume.shape[-1] + reach)
-            result[key] = MetaTensor(stack_slices(sliced, slices)).copy_meta_from(volume)
-            self.push_transform(result[key], extra_info={"slices": slices})
-        return result
-
-    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        for key in self.key_iterator(result):
-            slabs: MetaTensor = result[key]
-            slices = self.pop_transform(slabs)[TraceKeys.EXTRA_INFO]["slices"]
-            result[key] = MetaTensor(middle_slices(_plain(slabs), slices)).copy_meta_from(slabs)
-        return result
-
-
-class SlicesOfClassesd(MapTransform):
-    """Dictionary transform around `slices_of_classes`; its item is called `<key>_slices`.
-
-    It draws nothing, so that a cache keeps its result.
-
-    Args:
-        keys: labels (1, X, Y, Z).
-        classes: background included.
-    """
-
-    def __init__(self, keys: KeysCollection, classes: int) -> None:
-        super().__init__(keys)
-        self.classes = classes
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        for key in self.key_iterator(data):
-            result[f"{key}_slices"] = slices_of_classes(_plain(data[key]), self.classes)
-        return result
+from ..slices import check_slices, read_slices, stack_slices
+from .keys import ItemTransform, plain
 
 
 class RandSliceStackd(RandomizableTransform, MapTransform):
@@ -98,11 +20,13 @@ class RandSliceStackd(RandomizableTransform, MapTransform):
     Args:
         image_key: item (C, X, Y, Z) that becomes (C * slices, X, Y).
         label_key: item (1, X, Y, Z) that becomes (label_slices, X, Y), and its table of
-            `SlicesOfClassesd` under `<label_key>_slices`, which is taken out.
+            `SlicesOfClassesd` or
+            `SliceClassesd` under `<label_key>_slices`, which is taken out.
         slices: of a slab, odd.
         label_slices: of the label, odd; as many as `slices` for transforms that change both, see
             `MiddleSliced`.
-        ratios: one a class, background first; a class with 0 is never drawn. None for all alike.
+        ratios: one a class, background first, at least 0 each; a class with 0 is never drawn. None
+            for all alike.
 
     Raises:
         ValueError: no middle slice; ratios that are negative or all 0.
@@ -133,6 +57,9 @@ class RandSliceStackd(RandomizableTransform, MapTransform):
 
         Args:
             data: (classes, Z) bool, which slices hold which class.
+
+        Raises:
+            ValueError: another number of ratios than classes.
         """
         super().randomize(None)
         ratios = torch.ones(len(data)) if self.ratios is None else torch.tensor(self.ratios)
@@ -150,21 +77,14 @@ class RandSliceStackd(RandomizableTransform, MapTransform):
         self.randomize(result.pop(f"{self.label_key}_slices"))
         for key, slices in self.slices.items():
             start = self.middle - slices // 2
-            sliced = read_slices(_plain(data[key]), start, start + slices)
+            sliced = read_slices(plain(data[key]), start, start + slices)
             result[key] = stack_slices(sliced, slices)[0]
         return result
 
 
-class MiddleSliced(MapTransform):
+class MiddleSliced(ItemTransform):
     """The middle slice of a slab: (slices, X, Y) to (1, X, Y)."""
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = result[key][check_slices(len(result[key])) // 2][None]
-        return result
-
-
-def _plain(volume: Tensor) -> Tensor:
-    """Without metadata, which indexing would carry along slowly."""
-    return volume.as_tensor() if isinstance(volume, MetaTensor) else volume
+    def change(self, item: Tensor, *_: Any) -> Tensor:
+        """(slices, X, Y) to (1, X, Y)."""
+        return item[check_slices(len(item)) // 2][None]

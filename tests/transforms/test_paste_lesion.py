@@ -7,7 +7,13 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from medvol.transforms.paste_lesion import RandPasteLesiond, lesion_donors, paste_lesion
+from medvol.transforms.paste_lesion import (
+    Drawn,
+    RandPasteLesiond,
+    donor_block,
+    lesion_donors,
+    paste_lesion,
+)
 
 GGO, LUNG = 1, 3
 
@@ -92,6 +98,38 @@ def test_the_transform_brings_a_lesion_onto_lung_wherever_the_donor_lies(slab: b
         assert bool((out["image"][added] > 0.2).all())
         assert torch.equal(out["image"][~added], given["image"][~added])
     assert torch.equal(given["label"], channels(block(0.2), slab)["label"])
+
+
+def test_a_voxel_of_lesion_meets_the_lung_it_was_drawn_for_mirrored_or_not() -> None:
+    """All lung lies at the left; a lesion that landed anywhere else would not be pasted."""
+    image, label = torch.full((13, 8, 4), 0.2), torch.zeros(13, 8, 4, dtype=torch.int64)
+    label[:4] = LUNG
+    excess, lesion = torch.full((9, 8, 4), 0.5), torch.zeros(9, 8, 4, dtype=torch.int64)
+    lesion[7, 2, 1] = GGO
+    single = (excess, lesion, lesion.nonzero())
+    paste = RandPasteLesiond([single], lesion=[GGO], lung=LUNG, prob=1.0).set_random_state(0)
+    seen = set()
+    for _ in range(30):
+        out = paste(channels((image, label), False))["label"][0]
+        drawn = paste.drawn
+        assert drawn is not None
+        assert (out == GGO).nonzero().tolist() == [drawn.onto.tolist()]
+        seen.add(drawn.mirrored)
+    assert seen == {True, False}
+
+
+def test_a_mirrored_donor_is_read_from_right_to_left() -> None:
+    """A lesion of voxels 1 and 2 along x: mirrored, its neighbour lies on the other side."""
+    label = torch.zeros(5, 1, 1, dtype=torch.int64)
+    label[1:3] = torch.tensor([1, 2])[:, None, None]
+    donor = (label.float(), label, label.nonzero())
+    place, onto = torch.tensor([1, 0, 0]), torch.tensor([3, 0, 0])
+    straight, mirrored = (
+        donor_block(Drawn(donor, flip, onto, place, 1.0), (6, 1, 1))[1].flatten().tolist()
+        for flip in (False, True)
+    )
+    assert straight == [0, 0, 0, 1, 2, 0]
+    assert mirrored == [0, 0, 2, 1, 0, 0]
 
 
 def test_seed_and_probability() -> None:

@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slabs of a volume and back; the slab of training is drawn by class."""
+"""The slab of training is drawn by class, and keeps the label of its middle."""
 
 import re
 from collections import Counter
 
 import pytest
 import torch
-from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from medvol.transforms.slice_stack import (
-    MiddleSliced,
-    RandSliceStackd,
-    SlicesOfClassesd,
-    SliceStackd,
-    slices_of_classes,
-)
+from medvol.transforms.slice_labels import slices_of_classes
+from medvol.transforms.slice_stack import MiddleSliced, RandSliceStackd
 
 
 def levels(depth: int = 4) -> Tensor:
@@ -29,32 +23,6 @@ def labels() -> Tensor:
     label[0, 1, 2, 2] = 1
     label[0, 0, 0, [0, 2]] = 3
     return label
-
-
-def test_slabs_of_a_volume() -> None:
-    result = SliceStackd(["image", "label"], [3, 1])({"image": levels(), "label": labels()})
-    assert result["image"].shape == (4, 3, 2, 3)
-    assert result["image"][:, :, 1, 2].tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]]
-    assert result["label"].shape == (4, 1, 2, 3)
-    assert torch.equal(result["label"][2, 0].as_tensor(), labels()[0, :, :, 2])
-
-
-@pytest.mark.parametrize("slices", [1, 3, 7])
-def test_the_inverse_gives_the_volume_back(slices: int) -> None:
-    affine = torch.diag(torch.tensor([2.0, 2, 5, 1], dtype=torch.float64))
-    volume = MetaTensor(torch.rand(2, 3, 4, 5), affine=affine)
-    stack = SliceStackd("image", slices)
-    back = stack.inverse(stack({"image": volume}))["image"]
-    assert torch.equal(back.as_tensor(), volume.as_tensor())
-    assert torch.equal(back.affine, affine)
-    assert back.applied_operations == []
-
-
-def test_which_slices_hold_which_class() -> None:
-    expected = [[1, 1, 1, 1], [0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0]]
-    assert slices_of_classes(labels(), 4).int().tolist() == expected
-    result = SlicesOfClassesd("label", classes=4)({"label": labels()})
-    assert result["label_slices"].int().tolist() == expected
 
 
 def draw(ratios: list[float] | None, times: int = 400) -> Counter[int]:
@@ -115,5 +83,3 @@ def test_wrong_arguments_are_refused() -> None:
         RandSliceStackd(ratios=[0, 0])
     with pytest.raises(ValueError, match="ratios has 2 values for 4 classes"):
         draw([1, 1])
-    with pytest.raises(ValueError, match=re.escape("slices is [3]; give one number, or one for")):
-        SliceStackd(["image", "label"], [3])

@@ -13,7 +13,7 @@ from medvol.chains import lung_ct
 from medvol.data.lung_lesions import NO_LESION
 from medvol.data.sources.medseg import medseg_datalist
 from medvol.errors import InputError
-from medvol.transforms.inside_body import inside_body
+from medvol.transforms.body import inside_body
 
 
 @pytest.mark.parametrize("published", [False, True], ids=["short", "published"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network says of slices, brought from its own slices to those of the input."""
+"""What a network predicts, brought back to the voxels and slices of the input."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
@@ -8,10 +8,67 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from monai.config import KeysCollection
-from monai.transforms.transform import MapTransform, Transform
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms import Invertd
+from monai.transforms.inverse import InvertibleTransform
+from monai.transforms.transform import Transform
 from torch import Tensor
 
 from ..spatial import Affine, feet_head_axis
+from .keys import ItemTransform
+
+
+class InvertLabelsd(Invertd):
+    """Bring class probabilities back to the input's grid and keep the most probable class.
+
+    Equal to `Invertd(nearest_interp=False)` followed by `AsDiscreted(argmax=True)`, but each class
+    is brought back alone and only the best so far is kept, so that the memory at full size is two
+    volumes, however many classes there are. What a crop removed is background for sure, so that
+    nothing grows over the crop's border where the grids differ; with `Invertd` all probabilities
+    are 0 there, and the least weight of a voxel inside wins. Among equal probabilities the smaller
+    label wins.
+
+    Args:
+        keys: items with probabilities (C, *spatial), class 0 is background.
+        transform: the chain that made the network's input.
+        orig_keys: item with the network's input, whose applied operations are undone.
+
+    Raises:
+        ValueError: when called, probabilities that are not finite numbers.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, transform: InvertibleTransform, orig_keys: str = "image"
+    ) -> None:
+        super().__init__(keys, transform=transform, orig_keys=orig_keys, nearest_interp=False)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        result = dict(data)
+        for key in self.key_iterator(result):
+            scores = result[key]
+            if not torch.isfinite(scores).all():
+                raise ValueError(
+                    "the network gave scores that are not finite numbers; check its weights"
+                )
+            best = 1 - self._restored(result, key, 1 - scores[:1])
+            labels = torch.zeros(
+                best.shape, dtype=torch.uint8 if len(scores) <= 256 else torch.int32
+            )
+            values = best.as_tensor()
+            for value in range(1, len(scores)):
+                restored = self._restored(result, key, scores[value : value + 1]).as_tensor()
+                better = restored > values
+                labels[better.cpu()] = value
+                torch.maximum(values, restored, out=values)
+            result[key] = MetaTensor(labels).copy_meta_from(best)
+        return result
+
+    def _restored(
+        self, data: Mapping[Hashable, Any], key: Hashable, probability: Tensor
+    ) -> MetaTensor:
+        # Invertd passes over what is no MetaTensor
+        restored: MetaTensor = super().__call__({**data, key: MetaTensor(probability)})[key]
+        return restored
 
 
 def slice_positions(
@@ -69,7 +126,7 @@ def on_input_slices(
     return torch.from_numpy(found).float()
 
 
-class InvertSlicesd(MapTransform):
+class InvertSlicesd(ItemTransform):
     """Dictionary transform around `on_input_slices`.
 
     Args:
@@ -77,20 +134,20 @@ class InvertSlicesd(MapTransform):
         orig_keys: item with the network's input, whose metadata say what the input was.
     """
 
+    keeps_place = False
+
     def __init__(self, keys: KeysCollection, orig_keys: str = "image") -> None:
         super().__init__(keys, allow_missing_keys=True)
         self.orig_keys = orig_keys
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        image = result[self.orig_keys]
+    def change(self, item: Tensor, _key: Hashable, data: Mapping[Hashable, Any], /) -> Tensor:
+        """(classes, Z) to (classes, N) for N slices of the input."""
+        image = data[self.orig_keys]
         shape = [int(n) for n in image.meta["spatial_shape"]]
         given, own = (
             np.asarray(x, np.float64) for x in (image.meta["original_affine"], image.affine)
         )
-        for key in self.key_iterator(result):
-            result[key] = on_input_slices(result[key], own, shape, given)
-        return result
+        return on_input_slices(item, own, shape, given)
 
 
 class Gated(Protocol):
@@ -100,11 +157,14 @@ class Gated(Protocol):
 
 
 class GateProbabilityd(Transform):
-    """Add what the gate said of each slice, (1, Z), to the data; nothing where the gate is off.
+    """Add the gate's probability of each slice, (1, Z), to the data; nothing where the gate is off.
 
     Args:
         keys: item to make.
         inferer: the gated inferer that has just run on this one volume.
+
+    Raises:
+        ValueError: when called, the inferer ran on several volumes.
     """
 
     def __init__(self, keys: str, inferer: Gated) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding lungs and body: counted in tiny chests; table, outside air and no lung at all."""
+"""Lungs, body and what is inside, counted in tiny chests; scores that are kept there."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,15 @@ from monai.data import MetaTensor
 from monai.transforms import CropForegroundd
 from phantoms import AIR_HU, TISSUE_HU, tiny_chest
 
-from medvol.transforms.lung_crop import Foreground, body_mask, chest_mask, lung_mask
+from medvol.transforms.body import (
+    Foreground,
+    KeepInsideBodyd,
+    body_mask,
+    chest_mask,
+    inside_body,
+    lung_mask,
+)
+from medvol.transforms.intensity import LUNG_WINDOW_HU, window_hu
 
 Volume = npt.NDArray[np.float32]
 LUNGS = np.s_[6:26, 10:22, 4:12]  # the box round both lungs of tiny_chest
@@ -152,3 +160,44 @@ def test_the_crop_of_a_chain(find: str, margin: int | tuple[int, ...], box: tupl
 def test_another_word_is_refused() -> None:
     with pytest.raises(ValueError, match="find is 'lung'; give one of chest, lungs, body"):
         Foreground("lung")
+
+
+BODY_VOXELS = 26 * 22 * 16
+
+
+def test_the_body_with_its_lungs_and_without_the_table() -> None:
+    mask = inside_body(chest_on_table())
+    assert mask[BODY].all()
+    assert mask.sum() == BODY_VOXELS
+
+
+def test_a_lung_that_the_field_of_view_cuts_is_inside() -> None:
+    """5 voxels of the first lung's 8 are left, open to the border: no hole that could be filled."""
+    cut = chest_on_table()[9:]
+    lungs = tiny_chest().labels[9:] > 0
+    assert lungs[0].any()
+    assert inside_body(cut)[lungs].all()
+
+
+def test_a_lesion_in_a_cut_lung_is_inside() -> None:
+    cut = chest_on_table()[9:]
+    cut[1:3, 14:17, 6:9] = 30  # dense, so no lung; surrounded by lung, and not part of the body
+    assert inside_body(cut)[1:3, 14:17, 6:9].all()
+
+
+def test_no_body_keeps_everything() -> None:
+    assert inside_body(np.full((4, 4, 4), AIR_HU, np.float32)).all()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_scores_outside_become_certain_background(classes: int) -> None:
+    ct = chest_on_table()
+    scores = torch.full((classes, *ct.shape), 1 / classes)
+    data = {"image": torch.from_numpy(window_hu(ct, LUNG_WINDOW_HU))[None], "pred": scores}
+    kept = KeepInsideBodyd("pred")(data)["pred"]
+    inside = torch.zeros(ct.shape, dtype=torch.bool)
+    inside[BODY] = True
+    assert (kept[:, inside] == 1 / classes).all()
+    assert (kept[0, ~inside] == 1).all()
+    assert (kept[1:, ~inside] == 0).all()
+    assert (scores == 1 / classes).all()  # the input is left as it was

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the chest, the lungs or the body lie in a CT: a coarse mask to crop to."""
+"""Where chest, lungs and body lie in a CT: what to crop to, and where scores can be true."""
 
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import cc3d
 import numpy as np
 import numpy.typing as npt
 import torch
+from monai.config import KeysCollection
+from torch import Tensor
+
+from .intensity import LUNG_WINDOW_HU
+from .keys import ItemTransform, plain
 
 AIR_BELOW_HU = -400.0  # aerated lung and ground-glass lie below, soft tissue above
 SMALLEST_LUNG_SHARE = 0.002  # of the volume; smaller pockets of air are bowel or noise
@@ -76,10 +82,20 @@ def chest_mask(volume_hu: npt.NDArray[Any]) -> Mask:
     return box
 
 
-def _extent(line: npt.ArrayLike) -> slice:
-    """From the first True to the last."""
-    places = np.flatnonzero(line)
-    return slice(int(places[0]), int(places[-1]) + 1)
+def inside_body(volume_hu: npt.NDArray[Any]) -> Mask:
+    """The patient with everything in it: in each axial slice, what lies between parts of the body.
+
+    A voxel is inside when the body lies on both sides of it along x, or along y. So a lung that
+    the field of view cuts is inside too, which the holes of the body would not give.
+
+    Args:
+        volume_hu: (X, Y, Z) in HU, z along the patient.
+
+    Returns:
+        (X, Y, Z) bool; all True when no body is found.
+    """
+    body = body_mask(volume_hu)
+    return _between(body, 0) | _between(body, 1) if body.any() else np.ones_like(body)
 
 
 class Foreground:
@@ -99,7 +115,48 @@ class Foreground:
             raise ValueError(f"find is {find!r}; give one of {', '.join(masks)}")
         self.mask = masks[find]
 
-    def __call__(self, volume_hu: torch.Tensor) -> torch.Tensor:
+    def __call__(self, volume_hu: Tensor) -> Tensor:
         """(1, X, Y, Z) HU to (1, X, Y, Z) bool."""
-        mask = self.mask(np.asarray(volume_hu[0].cpu()))
+        mask = self.mask(np.asarray(plain(volume_hu)[0].cpu()))
         return torch.from_numpy(mask if mask.any() else np.ones_like(mask))[None]
+
+
+class KeepInsideBodyd(ItemTransform):
+    """Outside the patient, make class 0 (background) certain: table and foam can look like lung.
+
+    Args:
+        keys: items with class probabilities (C, X, Y, Z).
+        image_key: the network's input on the same grid, (1, X, Y, Z) in [0, 1].
+        window_hu: (low, high) in HU that the chain scaled to 0 and 1.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        image_key: str = "image",
+        window_hu: Sequence[float] = LUNG_WINDOW_HU,
+    ) -> None:
+        super().__init__(keys)
+        self.image_key = image_key
+        self.low, self.high = window_hu
+
+    def change(self, item: Tensor, _key: Hashable, data: Mapping[Hashable, Any], /) -> Tensor:
+        """(C, X, Y, Z) to the same shape."""
+        image = np.asarray(plain(data[self.image_key])[0].cpu())
+        outside = torch.from_numpy(~inside_body(image * (self.high - self.low) + self.low))
+        certain = torch.zeros(len(item), dtype=item.dtype, device=item.device)
+        certain[0] = 1
+        return torch.where(outside.to(item.device), certain[:, None, None, None], item)
+
+
+def _extent(line: npt.ArrayLike) -> slice:
+    """From the first True to the last."""
+    places = np.flatnonzero(line)
+    return slice(int(places[0]), int(places[-1]) + 1)
+
+
+def _between(body: Mask, axis: int) -> Mask:
+    before = np.logical_or.accumulate(body, axis=axis)
+    after = np.flip(np.logical_or.accumulate(np.flip(body, axis), axis=axis), axis)
+    inside: Mask = before & after
+    return inside

@@ -36,8 +36,8 @@ def paste_lesion(
         gain: factor on the lesion's excess.
 
     Returns:
-        Image and label, both (X, Y, Z); the given ones where the host shows fewer than `LUNG_VOXELS` of lung, or
-        the lesion meets no lung.
+        Image and label, both (X, Y, Z); the given ones where the host shows fewer than
+        `LUNG_VOXELS` of lung, or the lesion meets no lung.
     """
     excess, donor_label = donor
     healthy = label == lung

@@ -47,9 +47,7 @@ class InvertLabelsd(Invertd):
         for key in self.key_iterator(result):
             scores = result[key]
             if not torch.isfinite(scores).all():
-                raise ValueError(
-                    "the network gave scores that are not finite numbers; check its weights"
-                )
+                raise ValueError("the network gave scores that are not finite; check its weights")
             best = 1 - self._restored(result, key, 1 - scores[:1])
             labels = torch.zeros(
                 best.shape, dtype=torch.uint8 if len(scores) <= 256 else torch.int32

@@ -53,7 +53,7 @@ def main() -> int:
 
 def write_phantom(path: Path, spacing: Any) -> tuple[int, ...]:
     from medvol.data.phantoms.chest import chest_ct_phantom
-    from medvol.images.volume_writer import write_volume
+    from medvol.images.writing import write_volume
 
     phantom = chest_ct_phantom(seed=SEED, spacing_mm=tuple(spacing))
     write_volume(path, phantom.ct, phantom.affine)

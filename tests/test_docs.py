@@ -34,7 +34,7 @@ from tiny_radiographs import (
 from medvol.cli import COMMANDS
 from medvol.data.phantoms.chest import chest_ct_phantom
 from medvol.errors import ERROR_CODES, NOTE_CODES
-from medvol.images.volume_writer import write_volume
+from medvol.images.writing import write_volume
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {

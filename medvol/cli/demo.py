@@ -28,8 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..bundle.description import describe
     from ..data.phantoms.chest import chest_ct_phantom
-    from ..images.mask import write_mask
-    from ..images.volume_writer import write_volume
+    from ..images.writing import write_mask, write_volume
     from ..metrics.masks.overlap import dice, overlap_counts
     from ..outputs.save import save
     from ..spatial import voxel_volume_ml

@@ -2,7 +2,7 @@
 """What every volume must satisfy whatever its format: its shape, its values, its place."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Note
-from ..spatial import Affine, shear_cosine, spacing_mm
-from .image import Kind
+from ..spatial import Affine, same_grid, shear_cosine, spacing_mm
+from .image import Image, Kind
 
 MAX_VOXELS = 2**30  # 4 GiB as float32: 4,096 slices of 512 x 512
 MAX_NAN_SHARE = 0.01
@@ -178,3 +178,28 @@ def scaled_to_mm(affine: Affine, unit: str) -> tuple[Affine, list[Note]]:
     scaled[:3] *= MM_PER_UNIT[unit]
     name = {"m": "metres", "um": "microns"}[unit]
     return scaled, [Note("N_UNITS", f"lengths in {name} were scaled to mm.")]
+
+
+def check_pair(image: Image, mask: Image, *, values: Collection[int]) -> None:
+    """Refuse a mask that does not belong to its image.
+
+    Raises:
+        InputError: E_GEOMETRY, the grids differ; E_VALUES, the mask has a value not in `values`.
+    """
+    if not same_grid(image.array.shape, image.affine, mask.array.shape, mask.affine):
+        raise InputError(
+            "E_GEOMETRY",
+            mask.path,
+            f"the mask of shape {mask.array.shape} does not lie on the grid of "
+            f"{image.path.name}, shape {image.array.shape}.",
+            "Resample the mask to the image's grid (nearest neighbour), or correct its affine.",
+        )
+    odd = sorted(set(np.unique(mask.array).tolist()) - set(values))
+    if odd:
+        raise InputError(
+            "E_VALUES",
+            mask.path,
+            f"the mask holds {', '.join(f'{v:g}' for v in odd[:5])}; "
+            f"known values are {', '.join(map(str, values))}.",
+            "Check that the file is the mask that its name says.",
+        )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from monai.data.image_writer import ImageWriter
 
-from ..images.mask import write_mask
+from ..images.writing import write_mask
 from ..spatial import same_grid
 
 

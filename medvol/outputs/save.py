@@ -16,8 +16,8 @@ from ..bundle.description import Description
 from ..files import filling, sha256_of, write_json
 from ..images.describe import IDENTIFYING_FACTS, describe
 from ..images.image import Image
-from ..images.mask import write_mask
 from ..images.modality import grey_window
+from ..images.writing import write_mask
 from ..metrics.measurements import Reference, hu_histogram, voxels_per_slice
 from ..report.html import ReportContext, write_report
 from ..report.overlay import Look, draw_overlay

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files import replacing
-from ..images.mask import as_mask
-from ..images.volume_writer import check_affine
+from ..images.writing import as_mask, check_affine
 from ..labels import CODE_CONTEXT, REGION_CONTEXT, Code, Label, LabelTable, Terminology
 from ..spatial import Affine
 from .nrrd import write_nrrd

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files import replacing
-from ..images.volume_writer import check_affine
+from ..images.writing import check_affine
 from ..labels import LabelTable
 from ..spatial import Affine
 from .nrrd import write_nrrd

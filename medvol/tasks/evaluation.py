@@ -14,10 +14,11 @@ from ..data.datalist import LabelledCase
 from ..errors import InputError
 from ..files import filling, remove
 from ..images import read_image
+from ..images.checks import check_pair
 from ..images.find import case_name
 from ..images.formats import suffixes
 from ..images.image import Image
-from ..images.mask import check_pair, write_mask
+from ..images.writing import write_mask
 from ..metrics.masks.comparison import ERRORS, Measure, compare, error_map
 from ..metrics.masks.evaluation import MaskCase
 from ..outputs.save import FORMATS, display_window

@@ -3,8 +3,7 @@
 
 from pathlib import Path
 
-from ...images.mask import write_mask
-from ...images.volume_writer import write_volume
+from ...images.writing import write_mask, write_volume
 from ..cases import Case, build_datalist, case_facts
 from ..datalist import Datalist
 from ..lung_lesions import LABELS, LESION_NAMES

@@ -18,7 +18,6 @@ from ...errors import InputError
 from ...files import write_csv
 from ...images.formats import suffixes
 from ...images.image import Image
-from ...images.mask import write_mask
 from ...images.rle import encode_rle
 from ...images.slice_images import (
     MASK_ENDING,
@@ -27,7 +26,7 @@ from ...images.slice_images import (
     find_slices,
     load_slices,
 )
-from ...images.volume_writer import write_volume
+from ...images.writing import write_mask, write_volume
 from ...labels import Code, Label, LabelTable, Terminology
 from ...spatial import orientation, spacing_mm, voxel_volume_ml
 from ..cases import Case, build_datalist

@@ -16,8 +16,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import InputError
-from ...images.mask import write_mask
-from ...images.volume_writer import write_volume
+from ...images.writing import write_mask, write_volume
 from ...labels import LabelTable
 from ...spatial import Affine
 from ..cases import Case, build_datalist, case_facts

@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 
 from ...errors import InputError
 from ...images import read_image
+from ...images.checks import check_pair
 from ...images.image import Image
-from ...images.mask import check_pair, write_mask
+from ...images.writing import write_mask
 from ..cases import Case, build_datalist, case_facts
 from ..datalist import Datalist
 from ..lung_lesions import LABELS, LESION_NAMES, merge_labels

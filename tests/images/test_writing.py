@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks as NIfTI: right place in every reader, whole or not at all, nothing told of the patient."""
+"""Volumes and masks as NIfTI: the right place in every reader, whole or not at all, no name."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ import pytest
 import SimpleITK as sitk
 from disks import full_disk
 from grids import GRIDS, L_VOXELS, assert_same_places, each_grid, places_mm
-from phantoms import l_shape
+from phantoms import l_shape, tiny_chest
 
 from medvol import __version__
 from medvol.errors import InputError
-from medvol.images.mask import as_mask, write_mask
+from medvol.images.writing import as_mask, write_mask, write_volume
 
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 SHEARED = np.array([[1.5, 0, 0, 10], [0, 2.0, 0.5, 20], [0, 0, 3.0, 30], [0, 0, 0, 1.0]])
@@ -145,3 +145,38 @@ def test_affine_that_places_nothing(affine: np.ndarray, words: str, tmp_path: Pa
 def test_other_suffix(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"does not end in \.nii or \.nii\.gz"):
         write_mask(tmp_path / "mask.nrrd", l_shape(), GRIDS["RAS"])
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_volume_is_read_back(tmp_path: Path, suffix: str) -> None:
+    made = tiny_chest(noise_hu=20)
+    path = tmp_path / f"ct{suffix}"
+    write_volume(path, made.ct, made.affine)
+    image = nibabel.load(path)
+    assert image.get_data_dtype() == np.int16
+    assert np.array_equal(np.asarray(image.dataobj), made.ct)
+    for affine, code in (image.get_sform(coded=True), image.get_qform(coded=True)):
+        assert np.allclose(affine, made.affine, atol=1e-5)
+        assert code == 1
+    assert image.header.get_xyzt_units()[0] == "mm"
+    assert image.header["descrip"].item().startswith(b"medvol ")
+
+
+def test_same_volume_same_bytes(tmp_path: Path) -> None:
+    made = tiny_chest()
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_volume(tmp_path / name, made.ct, made.affine)
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.nii.gz", "b.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "words"),
+    [("ct.mha", (2, 2, 2), "ct.mha' does not end in"), ("ct.nii", (2, 2), "has 2 axes")],
+    ids=["suffix", "axes"],
+)
+def test_a_volume_that_cannot_be_written_is_refused(
+    tmp_path: Path, name: str, shape: tuple[int, ...], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        write_volume(tmp_path / name, np.zeros(shape, np.int16), np.eye(4))

@@ -10,9 +10,10 @@ written alike:
      "metadata": {"name": "Lung"},
      "train": {"epochs": 12, "chain": {"spacing_mm": "{{spacing_mm}}"}}}
 
-Each further key is a config. The parts named in `extends`, then the part named in `labels`, then
-the source are laid over each other (`merge`). `labels` may also be an object: the labels or classes
-themselves (`label_parameters`).
+Each further key is a config. The parts named in `extends`, the part named in `data` (what is true
+of one data set only), the part named in `labels`, and the source are laid over each other in this
+order (`merge`). `labels` may also be an object: the labels or classes themselves
+(`label_parameters`).
 
 `{{name}}` is a parameter's value, and an entry whose parameter is null is left out; inside a longer
 text it is the value's text. An object with `_list_` becomes the list of its entries named there,
@@ -34,7 +35,7 @@ from .label_set import label_parameters
 
 SOURCE = "source.json"
 LIST, REST, TARGET = "_list_", "*", "_target_"
-NO_CONFIGS = {"extends", "labels", "parameters", "order"}
+NO_CONFIGS = {"extends", "data", "labels", "parameters", "order"}
 LINE = 100  # columns of a built config
 MOST_DEPTH = 20  # of parameters that name parameters
 _PARAMETER = re.compile(r"\{\{([\w.]+)\}\}")
@@ -73,8 +74,8 @@ def parts_of(source: Source, find: Callable[[str], Source]) -> list[Source]:
     found: dict[str, Source] = {}
 
     def walk(part: Source) -> None:
-        labels = part.get("labels")
-        for name in [*part.get("extends", ()), *([labels] if isinstance(labels, str) else ())]:
+        last = [part.get("data"), part.get("labels")]
+        for name in [*part.get("extends", ()), *(name for name in last if isinstance(name, str))]:
             if name not in found:
                 lower = find(name)
                 walk(lower)
@@ -82,6 +83,24 @@ def parts_of(source: Source, find: Callable[[str], Source]) -> list[Source]:
 
     walk(source)
     return [*found.values(), source]
+
+
+def assemble(source: Source, find: Callable[[str], Source]) -> Source:
+    """A source laid over its parts, with nothing filled in yet.
+
+    Args:
+        source: of the bundle.
+        find: gives the part of a name.
+    """
+    merged: Source = {}
+    for part in parts_of(source, find):
+        own = {key: value for key, value in part.items() if key != "extends"}
+        if isinstance(own.get("labels"), str):
+            del own["labels"]
+        elif "labels" in own:  # one set of labels, never a mixture of two
+            merged.pop("labels", None)
+        merged = merge(merged, own)
+    return merged
 
 
 def build(source: Source, find: Callable[[str], Source]) -> dict[str, dict[str, Any]]:
@@ -92,16 +111,10 @@ def build(source: Source, find: Callable[[str], Source]) -> dict[str, dict[str, 
         find: gives the part of a name.
 
     Raises:
-        ValueError: a parameter or an entry of a list is not there.
+        ValueError: a parameter or an entry of a list is not there, or the labels contradict
+            themselves.
     """
-    merged: Source = {}
-    for part in parts_of(source, find):
-        own = {key: value for key, value in part.items() if key != "extends"}
-        if isinstance(own.get("labels"), str):
-            del own["labels"]
-        elif "labels" in own:  # one set of labels, never a mixture of two
-            merged.pop("labels", None)
-        merged = merge(merged, own)
+    merged = assemble(source, find)
     parameters = {**merged.get("parameters", {}), "labels": label_parameters(merged["labels"])}
     order = merged.get("order", {})
     return {
@@ -207,9 +220,9 @@ def build_files(folder: Path) -> dict[Path, str]:
         InputError: E_PATH, there is no source; E_FORMAT, a source is not JSON; E_BUNDLE, a part,
             a parameter or an entry of a list is missing, or the labels contradict themselves.
     """
-    source = _read(folder / SOURCE)
+    source = read_source(folder / SOURCE)
     try:
-        configs = build(source, lambda name: _read(find_part(name, folder)))
+        configs = build(source, parts_for(folder))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError("E_BUNDLE", folder / SOURCE, f"{error}.", REMEDY) from error
     return {
@@ -257,9 +270,9 @@ def change_bundle(folder: Path, changes: Mapping[str, Any]) -> None:
         InputError: as `build_files` and `files.read_json`; E_NOSPACE, a file cannot be written.
     """
     has_source = (folder / SOURCE).is_file()
-    source = _read(folder / SOURCE) if has_source else {}
+    source = read_source(folder / SOURCE) if has_source else {}
     for name in {key.partition("#")[0] for key in changes} if not has_source else ():
-        source[name] = _read(folder / "configs" / f"{name}.json")
+        source[name] = read_source(folder / "configs" / f"{name}.json")
     for key, value in changes.items():
         *parents, last = key.split("#")
         entry = source
@@ -274,5 +287,15 @@ def change_bundle(folder: Path, changes: Mapping[str, Any]) -> None:
             write_text(folder / "configs" / f"{name}.json", to_text(config) + "\n")
 
 
-def _read(path: Path) -> Source:
+def read_source(path: Path) -> Source:
+    """A source or part.
+
+    Raises:
+        InputError: E_PATH, E_FORMAT as `files.read_json`.
+    """
     return read_json(path, what="source of a bundle", remedy=REMEDY)
+
+
+def parts_for(folder: Path) -> Callable[[str], Source]:
+    """What gives the part of a name to the source of the bundle in `folder`."""
+    return lambda name: read_source(find_part(name, folder))

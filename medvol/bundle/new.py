@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new bundle made from another: the same network, chain and training, other labels or data."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..files import read_json, write_text
+from ..text import NOTICE
+from .build import SOURCE, assemble, build_bundle, parts_for, read_source, to_text
+from .find import find_bundle, user_folder
+from .label_set import label_parameters
+
+FIRST_VERSION = "0.0.1"
+SEE = "docs/adding_a_bundle.md shows how labels and classes are written."
+KEPT = ("extends", "labels", "parameters", "inference", "train")  # of the other bundle's source
+OF_THE_OTHER = {  # in its metadata, and not true of the new bundle
+    "chain_fingerprint", "version", "changelog", "name", "task", "description", "data_source",
+    "label_classes", "intended_use", "references", "copyright", "authors",
+}  # fmt: skip
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_LICENSE = """\
+This bundle has parts under different terms.
+
+1. Code and text: everything in configs/ and docs/
+
+   Apache License, Version 2.0. The full text is at
+   https://www.apache.org/licenses/LICENSE-2.0
+
+2. Weights: everything in models/
+
+   The terms of the data that they were trained on: docs/data_license.txt.
+
+Research use only. Not a medical device.
+"""
+_DATA_LICENSE = """\
+Data that the weights of this bundle were trained on
+====================================================
+
+No image or mask is part of this bundle. Its weights come from data of whoever trained it. Name the
+data here, and its terms, before the bundle is given away.
+"""
+_README = """\
+# {name}
+
+A bundle of its own labels. **{notice}**
+
+| value | label |
+| --- | --- |
+{rows}
+
+## How to run
+
+```bash
+medvol predict scan.nii.gz --bundle {name} --output results
+```
+
+## Data and training
+
+Made from `{other}` with `medvol bundle new`. `configs/train.json` has the settings.
+
+## Figures
+
+None are measured yet.
+"""
+
+
+def new_bundle(
+    name_or_folder: str | os.PathLike[str],
+    *,
+    like: str | os.PathLike[str],
+    labels: Path | None = None,
+) -> Path:
+    """Make a bundle without weights: its source, the configs built from it, its texts.
+
+    Args:
+        name_or_folder: of the new bundle; a name lies in the folder of the user's own bundles.
+        like: name or folder of the bundle whose network, chain and training it takes over.
+        labels: JSON file of other labels or classes (see `label_set.label_parameters`); what
+            belongs to the other bundle's labels alone, such as its own loss or its gate, is left
+            out.
+
+    Returns:
+        The new bundle's folder.
+
+    Raises:
+        InputError: E_PATH, the folder is there already; E_BUNDLE, the name is not a bundle's name,
+            the other bundle is not there or has no source, or the labels contradict themselves or
+            are of another kind than the other bundle's.
+    """
+    folder, other = _folder(name_or_folder), find_bundle(like)
+    if not (other / SOURCE).is_file():
+        raise InputError(
+            "E_BUNDLE", other, f"it has no {SOURCE}, so no other can be made of it.",
+            "Take a bundle that came with medvol or was made by `medvol bundle new`.",
+        )  # fmt: skip
+    lower = read_source(other / SOURCE)
+    source = {key: lower[key] for key in KEPT if key in lower}
+    if labels is not None:
+        source["labels"] = read_json(labels, what="set of labels", remedy=SEE)
+        wanted = assemble(lower, parts_for(other))["labels"]
+        _refuse_another_kind(labels, source["labels"], wanted)
+    try:
+        said = label_parameters(assemble(source, parts_for(other))["labels"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError("E_BUNDLE", labels or other, f"{error}.", SEE) from error
+    names = said["names"][1 if "table" in said else 0 :]
+    source["metadata"] = {
+        **{key: x for key, x in lower.get("metadata", {}).items() if key not in OF_THE_OTHER},
+        **_said_of(folder.name, other.name, names),
+    }
+    source["train"] = source.pop("train", {})  # last, below what a reader looks for
+    write_text(folder / SOURCE, to_text(source) + "\n")
+    build_bundle(folder)
+    _write_texts(folder, other.name, said["names"])
+    return folder
+
+
+def _folder(name_or_folder: str | os.PathLike[str]) -> Path:
+    """Where a new bundle goes; nothing lies there yet."""
+    given = Path(name_or_folder)
+    folder = given.absolute() if len(given.parts) > 1 else user_folder() / given
+    if not _NAME.fullmatch(folder.name):
+        raise InputError(
+            "E_BUNDLE", folder, f"{folder.name!r} is not a name for a bundle.",
+            "Write it in small letters, digits and underscores, such as lung_ct.",
+        )  # fmt: skip
+    if folder.exists():
+        raise InputError("E_PATH", folder, "it is there already.", "Choose another name.")
+    return folder
+
+
+def _refuse_another_kind(path: Path, own: dict[str, Any], wanted: dict[str, Any]) -> None:
+    kind = "classes" if "classes" in wanted else "label_table"
+    if kind not in own:
+        raise InputError("E_BUNDLE", path, f"it has no `{kind}`, as the other bundle has.", SEE)
+
+
+def _said_of(name: str, other: str, names: list[str]) -> dict[str, Any]:
+    """The metadata of a new bundle that no other bundle has."""
+    return {
+        "version": FIRST_VERSION,
+        "changelog": {FIRST_VERSION: f"made from {other}"},
+        "name": name.replace("_", " "),
+        "task": ", ".join(names),
+        "description": f"Made from {other}, with {', '.join(names)}. {NOTICE}",
+        "authors": f"the authors of {name}",
+        "copyright": f"Copyright (c) the authors of {name}",
+        "data_source": "see docs/data_license.txt",
+        "intended_use": NOTICE,
+        "references": [],
+    }
+
+
+def _write_texts(folder: Path, other: str, names: list[str]) -> None:
+    rows = "\n".join(f"| {value} | {name} |" for value, name in enumerate(names))
+    readme = _README.format(name=folder.name, notice=NOTICE, rows=rows, other=other)
+    write_text(folder / "docs" / "README.md", readme)
+    write_text(folder / "docs" / "data_license.txt", _DATA_LICENSE)
+    write_text(folder / "LICENSE", _LICENSE)

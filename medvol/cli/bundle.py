@@ -1,14 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol bundle`: build the configs of bundles from their sources."""
+"""`medvol bundle`: list, explain, make and build bundles."""
 
 import argparse
 from pathlib import Path
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `bundle` to the command line."""
-    parser = commands.add_parser("bundle", help="build bundles from their sources")
+    """Add `bundle` and its own commands to the command line."""
+    parser = commands.add_parser(
+        "bundle",
+        help="list, explain, make and build bundles",
+        description="Look at bundles and make new ones. A bundle is named by its folder, or by its "
+        "name when it came with medvol or lies in the folder MEDVOL_BUNDLES. "
+        "Research use only. Not a medical device.",
+    )
     own = parser.add_subparsers(dest="bundle_command", required=True, metavar="COMMAND")
+    own.add_parser("list", help="names and tasks of all bundles").set_defaults(run=list_bundles)
+
+    one = own.add_parser(
+        "explain",
+        help="say what a bundle is",
+        description="Print a bundle's task, labels, chain with its steps, network, inferer, "
+        "training, figures and licence.",
+    )
+    one.add_argument("bundle", help="name or folder")
+    one.set_defaults(run=explain_bundle)
+
+    new = own.add_parser(
+        "new",
+        help="make a bundle with other labels from another",
+        description="Make a bundle with the network, chain and training of another, and other "
+        "labels or classes. It has no weights until it is trained.",
+    )
+    new.add_argument("name", help="of the new bundle, or its folder")
+    new.add_argument(
+        "--from", dest="like", required=True, metavar="BUNDLE", help="that it is made from"
+    )
+    new.add_argument(
+        "--labels", type=Path, metavar="FILE",
+        help='.json: {"label_table": [{"value": 1, "name": "lung"}]} or {"classes": ["a", "b"]}; '
+        "default: those of the other bundle",
+    )  # fmt: skip
+    new.set_defaults(run=make_bundle)
+
     build = own.add_parser(
         "build",
         help="build a bundle's configs from its source",
@@ -22,6 +56,41 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--check", action="store_true", help="write nothing; exit status 1 when a config differs"
     )
     build.set_defaults(run=build_configs)
+
+
+def list_bundles(args: argparse.Namespace) -> int:  # noqa: ARG001
+    """Print name, version and task of each bundle, shipped ones first, and where one's own lie."""
+    from ..bundle.find import all_bundles, user_folder
+    from ..files import read_json
+    from ..text import aligned
+
+    rows = []
+    for name, folder in all_bundles().items():
+        path = folder / "configs" / "metadata.json"
+        metadata = read_json(path, what="metadata", remedy="Mend the file.")
+        rows.append((name, str(metadata.get("version", "")), str(metadata.get("task", ""))))
+    print(aligned(rows))
+    print(f"\nYour own bundles lie in {user_folder()}")
+    return 0
+
+
+def explain_bundle(args: argparse.Namespace) -> int:
+    """Print what a bundle is."""
+    from ..bundle.explain import explain
+    from ..bundle.find import find_bundle
+
+    print(explain(find_bundle(args.bundle)))
+    return 0
+
+
+def make_bundle(args: argparse.Namespace) -> int:
+    """Make a bundle, and say what comes next."""
+    from ..bundle.new import new_bundle
+
+    folder = new_bundle(args.name, like=args.like, labels=args.labels)
+    print(f"{folder} made; its settings are in source.json")
+    print(f"Train it: medvol train {args.name} --data DATALIST --install")
+    return 0
 
 
 def build_configs(args: argparse.Namespace) -> int:

@@ -80,3 +80,38 @@ def test_another_word_gets_the_list() -> None:
 
 def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
     assert "configs/metadata.json is missing" in refusal(tmp_path).reason
+
+
+def test_bundles_of_ones_own_are_found_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDVOL_BUNDLES", str(tmp_path))
+    monkeypatch.chdir("/")
+    mine, same = make_bundle(tmp_path / "mine"), make_bundle(tmp_path / "covid_ct_lesion_3d")
+    assert find_bundle("mine") == mine
+    assert find_bundle("covid_ct_lesion_3d") == same
+    assert {*find.all_bundles()} == {"mine", *shipped_bundles()}
+    assert refusal("mime").remedy == "Did you mean mine?"
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable", "folder"),
+    [
+        ("linux", "XDG_DATA_HOME", "medvol/bundles"),
+        ("win32", "LOCALAPPDATA", "medvol/bundles"),
+        ("darwin", "HOME", "Library/Application Support/medvol/bundles"),
+    ],
+)
+def test_without_the_variable_they_lie_in_the_systems_data_folder(
+    platform: str, variable: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MEDVOL_BUNDLES", raising=False)
+    monkeypatch.setattr(find.sys, "platform", platform)
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert find.user_folder() == tmp_path / folder
+
+
+def test_a_part_that_is_not_there_gets_the_name_that_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="E_BUNDLE") as caught:
+        find.find_part("lung_cd", tmp_path / "b")
+    assert caught.value.remedy == "Did you mean lung_ct?"

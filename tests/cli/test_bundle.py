@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `medvol bundle`: what it prints, and its exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from medvol.bundle.find import shipped_bundles
+from medvol.cli import main
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MEDVOL_BUNDLES", str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
+def test_list_names_every_bundle_and_where_ones_own_lie(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bundle", "new", "mine", "--from", "covid_ct_lesion_3d"]) == 0
+    assert "medvol train mine --data DATALIST --install" in capsys.readouterr().out
+    assert main(["bundle", "list"]) == 0
+    *table, _, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in table] == [*shipped_bundles(), "mine"]
+    assert table[-1].split()[1] == "0.0.1"
+    assert last == f"Your own bundles lie in {own}"
+
+
+def test_explain_prints_and_refuses_what_is_not_there(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bundle", "explain", "chest_xray_covid"]) == 0
+    assert "no_covid" in capsys.readouterr().out
+    assert main(["bundle", "explain", str(own)]) == 2
+    assert "E_BUNDLE" in capsys.readouterr().err
+
+
+def test_build_writes_what_differs_and_check_only_says_so(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["bundle", "new", "mine", "--from", "covid_ct_lesion_3d"])
+    capsys.readouterr()
+    path = own / "mine" / "configs" / "train.json"
+    train = json.loads(path.read_text())
+    path.write_text(json.dumps({**train, "epochs": 99}))
+    assert main(["bundle", "build", "mine", "--check"]) == 1
+    assert capsys.readouterr().out == f"{path} differs from its source\n"
+    assert json.loads(path.read_text())["epochs"] == 99
+    assert main(["bundle", "build", "mine"]) == 0
+    assert capsys.readouterr().out == f"{path} written\n"
+    assert json.loads(path.read_text()) == train
+    assert main(["bundle", "build", "--check"]) == 0

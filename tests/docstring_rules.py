@@ -14,7 +14,7 @@ SECTION = re.compile(
 )
 ENTRY = re.compile(r"^((?:\*{0,2}\w+)(?:, \*{0,2}\w+)*): ?(.*)$")
 SHAPE = re.compile(
-    r"\(([\w*+\-/. `]+,)+[\w*+\-/. `]*\)"  # (C, X, Y), (n,), (2 * slices, Z)
+    r"\(([\w*+\-/. `]+,)+[\w*+\-/. `]*\)|(?<!\w)\(\)"  # (C, X, Y), (n,), (2 * slices, Z), ()
     r"|\b(any|same|this|that) shape\b|\bshape of\b|\bscalars?\b|\b(like|as(?: for)?|of) `\w"
 )
 UNIT = re.compile(

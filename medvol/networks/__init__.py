@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network architectures."""
+"""Network architectures, their blocks and their weights."""

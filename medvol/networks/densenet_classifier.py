@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from monai.networks.nets.densenet import DenseNet
 from torch import nn
 
-from .transfer import TransferClassifier, check_at_least_one, dense_head
+from .transfer import TransferClassifier, check_at_least_one, check_number
 
 SMALLEST = 29  # pixels along an axis, of which the seven halvings leave one
 STAGES = (
@@ -24,7 +24,7 @@ class DenseNetClassifier(TransferClassifier):
     """DenseNet-121, 169 or 201 for 2D images (MONAI's), and a dense head.
 
     The names of torchvision and timm are translated, so that their ImageNet weights fit, see
-    `load_body`. The head is as that of `ResidualClassifier`. DenseNet-121 with one channel and two
+    `load_body`. DenseNet-121 with one channel and two
     classes has 6,949,634 parameters. Huang et al., "Densely connected convolutional networks",
     2017 (doi 10.1109/CVPR.2017.243).
 
@@ -63,16 +63,17 @@ class DenseNetClassifier(TransferClassifier):
         dropout: float = 0.0,
     ) -> None:
         check_at_least_one(in_channels=in_channels, layers=layers, growth=growth)
-        if len(layers) != 4:
-            raise ValueError(f"layers has {len(layers)} entries; give one for each of 4 blocks")
+        check_number("layers", layers, 4, of="blocks")
         body = DenseNet(
             2, in_channels, 1, init_features=2 * growth, growth_rate=growth,
             block_config=tuple(layers),
         )  # fmt: skip
         features = body.class_layers.out.in_features
         body.class_layers.out = nn.Identity()
-        head = dense_head(features, out_channels, hidden=hidden, dropout=dropout)
-        super().__init__(body, STAGES, head, smallest=SMALLEST)
+        super().__init__(
+            body, STAGES, features=features, out_channels=out_channels, hidden=hidden,
+            dropout=dropout, smallest=SMALLEST,
+        )  # fmt: skip
 
     def own_names(self, given: Iterable[str]) -> dict[str, str]:
         """See `monai_name`."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Self
 
+import torch
 from torch import nn
 
-from .layers import size_after, smallest_size, start_weights, windows
+from .plain import dense_layers, smallest_size, start_weights
 from .transfer import TransferClassifier, check_at_least_one, check_dropout
 
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
@@ -86,57 +87,44 @@ class RadiographCNN(TransferClassifier):
             if batch_norm:
                 block.append(nn.BatchNorm2d(wanted))
             blocks.append(nn.Sequential(*block))
-        smallest = smallest_size(windows(blocks))
+        smallest = smallest_size(blocks)
         if min(size) < smallest:
             raise ValueError(
                 f"image_size is {size}, but {len(filters)} blocks need {smallest} pixels along "
                 "each axis; give larger images, fewer filters, or same_padding=True"
             )
-        left = [size_after(windows(blocks), length) for length in size]
-        sizes = [left[0] * left[1] * filters[-1], *dense]
-        hidden = nn.Sequential()
-        for features, following in pairwise(sizes):
-            hidden.extend([nn.Linear(features, following), nn.ReLU()])
+        with torch.no_grad():  # in evaluation, so that no statistics are taken of it
+            left = blocks.eval()(torch.zeros(1, in_channels, *size)).numel()
+        sizes = [left, *dense]
         parts = OrderedDict(
-            blocks=blocks, dropout=nn.Dropout(dropout), flatten=nn.Flatten(), dense=hidden
-        )
-        head = nn.Sequential(nn.Dropout(dropout), nn.Linear(sizes[-1], out_channels))
+            blocks=blocks.train(), dropout=nn.Dropout(dropout), flatten=nn.Flatten(),
+            dense=dense_layers(sizes, undropped=len(dense)),
+        )  # fmt: skip
         stages = [*([f"blocks.{n}"] for n in range(len(filters))), ["dense"]]
-        super().__init__(nn.Sequential(parts), stages, head, smallest=smallest)
+        super().__init__(
+            nn.Sequential(parts), stages, features=sizes[-1], out_channels=out_channels,
+            dropout=dropout, smallest=smallest,
+        )  # fmt: skip
         start_weights(self.body)
         self.rows, self.columns = size
 
     @classmethod
-    def batch_normalised(
-        cls,
-        in_channels: int = 1,
-        out_channels: int = 2,
-        *,
-        image_size: int | Sequence[int] = 224,
-        filters: Sequence[int] = (32, 64, 128, 256, 256),
-        dense: Sequence[int] = (128, 64, 32),
-        dropout: float = 0.3,
-        **others: Any,
-    ) -> Self:
+    def batch_normalised(cls, in_channels: int = 1, out_channels: int = 2, **others: Any) -> Self:
         """Five padded blocks with batch normalisation and four dense layers.
 
         Filters double up to 256; 7 x 7 of 224 x 224 pixels are left, 12,544 features; 2,595,554
         parameters. It was made to tell normal from pneumonia.
 
         Args:
-            in_channels: as of the class; so are the rest.
-            **others: `convolutions` and `pooling` of the class.
-
-        Returns:
-            The network.
-
-        Raises:
-            ValueError: as the class.
+            in_channels: channels of the input.
+            out_channels: classes.
+            **others: arguments of the class, in the place of those of this network.
         """
-        return cls(
-            in_channels, out_channels, image_size=image_size, filters=filters, dense=dense,
-            dropout=dropout, **{"same_padding": True, "batch_norm": True, **others},
-        )  # fmt: skip
+        own = {
+            "image_size": 224, "filters": (32, 64, 128, 256, 256), "dense": (128, 64, 32),
+            "same_padding": True, "batch_norm": True, "dropout": 0.3,
+        }  # fmt: skip
+        return cls(in_channels, out_channels, **{**own, **others})
 
     def check_size(self, rows: int, columns: int) -> None:
         """Refuse images of another size than the dense layers were made for.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from monai.networks.nets.resnet import ResNet
 
-from .transfer import TransferClassifier, check_at_least_one, dense_head
+from .transfer import TransferClassifier, check_at_least_one
 
 # kind of block and number of blocks per stage; He et al. 2016, table 1
 DEPTHS: Mapping[int, tuple[str, list[int]]] = {
@@ -21,9 +21,8 @@ class ResidualClassifier(TransferClassifier):
     """ResNet-18, 34 or 50 for 2D images (MONAI's), and a dense head.
 
     The body has the layout and names of torchvision and timm, so that their ImageNet weights fit
-    it, see `load_body`. The head is, per entry of `hidden`, dropout, a dense layer and ReLU; then
-    dropout and a dense layer to the scores. With one channel and two classes 11,171,266,
-    21,279,426 and 23,505,858 parameters. He et al., "Deep residual learning for image
+    it, see `load_body`. With one channel and two classes 11,171,266, 21,279,426 and 23,505,858
+    parameters. He et al., "Deep residual learning for image
     recognition", 2016 (doi 10.1109/CVPR.2016.90).
 
     Args:
@@ -69,6 +68,7 @@ class ResidualClassifier(TransferClassifier):
             n_input_channels=in_channels, conv1_t_stride=2, feed_forward=False,
             bias_downsample=False,
         )  # fmt: skip
-        features = 8 * width * EXPANSION[block]
-        head = dense_head(features, out_channels, hidden=hidden, dropout=dropout)
-        super().__init__(body, STAGES, head)
+        super().__init__(
+            body, STAGES, features=8 * width * EXPANSION[block], out_channels=out_channels,
+            hidden=hidden, dropout=dropout,
+        )  # fmt: skip

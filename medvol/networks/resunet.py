@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The residual U-Net with max-pooling, for slices (2D) and volumes (3D)."""
 
+import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from monai.networks.blocks.convolutions import Convolution
@@ -98,7 +98,7 @@ class ResUNet(nn.Module):
             )  # fmt: skip
 
         self.spatial_dims = spatial_dims
-        self.multiple = [_product(step[axis] for step in poolings) for axis in range(spatial_dims)]
+        self.multiple = [math.prod(factors) for factors in zip(*poolings, strict=True)]
         self.deep_supervision = deep_supervision
         stem = Convolution(
             spatial_dims, in_channels, features[0], kernel_size=kernels[0], act=relu,
@@ -163,10 +163,3 @@ def _per_axis(steps: Sequence[int | Sequence[int]], axes: int) -> list[tuple[int
         if len(step) != axes or min(step) < 1:
             raise ValueError(f"pooling step {step} needs {axes} factors of at least 1")
     return spread
-
-
-def _product(factors: object) -> int:
-    result = 1
-    for factor in cast("Sequence[int]", factors):
-        result *= factor
-    return result

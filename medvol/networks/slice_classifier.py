@@ -114,6 +114,16 @@ def log_odds_of_area(
 ) -> Tensor:
     """Log odds of a finding by its area: `slope` times the area's logarithm, plus `offset`.
 
+    Args:
+        area_mm2: (B,).
+        slope: (), of the calibration.
+        offset: (), of the calibration.
+        floor: in mm^2, added to each area.
+        even: area at even odds before calibration, in mm^2.
+
+    Returns:
+        (B,), natural logarithms.
+
     Example:
         >>> one, zero = torch.ones(()), torch.zeros(())
         >>> log_odds_of_area(torch.tensor([50.0, 110.0]), one, zero).exp().tolist()

@@ -21,17 +21,23 @@ class TransferClassifier(nn.Module):
     A subclass makes the parts, and says in `own_names` which names others give to weights of the
     body.
 
+    The head is, per entry of `hidden`, dropout, a dense layer and ReLU; then dropout and a dense
+    layer to the scores.
+
     Args:
         body: images (B, C, X, Y) to features (B, n).
         stages: names within the body of its layers in order, in groups that learn at one rate.
-        head: features to scores.
+        features: numbers that the body gives, n.
+        out_channels: classes; 1 for a single score per image.
+        hidden: sizes of dense layers before the last.
+        dropout: probability of zeroing a feature before each dense layer of the head.
         smallest: pixels that an image needs along each axis.
 
     Returns (forward):
-        scores (B, classes) of images (B, C, X, Y), before softmax.
+        scores (B, out_channels) of images (B, C, X, Y), before softmax or sigmoid.
 
     Raises:
-        ValueError: from forward, an image that is too small.
+        ValueError: an argument out of range; from forward, an image that is too small.
     """
 
     fitting: ClassVar[str] = "the same network"  # whose weights fit, in words
@@ -40,13 +46,22 @@ class TransferClassifier(nn.Module):
         self,
         body: nn.Module,
         stages: Iterable[Iterable[str]],
-        head: nn.Module,
         *,
+        features: int,
+        out_channels: int,
+        hidden: Sequence[int] = (),
+        dropout: float = 0.0,
         smallest: int = 1,
     ) -> None:
         super().__init__()
+        check_at_least_one(out_channels=out_channels, hidden=hidden)
+        check_dropout(dropout)
         self.body = body
-        self.head = head
+        layers: list[nn.Module] = []
+        sizes: list[int] = [features, *hidden]
+        for size, following in pairwise(sizes):
+            layers += [nn.Dropout(dropout), nn.Linear(size, following), nn.ReLU()]
+        self.head = nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(sizes[-1], out_channels))
         self.stages = [list(names) for names in stages]
         self.smallest = smallest
         self.body_is_frozen = False
@@ -81,10 +96,11 @@ class TransferClassifier(nn.Module):
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """All parameters, each once, in groups from the first layers to the head."""
-        parts = [[self.body.get_submodule(name) for name in names] for names in self.stages]
-        groups = [
-            [w for part in stage for w in part.parameters()] for stage in [*parts, [self.head]]
+        stages: list[list[nn.Module]] = [
+            [self.body.get_submodule(name) for name in names] for names in self.stages
         ]
+        stages.append([self.head])
+        groups = [[w for part in stage for w in part.parameters()] for stage in stages]
         return [group for group in groups if group]
 
     def freeze_body(self, frozen: bool = True) -> Self:
@@ -147,29 +163,6 @@ class TransferClassifier(nn.Module):
         )
 
 
-def dense_head(
-    features: int, out_channels: int, *, hidden: Sequence[int] = (), dropout: float = 0.0
-) -> nn.Sequential:
-    """Per entry of `hidden` dropout, a dense layer and ReLU; then dropout and a dense layer.
-
-    Args:
-        features: numbers that the body gives.
-        out_channels: classes.
-        hidden: sizes of dense layers before the last.
-        dropout: probability of zeroing a feature before each dense layer.
-
-    Raises:
-        ValueError: an argument out of range.
-    """
-    check_at_least_one(out_channels=out_channels, hidden=hidden)
-    check_dropout(dropout)
-    sizes = [features, *hidden]
-    layers: list[nn.Module] = []
-    for size, following in pairwise(sizes):
-        layers += [nn.Dropout(dropout), nn.Linear(size, following), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(sizes[-1], out_channels))
-
-
 def adapt_first_convolution(weight: Tensor, channels: int) -> Tensor:
     """Kernels for another number of input channels: the mean kernel, scaled to the same sum.
 
@@ -204,8 +197,24 @@ def check_at_least_one(**sizes: int | Sequence[int]) -> None:
             raise ValueError(f"{name} is {given}; give at least 1")
 
 
+def check_number(name: str, given: Sequence[int], wanted: int, *, of: str) -> None:
+    """Refuse another number of entries than the network has parts.
+
+    Args:
+        name: of the argument.
+        given: its entries.
+        wanted: how many there must be.
+        of: the parts, such as "blocks".
+
+    Raises:
+        ValueError: there are more or fewer.
+    """
+    if len(given) != wanted:
+        raise ValueError(f"{name} has {len(given)} entries; give one for each of {wanted} {of}")
+
+
 def check_dropout(dropout: float) -> None:
-    """Refuse a probability that is none, or that leaves nothing.
+    """Refuse what is not a probability, or leaves nothing: allowed is 0 or more, below 1.
 
     Raises:
         ValueError: it is outside 0 to 1, or 1.

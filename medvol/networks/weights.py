@@ -2,23 +2,141 @@
 """Weights from a file into a network, or a refusal that says which file and why."""
 
 import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, require
+from ..files import sha256_of
+from .transfer import TransferClassifier
+
+CHECKPOINT_KEYS = ("state_dict", "model", "network")  # where checkpoints keep their state dict
+WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")  # of DistributedDataParallel,
+# torch.compile and Lightning, before every name
+SAVE = "Save network.state_dict() with torch.save; fetch a Git LFS pointer with git lfs pull."
+
+Classifier = TypeVar("Classifier", bound=TransferClassifier)
+
+
+def read_state(
+    path: str | os.PathLike[str],
+    own: Collection[str] = (),
+    *,
+    device: torch.device | str = "cpu",
+    remedy: str = "Check the name.",
+) -> dict[str, Tensor]:
+    """The state dict in a file, without running anything that stands in it.
+
+    Checkpoints are opened: {"state_dict": ...}, {"model": ...} and medvol's own, {"network": ...}.
+    What `DistributedDataParallel`, `torch.compile` or Lightning put before every name is taken
+    off, unless the network has such names itself.
+
+    Args:
+        path: `.safetensors`, or what `torch.save` wrote.
+        own: names of the network that the weights are for.
+        device: where the weights are read to.
+        remedy: what the user can do when the file cannot be opened, one sentence.
+
+    Returns:
+        Names to weights.
+
+    Raises:
+        InputError: E_BUNDLE, it cannot be opened, or holds no state dict.
+        ImportError: a `.safetensors` file without the package safetensors.
+    """
+    try:
+        state = _read(Path(path), device)
+    except OSError as error:
+        raise InputError(
+            "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).", remedy
+        ) from error
+    except ImportError:
+        raise
+    except Exception as error:  # pickle, zip, end of file and safetensors have no common ancestor
+        raise InputError(
+            "E_BUNDLE", path, "it is not a state dict that torch.load(weights_only=True) accepts.",
+            SAVE,
+        ) from error  # fmt: skip
+    for key in CHECKPOINT_KEYS:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError("E_BUNDLE", path, "it holds something else than names with tensors.", SAVE)
+    return unwrapped(state, own)
+
+
+def _read(path: Path, device: torch.device | str) -> Any:
+    if path.suffix != ".safetensors":
+        return torch.load(path, map_location=device, weights_only=True)
+    path.open("rb").close()  # its own error names no path
+    package = require(
+        "safetensors.torch", feature="reading .safetensors", install="medvol[weights]"
+    )
+    return package.load_file(path, device=str(device))
+
+
+def unwrapped(state: Mapping[str, Tensor], own: Collection[str] = ()) -> dict[str, Tensor]:
+    """Names without what wrappers put before every one of them.
+
+    Args:
+        state: names to weights.
+        own: names of the network; as soon as one of them is there, nothing more is taken off.
+
+    Example:
+        >>> list(unwrapped({"module.model.0.bias": Tensor()})), list(unwrapped(
+        ...     {"module.model.0.bias": Tensor()}, own=["model.0.bias"]))
+        (['0.bias'], ['model.0.bias'])
+    """
+    names = dict(state)
+    while names and not names.keys() & set(own):
+        wrapper = next((w for w in WRAPPERS if all(n.startswith(w) for n in names)), None)
+        if wrapper is None:
+            break
+        names = {name.removeprefix(wrapper): value for name, value in names.items()}
+    return names
+
+
+def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Take over all weights, or none.
+
+    Args:
+        network: takes the weights.
+        state: names to weights.
+
+    Raises:
+        ValueError: a name is missing or unknown, or a weight has another shape.
+
+    Example:
+        >>> load_state(nn.Linear(2, 3), {"bias": torch.zeros(3)})
+        Traceback (most recent call last):
+        ValueError: weight is missing
+    """
+    own = network.state_dict()
+    if lacking := [name for name in own if name not in state]:
+        raise ValueError(f"{lacking[0]} is missing")
+    if unknown := [name for name in state if name not in own]:
+        raise ValueError(f"the network has no {unknown[0]}")
+    for name, value in state.items():
+        if value.shape != own[name].shape:
+            shapes = tuple(value.shape), tuple(own[name].shape)
+            raise ValueError(f"{name} has shape {shapes[0]}, the network {shapes[1]}")
+    network.load_state_dict(dict(state))
 
 
 def load_weights(
     path: str | os.PathLike[str],
-    network: torch.nn.Module,
+    network: nn.Module,
     device: torch.device | str = "cpu",
     *,
     otherwise: str = "",
 ) -> None:
-    """Load a plain state dict into a network.
+    """Load all weights of a network.
 
     Args:
-        path: file that `torch.save` wrote; the state dict itself, or {"model": state dict}.
+        path: file with a state dict, see `read_state`.
         network: takes the weights.
         device: where the weights are read to first.
         otherwise: what the user can do without the file, such as "switch the gate off".
@@ -26,25 +144,57 @@ def load_weights(
     Raises:
         InputError: E_BUNDLE, no such file, no state dict, or one of another network.
     """
+    ways = f"train it, or {otherwise}" if otherwise else "or train it"
+    remedy = f"Copy models/{os.path.basename(path)} into the bundle, {ways}."
+    state = read_state(path, network.state_dict(), device=device, remedy=remedy)
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except OSError as error:
-        ways = f"train it, or {otherwise}" if otherwise else "or train it"
+        load_state(network, state)
+    except ValueError as error:
         raise InputError(
-            "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).",
-            f"Copy models/{os.path.basename(path)} into the bundle, {ways}.",
-        ) from error  # fmt: skip
-    except Exception as error:  # pickle, zip and end of file have no common ancestor
-        raise InputError(
-            "E_BUNDLE", path, "it is no state dict that torch.load(weights_only=True) accepts.",
-            "Save network.state_dict() with torch.save; fetch a Git LFS pointer with git lfs pull.",
-        ) from error  # fmt: skip
-    try:
-        state = state.get("model", state) if isinstance(state, dict) else state
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
-        reason = str(error).strip().splitlines()[-1].strip().rstrip(".")
-        raise InputError(
-            "E_BUNDLE", path, f"the weights do not fit the network: {reason}.",
+            "E_BUNDLE", path, f"the weights do not fit the network: {error}.",
             "Take weights and configs from the same version of the bundle.",
         ) from error  # fmt: skip
+
+
+def start_from(
+    network: Classifier,
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    keep_head: bool = False,
+    freeze_body: bool = False,
+) -> Classifier:
+    """Load weights into a classifier's body, print what was loaded, and freeze it if asked.
+
+    Args:
+        network: whose body takes them, such as a `ResidualClassifier`.
+        weights: file with a state dict, see `read_state`: of others, or of an earlier stage. None
+            loads nothing.
+        keep_head: the file is of this very network, and its head is loaded too.
+        freeze_body: let only the head train.
+
+    Returns:
+        `network`.
+
+    Raises:
+        InputError: E_BUNDLE, no such file, no state dict, or one that does not fit.
+    """
+    if weights is not None:
+        path = Path(weights)
+        state = read_state(path, network.state_dict())
+        missing: tuple[str, ...] = ()
+        unexpected: tuple[str, ...] = ()
+        try:
+            if keep_head:
+                load_state(network, state)
+            else:
+                missing, unexpected = network.load_body(state)
+        except ValueError as error:
+            raise InputError(
+                "E_BUNDLE", path, f"the weights do not fit the network: {error}.",
+                "Give weights of the same kind of network, depth and width.",
+            ) from error  # fmt: skip
+        print(f"weights {path.name}, sha256 {sha256_of(path)}")
+        print(f"missing: {', '.join(missing) or 'none'}")
+        print(f"unexpected: {', '.join(unexpected) or 'none'}")
+    network.freeze_body(freeze_body)
+    return network

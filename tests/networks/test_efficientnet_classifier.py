@@ -8,8 +8,12 @@ import torch
 from networks.contract import TransferContract
 from torch import Tensor, nn
 
-from medvol.networks.efficientnet_classifier import EfficientNetClassifier
-from medvol.networks.efficientnet_names import TIMM, TORCHVISION, names_from
+from medvol.networks.efficientnet_classifier import (
+    TIMM,
+    TORCHVISION,
+    EfficientNetClassifier,
+    names_from,
+)
 
 SMALL: dict[str, Any] = {"in_channels": 3, "out_channels": 2, "width": 0.2, "dropout": 0.0}
 # of B0 by its table: blocks of the stages, then whether they expand

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from medvol.networks.transfer import TransferClassifier, adapt_first_convolution, dense_head
+from medvol.networks.transfer import TransferClassifier, adapt_first_convolution
 
 
 def tiny() -> TransferClassifier:
     body = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Flatten())
-    return TransferClassifier(body, [["0"], ["1"]], dense_head(8, 2), smallest=2)
+    return TransferClassifier(body, [["0"], ["1"]], features=8, out_channels=2, smallest=2)
 
 
 def test_kernels_for_more_channels_worked_out_by_hand() -> None:
@@ -35,7 +35,7 @@ def test_a_first_convolution_that_is_none_is_refused() -> None:
 
 
 def test_the_head_worked_out_by_hand() -> None:
-    head = dense_head(2, 1, hidden=(1,))
+    head = TransferClassifier(nn.Flatten(), [], features=2, out_channels=1, hidden=(1,)).head.eval()
     weights = {"1.weight": [[1.0, -2.0]], "1.bias": [1.0], "4.weight": [[3.0]], "4.bias": [-0.5]}
     head.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     # relu(4 - 2 + 1) * 3 - 0.5, and relu(0 - 8 + 1) * 3 - 0.5

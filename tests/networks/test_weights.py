@@ -1,36 +1,176 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights from a file: taken as they are, or refused with the file's name and the reason."""
 
+import hashlib
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from refusals import refused_by
+from torch import Tensor
 
-from medvol.errors import InputError
-from medvol.networks.weights import load_weights
-
-
-@pytest.mark.parametrize("inside", [False, True], ids=["state dict", "under model"])
-def test_weights_are_taken(tmp_path: Path, inside: bool) -> None:
-    torch.manual_seed(0)
-    given, network = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
-    state = given.state_dict()
-    torch.save({"model": state} if inside else state, tmp_path / "gate.pt")
-    load_weights(tmp_path / "gate.pt", network)
-    assert torch.equal(network.weight, given.weight)
+from medvol.networks.densenet_classifier import DenseNetClassifier
+from medvol.networks.residual_classifier import ResidualClassifier
+from medvol.networks.weights import load_weights, read_state, start_from, unwrapped
 
 
-def test_what_cannot_be_taken_is_refused(tmp_path: Path) -> None:
-    torch.save(torch.nn.Linear(2, 4).state_dict(), tmp_path / "other.pt")
+def network(seed: int, out_channels: int = 2) -> ResidualClassifier:
+    torch.manual_seed(seed)
+    return ResidualClassifier(3, out_channels, width=4)
+
+
+def linear(seed: int, outputs: int = 3) -> torch.nn.Linear:
+    torch.manual_seed(seed)
+    return torch.nn.Linear(2, outputs)
+
+
+def behind(wrapper: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {wrapper + name: value for name, value in state.items()}
+
+
+STATE = dict(linear(0).state_dict())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        STATE,
+        {"model": STATE, "best": 0.5},
+        {"network": STATE, "optimizer": {"lr": 0.1}, "epoch": 3},
+        {"state_dict": behind("model.", STATE), "epoch": 3},
+        {"model": behind("module.", STATE)},
+        behind("_orig_mod.", STATE),
+        behind("_orig_mod.module.", STATE),
+    ],
+    ids=[
+        "state dict", "under model", "medvol's checkpoint", "Lightning", "several processes",
+        "compiled", "compiled in several processes",
+    ],
+)  # fmt: skip
+def test_weights_are_taken(tmp_path: Path, content: dict[str, Any]) -> None:
+    torch.save(content, tmp_path / "gate.pt")
+    made = linear(1)
+    load_weights(tmp_path / "gate.pt", made)
+    assert torch.equal(made.weight, STATE["weight"])
+
+
+def test_names_that_the_network_has_itself_stay() -> None:
+    own = ["model.0.weight", "model.0.bias"]
+    assert [*unwrapped(dict.fromkeys(own, Tensor()), own)] == own
+    assert [*unwrapped(behind("model.", dict.fromkeys(own, Tensor())), own)] == own
+    mixed = {"module.a": Tensor(), "b": Tensor()}
+    assert [*unwrapped(mixed)] == ["module.a", "b"]
+    assert unwrapped({}) == {}
+
+
+def test_safetensors_are_read_where_the_package_is(tmp_path: Path) -> None:
+    package = pytest.importorskip("safetensors.torch")
+    package.save_file({"a": torch.ones(2)}, tmp_path / "w.safetensors")
+    assert read_state(tmp_path / "w.safetensors")["a"].tolist() == [1, 1]
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:-4])
+    refused_by(lambda: read_state(tmp_path / "cut.safetensors"), "E_BUNDLE")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "remedy"),
+    [
+        ("none.pt", "cannot be read (No such file", "Copy models/none.pt into the bundle"),
+        ("none.safetensors", "cannot be read (No such file", "Copy models/none.safetensors"),
+        ("text.pt", "not a state dict", "git lfs pull"),
+        ("settings.pt", "something else than names with tensors", "torch.save"),
+        ("wide.pt", "weight has shape (4, 2), the network (3, 2)", "same version"),
+        ("short.pt", "bias is missing", "same version"),
+        ("long.pt", "the network has no scale", "same version"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_by_name(
+    tmp_path: Path, name: str, reason: str, remedy: str
+) -> None:
+    torch.save({"epoch": 3}, tmp_path / "settings.pt")
+    torch.save(linear(0, outputs=4).state_dict(), tmp_path / "wide.pt")
+    torch.save({"weight": STATE["weight"]}, tmp_path / "short.pt")
+    torch.save({**STATE, "scale": torch.ones(1)}, tmp_path / "long.pt")
     (tmp_path / "text.pt").write_text("version https://git-lfs.github.com/spec/v1")
-    words = {
-        "none.pt": ("cannot be read", "Copy models/none.pt into the bundle"),
-        "text.pt": ("no state dict", "git lfs pull"),
-        "other.pt": ("do not fit the network: size mismatch for bias", "same version"),
-    }
-    for name, (reason, remedy) in words.items():
-        with pytest.raises(InputError) as caught:
-            load_weights(tmp_path / name, torch.nn.Linear(2, 3))
-        assert caught.value.code == "E_BUNDLE"
-        assert reason in caught.value.reason
-        assert remedy in caught.value.remedy
+    made, before = linear(1), linear(1).state_dict()
+    error = refused_by(lambda: load_weights(tmp_path / name, made), "E_BUNDLE")
+    assert error.path == str(tmp_path / name)
+    assert reason in error.reason
+    assert remedy in error.remedy
+    assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("code ran",)
+
+
+def test_a_file_is_never_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil()))
+    refused_by(lambda: read_state(tmp_path / "evil.pt"), "E_BUNDLE")
+    assert "code ran" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """As torchvision names them: the body's names, and a last layer of 1,000 classes."""
+    state = {**network(0).body.state_dict(), "fc.weight": torch.zeros(1000, 32)}
+    del state["bn1.bias"]
+    torch.save(state, tmp_path / "resnet18.pth")
+    return tmp_path / "resnet18.pth"
+
+
+def test_the_body_takes_them_and_what_did_not_match_is_said(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = start_from(network(1), weights)
+    assert torch.equal(made.body.conv1.weight, network(0).body.conv1.weight)
+    assert torch.equal(made.head[1].weight, network(1).head[1].weight)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert capsys.readouterr().out.splitlines() == [
+        f"weights resnet18.pth, sha256 {digest}", "missing: bn1.bias", "unexpected: fc.weight",
+    ]  # fmt: skip
+    assert all(weight.requires_grad for weight in made.parameters())
+
+
+def test_nothing_is_loaded_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    made = start_from(network(1), freeze_body=True)
+    assert torch.equal(made.body.conv1.weight, network(1).body.conv1.weight)
+    assert not made.body.conv1.weight.requires_grad
+    assert made.head[1].weight.requires_grad
+    assert capsys.readouterr().out == ""
+
+
+def test_head_and_body_of_an_earlier_stage(tmp_path: Path) -> None:
+    torch.save(network(0).state_dict(), tmp_path / "w.pt")
+    made = start_from(network(1), tmp_path / "w.pt", keep_head=True)
+    assert torch.equal(made.head[1].weight, network(0).head[1].weight)
+
+
+def test_a_safetensors_file_of_another_library_starts_a_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = pytest.importorskip("safetensors.torch")
+    small = {"layers": (1, 1, 1, 1), "growth": 4}
+    torch.manual_seed(0)
+    state = DenseNetClassifier(3, 2, **small).body.state_dict()
+    theirs = {name.replace(".layers.", "."): value for name, value in state.items()}
+    theirs["classifier.weight"] = torch.zeros(1000, 8)
+    package.save_file(theirs, tmp_path / "densenet.safetensors")
+    made = start_from(DenseNetClassifier(1, 2, **small), tmp_path / "densenet.safetensors")
+    assert torch.equal(made.body.features.norm5.weight, state["features.norm5.weight"])
+    summed = state["features.conv0.weight"].sum(1, keepdim=True)
+    torch.testing.assert_close(made.body.features.conv0.weight.detach(), summed)
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == ["missing: none", "unexpected: classifier.weight"]
+
+
+def test_other_networks_are_refused(weights: Path, tmp_path: Path) -> None:
+    torch.save(network(0, out_channels=5).state_dict(), tmp_path / "five.pt")
+    five = tmp_path / "five.pt"
+    error = refused_by(lambda: start_from(network(1), five, keep_head=True), "E_BUNDLE")
+    assert "head.1.weight has shape (5, 32), the network (2, 32)" in error.reason
+    wide = ResidualClassifier(3, 2, width=8)
+    error = refused_by(lambda: start_from(wide, weights), "E_BUNDLE")
+    assert error.path == str(weights)

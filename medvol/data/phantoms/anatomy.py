@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...spatial import Affine
-from .fields import Canvas, Field, smooth_intersection, smooth_union
+from .drawing import Canvas, Field, smooth_intersection, smooth_union
 
 # Usual HU without contrast. LUNG is parenchyma alone: with vessels and edges the lungs come to
 # about -800, between the -725 and -860 measured in public COVID-19 CTs.

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Radiographs with or without COVID-19, told by a table in the manner of Cohen et al. 2020.
+"""Radiographs with or without COVID-19, as a metadata.csv says.
 
-The public one is metadata.csv of github.com/ieee8023/covid-chestxray-dataset. Columns are known by
-their names: `finding`, `view`, `modality`, and `filename` or `path`; `patientid` where it is there.
-A copy may have more: `group` (a better key of the patient), `covid` (1 or 0), `finding_filled`,
-`frontal` (1 or 0), `near_duplicate_of` (a file), `collection` (the source), `license`.
+The table is in the manner of Cohen et al. 2020; the public one is metadata.csv of
+github.com/ieee8023/covid-chestxray-dataset. Columns are known by their names: `finding`, `view`,
+`modality`, and `filename` or `path`; `patientid` where it is there. A copy may have more: `group`
+(a better key of the patient), `covid` (1 or 0), `finding_filled`, `frontal` (1 or 0),
+`near_duplicate_of` (a file), `collection` (the source), `license`.
 """
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...errors import InputError
 from ...images.files import COPY_AGAIN, path_error
-from ..class_set import ClassSet
-from ..pictures import Picture
+from ..classes import ClassSet, class_source
+from ..picture_files import find_pictures
+from ..split import Picture, drawn
 from .kermany import read_name
 
 Row = Mapping[str, str]
@@ -24,6 +27,7 @@ NEEDED = ("finding", "view", "modality")
 FILE_COLUMNS = ("path", "filename")
 UNKNOWN_FINDINGS = ("", "todo", "unknown", "?", "nan")
 FRONTAL_VIEWS = ("pa", "ap")  # views begin with these words: AP Supine, AP Erect, PA
+PUBLISHED_SIZES = {"training": 153, "validation": 79, "test": 83}
 ABOUT = {
     "name": "Chest radiographs: COVID-19",
     "description": "Radiographs with COVID-19, and without: other findings and none",
@@ -31,6 +35,35 @@ ABOUT = {
     "reference": "Cohen et al., arXiv 2006.11988, github.com/ieee8023/covid-chestxray-dataset; "
     "and the sources that the items name",
 }
+
+
+def read(
+    scratch: Path,
+    *,
+    metadata: Path,
+    images: Sequence[Path],
+    second: Sequence[Path] | None = None,
+    as_published: bool = False,
+    all_views: bool = False,
+) -> ClassSet:
+    """Sort radiographs into train, validation and test (70/15/15), CT aside, draw samples.png.
+
+    Args:
+        scratch: takes what is unpacked.
+        metadata: CSV with the columns finding, view, modality, filename and more.
+        images: folder of pictures, or .zip archives.
+        second: folder or .zip archives with further pictures, all without COVID-19.
+        as_published: 315 images (153/79/83) with children's radiographs of --second as the only
+            negatives, for comparison with the published detector.
+        all_views: take lateral views and those of unknown view too.
+
+    Raises:
+        InputError: as for `covid_set` and `published`, and what `find_pictures` refuses.
+    """
+    files = find_pictures(images, scratch)
+    others = find_pictures(second, scratch) if second else None
+    found = covid_set(metadata, files, second=others, all_views=all_views)
+    return published(found) if as_published else found
 
 
 def covid_set(
@@ -241,3 +274,80 @@ def _near_duplicates(rows: Iterable[Row], places: Mapping[str, int]) -> Iterable
         own = places.get(_file_name(row)) if other is not None else None
         if own is not None and other is not None and own != other:
             yield own, other
+
+
+def published(source: ClassSet) -> ClassSet:
+    """The composition of a published detector: 315 radiographs, children as the negatives.
+
+    Published are the sizes of its parts, and that normals and pneumonias of a second source were
+    added. Taken here: half of each part has COVID-19, a quarter each are normals and pneumonias of
+    children. A network trained on it may tell children from adults instead of disease.
+
+    Raises:
+        InputError: E_EMPTY, the second source has no pictures with names of the Kermany data set.
+    """
+    keep = [at for at, picture in enumerate(source.pictures) if _group(picture)]
+    if {_group(source.pictures[at]) for at in keep} != {"covid", "normal", "pneumonia"}:
+        raise InputError(
+            "E_EMPTY", "--second", "the published composition needs children's radiographs.",
+            "Name the Kermany data set: its folder chest_xray or its archives.",
+        )  # fmt: skip
+    place = {at: index for index, at in enumerate(keep)}
+    return replace(
+        source,
+        pictures=[source.pictures[at] for at in keep],
+        pairs=tuple((place[a], place[b]) for a, b in source.pairs if a in place and b in place),
+        notes=(*source.notes, "Negatives of the first source are left out, as published."),
+        divide=draw_published,
+    )
+
+
+def draw_published(
+    pictures: Sequence[Picture], seed: int, sizes: Mapping[str, int] = PUBLISHED_SIZES
+) -> list[Picture]:
+    """Draw patients in an order of the seed until each part is exactly full.
+
+    Args:
+        pictures: of `published`; what is not drawn is left out.
+        seed: for another choice.
+        sizes: pictures in each part.
+
+    Raises:
+        InputError: E_EMPTY, there are too few pictures of a kind.
+    """
+    parts: dict[str, str] = {}
+    for kind, share in _SHARES.items():
+        own = Counter(p.patient for p in pictures if _group(p) == kind)
+        order = [patient for patient in drawn(own, seed=seed) if patient not in parts]
+        for part, size in sizes.items():
+            missing = share(size)
+            for patient in [name for name in order if name not in parts]:
+                if own[patient] <= missing:
+                    parts[patient] = part
+                    missing -= own[patient]
+            if missing:
+                raise InputError(
+                    "E_EMPTY", "--as-published",
+                    f"{missing} pictures of kind {kind} are missing for the {part} part.",
+                    "Give all archives of both sources.",
+                )  # fmt: skip
+    return [replace(p, part=parts[p.patient]) for p in pictures if p.patient in parts]
+
+
+_SHARES: Mapping[str, Callable[[int], int]] = {
+    "covid": lambda size: size // 2,
+    "normal": lambda size: (size - size // 2) // 2,
+    "pneumonia": lambda size: size - size // 2 - (size - size // 2) // 2,
+}
+
+
+def _group(picture: Picture) -> str:
+    """covid, normal or pneumonia; "" for what the published set did not have."""
+    if picture.name == "covid":
+        return "covid"
+    kinds = {"normal": "normal", "bacteria": "pneumonia", "virus": "pneumonia"}
+    second = picture.extra.get("source") == "second"
+    return kinds.get(picture.extra.get("finding", ""), "") if second else ""
+
+
+SOURCE = class_source(read, files="copy")

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chest radiographs of children, normal or with bacterial or viral pneumonia (Kermany et al. 2018).
+"""Chest radiographs of children: normal, bacterial, viral pneumonia.
 
-doi 10.17632/rscbjbr9sj.2, as published there or on Kaggle: `chest_xray/<split>/<NORMAL|PNEUMONIA>`
-with `<split>` train, test and, on Kaggle, val.
+Kermany et al. 2018, doi 10.17632/rscbjbr9sj.2, as published there or on Kaggle:
+`chest_xray/<split>/<NORMAL|PNEUMONIA>` with `<split>` train, test and, on Kaggle, val.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from ...errors import InputError
-from ..class_set import ClassSet
-from ..pictures import Picture
+from ..classes import ClassSet, by_shares, class_source
+from ..picture_files import find_pictures
+from ..split import Picture
 
 Protocol = Literal["official", "own-split"]
 NAMES = {2: ("normal", "pneumonia"), 3: ("normal", "bacteria", "virus")}
+OWN_TEST = 0.2  # share of the test part in a split of one's own
 SPLITS = {"train": "", "val": "", "test": "test"}  # val has 16 pictures, too few to choose by
 FOLDERS = ("normal", "pneumonia")
 # Names end with the number of the picture. The number of a person counts anew for each germ: in
@@ -55,6 +58,34 @@ def read_name(stem: str) -> KermanyName | None:
     return None
 
 
+def read(
+    scratch: Path,
+    *,
+    data: Sequence[Path],
+    classes: Literal[2, 3] = 2,
+    protocol: Protocol = "official",
+    validation: float = 0.1,
+) -> ClassSet:
+    """Take patient and class from the file names, divide by patient, draw samples.png.
+
+    Args:
+        scratch: takes what is unpacked.
+        data: folder chest_xray, or .zip archives.
+        classes: 2 for normal and pneumonia, 3 for normal, bacteria and virus.
+        protocol: with official, the published test pictures are the test part; with own-split, a
+            fifth of all patients is.
+        validation: share of what is not test, for choosing the epoch.
+
+    Raises:
+        InputError: as for `kermany_set`, and what `find_pictures` refuses.
+    """
+    test = OWN_TEST if protocol == "own-split" else 0.0
+    validation = (1 - test) * validation
+    divide = by_shares(training=1 - test - validation, validation=validation, test=test)
+    found = kermany_set(find_pictures(data, scratch), classes=classes, protocol=protocol)
+    return replace(found, divide=divide)
+
+
 def kermany_set(
     files: Mapping[str, Path], *, classes: int = 2, protocol: Protocol = "official"
 ) -> ClassSet:
@@ -62,7 +93,7 @@ def kermany_set(
 
     Args:
         files: as from `picture_files.find_pictures`.
-        classes: 2 for normal and pneumonia, 3 for normal, bacteria and virus.
+        classes: as for `read`.
         protocol: "official" leaves the test pictures where they are and train and val to be
             divided; "own-split" leaves all to be divided.
 
@@ -129,3 +160,6 @@ def _known(path: Path, folder: str) -> KermanyName:
             "Put it back where it was published.",
         )  # fmt: skip
     return known
+
+
+SOURCE = class_source(read, files="stay")

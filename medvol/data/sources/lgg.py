@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brain MR slices of lower-grade glioma with FLAIR abnormality masks, as volumes and a datalist.
+"""Brain MR slices of lower-grade glioma with masks of the abnormality in FLAIR.
 
 The set of Buda et al. 2019 ("kaggle_3m"): a folder per examination with `<case>_<n>.tif` (red
 before contrast, green FLAIR, blue after contrast) and `<case>_<n>_mask.tif`. Copies as JPEG or PNG
@@ -28,9 +28,9 @@ from ...images.slice_images import (
 )
 from ...images.writing import write_mask, write_volume
 from ...labels import Code, Label, LabelTable, Terminology
-from ...spatial import orientation, spacing_mm, voxel_volume_ml
-from ..cases import Case, build_datalist
 from ..datalist import Datalist
+from ..volumes import Case, Facts, label_facts, list_volumes, volume_source
+from . import Look
 
 TUMOUR = 1
 LABELS = LabelTable(
@@ -57,17 +57,19 @@ ABOUT = {
 
 
 @dataclass(frozen=True)
-class SliceFacts:
-    """What the slices of one examination hold; ml follow from an assumed spacing."""
+class SliceFacts(Facts):
+    """What the slices of one examination hold; ml follow from an assumed spacing.
 
-    shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-    orientation: str
+    Args:
+        shape, spacing_mm, orientation, voxels, ml: as for `Facts`.
+        slices: number of them.
+        tumour_slices: those with tumour.
+        sequences_equal_to_flair: names of the sequences that are a copy of FLAIR.
+    """
+
     slices: int
     tumour_slices: int
     sequences_equal_to_flair: list[str]
-    voxels: dict[str, int]
-    ml: dict[str, float]
 
 
 class SliceRow(NamedTuple):
@@ -83,27 +85,26 @@ class SliceRow(NamedTuple):
     mask_rle: str
 
 
-def lgg_datalist(
+def read(
     folder: Path,
     output: Path,
     *,
     folds: int = 5,
-    spacing: Sequence[float] = SLICE_SPACING_MM,
-) -> tuple[Datalist, list[SliceRow]]:
-    """Check the set, write each examination as volumes with its mask, and list them in folds.
+    spacing: tuple[float, float, float] = SLICE_SPACING_MM,
+) -> Datalist:
+    """Check slices and masks, write each examination as volumes with its mask, draw overview.png.
 
     Args:
         folder: with one folder per examination.
-        output: where `volumes/<case>/{t1,flair,t1c}.nii.gz` and `labels/<case>.nii.gz` are written.
+        output: gets `volumes/<case>/{t1,flair,t1c}.nii.gz`, `labels/<case>.nii.gz`, and
+            `slices.csv` with the run lengths of each mask.
         folds: cross-validation folds; examinations of one patient share one.
         spacing: of columns, rows and slices in mm; the pictures do not know theirs.
-
-    Returns:
-        The datalist of `cases.build_datalist`, and a row per slice.
 
     Raises:
         InputError: E_EMPTY, no examination found, or fewer patients than folds; E_PATH, a slice has
             no mask; E_DIMS, a mask of another size; and what `load_slices` refuses.
+        ValueError: a spacing that is not above 0.
     """
     found = list(find_cases(folder))
     patients = {patient_of(case.name) for case in found}
@@ -127,14 +128,19 @@ def lgg_datalist(
         facts = slice_facts(image, mask)
         cases.append(Case(source.name, patient_of(source.name), volumes, label, facts))
         rows += slice_rows(folder, pictures, mask)
-    datalist = build_datalist(
-        cases, about=ABOUT, table=LABELS, lesions=[LABELS[TUMOUR].name], folds=folds, modality="MR"
+    write_csv(output / "slices.csv", COLUMNS, rows, errors="surrogateescape")
+    lesions = [LABELS[TUMOUR].name]
+    return list_volumes(
+        cases, about=ABOUT, labels=LABELS, lesions=lesions, folds=folds, modality="MR"
     )
-    return datalist, rows
 
 
 def find_cases(folder: Path) -> Iterator[Path]:
-    """The examinations' folders, by name: those that hold slice pictures."""
+    """The examinations' folders, by name: those that hold slice pictures.
+
+    Raises:
+        InputError: E_PATH, no such folder.
+    """
     if not folder.is_dir():
         raise InputError("E_PATH", folder, "there is no such folder.", "Check its name.")
     for inside in sorted(folder.iterdir()):
@@ -152,7 +158,8 @@ def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
     """The mask beside a slice picture, (columns, rows), 0 and 1.
 
     Raises:
-        InputError: E_PATH, there is none; E_DIMS, it has another size than the slices.
+        InputError: E_PATH, there is none; E_TRUNCATED, it cannot be read; E_DIMS, it has another
+            size than the slices.
     """
     from PIL import Image as Picture
 
@@ -182,23 +189,16 @@ def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
 
 def slice_facts(image: Image, mask: npt.NDArray[np.uint8]) -> SliceFacts:
     """Measure an examination and its mask (columns, rows, slices)."""
-    count = int(mask.sum())
-    name = LABELS[TUMOUR].name
     equal = [
         sequence
         for sequence, channel in zip(SEQUENCES, image.seen, strict=True)
         if sequence != "flair" and np.array_equal(channel, image.array)
     ]
-    nx, ny, nz = image.array.shape
     return SliceFacts(
-        shape=(nx, ny, nz),
-        spacing_mm=spacing_mm(image.affine),
-        orientation=orientation(image.affine),
-        slices=nz,
+        **vars(label_facts(mask, image.affine, LABELS)),
+        slices=mask.shape[-1],
         tumour_slices=int(mask.any((0, 1)).sum()),
         sequences_equal_to_flair=equal,
-        voxels={name: count},
-        ml={name: count * voxel_volume_ml(image.affine)},
     )
 
 
@@ -224,22 +224,25 @@ def slice_rows(
     return rows
 
 
-def write_rows(path: Path, rows: Sequence[SliceRow]) -> None:
-    """Write `slices.csv`, whole or not at all."""
-    write_csv(path, COLUMNS, rows, errors="surrogateescape")
-
-
-def slice_table(datalist: Datalist) -> str:
-    """The facts of the datalist as text: a line a fold, then all together."""
+def fold_rows(datalist: Datalist) -> list[list[str]]:
+    """The facts of the datalist as rows of text under a head: a row a fold, then all together."""
     name = LABELS[TUMOUR].name
     training, known = datalist.parts["training"], datalist.about["facts"]
-    folds = sorted({row["fold"] for row in training})
-    lines = ["fold  patients  slices  with tumour  tumour pixels"]
-    groups = {str(f): [r for r in training if r["fold"] == f] for f in folds}
-    for fold, rows in {**groups, "all": training}.items():
-        facts = [known[row["case"]] for row in rows]
-        patients = len({row["patient"] for row in rows})
+    folds = sorted({item["fold"] for item in training})
+    groups = {str(f): [item for item in training if item["fold"] == f] for f in folds}
+    rows = [["fold", "patients", "slices", "with tumour", "tumour pixels"]]
+    for fold, items in {**groups, "all": training}.items():
+        facts = [known[item["case"]] for item in items]
+        patients = len({item["patient"] for item in items})
         slices, marked = (sum(f[key] for f in facts) for key in ("slices", "tumour_slices"))
         pixels = sum(f["voxels"][name] for f in facts)
-        lines.append(f"{fold:<4}  {patients:<8}  {slices:<6}  {marked:<11}  {pixels}")
-    return "\n".join(lines)
+        rows.append([fold, *map(str, (patients, slices, marked, pixels))])
+    return rows
+
+
+SOURCE = volume_source(
+    read,
+    writes=("volumes", "labels", "slices.csv"),
+    rows=fold_rows,
+    look=Look(LABELS, modality="MR"),
+)

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The MedSeg COVID-19 CT slices in their fixed split, as volumes and a datalist.
+"""Single COVID-19 chest CT slices of MedSeg with lesion masks, 50 for training, 48 for tests.
 
-Single axial slices of more than 40 patients, as grey pictures cropped to the lungs (the
-COVID-SemiSeg version of Fan et al. 2020). Two layouts are read: `train/imgs`, `train/masks`,
+Axial slices of more than 40 patients, as grey pictures cropped to the lungs (the COVID-SemiSeg
+version of Fan et al. 2020), each made a volume. Two layouts are read: `train/imgs`, `train/masks`,
 `test/imgs`, `test/masks`, or the published folders `TrainingSet/MultiClassInfection-Train` and
 `TestingSet/MultiClassInfection-Test` with `Imgs` and `GT` in each.
+
+The window of the pictures is not known. A lung window maps HU to grey on a line, and two tissues
+give two points of it. Soft tissue is the highest peak of the bright half of the histogram; muscle
+and blood make it. The dark end of the lungs is a low percentile of all that is darker than soft
+tissue: air in airways and healthy lung. A peak of aerated lung would do for healthy slices only;
+where all lung is hazy, the peak is haze.
 """
 
 from collections.abc import Iterator
@@ -14,15 +20,25 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from scipy.ndimage import gaussian_filter1d
 
 from ...errors import InputError
 from ...images.writing import write_mask, write_volume
-from ...labels import LabelTable
+from ...labels import Label, LabelTable
 from ...spatial import Affine
-from ..cases import Case, build_datalist, case_facts
 from ..datalist import Datalist
-from ..grey_ct import SOFT_TISSUE_HU, grey_to_hu, lung_box_spacing_mm
 from ..lung_lesions import LABELS, LESION_NAMES, LESION_VALUES, NO_LESION
+from ..volumes import Case, ct_facts, list_volumes, volume_source
+from . import Look
+
+SOFT_TISSUE_HU = 40.0  # muscle and blood without contrast medium
+DARK_HU = -930.0  # median over twelve chest CTs of that percentile of the lungs' own bounding box
+DARK_PERCENTILE = 3.0
+DARKEST, BRIGHTEST = 3, 252  # greys beyond are borders, letters, and what the window cut off
+SOFT_TISSUE_FROM = 150  # darker greys are lung and haze in every lung window
+LUNG_BELOW_SOFT_TISSUE = 60  # greys, about 300 HU: fat is between
+SMOOTHING = 3.0  # greys, standard deviation
+LUNG_BOX_MM = (275.0, 240.0)  # right to left: median of twelve CTs; front to back: their largest
 
 FOLDS = {"train": 0, "test": 1}
 LAYOUTS = {
@@ -37,7 +53,8 @@ LAYOUTS = {
 LESION_OF_GREY = {0: 0, 1: 1, 2: 2, 3: 0, 38: 1, 75: 2}  # 3 is pleural effusion
 FRAME_MM = 10.0  # of soft tissue, for the chest wall that was cropped away
 SLICES, SLICE_SPACING_MM = 2, 5.0  # a volume has at least two slices; so each is its own neighbour
-TABLE = LabelTable(tuple(LABELS[value] for value in LESION_VALUES))
+DRAWN = LabelTable(tuple(LABELS[value] for value in LESION_VALUES))
+LISTED = LabelTable((*DRAWN, Label(NO_LESION, "background or lung", (128, 128, 128))))
 ABOUT = {
     "name": "medseg_covid_ct_slices",
     "description": "axial COVID-19 CT slices with ground-glass opacity and consolidation; fold 0 "
@@ -56,27 +73,28 @@ class SliceFiles(NamedTuple):
     mask: Path
 
 
-def medseg_datalist(folder: Path, output: Path, *, spacing_mm: float | None = None) -> Datalist:
-    """Check the slices, write each as a CT volume with its label map, and list them.
+def read(folder: Path, output: Path, *, spacing: float | None = None) -> Datalist:
+    """Check the slices, write each as a CT volume with its label map, draw overview.png.
 
-    A volume holds its slice twice, framed by `FRAME_MM` of soft tissue. HU are approximate, see
-    `grey_ct`. Whether a pixel without lesion is lung or not was not drawn: it is `NO_LESION`.
+    A volume holds its slice twice, framed by `FRAME_MM` of soft tissue. HU are approximate. Whether
+    a pixel without lesion is lung or not was not drawn: it is `NO_LESION`.
 
     Args:
         folder: the data set in one of the two layouts of this module.
         output: gets `images/<case>_ct.nii.gz` and `labels/<case>_label.nii.gz`.
-        spacing_mm: of pixels; None takes `grey_ct.lung_box_spacing_mm` of each slice.
+        spacing: pixel size in mm, which the pictures do not know; left out, each slice has the
+            size of typical lungs.
 
     Returns:
-        The datalist of `cases.build_datalist`; facts count a slice once.
+        The datalist, in which fold 1 holds out the test slices; facts count a slice once.
 
     Raises:
         InputError: E_EMPTY no slices found; E_PATH a mask is missing; E_FORMAT no picture;
             E_GEOMETRY a mask of another size; E_VALUES a mask with other values, or no lung.
         ValueError: a spacing that is not above 0.
     """
-    if spacing_mm is not None and spacing_mm <= 0:
-        raise ValueError(f"spacing_mm is {spacing_mm}; give more than 0")
+    if spacing is not None and spacing <= 0:
+        raise ValueError(f"spacing is {spacing}; give more than 0 mm")
     found = list(find_slices(folder))
     if not found:
         raise InputError(
@@ -93,21 +111,16 @@ def medseg_datalist(folder: Path, output: Path, *, spacing_mm: float | None = No
                 f"the mask has {lesion.shape} pixels, its picture {grey.shape}.",
                 "Take picture and mask from the same copy of the data set.",
             )  # fmt: skip
-        spacing = spacing_mm or lung_box_spacing_mm(*grey.shape)
-        ct, label, affine = framed(_hu(grey, files.image), lesion, spacing)
+        spacing_mm = spacing or lung_box_spacing_mm(*grey.shape)
+        ct, label, affine = framed(_hu(grey, files.image), lesion, spacing_mm)
         case = f"medseg_{files.name}"
         image_path = output / "images" / f"{case}_ct.nii.gz"
         label_path = output / "labels" / f"{case}_label.nii.gz"
         write_volume(image_path, np.repeat(ct, SLICES, axis=2), affine)
         write_mask(label_path, np.repeat(label, SLICES, axis=2), affine)
-        facts = case_facts(ct, label, affine, TABLE)
-        cases.append(Case(case, case, image_path, label_path, facts))
-    datalist = build_datalist(cases, about=ABOUT, table=TABLE, lesions=LESION_NAMES, folds=1)
-    content = datalist.content
-    for row, files in zip(content["training"], found, strict=True):
-        row["fold"] = FOLDS[files.split]
-    labels = {**content["labels"], str(NO_LESION): "background or lung"}
-    return Datalist({**content, "labels": labels})
+        facts, fold = ct_facts(ct, label, affine, DRAWN), FOLDS[files.split]
+        cases.append(Case(case, case, image_path, label_path, facts, fold))
+    return list_volumes(cases, about=ABOUT, labels=LISTED, lesions=LESION_NAMES)
 
 
 def find_slices(folder: Path) -> Iterator[SliceFiles]:
@@ -134,12 +147,16 @@ def read_grey(path: Path) -> npt.NDArray[np.uint8]:
         ) from error
     except (UnidentifiedImageError, OSError) as error:
         raise InputError(
-            "E_FORMAT", path, "it is no picture that can be read.", "Copy the file again."
+            "E_FORMAT", path, "it is not a picture that can be read.", "Copy the file again."
         ) from error
 
 
 def read_lesion(path: Path) -> npt.NDArray[np.uint8]:
-    """A mask (X, Y): 1 ground-glass opacity, 2 consolidation, `NO_LESION` elsewhere."""
+    """A mask (X, Y): 1 ground-glass opacity, 2 consolidation, `NO_LESION` elsewhere.
+
+    Raises:
+        InputError: E_VALUES, it has other values; and what `read_grey` refuses.
+    """
     grey = read_grey(path)
     odd = sorted(set(np.unique(grey).tolist()) - set(LESION_OF_GREY))
     if odd:
@@ -154,6 +171,59 @@ def read_lesion(path: Path) -> npt.NDArray[np.uint8]:
         table[value] = lesion or NO_LESION
     labels: npt.NDArray[np.uint8] = table[grey]
     return labels
+
+
+def soft_tissue_grey(grey: npt.NDArray[np.uint8]) -> int:
+    """The grey of muscle and blood: the highest peak of the smoothed histogram from 150 on.
+
+    Args:
+        grey: 0 to 255, any shape.
+
+    Returns:
+        150 to 252; 252 where the window cuts soft tissue off.
+    """
+    inner = grey[(grey >= DARKEST) & (grey <= BRIGHTEST)]
+    counts = np.bincount(inner, minlength=BRIGHTEST + 1).astype(np.float64)
+    smooth = gaussian_filter1d(counts, SMOOTHING, mode="nearest")
+    return SOFT_TISSUE_FROM + int(smooth[SOFT_TISSUE_FROM:].argmax())
+
+
+def grey_to_hu(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+    """Approximate HU of a chest slice in a lung window.
+
+    Args:
+        grey: 0 to 255, any shape.
+
+    Returns:
+        HU of the same shape as `grey`.
+
+    Raises:
+        ValueError: nothing is dark enough to be lung.
+    """
+    soft = soft_tissue_grey(grey)
+    lung = grey[(grey >= DARKEST) & (grey < soft - LUNG_BELOW_SOFT_TISSUE)]
+    if not lung.size:
+        raise ValueError("the picture shows no lung: nothing in it is dark")
+    dark = float(np.percentile(lung, DARK_PERCENTILE))
+    slope = (SOFT_TISSUE_HU - DARK_HU) / (soft - dark)
+    return np.rint(SOFT_TISSUE_HU + (grey - float(soft)) * slope).astype(np.int16)
+
+
+def lung_box_spacing_mm(width: int, depth: int) -> float:
+    """Pixel size of a slice that was cropped to the lungs: as large as typical lungs allow.
+
+    Args:
+        width: pixels from right to left.
+        depth: pixels from front to back.
+
+    Returns:
+        mm; the picture then fits into `LUNG_BOX_MM`.
+
+    Example:
+        >>> lung_box_spacing_mm(275, 200)
+        1.0
+    """
+    return min(LUNG_BOX_MM[0] / width, LUNG_BOX_MM[1] / depth)
 
 
 def framed(
@@ -184,3 +254,6 @@ def _hu(grey: npt.NDArray[np.uint8], path: Path) -> npt.NDArray[np.int16]:
         raise InputError(
             "E_VALUES", path, f"{error}.", "Give axial chest CT in a lung window."
         ) from error
+
+
+SOURCE = volume_source(read, writes=("images", "labels"), look=Look(DRAWN))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""COVID-19 chest CT volumes of Radiopaedia with the lesion masks of MedSeg, as a datalist.
+"""COVID-19 chest CT volumes of Radiopaedia with lesion and lung masks of MedSeg.
 
 The original is the "covid-segmentation" data of medicalsegmentation.com/covid19. Two layouts are
 read: `<case>_ct.nii.gz`, `<case>_lesion.nii.gz`, `<case>_lung.nii.gz` side by side, or the original
@@ -15,9 +15,10 @@ from ...images import read_image
 from ...images.checks import check_pair
 from ...images.image import Image
 from ...images.writing import write_mask
-from ..cases import Case, build_datalist, case_facts
 from ..datalist import Datalist
-from ..lung_lesions import LABELS, LESION_NAMES, merge_labels
+from ..lung_lesions import LABELS, LESION_NAMES, LESION_VALUES, merge_labels
+from ..volumes import Case, ct_facts, list_volumes, volume_source
+from . import Look
 
 # Volumes of one person; apart they would put the same lesions into training and validation. rp2
 # and rp3 are two reconstructions of one scan; rp6 and rp7 look alike in anatomy and are counted
@@ -42,17 +43,14 @@ class CaseFiles(NamedTuple):
     lung: Path
 
 
-def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -> Datalist:
-    """Check the data set, write one merged label map a case, and list them in folds.
+def read(folder: Path, output: Path, *, folds: int = 4) -> Datalist:
+    """Check CTs and masks, write merged label maps, print what they hold, draw overview.png.
 
     Args:
         folder: the data set in one of the two layouts of this module.
-        labels_folder: where `<case>_label.nii.gz` are written: 0 background, 1 ground-glass
-            opacity, 2 consolidation, 3 the rest of the lung; pleural effusion is background.
+        output: gets `labels/<case>_label.nii.gz`: 0 background, 1 ground-glass opacity,
+            2 consolidation, 3 the rest of the lung; pleural effusion is background.
         folds: cross-validation folds; volumes of one patient share one.
-
-    Returns:
-        The datalist of `cases.build_datalist`.
 
     Raises:
         InputError: E_EMPTY no case found, or fewer patients than folds; E_PATH a mask is missing;
@@ -62,12 +60,11 @@ def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -
     patients = {patient_of(files.case) for files in found}
     if len(patients) < folds:
         raise InputError(
-            "E_EMPTY",
-            folder,
+            "E_EMPTY", folder,
             f"{len(found)} cases of {len(patients)} patients are too few for {folds} folds.",
             "The folder must hold <case>_ct.nii.gz, <case>_lesion.nii.gz and <case>_lung.nii.gz, "
             "or rp_im, rp_msk and rp_lung_msk; or ask for fewer folds.",
-        )
+        )  # fmt: skip
     cases = []
     for files in found:
         ct = _read(files.ct, "volume")
@@ -75,11 +72,11 @@ def radiopaedia_datalist(folder: Path, labels_folder: Path, *, folds: int = 4) -
         check_pair(ct, lesion, values=KNOWN_LESIONS)
         check_pair(ct, lung, values=KNOWN_LUNGS)
         labels = merge_labels(lesion.array, lung.array)
-        label = labels_folder / f"{files.case}_label.nii.gz"
+        label = output / "labels" / f"{files.case}_label.nii.gz"
         write_mask(label, labels, ct.affine)
-        facts = case_facts(ct.array, labels, ct.affine, LABELS)
+        facts = ct_facts(ct.array, labels, ct.affine, LABELS)
         cases.append(Case(files.case, patient_of(files.case), files.ct, label, facts))
-    return build_datalist(cases, about=ABOUT, table=LABELS, lesions=LESION_NAMES, folds=folds)
+    return list_volumes(cases, about=ABOUT, labels=LABELS, lesions=LESION_NAMES, folds=folds)
 
 
 def patient_of(case: str) -> str:
@@ -105,3 +102,6 @@ def _read(path: Path, kind: Literal["volume", "mask"]) -> Image:
             "E_PATH", path, "there is no such file.", "Copy the whole data set into the folder."
         )
     return read_image(path, kind=kind)
+
+
+SOURCE = volume_source(read, writes=("labels",), look=Look(LABELS, focus=LESION_VALUES))

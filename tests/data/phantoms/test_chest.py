@@ -9,7 +9,6 @@ import pytest
 
 from medvol.data.phantoms import chest as phantom_module
 from medvol.data.phantoms.chest import Phantom, chest_ct_on_grid, chest_ct_phantom
-from medvol.data.phantoms.datalist import phantom_datalist
 from medvol.spatial import orientation, spacing_mm, voxel_volume_ml
 
 COARSE = (4.0, 4.0, 6.0)
@@ -156,13 +155,3 @@ def test_shape_cuts_a_part_around_the_centre():
     whole, part = phantom(), chest_ct_phantom(spacing_mm=COARSE, shape=(60, 58, 30))
     assert part.ct.shape == (60, 58, 30)
     assert np.array_equal(part.labels, whole.labels[15:75, 10:68, 11:41])
-
-
-def test_set_lists_one_person_a_case(tmp_path):
-    datalist = phantom_datalist(tmp_path, count=2, seed=5, spacing_mm=(8.0, 8.0, 12.0))
-    assert [(r["case"], r["patient"]) for r in datalist.parts["training"]] == [
-        ("phantom_005", "phantom_005"), ("phantom_006", "phantom_006")
-    ]  # fmt: skip
-    assert sorted(r["fold"] for r in datalist.parts["training"]) == [0, 1]
-    with pytest.raises(ValueError, match="count is 0"):
-        phantom_datalist(tmp_path, count=0)

@@ -8,8 +8,17 @@ import pytest
 from class_phantoms import COHEN_COLUMNS, make_cohen_set, make_kermany_set, write_table
 from refusals import refused_by
 
+from medvol.data.classes import ClassSet
 from medvol.data.picture_files import find_pictures
-from medvol.data.sources.covid_xray import covid_set, modality, read_table
+from medvol.data.sources.covid_xray import (
+    PUBLISHED_SIZES,
+    covid_set,
+    draw_published,
+    modality,
+    published,
+    read_table,
+)
+from medvol.data.split import Picture
 
 
 def read(folder: Path, **options):
@@ -175,6 +184,66 @@ def test_sets_that_teach_nothing_are_refused(tmp_path):
     assert error.reason == "its pictures are all of one class."
     error = refused_by(lambda: covid_set(folder / "metadata.csv", {}), "E_EMPTY")
     assert error.reason == "none of its rows has its picture in the given files."
+
+
+def pictures(kind: str, number: int, *, each: int = 1) -> list[Picture]:
+    """So many of a kind, `each` of a patient."""
+    source = "table" if kind in ("covid", "other") else "second"
+    name = "covid" if kind == "covid" else "no_covid"
+    return [
+        Picture(Path(f"{kind}{k}.png"), name, f"{kind}-{k // each}",
+                extra={"finding": kind, "source": source})
+        for k in range(number)
+    ]  # fmt: skip
+
+
+CHILDREN_AND_COVID = [
+    *pictures("covid", 155, each=2), *pictures("covid", 158)[155:],
+    *pictures("normal", 100), *pictures("bacteria", 60, each=3), *pictures("virus", 60),
+]  # fmt: skip
+
+
+def test_parts_have_the_published_sizes_and_patients_are_whole():
+    drawn = draw_published(CHILDREN_AND_COVID, 0)
+    counts = Counter(p.part for p in drawn)
+    assert counts == PUBLISHED_SIZES == {"training": 153, "validation": 79, "test": 83}
+    classes = Counter((p.part, p.name) for p in drawn)
+    assert [classes[part, "covid"] for part in PUBLISHED_SIZES] == [76, 39, 41]
+
+
+def test_half_has_covid_and_a_quarter_is_normal():
+    made = [*pictures("covid", 8), *pictures("normal", 8), *pictures("virus", 8)]
+    drawn = draw_published(made, 1, {"training": 8, "test": 5})
+    assert Counter((p.part, p.extra["finding"]) for p in drawn) == {
+        ("training", "covid"): 4, ("training", "normal"): 2, ("training", "virus"): 2,
+        ("test", "covid"): 2, ("test", "normal"): 1, ("test", "virus"): 2,
+    }  # fmt: skip
+    again = draw_published(made[::-1], 1, {"training": 8, "test": 5})
+    assert {p.path: p.part for p in drawn} == {p.path: p.part for p in again}
+
+
+def test_too_few_pictures_are_refused():
+    made = [*pictures("covid", 8), *pictures("normal", 8), *pictures("virus", 3, each=3)]
+    error = refused_by(lambda: draw_published(made, 0, {"training": 8}), "E_EMPTY")
+    assert error.reason == "2 pictures of kind pneumonia are missing for the training part."
+
+
+def test_negatives_of_the_first_source_are_left_out():
+    mixed = [*pictures("other", 2), *pictures("covid", 2), *pictures("normal", 1),
+             *pictures("virus", 1)]  # fmt: skip
+    source = ClassSet(mixed, ("no_covid", "covid"), {}, ("first.",), pairs=((0, 1), (2, 3)))
+    made = published(source)
+    assert [p.path.name for p in made.pictures] == [
+        "covid0.png", "covid1.png", "normal0.png", "virus0.png"
+    ]  # fmt: skip
+    assert made.pairs == ((0, 1),)
+    assert made.notes[0] == "first."
+
+
+@pytest.mark.parametrize("second", [[], pictures("normal", 3), pictures("no COVID-19", 3)])
+def test_children_of_both_kinds_are_needed(second):
+    source = ClassSet([*pictures("covid", 3), *second], ("no_covid", "covid"), {})
+    refused_by(lambda: published(source), "E_EMPTY")
 
 
 def test_rows_of_the_real_table(real_data):

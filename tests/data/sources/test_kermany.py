@@ -4,18 +4,19 @@
 import csv
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from class_phantoms import make_kermany_set, save_picture
 from refusals import refused_by
 
-from medvol.data.class_set import by_shares, class_datalist
-from medvol.data.fingerprint import fingerprints
+from medvol.data.classes import by_shares, class_datalist
+from medvol.data.leaks import fingerprints
 from medvol.data.picture_files import find_pictures
 from medvol.data.sources.kermany import NAMES, kermany_set, read_name
 
-TRAINING = by_shares({"training": 0.75, "validation": 0.25}, seed=0)
+TRAINING = by_shares(training=0.75, validation=0.25)
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_other_names_say_nothing(stem):
 def test_official_test_pictures_stay_and_the_rest_is_divided_by_patient(chest):
     made = read(chest)
     files = [picture.path for picture in made.pictures]
-    datalist = class_datalist(made, fingerprints(files), TRAINING)
+    datalist = class_datalist(replace(made, divide=TRAINING), fingerprints(files))
     assert datalist.about["labels"] == {"0": "normal", "1": "pneumonia"}
     test = Counter(item["class"] for item in datalist.parts["test"])
     assert test == {"normal": 2, "pneumonia": 4}

@@ -12,14 +12,7 @@ from brain_phantoms import TUMOUR, TUMOUR_BOX, make_lgg_set, save_slices, tiny_b
 from PIL import Image
 from refusals import refused_by
 
-from medvol.data.sources.lgg import (
-    COLUMNS,
-    LABELS,
-    lgg_datalist,
-    patient_of,
-    slice_table,
-    write_rows,
-)
+from medvol.data.sources.lgg import COLUMNS, LABELS, fold_rows, patient_of, read
 from medvol.images import read_image
 from medvol.images.rle import decode_rle
 
@@ -27,8 +20,13 @@ DATA = os.environ.get("MEDVOL_TEST_DATA")
 CASE = "TCGA_XX_0000_20000101"
 
 
+def slices(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "slices.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def test_volumes_and_masks_in_patient_axes(tmp_path: Path) -> None:
-    datalist, _ = lgg_datalist(make_lgg_set(tmp_path / "in"), tmp_path / "out", folds=2)
+    datalist = read(make_lgg_set(tmp_path / "in"), tmp_path / "out", folds=2)
     row = datalist.parts["training"][0]
     assert (row["case"], row["patient"]) == (CASE, "TCGA_XX_0000")
     image, made = read_image(row["image"], "sequences"), tiny_brain()
@@ -45,7 +43,7 @@ def test_volumes_and_masks_in_patient_axes(tmp_path: Path) -> None:
 def test_facts_and_folds(tmp_path: Path) -> None:
     folder = make_lgg_set(tmp_path / "in")
     save_slices(folder / "TCGA_XX_0000_20010101", tiny_brain())  # the first patient, a year later
-    datalist, _ = lgg_datalist(folder, tmp_path / "out", folds=2, spacing=(1, 1, 10))
+    datalist = read(folder, tmp_path / "out", folds=2, spacing=(1, 1, 10))
     fold = {row["case"]: row["fold"] for row in datalist.parts["training"]}
     assert fold[CASE] == fold["TCGA_XX_0000_20010101"]
     assert set(fold.values()) == {0, 1}
@@ -57,22 +55,20 @@ def test_facts_and_folds(tmp_path: Path) -> None:
     assert facts["sequences_equal_to_flair"] == []
     assert datalist.about["modality"] == {"0": "MR"}
     assert datalist.about["labels"] == {"0": "background", "1": "brain tumour"}
-    assert slice_table(datalist).splitlines()[-1].split() == ["all", "4", "30", "8", "288"]
+    assert fold_rows(datalist)[-1] == ["all", "4", "30", "8", "288"]
 
 
 def test_a_sequence_that_is_a_copy_of_flair_is_said(tmp_path: Path) -> None:
     made = tiny_brain()
     made.sequences[2] = made.sequences[1]
     save_slices(tmp_path / "in" / "p_1", made)
-    datalist, _ = lgg_datalist(tmp_path / "in", tmp_path / "out", folds=1)
+    datalist = read(tmp_path / "in", tmp_path / "out", folds=1)
     assert datalist.about["facts"]["p_1"]["sequences_equal_to_flair"] == ["t1c"]
 
 
 def test_slices_with_encoded_masks(tmp_path: Path) -> None:
-    _, rows = lgg_datalist(make_lgg_set(tmp_path / "in"), tmp_path / "out", folds=2)
-    write_rows(tmp_path / "slices.csv", rows)
-    with open(tmp_path / "slices.csv", encoding="utf-8") as file:
-        table = list(csv.DictReader(file))
+    read(make_lgg_set(tmp_path / "in"), tmp_path / "out", folds=2)
+    table = slices(tmp_path / "out")
     assert list(table[0]) == list(COLUMNS)
     assert len(table) == 24
     third = table[2]
@@ -89,8 +85,9 @@ def test_jpeg_masks_with_soft_borders(tmp_path: Path) -> None:
     folder = save_slices(tmp_path / "in" / "p_1", tiny_brain(), suffix=".png", masks=".png")
     Image.new("L", (32, 40), 127).save(folder / "p_1_1_mask.png")
     Image.new("L", (32, 40), 128).save(folder / "p_1_2_mask.png")
-    _, rows = lgg_datalist(tmp_path / "in", tmp_path / "out", folds=1)
-    assert [row.tumour_pixels for row in rows[:3]] == [0, 32 * 40, 36]
+    read(tmp_path / "in", tmp_path / "out", folds=1)
+    found = [row["tumour_pixels"] for row in slices(tmp_path / "out")]
+    assert found[:3] == ["0", f"{32 * 40}", "36"]
 
 
 @pytest.mark.parametrize(
@@ -104,15 +101,15 @@ def test_patient_of_an_examination(case: str, patient: str) -> None:
 def test_what_is_not_the_set_is_refused(tmp_path: Path) -> None:
     folder = make_lgg_set(tmp_path / "in", patients=2)
     out = tmp_path / "out"
-    refused_by(lambda: lgg_datalist(tmp_path / "none", out), "E_PATH")
-    error = refused_by(lambda: lgg_datalist(folder, out, folds=3), "E_EMPTY")
+    refused_by(lambda: read(tmp_path / "none", out), "E_PATH")
+    error = refused_by(lambda: read(folder, out, folds=3), "E_EMPTY")
     assert "2 examinations of 2 patients are too few for 3 folds" in error.reason
     Image.new("L", (9, 9)).save(folder / CASE / f"{CASE}_2_mask.tif")
-    refused_by(lambda: lgg_datalist(folder, out, folds=2), "E_DIMS")
+    refused_by(lambda: read(folder, out, folds=2), "E_DIMS")
     (folder / CASE / f"{CASE}_2_mask.tif").write_bytes(b"II*\0")
-    refused_by(lambda: lgg_datalist(folder, out, folds=2), "E_TRUNCATED")
+    refused_by(lambda: read(folder, out, folds=2), "E_TRUNCATED")
     (folder / CASE / f"{CASE}_2_mask.tif").unlink()
-    error = refused_by(lambda: lgg_datalist(folder, out, folds=2), "E_PATH")
+    error = refused_by(lambda: read(folder, out, folds=2), "E_PATH")
     assert f"{CASE}_2_mask" in error.reason
 
 
@@ -128,9 +125,10 @@ def test_real_examinations(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / name).symlink_to(source / name)
-    _, rows = lgg_datalist(tmp_path / "in", tmp_path / "out", folds=2)
+    read(tmp_path / "in", tmp_path / "out", folds=2)
+    rows = slices(tmp_path / "out")
     with open(source / "slices.csv", encoding="utf-8") as file:
         truth = {(r["case"], int(r["slice"])): r for r in csv.DictReader(file)}
     assert len(rows) == sum(case in names for case, _ in truth)
     for row in rows:
-        assert row.tumour_pixels == int(truth[row.case, row.slice]["tumour_pixels"])
+        assert row["tumour_pixels"] == truth[row["case"], int(row["slice"])]["tumour_pixels"]

@@ -9,14 +9,12 @@ import pytest
 from phantoms import make_radiopaedia_set, save_nifti, tiny_chest
 
 from medvol.data.lung_lesions import merge_labels
-from medvol.data.sources.radiopaedia import patient_of, radiopaedia_datalist
+from medvol.data.sources.radiopaedia import patient_of, read
 from medvol.errors import InputError
 
 
 def test_label_maps_are_merged_and_patients_kept_together(tmp_path):
-    datalist = radiopaedia_datalist(
-        make_radiopaedia_set(tmp_path / "in"), tmp_path / "labels", folds=3
-    )
+    datalist = read(make_radiopaedia_set(tmp_path / "in"), tmp_path, folds=3)
     fold = {row["case"]: row["fold"] for row in datalist.parts["training"]}
     # rp2+rp3 have twice the lesion of the others and open fold 0
     assert fold == {"rp1": 1, "rp2": 0, "rp3": 0, "rp4": 2}
@@ -35,7 +33,7 @@ def test_original_layout_gives_the_same_with_effusion_as_background(tmp_path):
     sides[16:] *= 2  # right lung 1, left lung 2
     for kind, array in (("rp_im", made.ct), ("rp_msk", mask), ("rp_lung_msk", sides)):
         save_nifti(tmp_path / "in" / kind / "1.nii.gz", array, made.affine)
-    datalist = radiopaedia_datalist(tmp_path / "in", tmp_path / "labels", folds=1)
+    datalist = read(tmp_path / "in", tmp_path, folds=1)
     assert datalist.about["facts"]["rp1"]["voxels"] == {
         "ground-glass opacity": 64, "consolidation": 32, "lung (rest)": 1432
     }  # fmt: skip
@@ -79,7 +77,7 @@ def test_a_mask_that_does_not_belong_is_refused(tmp_path, spoil, code, file, wor
     folder = make_radiopaedia_set(tmp_path / "in")
     spoil(folder)
     with pytest.raises(InputError, match=words) as refusal:
-        radiopaedia_datalist(folder, tmp_path / "labels", folds=2)
+        read(folder, tmp_path, folds=2)
     assert refusal.value.code == code
     assert Path(refusal.value.path).name == file
 
@@ -92,7 +90,7 @@ def test_a_mask_that_does_not_belong_is_refused(tmp_path, spoil, code, file, wor
 def test_too_few_patients_are_refused(tmp_path, cases, words):
     make_radiopaedia_set(tmp_path, cases)
     with pytest.raises(InputError, match=words) as refusal:
-        radiopaedia_datalist(tmp_path, tmp_path / "labels", folds=2)
+        read(tmp_path, tmp_path, folds=2)
     assert refusal.value.code == "E_EMPTY"
 
 
@@ -103,7 +101,7 @@ def test_patients():
 
 
 def test_real_set(real_data, tmp_path):
-    datalist = radiopaedia_datalist(real_data / "ct_radiopaedia", tmp_path)
+    datalist = read(real_data / "ct_radiopaedia", tmp_path)
     folds = {row["case"]: row["fold"] for row in datalist.parts["training"]}
     assert folds == {
         "rp1": 1, "rp2": 3, "rp3": 3, "rp4": 2, "rp6": 1, "rp7": 1, "rp8": 2, "rp9": 0

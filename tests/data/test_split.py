@@ -6,14 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medvol.data.pictures import (
-    Picture,
-    assign_parts,
-    count_rows,
-    drawn,
-    join_patients,
-    list_classes,
-)
+from medvol.data.split import Group, Picture, assign_folds, assign_parts, drawn, join_patients
 
 SHARES = {"training": 0.7, "validation": 0.15, "test": 0.15}
 
@@ -85,25 +78,29 @@ def test_order_of_a_seed_is_the_same_on_every_machine():
     assert drawn("abcd", seed=0) == drawn("dcba", seed=0) == ["b", "a", "c", "d"]
 
 
-def test_list_has_labels_names_and_more_that_is_known():
-    pictures = [
-        Picture(Path("/x/a.png"), "virus", "p1", "test", extra={"source": "s"}),
-        Picture(Path("/y/a.png"), "normal", "p2", "training"),
+def test_folds_fill_up_by_volumes_then_by_lesion():
+    groups = [
+        Group("rp1", 1, 966),
+        Group("rp2+rp3", 2, 301),
+        Group("rp4", 1, 790),
+        Group("rp6+rp7", 2, 38),
+        Group("rp8", 1, 105),
+        Group("rp9", 1, 2803),
     ]
-    made = list_classes(pictures, ("normal", "virus"), about={"name": "made"})
-    assert made.about == {
-        "name": "made", "labels": {"0": "normal", "1": "virus"}, "modality": {"0": "XR"}
+    # rp9, rp1, rp4, rp2+rp3 open the folds; rp8 joins the least lesion of the three that hold one
+    # volume (rp4, 790); rp6+rp7 then the lesser of rp9 and rp1
+    assert assign_folds(groups, 4) == {
+        "rp9": 0, "rp1": 1, "rp4": 2, "rp2+rp3": 3, "rp8": 2, "rp6+rp7": 1
     }  # fmt: skip
-    assert made.parts["test"] == [
-        {"image": "/x/a.png", "label": 1, "class": "virus", "case": "a", "patient": "p1",
-         "source": "s"}
-    ]  # fmt: skip
-    assert made.parts["training"][0]["case"] == "a_2"  # cases have names of their own
-    assert made.parts["validation"] == []
-    assert count_rows(made) == [
-        ["part", "normal", "virus", "all", "patients"],
-        ["training", "1", "0", "1", "1"],
-        ["validation", "0", "0", "0", "0"],
-        ["test", "0", "1", "1", "1"],
-        ["all", "1", "1", "2", "2"],
-    ]
+
+
+def test_equal_groups_go_by_name_into_the_lowest_fold():
+    assert assign_folds([Group("b", 1, 0), Group("a", 1, 0), Group("c", 1, 0)], 2) == {
+        "a": 0, "b": 1, "c": 0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("folds", [0, 3], ids=["none", "more than patients"])
+def test_folds_that_would_stay_empty_are_refused(folds):
+    with pytest.raises(ValueError, match=f"n_folds is {folds} but there are 2 patients"):
+        assign_folds([Group("a", 1, 1), Group("b", 1, 1)], folds)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of chest CT phantoms with their label maps, as a datalist."""
+"""Made chest CTs with known lesions."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...images.writing import write_mask, write_volume
-from ..cases import Case, build_datalist, case_facts
 from ..datalist import Datalist
 from ..lung_lesions import LABELS, LESION_NAMES
-from .chest import chest_ct_phantom
+from ..phantoms.chest import chest_ct_phantom
+from ..volumes import Case, ct_facts, list_volumes, volume_source
 
 MAX_FOLDS = 4
 ABOUT = {
@@ -18,25 +19,24 @@ ABOUT = {
 }
 
 
-def phantom_datalist(
-    folder: Path,
+def read(
+    output: Path,
     *,
     count: int = 4,
     seed: int = 0,
     lesions: int | None = None,
-    spacing_mm: tuple[float, float, float] = (1.6, 1.6, 4.0),
+    spacing: tuple[float, float, float] = (1.6, 1.6, 4.0),
     orientation: str = "LPS",
 ) -> Datalist:
-    """Write `<case>_ct.nii.gz` and `<case>_label.nii.gz` of several phantoms and list them.
+    """Make chest CT phantoms, `<case>_ct.nii.gz`, with their label maps, `<case>_label.nii.gz`.
 
     Args:
-        folder: to write into.
-        count: how many; each is another person and gets a fold in turn, up to 4 folds.
+        output: folder to write into.
+        count: how many persons; they get a fold in turn, up to 4 folds.
         seed: of the first; the next ones follow.
-        lesions, spacing_mm, orientation: as for `chest_ct_phantom`.
-
-    Returns:
-        The datalist of `cases.build_datalist`.
+        lesions: how many in each, 0 for none; left out, 3 to 9.
+        spacing: voxel size along right-left, front-back and foot-head, in mm.
+        orientation: axis codes, such as RAS.
 
     Raises:
         ValueError: a setting makes no phantom.
@@ -47,13 +47,16 @@ def phantom_datalist(
     cases = []
     for number in range(seed, seed + count):
         made = chest_ct_phantom(
-            spacing_mm=spacing_mm, orientation=orientation, seed=number, lesions=lesions
+            spacing_mm=spacing, orientation=orientation, seed=number, lesions=lesions
         )
         case = f"phantom_{number:03d}"
-        image, label = folder / f"{case}_ct.nii.gz", folder / f"{case}_label.nii.gz"
+        image, label = output / f"{case}_ct.nii.gz", output / f"{case}_label.nii.gz"
         write_volume(image, made.ct, made.affine)
         write_mask(label, made.labels, made.affine)
-        facts = case_facts(made.ct, made.labels, made.affine, LABELS)
+        facts = ct_facts(made.ct, made.labels, made.affine, LABELS)
         cases.append(Case(case, case, image, label, facts))
     folds = min(MAX_FOLDS, count)
-    return build_datalist(cases, about=ABOUT, table=LABELS, lesions=LESION_NAMES, folds=folds)
+    return list_volumes(cases, about=ABOUT, labels=LABELS, lesions=LESION_NAMES, folds=folds)
+
+
+SOURCE = replace(volume_source(read), file="datalist.json")

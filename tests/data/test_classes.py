@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """From pictures to a datalist: the same picture is never on two sides, or that is said loudly."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from class_phantoms import noise
 
-from medvol.data.class_set import ClassSet, by_shares, class_datalist
-from medvol.data.fingerprint import fingerprint
-from medvol.data.leaks import LeakError
-from medvol.data.pictures import Picture
+from medvol.data.classes import ClassSet, by_shares, class_datalist, class_rows, list_classes
+from medvol.data.leaks import LeakError, fingerprint
+from medvol.data.split import Picture
 
-HALVES = by_shares({"training": 0.5, "test": 0.5}, seed=0)
+HALVES = by_shares(training=0.5, test=0.5)
 
 
 def made_set(seeds: list[int], *, parts: dict[int, str] | None = None, pairs=()):
@@ -26,7 +26,10 @@ def made_set(seeds: list[int], *, parts: dict[int, str] | None = None, pairs=())
         path: fingerprint(noise(seed).astype(np.float32))
         for path, seed in zip(paths, seeds, strict=True)
     }
-    return ClassSet(pictures, ("a", "b"), {"name": "made"}, ("first.",), tuple(pairs)), prints
+    made = ClassSet(
+        pictures, ("a", "b"), {"name": "made"}, ("first.",), tuple(pairs), divide=HALVES
+    )
+    return made, prints
 
 
 def sides(datalist) -> dict[str, str]:
@@ -36,8 +39,7 @@ def sides(datalist) -> dict[str, str]:
 def test_copies_and_known_near_duplicates_share_a_part():
     source, prints = made_set([*range(10), 0, 11], pairs=[(1, 11)])  # 10 is a copy of 0
     for seed in range(8):
-        divide = by_shares({"training": 0.5, "test": 0.5}, seed=seed)
-        made = class_datalist(source, prints, divide)
+        made = class_datalist(source, prints, seed=seed)
         side = sides(made)
         assert side["0"] == side["10"]
         assert side["1"] == side["11"]
@@ -53,10 +55,34 @@ def test_copies_and_known_near_duplicates_share_a_part():
 def test_copies_in_given_parts_are_a_leak():
     source, prints = made_set([0, 1, 2, 0], parts={3: "test"})
     with pytest.raises(LeakError) as found:
-        class_datalist(source, prints, by_shares({"training": 1.0}, seed=0))
+        class_datalist(replace(source, divide=by_shares(training=1.0)), prints)
     assert [str(leak) for leak in found.value.leaks] == ["same pixels: training/0 and test/3"]
 
 
 def test_nothing_is_said_where_nothing_was_found():
     source, prints = made_set([0, 1, 2, 3])
-    assert class_datalist(source, prints, HALVES).about["notes"] == ["first."]
+    assert class_datalist(source, prints).about["notes"] == ["first."]
+
+
+def test_list_has_labels_names_and_more_that_is_known():
+    pictures = [
+        Picture(Path("/x/a.png"), "virus", "p1", "test", extra={"source": "s"}),
+        Picture(Path("/y/a.png"), "normal", "p2", "training"),
+    ]
+    made = list_classes(pictures, ("normal", "virus"), about={"name": "made"})
+    assert made.about == {
+        "name": "made", "labels": {"0": "normal", "1": "virus"}, "modality": {"0": "XR"}
+    }  # fmt: skip
+    assert made.parts["test"] == [
+        {"image": "/x/a.png", "label": 1, "class": "virus", "case": "a", "patient": "p1",
+         "source": "s"}
+    ]  # fmt: skip
+    assert made.parts["training"][0]["case"] == "a_2"  # cases have names of their own
+    assert made.parts["validation"] == []
+    assert class_rows(made) == [
+        ["part", "normal", "virus", "all", "patients"],
+        ["training", "1", "0", "1", "1"],
+        ["validation", "0", "0", "0", "0"],
+        ["test", "0", "1", "1", "1"],
+        ["all", "1", "1", "2", "2"],
+    ]

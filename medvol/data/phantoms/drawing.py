@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drawing soft-edged shapes given in millimetres onto any voxel grid."""
+"""Soft-edged shapes, branching tubes and noise, given in millimetres, drawn on any voxel grid."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,11 @@ from ...spatial import Affine
 Field = npt.NDArray[np.floating[Any]]  # float32 throughout: half the memory, twice the speed
 Box = tuple[slice, slice, slice]
 Point = Sequence[float] | npt.NDArray[np.float64]
+Points = npt.NDArray[np.float64]
 WHOLE: Box = (slice(None), slice(None), slice(None))
 NOISE_NODES = 64  # side of the random lattice; it repeats after this many scales
+MURRAY = 2.7  # r_parent^k = sum r_child^k; 3 by Murray, 2.7 is measured in lungs
+BRANCH_AT = 0.45  # of the way from a branching to the middle of what it supplies
 
 
 @dataclass(frozen=True)
@@ -135,3 +138,49 @@ def lattice_noise(xyz: Sequence[Field], scale_mm: float, rng: np.random.Generato
     scale = np.float32(scale_mm)
     places = np.stack([a / scale + np.float32(s) for a, s in zip(xyz, shift, strict=True)])
     return ndimage.map_coordinates(nodes, places, order=1, mode="grid-wrap")
+
+
+class Segment(NamedTuple):
+    """A tapered tube from `start` to `end`, (x, y, z) in mm."""
+
+    start: Points
+    end: Points
+    radii_mm: tuple[float, float]
+
+
+def grow_tree(
+    root: Points, leaves: Points, leaf_radius_mm: float, rng: np.random.Generator
+) -> list[Segment]:
+    """A tree from `root` that reaches every leaf, by splitting the leaves in halves.
+
+    Each branching halves its leaves across their longest direction and sends one branch towards
+    the middle of each half; radii follow Murray's law, so a tube thins as it supplies less.
+
+    Args:
+        root: (3,) where the tree enters.
+        leaves: (N, 3) points to supply, N >= 1.
+        leaf_radius_mm: radius of the last twigs.
+        rng: for the bends.
+    """
+    segments: list[Segment] = []
+    pending: list[tuple[Points, Points, float]] = [(root, leaves, _radius(len(leaves), 1.0))]
+    while pending:
+        start, supplied, before = pending.pop()
+        middle = supplied.mean(axis=0)
+        share = 1.0 if len(supplied) == 1 else BRANCH_AT
+        end = start + share * (middle - start)
+        bend = (start + end) / 2 + rng.normal(0, 0.07 * np.linalg.norm(end - start), 3)
+        after = _radius(len(supplied), 1.0)
+        half = (before + after) / 2
+        segments.append(Segment(start, bend, (before * leaf_radius_mm, half * leaf_radius_mm)))
+        segments.append(Segment(bend, end, (half * leaf_radius_mm, after * leaf_radius_mm)))
+        if len(supplied) > 1:
+            across = np.linalg.eigh(np.cov(supplied.T))[1][:, -1]
+            order = np.argsort((supplied - middle) @ across)
+            cut = len(order) // 2
+            pending += [(end, supplied[order[:cut]], after), (end, supplied[order[cut:]], after)]
+    return segments
+
+
+def _radius(leaves: int, leaf_radius: float) -> float:
+    return float(leaf_radius * leaves ** (1 / MURRAY))

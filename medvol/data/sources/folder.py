@@ -1,21 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any pictures sorted into a folder per class: ROOT/<class>/ or ROOT/<train|val|test>/<class>/."""
+"""Any pictures in a folder per class.
+
+The folders are ROOT/<class>/, or ROOT/<train|val|test>/<class>/.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError
-from ..images.files import natural_key
-from ..images.find import find_radiographs
-from .class_set import ClassSet
-from .pictures import Picture
+from ...errors import InputError
+from ...images.files import natural_key
+from ...images.find import find_radiographs
+from ..classes import ClassSet, by_shares, class_source
+from ..split import Picture
 
 PART_OF = {
     "train": "training", "training": "training",
     "val": "validation", "valid": "validation", "validation": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
+
+
+def read(
+    _: Path,
+    *,
+    root: Path,
+    patient_pattern: str | None = None,
+    classes: Sequence[str] | None = None,
+    validation: float = 0.15,
+    test: float = 0.15,
+) -> ClassSet:
+    """List the pictures of class folders, divide by patient what is not divided, draw samples.png.
+
+    Args:
+        _: scratch folder, which stays empty: nothing is unpacked.
+        root: the folder that holds <class>/, or <train|val|test>/<class>/.
+        patient_pattern: regular expression for what of a file name is the patient: its first group
+            (left out, each file is its own).
+        classes: in the order of their labels (left out, by name).
+        validation: share of the validation part where the folders have none.
+        test: share of the test part where the folders have no parts.
+
+    Raises:
+        InputError, ValueError: as for `folder_set`.
+    """
+    found = folder_set(root, patient_pattern=patient_pattern, names=classes)
+    test = 0.0 if any(picture.part for picture in found.pictures) else test
+    divide = by_shares(training=1 - validation - test, validation=validation, test=test)
+    return replace(found, divide=divide)
 
 
 def folder_set(
@@ -33,7 +66,7 @@ def folder_set(
         InputError: E_PATH, no such folder; E_EMPTY, fewer than two classes with pictures, or parts
             without training; E_FORMAT, class folders beside folders of parts, a class that is not
             in `names`, a file whose name the pattern does not match.
-        ValueError: the pattern is no regular expression.
+        ValueError: the pattern is not a regular expression.
     """
     pattern = _compiled(patient_pattern)
     root = root.absolute()
@@ -64,11 +97,6 @@ def folder_set(
     }
     alone = "Each file counts as a patient of its own; `--patient-pattern` says what they share."
     return ClassSet(pictures, tuple(names or classes), about, notes=() if pattern else (alone,))
-
-
-def has_parts(source: ClassSet) -> frozenset[str]:
-    """The parts that the folders decide; what is left is divided."""
-    return frozenset(picture.part for picture in source.pictures if picture.part)
 
 
 def _found(root: Path) -> Iterator[tuple[str, str, Path]]:
@@ -110,4 +138,9 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     try:
         return re.compile(pattern) if pattern is not None else None
     except re.error as error:
-        raise ValueError(f"patient_pattern {pattern!r} is no regular expression: {error}") from None
+        raise ValueError(
+            f"patient_pattern {pattern!r} is not a regular expression: {error}"
+        ) from None
+
+
+SOURCE = class_source(read, files="stay")

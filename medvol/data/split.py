@@ -1,15 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a data set and what is known of each; patients joined, parts assigned, listed."""
+"""Patient-grouped splits: folds of labelled volumes, parts of pictures with classes.
+
+Shipped figures rest on these folds and parts. scikit-learn's `StratifiedGroupKFold` is not used: it
+balances counts of classes, where volumes are spread by ml of lesion and pictures by shares.
+"""
 
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..images.find import unused_name
-from .datalist import PARTS, Datalist
+
+class Group(NamedTuple):
+    """Volumes that must share a fold, as those of one patient: name, how many, lesion in ml."""
+
+    name: str
+    volumes: int
+    lesion_ml: float
+
+
+def assign_folds(groups: Iterable[Group], n_folds: int) -> dict[str, int]:
+    """Spread groups over cross-validation folds, evenly in volumes and then in lesion.
+
+    The groups are taken by falling lesion volume (then by name); each goes into the fold that has
+    the fewest volumes so far, among these the one with the least lesion, then the lowest number.
+
+    Returns:
+        Fold, 0 to `n_folds` - 1, by name of the group.
+
+    Raises:
+        ValueError: fewer groups than folds, which would leave a fold empty.
+
+    Example:
+        >>> assign_folds([Group("a", 1, 9.0), Group("b", 1, 5.0), Group("c", 2, 1.0)], 2)
+        {'a': 0, 'b': 1, 'c': 1}
+    """
+    ordered = sorted(groups, key=lambda group: (-group.lesion_ml, group.name))
+    if not 1 <= n_folds <= len(ordered):
+        raise ValueError(
+            f"n_folds is {n_folds} but there are {len(ordered)} patients; "
+            f"give a number from 1 to {len(ordered)}"
+        )
+    volumes, lesion = [0] * n_folds, [0.0] * n_folds
+    folds = {}
+    for group in ordered:
+        fold = min(range(n_folds), key=lambda f: (volumes[f], lesion[f], f))
+        volumes[fold] += group.volumes
+        lesion[fold] += group.lesion_ml
+        folds[group.name] = fold
+    return folds
 
 
 @dataclass(frozen=True)
@@ -105,46 +146,3 @@ def assign_parts(
 def drawn(names: Collection[str], *, seed: int) -> list[str]:
     """Names in an order that depends on the seed, the same on every machine."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-
-
-def list_classes(
-    pictures: Sequence[Picture], names: Sequence[str], *, about: Mapping[str, Any]
-) -> Datalist:
-    """The datalist of pictures that all have a part, in the order given.
-
-    Args:
-        pictures: any order.
-        names: of the classes; the first has label 0.
-        about: name, description, licence, reference, and what else stands at the top.
-
-    Raises:
-        ValueError: a class that is not in `names`.
-    """
-    parts: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
-    taken: set[str] = set()
-    for picture in pictures:
-        case = unused_name(picture.path.stem, taken)
-        taken.add(case)
-        item = {
-            "image": str(picture.path),
-            "label": names.index(picture.name),
-            "class": picture.name,
-            "case": case,
-            "patient": picture.patient,
-        }
-        parts[picture.part].append({**item, **picture.extra})
-    labels = {str(label): name for label, name in enumerate(names)}
-    return Datalist({**about, "labels": labels, "modality": {"0": "XR"}, **parts})
-
-
-def count_rows(datalist: Datalist) -> list[list[str]]:
-    """Pictures of each class and patients in each part, as rows of text under a head."""
-    names = datalist.class_names
-    rows = [["part", *names, "all", "patients"]]
-    everything = [item for items in datalist.parts.values() for item in items]
-    for title, items in [*datalist.parts.items(), ("all", everything)]:
-        counts = Counter(item["class"] for item in items)
-        patients = len({item["patient"] for item in items})
-        numbers = [*(counts[name] for name in names), len(items), patients]
-        rows.append([title, *(f"{number}" for number in numbers)])
-    return rows

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures with classes on the way to a datalist: joined, divided, listed, checked for leaks."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..files import filling
+from ..images.find import unused_name
+from .datalist import PARTS, Datalist, Item
+from .leaks import Fingerprint, LeakError, find_leaks, fingerprints, same_pictures
+from .picture_files import Handling, check_replaced, lay_out, names_of_members
+from .sources import Source, options_of, summary
+from .split import Picture, assign_parts, join_patients
+
+Divide = Callable[[Sequence[Picture], int], Sequence[Picture]]
+
+
+def by_shares(**shares: float) -> Divide:
+    """Division by shares of the parts that sum to 1, another for each seed; see `assign_parts`."""
+    return lambda pictures, seed: assign_parts(pictures, shares, seed=seed)
+
+
+USUAL = by_shares(training=0.7, validation=0.15, test=0.15)
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """What one source holds.
+
+    Args:
+        pictures: those that the datalist may list.
+        names: of the classes; the first has label 0.
+        about: name, description, licence, reference.
+        notes: sentences on what was decided and left out.
+        pairs: places in `pictures` that the source calls near duplicates.
+        aside: pictures that are kept out of the parts, by the name of the folder that they go to.
+        divide: gives every picture without a part one, or leaves it out.
+    """
+
+    pictures: Sequence[Picture]
+    names: tuple[str, ...]
+    about: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
+    aside: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    divide: Divide = USUAL
+
+
+def class_datalist(
+    source: ClassSet, prints: Mapping[Path, Fingerprint], *, seed: int = 0
+) -> Datalist:
+    """Join patients whose pictures are the same, give each picture a part, and check for leaks.
+
+    Pictures with a part keep it and their patient; if one of them is the same as a picture of
+    another part, that is a leak, not repaired.
+
+    Args:
+        source: the pictures.
+        prints: fingerprint of each.
+        seed: for another division.
+
+    Returns:
+        The datalist; its `notes` say what was decided.
+
+    Raises:
+        LeakError: a patient or a picture would stand in two parts.
+        ValueError: shares that cannot be.
+    """
+    free = [at for at, picture in enumerate(source.pictures) if not picture.part]
+    pictures = list(source.pictures)
+    same = same_pictures([prints[pictures[at].path] for at in free])
+    place = {at: index for index, at in enumerate(free)}
+    known = [(place[a], place[b]) for a, b in source.pairs if a in place and b in place]
+    pairs = [(pair.one, pair.other) for pair in same]
+    joined, lost = join_patients([pictures[at] for at in free], [*known, *pairs])
+    for at, picture in zip(free, joined, strict=True):
+        pictures[at] = picture
+    notes = list(source.notes)
+    if pairs:
+        equal = sum(pair.equal for pair in same)
+        notes.append(
+            f"{len(pairs)} pairs of the same picture ({equal} pixel-identical) are never divided."
+        )
+    if lost:
+        notes.append(f"{lost} patients were joined with another, since they share pictures.")
+    datalist = list_classes(source.divide(pictures, seed), source.names, about=source.about)
+    if leaks := find_leaks(datalist, prints):
+        raise LeakError(leaks)
+    return replace(datalist, content={**datalist.content, "notes": notes})
+
+
+def list_classes(
+    pictures: Sequence[Picture], names: Sequence[str], *, about: Mapping[str, Any]
+) -> Datalist:
+    """The datalist of pictures that all have a part, in the order given.
+
+    Args:
+        pictures: any order.
+        names: of the classes; the first has label 0.
+        about: name, description, licence, reference, and what else stands at the top.
+
+    Raises:
+        ValueError: a class that is not in `names`.
+    """
+    parts: dict[str, list[Item]] = {part: [] for part in PARTS}
+    taken: set[str] = set()
+    for picture in pictures:
+        case = unused_name(picture.path.stem, taken)
+        taken.add(case)
+        item = {
+            "image": str(picture.path),
+            "label": names.index(picture.name),
+            "class": picture.name,
+            "case": case,
+            "patient": picture.patient,
+        }
+        parts[picture.part].append({**item, **picture.extra})
+    labels = {str(label): name for label, name in enumerate(names)}
+    return Datalist({**about, "labels": labels, "modality": {"0": "XR"}, **parts})
+
+
+def class_rows(datalist: Datalist) -> list[list[str]]:
+    """Pictures of each class and patients in each part, as rows of text under a head."""
+    names = datalist.class_names
+    rows = [["part", *names, "all", "patients"]]
+    everything = [item for items in datalist.parts.values() for item in items]
+    for title, items in [*datalist.parts.items(), ("all", everything)]:
+        counts = Counter(item["class"] for item in items)
+        patients = len({item["patient"] for item in items})
+        numbers = [*(counts[name] for name in names), len(items), patients]
+        rows.append([title, *(f"{number}" for number in numbers)])
+    return rows
+
+
+def write_classes(
+    read: Callable[[Path], ClassSet], output: Path, *, seed: int = 0, files: Handling = "stay"
+) -> Datalist:
+    """Make a datalist, check it, and move it and its pictures into place at the end.
+
+    Args:
+        read: gets a folder that takes what is unpacked.
+        output: the datalist's file.
+        seed: gives another division.
+        files: whether pictures stay where they are, or go as copies or links into folders beside
+            the datalist, as those of archives always do.
+
+    Returns:
+        The datalist as it was written.
+
+    Raises:
+        LeakError: a patient or a picture would stand in two parts.
+        InputError: what `read` refuses; E_NOSPACE, the files cannot be written.
+    """
+    folder = output.parent
+    with filling(folder) as made_here, names_of_members(made_here.absolute()) as scratch:
+        source = read(scratch)
+        paths = [picture.path for picture in source.pictures]
+        datalist = class_datalist(source, fingerprints(paths), seed=seed)
+        datalist = lay_out(datalist, scratch, handling=files, aside=source.aside)
+        check_replaced(output, scratch, paths)
+        datalist.write(scratch / output.name, folder=folder)
+    return Datalist.read(output)
+
+
+def class_source(read: Callable[..., ClassSet], *, files: Handling) -> Source:
+    """A source of `medvol data` that holds pictures with classes.
+
+    Args:
+        read: gets as `scratch` a folder that takes what is unpacked, and the options by name.
+        files: what is done with the pictures where `--files` is silent.
+    """
+
+    def make(output: Path, *, seed: int, files: Handling, **given: Any) -> Datalist:
+        return write_classes(partial(read, **given), output, seed=seed, files=files)
+
+    options = (*options_of(read), *options_of(write_classes, files=files))
+    return Source(summary(read), options, make, class_rows, picture="samples.png")

@@ -21,7 +21,7 @@ import numpy as np
 from medvol.answer import Result
 from medvol.metrics.classes.calibration import expected_calibration_error, reliability
 from medvol.metrics.classes.ranking import auc_interval, threshold_rows
-from medvol.report.reliability import draw_reliability
+from medvol.report.plots import draw_reliability
 from medvol.spatial import spacing_mm, voxel_volume_ml
 from medvol.tasks.load import load_bundle
 

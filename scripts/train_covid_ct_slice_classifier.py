@@ -28,7 +28,7 @@ from medvol.bundle.description import describe
 from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.metrics.classes.calibration import expected_calibration_error, fit_platt, reliability
 from medvol.metrics.classes.ranking import auc_interval, roc_auc
-from medvol.report.reliability import draw_reliability
+from medvol.report.plots import draw_reliability
 from medvol.training.checkpoint import save_atomically
 from medvol.transforms.slice_labels import SMALLEST_MM2
 

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(source: "Source", datalist: "Datalist", path: Path) -> None:
     """The picture of a data set, to be looked at before training."""
-    from ..report.class_samples import draw_samples
+    from ..report.radiographs import draw_samples
     from ..report.overview import draw_overview, draw_slices
 
     items, look = datalist.parts.get("training", ()), source.look

@@ -164,7 +164,7 @@ def _write(
         write_class_page,
     )
     from ..report.class_tables import write_class_metrics, write_predictions
-    from ..report.curve_picture import curves_of, draw_curves
+    from ..report.plots import curves_of, draw_curves
 
     part, folder = args.part or TEST, args.data.parent.absolute()
     about, protocol = _about(args, classifier), _protocol(args, part, evaluation)
@@ -202,7 +202,7 @@ def _write(
 
 def _draw_reliability(path: Path, evaluation: "ClassEvaluation") -> None:
     from ..metrics.classes.calibration import top_reliability
-    from ..report.reliability import draw_reliability
+    from ..report.plots import draw_reliability
 
     groups = {"as given": top_reliability(evaluation.probability, evaluation.truth)}
     if evaluation.tuned is not None and evaluation.calibrated is not None:

@@ -112,7 +112,7 @@ def _short(value: Any) -> str:
 
 def _report(search: "Search") -> int:
     """Pictures and last lines; status 0, 1 when some trials failed, 2 when no trial is whole."""
-    from ..report.study import draw_history, draw_importance
+    from ..report.plots import draw_history, draw_importance
     from ..search.study import OVERLAY, importance
 
     trials, best = search.trials, search.best
@@ -125,10 +125,9 @@ def _report(search: "Search") -> int:
     for trial in trials:
         if trial.state.name in figures and trial.value is not None:
             figures[trial.state.name][trial.number] = trial.value
-    draw_history(search.folder / "history.png", figures["COMPLETE"], pruned=figures["PRUNED"],
-                 metric=search.training.metric)  # fmt: skip
-    if shares := importance(search):
-        draw_importance(search.folder / "importance.png", shares)
+    draw_history(search.folder / "history.png", search.study, metric=search.training.metric)
+    if importance(search):
+        draw_importance(search.folder / "importance.png", search.study)
     counts = f"{len(figures['COMPLETE'])} trained, {len(figures['PRUNED'])} ended early"
     print(f"{len(trials)} trials: {counts}, {failed} failed")
     print(f"best {line(search, best)}\nconfig {search.folder / OVERLAY}")

@@ -10,14 +10,16 @@ from ..metrics.masks.comparison import CORRECT, ERRORS, FALSE, MISSED, error_map
 from ..metrics.measurements import Counts, Mask, count_voxels, voxels_per_slice
 from ..spatial import voxel_volume_ml
 from ..text import ml_text
-from .canvas import Canvas, LegendLine, Paint, key_height
-from .overlay import FEET_HEAD, Cutter, Look, join_boxes, window_text
+from .figure import GAP, LINE, LegendLine, Page
+from .overlay import Look, window_text
+from .planes import FEET_HEAD, RADIOLOGICAL, Cutter, Paint, draw_plane, join_boxes
 from .views import bright_box, choose_slices, lps_view
 
 COLUMNS = 5
 FEW_SLICES = 2  # as many are a row each, or their panels would be tiny
 GUTTER = 34  # pixels
-MOST_LABELS = 9  # in the key
+MOST_LABELS = 9  # in the legend
+LEGEND_COLUMNS = 3
 ERROR_ALPHA = 0.55
 HATCHES = {MISSED: "....", FALSE: "////"}  # red and green look alike to one man in twelve
 CM2_PER_MM2 = 0.01
@@ -43,7 +45,7 @@ def draw_errors(
         path: of the PNG; appears whole or not at all.
         image: on whose grid the masks lie.
         true: (X, Y, Z) integers, 0 for background.
-        predicted: the same of the prediction.
+        predicted: (X, Y, Z), the same of the prediction.
         table: names and colours.
         look: window, title, and the region: its labels are `focus_values`.
 
@@ -80,26 +82,30 @@ def draw_errors(
         "both": (cutter, three),
         "missed": (cutter, missed),
     }
-    key = _key(errors, table, focus, one_ml=voxel_volume_ml(image.affine))
+    legends = _legends(errors, table, focus, one_ml=voxel_volume_ml(image.affine))
+    lines = sum(max(1, -(-len(entries) // LEGEND_COLUMNS)) for entries in legends.values())
     few = len(chosen) <= FEW_SLICES
     rows, columns = (len(chosen), len(views)) if few else (len(views), COLUMNS)
-    canvas = Canvas([cutter.plane(FEET_HEAD, chosen[0])] * rows, columns=columns,
-                    gutter=GUTTER, strip=key_height(key))  # fmt: skip
-    canvas.header(look.title, window_text(look, image.affine))
+    height = cutter.plane(FEET_HEAD, chosen[0]).height
+    page = Page([height] * rows, columns, left=GUTTER, below=GAP + lines * LINE)
+    page.title(look.title, window_text(look, image.affine))
     for at_slice, k in enumerate(reversed(chosen)):
         for at_view, (title, (cuts, paint)) in enumerate(views.items()):
             row, column = (at_slice, at_view) if few else (at_view, at_slice)
             plane = cuts.plane(FEET_HEAD, k)
             if column == 0:
-                canvas.row_title(row, "  ".join(plane.captions) if few else title)
+                page.row_title(row, "  ".join(plane.captions) if few else title)
             area = _area(title, plane.labels, plane.pixel_mm)
             if few:
                 plane = plane._replace(captions=(title, area))
             elif row > 0:
                 plane = plane._replace(captions=(area, ""))
-            canvas.panel(row, column, plane, paint=paint)
-    canvas.key(key, hatches={ERRORS[value].name: hatch for value, hatch in HATCHES.items()})
-    canvas.save(path)
+            draw_plane(page.panel(row, column), plane, paint=paint, bar=row == column == 0)
+    _, top, _, tall = page.place(-1, 0)
+    at = top + tall + GAP
+    for title, entries in legends.items():
+        at = page.legend(entries, at, columns=LEGEND_COLUMNS, title=title)
+    page.save(path, remark=RADIOLOGICAL)
 
 
 def pick_slices(wrong: Counts, lesion: Counts, number: int) -> list[int]:
@@ -136,14 +142,19 @@ def _area(title: str, errors: Mask, pixel_mm: tuple[float, float]) -> str:
     return f"{name} {area:.1f} cm²" if area else ""
 
 
-def _key(
+def _legends(
     errors: Mask, table: LabelTable, focus: tuple[int, ...], *, one_ml: float
 ) -> dict[str, list[LegendLine]]:
     """The three kinds of voxels with their volumes, and the region's own labels."""
     voxels = count_voxels(errors, top=CORRECT)
     kinds = [
-        LegendLine(kind.color, kind.name, f"{ml_text(int(voxels[kind.value]) * one_ml)} ml")
+        LegendLine(
+            kind.color,
+            kind.name,
+            f"{ml_text(int(voxels[kind.value]) * one_ml)} ml",
+            HATCHES.get(kind.value),
+        )
         for kind in ERRORS
     ]
-    labels = [LegendLine(table[v].color, table[v].name, "") for v in focus[:MOST_LABELS]]
+    labels = [LegendLine(table[v].color, table[v].name) for v in focus[:MOST_LABELS]]
     return {"both, missed": kinds, "truth, prediction": labels}

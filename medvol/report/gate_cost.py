@@ -9,11 +9,11 @@ from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..files import replacing, write_csv
+from ..files import write_csv
 from ..metrics.masks.gate_cost import Cost
+from .figure import save_figure
 
 LINEAR_PERCENT = 1.0  # below, the scale of what is hidden is linear; above, every tenfold a step
 
@@ -92,8 +92,7 @@ def draw_gate_cost(
     marks = _mark([hidden, slices, time, overlap], costs, chosen, look)
     figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=9)
     figure.suptitle(look.title, fontsize=11, parse_math=False)
-    with replacing(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary))
+    save_figure(figure, path)
 
 
 def _curve(axes: Axes, costs: Sequence[Cost], column: str, label: str | None = None) -> None:

@@ -5,10 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..files import replacing, write_csv
+from ..files import write_csv
+from .figure import save_figure
 
 NAMED = 5  # of the best that have their rank in the picture; names would lie over each other
 
@@ -99,5 +99,4 @@ def draw_leaderboard(path: str | os.PathLike[str], rows: Sequence[Row], *, metri
             if place < NAMED:
                 axes.annotate(rank, (cost, value), (4, 4), textcoords="offset points", fontsize=7)
     panels[0].set_ylabel(metric.replace("_", " "))
-    with replacing(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary))
+    save_figure(figure, path)

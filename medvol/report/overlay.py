@@ -2,6 +2,7 @@
 """The picture of a result: slices with most lesion, plain and marked, as in a reading room."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,21 @@ import numpy as np
 from ..labels import Label, LabelTable
 from ..metrics.measurements import Counts, Mask, Volume, count_voxels, voxels_per_slice
 from ..spatial import Affine, voxel_volume_ml
-from ..text import ml_text
-from .canvas import Canvas, LegendLine, Paint, Plane
-from .fonts import MISSING, drawable
-from .views import Box, LpsView, bright_box, choose_slices, lps_view, oblique_degrees
+from ..text import minus, ml_text
+from .figure import GAP, LINE, MISSING, NOTED, LegendLine, Page, drawable
+from .planes import (
+    FEET_HEAD,
+    FRONT_BACK,
+    RADIOLOGICAL,
+    RIGHT_LEFT,
+    Cutter,
+    Paint,
+    draw_plane,
+    join_boxes,
+)
+from .views import bright_box, choose_slices, lps_view, oblique_degrees
 
 COLUMNS = 4
-RIGHT_LEFT, FRONT_BACK, FEET_HEAD = 0, 1, 2  # axes of the view
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,9 @@ class Look:
         focus_name: what they are together, such as "lesion".
         title: of the picture, usually the name of the case.
         values: what the image's values are called, "HU" or "intensity".
+
+    Raises:
+        ValueError: black is not below white.
     """
 
     window_hu: tuple[float, float]
@@ -97,58 +109,19 @@ def draw_overlay(
     )
     paint = Paint({label.value: label.color for label in table}, tuple(focus))
     rows = [axial[0]] if single else [axial[0], axial[0], coronal]
-    canvas = Canvas(rows, columns=3 if single else COLUMNS)
-    canvas.header(look.title, window_text(look, affine))
+    page = Page([plane.height for plane in rows], 3 if single else COLUMNS)
+    page.title(look.title, window_text(look, affine))
     for column, plane in enumerate(axial):
-        canvas.panel(0, column, plane)
-        canvas.panel(*((0, 1) if single else (1, column)), plane, paint=paint)
+        draw_plane(page.panel(0, column), plane, bar=column == 0)
+        draw_plane(page.panel(*((0, 1) if single else (1, column))), plane, paint=paint)
     if not single:
-        canvas.panel(2, 0, coronal)
-        canvas.panel(2, 1, coronal, paint=paint)
-        canvas.panel(2, 2, sagittal, paint=paint)
+        draw_plane(page.panel(2, 0), coronal, bar=True)
+        draw_plane(page.panel(2, 1), coronal, paint=paint)
+        draw_plane(page.panel(2, 2), sagittal, paint=paint)
     shown = "" if single else "; middle slices shown"
     remark = "" if areas[0].any() else f"No {look.focus_name} marked{shown}."
-    canvas.legend(_legend(labels, affine, table), remark, taken=2 if single else 3)
-    canvas.save(path)
-
-
-@dataclass(frozen=True)
-class Cutter:
-    """Cuts planes, rows down the page and columns across it, out of a volume in the LPS view.
-
-    Args:
-        view: how to look at the grid.
-        volume: (X, Y, Z) in that view.
-        labels: the same.
-        box: the part of the view that is shown.
-        window_hu: black and white.
-    """
-
-    view: LpsView
-    volume: Volume
-    labels: Mask
-    box: Box
-    window_hu: tuple[float, float]
-
-    def plane(self, across: int, k: int) -> Plane:
-        """Slice k across an axis of the view: sagittal, coronal or axial."""
-        shape = self.labels.shape
-        where = [k if axis == across else part for axis, part in enumerate(self.box)]
-        columns, rows = (axis for axis in range(3) if axis != across)
-        upward = rows == FEET_HEAD  # the head belongs on top
-        turn = (slice(None, None, -1 if upward else 1), slice(None))
-        centre = [float(k) if axis == across else (n - 1) / 2 for axis, n in enumerate(shape)]
-        at_mm = float((self.view.affine @ [*centre, 1.0])[across])
-        place = f"{'xyz'[across]} {at_mm:.1f} mm".replace("-", "−")
-        left_right = "RL" if columns == RIGHT_LEFT else "AP"
-        return Plane(
-            np.clip(self.volume[tuple(where)].T[turn], *self.window_hu).astype(np.float32),
-            np.ascontiguousarray(self.labels[tuple(where)].T[turn]),
-            (self.view.spacing_mm[rows], self.view.spacing_mm[columns]),
-            left_right + ("SI" if upward else "AP"),
-            (place, f"{k + 1} / {shape[across]}"),
-            self.window_hu,
-        )
+    _legend(page, _lines(labels, affine, table), remark)
+    page.save(path, remark=RADIOLOGICAL)
 
 
 def _pick(areas: Counts, marked: Counts, number: int) -> list[int]:
@@ -160,18 +133,6 @@ def _pick(areas: Counts, marked: Counts, number: int) -> list[int]:
     return [first + k for k in choose_slices(areas[first : last + 1], number)]
 
 
-def join_boxes(box: Box, marked: list[Counts]) -> Box:
-    """The box, grown to hold all that is marked."""
-    joined = []
-    for part, counts in zip(box, marked, strict=True):
-        filled = np.flatnonzero(counts)
-        low, high = (
-            (int(filled[0]), int(filled[-1]) + 1) if filled.size else (part.start, part.stop)
-        )
-        joined.append(slice(min(part.start, low), max(part.stop, high)))
-    return joined[0], joined[1], joined[2]
-
-
 def window_text(look: Look, affine: Affine) -> str:
     """Level and width of the grey scale, and how askew the grid is."""
     low, high = look.window_hu
@@ -179,10 +140,21 @@ def window_text(look: Look, affine: Affine) -> str:
     oblique = f"  ·  oblique grid, {tilt:.0f}° from the body's axes" if tilt >= 1 else ""
     unit = " HU" if look.values == "HU" else ""
     said = f"level {(low + high) / 2:.0f}, width {high - low:.0f}{unit}{oblique}"
-    return said.replace("-", "−")
+    return minus(said)
 
 
-def _legend(labels: Mask, affine: Affine, table: LabelTable) -> list[LegendLine]:
+def _legend(page: Page, lines: Sequence[LegendLine], remark: str) -> None:
+    """Colours, names and amounts where the last row is free; `remark` below them."""
+    left, top, _, height = page.place(-1, -1)
+    fitting = max(1, int(height / LINE) - 2)
+    at = page.legend(lines[:fitting], top, left=left + GAP) if lines else top
+    hidden = len(lines) - fitting
+    for note in filter(None, [f"and {hidden} more labels" if hidden > 0 else "", remark]):
+        page.text(left + GAP, at + LINE / 2, note, color=NOTED)
+        at += LINE
+
+
+def _lines(labels: Mask, affine: Affine, table: LabelTable) -> list[LegendLine]:
     voxels = count_voxels(labels, top=max((label.value for label in table), default=0))
     one_ml = voxel_volume_ml(affine)
     return [

@@ -1,36 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One picture of a data set: a column a case, an axial and a coronal slice, labels drawn over."""
+"""One picture of a data set of volumes: slices of every case with the labels drawn over."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from os import PathLike
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..files import replacing
 from ..images import read_image
 from ..images.modality import grey_window
 from ..labels import LabelTable
+from .figure import GAP, LINE, MARGIN, PIXELS_A_LETTER, LegendLine, Page, short
+from .planes import FEET_HEAD, FRONT_BACK, Cutter, Paint, Plane, draw_plane
 from .views import lps_view
 
 LUNG_WINDOW_HU = (-1350.0, 150.0)  # level -600, width 1500
-COLUMN_INCHES, AXIAL_INCHES, CORONAL_INCHES = 2.6, 2.4, 2.6
-BACKGROUND, TEXT = "#0c0e11", "#eceff3"
-TINT = 0.45  # share of the label's colour over the CT
-
-
-class Slices(NamedTuple):
-    """RGB pictures (rows, columns, 3), 0 to 1, and their height over width of a pixel."""
-
-    axial: npt.NDArray[np.float32]
-    coronal: npt.NDArray[np.float32]
-    axial_aspect: float
-    coronal_aspect: float
+COLUMN, SMALL_COLUMN, NARROWEST = 280, 140, 900  # pixels of a case, and of a page
+LEGEND_COLUMN = 280  # pixels
+REMARK = "Radiological view: the patient's right is on the left."
+TINT = 0.45  # share of the label's colour over the image
 
 
 def draw_overview(
-    items: Sequence[Mapping[str, Any]], table: LabelTable, path: Path, *, focus: Sequence[int]
+    items: Sequence[Mapping[str, Any]],
+    table: LabelTable,
+    path: str | PathLike[str],
+    *,
+    focus: Sequence[int],
 ) -> None:
     """Draw the axial and the coronal slice with most of the focus labels of every case.
 
@@ -45,31 +41,17 @@ def draw_overview(
     Raises:
         InputError: an image or label cannot be read, or the picture not be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
-    size = (max(COLUMN_INCHES * len(items), 6.0), AXIAL_INCHES + CORONAL_INCHES + 0.4)
-    figure = Figure(figsize=size, dpi=110, facecolor=BACKGROUND, layout="constrained")
-    axes = figure.subplots(2, len(items), squeeze=False)
-    for column, item in enumerate(items):
-        drawn = case_slices(item, table, focus)
-        axes[0, column].imshow(drawn.axial, aspect=drawn.axial_aspect)
-        axes[1, column].imshow(drawn.coronal, aspect=drawn.coronal_aspect)
-        axes[0, column].set_title(str(item["case"]), color=TEXT)
-    for panel in axes.flat:
-        panel.set_axis_off()
-    patches = [Patch(color=np.array(x.color) / 255, label=x.name) for x in table]
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches),
-                  labelcolor=TEXT, frameon=False)  # fmt: skip
-    with replacing(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary))
+    cases = [case_planes(item, focus) for item in items]
+    names = " and ".join(label.name for label in table if label.value in focus) or "labels"
+    page = _page(list(zip(*cases, strict=True)), table, column=COLUMN)
+    page.title(f"{len(items)} cases", f"axial and coronal slice with most {names}")
+    page.save(path, remark=REMARK)
 
 
 def draw_slices(
     items: Sequence[Mapping[str, Any]],
     table: LabelTable,
-    path: Path,
+    path: str | PathLike[str],
     *,
     columns: int = 14,
     modality: str = "CT",
@@ -86,69 +68,60 @@ def draw_slices(
     Raises:
         InputError: an image or label cannot be read, or the picture not be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    rows = -(-len(items) // columns)
-    figure = Figure(
-        figsize=(1.4 * columns, 1.4 * rows), dpi=100, facecolor=BACKGROUND, layout="constrained"
-    )
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for panel in axes.flat:
-        panel.set_axis_off()
-    for panel, item in zip(axes.flat, items, strict=False):
-        drawn = case_slices(item, table, [label.value for label in table], modality=modality)
-        panel.imshow(drawn.axial, aspect=drawn.axial_aspect)
-        panel.set_title(str(item["case"]), color=TEXT, fontsize=7)
-    with replacing(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary))
+    values = [label.value for label in table]
+    planes = [
+        case_planes(item, values, modality=modality)[0]._replace(letters="") for item in items
+    ]
+    rows = [planes[start : start + columns] for start in range(0, len(planes), columns)]
+    page = _page(rows, table, column=SMALL_COLUMN)
+    page.title(f"{len(items)} cases", "axial slice with most that is marked")
+    page.save(path, remark=REMARK)
 
 
-def case_slices(
-    item: Mapping[str, Any], table: LabelTable, focus: Sequence[int], *, modality: str = "CT"
-) -> Slices:
-    """Read one case and colour the two slices that hold most of the focus labels."""
+def case_planes(
+    item: Mapping[str, Any], focus: Sequence[int], *, modality: str = "CT"
+) -> tuple[Plane, Plane]:
+    """Read one case and cut the axial and the coronal slice that hold most of the focus labels.
+
+    Args:
+        item: row of a datalist, see `draw_overview`.
+        focus: label values; without any of them all labels count.
+        modality: "CT" or "MR".
+
+    Raises:
+        InputError: image or label cannot be read.
+    """
     image = read_image(item["image"], "sequences" if modality == "MR" else "volume")
     labels = read_image(item["label"], kind="mask")
     window = grey_window(image.array) if modality == "MR" else LUNG_WINDOW_HU
     view = lps_view(image.array.shape, image.affine)
-    volume, mask = view.of(image.array), view.of(labels.array)
+    mask = view.of(labels.array)
     marked = np.isin(mask, focus)
     if not marked.any():
         marked = mask > 0
+    everything = slice(0, None), slice(0, None), slice(0, None)
+    cutter = Cutter(view, view.of(image.array), mask, everything, window)
     top = int(marked.sum(axis=(0, 1)).argmax())
     front = int(marked.sum(axis=(0, 2)).argmax())
-    right, back, up = view.spacing_mm
-    return Slices(
-        colored(volume[:, :, top].T, mask[:, :, top].T, table, window),
-        colored(volume[:, front, ::-1].T, mask[:, front, ::-1].T, table, window),
-        axial_aspect=back / right,
-        coronal_aspect=up / right,
-    )
+    axial, coronal = cutter.plane(FEET_HEAD, top), cutter.plane(FRONT_BACK, front)
+    name = str(item["case"])
+    return axial._replace(captions=(name, "")), coronal._replace(captions=(name, ""))
 
 
-def colored(
-    image: npt.NDArray[Any],
-    labels: npt.NDArray[Any],
-    table: LabelTable,
-    window: tuple[float, float] = LUNG_WINDOW_HU,
-) -> npt.NDArray[np.float32]:
-    """Grey picture with each label's colour mixed in.
-
-    Args:
-        image: (rows, columns), in HU for CT.
-        labels: (rows, columns).
-        table: colours.
-        window: values that are black and white.
-
-    Returns:
-        (rows, columns, 3), 0 to 1.
-    """
-    low, high = window
-    grey = np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
-    picture = np.repeat(grey[..., None], 3, axis=-1)
-    for label in table:
-        color = np.array(label.color, dtype=np.float32) / 255
-        here = labels == label.value
-        picture[here] = (1 - TINT) * picture[here] + TINT * color
-    return picture.astype(np.float32, copy=False)
+def _page(rows: Sequence[Sequence[Plane]], table: LabelTable, *, column: int) -> Page:
+    """Planes in a grid whose columns are so many pixels wide, and a legend below."""
+    columns = max(map(len, rows))
+    width = max(columns * column, NARROWEST)
+    across = max(1, (width - 2 * MARGIN) // LEGEND_COLUMN)
+    lines = [LegendLine(label.color, label.name) for label in table]
+    heights = [max(plane.height for plane in row) for row in rows]
+    page = Page(heights, width // column, width=width, below=GAP + LINE * -(-len(lines) // across))
+    colors = {x.value: x.color for x in reversed(tuple(table))}  # the first, of lesions, on top
+    paint = Paint(colors, tuple(colors), TINT)
+    for place, row in enumerate(rows):
+        for at, plane in enumerate(row):
+            name = short(plane.captions[0], int(page.cell / PIXELS_A_LETTER))
+            draw_plane(page.panel(place, at), plane._replace(captions=(name, "")), paint=paint)
+    _, top, _, height = page.place(-1, 0)
+    page.legend(lines, top + height + GAP, columns=across)
+    return page

@@ -7,24 +7,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from ..files import replacing
 from ..metrics.measurements import Mask, Volume
 from ..spatial import Affine, slice_z_mm
-from .canvas import BACKGROUND, DIM, NOTICE, TEXT, Color
-from .fonts import drawable, families
+from .figure import DIM, NOTED, Color, Page, drawable, families
 from .overlay import Look
+from .planes import FEET_HEAD, FRONT_BACK, RIGHT_LEFT
 from .views import bright_box, lps_view
 
-WIDTH, TALLEST, DPI = 1200, 900, 100  # pixels; a taller coronal slice is drawn smaller
-MARGIN, GAP, HEADER, FOOTER = 72, 36, 84, 72  # pixels around the two panels and between them
-SHARE = 0.52  # of the width that the coronal slice may take
-BELOW, ABOVE = "#66788f", "#ff9d4d"  # slices below the threshold, and those that count
+WIDTH, LEFT, RIGHT, BELOW = 1200, 52, 16, 44  # pixels: the page, and room for numbers on the axes
+TALLEST = 1.6  # height of a panel over its width; a taller coronal slice is drawn smaller
+QUIET, LOUD = "#66788f", "#ff9d4d"  # slices below the threshold, and those that count
 FOCUS_COLOR: Color = (255, 90, 60)
 PANEL, FILL_ALPHA = "#14181d", 0.45
-RIGHT_LEFT, FRONT_BACK, FEET_HEAD = 0, 1, 2  # axes of the view
 
 
 def draw_slice_profile(
@@ -61,16 +56,10 @@ def draw_slice_profile(
     step_mm = abs(float(z_mm[-1] - z_mm[0])) / max(1, len(z_mm) - 1) or 1.0
     extent = (float(z_mm.min()) - step_mm / 2, float(z_mm.max()) + step_mm / 2)
     image, marked, width_mm = _coronal(volume, affine, look, labels)
-    room = SHARE * (WIDTH - 2 * MARGIN)
-    scale = min(room / width_mm, TALLEST / (extent[1] - extent[0]))  # pixels a mm
-    wide, tall = width_mm * scale, (extent[1] - extent[0]) * scale
-    page = HEADER + tall + FOOTER
-    figure = Figure(figsize=(WIDTH / DPI, page / DPI), dpi=DPI, facecolor=BACKGROUND)
-    bottom, height, beside = FOOTER / page, tall / page, MARGIN + wide + GAP
-    left = figure.add_axes((MARGIN / WIDTH, bottom, wide / WIDTH, height))
-    right = figure.add_axes(
-        (beside / WIDTH, bottom, (WIDTH - MARGIN / 2 - beside) / WIDTH, height), sharey=left
-    )
+    tall = min((extent[1] - extent[0]) / width_mm, TALLEST)
+    page = Page([tall], 2, width=WIDTH, left=LEFT, right=RIGHT, below=BELOW)
+    page.title(look.title)
+    left = page.figure.add_subplot(page.grid[0, 0], ylabel="z, mm", xticks=[])
     low, high = look.window_hu
     options: dict[str, Any] = {"extent": (0.0, width_mm, *extent), "origin": "lower"}
     left.imshow(image, cmap="gray", vmin=low, vmax=high, aspect="auto", **options)
@@ -79,27 +68,23 @@ def draw_slice_profile(
         tint[...] = (*(c / 255 for c in FOCUS_COLOR), FILL_ALPHA)
         tint[..., 3] *= marked
         left.imshow(tint, aspect="auto", interpolation="nearest", **options)
-    left.set(xticks=[], ylim=extent, ylabel="z, mm")
+    beyond = max(0.0, ((extent[1] - extent[0]) / tall - width_mm) / 2)
+    left.set(xlim=(-beyond, width_mm + beyond), ylim=extent)
     for x, side in ((0.02, "R"), (0.96, "L")):
         left.text(x, 0.5, side, transform=left.transAxes, color=DIM, va="center")
+
+    right = page.figure.add_subplot(page.grid[0, 1], sharey=left)
     counts = np.asarray(probability) >= threshold
-    colors = np.where(counts, ABOVE, BELOW).tolist()
+    colors = np.where(counts, LOUD, QUIET).tolist()
     right.barh(z_mm, probability, height=0.86 * step_mm, color=colors, linewidth=0)
-    right.axvline(threshold, color=NOTICE, linestyle="--", linewidth=1.2)
+    right.axvline(threshold, color=NOTED, linestyle="--", linewidth=1.2)
     right.set(xlim=(0, 1), xlabel=f"probability of {drawable(look.focus_name)}")
     right.tick_params(labelleft=False)
-    for axes in (left, right):
-        _dim(axes)
+    for axes, color in ((left, "black"), (right, PANEL)):
+        _dim(axes, color)
     said = f"{int(counts.sum())} of {len(counts)} slices at or above {threshold:.2f}"
-    style: dict[str, Any] = {"family": list(families()), "parse_math": False, "va": "top"}
-    top = 1 - 16 / page
-    figure.text(MARGIN / WIDTH, top, drawable(look.title), color=TEXT, size=15, weight="bold",
-                **style)  # fmt: skip
-    figure.text(beside / WIDTH, 1 - 52 / page, said, color=TEXT, size=11, **style)
-    figure.text(MARGIN / WIDTH, 24 / page, "Research use only. Not a medical device.", color=DIM,
-                size=9, **style)  # fmt: skip
-    with replacing(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary))
+    page.text(page.place(0, 1)[0], 58, said)
+    page.save(path)
 
 
 def _coronal(
@@ -119,11 +104,10 @@ def _coronal(
     return seen[across, at].T, marked[across, at].T, width_mm
 
 
-def _dim(axes: Axes) -> None:
+def _dim(axes: Axes, color: str) -> None:
     """Quiet colours for everything but the content."""
-    axes.set_facecolor(PANEL)
+    axes.set_facecolor(color)
     axes.tick_params(colors=DIM)
-    axes.xaxis.label.set_color(DIM)
-    axes.yaxis.label.set_color(DIM)
-    for side in axes.spines.values():
-        side.set_color(DIM)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set(color=DIM, family=list(families()))
+    axes.spines[:].set_color(DIM)

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from ..bundle.description import Description
 from ..errors import InputError
+from ..images import read_image
 from ..metrics.classes.evaluation import ClassCase
-from ..report.tiles import radiograph_tile
+from ..report.radiographs import radiograph_tile
 from .classifier import ImageClassifier, Refusal
 
 Attention = Callable[[Path], npt.NDArray[np.float32]]
@@ -109,5 +110,5 @@ def tiles(images: Sequence[ClassCase], attention: Attention | None) -> tuple[dic
                 heat = attention(image.path)
             except ValueError:
                 attention = None
-        found[image.case] = radiograph_tile(image.path, heat)
+        found[image.case] = radiograph_tile(read_image(image.path, "radiograph").array, heat)
     return found, attention is not None and bool(found)

@@ -8,8 +8,8 @@ from ..files import filling, sha256_of
 from ..images import read_image
 from ..images.describe import IDENTIFYING_FACTS
 from ..images.image import Image
-from ..report.attention_overlay import Caption, draw_attention
 from ..report.html import ReportContext, write_report
+from ..report.radiographs import Caption, draw_attention
 from .attention import METHODS, AttentionMaps
 from .classifier import ImageClassifier, Prediction
 

@@ -31,7 +31,7 @@ def quick_page(monkeypatch, request):
     """An empty samples.png, since drawing is most of the time; `drawn` asks for the real one."""
     if "drawn" not in request.fixturenames:
         monkeypatch.setattr(
-            "medvol.report.class_samples.draw_samples", lambda _, path: path.touch()
+            "medvol.report.radiographs.draw_samples", lambda _, path: path.touch()
         )
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a classifier, its tables and pictures: every figure in its place, nothing loaded."""
 
-import base64
 import csv
 import io
 import json
@@ -14,7 +13,6 @@ import matplotlib.figure
 import numpy as np
 import pytest
 from disks import full_disk
-from made_radiographs import made_radiograph
 from PIL import Image
 from refusals import refused_by
 
@@ -32,8 +30,7 @@ from medvol.report.class_page import (
     write_class_page,
 )
 from medvol.report.class_tables import rows_of_thresholds, write_class_metrics, write_predictions
-from medvol.report.curve_picture import curves_of, draw_curves
-from medvol.report.tiles import radiograph_tile, small, with_heat
+from medvol.report.plots import curves_of, draw_curves
 
 NAMES = ("no <ill>", "ill")
 ROWS = (  # truth, probability of the second class: right, wrong, right, right
@@ -254,42 +251,6 @@ def test_curves_of_three_classes_leave_out_what_does_not_occur() -> None:
     table = np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.4, 0.5, 0.1]])
     images = tuple(ClassCase(str(n), Path("x"), str(n), n % 2, row) for n, row in enumerate(table))
     assert [c.name for c in curves_of(ClassEvaluation(images, (), ("a", "b", "c")))] == ["a", "b"]
-
-
-def opened(tile: str) -> np.ndarray:
-    head, _, data = tile.partition(",")
-    assert head == "data:image/jpeg;base64"
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), np.float64)
-
-
-def test_tile_alone_and_beside_attention(tmp_path: Path) -> None:
-    path = tmp_path / "x.png"
-    Image.fromarray(made_radiograph(1)).save(path)
-    plain = opened(radiograph_tile(path))
-    assert plain.shape == (64, 64, 3)
-    assert abs(plain[..., 0] - made_radiograph(1)).mean() < 6  # JPEG
-    heat = np.zeros((4, 4), np.float32)
-    heat[0, 0] = 1
-    both = opened(radiograph_tile(path, heat))
-    assert both.shape == (64, 128, 3)
-    colour = both.max(2) - both.min(2)
-    assert colour[:, :60].mean() < 8
-    assert colour[2:8, 66:72].mean() > 40  # yellow where attention is
-    assert colour[40:, 104:].mean() < 8
-
-
-def test_heat_by_hand() -> None:
-    grey = np.full((2, 2), 0.5, np.float32)
-    assert with_heat(grey, np.zeros((1, 1))).tolist() == [[[0.5] * 3] * 2] * 2
-    full = with_heat(grey, np.ones((1, 1)))[0, 0]
-    brightest = np.array([0.988, 1.0, 0.645])  # the last colour of inferno
-    assert full == pytest.approx(0.4 * 0.5 + 0.6 * brightest, abs=0.01)
-
-
-def test_small_pictures_stay(tmp_path: Path) -> None:
-    assert small(np.zeros((10, 20), np.float32)).shape == (10, 20)
-    assert small(np.zeros((3000, 2), np.float32)).shape == (240, 1)
-    refused_by(lambda: radiograph_tile(tmp_path / "no.png"), "E_PATH")
 
 
 WRITERS = {

@@ -11,9 +11,10 @@ from phantoms import l_shape
 from medvol.images.image import Image
 from medvol.labels import Label, LabelTable
 from medvol.metrics.masks.comparison import CORRECT, ERRORS
-from medvol.report import canvas
 from medvol.report.error_picture import COLUMNS, ERROR_ALPHA, GUTTER, draw_errors, pick_slices
+from medvol.report.figure import GAP, HEADER, MARGIN, WIDTH
 from medvol.report.overlay import Look
+from medvol.report.planes import FILL_ALPHA
 
 LESION = (90, 110, 250)
 TABLE = LabelTable((Label(1, "lesion", LESION), Label(2, "organ", (90, 170, 230))))
@@ -48,11 +49,11 @@ def slices_shown() -> list[int]:
 def color(picture: np.ndarray, row: str, voxel: tuple[int, int, int]) -> np.ndarray:
     """Mean red, green, blue in the middle of a voxel: 12 x 10 voxels fill a panel."""
     x, y, z = voxel
-    left = canvas.MARGIN + GUTTER
-    cell = (canvas.WIDTH - canvas.MARGIN - left - (COLUMNS - 1) * canvas.GAP) / COLUMNS
+    left = MARGIN + GUTTER
+    cell = (WIDTH - MARGIN - left - (COLUMNS - 1) * GAP) / COLUMNS
     column, size = slices_shown().index(z), cell / 12
-    across = left + column * (cell + canvas.GAP) + (x + 0.5) * size
-    down = canvas.HEADER + ROWS[row] * (10 * size + canvas.GAP) + (y + 0.5) * size
+    across = left + column * (cell + GAP) + (x + 0.5) * size
+    down = HEADER + ROWS[row] * (10 * size + GAP) + (y + 0.5) * size
     part = picture[round(down) - 5 : round(down) + 6, round(across) - 5 : round(across) + 6]
     return part.mean(axis=(0, 1))
 
@@ -85,7 +86,7 @@ def test_correct_is_yellow_and_not_in_the_row_of_missed(picture: np.ndarray, vox
 
 
 def test_truth_and_prediction_have_the_colour_of_the_label(picture: np.ndarray) -> None:
-    tint = np.array(LESION) / 255 * canvas.FILL_ALPHA
+    tint = np.array(LESION) / 255 * FILL_ALPHA
     marked = {"truth": MISSED_VOXELS, "prediction": FALSE_VOXELS}
     for row, other in (("truth", "prediction"), ("prediction", "truth")):
         for voxel in marked[row] + CORRECT_VOXELS:
@@ -117,20 +118,13 @@ def test_picture_is_the_same_in_other_orientations(picture, tmp_path, flips) -> 
     np.testing.assert_array_equal(imread(path)[..., :3], picture)
 
 
-def test_key_and_captions_say_how_much(tmp_path, monkeypatch) -> None:
-    written: list[str] = []
-    original = canvas._text
-    monkeypatch.setattr(
-        canvas,
-        "_text",
-        lambda axes, x, y, text, **k: (written.append(text), original(axes, x, y, text, **k)),
-    )
+def test_legend_and_captions_say_how_much(tmp_path, drawn) -> None:
     big = np.diag([-10.0, -10.0, 10.0, 1.0])  # a voxel is 1 ml and 1 square cm
     draw(tmp_path / "a.png", TRUE, PREDICTED, big)
     for text in (
-        "missed (false negative)  3.00 ml",
-        "false (false positive)  3.00 ml",
-        "correct (true positive)  8.00 ml",
+        "missed (false negative) 3.00 ml",
+        "false (false positive) 3.00 ml",
+        "correct (true positive) 8.00 ml",
         "false 3.0 cm²",
         "missed 3.0 cm²",
         "3 / 8",
@@ -138,19 +132,19 @@ def test_key_and_captions_say_how_much(tmp_path, monkeypatch) -> None:
         "Research use only. Not a medical device.",
         *ROWS,
     ):
-        assert text in written, text
-    assert [written.count(letter) for letter in "RLAP"] == [20] * 4
+        assert text in drawn.texts, text
+    assert [drawn.texts.count(letter) for letter in "RLAP"] == [20] * 4
 
 
 def test_two_slices_are_a_row_each(tmp_path: Path) -> None:
     pair = [labels[:, :, 2:4] for labels in (TRUE, PREDICTED)]
     picture = imread(draw(tmp_path / "a.png", *pair))[..., :3]
-    cell = (canvas.WIDTH - 2 * canvas.MARGIN - GUTTER - 3 * canvas.GAP) / 4
+    cell = (WIDTH - 2 * MARGIN - GUTTER - 3 * GAP) / 4
     size = cell / 12
 
     def middle(row: int, column: int, x: int, y: int) -> np.ndarray:
-        down = round(canvas.HEADER + row * (10 * size + canvas.GAP) + (y + 0.5) * size)
-        across = canvas.MARGIN + GUTTER + column * (cell + canvas.GAP) + (x + 0.5) * size
+        down = round(HEADER + row * (10 * size + GAP) + (y + 0.5) * size)
+        across = MARGIN + GUTTER + column * (cell + GAP) + (x + 0.5) * size
         return picture[down - 5 : down + 6, round(across) - 5 : round(across) + 6].mean(axis=(0, 1))
 
     # the upper row is the slice nearer to the head, where one voxel is marked, correctly

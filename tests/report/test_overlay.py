@@ -9,9 +9,9 @@ import pytest
 from matplotlib.image import imread
 
 from medvol.labels import Label, LabelTable
-from medvol.report import canvas
-from medvol.report.canvas import Canvas, Plane
-from medvol.report.overlay import Look, draw_overlay
+from medvol.report import overlay
+from medvol.report.overlay import Look, draw_overlay, window_text
+from medvol.report.planes import Plane
 from medvol.report.views import lps_view
 from medvol.spatial import orientation
 
@@ -98,13 +98,14 @@ def lesion_pixels(picture: np.ndarray) -> np.ndarray:
 
 def test_patients_right_is_left_front_and_head_are_on_top(tmp_path, monkeypatch) -> None:
     panels: dict[tuple[int, int], Plane] = {}
-    original = Canvas.panel
+    original = overlay.draw_plane
 
-    def panel(self: Canvas, row: int, column: int, plane: Plane, **kind: Any) -> None:
-        panels[row, column] = plane
-        original(self, row, column, plane, **kind)
+    def draw_plane(axes: Any, plane: Plane, **kind: Any) -> None:
+        spec = axes.get_subplotspec()
+        panels[spec.rowspan.start, spec.colspan.start] = plane
+        original(axes, plane, **kind)
 
-    monkeypatch.setattr(Canvas, "panel", panel)
+    monkeypatch.setattr(overlay, "draw_plane", draw_plane)
     draw_overlay(tmp_path / "a.png", *phantom(), LPS, TABLE, look=LOOK)
     assert [panels[1, c].captions for c in range(4)] == [  # z = 5 k - 27.5, from the head down
         ("z 17.5 mm", "10 / 12"),
@@ -112,6 +113,8 @@ def test_patients_right_is_left_front_and_head_are_on_top(tmp_path, monkeypatch)
         ("z 7.5 mm", "8 / 12"),
         ("z −17.5 mm", "3 / 12"),  # far from the three that show the lesion
     ]
+    assert panels[2, 0].captions == ("y 12.0 mm", "7 / 20")  # y = 30 - 3 k
+    assert panels[2, 2].captions == ("x 12.0 mm", "6 / 24")  # x = 22 - 2 k
     expected = {
         (1, 0): ("RLAP", (3.0, 2.0)),
         (2, 1): ("RLSI", (5.0, 2.0)),
@@ -139,27 +142,33 @@ def test_lesion_is_painted_in_the_left_half_of_the_marked_panels_only(reference_
     assert np.ptp(plain, axis=-1).max() < 0.1  # the upper row is grey, texts nearly so
 
 
-def test_no_lesion_shows_the_middle_and_says_so(tmp_path, monkeypatch) -> None:
-    written: list[str] = []
-    original = canvas._text
-    monkeypatch.setattr(
-        canvas,
-        "_text",
-        lambda axes, x, y, text, **k: (written.append(text), original(axes, x, y, text, **k)),
-    )
+def test_no_lesion_shows_the_middle_and_says_so(tmp_path, drawn) -> None:
     volume, labels = phantom()
     labels[labels == 1] = 2
     draw_overlay(tmp_path / "a.png", volume, labels, LPS, TABLE, look=LOOK)
-    assert "No lesion marked; middle slices shown." in written
-    assert [t for t in written if t.endswith("/ 12")][::2] == [
+    assert "No lesion marked; middle slices shown." in drawn.texts
+    assert [t for t in drawn.texts if t.endswith("/ 12")][::2] == [
         "10 / 12",
         "8 / 12",
         "6 / 12",
         "4 / 12",
     ]
-    assert not [t for t in written if t == "lesion"]  # the legend lists what is there
-    assert "36.0 ml" in written  # 2 x 6 x 10 x 10 voxels of 0.03 ml
+    assert not [t for t in drawn.texts if t == "lesion"]  # the legend lists what is there
+    assert "36.0 ml" in drawn.texts  # 2 x 6 x 10 x 10 voxels of 0.03 ml
     assert not lesion_pixels(imread(tmp_path / "a.png")).size
+
+
+def test_the_caption_says_level_width_and_how_askew_the_grid_is(tmp_path, drawn) -> None:
+    assert window_text(Look((-160.0, 240.0)), LPS) == "level 40, width 400 HU"
+    assert window_text(Look((0.0, 255.0), values="intensity"), LPS) == "level 128, width 255"
+    turn, askew = np.radians(30), LPS.copy()
+    askew[:2] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]] @ LPS[:2]
+    said = window_text(LOOK, askew)
+    assert said == "level −600, width 1500 HU  ·  oblique grid, 30° from the body's axes"
+    draw_overlay(tmp_path / "a.png", *phantom(), LPS, TABLE, look=LOOK)
+    assert "level −600, width 1500 HU" in drawn.texts
+    assert [drawn.texts.count(letter) for letter in "RLAPSI"] == [10, 10, 9, 9, 3, 3]
+    assert drawn.texts.count("10 mm") == 2  # a scale bar for the axial row and one for the coronal
 
 
 def test_empty_mask_few_slices_and_names_in_any_script(tmp_path) -> None:

@@ -11,7 +11,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from phantoms import tiny_chest
 
 from medvol.report.overlay import Look
-from medvol.report.slice_profile import ABOVE, draw_slice_profile
+from medvol.report.slice_profile import LOUD, draw_slice_profile
 
 LOOK = Look((-1350.0, 150.0), (1, 2), "lesion", "chest")
 CHEST = tiny_chest()
@@ -35,9 +35,7 @@ def rows_of(picture: np.ndarray, color: str) -> np.ndarray:
 def test_slices_near_the_head_are_on_top(tmp_path: Path) -> None:
     low, high = np.zeros(16), np.zeros(16)
     low[:4], high[12:] = 0.9, 0.9
-    rows = [
-        rows_of(draw(tmp_path / "p.png", CHEST.ct, CHEST.affine, p), ABOVE) for p in (high, low)
-    ]
+    rows = [rows_of(draw(tmp_path / "p.png", CHEST.ct, CHEST.affine, p), LOUD) for p in (high, low)]
     assert len(rows[0]) == pytest.approx(len(rows[1]), abs=3)
     assert rows[0].max() < rows[1].min()
 

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A slice as it lies on a page: cut out of a volume, labels marked, letters at its edges."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+
+from ..metrics.measurements import Counts, Mask, Volume
+from ..text import minus
+from .figure import DIM, HATCH_ALPHA, TEXT, Color, outlined, show, words
+from .views import Box, LpsView
+
+RIGHT_LEFT, FRONT_BACK, FEET_HEAD = 0, 1, 2  # axes of the view
+TALLEST = 1.25  # height of a panel over its width; a taller plane is drawn smaller
+FILL_ALPHA, OUTLINE_ALPHA = 0.30, 0.75
+FOCUS_LINE, OTHER_LINE = 1.3, 0.9  # points
+BAR_MM = (100, 50, 20, 10, 5, 2, 1)  # lengths of the scale bar, the first that fits
+BAR_SHARE = 0.3  # of the panel's width
+RADIOLOGICAL = "Radiological view: the patient's right is on the left. Slices count from the feet."
+
+
+class Plane(NamedTuple):
+    """One slice as it lies on the page.
+
+    Args:
+        image: (rows, columns) in HU, first row on top.
+        labels: (rows, columns).
+        pixel_mm: height and width of a pixel.
+        letters: patient directions at the left, right, top and bottom edge, such as "RLAP"; ""
+            where neither they nor the size in mm are known.
+        captions: texts for the upper corners: place, number.
+        window_hu: black and white.
+    """
+
+    image: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.integer[Any]]
+    pixel_mm: tuple[float, float]
+    letters: str
+    captions: tuple[str, str]
+    window_hu: tuple[float, float]
+
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """Width and height."""
+        rows, columns = self.image.shape
+        return columns * self.pixel_mm[1], rows * self.pixel_mm[0]
+
+    @property
+    def height(self) -> float:
+        """Height over width of the panel that shows it, a factor up to `TALLEST`."""
+        return min(self.size_mm[1] / self.size_mm[0], TALLEST)
+
+
+class Paint(NamedTuple):
+    """How labels are marked.
+
+    Args:
+        colors: of each value.
+        filled: values that are tinted beside the outline.
+        alpha: of the tint, 0 to 1.
+        hatches: value to matplotlib's pattern over the tint, for who does not see the colours.
+    """
+
+    colors: Mapping[int, Color]
+    filled: tuple[int, ...]
+    alpha: float = FILL_ALPHA
+    hatches: Mapping[int, str] = {}
+
+
+def draw_plane(axes: Axes, plane: Plane, *, paint: Paint | None = None, bar: bool = False) -> None:
+    """Draw a plane, plain or with its labels painted, as large as the panel allows.
+
+    Args:
+        axes: a panel of a `figure.Page`.
+        plane: what is drawn.
+        paint: how labels are marked; None leaves them out.
+        bar: whether a scale bar is drawn.
+    """
+    low, high = plane.window_hu
+    grey: dict[str, Any] = {"cmap": "gray", "vmin": low, "vmax": high}
+    show(axes, plane.image, plane.size_mm, interpolation="bicubic", **grey)
+    if paint is not None:
+        for value in sorted(paint.colors, key=lambda v: v in paint.filled):  # tinted: on top
+            _mark(axes, plane, value, paint)
+    sides = ((0, 0.5), (12, 0)), ((1, 0.5), (-12, 0)), ((0.5, 1), (0, -13)), ((0.5, 0), (0, 13))
+    for (at, offset), letter in zip(sides, plane.letters, strict=False):
+        _at(axes, at, offset, letter, color=DIM, ha="center")
+    place, number = plane.captions
+    _at(axes, (0, 1), (10, -15), place, ha="left")
+    _at(axes, (1, 1), (-10, -15), number, ha="right")
+    if bar and plane.letters:
+        _scale_bar(axes)
+
+
+def _at(
+    axes: Axes, at: tuple[float, float], offset: tuple[float, float], text: str, **style: Any
+) -> None:
+    """Write at a corner or edge of the panel, some pixels inside."""
+    known = words(text)
+    axes.annotate(known.pop("s"), at, offset, xycoords="axes fraction", textcoords="offset pixels",
+                  va="center", **{**outlined(), **known, **style})  # fmt: skip
+
+
+def _mark(axes: Axes, plane: Plane, value: int, paint: Paint) -> None:
+    inside = plane.labels == value
+    if not inside.any():
+        return
+    padded = np.pad(inside, 1).astype(np.float32)  # so that outlines close at the edge
+    rows, columns = padded.shape
+    x = (np.arange(columns) - 0.5) * plane.pixel_mm[1]
+    y = (np.arange(rows) - 0.5) * plane.pixel_mm[0]
+    red, green, blue = paint.colors[value]
+    rgb, filled = (red / 255, green / 255, blue / 255), value in paint.filled
+    area: dict[str, Any] = {"levels": [0.5, 2.0]}
+    if filled:
+        axes.contourf(x, y, padded, colors=[rgb], alpha=paint.alpha, **area)
+    if value in paint.hatches:
+        pattern = axes.contourf(x, y, padded, colors="none", hatches=[paint.hatches[value]], **area)
+        pattern.set(edgecolor=(0, 0, 0, HATCH_ALPHA), linewidth=0)
+    axes.contour(
+        x, y, padded, levels=[0.5], colors=[rgb],
+        linewidths=FOCUS_LINE if filled else OTHER_LINE,
+        alpha=1.0 if filled else OUTLINE_ALPHA,
+    )  # fmt: skip
+
+
+def _scale_bar(axes: Axes) -> None:
+    """The longest bar that fits, with its length, in the lower left corner."""
+    width, height = axes.bbox.size
+    left, right = axes.get_xlim()
+    pixels_per_mm = width / (right - left)
+    fitting = [mm for mm in BAR_MM if mm * pixels_per_mm <= BAR_SHARE * width]
+    if fitting:
+        ends = 12 / width, (12 + fitting[0] * pixels_per_mm) / width
+        axes.plot(ends, [14 / height] * 2, transform=axes.transAxes, color=TEXT, lw=2,
+                  solid_capstyle="butt")  # fmt: skip
+        _at(axes, (0, 0), (12, 27), f"{fitting[0]} mm", ha="left", size=9)
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """Cuts planes, rows down the page and columns across it, out of a volume in the LPS view.
+
+    Args:
+        view: how to look at the grid.
+        volume: (X, Y, Z) in that view.
+        labels: (X, Y, Z), the same.
+        box: the part of the view that is shown.
+        window_hu: black and white.
+    """
+
+    view: LpsView
+    volume: Volume
+    labels: Mask
+    box: Box
+    window_hu: tuple[float, float]
+
+    def plane(self, across: int, k: int) -> Plane:
+        """Slice k across an axis of the view: sagittal, coronal or axial."""
+        shape = self.labels.shape
+        where = [k if axis == across else part for axis, part in enumerate(self.box)]
+        columns, rows = (axis for axis in range(3) if axis != across)
+        upward = rows == FEET_HEAD  # the head belongs on top
+        turn = (slice(None, None, -1 if upward else 1), slice(None))
+        centre = [float(k) if axis == across else (n - 1) / 2 for axis, n in enumerate(shape)]
+        at_mm = float((self.view.affine @ [*centre, 1.0])[across])
+        left_right = "RL" if columns == RIGHT_LEFT else "AP"
+        return Plane(
+            np.clip(self.volume[tuple(where)].T[turn], *self.window_hu).astype(np.float32),
+            np.ascontiguousarray(self.labels[tuple(where)].T[turn]),
+            (self.view.spacing_mm[rows], self.view.spacing_mm[columns]),
+            left_right + ("SI" if upward else "AP"),
+            (minus(f"{'xyz'[across]} {at_mm:.1f} mm"), f"{k + 1} / {shape[across]}"),
+            self.window_hu,
+        )
+
+
+def join_boxes(box: Box, marked: Sequence[Counts]) -> Box:
+    """The box, grown to hold all that is marked.
+
+    Args:
+        box: a part of a view.
+        marked: voxels marked in each slice, (N,), for each axis of the view.
+    """
+    joined = []
+    for part, counts in zip(box, marked, strict=True):
+        filled = np.flatnonzero(counts)
+        low, high = (
+            (int(filled[0]), int(filled[-1]) + 1) if filled.size else (part.start, part.stop)
+        )
+        joined.append(slice(min(part.start, low), max(part.stop, high)))
+    return joined[0], joined[1], joined[2]

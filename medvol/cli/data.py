@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(source: "Source", datalist: "Datalist", path: Path) -> None:
     """The picture of a data set, to be looked at before training."""
-    from ..report.radiographs import draw_samples
     from ..report.overview import draw_overview, draw_slices
+    from ..report.radiographs import draw_samples
 
     items, look = datalist.parts.get("training", ()), source.look
     if look is None:

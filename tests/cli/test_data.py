@@ -30,9 +30,7 @@ from medvol.data.datalist import Datalist
 def quick_page(monkeypatch, request):
     """An empty samples.png, since drawing is most of the time; `drawn` asks for the real one."""
     if "drawn" not in request.fixturenames:
-        monkeypatch.setattr(
-            "medvol.report.radiographs.draw_samples", lambda _, path: path.touch()
-        )
+        monkeypatch.setattr("medvol.report.radiographs.draw_samples", lambda _, path: path.touch())
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ _PUBLIC = {
     "LabelTable": ".labels",
     "save": ".outputs.save",
     "read_image": ".images",
-    "load_bundle": ".tasks.load",
+    "load_bundle": ".tasks.task",
 }
 __all__ = ["InputError", "LabelTable", "__version__", "load_bundle", "read_image", "save"]
 

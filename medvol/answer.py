@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a prediction gives back: labels on the input's grid, measured, named and saved."""
+"""What a bundle finds in an image: a mask, slices or classes, with how it came about."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .bundle.description import Description
-from .errors import Note
+from .bundle.spec import Spec
+from .errors import InputError, Note
 from .images.find import case_name
 from .images.image import Image
-from .labels import LabelTable
-from .metrics.measurements import Measurement, Reference, measure
+from .metrics.measurements import Measurement, measure
 from .slices import longest_run_mm
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a result came about.
+    """How an answer came about.
 
     Args:
         device: "cpu" or "cuda".
@@ -78,77 +77,103 @@ class Slices:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
-    """What a bundle says of one image.
+class Attention:
+    """Where a network looked: what in a radiograph speaks for a class.
+
+    Args:
+        method: that made the map, such as "grad-cam".
+        heat: (rows, columns) in [0, 1], on the image's own grid.
+    """
+
+    method: str
+    heat: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """The class of an image.
+
+    Args:
+        names: of the classes.
+        probability: (classes,), 0 to 1, together 1.
+        attention: what speaks for the most probable class; None where no map was asked for.
+
+    Example:
+        >>> found = Classes(("normal", "pneumonia"), np.float32([0.25, 0.75]))
+        >>> found.index, found.name, str(found)
+        (1, 'pneumonia', 'pneumonia 0.75')
+    """
+
+    names: tuple[str, ...]
+    probability: npt.NDArray[np.float32]
+    attention: Attention | None = None
+
+    @property
+    def index(self) -> int:
+        """Number of the most probable class; of equal ones the first."""
+        return int(self.probability.argmax())
+
+    @property
+    def name(self) -> str:
+        """Name of the most probable class."""
+        return self.names[self.index]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.probability[self.index]:.2f}"
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a bundle finds in one image; what its task does not give is None.
 
     Args:
         image: as it was read.
-        mask: (X, Y, Z) uint8 or uint16 on the image's own grid; None for a bundle that answers
-            with classes of slices.
-        bundle: that made it.
-        run: how it came about.
-        slices: what was found in each slice, by a classifier or a gate; None without any.
-        name: of the case, where images of one name must be told apart; empty takes the image's.
+        spec: of the bundle.
+        run: how the answer came about.
+        mask: (X, Y, Z) uint8 or uint16 on the image's own grid.
+        slices: what was found in each slice, by a classifier of slices or a gate.
+        classes: the class of a radiograph.
+        case: name, where images of one name must be told apart; empty takes the image's.
     """
 
     image: Image
-    mask: npt.NDArray[Any] | None
-    bundle: Description
+    spec: Spec
     run: Run
+    mask: npt.NDArray[Any] | None = None
     slices: Slices | None = None
-    name: str = ""
+    classes: Classes | None = None
+    case: str = ""
 
-    @property
-    def labels(self) -> npt.NDArray[Any]:
-        """The mask.
-
-        Raises:
-            ValueError: the bundle answers with classes of slices.
-        """
-        if self.mask is None:
-            raise ValueError(f"{self.bundle.name} marks no voxels; read `slices` instead of labels")
-        return self.mask
+    def __post_init__(self) -> None:
+        if not self.case:
+            object.__setattr__(self, "case", case_name(self.image.path))
 
     @property
     def found(self) -> bool | None:
-        """The volume's answer: by the bundle's rule for slices, False where a gate let none pass.
+        """Whether the volume has the finding: by the bundle's rule for slices, or by its gate.
 
-        None where neither says so: the labels are the answer then.
+        False where a gate let no slice pass; None where neither decides.
         """
         if self.slices is None:
             return None
-        rule = self.bundle.slice_rule
+        rule = self.spec.slice_rule
         if rule is not None:
             return self.slices.length_mm >= rule.length_mm
         return False if self.slices.segmented == 0 else None
 
     @property
-    def answer(self) -> str:
-        """The volume's answer in words, such as "lesion found", "no lesion found"; or empty."""
+    def finding(self) -> str:
+        """The image's answer in words, such as "no lesion found" or "pneumonia"; or empty."""
+        if self.classes is not None:
+            return self.classes.name
         if self.found is None:
             return ""
-        return f"{'' if self.found else 'no '}{self.bundle.focus_name} found"
-
-    @property
-    def table(self) -> LabelTable:
-        """Names, colours and codes of the labels."""
-        return self.bundle.labels
+        return f"{'' if self.found else 'no '}{self.spec.focus_name} found"
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """Remarks about the image."""
         return self.image.notes
-
-    @property
-    def case(self) -> str:
-        """Name of the case: that of the image without its suffix where nothing else is said."""
-        return self.name or case_name(self.image.path)
-
-    @property
-    def reference(self) -> Reference | None:
-        """The organ that shares are of."""
-        organ = self.bundle.reference
-        return Reference(*organ) if organ else None
 
     @cached_property
     def measurements(self) -> list[Measurement]:
@@ -156,8 +181,9 @@ class Result:
         if self.mask is None:
             return []
         return measure(
-            self.mask, self.image.array, self.image.affine, self.table, reference=self.reference
-        )
+            self.mask, self.image.array, self.image.affine, self.spec.labels,
+            reference=self.spec.reference,
+        )  # fmt: skip
 
     @property
     def volume_ml(self) -> dict[str, float]:
@@ -165,6 +191,15 @@ class Result:
         return {row.name: row.volume_ml for row in self.measurements}
 
 
-def value_range(low: float, high: float, values: str) -> str:
-    """A range in words, such as "-1350 to 150 HU"."""
-    return f"{low:.0f} to {high:.0f}" + (f" {values}" if values == "HU" else "")
+class Refusal(NamedTuple):
+    """An image that cannot be used, and why.
+
+    Args:
+        case: its name.
+        path: of its file or folder, as it was given; a word for an image in memory.
+        error: why.
+    """
+
+    case: str
+    path: str
+    error: InputError

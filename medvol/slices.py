@@ -3,12 +3,13 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Item = TypeVar("Item")
 Passing = npt.NDArray[np.bool_]
@@ -38,7 +39,7 @@ def check_slices(slices: int) -> int:
     return slices
 
 
-def read_slices(volume: Tensor, start: int, stop: int) -> Tensor:
+def read_slices(volume: "Tensor", start: int, stop: int) -> "Tensor":
     """Slices `start` to `stop` of a volume; beyond its ends the last slice is repeated.
 
     Args:
@@ -50,14 +51,17 @@ def read_slices(volume: Tensor, start: int, stop: int) -> Tensor:
         (stop - start, C, X, Y), a copy.
 
     Example:
+        >>> import torch
         >>> read_slices(torch.tensor([[[[7, 8, 9]]]]), -1, 2).flatten().tolist()
         [7, 7, 8]
     """
+    import torch  # here, so that an image is refused without it
+
     index = torch.arange(start, stop, device=volume.device).clamp(0, volume.shape[-1] - 1)
     return volume.index_select(-1, index).movedim(-1, 0).contiguous()
 
 
-def stack_slices(sliced: Tensor, slices: int) -> Tensor:
+def stack_slices(sliced: "Tensor", slices: int) -> "Tensor":
     """Every run of `slices` neighbouring slices as the channels of one image.
 
     Args:
@@ -68,6 +72,7 @@ def stack_slices(sliced: Tensor, slices: int) -> Tensor:
         (n, C * slices, X, Y); the slices of channel 0 first, each channel's from low z to high.
 
     Example:
+        >>> import torch
         >>> stack_slices(torch.tensor([7, 7, 8, 9]).reshape(4, 1, 1, 1), 3).squeeze().tolist()
         [[7, 7, 8], [7, 8, 9]]
     """

@@ -72,12 +72,12 @@ def run_side(bundle: str, side: str, ct: Path, mask_path: Path) -> dict[str, flo
     import numpy as np
 
     from medvol.engine.memory import peak_bytes
-    from medvol.tasks.load import load_bundle
+    from medvol.tasks.task import load_bundle
 
     precision = "bf16" if side == "medvol_bf16" else "fp32"
     predictor = load_bundle(bundle, device="cpu", precision=precision)
     started = time.perf_counter()
-    mask = stock(predictor, ct) if side == "stock" else predictor.predict(ct).labels
+    mask = stock(predictor, ct) if side == "stock" else predictor.predict(ct).mask
     seconds = time.perf_counter() - started
     np.save(mask_path, mask)
     return {"seconds": seconds, "peak_gib": peak_bytes() / 2**30}
@@ -94,7 +94,7 @@ def stock(predictor: Any, ct: Path) -> Any:
 
     pipeline = predictor.pipeline
     spacing = pipeline.spacing_mm
-    low, high = predictor.bundle.display_window_hu
+    low, high = predictor.spec.display_window_hu
     prepare = mt.Compose([
         mt.LoadImaged("image", reader="NibabelReader", ensure_channel_first=True),
         mt.Orientationd("image", axcodes="RAS", labels=AXIS_CODES),

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from medvol.answer import Result
+from medvol.answer import Answer
 from medvol.metrics.classes.calibration import expected_calibration_error, reliability
 from medvol.metrics.classes.ranking import auc_interval, threshold_rows
 from medvol.report.plots import draw_reliability
 from medvol.spatial import spacing_mm, voxel_volume_ml
-from medvol.tasks.load import load_bundle
+from medvol.tasks.task import load_bundle
 
 
 def main() -> int:
@@ -32,11 +32,11 @@ def main() -> int:
     parser.add_argument("--bundle", default="covid_ct_lesion_3d")
     parser.add_argument("--picture", type=Path, help="PNG of a classifier's calibration")
     args = parser.parse_args()
-    predictor = load_bundle(args.bundle)
+    bundle = load_bundle(args.bundle)
     scores, truths, cases = [], [], []
     for case, infected in slices(args.folder / "slices.csv").items():
-        result = predictor.predict(args.folder / f"{case}_ct.nii.gz")
-        score, said = score_of(result)
+        answer = bundle.predict(args.folder / f"{case}_ct.nii.gz")
+        score, said = score_of(answer)
         truth = np.array([infected[z] for z in range(len(score))])
         line = f"{case:12} {said}"
         if truth.any():
@@ -49,8 +49,8 @@ def main() -> int:
     score, truth = np.concatenate(scores), np.concatenate(truths)
     auc = auc_interval(score, truth, cases)
     print(f"{'all':12} slice AUC {auc.value:.3f} (95 % interval {auc.low:.3f} to {auc.high:.3f})")
-    if predictor.bundle.slice_rule is not None:
-        threshold = predictor.bundle.slice_rule.threshold
+    if bundle.spec.slice_rule is not None:
+        threshold = bundle.spec.slice_rule.threshold
         (row,) = threshold_rows(score, truth, [threshold])
         print(
             f"{'':12} sensitivity {row.sensitivity:.3f}, specificity {row.specificity:.3f} "
@@ -62,13 +62,13 @@ def main() -> int:
     return 0
 
 
-def score_of(result: Result) -> tuple[np.ndarray, str]:
+def score_of(answer: Answer) -> tuple[np.ndarray, str]:
     """Score of each slice, and what was found in words."""
-    if result.slices is not None and result.mask is None:
-        return result.slices.probability, f"{result.answer}, {result.slices}"
-    lesion = np.isin(result.labels, result.bundle.focus)
-    dx, dy, _ = spacing_mm(result.image.affine)
-    ml = lesion.sum() * voxel_volume_ml(result.image.affine)
+    if answer.slices is not None and answer.mask is None:
+        return answer.slices.probability, f"{answer.finding}, {answer.slices}"
+    lesion = np.isin(answer.mask, answer.spec.focus)
+    dx, dy, _ = spacing_mm(answer.image.affine)
+    ml = lesion.sum() * voxel_volume_ml(answer.image.affine)
     return lesion.sum(axis=(0, 1)) * dx * dy, f"lesion {ml:8.1f} ml"
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from medvol.bundle.config import Config
-from medvol.bundle.description import describe
+from medvol.bundle.find import find_bundle
 from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.chains import lung_ct
 from medvol.data.datalist import load_items
@@ -118,7 +118,7 @@ def lesion_counts(fold: int, args: argparse.Namespace) -> torch.Tensor:
 
 def use_parts(bundle: str, weights: Path) -> tuple[torch.nn.Module, Any]:
     """Network with weights, and inferer, as the bundle's inference has them."""
-    root = describe(bundle).folder
+    root = find_bundle(bundle)
     config = Config(root / "configs" / "inference.json", device=f"$torch.device({str(DEVICE)!r})")
     network = config.build("network").eval()
     load_weights(weights, network, DEVICE)
@@ -151,7 +151,7 @@ def run(
     configs: Sequence[str], args: argparse.Namespace, options: dict[str, Any], *, threads: int
 ) -> None:
     settings = {"dataset_dir": (args.work / "data").resolve(), **options}
-    run_bundle(describe(args.bundle).folder, configs, settings, threads=threads)
+    run_bundle(find_bundle(args.bundle), configs, settings, threads=threads)
 
 
 def write_table(tables: Sequence[Path], path: Path) -> None:
@@ -183,7 +183,7 @@ def read(table: Path) -> list[dict[str, str]]:
 
 def install(folder: Path, bundle: str) -> None:
     """Copy the final weights into the bundle, and record the chain they were trained behind."""
-    root = describe(bundle).folder
+    root = find_bundle(bundle)
     state = torch.load(folder / "calibrated.pt", weights_only=True)
     save_atomically(state, root / "models" / "model.pt")
     path = root / "configs" / "metadata.json"

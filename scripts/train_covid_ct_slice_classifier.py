@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from medvol.bundle.description import describe
+from medvol.bundle.find import find_bundle
 from medvol.bundle.launch import cpus, run_bundle, run_medvol
 from medvol.metrics.classes.calibration import expected_calibration_error, fit_platt, reliability
 from medvol.metrics.classes.ranking import auc_interval, roc_auc
@@ -160,12 +160,12 @@ def run(
         "dataset_dir": (args.work / "data").resolve(), "output_dir": folder.resolve(), **options,
     }  # fmt: skip
     threads = max(1, cpus() // args.jobs)
-    run_bundle(describe(BUNDLE).folder, configs, settings, threads=threads)
+    run_bundle(find_bundle(BUNDLE), configs, settings, threads=threads)
 
 
 def install(folder: Path) -> None:
     """Copy the final weights into the bundle, and record the chain they were trained behind."""
-    root = describe(BUNDLE).folder
+    root = find_bundle(BUNDLE)
     state = torch.load(folder / "calibrated.pt", weights_only=True)
     save_atomically(state, root / "models" / "model.pt")
     path = root / "configs" / "metadata.json"

@@ -4,26 +4,26 @@
 import os
 
 from ..errors import InputError
-from .description import Description, describe
+from .spec import Spec, read_spec
 
 
-def check_chain(bundle: Description | str | os.PathLike[str], fingerprint: str | None) -> None:
+def check_chain(bundle: Spec | str | os.PathLike[str], fingerprint: str | None) -> None:
     """Refuse to run a bundle's weights behind another transform chain than their own.
 
     Nothing is compared where the bundle or the chain has no fingerprint (bundles made elsewhere).
 
     Args:
-        bundle: its description, name or folder.
+        bundle: its spec, name or folder.
         fingerprint: of the chain that would run, `medvol.chains.Chain.fingerprint`.
 
     Raises:
         InputError: E_BUNDLE, they differ.
     """
-    description = bundle if isinstance(bundle, Description) else describe(bundle)
-    trained = description.chain_fingerprint
+    spec = bundle if isinstance(bundle, Spec) else read_spec(bundle)
+    trained = spec.chain_fingerprint
     if trained and fingerprint and trained != fingerprint:
         raise InputError(
-            "E_BUNDLE", description.folder,
+            "E_BUNDLE", spec.folder,
             f"the weights were trained behind chain {trained}, the config describes chain "
             f"{fingerprint}: spacing, window or crop differ.",
             "Restore the chain's settings in the config, or train again with the new ones.",

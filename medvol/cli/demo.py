@@ -26,13 +26,12 @@ def run(args: argparse.Namespace) -> int:
     """Make, predict, save, compare."""
     import torch
 
-    from ..bundle.description import describe
     from ..data.phantoms.chest import chest_ct_phantom
     from ..images.writing import write_mask, write_volume
     from ..metrics.masks.overlap import dice, overlap_counts
     from ..outputs.save import save
     from ..spatial import voxel_volume_ml
-    from ..tasks.predictor import Predictor
+    from ..tasks.task import load_bundle
 
     ct, truth = args.output / "phantom_ct.nii.gz", args.output / "phantom_truth.nii.gz"
     print(f"Making a chest CT with known lesions: {ct}")
@@ -41,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
     write_mask(truth, phantom.labels, phantom.affine)
 
     print(f"Running {BUNDLE} on it ...")
-    result = Predictor(describe(BUNDLE)).predict(ct)
-    paths = save(result, args.output / result.case)
+    answer = load_bundle(BUNDLE).predict(ct)
+    paths = save(answer, args.output / answer.case)
 
-    true, found = torch.from_numpy(phantom.labels), torch.from_numpy(result.labels)
+    true, found = torch.from_numpy(phantom.labels), torch.from_numpy(answer.mask)
     ml = voxel_volume_ml(phantom.affine)
     print(f"\n{'':24}{'true':>12}{'measured':>12}{'Dice':>8}")
-    regions = {"lesion": result.bundle.focus, **{x.name: (x.value,) for x in result.table}}
+    regions = {"lesion": answer.spec.focus, **{x.name: (x.value,) for x in answer.spec.labels}}
     for name, values in regions.items():
         counts = overlap_counts(found, true, values)
         print(

@@ -4,7 +4,6 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from ..errors import InputError
 from ..files import remove
 
 if TYPE_CHECKING:
-    from ..bundle.description import Description
+    from ..bundle.spec import Spec
     from ..data.datalist import LabelledCase
     from ..metrics.masks.evaluation import MaskEvaluation
     from ..tasks.evaluation import MaskOf, Plan
@@ -73,16 +72,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Measure every case; one that cannot be read does not stop the others."""
-    from ..bundle.description import describe
+    from ..bundle.spec import read_spec
     from ..data.datalist import Datalist
 
-    bundle = replace(describe(args.bundle), weights_file=args.weights)
-    if bundle.takes_radiographs:
+    bundle = read_spec(args.bundle, weights=args.weights)
+    if bundle.task == "radiographs":
         from .evaluate_classes import run as run_classes
 
         return run_classes(args, bundle)
-    _ = bundle.labels  # a bundle without labels, or without weights, is refused at once
-    if not bundle.marks_voxels:
+    if bundle.task == "slices":
         raise InputError(
             "E_BUNDLE", bundle.folder, "it answers with classes of slices and marks no voxels.",
             "Give a bundle that segments.",
@@ -111,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if evaluation.refused else 0
 
 
-def _plan(args: argparse.Namespace, bundle: "Description") -> "Plan":
+def _plan(args: argparse.Namespace, bundle: "Spec") -> "Plan":
     """What is compared, with which tolerances."""
     from ..data.datalist import Datalist
     from ..metrics.masks.comparison import Measure
@@ -122,24 +120,23 @@ def _plan(args: argparse.Namespace, bundle: "Description") -> "Plan":
     return make_plan(bundle, Datalist.read(args.data).labels, measure)
 
 
-def _masks(args: argparse.Namespace, bundle: "Description") -> "tuple[MaskOf, str]":
+def _masks(args: argparse.Namespace, bundle: "Spec") -> "tuple[MaskOf, str]":
     """Where masks come from, also in words."""
     from ..engine.devices import part_of
     from ..inferers.gated import GatedInferer
     from ..tasks.evaluation import from_folder, from_network
-    from ..tasks.predictor import Predictor
+    from ..tasks.task import Bundle
 
     if args.predictions is not None:
         words = f"read from the folder {args.predictions.resolve().name}; no network was run"
         return from_folder(args.predictions, bundle), words
-    predictor = Predictor(bundle, device=args.device, precision=args.precision)
-    words = (
-        f"made for this page by the bundle, {predictor.precision} on {predictor.pipeline.device}"
-    )
-    gated = part_of(predictor.pipeline.inferer, GatedInferer)
+    loaded = Bundle(bundle, device=args.device, precision=args.precision)
+    pipeline = loaded.pipeline
+    words = f"made for this page by the bundle, {pipeline.precision} on {pipeline.device}"
+    gated = part_of(pipeline.inferer, GatedInferer)
     if gated is not None and gated.gate.threshold is not None:
         words += f", behind its gate at threshold {gated.gate.threshold:g}"
-    return from_network(predictor), words
+    return from_network(loaded), words
 
 
 def _measured(

@@ -12,10 +12,10 @@ from ..errors import InputError
 from ..files import remove
 
 if TYPE_CHECKING:
-    from ..bundle.description import Description
+    from ..bundle.spec import Spec
     from ..metrics.classes.confounding import Confounding
     from ..metrics.classes.evaluation import ClassCase, ClassEvaluation
-    from ..tasks.classifier import ImageClassifier
+    from ..tasks.task import Bundle
 
 PAGE, TABLE, RECORD = "report.html", "predictions.csv", "metrics.json"
 CURVES, RELIABILITY = "curves.png", "reliability.png"
@@ -32,12 +32,12 @@ NOT_FOR_CLASSES = ("predictions", "tolerance", "smallest_lesion")
 Items = list[dict[str, Any]]
 
 
-def run(args: argparse.Namespace, bundle: "Description") -> int:
+def run(args: argparse.Namespace, bundle: "Spec") -> int:
     """Answer every image of a part, measure, and write the page."""
     from ..data.datalist import Datalist
     from ..metrics.classes.evaluation import ClassEvaluation, tune
     from ..tasks.class_evaluation import answer_images, match_classes
-    from ..tasks.classifier import ImageClassifier
+    from ..tasks.task import Bundle
 
     _ = bundle.weights_sha256  # a bundle without weights is refused at once
     part = args.part or TEST
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, bundle: "Description") -> int:
         numbers = match_classes(bundle, Datalist.read(args.data).class_names)
         items = _items(args, part)
         others = _items(args, VALIDATION) if args.calibrate else []
-        classifier = ImageClassifier(bundle, device=args.device, precision=args.precision)
+        classifier = Bundle(bundle, device=args.device, precision=args.precision)
     except ValueError as error:
         print(f"medvol evaluate: {error}", file=sys.stderr)
         return 2
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, bundle: "Description") -> int:
     if not answers:
         return 2
     tuned = tune(chosen_on) if chosen_on else None
-    evaluation = ClassEvaluation(tuple(answers), tuple(refused), classifier.names, tuned)
+    evaluation = ClassEvaluation(tuple(answers), tuple(refused), bundle.classes, tuned)
     confounding = _confounding(args, part, items)
     _write(args, classifier, evaluation, confounding)
     return 1 if refused else 0
@@ -151,7 +151,7 @@ def remarks(
 
 def _write(
     args: argparse.Namespace,
-    classifier: "ImageClassifier",
+    classifier: "Bundle",
     evaluation: "ClassEvaluation",
     confounding: "Confounding | None",
 ) -> None:
@@ -178,7 +178,7 @@ def _write(
     _draw_reliability(args.report / RELIABILITY, evaluation)
     shown, attention = _tiles(classifier, evaluation.worst_first[:MOST_TILES])
     context = ClassContext(
-        title=classifier.bundle.name,
+        title=classifier.spec.name,
         protocol=protocol,
         bundle=about,
         files={name: FILES[name] for name in FILES if name != CURVES or curves},
@@ -211,26 +211,26 @@ def _draw_reliability(path: Path, evaluation: "ClassEvaluation") -> None:
     draw_reliability(path, groups, cases="images", share="share that is right")
 
 
-def _tiles(
-    classifier: "ImageClassifier", images: "Sequence[ClassCase]"
-) -> tuple[dict[str, str], bool]:
+def _tiles(classifier: "Bundle", images: "Sequence[ClassCase]") -> tuple[dict[str, str], bool]:
     """Pictures of images with where the network looked, where bundle and network allow that."""
-    from ..tasks.attention import AttentionMaps
+    from ..engine.attention import AttentionMaps
+    from ..images import read_image
     from ..tasks.class_evaluation import tiles
 
     try:
-        return tiles(images, AttentionMaps(classifier))
+        maps = AttentionMaps(classifier.pipeline)
+        return tiles(images, lambda path: maps(read_image(path, "radiograph")))
     except InputError as error:  # a chain that is none of medvol's
         if error.code != "E_BUNDLE":
             raise
         return tiles(images, None)
 
 
-def _about(args: argparse.Namespace, classifier: "ImageClassifier") -> dict[str, str]:
-    bundle = classifier.bundle
+def _about(args: argparse.Namespace, classifier: "Bundle") -> dict[str, str]:
+    bundle = classifier.spec
     about = {"Bundle": bundle.name, "Version": bundle.version, "medvol": __version__,
              "Weights SHA-256": bundle.weights_sha256,
-             "Run": f"{classifier.precision} on {classifier.device}"}  # fmt: skip
+             "Run": f"{classifier.pipeline.precision} on {classifier.pipeline.device}"}  # fmt: skip
     return about | ({"Weights": args.weights.name} if args.weights is not None else {})
 
 

@@ -65,27 +65,26 @@ def run(args: argparse.Namespace) -> int:
     """Measure every case once, then add up for each threshold."""
     from tqdm import tqdm
 
-    from ..bundle.description import describe
     from ..data.datalist import Datalist
     from ..files import write_json
     from ..metrics.masks.gate_cost import choose, gate_cost
     from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
     from ..tasks.gate_cost import gate_of, measure_case
-    from ..tasks.predictor import Predictor
+    from ..tasks.task import load_bundle
 
     try:
         labelled, _ = Datalist.read(args.data).labelled(fold=args.fold)
-        predictor = Predictor(describe(args.bundle), device=args.device)
+        bundle = load_bundle(args.bundle, device=args.device)
     except ValueError as error:
         print(f"medvol gate-cost: {error}", file=sys.stderr)
         return 2
-    gated = gate_of(predictor)
+    gated = gate_of(bundle)
     own = gated.gate.threshold  # before it is opened to ask about every slice
     margin = gated.gate.margin if args.margin is None else args.margin
     gap = gated.gate.gap if args.gap is None else args.gap
     cases = [
         measure_case(
-            predictor, case, gate_weights=_weights(args.gate_weights, case, args.data),
+            bundle, case, gate_weights=_weights(args.gate_weights, case, args.data),
             weights=_weights(args.weights, case, args.data),
         )
         for case in tqdm(labelled, unit="case", disable=not sys.stderr.isatty(), leave=False)
@@ -95,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         for threshold in THRESHOLDS
     ]
     chosen = choose(costs, most_missed_percent=args.most_missed)
-    name, finding = predictor.bundle.name, predictor.bundle.focus_name
+    name, finding = bundle.spec.name, bundle.spec.focus_name
     number = f"{len(cases)} case" if len(cases) == 1 else f"{len(cases)} cases"
     title = f"Gate of {name}: {number}, gaps up to {gap} closed, margin {margin} (in slices)"
     write_gate_cost(args.output / "gate_cost.csv", costs)

@@ -1,141 +1,250 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle's inference config as a row of parts: prepare, network over windows, restore."""
+"""A bundle's parts on images: prepare, network within memory, restore; timed, for every task."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, LoadImaged, SaveImaged, Spacingd
 
-from ..bundle.config import Config
-from ..bundle.description import Description
+from ..answer import Run
+from ..bundle.config import Config, last_line
+from ..bundle.spec import Spec
 from ..bundle.weights import check_chain
-from ..errors import InputError
+from ..errors import InputError, refusal_behind
+from ..images.image import Image
+from ..images.reader import ImageReader
 from ..inferers.precision import PrecisionInferer
 from ..networks.weights import load_weights
+from .devices import choose_device, infer_within_memory, kept, restore_within_memory, sliding_window
+from .memory import peak_bytes
+from .room import make_room, settings_of
 
 IMAGE, PRED, SLICES = "image", "pred", "slices"
 GATE = "gate_threshold"  # id in inference.json
+Data = dict[str, Any]
 
 
-@dataclass(frozen=True)
+class Prepared(NamedTuple):
+    """An image as the network sees it: {"image": (C, *spatial)}, and seconds that it took."""
+
+    image: Image
+    data: Data
+    times_s: dict[str, float]
+
+
+class Processed(NamedTuple):
+    """What the bundle's postprocessing gave for an image, and how it came about."""
+
+    image: Image
+    data: Data
+    run: Run
+
+
 class Pipeline:
-    """The parts of a bundle that one prediction runs, each with one job.
+    """The parts of a bundle that one prediction runs, built once and with weights.
+
+    Reading and writing of files are taken out of the bundle's transforms: they are stages of their
+    own.
 
     Args:
-        prepare: {"image": (X, Y, Z) MetaTensor} to the network's input (C, *spatial).
-        inferer: runs the network over windows.
-        network: in evaluation mode, on its device, weights loaded.
-        restore: {"image": ..., "pred": (classes, *spatial)} to labels on the input's grid.
-        spacing_mm: of the network's input, None when it is not resampled.
-        fingerprint: of the chain that prepares; None for a chain that has none.
-        device: of the network.
-    """
-
-    prepare: Callable[[dict[str, Any]], dict[str, Any]]
-    inferer: Any
-    network: torch.nn.Module
-    restore: Callable[[dict[str, Any]], dict[str, Any]]
-    spacing_mm: tuple[float, ...] | None
-    fingerprint: str | None
-    device: torch.device
-
-
-class Parts(NamedTuple):
-    """What `configs/inference.json` describes, built and with weights, as it stands there."""
-
-    preprocessing: Compose
-    postprocessing: Compose
-    network: torch.nn.Module
-    inferer: Any
-    fingerprint: str | None
-
-
-def build_pipeline(
-    bundle: Description,
-    device: torch.device,
-    *,
-    precision: str | None = None,
-    gate: float | str | None = None,
-) -> Pipeline:
-    """The parts of a bundle for volumes, see `build_parts`.
-
-    Loading and saving of files are taken out of the transforms: reading and writing are stages of
-    their own.
-
-    Args, Raises: as for `build_parts`.
-    """
-    parts = build_parts(bundle, device, precision=precision, gate=gate)
-    restore = [t for t in parts.postprocessing.transforms if not _saves(t)]
-    return Pipeline(
-        prepare=Compose(_without_loading(parts.preprocessing)),
-        inferer=parts.inferer,
-        network=parts.network,
-        restore=Compose(restore),
-        spacing_mm=_spacing(parts.preprocessing),
-        fingerprint=parts.fingerprint,
-        device=device,
-    )
-
-
-def build_parts(
-    bundle: Description,
-    device: torch.device,
-    *,
-    precision: str | None = None,
-    gate: float | str | None = None,
-) -> Parts:
-    """Read `configs/inference.json`, build its parts and load the weights.
-
-    Args:
-        bundle: see `medvol.bundle.describe`.
-        device: where the network runs.
+        spec: of the bundle.
+        device: "auto", "cpu" or "cuda".
         precision: "fp32" or "bf16"; None keeps the bundle's own.
         gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
+        any_reader: medvol reads in place of whatever the bundle's chain reads with; False: only in
+            place of its own readers, and a chain with another one is given the path.
 
-    Returns:
-        The parts; the network in evaluation mode, on the device.
+    Attributes:
+        network: in evaluation mode, on `device`, weights loaded.
+        inferer: runs the network over windows.
+        fingerprint: of the chain that prepares; None for a chain that has none.
+        spacing_mm: of the network's input, None when it is not resampled.
+        precision: that the inferer runs in.
 
     Raises:
         InputError: E_BUNDLE, the config cannot be read, a part is missing or cannot be built, the
             weights do not fit, or belong to another chain; a threshold for a bundle without a gate.
+        ValueError: no such device or precision.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        device: str = "auto",
+        precision: str | None = None,
+        gate: float | str | None = None,
+        any_reader: bool = True,
+    ) -> None:
+        self.spec = spec
+        self.device = choose_device(device)
+        config = _config(spec, self.device, gate)
+        preprocessing = config.build("preprocessing")
+        postprocessing = config.build("postprocessing")
+        self.fingerprint: str | None = getattr(preprocessing, "fingerprint", None)
+        check_chain(spec, self.fingerprint)
+        network = config.build("network" if "network" in config else "network_def").to(self.device)
+        load_weights(spec.weights, network, self.device)
+        self.network: torch.nn.Module = network.eval()
+        self.inferer = _in_precision(config.build("inferer"), precision)
+        self.precision: str = getattr(self.inferer, "precision", "fp32")
+        self.spacing_mm = _spacing(preprocessing)
+        self.steps: list[Any] = list(preprocessing.flatten().transforms)
+        self.reads_itself = not any_reader and any(_reads_its_own_way(s) for s in self.steps)
+        self._prepare = Compose(self.steps if self.reads_itself else _without_loading(self.steps))
+        self.restore = Compose([t for t in postprocessing.transforms if not _saves(t)])
+
+    def run(self, image: Image, *, progress: bool = False) -> Processed:
+        """One volume through all parts, within the memory there is.
+
+        Args:
+            image: with its voxels and their place.
+            progress: show a bar over the windows on stderr.
+
+        Raises:
+            InputError: E_TOO_BIG, more memory needed than there is; E_BUNDLE, a part failed.
+        """
+        windows = sliding_window(self.inferer)
+        with torch.inference_mode(), kept(windows):
+            if windows is not None:
+                windows.progress = progress
+            remarks = make_room(image, self.inferer, self.device, labels=self.spec.labels,
+                                network_spacing_mm=self.spacing_mm)  # fmt: skip
+            return self.run_batch([self.prepare(image)], remarks)[0]
+
+    def prepare(self, image: Image) -> Prepared:
+        """Lead one image through the bundle's chain.
+
+        Raises:
+            InputError: E_BUNDLE, the chain failed; or what a part of medvol in it refuses.
+        """
+        times: dict[str, float] = {}
+        with self._stage("prepare", "preprocessing", times):
+            given = os.fspath(image.path) if self.reads_itself else _tensor(image)
+            return Prepared(image, self._prepare({IMAGE: given}), times)
+
+    def run_batch(
+        self, images: Sequence[Prepared], remarks: Sequence[str] = ()
+    ) -> list[Processed]:  # fmt: skip
+        """Prepared images of one shape through the network together, and each back by itself.
+
+        Args:
+            images: at least one.
+            remarks: on what was given up for memory before.
+
+        Raises:
+            InputError: E_BUNDLE, a part failed.
+        """
+        times: dict[str, float] = {}
+        with torch.inference_mode():
+            with self._stage("network", "network", times):
+                batch = _batch([image.data[IMAGE] for image in images]).to(self.device)
+                scores, given_up = infer_within_memory(self.inferer, batch, self.network)
+            share = {stage: seconds / len(images) for stage, seconds in times.items()}
+            return [
+                self._restored(image, scores[index], share, [*remarks, *given_up])
+                for index, image in enumerate(images)
+            ]
+
+    def _restored(
+        self, image: Prepared, scores: Any, times: Mapping[str, float], remarks: list[str]
+    ) -> Processed:
+        spent = {**image.times_s, **times}
+        with self._stage("restore", "postprocessing", spent):
+            data, given_up = restore_within_memory(
+                self.restore, {**image.data, PRED: scores}, PRED
+            )  # fmt: skip
+        run = Run(
+            device=str(self.device),
+            precision=self.precision,
+            chain_fingerprint=self.fingerprint,
+            times_s=spent,
+            peak_memory_bytes=peak_bytes(),
+            remarks=(*remarks, *given_up),
+            settings=settings_of(self.inferer),
+        )
+        return Processed(image.image, data, run)
+
+    @contextmanager
+    def _stage(self, stage: str, part: str, times_s: dict[str, float]) -> Iterator[None]:
+        """Time a stage; what a bundle's part raises becomes a refusal that names the part."""
+        started = time.perf_counter()
+        try:
+            yield
+        except Exception as error:  # whatever a config names may raise whatever it likes
+            if refusal := refusal_behind(error):
+                raise refusal from refusal.__cause__
+            raise InputError(
+                "E_BUNDLE", self.spec.folder, f"its {part} failed: {last_line(error)}.",
+                "Try the bundle on the image it was made for; if that fails too, report it.",
+            ) from error  # fmt: skip
+        times_s[stage] = time.perf_counter() - started
+
+
+def _config(spec: Spec, device: torch.device, gate: float | str | None) -> Config:
+    """`configs/inference.json` with the gate's threshold.
+
+    Raises:
+        InputError: E_BUNDLE, it cannot be read, or a threshold is given and it has no gate.
     """
     config = Config(
-        bundle.folder / "configs" / "inference.json",
-        bundle_root=os.fspath(bundle.folder),
+        spec.folder / "configs" / "inference.json",
+        bundle_root=os.fspath(spec.folder),
         device=f"$torch.device({str(device)!r})",
     )
     if gate is not None:
         if GATE not in config:
             raise InputError(
-                "E_BUNDLE", bundle.folder, f"its inference.json has no `{GATE}`, so no gate.",
+                "E_BUNDLE", spec.folder, f"its inference.json has no `{GATE}`, so no gate.",
                 "Leave the threshold out, or add a gate as docs/cascade.md shows.",
             )  # fmt: skip
         config.parser[GATE] = None if gate == "off" else float(gate)
-    preprocessing, postprocessing = config.build("preprocessing"), config.build("postprocessing")
-    fingerprint = getattr(preprocessing, "fingerprint", None)
-    check_chain(bundle, fingerprint)
-    network = config.build("network" if "network" in config else "network_def").to(device)
-    load_weights(bundle.weights, network, device)
-    inferer = config.build("inferer")
-    if precision is not None:
-        inner = inferer.inferer if isinstance(inferer, PrecisionInferer) else inferer
-        inferer = PrecisionInferer(inner, precision)
-    return Parts(preprocessing, postprocessing, network.eval(), inferer, fingerprint)
+    return config
 
 
-def _without_loading(preprocessing: Compose) -> list[Any]:
+def _in_precision(inferer: Any, precision: str | None) -> Any:
+    """The inferer in another precision than the bundle's own; None keeps that."""
+    if precision is None:
+        return inferer
+    inner = inferer.inferer if isinstance(inferer, PrecisionInferer) else inferer
+    return PrecisionInferer(inner, precision)
+
+
+def _tensor(image: Image) -> MetaTensor:
+    """What the network sees of an image, before any transform."""
+    array = torch.from_numpy(np.ascontiguousarray(image.seen, dtype=np.float32))
+    return MetaTensor(array, affine=torch.from_numpy(image.affine), meta=image.meta)
+
+
+def _batch(images: Sequence[Any]) -> torch.Tensor:
+    """(B, C, *spatial) of images (C, *spatial); a single one is not copied, and keeps its place."""
+    if len(images) == 1:
+        return torch.as_tensor(images[0])[None]
+    return torch.stack([x.as_tensor() if isinstance(x, MetaTensor) else x for x in images])
+
+
+def _reads_its_own_way(step: Any) -> bool:
+    """Whether a step loads files by another reader than medvol's."""
+    return isinstance(step, LoadImaged) and not any(
+        isinstance(reader, ImageReader) for reader in step._loader.readers
+    )
+
+
+def _without_loading(steps: Sequence[Any]) -> list[Any]:
     """The steps after loading; a loader that adds the channel axis leaves that step behind."""
-    steps: list[Any] = []
-    for step in preprocessing.flatten().transforms:
+    kept_steps: list[Any] = []
+    for step in steps:
         if not isinstance(step, LoadImaged):
-            steps.append(step)
+            kept_steps.append(step)
         elif step._loader.ensure_channel_first:
-            steps.append(_add_channel)
-    return steps
+            kept_steps.append(_add_channel)
+    return kept_steps
 
 
 def _saves(step: Any) -> bool:
@@ -143,7 +252,7 @@ def _saves(step: Any) -> bool:
     return isinstance(step, SaveImaged) or getattr(step, "writes_files", False)
 
 
-def _add_channel(data: dict[str, Any]) -> dict[str, Any]:
+def _add_channel(data: Data) -> Data:
     image: MetaTensor = data[IMAGE]
     return {**data, IMAGE: image.unsqueeze(0)}
 

@@ -11,6 +11,7 @@ from ..spatial import orientation, spacing_mm
 from .image import Image
 from .modality import SEQUENCES_OF_MR, guess_modality, sampled
 
+RADIOGRAPH = "radiograph"
 PERCENTILES = (1, 5, 50, 95, 99)
 # facts by which a hospital's archive finds the patient: shown to who has the image, but not to be
 # written into a file that is passed on
@@ -18,7 +19,7 @@ IDENTIFYING_FACTS = ("SeriesInstanceUID",)
 
 
 def describe(image: Image) -> dict[str, Any]:
-    """The facts of a volume, ready for `json.dumps`.
+    """The facts of a volume or radiograph, ready for `json.dumps`.
 
     Returns:
         `path`, `modality` (by the values; a DICOM header's own word is in `facts`), `facts` (with
@@ -26,9 +27,18 @@ def describe(image: Image) -> dict[str, Any]:
         `shape`, `spacing_mm`, `size_mm` (outer edges), `orientation`, `affine` (rows, to RAS mm),
         `voxels`, `values` (`min`, `max` of all voxels; `p1` ... `p99` of about 200,000 of them),
         `channels` (such values by name of the channel; only where there are channels), `notes` as
-        [code, text].
+        [code, text]. Of a radiograph what speaks of a place in space is left out.
     """
     shape, spacing = image.array.shape, spacing_mm(image.affine)
+    if len(shape) == 2:
+        return {
+            "path": fspath(image.path),
+            "modality": RADIOGRAPH,
+            "facts": dict(image.facts),
+            "shape": list(shape),
+            "values": value_levels(image.array),
+            "notes": [list(note) for note in image.notes],
+        }
     channels = {}
     if image.channels is not None:
         named = zip(image.facts["channels"], image.channels, strict=True)
@@ -50,7 +60,7 @@ def describe(image: Image) -> dict[str, Any]:
 
 
 def value_levels(array: npt.NDArray[Any]) -> dict[str, float]:
-    """`min` and `max` of (X, Y, Z), and `PERCENTILES` of about 200,000 of its voxels."""
+    """`min` and `max` of an image, and `PERCENTILES` of about 200,000 of its values."""
     levels = np.percentile(sampled(array), PERCENTILES)
     percentiles = {f"p{p}": float(level) for p, level in zip(PERCENTILES, levels, strict=True)}
     return {"min": float(array.min()), "max": float(array.max()), **percentiles}

@@ -99,9 +99,9 @@ def grey_window(array: npt.NDArray[Any]) -> tuple[float, float]:
 
 
 def sampled(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """About 200,000 voxels of a volume (X, Y, Z), on a regular sub-grid; all of a small one."""
-    step = max(1, round((array.size / SAMPLE_VOXELS) ** (1 / 3)))
-    return array[::step, ::step, ::step].astype(np.float32).ravel()
+    """About 200,000 values of an image, on a regular sub-grid of its axes; all of a small one."""
+    step = max(1, round((array.size / SAMPLE_VOXELS) ** (1 / array.ndim)))
+    return array[(slice(None, None, step),) * array.ndim].astype(np.float32).ravel()
 
 
 def _looks_like_ct(values: npt.NDArray[np.float32], min_tissue: float) -> bool:

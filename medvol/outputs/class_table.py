@@ -2,6 +2,7 @@
 """`predictions.csv`: the class of each image, with the probabilities of all classes."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from ignite.engine import Engine
 
-from ..files import write_csv
+from ..answer import Answer, Refusal
+from ..bundle.spec import Spec
+from ..files import remove, write_csv
 from ..metrics.evaluator import write_on_one_process
+
+REFUSED = ""  # in the count of classes
 
 
 class ClassRow(NamedTuple):
@@ -61,6 +66,55 @@ def _line(row: ClassRow, names: Sequence[str]) -> list[object]:
         )
     index = int(np.argmax(row.probability))
     return [row.image, names[index], index, *(f"{p:.6g}" for p in row.probability), notes]
+
+
+class ClassTable:
+    """The table of a run of `medvol predict`: rows are added one by one, and written at the end.
+
+    Args:
+        path: of the CSV; one of an older run is taken away at once.
+        spec: of the bundle, which names the classes.
+
+    Raises:
+        InputError: E_NOSPACE, the folder cannot be written.
+    """
+
+    def __init__(self, path: Path, spec: Spec) -> None:
+        remove(path)
+        self.path = path
+        self.names = spec.classes
+        self.rows: list[ClassRow] = []
+        self.count: Counter[str] = Counter()
+
+    def add(self, path: str, answer: Answer | Refusal) -> None:
+        """Add the line of an image.
+
+        Args:
+            path: of the image, as it was found.
+            answer: to it, or why it was refused.
+        """
+        if isinstance(answer, Refusal):
+            self.rows.append(ClassRow(path, notes=[f"{answer.error.code} {answer.error.reason}"]))
+            self.count[REFUSED] += 1
+        elif answer.classes is not None:
+            notes = [str(note) for note in answer.notes]
+            self.rows.append(ClassRow(path, answer.classes.probability.tolist(), notes))
+            self.count[answer.classes.name] += 1
+
+    def write(self) -> None:
+        """Write the table.
+
+        Raises:
+            InputError: E_NOSPACE, it cannot be written.
+        """
+        write_class_table(self.path, self.names, self.rows)
+
+    def __str__(self) -> str:
+        """How many images are of each class, such as "3 images: 1 normal, 2 pneumonia"."""
+        number = len(self.rows)
+        found = [f"{self.count[name]} {name}" for name in self.names]
+        refused = [f"{self.count[REFUSED]} refused"] if self.count[REFUSED] else []
+        return f"{number} image{'s' if number > 1 else ''}: {', '.join([*found, *refused])}"
 
 
 class SaveClasses:

@@ -2,7 +2,8 @@
 """Masks as 3D Slicer's `.seg.nrrd`: names, colours and codes travel with the voxels."""
 
 import os
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,17 @@ from ..labels import CODE_CONTEXT, REGION_CONTEXT, Code, Label, LabelTable, Term
 from ..spatial import Affine
 from .nrrd import write_nrrd
 
+if TYPE_CHECKING:
+    from .save import Saving
+
 EMPTY_EXTENT = "0 -1 0 -1 0 -1"
 NO_CODE = "^^"  # scheme ^ value ^ meaning, all empty
+
+
+def write(path: Path, saving: "Saving") -> None:
+    """Write the mask of an answer; see `write_seg_nrrd` for what it raises."""
+    answer = saving.answer
+    write_seg_nrrd(path, saving.mask, answer.image.affine, answer.spec.labels)
 
 
 def write_seg_nrrd(

@@ -3,7 +3,7 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,23 @@ from ..files import replacing, write_csv
 from ..images.rle import encode_rle
 from ..images.slice_images import MASK_ENDING
 
+if TYPE_CHECKING:
+    from .save import Saving
+
 MARKED = 255
 COLUMNS = ("file", "slice", "marked", "rows", "columns", "mask_rle")
+
+
+def write(path: Path, saving: "Saving") -> None:
+    """Write the masks of an answer; see `write_slice_masks` for what it raises."""
+    answer = saving.answer
+    write_slice_masks(path, saving.mask, answer.spec.focus, answer.image.facts["slices"])
+
+
+def write_runs(path: Path, saving: "Saving") -> None:
+    """Write the run lengths of an answer; see `write_mask_runs` for what it raises."""
+    answer = saving.answer
+    write_mask_runs(path, saving.mask, answer.spec.focus, answer.image.facts["slices"])
 
 
 def slice_masks(labels: npt.NDArray[Any], values: Collection[int]) -> list[npt.NDArray[np.uint8]]:

@@ -4,7 +4,7 @@
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,25 @@ from monai.config import KeysCollection
 from monai.transforms.transform import MapTransform
 
 from ..files import write_csv
+from ..metrics.measurements import voxels_per_slice
 from ..slices import positive
-from ..spatial import slice_z_mm
-from .mask_layout import CaseLayout
+from ..spatial import feet_head_axis, slice_z_mm
+from .mask import CaseLayout
+
+if TYPE_CHECKING:
+    from .save import Saving
 
 Column = npt.NDArray[Any]
+
+
+def write(path: Path, saving: "Saving") -> None:
+    """Write the slices of an answer; see `write_slice_table` for what it raises."""
+    answer, slices, voxels = saving.answer, saving.slices, {}
+    if answer.mask is not None:
+        axis, spec = feet_head_axis(answer.image.affine), answer.spec
+        voxels[spec.focus_name] = voxels_per_slice(answer.mask, spec.focus)[axis]
+    files = answer.image.facts.get("slices", ())
+    write_slice_table(path, slices.z_mm, slices.probability, files=files, voxels=voxels)
 
 
 def write_slice_table(

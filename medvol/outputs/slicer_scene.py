@@ -3,7 +3,8 @@
 
 import os
 import zipfile
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -15,6 +16,9 @@ from ..labels import LabelTable
 from ..spatial import Affine
 from .nrrd import write_nrrd
 from .seg_nrrd import write_segmentation
+
+if TYPE_CHECKING:
+    from .save import Saving
 
 FOLDER = "scene"  # the one folder that Slicer asks for in the zip
 VOLUME_FILE, SEGMENTATION_FILE = "volume.nrrd", "segmentation.seg.nrrd"
@@ -52,6 +56,15 @@ referenceImageGeometryRef:vtkMRMLScalarVolumeNode1;"/>
 """
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same scene has the same bytes, whenever it is written
 INT16 = np.iinfo(np.int16)
+
+
+def write(path: Path, saving: "Saving") -> None:
+    """Write image and mask of an answer; see `write_scene` for what it raises."""
+    answer, image = saving.answer, saving.answer.image
+    write_scene(
+        path, image.array, image.affine, saving.mask, answer.spec.labels,
+        window_hu=saving.window, name=answer.case,
+    )  # fmt: skip
 
 
 def write_scene(

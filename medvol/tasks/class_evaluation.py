@@ -8,19 +8,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
-from ..bundle.description import Description
+from ..answer import Refusal
+from ..bundle.spec import Spec
 from ..errors import InputError
 from ..images import read_image
 from ..metrics.classes.evaluation import ClassCase
 from ..report.radiographs import radiograph_tile
-from .classifier import ImageClassifier, Refusal
+from .task import Bundle
 
 Attention = Callable[[Path], npt.NDArray[np.float32]]
 Refused = tuple[str, InputError]  # name of the case, and why
 
 
-def match_classes(bundle: Description, names: Sequence[str]) -> tuple[int, ...]:
+def match_classes(bundle: Spec, names: Sequence[str]) -> tuple[int, ...]:
     """Number that each class of a datalist has in a bundle; upper and lower case are the same.
 
     Args:
@@ -59,7 +61,7 @@ def completed(
 
 
 def answer_images(
-    classifier: ImageClassifier,
+    bundle: Bundle,
     items: Sequence[Mapping[str, Any]],
     numbers: Sequence[int],
     *,
@@ -68,7 +70,7 @@ def answer_images(
     """Run a bundle on images whose classes are known.
 
     Args:
-        classifier: the bundle.
+        bundle: for radiographs.
         items: of `completed`.
         numbers: of `match_classes`.
         progress: show a bar on stderr.
@@ -77,17 +79,19 @@ def answer_images(
         What it says of each image that can be read, and why the others cannot.
     """
     answers, refused = [], []
-    said = classifier.predict_many([item["image"] for item in items], progress=progress)
-    for item, prediction in zip(items, said, strict=True):
-        if isinstance(prediction, Refusal):
-            refused.append((item["case"], prediction.error))
-            continue
-        truth, notes = numbers[item["label"]], prediction.notes
-        answers.append(
-            ClassCase(
-                item["case"], prediction.path, item["patient"], truth, prediction.probability, notes
-            )
-        )
+    found = bundle.predict_many([item["image"] for item in items])
+    bar = tqdm(zip(items, found, strict=True), total=len(items), unit="image",
+               disable=not progress, leave=False)  # fmt: skip
+    for item, answer in bar:
+        if isinstance(answer, Refusal):
+            refused.append((item["case"], answer.error))
+        elif answer.classes is not None:
+            answers.append(
+                ClassCase(
+                    item["case"], answer.image.path, item["patient"], numbers[item["label"]],
+                    answer.classes.probability, tuple(map(str, answer.notes)),
+                )
+            )  # fmt: skip
     return answers, refused
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..bundle.description import Description
+from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
 from ..errors import InputError
 from ..files import filling, remove
@@ -21,14 +21,14 @@ from ..images.image import Image
 from ..images.writing import write_mask
 from ..metrics.masks.comparison import ERRORS, Measure, compare, error_map
 from ..metrics.masks.evaluation import MaskCase
-from ..outputs.save import FORMATS, display_window
+from ..outputs.registry import OUTPUTS
+from ..outputs.save import display_window
 from ..outputs.seg_nrrd import write_seg_nrrd
 from ..report.error_picture import draw_errors
 from ..report.overlay import Look
-from .predictor import Predictor
-from .reading import read_checked
+from .task import AS_IT_IS, Bundle, Case, task_of
 
-PICTURE, SEGMENTS, MASK = "errors.png", "errors.seg.nrrd", FORMATS["nii"]
+PICTURE, SEGMENTS, MASK = "errors.png", "errors.seg.nrrd", OUTPUTS["nii"].file
 FILES = {
     SEGMENTS: "missed, false and correct as segments, to lay over the image in 3D Slicer",
     PICTURE: "the picture",
@@ -48,7 +48,7 @@ class Plan:
         measure: tolerance and smallest lesion.
     """
 
-    bundle: Description
+    bundle: Spec
     regions: Mapping[str, tuple[int, ...]]
     truth_values: tuple[int, ...]
     measure: Measure
@@ -59,7 +59,7 @@ class Plan:
         return next(iter(self.regions))
 
 
-def make_plan(bundle: Description, names: Mapping[int, str], measure: Measure) -> Plan:
+def make_plan(bundle: Spec, names: Mapping[int, str], measure: Measure) -> Plan:
     """Take the regions of a bundle whose labels the truth has.
 
     Args:
@@ -95,17 +95,19 @@ class Marked(NamedTuple):
 MaskOf = Callable[[LabelledCase, Image], Marked]
 
 
-def from_network(predictor: Predictor) -> MaskOf:
+def from_network(bundle: Bundle) -> MaskOf:
     """Masks that the bundle's network makes now."""
 
-    def mask_of(_: LabelledCase, image: Image) -> Marked:
-        run = (result := predictor.predict_image(image)).run
-        return Marked(result.labels, sum(run.times_s.values()), run.remarks)
+    def mask_of(case: LabelledCase, image: Image) -> Marked:
+        answer = bundle.predict(Case(case.image, image=image))
+        if answer.mask is None:
+            raise ValueError(f"{bundle.spec.name} gives no mask; give a bundle that segments")
+        return Marked(answer.mask, sum(answer.run.times_s.values()), answer.run.remarks)
 
     return mask_of
 
 
-def from_folder(folder: Path, bundle: Description) -> MaskOf:
+def from_folder(folder: Path, bundle: Spec) -> MaskOf:
     """Masks that lie in a folder, as `medvol predict` and `monai.bundle run` leave them there.
 
     Looked for, under the name of the case and then of its image, are `NAME/segmentation.nii.gz`,
@@ -154,7 +156,7 @@ def evaluate_case(case: LabelledCase, folder: Path, plan: Plan, mask_of: MaskOf)
     for name in (PICTURE, SEGMENTS):  # of an older run, which would contradict the page
         remove(folder / name)
     bundle, key = plan.bundle, plan.key
-    image = read_checked(bundle, case.image)
+    image = task_of(bundle).read(case.image, AS_IT_IS)
     truth = read_image(case.label, kind="mask")
     check_pair(image, truth, values=(0, *plan.truth_values))
     marked = mask_of(case, image)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A labelled volume through gate and segmenter, for the table of what the gate costs."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,26 @@ from ..metrics.measurements import voxels_per_slice
 from ..networks.weights import load_weights
 from ..spatial import feet_head_axis, same_grid, voxel_volume_ml
 from ..transforms.restore import slice_positions
-from .predictor import Predictor
+from .task import Bundle
 
 
-def gate_of(predictor: Predictor) -> GatedInferer:
+def gate_of(bundle: Bundle) -> GatedInferer:
     """The gated inferer of a bundle.
 
     Raises:
         InputError: E_BUNDLE, it has none.
     """
-    gated = part_of(predictor.pipeline.inferer, GatedInferer)
+    gated = part_of(bundle.pipeline.inferer, GatedInferer)
     if gated is None:
         raise InputError(
-            "E_BUNDLE", predictor.bundle.folder, "its inference.json has no GatedInferer.",
+            "E_BUNDLE", bundle.spec.folder, "its inference.json has no GatedInferer.",
             "Add a gate as docs/cascade.md shows.",
         )  # fmt: skip
     return gated
 
 
 def measure_case(
-    predictor: Predictor,
+    bundle: Bundle,
     case: LabelledCase,
     *,
     gate_weights: Path | None = None,
@@ -47,7 +46,7 @@ def measure_case(
     """Segment a labelled volume once, with every slice, and ask the gate about each.
 
     Args:
-        predictor: of a bundle with a gate; its threshold becomes 0.
+        bundle: with a gate; its threshold becomes 0.
         case: the volume and its truth.
         gate_weights: of the gate; None for the bundle's models/gate.pt.
         weights: of the segmenter; None for the bundle's own.
@@ -55,22 +54,25 @@ def measure_case(
     Raises:
         InputError: the image, its label or the weights cannot be used.
     """
-    gated, bundle, seen = gate_of(predictor), predictor.bundle, {}
-    load_weights(gate_weights or bundle.gate, gated.gate.network)
-    load_weights(weights or bundle.weights, predictor.pipeline.network)
+    gated, spec, seen = gate_of(bundle), bundle.spec, {}
+    load_weights(gate_weights or spec.gate, gated.gate.network)
+    load_weights(weights or spec.weights, bundle.pipeline.network)
     gated.gate.threshold = 0.0  # every slice passes, and the gate is asked all the same
 
     def restore(data: dict[str, Any]) -> dict[str, Any]:
         seen["affine"] = np.asarray(data[IMAGE].affine.cpu(), np.float64)
-        return whole.restore(data)
+        return whole(data)
 
-    whole = predictor.pipeline
-    predictor.pipeline = replace(whole, restore=restore)
+    whole = bundle.pipeline.restore
+    bundle.pipeline.restore = restore
     try:
-        result = predictor.predict(case.image)
+        answer = bundle.predict(case.image)
     finally:
-        predictor.pipeline = whole
-    image, label = result.image, read_image(case.label, kind="mask")
+        bundle.pipeline.restore = whole
+    mask = answer.mask
+    if mask is None:
+        raise ValueError(f"{spec.name} gives no mask; give a bundle that segments")
+    image, label = answer.image, read_image(case.label, kind="mask")
     if not same_grid(label.array.shape, label.affine, image.array.shape, image.affine):
         raise InputError(
             "E_GEOMETRY", case.label, "it does not lie on the grid of its image.",
@@ -81,10 +83,10 @@ def measure_case(
         probability.shape[1], seen["affine"], image.array.shape, image.affine
     )
     nearest = np.where(inside, np.rint(at), -1).astype(int)
-    axis, focus = feet_head_axis(image.affine), bundle.focus
-    common = np.where(np.isin(label.array, focus), result.labels, 0)
+    axis, focus = feet_head_axis(image.affine), spec.focus
+    common = np.where(np.isin(label.array, focus), mask, 0)
     true, predicted, both = (
-        voxels_per_slice(mask, focus)[axis] for mask in (label.array, result.labels, common)
+        voxels_per_slice(mask, focus)[axis] for mask in (label.array, mask, common)
     )
     return GateCase(
         case=case.case,
@@ -95,5 +97,5 @@ def measure_case(
         both=both,
         voxel_ml=voxel_volume_ml(image.affine),
         gate_s=gated.gate_s,
-        segment_s=result.run.times_s["network"] - gated.gate_s,
+        segment_s=answer.run.times_s["network"] - gated.gate_s,
     )

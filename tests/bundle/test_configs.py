@@ -13,8 +13,8 @@ from monai.bundle import ConfigParser
 from monai.bundle.config_item import ComponentLocator
 
 from medvol.bundle.config import Config
-from medvol.bundle.description import Description
 from medvol.bundle.find import shipped_bundles
+from medvol.bundle.spec import read_spec
 from medvol.chains import lung_ct
 from medvol.data.lung_lesions import LABELS
 from medvol.labels import LabelTable
@@ -114,7 +114,7 @@ def test_the_label_table_agrees_with_the_channels(folder: Path) -> None:
     metadata = read(folder / "configs" / "metadata.json")
     channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
     table = LabelTable.from_metadata(metadata)
-    first = "background" if Description(folder, metadata).marks_voxels else "no lesion"
+    first = "background" if metadata["medvol_task"] == "volumes" else "no lesion"
     assert channels == {"0": first, **{str(x.value): x.name for x in table}}
     assert metadata["network_data_format"]["outputs"]["pred"]["num_channels"] == len(table) + 1
 
@@ -188,9 +188,8 @@ def test_a_classifier_of_radiographs_is_used_as_it_was_trained(name: str) -> Non
     train, use, metadata = (
         read(folder / f"{part}.json") for part in ("train", "inference", "metadata")
     )
-    bundle = Description(BUNDLES[name], metadata)
-    assert bundle.takes_radiographs
-    assert not bundle.marks_voxels
+    bundle = read_spec(BUNDLES[name])
+    assert bundle.task == "radiographs"
     assert list(bundle.classes) == train["class_names"] == use["class_names"]
     assert metadata["network_data_format"]["outputs"]["pred"]["num_channels"] == len(bundle.classes)
     shared = {"network_def", "image_size", "normalise", "keep_aspect", *_named(use["network_def"])}

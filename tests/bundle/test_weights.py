@@ -4,24 +4,30 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from medvol.bundle.description import Description
+from medvol.bundle.spec import Spec, parse_spec
 from medvol.bundle.weights import check_chain
 from medvol.errors import InputError
 
 TRAINED, OTHER = "0123456789abcdef", "fedcba9876543210"
 
 
-def bundle(folder: Path, fingerprint: str | None) -> Description:
-    return Description(folder, {"chain_fingerprint": fingerprint} if fingerprint else {})
+def metadata(fingerprint: str | None) -> dict[str, Any]:
+    channels = {"0": "background", "1": "spleen"}
+    said = {"chain_fingerprint": fingerprint} if fingerprint else {}
+    return {**said, "network_data_format": {"outputs": {"pred": {"channel_def": channels}}}}
 
 
-def test_another_chain_is_refused_by_folder_and_by_description(tmp_path: Path) -> None:
+def bundle(folder: Path, fingerprint: str | None) -> Spec:
+    return parse_spec(folder, metadata(fingerprint))
+
+
+def test_another_chain_is_refused_by_folder_and_by_spec(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
-    metadata = json.dumps({"chain_fingerprint": TRAINED})
-    (tmp_path / "configs" / "metadata.json").write_text(metadata)
+    (tmp_path / "configs" / "metadata.json").write_text(json.dumps(metadata(TRAINED)))
     for given in (tmp_path, os.fspath(tmp_path), bundle(tmp_path, TRAINED)):
         with pytest.raises(InputError) as caught:
             check_chain(given, OTHER)

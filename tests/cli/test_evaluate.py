@@ -14,7 +14,7 @@ from disks import full_disk
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import threshold_weights, tiny_bundle
 
-from medvol.bundle.description import describe
+from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.cli.evaluate import remarks
 from medvol.images import read_image
@@ -22,7 +22,7 @@ from medvol.metrics.masks.comparison import Measure, RegionFigures
 from medvol.metrics.masks.evaluation import MaskCase, MaskEvaluation
 from medvol.metrics.masks.overlap import dice, overlap_counts
 from medvol.tasks.evaluation import make_plan
-from medvol.tasks.load import load_bundle
+from medvol.tasks.task import load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
 NAMES = {0: "background", 1: "ground-glass opacity", 2: "consolidation", 3: "lung (rest)"}
@@ -80,9 +80,9 @@ def test_network_to_page(
     ]  # fmt: skip
     result = load_bundle(bundle).predict(tmp_path / "c_ct.nii.gz")
     saved = read_image(report / "c" / "segmentation.nii.gz", kind="mask")
-    assert np.array_equal(saved.array, result.labels)
+    assert np.array_equal(saved.array, result.mask)
     counts = overlap_counts(
-        torch.from_numpy(result.labels), torch.from_numpy(CHEST.labels), result.bundle.focus
+        torch.from_numpy(result.mask), torch.from_numpy(CHEST.labels), result.spec.focus
     )
     with open(report / "metrics.csv", encoding="utf-8") as file:
         rows = {row["region"]: row for row in csv.DictReader(file)}
@@ -233,7 +233,7 @@ def test_a_file_where_the_folder_should_be(
 def test_remarks_before_the_figures(bundle: Path) -> None:
     figures = {"lesion": RegionFigures(1, 1, 1, 0.1, 1.0, 0.0, None)}
     many = tuple(MaskCase(str(n), str(n), None, figures) for n in range(10))
-    plan = make_plan(describe(bundle), NAMES, Measure())
+    plan = make_plan(read_spec(bundle), NAMES, Measure())
     training, few, label = remarks(
         MaskEvaluation(many[:9], (), Measure()), plan, {**NAMES, 2: "effusion"}
     )
@@ -243,7 +243,7 @@ def test_remarks_before_the_figures(bundle: Path) -> None:
     enough = MaskEvaluation(many, (), Measure())
     assert len(remarks(enough, plan, NAMES)) == 1
     lesions = {value: NAMES[value] for value in range(3)}
-    _, lacking = remarks(enough, make_plan(describe(bundle), lesions, Measure()), lesions)
+    _, lacking = remarks(enough, make_plan(read_spec(bundle), lesions, Measure()), lesions)
     assert lacking == "Not measured, since the data lack their labels: lung (rest), lung."
 
 

@@ -15,9 +15,11 @@ import torch
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
+from medvol.bundle.spec import read_spec
 from medvol.cli import main
-from medvol.cli.predict import find_cases
+from medvol.engine import room
 from medvol.images import read_image
+from medvol.tasks.task import Case, find_cases, task_of
 
 CHEST = tiny_chest(noise_hu=5)
 ALL = [
@@ -192,14 +194,32 @@ def test_one_series_of_two(
     assert record["input"]["facts"]["ConvolutionKernel"] == "B30f"
 
 
-def test_a_series_is_looked_for_in_the_whole_study(tmp_path: Path) -> None:
+def test_a_series_is_looked_for_in_the_whole_study(bundle: Path, tmp_path: Path) -> None:
     for name, uid in (("lung", dicom_phantoms.SERIES_UID), ("soft", dicom_phantoms.OTHER_UID)):
         dicom_phantoms.write(tmp_path / "study" / name, dicom_phantoms.ct_series(series=uid))
-    study = tmp_path / "study"
-    assert find_cases([study]) == [("lung", study / "lung"), ("soft", study / "soft")]
-    assert find_cases([study], series=dicom_phantoms.OTHER_UID) == [("study", study)]
+    study, task = tmp_path / "study", task_of(read_spec(bundle))
+    both = [Case(study / "lung", "lung"), Case(study / "soft", "soft")]
+    assert find_cases(task, [study]) == both
+    assert find_cases(task, [study], series=dicom_phantoms.OTHER_UID) == [Case(study, "study")]
     chosen = read_image(study, series=dicom_phantoms.OTHER_UID)
     assert chosen.facts["SeriesInstanceUID"] == dicom_phantoms.OTHER_UID
+
+
+def test_what_was_given_up_is_said_and_recorded(
+    bundle: Path,
+    ct: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    needed = iter([2, 1])  # bytes, with two windows at once and with one
+    monkeypatch.setattr(room, "needed_bytes", lambda *_, **__: next(needed) << 30)
+    monkeypatch.setattr(room, "available_bytes", lambda: 1 << 30)
+    assert predict(bundle, tmp_path / "out", ct, options=("--format", "json")) == 0
+    remark = "Memory is short (2.0 GiB needed, 1.0 GiB free): one window at a time."
+    assert capsys.readouterr().err == f"medvol: chest: {remark}\n"
+    record = json.loads((tmp_path / "out" / "chest" / "run.json").read_text())
+    assert record["remarks"] == [remark]
 
 
 def test_precision_is_recorded(bundle: Path, ct: Path, tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 from tiny_bundle import tiny_bundle
 from tiny_radiographs import chest_folder, chest_like, save, tiny_network, tiny_radiograph_bundle
 
+from medvol.bundle.spec import read_spec
 from medvol.cli import main
-from medvol.cli.predict_radiographs import find_images
 from medvol.errors import InputError
+from medvol.tasks.task import find_cases, task_of
 
 HEADER = ["image", "class", "index", "probability_normal", "probability_pneumonia", "notes"]
 
@@ -77,9 +78,8 @@ def test_values_are_those_of_the_network_computed_by_hand(
     said = capsys.readouterr()
     assert said.err == ""
     *lines, summary = said.out.splitlines()
-    assert [re.fullmatch(r"(x\d): (normal|pneumonia) [01]\.\d\d", x)[1] for x in lines] == [
-        "x0", "x1", "x2",
-    ]  # fmt: skip
+    pattern = r"(x\d): (normal|pneumonia) [01]\.\d\d \(\d\.\d s\)"
+    assert [re.fullmatch(pattern, x)[1] for x in lines] == ["x0", "x1", "x2"]
     assert re.fullmatch(
         r"3 images: [0-3] normal, [0-3] pneumonia \([\d.]+ s, [\d.]+ images/s\) -> .*", summary
     )
@@ -171,21 +171,22 @@ def test_strict_refuses_what_has_a_note(
     assert not (tmp_path / "none" / "predictions.csv").exists()
 
 
-def test_names_tell_images_apart(tmp_path: Path) -> None:
+def test_names_tell_images_apart(bundle: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     for name in ("a/x.png", "b/x.png", "b/x.jpg", "x.png"):
         save(folder / name, chest_like(0))
-    names = [name for name, _ in find_images([folder, folder / "a" / "x.png"])]
-    assert names == ["a/x", "b/x", "b/x_2", "x", "x_2"]
+    task = task_of(read_spec(bundle))
+    cases = find_cases(task, [folder, folder / "a" / "x.png"])
+    assert [case.name for case in cases] == ["a/x", "b/x", "b/x_2", "x", "x_2"]
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError) as caught:
-        find_images([tmp_path / "none"])
+        find_cases(task, [tmp_path / "none"])
     assert caught.value.code == "E_EMPTY"
 
 
 @pytest.mark.parametrize(
     "options",
-    [("--gate", "0"), ("--series", "1.2"), ("--format", "nii"), ("--spacing", "1", "1", "1")],
+    [("--gate", "0"), ("--series", "1.2"), ("--spacing", "1", "1", "1")],
     ids=lambda options: options[0],
 )
 def test_options_of_volumes(
@@ -202,7 +203,7 @@ def test_options_of_volumes(
 
 @pytest.mark.parametrize(
     "options",
-    [("--report",), ("--attention", "occlusion"), ("--batch-size", "8")],
+    [("--attention", "occlusion"), ("--batch-size", "8")],
     ids=lambda options: options[0],
 )
 def test_options_of_radiographs(
@@ -211,6 +212,27 @@ def test_options_of_radiographs(
     volumes = tiny_bundle(tmp_path / "volumes")
     assert predict(volumes, tmp_path / "out", tmp_path, options=options) == 2
     assert f"it takes volumes, for which there is no {options[0]}" in capsys.readouterr().err
+
+
+def test_formats_of_a_mask_are_refused(
+    bundle: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(bundle, tmp_path / "out", folder, options=("--format", "json", "nii")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "its answers have no mask, so there is no nii" in line
+    assert line.endswith("give some of predictions attention html json.")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_record_of_each_image(bundle: Path, tmp_path: Path) -> None:
+    image = save(tmp_path / "x.png", chest_like(0))
+    assert predict(bundle, tmp_path / "out", image, options=("--format", "json")) == 0
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["x"]
+    record = json.loads((tmp_path / "out" / "x" / "run.json").read_text())
+    assert record["answer"] in record["classes"]["probability"]
+    assert sum(record["classes"]["probability"].values()) == pytest.approx(1, abs=1e-5)
+    assert "measurements" not in record
+    assert record["input"]["shape"] == [48, 40]
 
 
 def test_a_batch_of_nothing(

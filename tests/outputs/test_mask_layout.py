@@ -18,9 +18,9 @@ from phantoms import l_shape
 from medvol.bundle.find import shipped_bundles
 from medvol.images import read_image
 from medvol.images.reader import ImageReader
-from medvol.outputs.mask_layout import CaseLayout
+from medvol.outputs.mask import CaseLayout
 
-WRITER = "medvol.outputs.mask_writer.MaskWriter"
+WRITER = "medvol.outputs.mask.MaskWriter"
 SAVING = [
     folder
     for folder in shipped_bundles().values()

@@ -18,10 +18,10 @@ from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
 from medvol import __version__
-from medvol.answer import Result
+from medvol.answer import Answer
 from medvol.errors import InputError
 from medvol.outputs.save import save
-from medvol.tasks.load import load_bundle
+from medvol.tasks.task import load_bundle
 
 FILES = {
     "nii": "segmentation.nii.gz",
@@ -37,14 +37,14 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def result(tmp_path_factory: pytest.TempPathFactory) -> Answer:
     folder, chest = tmp_path_factory.mktemp("predicted"), tiny_chest(noise_hu=5)
     ct = save_nifti(folder / "chest.nii.gz", chest.ct, chest.affine)
     return load_bundle(tiny_bundle(folder / "thresholds")).predict(ct)
 
 
 @pytest.fixture(scope="module")
-def saved(result: Result, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved(result: Answer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out") / "new" / "chest"
     assert save(result, folder) == {name: folder / file for name, file in FILES.items()}
     return folder
@@ -54,17 +54,17 @@ def test_nothing_but_the_files(saved: Path) -> None:
     assert sorted(path.name for path in saved.iterdir()) == sorted(FILES.values())
 
 
-def test_mask_is_on_the_grid_of_the_input(saved: Path, result: Result) -> None:
+def test_mask_is_on_the_grid_of_the_input(saved: Path, result: Answer) -> None:
     mask, ct = nibabel.load(saved / FILES["nii"]), nibabel.load(result.image.path)
     assert mask.shape == ct.shape
     assert np.array_equal(mask.affine, ct.affine)
     assert mask.get_data_dtype() == np.uint8
-    assert np.array_equal(np.asarray(mask.dataobj), result.labels)
+    assert np.array_equal(np.asarray(mask.dataobj), result.mask)
 
 
-def test_slicer_segmentation_says_the_same(saved: Path, result: Result) -> None:
+def test_slicer_segmentation_says_the_same(saved: Path, result: Answer) -> None:
     read = slicerio.read_segmentation(str(saved / FILES["seg"]))
-    assert np.array_equal(read["voxels"], result.labels)
+    assert np.array_equal(read["voxels"], result.mask)
     assert np.allclose(LPS_TO_RAS @ read["ijkToLPS"], result.image.affine)
     assert {s["labelValue"]: s["name"] for s in read["segments"]} == NAMES
     assert "Closed surface" in read["containedRepresentationNames"]
@@ -77,11 +77,11 @@ def test_scene_holds_image_and_segments(saved: Path) -> None:
         assert {".mrml", ".seg.nrrd"} <= suffixes
 
 
-def test_measurements_are_of_the_mask(saved: Path, result: Result) -> None:
+def test_measurements_are_of_the_mask(saved: Path, result: Answer) -> None:
     with open(saved / FILES["csv"], encoding="utf-8") as file:
         rows = {int(row["value"]): row for row in csv.DictReader(file)}
     assert {value: row["name"] for value, row in rows.items()} == NAMES
-    labels, ct = result.labels, np.asarray(nibabel.load(result.image.path).dataobj)
+    labels, ct = result.mask, np.asarray(nibabel.load(result.image.path).dataobj)
     for value, row in rows.items():
         marked = labels == value
         assert int(row["voxels"]) == marked.sum() > 0
@@ -97,27 +97,27 @@ def test_picture(saved: Path) -> None:
     assert min(height, width) > 300
 
 
-def test_report_is_one_page_by_itself(saved: Path, result: Result) -> None:
+def test_report_is_one_page_by_itself(saved: Path, result: Answer) -> None:
     page = (saved / FILES["html"]).read_text(encoding="utf-8")
     assert "Research use only" in page
     assert "data:image/png;base64," in page
     assert "://" not in page  # needs no network
     for stage in ("read", "prepare", "network", "restore", "write"):
         assert f"<dt>{stage}</dt>" in page, stage
-    for words in [*NAMES.values(), result.bundle.weights_sha256, "LPS", "32 × 32 × 16"]:
+    for words in [*NAMES.values(), result.spec.weights_sha256, "LPS", "32 × 32 × 16"]:
         assert words in page, words
 
 
-def test_run_can_be_repeated_from_its_record(saved: Path, result: Result) -> None:
+def test_run_can_be_repeated_from_its_record(saved: Path, result: Answer) -> None:
     record = json.loads((saved / FILES["json"]).read_text(encoding="utf-8"))
-    ct, weights = result.image.path, result.bundle.weights
+    ct, weights = result.image.path, result.spec.weights
     assert record["input"]["path"] == "chest.nii.gz"
     assert record["input"]["sha256"] == hashlib.sha256(ct.read_bytes()).hexdigest()
     assert record["input"]["shape"] == [32, 32, 16]
     assert record["input"]["affine"] == tiny_chest().affine.tolist()
     assert record["input"]["facts"]["format"] == "NIfTI-1"
     assert record["bundle"]["name"] == "thresholds"
-    assert record["bundle"]["version"] == result.bundle.metadata["version"]
+    assert record["bundle"]["version"] == result.spec.version
     assert record["bundle"]["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert record["bundle"]["chain_fingerprint"] == result.run.chain_fingerprint
     assert len(record["bundle"]["chain_fingerprint"]) == 16
@@ -134,11 +134,11 @@ def test_run_can_be_repeated_from_its_record(saved: Path, result: Result) -> Non
     assert record["versions"]["torch"].startswith(torch.__version__.split("+")[0])
     assert "Research use only" in record["notice"]
     voxels = [row["voxels"] for row in record["measurements"]]
-    assert voxels == [int((result.labels == value).sum()) for value in NAMES]
+    assert voxels == [int((result.mask == value).sum()) for value in NAMES]
     assert str(ct.parent) not in (saved / FILES["json"]).read_text()  # no path of this machine
 
 
-def test_only_what_was_asked_for(result: Result, tmp_path: Path) -> None:
+def test_only_what_was_asked_for(result: Answer, tmp_path: Path) -> None:
     written = save(result, tmp_path, formats=["html", "csv"])
     assert list(written) == ["csv", "html"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["measurements.csv", "report.html"]
@@ -147,20 +147,20 @@ def test_only_what_was_asked_for(result: Result, tmp_path: Path) -> None:
     assert "scene.mrb" not in page
 
 
-def test_unknown_format(result: Result, tmp_path: Path) -> None:
+def test_unknown_format(result: Answer, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"unknown formats \['pdf'\]; give some of nii, seg"):
         save(result, tmp_path / "new", formats=["nii", "pdf"])
     assert not (tmp_path / "new").exists()
 
 
-def test_a_second_run_takes_the_place_of_the_first(result: Result, tmp_path: Path) -> None:
+def test_a_second_run_takes_the_place_of_the_first(result: Answer, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("old")
     save(result, tmp_path, formats=["json"])
     assert json.loads((tmp_path / "run.json").read_text())["case"] == "chest"
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_full_disk_leaves_nothing(result: Result, tmp_path: Path, name: str) -> None:
+def test_full_disk_leaves_nothing(result: Answer, tmp_path: Path, name: str) -> None:
     with full_disk(50), pytest.raises(InputError) as caught:
         save(result, tmp_path, formats=[name])
     assert caught.value.code == "E_NOSPACE"

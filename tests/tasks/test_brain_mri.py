@@ -25,12 +25,11 @@ from PIL import Image
 from refusals import refused_by
 from tiny_bundle import tiny_brain_bundle
 
+from medvol.bundle.spec import read_spec
 from medvol.cli import main
-from medvol.cli.predict import find_cases
 from medvol.images.rle import decode_rle
 from medvol.outputs.save import save
-from medvol.tasks.load import load_bundle
-from medvol.tasks.predictor import Predictor
+from medvol.tasks.task import Bundle, find_cases, load_bundle, task_of
 
 BRAIN, HEALTHY = tiny_brain(), tiny_brain(tumour=False)
 OF_PICTURES = {
@@ -45,7 +44,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def predictor(bundle: Path) -> Predictor:
+def predictor(bundle: Path) -> Bundle:
     return load_bundle(bundle)
 
 
@@ -67,9 +66,9 @@ def overlap(mask: np.ndarray) -> float:
     return 2 * float((mask & (BRAIN.mask > 0)).sum()) / float(mask.sum() + (BRAIN.mask > 0).sum())
 
 
-def test_a_folder_of_slices(predictor: Predictor, patients: Path, tmp_path: Path) -> None:
+def test_a_folder_of_slices(predictor: Bundle, patients: Path, tmp_path: Path) -> None:
     result = predictor.predict(patients / "p2")
-    assert overlap(result.labels > 0) > 0.85  # 0.9 mm pixels went to 1.2 mm and back
+    assert overlap(result.mask > 0) > 0.85  # 0.9 mm pixels went to 1.2 mm and back
     written = save(result, tmp_path)
     assert {path.name for path in written.values()} == OF_PICTURES
     rows = rows_of(written["slices"])
@@ -77,12 +76,12 @@ def test_a_folder_of_slices(predictor: Predictor, patients: Path, tmp_path: Path
     assert [row["file"] for row in rows] == [f"p2_{k}.png" for k in range(1, 7)]
     assert [k for k, row in enumerate(rows) if float(row["probability"]) >= 0.5] == WITH_TUMOUR
     pixels = [int(row["tumour_voxels"]) for row in rows]
-    assert pixels == (result.labels > 0).sum((0, 1)).tolist()
+    assert pixels == (result.mask > 0).sum((0, 1)).tolist()
     assert result.run.settings["slices_segmented"] == "2 of 6"
 
 
 def test_masks_of_slices_are_as_large_as_they_and_black_without_tumour(
-    predictor: Predictor, patients: Path, tmp_path: Path
+    predictor: Bundle, patients: Path, tmp_path: Path
 ) -> None:
     result = predictor.predict(patients / "p2")
     save(result, tmp_path, formats=["masks", "rle"])
@@ -92,13 +91,13 @@ def test_masks_of_slices_are_as_large_as_they_and_black_without_tumour(
     for k, name in enumerate(names):
         mask = np.asarray(Image.open(tmp_path / "masks" / name))
         assert mask.shape == (SHAPE[1], SHAPE[0])
-        assert np.array_equal(mask, result.labels[:, :, k].T * 255)
+        assert np.array_equal(mask, result.mask[:, :, k].T * 255)
         assert mask.any() == (k in WITH_TUMOUR)
         assert np.array_equal(decode_rle(runs[k]["mask_rle"], mask.shape), mask > 0)
 
 
 def test_masks_of_an_older_run_are_taken_away(
-    predictor: Predictor, patients: Path, tmp_path: Path
+    predictor: Bundle, patients: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "old_mask.png").write_bytes(b"x")
@@ -106,7 +105,7 @@ def test_masks_of_an_older_run_are_taken_away(
     assert [path.name for path in (tmp_path / "masks").iterdir()] == ["p2_3_mask.png"]
 
 
-def test_mask_of_a_wide_picture_lies_on_it(predictor: Predictor, tmp_path: Path) -> None:
+def test_mask_of_a_wide_picture_lies_on_it(predictor: Bundle, tmp_path: Path) -> None:
     """240 x 155 pixels: a head of 100 x 120 with skin, on its right half a tumour of 30 x 24."""
     picture = np.zeros((155, 240, 3), np.uint8)
     picture[20:140, 70:170] = SKIN
@@ -127,7 +126,7 @@ def test_mask_of_a_wide_picture_lies_on_it(predictor: Predictor, tmp_path: Path)
 
 
 def test_mask_of_a_turned_picture_lies_on_it_as_viewers_show_it(
-    predictor: Predictor, patients: Path, tmp_path: Path
+    predictor: Bundle, patients: Path, tmp_path: Path
 ) -> None:
     upright, turn = Image.open(patients / "p2" / "p2_3.png"), Image.Exif()
     turn[0x0112] = 6  # viewers turn what is stored by 90 degrees to the right
@@ -140,12 +139,12 @@ def test_mask_of_a_turned_picture_lies_on_it_as_viewers_show_it(
     mask = Image.open(tmp_path / "out" / "masks" / "turned_mask.png")
     assert mask.getexif() == {}  # so that no viewer turns it
     straight = predictor.predict(patients / "p2" / "p2_3.png")
-    assert np.array_equal(np.asarray(mask), straight.labels[:, :, 0].T * 255)
+    assert np.array_equal(np.asarray(mask), straight.mask[:, :, 0].T * 255)
 
 
-def test_a_single_slice(predictor: Predictor, patients: Path, tmp_path: Path) -> None:
+def test_a_single_slice(predictor: Bundle, patients: Path, tmp_path: Path) -> None:
     result = predictor.predict(patients / "p2" / "p2_3.png")
-    assert overlap(np.repeat(result.labels > 0, 6, axis=2) & (BRAIN.mask > 0)) > 0.85
+    assert overlap(np.repeat(result.mask > 0, 6, axis=2) & (BRAIN.mask > 0)) > 0.85
     written = save(result, tmp_path)
     assert {path.name for path in written.values()} == OF_PICTURES - {"slices.png"}
     assert result.case == "p2_3"
@@ -154,23 +153,21 @@ def test_a_single_slice(predictor: Predictor, patients: Path, tmp_path: Path) ->
     assert wide / tall > 1.5  # one row of panels
 
 
-def test_without_tumour_nothing_is_found(
-    predictor: Predictor, patients: Path, tmp_path: Path
-) -> None:
+def test_without_tumour_nothing_is_found(predictor: Bundle, patients: Path, tmp_path: Path) -> None:
     result = predictor.predict(patients / "p10")
     assert result.found is False
-    assert result.answer == "no tumour found"
-    assert not result.labels.any()
+    assert result.finding == "no tumour found"
+    assert not result.mask.any()
     save(result, tmp_path)
     for path in (tmp_path / "masks").iterdir():
         assert not np.asarray(Image.open(path)).any()
 
 
 def test_volumes_get_their_mask_on_the_grid_of_flair(
-    predictor: Predictor, patients: Path, tmp_path: Path
+    predictor: Bundle, patients: Path, tmp_path: Path
 ) -> None:
     result = predictor.predict(patients / "volumes")
-    assert overlap(result.labels > 0) > 0.9
+    assert overlap(result.mask > 0) > 0.9
     written = save(result, tmp_path)
     assert {path.name for path in written.values()} == OF_PICTURES - {"masks"}
     mask, flair = nibabel.load(written["nii"]), nibabel.load(patients / "volumes" / "flair.nii.gz")
@@ -178,12 +175,12 @@ def test_volumes_get_their_mask_on_the_grid_of_flair(
     assert np.array_equal(mask.affine, flair.affine)
 
 
-def test_values_of_an_mr_are_no_hu(predictor: Predictor, patients: Path, tmp_path: Path) -> None:
+def test_values_of_an_mr_are_no_hu(predictor: Bundle, patients: Path, tmp_path: Path) -> None:
     result = predictor.predict(patients / "volumes")
     written = save(result, tmp_path)
     row = rows_of(written["csv"])[0]
     assert row["name"] == "brain tumour"
-    marked = result.labels > 0
+    marked = result.mask > 0
     assert float(row["mean_intensity"]) == pytest.approx(
         BRAIN.sequences[1][marked].mean(), rel=1e-4
     )
@@ -197,14 +194,14 @@ def test_values_of_an_mr_are_no_hu(predictor: Predictor, patients: Path, tmp_pat
 def test_a_gate_that_is_off_gives_the_plain_mask(patients: Path, tmp_path: Path) -> None:
     everything = load_bundle(tiny_brain_bundle(tmp_path / "a", {"gate_threshold": 0.0}))
     off = load_bundle(tiny_brain_bundle(tmp_path / "b", {"gate_threshold": "$None"}))
-    labels = [p.predict(patients / "p2").labels for p in (everything, off)]
+    labels = [p.predict(patients / "p2").mask for p in (everything, off)]
     assert labels[0].any()
     assert np.array_equal(*labels)
 
 
 def test_each_folder_is_a_patient(bundle: Path, patients: Path, tmp_path: Path) -> None:
-    found = find_cases([patients], sequences=True)
-    assert [name for name, _ in found] == ["p2", "p10", "volumes"]
+    found = find_cases(task_of(read_spec(bundle)), [patients])
+    assert [case.name for case in found] == ["p2", "p10", "volumes"]
     words = ["--bundle", str(bundle), "-o", str(tmp_path), "--format", "csv", "rle"]
     assert main(["predict", str(patients / "p2"), "--spacing", "1", "1", "10", *words]) == 0
     row = rows_of(tmp_path / "p2" / "measurements.csv")[0]
@@ -223,7 +220,7 @@ def test_wrong_words_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_refusals_come_before_torch(bundle: Path, predictor: Predictor, tmp_path: Path) -> None:
+def test_refusals_come_before_torch(bundle: Path, predictor: Bundle, tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     refused_by(lambda: predictor.predict(tmp_path / "p"), "E_EMPTY")
     program = (
@@ -260,7 +257,7 @@ def test_evaluation_of_a_data_set(
 
 @pytest.mark.filterwarnings("ignore:parsing config_file:UserWarning")
 def test_monais_own_command_gives_the_same_masks(
-    bundle: Path, predictor: Predictor, patients: Path, tmp_path: Path
+    bundle: Path, predictor: Bundle, patients: Path, tmp_path: Path
 ) -> None:
     options = {
         "config_file": bundle / "configs" / "inference.json", "bundle_root": bundle,
@@ -276,4 +273,4 @@ def test_monais_own_command_gives_the_same_masks(
     ]
     for name in ("p2", "volumes"):
         mask = np.asarray(nibabel.load(tmp_path / f"{name}_seg.nii.gz").dataobj)
-        assert np.array_equal(mask, predictor.predict(patients / name).labels)
+        assert np.array_equal(mask, predictor.predict(patients / name).mask)

@@ -9,25 +9,24 @@ from made_radiographs import made_classes
 from refusals import refused_by
 from tiny_radiographs import quarter_bundle
 
-from medvol.bundle.description import describe
 from medvol.data.datalist import load_items
 from medvol.metrics.classes.evaluation import ClassCase
 from medvol.tasks.class_evaluation import answer_images, completed, match_classes, tiles
-from medvol.tasks.classifier import ImageClassifier
+from medvol.tasks.task import Bundle, load_bundle
 
 NAMES = ("normal", "pneumonia")
 
 
 @pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> ImageClassifier:
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = quarter_bundle(tmp_path_factory.mktemp("bundles") / "quarters", 2)
-    return ImageClassifier(describe(folder), device="cpu")
+    return load_bundle(folder, device="cpu")
 
 
-def test_classes_are_matched_by_name(classifier: ImageClassifier) -> None:
-    assert match_classes(classifier.bundle, ["PNEUMONIA", "Normal"]) == (1, 0)
-    assert match_classes(classifier.bundle, ["pneumonia"]) == (1,)
-    refused_by(lambda: match_classes(classifier.bundle, ["normal", "covid"]), "E_BUNDLE")
+def test_classes_are_matched_by_name(classifier: Bundle) -> None:
+    assert match_classes(classifier.spec, ["PNEUMONIA", "Normal"]) == (1, 0)
+    assert match_classes(classifier.spec, ["pneumonia"]) == (1,)
+    refused_by(lambda: match_classes(classifier.spec, ["normal", "covid"]), "E_BUNDLE")
 
 
 def test_items_get_all_keys() -> None:
@@ -43,14 +42,14 @@ def test_items_get_all_keys() -> None:
     assert third["patient"] == "z"
 
 
-def test_answers_and_refusals(classifier: ImageClassifier, tmp_path: Path) -> None:
+def test_answers_and_refusals(classifier: Bundle, tmp_path: Path) -> None:
     data = made_classes(tmp_path, each={"test": 2}, marked="half")
     (tmp_path / "test_001.png").write_bytes(b"")
     items = completed(load_items(data, part="test"), NAMES, tmp_path)
     answers, refused = answer_images(classifier, items, (1, 0))  # turned round
     assert [image.case for image in answers] == ["test_000", "test_002", "test_003"]
     assert [image.truth for image in answers] == [1, 1, 0]
-    alone = classifier.predict(answers[2].path).probability
+    alone = classifier.predict(answers[2].path).classes.probability
     assert np.allclose(answers[2].probability, alone, atol=1e-6)
     ((case, error),) = refused
     assert (case, error.code) == ("test_001", "E_EMPTY")

@@ -9,7 +9,7 @@ import slicerio
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
-from medvol.bundle.description import Description, describe
+from medvol.bundle.spec import Spec, read_spec
 from medvol.data.datalist import LabelledCase
 from medvol.errors import InputError
 from medvol.images import read_image
@@ -28,8 +28,8 @@ NAMES = {0: "background", 1: "ground-glass opacity", 2: "consolidation", 3: "lun
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Description:
-    return describe(tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds"))
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Spec:
+    return read_spec(tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds"))
 
 
 def labelled(folder: Path, *, ct: np.ndarray = CHEST.ct, name: str = "one") -> LabelledCase:
@@ -38,14 +38,14 @@ def labelled(folder: Path, *, ct: np.ndarray = CHEST.ct, name: str = "one") -> L
     return LabelledCase(name, name, None, str(image), str(label))
 
 
-def run(bundle: Description, folder: Path, marked: np.ndarray, **more: np.ndarray):
+def run(bundle: Spec, folder: Path, marked: np.ndarray, **more: np.ndarray):
     save_nifti(folder / "masks" / "one.nii.gz", marked, more.get("affine", CHEST.affine))
     plan = make_plan(bundle, NAMES, MEASURE)
     masks = from_folder(folder / "masks", bundle)
     return evaluate_case(labelled(folder), folder / "out" / "one", plan, masks)
 
 
-def test_half_of_the_ground_glass_and_a_false_block(bundle: Description, tmp_path: Path) -> None:
+def test_half_of_the_ground_glass_and_a_false_block(bundle: Spec, tmp_path: Path) -> None:
     marked = CHEST.labels.copy()
     marked[8:10, 16:20, 5:9] = 3  # of 4 x 4 x 4 voxels of ground-glass, half become lung
     marked[22:24, 12:14, 6:8] = 2  # 8 voxels of lung become consolidation
@@ -81,7 +81,7 @@ def test_half_of_the_ground_glass_and_a_false_block(bundle: Description, tmp_pat
     [("grid", "E_GEOMETRY"), ("value", "E_VALUES"), ("missing", "E_PATH"), ("truth", "E_GEOMETRY")],
 )
 def test_a_mask_that_does_not_belong_to_the_image(
-    bundle: Description, tmp_path: Path, what: str, code: str
+    bundle: Spec, tmp_path: Path, what: str, code: str
 ) -> None:
     out = tmp_path / "out" / "one"
     out.mkdir(parents=True)
@@ -104,9 +104,7 @@ def test_a_mask_that_does_not_belong_to_the_image(
     assert list(out.iterdir()) == []
 
 
-def test_truth_without_lung_and_with_a_label_of_its_own(
-    bundle: Description, tmp_path: Path
-) -> None:
+def test_truth_without_lung_and_with_a_label_of_its_own(bundle: Spec, tmp_path: Path) -> None:
     """As in slices of which only lesions were drawn: 4 is "background or lung"."""
     names = {0: "background", 1: "glass", 2: "solid", 4: "background or lung"}
     plan = make_plan(bundle, names, MEASURE)
@@ -121,7 +119,7 @@ def test_truth_without_lung_and_with_a_label_of_its_own(
     assert [figures.dice for figures in found.regions.values()] == [1.0, 1.0, 1.0]
 
 
-def test_the_first_region_that_can_be_made_is_the_one_shown(bundle: Description) -> None:
+def test_the_first_region_that_can_be_made_is_the_one_shown(bundle: Spec) -> None:
     plan = make_plan(bundle, {0: "background", 1: "ground-glass opacity"}, MEASURE)
     assert (plan.key, list(plan.regions)) == ("ground-glass opacity", ["ground-glass opacity"])
     with pytest.raises(InputError) as caught:
@@ -160,7 +158,7 @@ def test_a_bundle_that_is_no_ct(tmp_path: Path) -> None:
         "display_window_hu": None, "focus_labels": None, "focus_name": None,
         "reference_organ": None,
     }  # fmt: skip
-    bundle = describe(tiny_bundle(tmp_path / "brain", metadata=metadata))
+    bundle = read_spec(tiny_bundle(tmp_path / "brain", metadata=metadata))
     brain = np.random.default_rng(0).integers(0, 900, CHEST.ct.shape).astype(np.int16)
     image = save_nifti(tmp_path / "flair.nii.gz", brain, CHEST.affine)
     true = (CHEST.labels == 1).astype(np.uint8)

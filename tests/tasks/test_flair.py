@@ -12,18 +12,16 @@ from phantoms import save_nifti
 from refusals import refused_by
 from tiny_bundle import tiny_bundle, tiny_flair_bundle
 
-from medvol.bundle.description import describe
+from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.outputs.save import save
-from medvol.tasks.load import load_bundle
-from medvol.tasks.predictor import Predictor
-from medvol.tasks.reading import read_checked
+from medvol.tasks.task import AS_IT_IS, Bundle, load_bundle, task_of
 
 BRAIN = tiny_brain()
 
 
 @pytest.fixture(scope="module")
-def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return load_bundle(tiny_flair_bundle(tmp_path_factory.mktemp("bundles") / "flair"))
 
 
@@ -38,10 +36,10 @@ def words_of(page: Path) -> str:
 
 
 def test_any_volume_is_read_and_shown_from_black_to_bright(
-    predictor: Predictor, patient: Path, tmp_path: Path
+    predictor: Bundle, patient: Path, tmp_path: Path
 ) -> None:
     result = predictor.predict(patient / "flair.nii.gz")
-    assert np.array_equal(result.labels, BRAIN.mask)
+    assert np.array_equal(result.mask, BRAIN.mask)
     written = save(result, tmp_path / "out")
     (row,) = json.loads(written["json"].read_text(encoding="utf-8"))["measurements"]
     assert (row["voxels"], row["mean_intensity"]) == (72, 180)
@@ -51,9 +49,9 @@ def test_any_volume_is_read_and_shown_from_black_to_bright(
 
 
 def test_each_volume_of_a_folder_is_a_case(
-    predictor: Predictor, patient: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    predictor: Bundle, patient: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--bundle", str(predictor.bundle.folder), "--format", "csv", "-o"]
+    words = ["--bundle", str(predictor.spec.folder), "--format", "csv", "-o"]
     assert main(["predict", str(patient), *words, str(tmp_path / "out")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" (")[0] for line in lines] == [
@@ -61,16 +59,16 @@ def test_each_volume_of_a_folder_is_a_case(
     ]  # fmt: skip
 
 
-def test_slice_pictures_are_no_volume(predictor: Predictor, tmp_path: Path) -> None:
+def test_slice_pictures_are_no_volume(predictor: Bundle, tmp_path: Path) -> None:
     folder = save_slices(tmp_path / "p", BRAIN, suffix=".png")
     refused_by(lambda: predictor.predict(folder / "p_3.png"), "E_FORMAT")
 
 
-def test_evaluation_names_no_hu(predictor: Predictor, patient: Path, tmp_path: Path) -> None:
+def test_evaluation_names_no_hu(predictor: Bundle, patient: Path, tmp_path: Path) -> None:
     save_nifti(patient / "truth.nii.gz", BRAIN.mask, AFFINE)
     row = {"image": "patient/flair.nii.gz", "label": "patient/truth.nii.gz", "case": "a"}
     (tmp_path / "list.json").write_text(json.dumps({"training": [row]}))
-    words = ["evaluate", str(predictor.bundle.folder), "--data", str(tmp_path / "list.json")]
+    words = ["evaluate", str(predictor.spec.folder), "--data", str(tmp_path / "list.json")]
     assert main([*words, "-o", str(tmp_path / "out")]) == 0
     record = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert record["cases"][0]["regions"]["tumour"]["dice"] == 1
@@ -83,7 +81,7 @@ def test_other_sequences_than_those_that_are_read_are_refused(
     names = {"0": "T1c", "1": "T1", "2": "T2", "3": "FLAIR"}
     image = "network_data_format#inputs#image#"
     theirs = {image + "modality": "MR", image + "channel_def": names}
-    bundle = describe(tiny_bundle(tmp_path / "theirs", metadata=theirs))
-    error = refused_by(lambda: read_checked(bundle, patient), "E_BUNDLE")
+    bundle = read_spec(tiny_bundle(tmp_path / "theirs", metadata=theirs))
+    error = refused_by(lambda: task_of(bundle).read(patient, AS_IT_IS), "E_BUNDLE")
     assert error.path == str(bundle.folder)
     assert "(T1c, T1, T2, FLAIR)" in error.reason

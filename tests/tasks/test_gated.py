@@ -16,10 +16,10 @@ from matplotlib import image as pictures
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle, tiny_gated_bundle
 
-from medvol.answer import Result, Slices
+from medvol.answer import Answer, Slices
 from medvol.cli import main
 from medvol.outputs.save import save
-from medvol.tasks.load import load_bundle
+from medvol.tasks.task import load_bundle
 
 CHEST, HEALTHY = tiny_chest(noise_hu=5), tiny_chest(lesions=False, noise_hu=5)
 WITH_LESION, PASSING = [5, 6, 7, 8], [4, 5, 6, 7, 8, 9]  # as planted, and a margin of one slice
@@ -43,55 +43,55 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plain(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+def plain(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Answer:
     made = tiny_bundle(tmp_path_factory.mktemp("bundles") / "plain")
     return load_bundle(made).predict(scans / "chest.nii.gz")
 
 
 @pytest.fixture(scope="module")
-def results(bundle: Path, scans: Path) -> list[Result]:
+def results(bundle: Path, scans: Path) -> list[Answer]:
     predictor = load_bundle(bundle)
     return [predictor.predict(scans / f"{name}.nii.gz") for name in ("chest", "healthy")]
 
 
 def test_the_lesion_is_segmented_and_slices_far_from_it_are_not(
-    results: list[Result], plain: Result
+    results: list[Answer], plain: Answer
 ) -> None:
-    labels = results[0].labels
-    assert np.array_equal(labels[..., PASSING], plain.labels[..., PASSING])
+    labels = results[0].mask
+    assert np.array_equal(labels[..., PASSING], plain.mask[..., PASSING])
     assert np.flatnonzero(labels.any((0, 1))).tolist() == PASSING
     assert np.isin(CHEST.labels, (1, 2)).sum() == 96  # 64 of ground-glass, 32 of consolidation
     assert np.isin(labels, (1, 2))[np.isin(CHEST.labels, (1, 2))].all()
 
 
-def test_probability_of_every_slice_of_the_input(results: list[Result]) -> None:
+def test_probability_of_every_slice_of_the_input(results: list[Answer]) -> None:
     slices = results[0].slices
     assert slices is not None
     assert np.flatnonzero(slices.probability >= 0.5).tolist() == WITH_LESION
     assert slices.threshold == 0.5
     assert slices.z_mm.tolist() == [-20.0 + 4 * k for k in range(16)]
     assert slices.length_mm == 16
-    assert results[0].answer == ""  # the labels are the answer
+    assert results[0].finding == ""  # the labels are the answer
     assert results[0].run.settings["slices_segmented"] == "6 of 16"
 
 
 @pytest.mark.parametrize("threshold", [None, 0.0])
 def test_a_gate_that_is_off_or_passes_everything_gives_the_plain_mask(
-    threshold: float | None, scans: Path, plain: Result, tmp_path: Path
+    threshold: float | None, scans: Path, plain: Answer, tmp_path: Path
 ) -> None:
     bundle = tiny_gated_bundle(tmp_path / "b", threshold=threshold)
     result = load_bundle(bundle).predict(scans / "chest.nii.gz")
-    assert np.array_equal(result.labels, plain.labels)
+    assert np.array_equal(result.mask, plain.mask)
     assert (result.slices is None) == (threshold is None)
     written = save(result, tmp_path / "out")
     assert ("slices" in written) == (threshold is not None)
 
 
-def test_nothing_found(results: list[Result], tmp_path: Path) -> None:
+def test_nothing_found(results: list[Answer], tmp_path: Path) -> None:
     result = results[1]
-    assert not result.labels.any()
+    assert not result.mask.any()
     assert result.found is False
-    assert result.answer == "no lesion found"
+    assert result.finding == "no lesion found"
     save(result, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == ALL
     assert "No lesion found" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -100,14 +100,14 @@ def test_nothing_found(results: list[Result], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("segmented", "answer"), [(0, "no lesion found"), (2, "")])
 def test_nothing_is_found_when_no_slice_passed_and_not_when_none_of_the_input_has_the_threshold(
-    segmented: int, answer: str, results: list[Result]
+    segmented: int, answer: str, results: list[Answer]
 ) -> None:
     """Thick slices of the network may pass where the thin ones of the input stay just below."""
     below = Slices(np.full(16, 0.4, np.float32), 0.5, np.arange(16.0), segmented)
-    assert replace(results[0], slices=below).answer == answer
+    assert replace(results[0], slices=below).finding == answer
 
 
-def test_files_of_slices(results: list[Result], tmp_path: Path) -> None:
+def test_files_of_slices(results: list[Answer], tmp_path: Path) -> None:
     written = save(results[0], tmp_path)
     assert {path.name for path in written.values()} == ALL
     with open(written["slices"], encoding="utf-8") as file:
@@ -116,7 +116,7 @@ def test_files_of_slices(results: list[Result], tmp_path: Path) -> None:
     assert [int(row["slice"]) for row in rows] == list(range(16))
     assert [float(row["z_mm"]) for row in rows] == [-20.0 + 4 * k for k in range(16)]
     assert [k for k, row in enumerate(rows) if float(row["probability"]) >= 0.5] == WITH_LESION
-    voxels = np.isin(results[0].labels, (1, 2)).sum((0, 1))
+    voxels = np.isin(results[0].mask, (1, 2)).sum((0, 1))
     assert [int(row["lesion_voxels"]) for row in rows] == voxels.tolist()
     assert min(pictures.imread(written["profile"]).shape[:2]) > 300
     page = written["html"].read_text(encoding="utf-8")
@@ -126,11 +126,11 @@ def test_files_of_slices(results: list[Result], tmp_path: Path) -> None:
     assert record["slices"]["number_found"] == 4
     assert record["slices"]["longest_run_mm"] == 16
     assert record["settings"]["gate_threshold"] == 0.5
-    assert record["bundle"]["gate_sha256"] == results[0].bundle.gate_sha256
+    assert record["bundle"]["gate_sha256"] == results[0].spec.gate_sha256
     assert len(record["bundle"]["gate_sha256"]) == 64
 
 
-def test_the_page_alone_still_shows_the_slices(results: list[Result], tmp_path: Path) -> None:
+def test_the_page_alone_still_shows_the_slices(results: list[Answer], tmp_path: Path) -> None:
     save(results[0], tmp_path, formats=["html"])
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -174,7 +174,7 @@ def test_gate_without_weights_is_refused_with_the_way_out(
 
 
 def test_the_same_through_monai(
-    bundle: Path, scans: Path, results: list[Result], tmp_path: Path
+    bundle: Path, scans: Path, results: list[Answer], tmp_path: Path
 ) -> None:
     words = {
         "config_file": bundle / "configs/inference.json", "bundle_root": bundle,
@@ -188,7 +188,7 @@ def test_the_same_through_monai(
     assert done.returncode == 0, done.stderr[-3000:]
     for name, result in zip(("chest", "healthy"), results, strict=True):
         mask = nibabel.load(tmp_path / f"{name}_seg.nii.gz")
-        assert np.array_equal(np.asarray(mask.dataobj), result.labels)
+        assert np.array_equal(np.asarray(mask.dataobj), result.mask)
         assert result.slices is not None
         with open(tmp_path / f"{name}_slices.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

@@ -10,7 +10,7 @@ import pytest
 from tiny_bundle import CLASSIFIER
 
 from medvol.metrics.classes.ranking import roc_auc
-from medvol.tasks.load import load_bundle
+from medvol.tasks.task import load_bundle
 
 pytestmark = [
     pytest.mark.slow,

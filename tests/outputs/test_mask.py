@@ -12,9 +12,9 @@ from monai.data import MetaTensor
 from monai.transforms import SaveImaged
 from phantoms import l_shape
 
-from medvol.outputs.mask_writer import MaskWriter
+from medvol.outputs.mask import MaskWriter
 
-NAME = "medvol.outputs.mask_writer.MaskWriter"
+NAME = "medvol.outputs.mask.MaskWriter"
 
 
 def prediction(affine: np.ndarray, dtype: torch.dtype = torch.float32) -> MetaTensor:

@@ -21,9 +21,8 @@ from tiny_radiographs import (
 )
 
 import medvol
-from medvol.bundle.description import Description, describe
-from medvol.tasks.classifier import ImageClassifier, Prediction, Refusal
-from medvol.tasks.predictor import Predictor
+from medvol.answer import Answer, Classes, Refusal
+from medvol.tasks.task import Bundle, load_bundle
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +31,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def classifier(bundle: Path) -> ImageClassifier:
-    return ImageClassifier(describe(bundle), device="cpu")
+def classifier(bundle: Path) -> Bundle:
+    return load_bundle(bundle, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -51,48 +50,47 @@ def expected(grey: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def test_a_prediction_names_the_most_probable_class() -> None:
-    said = Prediction(Path("a"), ("x", "y", "z"), np.float32([0.2, 0.4, 0.4]))
-    assert (said.index, said.name, said.notes) == (1, "y", ())
+    said = Classes(("x", "y", "z"), np.float32([0.2, 0.4, 0.4]))
+    assert (said.index, said.name, str(said)) == (1, "y", "y 0.40")
 
 
-def test_probabilities_are_the_softmax_of_the_network(
-    classifier: ImageClassifier, tmp_path: Path
-) -> None:
+def test_probabilities_are_the_softmax_of_the_network(classifier: Bundle, tmp_path: Path) -> None:
     greys = [chest_like(seed, (32, 32)) for seed in range(3)]
     paths = [save(tmp_path / f"{seed}.png", grey) for seed, grey in enumerate(greys)]
     said = [classifier.predict(path) for path in paths]
     for path, grey, one in zip(paths, greys, said, strict=True):
-        assert (one.path, one.names) == (path, ("normal", "pneumonia"))
-        assert one.probability.dtype == np.float32
-        np.testing.assert_allclose(one.probability, expected(grey), atol=2e-6)
-    assert len({one.probability[0] for one in said}) == 3  # so the pictures were looked at
+        assert (one.image.path, one.classes.names) == (path, ("normal", "pneumonia"))
+        assert (one.mask, one.slices, one.measurements) == (None, None, [])
+        assert one.classes.probability.dtype == np.float32
+        np.testing.assert_allclose(one.classes.probability, expected(grey), atol=2e-6)
+    assert len({one.classes.probability[0] for one in said}) == 3  # so the pictures were looked at
 
 
 def test_the_score_of_a_quarter_worked_by_hand(tmp_path: Path) -> None:
     grey = np.zeros((32, 32), np.uint8)
     grey[:16, 16:] = 51  # 0.2 in the top right quarter
     path = save(tmp_path / "x.png", grey)
-    right = ImageClassifier(describe(quarter_bundle(tmp_path / "b", 1)), device="cpu")
+    right = load_bundle(quarter_bundle(tmp_path / "b", 1), device="cpu")
     # scores 0 and 8 * 0.2 = 1.6; 1 / (1 + exp(-1.6)) = 0.832018
-    np.testing.assert_allclose(right.predict(path).probability, [0.167982, 0.832018], atol=1e-6)
-    left = ImageClassifier(describe(quarter_bundle(tmp_path / "c", 0)), device="cpu")
-    assert left.predict(path).probability.tolist() == [0.5, 0.5]
-    assert left.predict(path).name == "normal"  # of equal ones the first
+    np.testing.assert_allclose(
+        right.predict(path).classes.probability, [0.167982, 0.832018], atol=1e-6
+    )
+    left = load_bundle(quarter_bundle(tmp_path / "c", 0), device="cpu")
+    assert left.predict(path).classes.probability.tolist() == [0.5, 0.5]
+    assert left.predict(path).finding == "normal"  # of equal ones the first
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_many_are_as_one_by_one(
-    classifier: ImageClassifier, images: list[Path], batch_size: int
-) -> None:
+def test_many_are_as_one_by_one(classifier: Bundle, images: list[Path], batch_size: int) -> None:
     many = list(classifier.predict_many(images, batch_size=batch_size))
-    assert [said.path for said in many] == images
+    assert [said.image.path for said in many] == images
     for said in many:
-        alone = classifier.predict(said.path)
-        np.testing.assert_array_equal(said.probability, alone.probability)
+        alone = classifier.predict(said.image.path)
+        np.testing.assert_array_equal(said.classes.probability, alone.classes.probability)
 
 
 def test_a_refused_image_keeps_its_place(
-    classifier: ImageClassifier, images: list[Path], tmp_path: Path
+    classifier: Bundle, images: list[Path], tmp_path: Path
 ) -> None:
     (tmp_path / "empty.png").touch()
     (tmp_path / "cut.png").write_bytes(images[0].read_bytes()[:-200])
@@ -100,59 +98,57 @@ def test_a_refused_image_keeps_its_place(
     bad = [tmp_path / name for name in ("empty.png", "cut.png", "no.png", "flat.png")]
     given = [bad[0], images[0], bad[1], bad[2], images[1], bad[3]]
     said = list(classifier.predict_many(map(str, given), batch_size=2))
-    assert [answer.path for answer in said] == given
+    refused = [Path(answer.path) for answer in said if isinstance(answer, Refusal)]
+    assert refused == [path for path in given if path in bad]
     codes = [answer.error.code if isinstance(answer, Refusal) else "" for answer in said]
     assert codes == ["E_EMPTY", "", "E_TRUNCATED", "E_PATH", "", "E_VALUES"]
     error = refused_by(lambda: classifier.predict(bad[0]), "E_EMPTY")
     assert error.path == str(bad[0])
 
 
-def test_no_images_no_answers(classifier: ImageClassifier) -> None:
+def test_no_images_no_answers(classifier: Bundle) -> None:
     assert list(classifier.predict_many([])) == []
     with pytest.raises(ValueError, match="batch_size is 0; give 1 or more"):
         classifier.predict_many([], batch_size=0)
 
 
-def test_an_iteration_may_stop_early(classifier: ImageClassifier, images: list[Path]) -> None:
+def test_an_iteration_may_stop_early(classifier: Bundle, images: list[Path]) -> None:
     threads = torch.get_num_threads()
     answers = classifier.predict_many(images * 20, batch_size=2)
-    assert isinstance(next(answers), Prediction)
+    assert isinstance(next(answers), Answer)
     answers.close()  # type: ignore[attr-defined]
     assert torch.get_num_threads() == threads
     assert len(list(classifier.predict_many(images))) == len(images)
 
 
-def test_notes_say_how_it_was_read(
-    classifier: ImageClassifier, images: list[Path], tmp_path: Path
-) -> None:
+def test_notes_say_how_it_was_read(classifier: Bundle, images: list[Path], tmp_path: Path) -> None:
     path = tmp_path / "turned.png"
     exif = Image.Exif()
     exif[0x0112] = 3  # lies upside down
     Image.fromarray(chest_like(0)[::-1, ::-1]).save(path, exif=exif)
     turned, upright = classifier.predict_many([path, images[0]])
-    assert isinstance(turned, Prediction)
-    assert isinstance(upright, Prediction)
-    assert [note.split()[0] for note in turned.notes] == ["N_EXIF"]
+    assert isinstance(turned, Answer)
+    assert isinstance(upright, Answer)
+    assert [note.code for note in turned.notes] == ["N_EXIF"]
     assert upright.notes == ()
-    np.testing.assert_array_equal(turned.probability, upright.probability)
+    np.testing.assert_array_equal(turned.classes.probability, upright.classes.probability)
 
 
-def test_bf16_is_near(bundle: Path, images: list[Path], classifier: ImageClassifier) -> None:
-    less = ImageClassifier(describe(bundle), device="cpu", precision="bf16")
-    assert (less.precision, classifier.precision) == ("bf16", "fp32")
-    near, exact = less.predict(images[0]).probability, classifier.predict(images[0]).probability
+def test_bf16_is_near(bundle: Path, images: list[Path], classifier: Bundle) -> None:
+    less = load_bundle(bundle, device="cpu", precision="bf16")
+    assert (less.pipeline.precision, classifier.pipeline.precision) == ("bf16", "fp32")
+    near, exact = (x.predict(images[0]).classes.probability for x in (less, classifier))
     np.testing.assert_allclose(near, exact, atol=0.02)
     assert not np.array_equal(near, exact)
 
 
 def test_load_bundle_gives_what_runs_it(bundle: Path, tmp_path: Path) -> None:
-    assert isinstance(medvol.load_bundle(bundle, device="cpu"), ImageClassifier)
     volumes = tiny_bundle(tmp_path / "volumes")
-    assert isinstance(medvol.load_bundle(volumes, device="cpu"), Predictor)
+    loaded = [medvol.load_bundle(folder, device="cpu") for folder in (bundle, volumes)]
+    assert [type(one) for one in loaded] == [Bundle, Bundle]
+    assert [one.spec.task for one in loaded] == ["radiographs", "volumes"]
     error = refused_by(lambda: medvol.load_bundle(bundle, gate=0.5), "E_BUNDLE")
     assert "no gate" in error.reason
-    error = refused_by(lambda: Predictor(describe(bundle)), "E_BUNDLE")
-    assert "radiographs" in error.reason
     with pytest.raises(ValueError, match="device is 'tpu'"):
         medvol.load_bundle(bundle, device="tpu")
 
@@ -173,7 +169,7 @@ def test_weights_that_are_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"postprocessing#transforms": []}, "no probabilities that add up to 1"),
+        ({"postprocessing#transforms": []}, "not give probabilities that add up to 1"),
         ({"postprocessing#transforms#0": {"_target_": "AsDiscreted", "keys": "pred",
                                           "argmax": True}}, "names 2 classes"),
         ({"postprocessing#transforms#0#keys": "prediction"}, "its postprocessing failed"),
@@ -186,14 +182,14 @@ def test_weights_that_are_missing(tmp_path: Path) -> None:
 def test_a_bundle_that_gives_no_probabilities(
     tmp_path: Path, images: list[Path], changes: dict[str, Any], reason: str
 ) -> None:
-    odd = ImageClassifier(describe(tiny_radiograph_bundle(tmp_path / "b", changes)), device="cpu")
+    odd = load_bundle(tiny_radiograph_bundle(tmp_path / "b", changes), device="cpu")
     assert reason in refused_by(lambda: odd.predict(images[0]), "E_BUNDLE").reason
 
 
 def test_weights_that_are_no_numbers(tmp_path: Path, images: list[Path]) -> None:
     state = tiny_network().state_dict()
     state["head.1.bias"].fill_(float("nan"))
-    broken = ImageClassifier(describe(tiny_radiograph_bundle(tmp_path / "b", weights=state)))
+    broken = load_bundle(tiny_radiograph_bundle(tmp_path / "b", weights=state))
     assert "add up to 1" in refused_by(lambda: broken.predict(images[0]), "E_BUNDLE").reason
 
 
@@ -213,31 +209,6 @@ def test_a_bundle_of_stock_parts(tmp_path: Path) -> None:
     path.write_text(json.dumps(config))
     grey = np.zeros((32, 32), np.uint8)
     grey[:16, 16:] = 51
-    said = ImageClassifier(describe(made), device="cpu").predict(save(tmp_path / "x.png", grey))
-    np.testing.assert_allclose(said.probability, [0.167982, 0.832018], atol=1e-6)
+    said = load_bundle(made, device="cpu").predict(save(tmp_path / "x.png", grey))
+    np.testing.assert_allclose(said.classes.probability, [0.167982, 0.832018], atol=1e-6)
     assert said.notes == ()
-
-
-def test_classes_and_modality_of_a_description(bundle: Path) -> None:
-    made = describe(bundle)
-    assert made.takes_radiographs
-    assert made.classes == ("normal", "pneumonia")
-    assert not describe("covid_ct_slice_classifier").takes_radiographs
-
-
-@pytest.mark.parametrize(
-    "channels", [None, {}, {"0": "one"}, {"1": "a", "2": "b"}, {"0": "a", "1": "a"}, ["a", "b"]]
-)
-def test_classes_that_are_not_named(tmp_path: Path, channels: Any) -> None:
-    pred = {} if channels is None else {"channel_def": channels}
-    metadata = {"network_data_format": {"outputs": {"pred": pred}}}
-    refused_by(lambda: Description(tmp_path, metadata).classes, "E_BUNDLE")
-
-
-@pytest.mark.parametrize(
-    ("modality", "takes"),
-    [("XR", True), ("CR", True), ("DX", True), ("CT", False), ("MR", False), (None, False)],
-)
-def test_modalities_of_radiographs(tmp_path: Path, modality: str | None, takes: bool) -> None:
-    metadata = {"network_data_format": {"inputs": {"image": {"modality": modality}}}}
-    assert Description(tmp_path, metadata).takes_radiographs is takes

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a classifier looked: a map over the radiograph of what its answer rests on."""
 
-import os
 import warnings
 from copy import deepcopy
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from monai.data import MetaTensor
 from monai.visualize import GradCAM, OcclusionSensitivity
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..images.image import Image
 from ..networks.residual_classifier import ResidualClassifier
 from ..transforms.resize_picture import ResizePictured, restore_picture
-from .classifier import ImageClassifier, Refusal
+from .pipeline import IMAGE, Pipeline
 
 METHODS = {"grad-cam": "Grad-CAM", "occlusion": "occlusion"}
 PATCHES = 8  # along a side of the picture, each as large as is hidden at once; they overlap by half
@@ -33,65 +33,56 @@ class AttentionMaps:
     gives by how much the probability of the class falls, 0 to 1; it runs the network 225 times.
 
     Args:
-        classifier: whose network is asked, in float32.
+        pipeline: of a bundle for radiographs, whose network is asked, in float32.
         method: of `METHODS`.
 
     Raises:
         ValueError: another method.
-        InputError: E_BUNDLE, the bundle's chain is none of medvol's, so that nobody knows where in
-            the image its pixels come from.
-
-    Example:
-        >>> maps = AttentionMaps(load_bundle("chest_xray_pneumonia"))  # doctest: +SKIP
-        >>> maps("chest.png").shape  # doctest: +SKIP
-        (2048, 1760)
+        InputError: E_BUNDLE, the bundle's chain is not one of medvol's, so that nobody knows where
+            in the image its pixels come from.
     """
 
-    def __init__(self, classifier: ImageClassifier, *, method: str = "grad-cam") -> None:
+    def __init__(self, pipeline: Pipeline, *, method: str = "grad-cam") -> None:
         if method not in METHODS:
             raise ValueError(f"method is {method!r}; give one of {', '.join(METHODS)}")
-        steps = classifier.parts.preprocessing.flatten().transforms
-        resizing = [step for step in steps if isinstance(step, ResizePictured)]
+        resizing = [step for step in pipeline.steps if isinstance(step, ResizePictured)]
         if len(resizing) != 1:
-            bundle = classifier.bundle.folder
             raise InputError(
-                "E_BUNDLE", bundle, "its chain is not medvol's for radiographs, which maps need.",
+                "E_BUNDLE", pipeline.spec.folder,
+                "its chain is not medvol's for radiographs, which maps need.",
                 "Use medvol.chains.radiograph in its inference.json, or ask for no maps.",
             )  # fmt: skip
-        self.classifier = classifier
+        self.pipeline = pipeline
         self.method = method
         self.keep_aspect = resizing[0].keep_aspect
-        self._network = deepcopy(classifier.parts.network)  # MONAI's hooks stay on what they watch
+        self._network = deepcopy(pipeline.network)  # MONAI's hooks stay on what they watch
 
-    def __call__(
-        self, path: str | os.PathLike[str], index: int | None = None
-    ) -> npt.NDArray[np.float32]:
+    def __call__(self, image: Image, index: int | None = None) -> npt.NDArray[np.float32]:
         """The map of one radiograph.
 
         Args:
-            path: of the image.
+            image: as it was read.
             index: of the class; None for the most probable one.
 
         Returns:
             (rows, columns) in [0, 1], on the image's own grid.
 
         Raises:
-            InputError: the image cannot be used; E_BUNDLE, the network has no feature map for
-                Grad-CAM.
+            InputError: E_BUNDLE, the network has no feature map for Grad-CAM.
             ValueError: no such class.
         """
-        classes = len(self.classifier.names)
+        classes = len(self.pipeline.spec.classes)
         if index is not None and not 0 <= index < classes:
             raise ValueError(f"index is {index}; give 0 to {classes - 1}")
-        image = self.classifier.prepare(Path(path))
-        if isinstance(image, Refusal):
-            raise image.error
-        picture = image.picture[None].to(self.classifier.device)
+        prepared = self.pipeline.prepare(image).data[IMAGE]
+        picture = torch.as_tensor(prepared)[None].to(self.pipeline.device)
+        if isinstance(picture, MetaTensor):
+            picture = picture.as_tensor()
         if index is None:
             with torch.inference_mode():
                 index = int(self._network(picture).argmax())
         heat = self._heat(picture, index)
-        rows, columns = image.shape
+        rows, columns = image.array.shape
         heat = restore_picture(heat[None].cpu(), (rows, columns), keep_aspect=self.keep_aspect)[0]
         if self.method == "grad-cam" and (highest := float(heat.max())) > 0:
             heat = heat / highest
@@ -103,7 +94,7 @@ class AttentionMaps:
         layer = last_feature_map(self._network, picture)
         if layer is None:
             raise InputError(
-                "E_BUNDLE", self.classifier.bundle.folder,
+                "E_BUNDLE", self.pipeline.spec.folder,
                 "its network has no 2D convolution that gives a picture, which Grad-CAM needs.",
                 "Ask for occlusion in place of it.",
             )  # fmt: skip

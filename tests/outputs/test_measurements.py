@@ -2,7 +2,7 @@
 """The CSV file of measurements."""
 
 from medvol.metrics.measurements import Measurement
-from medvol.report.tables import write_measurements
+from medvol.outputs.measurements import write_measurements
 
 ROWS = [
     Measurement(1, "ground-glass", 2, 0.04, -550.0, 100 * 2 / 6),

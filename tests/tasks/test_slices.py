@@ -13,10 +13,10 @@ import pytest
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_classifier_bundle
 
-from medvol.answer import Result
+from medvol.answer import Answer
 from medvol.cli import main
 from medvol.outputs.save import save
-from medvol.tasks.load import load_bundle
+from medvol.tasks.task import load_bundle
 
 CHEST, HEALTHY = tiny_chest(noise_hu=5), tiny_chest(lesions=False, noise_hu=5)
 FILES = ["report.html", "run.json", "slices.csv", "slices.png"]
@@ -36,24 +36,22 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(bundle: Path, scans: Path) -> list[Result]:
+def results(bundle: Path, scans: Path) -> list[Answer]:
     predictor = load_bundle(bundle)
     return [predictor.predict(scans / f"{name}.nii.gz") for name in ("chest", "healthy")]
 
 
-def test_slices_with_the_planted_lesion_are_found(results: list[Result]) -> None:
+def test_slices_with_the_planted_lesion_are_found(results: list[Answer]) -> None:
     slices = results[0].slices
     assert slices is not None
     assert np.flatnonzero(slices.probability >= 0.5).tolist() == [5, 6, 7, 8]
     assert (slices.threshold, slices.length_mm) == (0.5, 16)
-    assert (results[0].found, results[0].answer) == (True, "lesion found")
-    assert (results[1].found, results[1].answer) == (False, "no lesion found")
+    assert (results[0].found, results[0].finding) == (True, "lesion found")
+    assert (results[1].found, results[1].finding) == (False, "no lesion found")
 
 
-def test_there_is_no_mask(results: list[Result]) -> None:
+def test_there_is_no_mask(results: list[Answer]) -> None:
     assert results[0].mask is None
-    with pytest.raises(ValueError, match="marks no voxels; read `slices` instead of labels"):
-        _ = results[0].labels
     assert results[0].measurements == []
     assert results[0].volume_ml == {}
 
@@ -71,7 +69,7 @@ def test_a_run_shorter_than_the_rule_is_no_finding(bundle: Path, scans: Path) ->
         path.write_text(before)
 
 
-def test_files(results: list[Result], tmp_path: Path) -> None:
+def test_files(results: list[Answer], tmp_path: Path) -> None:
     save(results[0], tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     with open(tmp_path / "slices.csv", encoding="utf-8") as file:
@@ -108,7 +106,7 @@ def test_formats_of_a_mask_are_refused_before_anything_is_read(
     words = ["predict", "no.nii.gz", "--bundle", str(bundle), "-o", str(tmp_path / "out")]
     assert main([*words, "--format", "html", wanted]) == 2
     said = capsys.readouterr().err
-    assert f"marks no voxels, so there is no {wanted}" in said
+    assert f"its answers have no mask, so there is no {wanted}" in said
     assert "slices profile html json" in said
 
 
@@ -129,7 +127,7 @@ def test_there_is_no_mask_to_evaluate(
 
 
 def test_the_same_through_monai(
-    bundle: Path, scans: Path, results: list[Result], tmp_path: Path
+    bundle: Path, scans: Path, results: list[Answer], tmp_path: Path
 ) -> None:
     words = {
         "config_file": bundle / "configs/inference.json", "bundle_root": bundle,

@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks written by a bundle's `SaveImaged`, in the same manner as by `medvol predict`."""
+"""`segmentation.nii.gz`: the mask on the input's grid; the same from a bundle's `SaveImaged`."""
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from monai.data.folder_layout import FolderLayoutBase
 from monai.data.image_writer import ImageWriter
 
+from ..images.find import case_name
 from ..images.writing import write_mask
 from ..spatial import same_grid
+
+if TYPE_CHECKING:
+    from .save import Saving
+
+
+def write(path: Path, saving: "Saving") -> None:
+    """Write the mask of an answer; see `write_mask` for what it raises."""
+    write_mask(path, saving.mask, saving.answer.image.affine)
 
 
 class MaskWriter(ImageWriter):
     """Write one label volume with `write_mask`, under the name that `SaveImaged` chose.
 
-    In a config: `SaveImaged(keys="pred", writer="medvol.outputs.mask_writer.MaskWriter",
+    In a config: `SaveImaged(keys="pred", writer="medvol.outputs.mask.MaskWriter",
     output_postfix="seg")`. The type is always the smallest unsigned one, so `output_dtype` changes
     nothing. With `resample=True` a mask that lies on another grid than its image is brought there
     by the nearest voxel; a mask that `Invertd` brought back is left untouched.
@@ -86,3 +97,47 @@ def _whole(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if not np.array_equal(whole, array):
         raise ValueError("the prediction holds numbers that are not whole; make labels of it first")
     return whole
+
+
+class CaseLayout(FolderLayoutBase):
+    """Name a mask `<case>_<postfix><extension>`, with the case's name as `medvol predict` gives it.
+
+    MONAI's own layout cuts a name at its last dot, so that the masks of the DICOM folders
+    1.2.840.10 and 1.2.840.11 would have one name, and the second would replace the first.
+
+    In a config: `SaveImaged(keys="pred", folder_layout=CaseLayout("masks"))`; the names that
+    `SaveImaged` itself would give (`output_dir`, `output_postfix`, ...) are then not looked at.
+
+    Args:
+        output_dir: folder of the masks.
+        postfix: behind the case's name; empty for none.
+        extension: suffix of the files, with or without its first dot.
+        separate_folder: give each mask a folder, called as the case.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str],
+        *,
+        postfix: str = "seg",
+        extension: str = ".nii.gz",
+        separate_folder: bool = False,
+    ) -> None:
+        self.output_dir = Path(output_dir)
+        self.postfix = postfix
+        self.extension = f".{extension.lstrip('.')}"
+        self.separate_folder = separate_folder
+
+    def filename(
+        self, subject: str | os.PathLike[str] = "subject", idx: object = None, **_more: Any
+    ) -> Path:
+        """Where the mask goes.
+
+        Args:
+            subject: path of the image, or a number where it has none.
+            idx: number of the patch, where an image has several.
+        """
+        case = case_name(subject)
+        folder = self.output_dir / case if self.separate_folder else self.output_dir
+        parts = [case, self.postfix, "" if idx is None else str(idx)]
+        return folder / ("_".join(part for part in parts if part) + self.extension)

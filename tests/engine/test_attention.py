@@ -10,16 +10,24 @@ import torch
 from refusals import refused_by
 from tiny_radiographs import QUARTERS, chest_like, quarter_bundle, save, tiny_radiograph_bundle
 
-from medvol.bundle.description import describe
+from medvol.engine.attention import METHODS, AttentionMaps, grad_cam, last_feature_map, occlusion
+from medvol.images import read_image
 from medvol.networks.residual_classifier import ResidualClassifier
-from medvol.tasks.attention import METHODS, AttentionMaps, grad_cam, last_feature_map, occlusion
-from medvol.tasks.classifier import ImageClassifier
+from medvol.tasks.task import Bundle, load_bundle
 
 each_method = pytest.mark.parametrize("method", METHODS)
 
 
-def classifier(folder: Path) -> ImageClassifier:
-    return ImageClassifier(describe(folder), device="cpu")
+def radiograph(path: Path) -> Any:
+    return read_image(path, "radiograph")
+
+
+def classifier(folder: Path) -> Bundle:
+    return load_bundle(folder, device="cpu")
+
+
+def maps_of(bundle: Bundle, method: str = "grad-cam") -> AttentionMaps:
+    return AttentionMaps(bundle.pipeline, method=method)
 
 
 def quarters(heat: np.ndarray[Any, Any]) -> list[float]:
@@ -42,8 +50,10 @@ def test_the_quarter_that_decides_is_marked(tmp_path: Path, method: str, quarter
     top, left = 45 * (quarter // 2), 30 * (quarter % 2)
     grey[top : top + 45, left : left + 30] = 200
     path = save(tmp_path / "x.png", grey)
-    maps = AttentionMaps(classifier(quarter_bundle(tmp_path / "b", quarter)), method=method)
-    heat = maps(path)
+    maps = AttentionMaps(
+        classifier(quarter_bundle(tmp_path / "b", quarter)).pipeline, method=method
+    )
+    heat = maps(radiograph(path))
     assert (heat.shape, heat.dtype) == ((90, 60), np.float32)
     assert heat.min() >= 0
     means = quarters(heat)
@@ -53,7 +63,7 @@ def test_the_quarter_that_decides_is_marked(tmp_path: Path, method: str, quarter
 
 
 @pytest.fixture
-def padded(tmp_path: Path) -> tuple[ImageClassifier, Path]:
+def padded(tmp_path: Path) -> tuple[Bundle, Path]:
     """A wide picture, bright on the right, in the middle of a square whose top right decides."""
     grey = np.full((40, 120), 30, np.uint8)
     grey[:, 60:] = 220
@@ -63,16 +73,16 @@ def padded(tmp_path: Path) -> tuple[ImageClassifier, Path]:
     return classifier(folder), save(tmp_path / "x.png", grey)
 
 
-def test_padding_is_taken_off_grad_cam(padded: tuple[ImageClassifier, Path]) -> None:
+def test_padding_is_taken_off_grad_cam(padded: tuple[Bundle, Path]) -> None:
     """Its weights have no place, so it marks what is bright: all of the right, to the edges."""
-    heat = AttentionMaps(padded[0])(padded[1])
+    heat = maps_of(padded[0])(radiograph(padded[1]))
     assert heat.shape == (40, 120)
     assert heat[:, 66:].min() > 0.9  # lines of the padding would be 0
     assert heat[:, :54].max() < 0.2
 
 
-def test_padding_is_taken_off_occlusion(padded: tuple[ImageClassifier, Path]) -> None:
-    heat = AttentionMaps(padded[0], method="occlusion")(padded[1])
+def test_padding_is_taken_off_occlusion(padded: tuple[Bundle, Path]) -> None:
+    heat = maps_of(padded[0], "occlusion")(radiograph(padded[1]))
     assert heat.shape == (40, 120)
     top_left, top_right, bottom_left, bottom_right = quarters(heat)
     assert top_right > 5 * max(top_left, bottom_left, bottom_right)
@@ -109,41 +119,41 @@ def test_occlusion_worked_by_hand() -> None:
 
 def test_nothing_speaks_for_a_class(tmp_path: Path) -> None:
     path = save(tmp_path / "x.png", chest_like(0))
-    maps = AttentionMaps(classifier(quarter_bundle(tmp_path / "b")))
-    assert maps(path, 1).max() == 1
-    assert maps(path, 0).max() == 0  # its score is 0 whatever the picture
+    maps = maps_of(classifier(quarter_bundle(tmp_path / "b")))
+    assert maps(radiograph(path), 1).max() == 1
+    assert maps(radiograph(path), 0).max() == 0  # its score is 0 whatever the picture
 
 
 @each_method
 def test_a_residual_network_frozen_or_not(tmp_path: Path, method: str) -> None:
     path = save(tmp_path / "x.png", chest_like(0, (48, 40)))
     made = classifier(tiny_radiograph_bundle(tmp_path / "b"))
-    free = AttentionMaps(made, method=method)(path)
+    free = maps_of(made, method)(radiograph(path))
     assert free.shape == (48, 40)
     assert 0 <= free.min() <= free.max() <= 1
-    made.parts.network.freeze_body()
-    np.testing.assert_array_equal(AttentionMaps(made, method=method)(path), free)
+    made.pipeline.network.freeze_body()
+    np.testing.assert_array_equal(maps_of(made, method)(radiograph(path)), free)
 
 
 def test_the_classifier_is_left_as_it_was(tmp_path: Path) -> None:
     path = save(tmp_path / "x.png", chest_like(0))
     made = classifier(tiny_radiograph_bundle(tmp_path / "b"))
-    before = made.predict(path).probability
-    maps = AttentionMaps(made)
-    np.testing.assert_array_equal(maps(path), maps(path))
-    assert not any(layer._forward_hooks for layer in made.parts.network.modules())
-    assert all(weight.grad is None for weight in made.parts.network.parameters())
-    np.testing.assert_array_equal(made.predict(path).probability, before)
+    before = made.predict(path).classes.probability
+    maps = maps_of(made)
+    np.testing.assert_array_equal(maps(radiograph(path)), maps(radiograph(path)))
+    assert not any(layer._forward_hooks for layer in made.pipeline.network.modules())
+    assert all(weight.grad is None for weight in made.pipeline.network.parameters())
+    np.testing.assert_array_equal(made.predict(path).classes.probability, before)
 
 
 def test_the_class_that_is_asked_for(tmp_path: Path) -> None:
     path = save(tmp_path / "x.png", chest_like(0))
     made = classifier(tiny_radiograph_bundle(tmp_path / "b"))
-    maps, answer = AttentionMaps(made), made.predict(path).index
-    np.testing.assert_array_equal(maps(path), maps(path, answer))
-    assert not np.array_equal(maps(path), maps(path, 1 - answer))
+    maps, answer = maps_of(made), made.predict(path).classes.index
+    np.testing.assert_array_equal(maps(radiograph(path)), maps(radiograph(path), answer))
+    assert not np.array_equal(maps(radiograph(path)), maps(radiograph(path), 1 - answer))
     with pytest.raises(ValueError, match="index is 2; give 0 to 1"):
-        maps(path, 2)
+        maps(radiograph(path), 2)
 
 
 def test_the_last_layer_with_a_picture() -> None:
@@ -166,16 +176,15 @@ def test_a_network_without_feature_maps(tmp_path: Path) -> None:
     linear = "$torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1024, 2))"
     weights = {"1.weight": torch.ones(2, 1024), "1.bias": torch.zeros(2)}
     made = tiny_radiograph_bundle(tmp_path / "b", {"network_def": linear}, weights=weights)
-    error = refused_by(lambda: AttentionMaps(classifier(made))(path), "E_BUNDLE")
+    error = refused_by(lambda: maps_of(classifier(made))(radiograph(path)), "E_BUNDLE")
     assert "occlusion" in error.remedy
-    assert AttentionMaps(classifier(made), method="occlusion")(path).max() == 0
+    assert maps_of(classifier(made), "occlusion")(radiograph(path)).max() == 0
 
 
 def test_refusals(tmp_path: Path) -> None:
     made = classifier(quarter_bundle(tmp_path / "b"))
     with pytest.raises(ValueError, match="method is 'cam'; give one of grad-cam, occlusion"):
-        AttentionMaps(made, method="cam")
-    refused_by(lambda: AttentionMaps(made)(tmp_path / "no.png"), "E_PATH")
+        maps_of(made, "cam")
     steps = [{"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True},
              {"_target_": "Resized", "keys": "image", "spatial_size": [32, 32]}]  # fmt: skip
     stock = tiny_radiograph_bundle(
@@ -183,5 +192,5 @@ def test_refusals(tmp_path: Path) -> None:
         {"preprocessing": {"_target_": "Compose", "transforms": steps}, "network_def": QUARTERS},
         weights=torch.load(tmp_path / "b" / "models" / "model.pt"),
     )
-    error = refused_by(lambda: AttentionMaps(classifier(stock)), "E_BUNDLE")
+    error = refused_by(lambda: maps_of(classifier(stock)), "E_BUNDLE")
     assert "chain is not medvol's" in error.reason

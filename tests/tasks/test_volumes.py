@@ -17,13 +17,12 @@ from phantoms import save_nifti, tiny_chest
 from scipy import ndimage
 from tiny_bundle import ORDER, SHIPPED, SLABS, THRESHOLDS_HU, tiny_bundle
 
-from medvol.answer import Result
+from medvol.answer import Answer
+from medvol.engine import room
 from medvol.errors import InputError
 from medvol.networks.resunet import ResUNet
 from medvol.outputs.save import save
-from medvol.tasks import predictor as predictor_module
-from medvol.tasks.load import load_bundle
-from medvol.tasks.predictor import Predictor
+from medvol.tasks.task import Bundle, load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
 EXPECTED = np.array(ORDER)[np.digitize(CHEST.ct, THRESHOLDS_HU)]  # 20 mm about the lungs is all
@@ -43,18 +42,18 @@ def ct(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return load_bundle(tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds"))
 
 
 @pytest.fixture(scope="module")
-def slabs(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+def slabs(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundles") / "slabs"
     return load_bundle(tiny_bundle(folder, {"slab_batch": 6}, shipped=SLABS))
 
 
 @pytest.fixture(scope="module")
-def resampling(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+def resampling(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle whose network sees voxels of another size than the input's, along every axis."""
     changes = {"preprocessing#spacing_mm": [3.0, 2.5, 3.0]}
     return load_bundle(tiny_bundle(tmp_path_factory.mktemp("bundles") / "resampling", changes))
@@ -67,10 +66,10 @@ def refusal(run: Any, *given: Any) -> InputError:
     return caught.value
 
 
-def test_every_voxel_has_the_label_of_its_hu(thresholds: Predictor, ct: Path) -> None:
+def test_every_voxel_has_the_label_of_its_hu(thresholds: Bundle, ct: Path) -> None:
     result = thresholds.predict(ct)
-    assert np.array_equal(result.labels, EXPECTED)
-    assert result.labels.dtype == np.uint8
+    assert np.array_equal(result.mask, EXPECTED)
+    assert result.mask.dtype == np.uint8
     # 64 voxels of 16 cubic mm; 1440 of the rest of the lung, as the phantom counts them
     assert result.volume_ml["ground-glass opacity"] == pytest.approx(1.024)
     assert result.volume_ml["lung (rest)"] == pytest.approx(23.04)
@@ -80,16 +79,16 @@ def test_every_voxel_has_the_label_of_its_hu(thresholds: Predictor, ct: Path) ->
     assert result.run.remarks == ()
 
 
-def test_slabs_give_every_voxel_the_label_of_its_hu(slabs: Predictor, ct: Path) -> None:
+def test_slabs_give_every_voxel_the_label_of_its_hu(slabs: Bundle, ct: Path) -> None:
     result = slabs.predict(ct)
-    assert np.array_equal(result.labels, EXPECTED)
+    assert np.array_equal(result.mask, EXPECTED)
     assert result.run.settings == {
         "threads": torch.get_num_threads(), "slices": 3, "windows_at_once": 6,
     }  # fmt: skip
 
 
-def test_resampled_mask_lies_where_the_lesions_are(resampling: Predictor, ct: Path) -> None:
-    labels = resampling.predict(ct).labels
+def test_resampled_mask_lies_where_the_lesions_are(resampling: Bundle, ct: Path) -> None:
+    labels = resampling.predict(ct).mask
     assert labels.shape == CHEST.ct.shape
     lung = np.isin(CHEST.labels, (1, 3))
     assert np.isin(labels[lung], (1, 3)).all()
@@ -108,7 +107,7 @@ CODES = [
 
 @pytest.mark.parametrize("code", CODES)
 def test_all_48_orientations_give_one_mask_in_the_patient(
-    resampling: Predictor, ct: Path, tmp_path: Path, code: str
+    resampling: Bundle, ct: Path, tmp_path: Path, code: str
 ) -> None:
     straight = nibabel.load(ct)
     turn = nibabel.orientations.ornt_transform(
@@ -118,8 +117,8 @@ def test_all_48_orientations_give_one_mask_in_the_patient(
     path = save_nifti(tmp_path / "turned.nii.gz", np.asarray(turned.dataobj), turned.affine)
     result = resampling.predict(path)
     assert np.array_equal(result.image.affine, turned.affine)
-    expected = nibabel.Nifti1Image(resampling.predict(ct).labels, straight.affine)
-    assert np.array_equal(result.labels, np.asarray(expected.as_reoriented(turn).dataobj))
+    expected = nibabel.Nifti1Image(resampling.predict(ct).mask, straight.affine)
+    assert np.array_equal(result.mask, np.asarray(expected.as_reoriented(turn).dataobj))
 
 
 @pytest.mark.parametrize("name", ["oblique", "oblique-left-handed"])
@@ -128,11 +127,11 @@ def test_grid_askew(tmp_path: Path, name: str) -> None:
     path = save_nifti(tmp_path / "askew.nii.gz", CHEST.ct, GRIDS[name])
     result = load_bundle(bundle).predict(path)
     assert np.array_equal(result.image.affine, GRIDS[name])
-    assert np.array_equal(result.labels, EXPECTED)  # no voxel is resampled at this spacing
+    assert np.array_equal(result.mask, EXPECTED)  # no voxel is resampled at this spacing
 
 
 def test_dicom_folder_and_zip_give_the_mask_of_the_nifti(
-    thresholds: Predictor, ct: Path, tmp_path: Path
+    thresholds: Bundle, ct: Path, tmp_path: Path
 ) -> None:
     import zipfile
 
@@ -144,13 +143,13 @@ def test_dicom_folder_and_zip_give_the_mask_of_the_nifti(
     with zipfile.ZipFile(tmp_path / "series.zip", "w") as archive:
         for file in files:
             archive.write(file, file.name)
-    expected = thresholds.predict(ct).labels
+    expected = thresholds.predict(ct).mask
     for path in (tmp_path / "series", tmp_path / "series.zip"):
         result = thresholds.predict(path)
         assert result.case == "series"
         assert result.image.facts["Modality"] == "CT"
         # slices run along z upwards, rows along y and columns along x in both files
-        assert np.array_equal(result.labels, expected)
+        assert np.array_equal(result.mask, expected)
 
 
 def test_same_mask_twice_and_with_one_or_two_threads(tmp_path: Path, ct: Path) -> None:
@@ -164,7 +163,7 @@ def test_same_mask_twice_and_with_one_or_two_threads(tmp_path: Path, ct: Path) -
     try:
         for count in (1, 1, 2):
             torch.set_num_threads(count)
-            masks.append(predictor.predict(ct).labels)
+            masks.append(predictor.predict(ct).mask)
     finally:
         torch.set_num_threads(threads)
     assert np.bincount(masks[0].ravel()).max() < 0.9 * masks[0].size
@@ -232,12 +231,12 @@ def zoo_bundle(folder: Path, postprocessing: list[dict[str, Any]] | None = None)
 def test_stock_bundle_runs_unchanged(tmp_path: Path, name: str) -> None:
     path = save_nifti(tmp_path / "chest.nii.gz", CHEST.ct, GRIDS[name])
     result = load_bundle(zoo_bundle(tmp_path / "zoo")).predict(path)
-    assert result.labels.shape == CHEST.ct.shape
-    assert set(np.unique(result.labels)) <= {0, 1, 2}
-    assert [label.name for label in result.table] == ["first", "second"]
+    assert result.mask.shape == CHEST.ct.shape
+    assert set(np.unique(result.mask)) <= {0, 1, 2}
+    assert [label.name for label in result.spec.labels] == ["first", "second"]
     assert result.run.chain_fingerprint is None
     # of what the random network says, some lies inside and follows the tissue
-    means = [CHEST.ct[result.labels == value].mean() for value in np.unique(result.labels)]
+    means = [CHEST.ct[result.mask == value].mean() for value in np.unique(result.mask)]
     assert len(means) > 1
     assert np.ptp(means) > 100
     files = save(result, tmp_path / "out")
@@ -350,9 +349,7 @@ def test_chain_of_other_weights_is_refused(tmp_path: Path) -> None:
     assert "0123456789abcdef" in error.reason
 
 
-def test_chain_of_these_weights_is_recorded(
-    thresholds: Predictor, tmp_path: Path, ct: Path
-) -> None:
+def test_chain_of_these_weights_is_recorded(thresholds: Bundle, tmp_path: Path, ct: Path) -> None:
     chain = thresholds.pipeline.fingerprint
     assert chain is not None
     bundle = tiny_bundle(tmp_path / "b", metadata={"chain_fingerprint": chain})
@@ -375,33 +372,30 @@ WINDOWS_BYTES = (
 
 
 def with_memory(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
-    monkeypatch.setattr(predictor_module, "available_bytes", lambda: available)
+    monkeypatch.setattr(room, "available_bytes", lambda: available)
 
 
-def needed(thresholds: Predictor, ct: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+def needed(thresholds: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     seen: list[int] = []
-    real = predictor_module.needed_bytes
+    real = room.needed_bytes
     with monkeypatch.context() as patch:
-        patch.setattr(
-            predictor_module, "needed_bytes", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1]
-        )
+        patch.setattr(room, "needed_bytes", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1])
         thresholds.predict(ct)
     return seen[0]
 
 
 def test_little_memory_one_window_at_a_time_then_refused(
-    thresholds: Predictor, ct: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    thresholds: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = needed(thresholds, ct, monkeypatch)
     assert full > GIB + WINDOWS_BYTES
     with_memory(monkeypatch, full - 1)
     result = thresholds.predict(ct)
-    assert np.array_equal(result.labels, EXPECTED)
+    assert np.array_equal(result.mask, EXPECTED)
     assert result.run.settings["windows_at_once"] == 1
     assert result.run.remarks == (
         "Memory is short (1.0 GiB needed, 1.0 GiB free): one window at a time.",
     )
-    assert capsys.readouterr().err == f"medvol: chest.nii.gz: {result.run.remarks[0]}\n"
 
     with_memory(monkeypatch, full - WINDOWS_BYTES // 2 - 1)  # a byte short for one window too
     error = refusal(thresholds.predict, ct)
@@ -413,13 +407,13 @@ def test_little_memory_one_window_at_a_time_then_refused(
 
 
 def test_little_memory_one_slab_at_a_time(
-    slabs: Predictor, ct: Path, monkeypatch: pytest.MonkeyPatch
+    slabs: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = needed(slabs, ct, monkeypatch)
     slab_bytes = 4 * 120 * 32 * 32  # a slice of 32 x 32 voxels, which are 2 mm as the network's
     with_memory(monkeypatch, full - 5 * slab_bytes)
     result = slabs.predict(ct)
-    assert np.array_equal(result.labels, EXPECTED)
+    assert np.array_equal(result.mask, EXPECTED)
     assert result.run.settings["windows_at_once"] == 1
     with_memory(monkeypatch, full - 5 * slab_bytes - 1)
     assert refusal(slabs.predict, ct).code == "E_TOO_BIG"
@@ -432,8 +426,8 @@ def test_shipped_bundle_finds_the_lesions_of_a_phantom(tmp_path: Path) -> None:
 
     phantom = chest_ct_phantom(spacing_mm=(3.0, 3.0, 5.0), seed=2)
     path = save_nifti(tmp_path / "ct.nii.gz", phantom.ct, phantom.affine)
-    result: Result = load_bundle("covid_ct_lesion_3d").predict(path)
-    found, true = np.isin(result.labels, (1, 2)), np.isin(phantom.labels, (1, 2))
+    result: Answer = load_bundle("covid_ct_lesion_3d").predict(path)
+    found, true = np.isin(result.mask, (1, 2)), np.isin(phantom.labels, (1, 2))
     assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.5
-    found, true = result.labels > 0, phantom.labels > 0
+    found, true = result.mask > 0, phantom.labels > 0
     assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9

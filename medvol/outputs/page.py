@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`report.html`: one page with what was found in an image, and how."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..answer import Answer
+from ..engine.attention import METHODS
+from ..files import sha256_of
+from ..images.describe import IDENTIFYING_FACTS
+from ..metrics.measurements import Histogram, Reference, hu_histogram
+from ..report.html import ReportContext, write_report
+from ..spatial import orientation, spacing_mm
+
+if TYPE_CHECKING:
+    from .save import Saving
+
+READINGS = {
+    "grad-cam": "The colours are by Grad-CAM: coarse, in steps of the network's last feature maps, "
+    "and relative, so that the strongest place is always 1, however little it weighs.",
+    "occlusion": "The colours are by occlusion: how much the probability falls when a patch around "
+    "the place is hidden behind the mean grey.",
+}
+LIMITS = "A map says what the network rests on, not where a disease is, nor that it is right."
+
+
+def write(path: Path, saving: "Saving") -> None:
+    """Write the page, whole or not at all.
+
+    Raises:
+        InputError: E_NOSPACE, it cannot be written.
+    """
+    write_report(path, context_of(saving))
+
+
+def context_of(saving: "Saving") -> ReportContext:
+    """What the page says of an answer; what the task does not give is left empty."""
+    answer, spec, run = saving.answer, saving.answer.spec, saving.answer.run
+    classes, mask = answer.classes, answer.mask
+    method = classes.attention.method if classes and classes.attention else ""
+    return ReportContext(
+        case=answer.case,
+        answer=answer.finding,
+        notes=[str(note) for note in answer.notes] + list(run.remarks),
+        picture=saving.picture("png") or saving.picture("attention"),
+        reading=f"{READINGS[method]} {LIMITS}" if method else "",
+        slices=str(answer.slices) if answer.slices is not None else "",
+        profile=saving.picture("profile"),
+        probability=(
+            dict(zip(classes.names, classes.probability.tolist(), strict=True)) if classes else {}
+        ),
+        measurements=answer.measurements,
+        table=spec.labels,
+        reference=spec.reference,
+        focus=Reference(spec.focus_name, spec.focus) if mask is not None else None,
+        values=spec.values,
+        histogram=_histogram(answer),
+        facts=_facts(answer),
+        bundle={
+            "Bundle": spec.name,
+            "Version": spec.version,
+            "Weights SHA-256": spec.weights_sha256,
+            "medvol": __version__,
+        },
+        settings={
+            "Device": run.device,
+            "Precision": run.precision,
+            **{_words(key): _text(value) for key, value in run.settings.items()},
+            **({"Map": METHODS[method]} if method else {}),
+            **_window(saving),
+        },
+        times_s=run.times_s,
+        intended_use=spec.intended_use,
+        files={o.file: o.holds for o in saving.outputs if o.name != "html"},
+    )
+
+
+def value_range(low: float, high: float, values: str) -> str:
+    """A range in words.
+
+    Args:
+        low: lowest value.
+        high: highest value.
+        values: what they are called.
+
+    Example:
+        >>> value_range(-1350, 150, "HU"), value_range(0, 180, "intensity")
+        ('-1350 to 150 HU', '0 to 180')
+    """
+    return f"{low:.0f} to {high:.0f}" + (f" {values}" if values == "HU" else "")
+
+
+def _histogram(answer: Answer) -> Histogram | None:
+    """HU of the labels, of the organ's only where there is one; None of an image without HU."""
+    spec = answer.spec
+    if answer.mask is None or spec.values != "HU":
+        return None
+    values = spec.reference.values if spec.reference else [label.value for label in spec.labels]
+    return hu_histogram(answer.mask, answer.image.array, values)
+
+
+def _facts(answer: Answer) -> dict[str, str]:
+    """What the image is: grid and values of a volume; file and technical facts of a radiograph."""
+    image, values = answer.image, answer.spec.values
+    shape = " × ".join(map(str, image.array.shape))
+    if image.array.ndim == 3:
+        return {
+            "Format": str(image.facts.get("format", "unknown")),
+            "Shape": shape,
+            "Spacing": " × ".join(f"{s:.3g}" for s in spacing_mm(image.affine)) + " mm",
+            "Orientation": orientation(image.affine),
+            "Values": value_range(image.array.min(), image.array.max(), values),
+        }
+    facts = {k: str(v) for k, v in image.facts.items() if k not in IDENTIFYING_FACTS}
+    return {
+        "File": image.path.name,
+        "Rows × columns": shape,
+        **{_words(key): text for key, text in facts.items()},
+        "SHA-256": sha256_of(image.path),
+    }
+
+
+def _window(saving: "Saving") -> dict[str, str]:
+    """In which range a volume is shown."""
+    if saving.answer.image.array.ndim != 3:
+        return {}
+    return {"Shown window": value_range(*saving.window, saving.answer.spec.values)}
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ").capitalize()
+
+
+def _text(value: Any) -> str:
+    return " × ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`overlay.png` and `slices.png`: an image with what was found in it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..engine.attention import METHODS
+from ..report.overlay import Look, draw_overlay
+from ..report.radiographs import Caption, draw_attention
+from ..report.slice_profile import draw_slice_profile
+
+if TYPE_CHECKING:
+    from .save import Saving
+
+SCALES = {"grad-cam": "weight, of the highest", "occlusion": "fall of the probability"}
+
+
+def write_overlay(path: Path, saving: "Saving") -> None:
+    """Draw the slices with most lesion; see `draw_overlay` for what it raises."""
+    image = saving.answer.image
+    draw_overlay(
+        path, image.array, saving.mask, image.affine, saving.answer.spec.labels,
+        look=_look(saving),
+    )  # fmt: skip
+
+
+def write_profile(path: Path, saving: "Saving") -> None:
+    """Draw the probability along z; see `draw_slice_profile` for what it raises."""
+    answer, slices = saving.answer, saving.slices
+    draw_slice_profile(
+        path, answer.image.array, answer.image.affine, slices.probability,
+        threshold=slices.threshold, look=_look(saving), labels=answer.mask,
+    )  # fmt: skip
+
+
+def write_attention(path: Path, saving: "Saving") -> None:
+    """Draw the radiograph under its map; see `draw_attention` for what it raises."""
+    answer, classes = saving.answer, saving.classes
+    method, heat = saving.attention.method, saving.attention.heat
+    caption = Caption(
+        title=f"{answer.case}: {classes}",
+        subtitle=f"What speaks for {classes.name}, by {METHODS[method]}",
+        scale=SCALES[method],
+        nothing=f"Nothing in the picture speaks for {classes.name}.",
+    )
+    draw_attention(path, answer.image.array, heat, caption=caption)
+
+
+def _look(saving: "Saving") -> Look:
+    spec = saving.answer.spec
+    return Look(window_hu=saving.window, focus_values=spec.focus, focus_name=spec.focus_name,
+                title=saving.answer.case, values=spec.values)  # fmt: skip

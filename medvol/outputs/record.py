@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`run.json`: everything needed to repeat the run, and what it gave, for programs."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..answer import Answer
+from ..files import sha256_of, write_json
+from ..images.describe import IDENTIFYING_FACTS, describe
+from ..images.image import Image
+from ..text import NOTICE
+from .measurements import mean_column
+
+if TYPE_CHECKING:
+    from .save import Saving
+
+PACKAGES = ("medvol", "monai", "torch", "numpy", "nibabel", "pydicom")
+
+
+def write(path: Path, saving: "Saving") -> None:
+    """Write the record, whole or not at all.
+
+    Raises:
+        InputError: E_NOSPACE, it cannot be written.
+    """
+    write_json(path, record_of(saving.answer))
+
+
+def record_of(answer: Answer) -> dict[str, Any]:
+    """What is recorded of an answer, ready for JSON; what the task does not give is left out."""
+    spec, run = answer.spec, answer.run
+    return {
+        "notice": NOTICE,
+        "case": answer.case,
+        "input": _input(answer.image),
+        "bundle": {
+            "name": spec.name,
+            "version": spec.version,
+            "weights_sha256": spec.weights_sha256,
+            **({"gate_sha256": spec.gate_sha256} if spec.gate_sha256 else {}),
+            "chain_fingerprint": run.chain_fingerprint,
+        },
+        **_labels(answer),
+        **_slices(answer),
+        **_classes(answer),
+        "device": run.device,
+        "precision": run.precision,
+        "settings": run.settings,
+        "times_s": {stage: round(seconds, 3) for stage, seconds in run.times_s.items()},
+        "peak_memory_bytes": run.peak_memory_bytes,
+        "remarks": list(run.remarks),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": {name: v for name in PACKAGES if (v := _version(name))},
+    }
+
+
+def _labels(answer: Answer) -> dict[str, Any]:
+    """Labels and their measurements; nothing of a bundle that has no labels."""
+    spec = answer.spec
+    if not len(spec.labels):
+        return {}
+    named = {"mean_value": mean_column(spec)}
+    return {
+        "labels": spec.labels.to_json(),
+        "measurements": [
+            {named.get(key, key): value for key, value in vars(row).items()}
+            for row in answer.measurements
+        ],
+    }
+
+
+def _slices(answer: Answer) -> dict[str, Any]:
+    """The volume's answer and what it rests on; nothing where no slice was judged."""
+    slices, rule = answer.slices, answer.spec.slice_rule
+    if slices is None:
+        return {}
+    return {
+        "answer": answer.finding,
+        "slices": {
+            "number": len(slices.probability),
+            "number_found": slices.number_found,
+            "threshold": slices.threshold,
+            "longest_run_mm": round(slices.length_mm, 3),
+            "rule": rule._asdict() if rule else None,
+            "highest_probability": round(float(slices.probability.max()), 4),
+        },
+    }
+
+
+def _classes(answer: Answer) -> dict[str, Any]:
+    """The class and the probability of each; nothing where none was asked for."""
+    classes = answer.classes
+    if classes is None:
+        return {}
+    shares = (round(float(p), 6) for p in classes.probability)
+    return {
+        "answer": answer.finding,
+        "classes": {
+            "index": classes.index,
+            "probability": dict(zip(classes.names, shares, strict=True)),
+            "map": classes.attention.method if classes.attention else None,
+        },
+    }
+
+
+def _input(image: Image) -> dict[str, Any]:
+    """What was read, without folders and identifiers, which may say who the patient is."""
+    seen = describe(image)
+    facts = {key: v for key, v in seen["facts"].items() if key not in IDENTIFYING_FACTS}
+    digest = sha256_of(image.path, image.pair)
+    return {**seen, "path": image.path.name, "facts": facts, "sha256": digest}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

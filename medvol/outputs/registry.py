@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every file that medvol writes of an answer: its name, what it holds and needs, who writes it.
+
+A new one is a line here and a module with `write(path, saving)`. Nothing heavy is imported before a
+file is written.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..answer import Answer
+
+# what an answer can have
+HAS: Mapping[str, Callable[["Answer"], bool]] = MappingProxyType(
+    {
+        "mask": lambda answer: answer.mask is not None,
+        "slices": lambda answer: answer.slices is not None,
+        "several slices": lambda answer: (
+            answer.slices is not None and len(answer.slices.probability) > 1
+        ),
+        "slice pictures": lambda answer: "slices" in answer.image.facts,
+        "classes": lambda answer: answer.classes is not None,
+        "attention": lambda answer: (
+            answer.classes is not None and answer.classes.attention is not None
+        ),
+    }
+)
+# what a task must give for it; what is not listed depends on the image or on what is asked for
+GIVEN_WITH = {"several slices": "slices", "slice pictures": "mask", "attention": "classes"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file of one answer, or one for all answers of a run.
+
+    Args:
+        name: of the format, as `--format` takes it.
+        file: name of the file, or of the folder for several.
+        holds: what is in it, in words.
+        needs: what an answer must have, of `HAS`; empty for a file of every answer.
+        writer: module and function in `outputs`.
+        unasked: written also where no format is named.
+        together: one file for all images of a run, in the output folder itself.
+    """
+
+    name: str
+    file: str
+    holds: str
+    needs: frozenset[str]
+    writer: str
+    unasked: bool = True
+    together: bool = False
+
+    def fits(self, answer: "Answer") -> bool:
+        """Whether an answer has what this file needs."""
+        return all(HAS[need](answer) for need in self.needs)
+
+    def lacks(self, gives: Collection[str]) -> str:
+        """What this file needs and a task does not give, such as "mask"; empty where it gives all.
+
+        Args:
+            gives: what the answers of the task can have.
+        """
+        needed = [GIVEN_WITH.get(need, need) for need in sorted(self.needs)]
+        return next((need for need in needed if need not in gives), "")
+
+    @property
+    def write(self) -> Callable[..., Any]:
+        """The function that writes it."""
+        module, _, function = self.writer.partition(".")
+        written: Callable[..., Any] = getattr(import_module(f".{module}", __package__), function)
+        return written
+
+
+def _output(name: str, file: str, holds: str, needs: str, writer: str, **more: bool) -> Output:
+    words = frozenset(need.strip() for need in needs.split(",") if need)
+    return Output(name, file, holds, words, writer, **more)
+
+
+OUTPUTS: Mapping[str, Output] = MappingProxyType(
+    {
+        output.name: output
+        for output in (
+            _output("nii", "segmentation.nii.gz", "labels on the input's grid, for any viewer",
+                    "mask", "mask.write"),
+            _output("seg", "segmentation.seg.nrrd", "named, coloured segments for 3D Slicer",
+                    "mask", "seg_nrrd.write"),
+            _output("scene", "scene.mrb", "image and segments, ready to look at in 3D Slicer",
+                    "mask", "slicer_scene.write"),
+            _output("csv", "measurements.csv", "voxels, volume, mean value and share of each label",
+                    "mask", "measurements.write"),
+            _output("png", "overlay.png", "the slices with most lesion",
+                    "mask", "pictures.write_overlay"),
+            _output("slices", "slices.csv", "probability of each slice, and its marked voxels",
+                    "slices", "slice_table.write"),
+            _output("profile", "slices.png", "the probability along z beside the coronal view",
+                    "several slices", "pictures.write_profile"),
+            _output("masks", "masks",
+                    "folder with a mask for each slice picture, as large as the picture",
+                    "mask, slice pictures", "slice_masks.write"),
+            _output("rle", "masks_rle.csv", "run lengths of these masks",
+                    "mask, slice pictures", "slice_masks.write_runs", unasked=False),
+            _output("predictions", "predictions.csv", "the class of each image, a line an image",
+                    "classes", "class_table.ClassTable", together=True),
+            _output("attention", "overlay.png", "the radiograph, plain and under its map",
+                    "attention", "pictures.write_attention"),
+            _output("html", "report.html", "one page with what was found, and how", "",
+                    "page.write"),
+            _output("json", "run.json", "everything needed to repeat the run", "",
+                    "record.write"),  # the last, so that it knows how long the others took
+        )
+    }
+)  # fmt: skip
+
+
+def chosen(answer: "Answer", formats: Collection[str] | None = None) -> list[Output]:
+    """The files of one answer that are to be written, in the order of writing.
+
+    Args:
+        answer: that must have what they need.
+        formats: names; None takes all that are written unasked.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    single = {name: output for name, output in OUTPUTS.items() if not output.together}
+    if unknown := sorted(set(formats or ()) - set(OUTPUTS)):
+        raise ValueError(f"unknown formats {unknown}; give some of {', '.join(single)}")
+    return [
+        output
+        for name, output in single.items()
+        if output.fits(answer) and (output.unasked if formats is None else name in formats)
+    ]

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles that tell the class of each slice of a volume, and mark no voxels."""
+
+from typing import TYPE_CHECKING
+
+from ..answer import Answer
+from .volumes import Volumes
+
+if TYPE_CHECKING:
+    from ..engine.pipeline import Pipeline, Processed
+
+
+class Slices(Volumes):
+    """Reads what `Volumes` reads, and answers with a probability of each slice."""
+
+    gives = frozenset({"slices"})
+
+    def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:
+        """The probability of the finding in each slice.
+
+        Raises:
+            InputError: E_BUNDLE, they are not those of the image's slices.
+        """
+        from ..engine.pipeline import PRED
+
+        image, _, run = processed
+        return Answer(image, self.spec, run, slices=self.slices(processed, pipeline, PRED))

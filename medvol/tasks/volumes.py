@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles that label the voxels of a volume, with or without a gate before the segmenter."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..answer import Answer, Slices
+from ..bundle.spec import Spec
+from ..errors import InputError
+from ..images import read_image
+from ..images.find import find_volumes
+from ..images.image import Image
+from ..images.modality import check_ct
+from ..images.sequences import find_patients
+from ..images.slice_images import SEQUENCE_NAMES
+from ..slices import positive
+from ..spatial import same_grid, slice_z_mm
+from .task import Path_, Reading, checked_notes
+
+if TYPE_CHECKING:
+    from ..engine.pipeline import Pipeline, Processed
+
+EVEN = 0.5  # threshold of a classifier of slices whose metadata name none
+
+
+class Volumes:
+    """Reads volumes or a patient's MR sequences, and answers with a mask.
+
+    Args:
+        spec: of the bundle.
+    """
+
+    takes = "volumes"
+    options = frozenset({"gate", "series", "spacing"})
+    gives = frozenset({"mask", "slices"})
+    formats = None
+    report = ("html",)
+    batch_size = None
+    any_reader = True
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def find(self, folder: Path) -> list[Path]:
+        """The volumes directly in a folder; of a bundle of MR sequences, the patients."""
+        return (find_patients if self.spec.takes_sequences else find_volumes)(folder)
+
+    def read(self, path: Path_, reading: Reading) -> Image:
+        """Read a volume, and check that its values are what the bundle expects.
+
+        Raises:
+            InputError: it cannot be used; the code says why. E_BUNDLE, the bundle takes other MR
+                sequences than medvol reads.
+        """
+        spec = self.spec
+        if not spec.takes_sequences:
+            image = read_image(path, series=reading.series)
+        elif spec.channels == SEQUENCE_NAMES:
+            image = read_image(path, "sequences", spacing_mm=reading.spacing_mm)
+        else:
+            raise InputError(
+                "E_BUNDLE", spec.folder,
+                f"it takes several MR channels ({', '.join(spec.channels)}), of which medvol "
+                f"reads no others than {', '.join(SEQUENCE_NAMES)}.",
+                "Run it with python -m monai.bundle run.",
+            )  # fmt: skip
+        if spec.modality == "CT":
+            check_ct(image.array, path, modality=image.facts.get("Modality"))
+        return checked_notes(image, reading)
+
+    def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:
+        """The mask, and what a gate found in each slice.
+
+        Raises:
+            InputError: E_BUNDLE, they do not lie on the image's own grid.
+        """
+        from ..engine.pipeline import SLICES
+
+        image, _, run = processed
+        return Answer(
+            image, self.spec, run,
+            mask=self._mask(processed), slices=self.slices(processed, pipeline, SLICES),
+        )  # fmt: skip
+
+    def slices(
+        self, processed: "Processed", pipeline: "Pipeline", key: str
+    ) -> Slices | None:  # fmt: skip
+        """Probabilities of the input's own slices.
+
+        Args:
+            processed: what the bundle's parts gave.
+            pipeline: that gave it.
+            key: item of its data, (1 or 2, N).
+
+        Returns:
+            None where there is no such item.
+
+        Raises:
+            InputError: E_BUNDLE, they are not those of the image's slices.
+        """
+        from ..engine.devices import part_of
+        from ..inferers.gated import GatedInferer
+
+        image, data, _ = processed
+        if (values := data.get(key)) is None:
+            return None
+        z_mm = slice_z_mm(image.array.shape, image.affine)
+        given = np.asarray(values.cpu(), np.float32)
+        if given.ndim != 2 or given.shape[1] != len(z_mm):
+            raise InputError(
+                "E_BUNDLE", self.spec.folder,
+                f"its answer has shape {given.shape}, the input has {len(z_mm)} slices.",
+                "Bring it to the input's slices with medvol's InvertSlicesd.",
+            )  # fmt: skip
+        gated, rule = part_of(pipeline.inferer, GatedInferer), self.spec.slice_rule
+        threshold = gated.gate.threshold if gated else rule.threshold if rule else None
+        passing = gated.passing if gated else None
+        return Slices(
+            probability=positive(given),
+            threshold=EVEN if threshold is None else threshold,
+            z_mm=z_mm,
+            segmented=None if passing is None else int(passing.sum()),
+        )
+
+    def _mask(self, processed: "Processed") -> npt.NDArray[np.unsignedinteger]:
+        """The labels as an array, when they are whole numbers on the input's own grid.
+
+        A prediction that carries no affine lies on the grid of the network's input.
+        """
+        from ..engine.pipeline import IMAGE, PRED
+
+        image, data, _ = processed
+        array = np.asarray(data[PRED].cpu())
+        if array.shape != (1, *image.array.shape):
+            raise self._off_grid(
+                f"its mask has shape {array.shape}, the input's grid is {image.array.shape}."
+            )
+        affine = np.asarray(getattr(data[PRED], "affine", data[IMAGE].affine))
+        if not same_grid(array.shape[1:], affine, image.array.shape, image.affine):
+            raise self._off_grid("its mask lies elsewhere in the patient than the input.")
+        labels = self.spec.labels
+        if not np.isin(array[0], [0, *(label.value for label in labels)]).all():
+            raise self._off_grid("its mask holds values that its label table does not name.")
+        return array[0].astype(labels.dtype, copy=False)
+
+    def _off_grid(self, reason: str) -> InputError:
+        return InputError(
+            "E_BUNDLE", self.spec.folder, reason,
+            "End the bundle's postprocessing with Invertd and one channel of labels.",
+        )  # fmt: skip

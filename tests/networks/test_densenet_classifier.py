@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from networks.contract import TransferContract
+from contracts.networks import TransferContract
 from torch import Tensor
 
 from medvol.networks.densenet_classifier import DenseNetClassifier, monai_name

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from networks.contract import TransferContract
+from contracts.networks import TransferContract
 from torch import Tensor, nn
 
 from medvol.networks.efficientnet_classifier import (

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 import torch
-from networks.contract import TransferContract
+from contracts.networks import TransferContract
 from torch import nn
 
 from medvol.networks.plain import (

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from contracts.networks import TransferContract
 from monai.bundle import ConfigParser
-from networks.contract import TransferContract
 from torch import nn
 
 from medvol.networks.radiograph_cnn import RadiographCNN

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from networks.contract import TransferContract
+from contracts.networks import TransferContract
 
 from medvol.networks.residual_classifier import ResidualClassifier
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from networks.contract import SegmentationContract, pictures
+from contracts.networks import SegmentationContract, pictures
 
 from medvol.networks.resunet import ResUNet
 

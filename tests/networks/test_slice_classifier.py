@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from networks.contract import ClassificationContract
+from contracts.networks import ClassificationContract
 
 from medvol.networks.slice_classifier import SliceClassifier, log_odds_of_area, marked_area_mm2
 

@@ -7,11 +7,11 @@ picture would stand in two parts, 2 refused.
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.sources import find_source, source_names
+from ..text import aligned
 
 if TYPE_CHECKING:
     from ..data.datalist import Datalist
@@ -90,10 +90,3 @@ def _draw(source: "Source", datalist: "Datalist", path: Path) -> None:
         draw_overview(items, look.labels, path, focus=look.focus)
     else:
         draw_slices(items, look.labels, path, modality=look.modality)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text as lines with columns below each other."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    return "\n".join(lines)

@@ -66,7 +66,7 @@ def some_radiographs(folder: Path) -> list[Path]:
     """The radiographs below a folder, at least one.
 
     Raises:
-        InputError: as for `radiograph_items`.
+        InputError: E_PATH, no such folder; E_EMPTY, no radiograph in it.
     """
     found = find_radiographs(folder)
     if not found:

@@ -23,13 +23,14 @@ def merge_labels(lesion: npt.ArrayLike, lung: npt.ArrayLike) -> npt.NDArray[np.u
     """One label map of a lesion mask and a lung mask.
 
     Args:
-        lesion: 0 none, 1 ground-glass opacity, 2 consolidation; any other value (3 is pleural
-            effusion in the MedSeg masks) is background, since it is neither of these nor lung.
-        lung: not 0 in the lungs, lesions included; same shape.
+        lesion: any shape; 0 none, 1 ground-glass opacity, 2 consolidation; any other value (3 is
+            pleural effusion in the MedSeg masks) is background, since it is neither of these nor
+            lung.
+        lung: of the same shape; not 0 in the lungs, lesions included.
 
     Returns:
-        0 background, 1 ground-glass opacity, 2 consolidation, 3 the rest of the lung. A lesion
-        voxel outside the lung mask stays a lesion voxel.
+        The same shape: 0 background, 1 ground-glass opacity, 2 consolidation, 3 the rest of the
+        lung. A lesion voxel outside the lung mask stays a lesion voxel.
 
     Example:
         >>> merge_labels([0, 0, 1, 2, 3, 1], [0, 1, 1, 1, 1, 0]).tolist()

@@ -71,7 +71,11 @@ def _unpacked(archive: Path, scratch: Path) -> dict[str, Path]:
 
 @contextmanager
 def names_of_members(scratch: Path) -> Iterator[Path]:
-    """Give `scratch`; refusals of files in it name the member of the archive, not a lost place."""
+    """Give `scratch`; refusals of files in it name the member of the archive, not a lost place.
+
+    Raises:
+        InputError: what the block refuses, its path the member's name.
+    """
     try:
         yield scratch
     except InputError as error:

@@ -41,7 +41,6 @@ class CtFacts(Facts):
     """What a CT and its label map hold.
 
     Args:
-        shape, spacing_mm, orientation, voxels, ml: as for `Facts`.
         hu_mean: HU over the whole volume.
         hu_std: standard deviation, in HU.
     """

@@ -29,12 +29,12 @@ class Person:
     """What differs from person to person.
 
     Args:
-        scale: of the chest along x, y, z.
-        turn_deg: about the long axis; nobody lies quite straight.
+        scale: of the chest along x, y, z; a factor.
+        turn_deg: degrees about the long axis; nobody lies quite straight.
         fat_mm: under the skin.
         lung_hu: of healthy parenchyma, vessels apart.
         dome_mm: height of the right and the left diaphragm against the usual.
-        heart: size of the heart against the usual.
+        heart: size of the heart against the usual; a factor.
         noise_hu: standard deviation of the noise.
     """
 
@@ -68,12 +68,12 @@ class Person:
 
 
 def spine_y(z: Field) -> Field:
-    """Front-back place of the vertebral bodies: the curve of the thoracic spine."""
+    """Front-back place in mm of the vertebral bodies at height `z`, (X, Y, Z) too."""
     return np.float32(-66) + np.float32(12) * (z / np.float32(140)) ** 2
 
 
 def chest_wall(canvas: Canvas) -> Field:
-    """Signed distance to the inner chest wall, negative inside the rib cage."""
+    """Signed distance (X, Y, Z) in mm to the inner chest wall, negative inside the rib cage."""
     rise = np.clip((canvas.z + 10) / 135, 0, 1.2)
     half_x = 126 - 46 * rise**1.6
     half_y = 93 - 34 * rise**1.5
@@ -85,7 +85,7 @@ def chest_wall(canvas: Canvas) -> Field:
 
 
 def diaphragm(canvas: Canvas, person: Person) -> Field:
-    """Signed distance to the two domes, negative above them."""
+    """Signed distance (X, Y, Z) in mm to the two domes, negative above them."""
     right = canvas.x > 0
     top = np.where(right, np.float32(-62 + person.dome_mm[0]), np.float32(-74 + person.dome_mm[1]))
     away = ((np.abs(canvas.x) - 64) / 72) ** 2 + ((canvas.y - 10) / 94) ** 2
@@ -93,7 +93,7 @@ def diaphragm(canvas: Canvas, person: Person) -> Field:
 
 
 def mediastinum(canvas: Canvas, person: Person) -> Field:
-    """Signed distance to what lies between the lungs: heart, great vessels, spine, hila."""
+    """Signed distance (X, Y, Z) in mm to heart, great vessels, spine and hila together."""
     upper = np.clip((canvas.z - 55) / 70, 0, 1)
     front = np.clip((canvas.y - 25) / 40, 0, 1)
     heart_fat = 12 * np.exp(-(((canvas.y - 48) / 24) ** 2)) * np.clip((40 - canvas.z) / 60, 0, 1)
@@ -112,7 +112,7 @@ def mediastinum(canvas: Canvas, person: Person) -> Field:
 
 
 def heart_parts(person: Person) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Centre and radii of left heart, right heart and the vessels on top, as ellipsoids."""
+    """Centre and radii in mm of left heart, right heart and the vessels on top, as ellipsoids."""
     s = person.heart
     return [
         ((-30, 14, -48), (50 * s, 42 * s, 46 * s)),
@@ -143,7 +143,7 @@ GREAT_VESSELS = [
 
 
 def lung_field(canvas: Canvas, person: Person) -> Field:
-    """Signed distance to both lungs, negative inside: the cage less what is in and under it."""
+    """Signed distance (X, Y, Z) in mm to both lungs: the cage less what is in and under it."""
     top = 128 - 22 * ((np.abs(canvas.x) - 44) / 34) ** 2 - 13 * ((canvas.y + 10) / 42) ** 2
     lung = smooth_intersection(chest_wall(canvas), (canvas.z - top) * np.float32(0.7), 10)
     lung = smooth_intersection(lung, -mediastinum(canvas, person), 6)
@@ -154,7 +154,7 @@ def paint_chest(canvas: Canvas, person: Person) -> Field:
     """Paint the healthy chest, all but vessels, airways and texture inside the lungs.
 
     Returns:
-        Signed distance to the lungs in mm, negative inside.
+        Signed distance (X, Y, Z) to the lungs in mm, negative inside.
     """
     wall = chest_wall(canvas)
     middle, dome = mediastinum(canvas, person), diaphragm(canvas, person)

@@ -181,7 +181,7 @@ def paint_lesions(
 
     Args:
         canvas: the chest, lungs painted, vessels not yet.
-        lung: signed distance to the lungs in mm, negative inside.
+        lung: (X, Y, Z), signed distance to the lungs in mm, negative inside.
         centres: (N, 3) in mm; the lesions may touch or overlap.
         rng: draws size, shape and density.
 

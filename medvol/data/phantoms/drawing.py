@@ -43,7 +43,14 @@ class Canvas:
 
     @classmethod
     def blank(cls, shape: Sequence[int], affine: Affine, edge_mm: float, hu: float) -> "Canvas":
-        """A canvas of one HU."""
+        """A canvas of one HU.
+
+        Args:
+            shape: voxels along each array axis.
+            affine: voxel index to the mm of the shapes.
+            edge_mm: width over which surfaces fade.
+            hu: everywhere.
+        """
         index = np.ogrid[tuple(slice(n) for n in shape)]
         rows = [
             sum((affine[r, a] * index[a] for a in range(3)), start=affine[r, 3]) for r in range(3)
@@ -52,7 +59,7 @@ class Canvas:
         return cls(np.full(shape, hu, np.float32), x, y, z, affine, edge_mm)
 
     def box(self, low: Point, high: Point) -> Box:
-        """The part of the grid that holds everything between two corners in mm."""
+        """The part of the grid that holds everything between two corners, (3,) in mm."""
         first, last = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
         middle = self._to_index[:3, :3] @ (first + last) / 2 + self._to_index[:3, 3]
         reach = np.abs(self._to_index[:3, :3]) @ (last - first) / 2
@@ -67,21 +74,34 @@ class Canvas:
         return inverse
 
     def coverage(self, distance: Field) -> Field:
-        """Share of a voxel that lies inside, 0 to 1, from the signed distance to the surface."""
+        """Share of a voxel inside, 0 to 1, from the signed distance in mm, (X, Y, Z) both."""
         return np.clip(np.float32(0.5) - distance / np.float32(self.edge_mm), 0, 1)
 
     def paint(
         self, distance: Field, hu: float | Field, box: Box = WHOLE, *, share: float = 1.0
     ) -> None:
-        """Fill the inside (`distance` < 0, in mm) of a shape with a tissue.
+        """Fill the inside of a shape with a tissue.
 
-        `share` is for shapes thinner than a voxel: how much of a voxel they can fill, 0 to 1.
+        Args:
+            distance: (X, Y, Z) of the box, signed distance to the surface in mm, negative inside.
+            hu: of the tissue, one or (X, Y, Z) of the box.
+            box: the part of the grid to paint.
+            share: for shapes thinner than a voxel: how much of a voxel they can fill, 0 to 1.
         """
         part = self.ct[box]
         part += self.coverage(distance) * np.float32(share) * (hu - part)
 
     def ellipsoid(self, centre: Point, radii_mm: Point, margin_mm: float = 4) -> tuple[Field, Box]:
-        """Signed distance to an ellipsoid, negative inside, and the box it is given in."""
+        """Signed distance to an ellipsoid, negative inside, and the box it is given in.
+
+        Args:
+            centre: (3,) in mm.
+            radii_mm: (3,) along x, y, z.
+            margin_mm: of the box around it.
+
+        Returns:
+            (X, Y, Z) of the box, in mm; the box.
+        """
         reach = np.asarray(radii_mm, dtype=np.float64) + margin_mm
         box = self.box(np.asarray(centre) - reach, np.asarray(centre) + reach)
         near = far = np.zeros(self.ct[box].shape, dtype=np.float32)
@@ -95,7 +115,17 @@ class Canvas:
     def tube(
         self, start: Point, end: Point, radii_mm: tuple[float, float], margin_mm: float = 3
     ) -> tuple[Field, Box]:
-        """Signed distance to a round-ended tube that tapers, and the box it is given in."""
+        """Signed distance to a round-ended tube that tapers, and the box it is given in.
+
+        Args:
+            start: (3,) in mm.
+            end: (3,) in mm.
+            radii_mm: at start and end.
+            margin_mm: of the box around it.
+
+        Returns:
+            (X, Y, Z) of the box, in mm; the box.
+        """
         first, last = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
         reach = max(radii_mm) + margin_mm
         box = self.box(np.minimum(first, last) - reach, np.maximum(first, last) + reach)
@@ -113,25 +143,50 @@ class Canvas:
 
     @property
     def xyz(self) -> tuple[Field, Field, Field]:
-        """The three coordinate volumes."""
+        """The three volumes (X, Y, Z) of coordinates in mm."""
         return self.x, self.y, self.z
 
 
 def smooth_union(a: Field, b: Field, width_mm: float) -> Field:
-    """Signed distance to both shapes together, their seam rounded over `width_mm`."""
+    """Signed distance to both shapes together, their seam rounded over `width_mm`.
+
+    Args:
+        a: signed distance in mm, any shape.
+        b: that to the other, of the same shape.
+        width_mm: above 0.
+
+    Returns:
+        The same shape, in mm.
+    """
     blend = np.maximum(np.float32(width_mm) - np.abs(a - b), 0)
     return np.minimum(a, b) - blend**2 * np.float32(0.25 / width_mm)
 
 
 def smooth_intersection(a: Field, b: Field, width_mm: float) -> Field:
-    """Signed distance to what two shapes share, its edge rounded over `width_mm`."""
+    """Signed distance to what two shapes share, its edge rounded over `width_mm`.
+
+    Args:
+        a, b: as for `smooth_union`.
+        width_mm: above 0.
+
+    Returns:
+        The same shape, in mm.
+    """
     return -smooth_union(-a, -b, width_mm)
 
 
 def lattice_noise(xyz: Sequence[Field], scale_mm: float, rng: np.random.Generator) -> Field:
-    """Smooth random field, about -1 to 1, with blobs of `scale_mm`; a function of place only.
+    """Smooth random field, about -1 to 1: a function of place only.
 
     So one seed gives one field in the patient, whatever the voxel size or orientation.
+
+    Args:
+        xyz: three volumes (X, Y, Z) of coordinates in mm.
+        scale_mm: size of its blobs.
+        rng: draws the field.
+
+    Returns:
+        (X, Y, Z).
     """
     nodes = rng.uniform(-1, 1, (NOISE_NODES,) * 3).astype(np.float32)
     shift = rng.uniform(0, NOISE_NODES, 3)

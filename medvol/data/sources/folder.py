@@ -6,7 +6,6 @@ The folders are ROOT/<class>/, or ROOT/<train|val|test>/<class>/.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ...errors import InputError
@@ -36,50 +35,31 @@ def read(
     Args:
         _: scratch folder, which stays empty: nothing is unpacked.
         root: the folder that holds <class>/, or <train|val|test>/<class>/.
-        patient_pattern: regular expression for what of a file name is the patient: its first group
-            (left out, each file is its own).
-        classes: in the order of their labels (left out, by name).
+        patient_pattern: regular expression, searched in the path below the class folder, for what
+            is the patient: its first group, or all that it matches (left out, each file is its
+            own).
+        classes: in the order of their labels (left out, in natural order).
         validation: share of the validation part where the folders have none.
         test: share of the test part where the folders have no parts.
 
     Raises:
-        InputError, ValueError: as for `folder_set`.
-    """
-    found = folder_set(root, patient_pattern=patient_pattern, names=classes)
-    test = 0.0 if any(picture.part for picture in found.pictures) else test
-    divide = by_shares(training=1 - validation - test, validation=validation, test=test)
-    return replace(found, divide=divide)
-
-
-def folder_set(
-    root: Path, *, patient_pattern: str | None = None, names: Sequence[str] | None = None
-) -> ClassSet:
-    """The pictures of class folders; with folders of parts too, these parts are kept.
-
-    Args:
-        root: holds a folder of each class, or folders of parts that hold them.
-        patient_pattern: regular expression, searched in the path below the class folder; its first
-            group, or all that it matches, is the patient. None: each file its own patient.
-        names: the classes in the order of their labels; None for all folders, in natural order.
-
-    Raises:
         InputError: E_PATH, no such folder; E_EMPTY, fewer than two classes with pictures, or parts
             without training; E_FORMAT, class folders beside folders of parts, a class that is not
-            in `names`, a file whose name the pattern does not match.
+            in `classes`, a file whose name the pattern does not match.
         ValueError: the pattern is not a regular expression.
     """
     pattern = _compiled(patient_pattern)
     root = root.absolute()
     found = list(_found(root))
-    classes = sorted({name for _, name, _ in found}, key=lambda name: natural_key(Path(name)))
-    if len(classes) < 2:
+    present = sorted({name for _, name, _ in found}, key=lambda name: natural_key(Path(name)))
+    if len(present) < 2:
         raise InputError(
-            "E_EMPTY", root, f"there are pictures of {len(classes)} classes; two are needed.",
+            "E_EMPTY", root, f"there are pictures of {len(present)} classes; two are needed.",
             "Put the pictures of each class into a folder with its name.",
         )  # fmt: skip
-    if names is not None and set(names) != set(classes):
+    if classes is not None and set(classes) != set(present):
         raise InputError(
-            "E_FORMAT", root, f"its classes are {', '.join(classes)}, not {', '.join(names)}.",
+            "E_FORMAT", root, f"its classes are {', '.join(present)}, not {', '.join(classes)}.",
             "Give all of them by `--classes`, the one with label 0 first.",
         )  # fmt: skip
     parts = {part for part, _, _ in found}
@@ -91,12 +71,15 @@ def folder_set(
     ]
     about = {
         "name": root.name,
-        "description": f"pictures of {', '.join(classes)}, by folders",
+        "description": f"pictures of {', '.join(present)}, by folders",
         "licence": "unknown",
         "reference": "",
     }
     alone = "Each file counts as a patient of its own; `--patient-pattern` says what they share."
-    return ClassSet(pictures, tuple(names or classes), about, notes=() if pattern else (alone,))
+    test = 0.0 if any(picture.part for picture in pictures) else test
+    divide = by_shares(training=1 - validation - test, validation=validation, test=test)
+    notes = () if pattern else (alone,)
+    return ClassSet(pictures, tuple(classes or present), about, notes=notes, divide=divide)
 
 
 def _found(root: Path) -> Iterator[tuple[str, str, Path]]:

@@ -18,6 +18,7 @@ from ...errors import InputError
 from ...files import write_csv
 from ...images.formats import suffixes
 from ...images.image import Image
+from ...images.picture import opened_picture
 from ...images.rle import encode_rle
 from ...images.slice_images import (
     MASK_ENDING,
@@ -46,7 +47,6 @@ LABELS = LabelTable(
     )
 )  # fmt: skip
 TRUE_FROM = 128  # of 255: masks kept as JPEG have soft borders
-COLUMNS = ("image", "case", "slice", "has_tumour", "tumour_pixels", "rows", "columns", "mask_rle")
 ABOUT = {
     "name": "lgg_mri",
     "description": "brain MR slices (before contrast, FLAIR, after contrast) with FLAIR "
@@ -61,7 +61,6 @@ class SliceFacts(Facts):
     """What the slices of one examination hold; ml follow from an assumed spacing.
 
     Args:
-        shape, spacing_mm, orientation, voxels, ml: as for `Facts`.
         slices: number of them.
         tumour_slices: those with tumour.
         sequences_equal_to_flair: names of the sequences that are a copy of FLAIR.
@@ -73,7 +72,7 @@ class SliceFacts(Facts):
 
 
 class SliceRow(NamedTuple):
-    """A line of `slices.csv`; see `COLUMNS`."""
+    """A line of `slices.csv`, whose columns are called like these."""
 
     image: str
     case: str
@@ -128,7 +127,7 @@ def read(
         facts = slice_facts(image, mask)
         cases.append(Case(source.name, patient_of(source.name), volumes, label, facts))
         rows += slice_rows(folder, pictures, mask)
-    write_csv(output / "slices.csv", COLUMNS, rows, errors="surrogateescape")
+    write_csv(output / "slices.csv", SliceRow._fields, rows, errors="surrogateescape")
     lesions = [LABELS[TUMOUR].name]
     return list_volumes(
         cases, about=ABOUT, labels=LABELS, lesions=lesions, folds=folds, modality="MR"
@@ -158,11 +157,9 @@ def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
     """The mask beside a slice picture, (columns, rows), 0 and 1.
 
     Raises:
-        InputError: E_PATH, there is none; E_TRUNCATED, it cannot be read; E_DIMS, it has another
-            size than the slices.
+        InputError: E_PATH, there is none; E_DIMS, it has another size than the slices; and what
+            `opened_picture` refuses.
     """
-    from PIL import Image as Picture
-
     names = [picture.with_name(picture.stem + MASK_ENDING + s) for s in suffixes("slices")]
     path = next((name for name in names if name.is_file()), None)
     if path is None:
@@ -170,13 +167,8 @@ def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
             "E_PATH", picture, f"there is no {picture.stem}{MASK_ENDING} beside it.",
             "Copy the whole data set into the folder.",
         )  # fmt: skip
-    try:
-        with Picture.open(path) as opened:
-            pixels = np.asarray(opened.convert("L")).T
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            "E_TRUNCATED", path, f"it cannot be read ({error}).", "Copy the file again."
-        ) from error
+    with opened_picture(path) as picture_of_mask:
+        pixels = np.asarray(picture_of_mask.convert("L")).T
     if pixels.shape != image.array.shape[:2]:
         raise InputError(
             "E_DIMS", path,

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import gaussian_filter1d
 
 from ...errors import InputError
+from ...images.picture import opened_picture
 from ...images.writing import write_mask, write_volume
 from ...labels import Label, LabelTable
 from ...spatial import Affine
@@ -89,7 +89,7 @@ def read(folder: Path, output: Path, *, spacing: float | None = None) -> Datalis
         The datalist, in which fold 1 holds out the test slices; facts count a slice once.
 
     Raises:
-        InputError: E_EMPTY no slices found; E_PATH a mask is missing; E_FORMAT no picture;
+        InputError: E_EMPTY no slices found; E_PATH a mask is missing; E_FORMAT not a picture;
             E_GEOMETRY a mask of another size; E_VALUES a mask with other values, or no lung.
         ValueError: a spacing that is not above 0.
     """
@@ -138,17 +138,8 @@ def read_grey(path: Path) -> npt.NDArray[np.uint8]:
     The pictures stand as the arrays of their NIfTI original: rows run from right to left, columns
     from front to back. On a screen that is the patient turned by 90 degrees and mirrored.
     """
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("L"))
-    except FileNotFoundError as error:
-        raise InputError(
-            "E_PATH", path, "there is no such file.", "Copy the whole data set into the folder."
-        ) from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(
-            "E_FORMAT", path, "it is not a picture that can be read.", "Copy the file again."
-        ) from error
+    with opened_picture(path) as picture:
+        return np.asarray(picture.convert("L"))
 
 
 def read_lesion(path: Path) -> npt.NDArray[np.uint8]:

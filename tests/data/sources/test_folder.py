@@ -2,14 +2,20 @@
 """Class folders with and without parts; patients by a pattern; refusals."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from class_phantoms import make_class_folders, save_picture
 from refusals import refused_by
 
-from medvol.data.sources.folder import folder_set
+from medvol.data.classes import ClassSet
+from medvol.data.sources.folder import read
 
 PATTERN = r"_(p\d+)_"
+
+
+def folder_set(root: Path, **options) -> ClassSet:
+    return read(root, root=root, **options)
 
 
 def test_folders_of_classes_are_divided_later(tmp_path):
@@ -50,8 +56,8 @@ def test_pattern_finds_the_patient_below_the_class_folder(tmp_path):
 
 def test_order_of_the_classes_can_be_given(tmp_path):
     root = make_class_folders(tmp_path, {"ill": 1, "well": 1})
-    assert folder_set(root, names=["well", "ill"]).names == ("well", "ill")
-    error = refused_by(lambda: folder_set(root, names=["well"]), "E_FORMAT")
+    assert folder_set(root, classes=["well", "ill"]).names == ("well", "ill")
+    error = refused_by(lambda: folder_set(root, classes=["well"]), "E_FORMAT")
     assert error.reason == "its classes are ill, well, not well."
 
 

@@ -12,7 +12,7 @@ from brain_phantoms import TUMOUR, TUMOUR_BOX, make_lgg_set, save_slices, tiny_b
 from PIL import Image
 from refusals import refused_by
 
-from medvol.data.sources.lgg import COLUMNS, LABELS, fold_rows, patient_of, read
+from medvol.data.sources.lgg import LABELS, SliceRow, fold_rows, patient_of, read
 from medvol.images import read_image
 from medvol.images.rle import decode_rle
 
@@ -69,7 +69,7 @@ def test_a_sequence_that_is_a_copy_of_flair_is_said(tmp_path: Path) -> None:
 def test_slices_with_encoded_masks(tmp_path: Path) -> None:
     read(make_lgg_set(tmp_path / "in"), tmp_path / "out", folds=2)
     table = slices(tmp_path / "out")
-    assert list(table[0]) == list(COLUMNS)
+    assert list(table[0]) == list(SliceRow._fields)
     assert len(table) == 24
     third = table[2]
     assert third["image"] == f"{CASE}/{CASE}_3.tif"

@@ -14,9 +14,9 @@ from .datalist import PARTS, Datalist, Item
 from .leaks import Fingerprint, LeakError, find_leaks, fingerprints, same_pictures
 from .picture_files import Handling, check_replaced, lay_out, names_of_members
 from .sources import Source, options_of, summary
-from .split import Picture, assign_parts, join_patients
+from .split import PictureFile, assign_parts, join_patients
 
-Divide = Callable[[Sequence[Picture], int], Sequence[Picture]]
+Divide = Callable[[Sequence[PictureFile], int], Sequence[PictureFile]]
 
 
 def by_shares(**shares: float) -> Divide:
@@ -41,7 +41,7 @@ class ClassSet:
         divide: gives every picture without a part one, or leaves it out.
     """
 
-    pictures: Sequence[Picture]
+    pictures: Sequence[PictureFile]
     names: tuple[str, ...]
     about: Mapping[str, str]
     notes: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ def class_datalist(
 
 
 def list_classes(
-    pictures: Sequence[Picture], names: Sequence[str], *, about: Mapping[str, Any]
+    pictures: Sequence[PictureFile], names: Sequence[str], *, about: Mapping[str, Any]
 ) -> Datalist:
     """The datalist of pictures that all have a part, in the order given.
 

@@ -54,7 +54,7 @@ def assign_folds(groups: Iterable[Group], n_folds: int) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureFile:
     """One picture of a data set.
 
     Args:
@@ -75,8 +75,8 @@ class Picture:
 
 
 def join_patients(
-    pictures: Sequence[Picture], pairs: Iterable[tuple[int, int]]
-) -> tuple[list[Picture], int]:
+    pictures: Sequence[PictureFile], pairs: Iterable[tuple[int, int]]
+) -> tuple[list[PictureFile], int]:
     """Give pictures that belong together one patient, the first of their names.
 
     Args:
@@ -87,7 +87,7 @@ def join_patients(
         The pictures in the given order, and how many patients lost their name to another.
 
     Example:
-        >>> a, b = (Picture(Path(p), "normal", p) for p in "ab")
+        >>> a, b = (PictureFile(Path(p), "normal", p) for p in "ab")
         >>> joined, lost = join_patients([b, a], [(0, 1)])
         >>> [picture.patient for picture in joined], lost
         (['a', 'a'], 1)
@@ -107,8 +107,8 @@ def join_patients(
 
 
 def assign_parts(
-    pictures: Sequence[Picture], shares: Mapping[str, float], *, seed: int = 0
-) -> list[Picture]:
+    pictures: Sequence[PictureFile], shares: Mapping[str, float], *, seed: int = 0
+) -> list[PictureFile]:
     """Spread patients over parts so that every class and kind is divided by the shares.
 
     Patients are taken by falling number of pictures, equals in an order drawn by the seed; each

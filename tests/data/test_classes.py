@@ -10,7 +10,7 @@ from class_phantoms import noise
 
 from medvol.data.classes import ClassSet, by_shares, class_datalist, class_rows, list_classes
 from medvol.data.leaks import LeakError, fingerprint
-from medvol.data.split import Picture
+from medvol.data.split import PictureFile
 
 HALVES = by_shares(training=0.5, test=0.5)
 
@@ -19,7 +19,7 @@ def made_set(seeds: list[int], *, parts: dict[int, str] | None = None, pairs=())
     """A picture for each seed, patients p0, p1, ...; equal seeds are equal pictures."""
     paths = [Path(f"/x/{k}.png") for k in range(len(seeds))]
     pictures = [
-        Picture(path, "ab"[k % 2], f"p{k}", (parts or {}).get(k, ""))
+        PictureFile(path, "ab"[k % 2], f"p{k}", (parts or {}).get(k, ""))
         for k, path in enumerate(paths)
     ]
     prints = {
@@ -66,8 +66,8 @@ def test_nothing_is_said_where_nothing_was_found():
 
 def test_list_has_labels_names_and_more_that_is_known():
     pictures = [
-        Picture(Path("/x/a.png"), "virus", "p1", "test", extra={"source": "s"}),
-        Picture(Path("/y/a.png"), "normal", "p2", "training"),
+        PictureFile(Path("/x/a.png"), "virus", "p1", "test", extra={"source": "s"}),
+        PictureFile(Path("/y/a.png"), "normal", "p2", "training"),
     ]
     made = list_classes(pictures, ("normal", "virus"), about={"name": "made"})
     assert made.about == {

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from medvol.data.split import Group, Picture, assign_folds, assign_parts, drawn, join_patients
+from medvol.data.split import Group, PictureFile, assign_folds, assign_parts, drawn, join_patients
 
 SHARES = {"training": 0.7, "validation": 0.15, "test": 0.15}
 
 
 def picture(case: str, patient: str, name: str = "normal", part: str = "", kind: str = ""):
-    return Picture(Path(f"/x/{case}.png"), name, patient, part, kind)
+    return PictureFile(Path(f"/x/{case}.png"), name, patient, part, kind)
 
 
 def test_patients_are_joined_through_chains():

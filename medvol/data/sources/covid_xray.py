@@ -18,7 +18,7 @@ from ...errors import InputError
 from ...images.files import COPY_AGAIN, path_error
 from ..classes import ClassSet, class_source
 from ..picture_files import find_pictures
-from ..split import Picture, drawn
+from ..split import PictureFile, drawn
 from .kermany import read_name
 
 Row = Mapping[str, str]
@@ -88,7 +88,7 @@ def covid_set(
     rows = read_table(table)
     found = _files_of(rows, files, table)
     left: Counter[str] = Counter()
-    pictures: list[Picture] = []
+    pictures: list[PictureFile] = []
     ct: list[Path] = []
     places: dict[str, int] = {}
     for row, path in zip(rows, found, strict=True):
@@ -203,7 +203,7 @@ def _not_frontal(row: Row) -> str:
     return "lateral" if view in ("l", "ll", "lateral") else "unsaid"
 
 
-def _picture(row: Row, path: Path, name: str) -> Picture:
+def _picture(row: Row, path: Path, name: str) -> PictureFile:
     source = row.get("collection") or "table"
     patient = row.get("group") or row.get("patientid")
     extra = {
@@ -213,24 +213,24 @@ def _picture(row: Row, path: Path, name: str) -> Picture:
         "licence": row.get("license") or row.get("licence") or "",
     }
     key = patient or path.stem
-    return Picture(
+    return PictureFile(
         path, name, key if row.get("group") else f"{source}-{key}", kind=source,
         extra={key: value for key, value in extra.items() if value},
     )  # fmt: skip
 
 
-def _sources(pictures: Sequence[Picture]) -> str:
+def _sources(pictures: Sequence[PictureFile]) -> str:
     """How many pictures of each class come from where; a class of one source is a trap."""
     counts = Counter((p.name, p.extra["source"]) for p in pictures)
     return ", ".join(f"{number} {name} of {source}" for (name, source), number in counts.items())
 
 
-def _second_picture(path: Path) -> Picture:
+def _second_picture(path: Path) -> PictureFile:
     """A picture of the second source; patient and finding by its name where that says them."""
     known = read_name(path.stem)
     patient, finding = known or (path.stem, "no COVID-19")
     extra = {"finding": finding, "source": "second"}
-    return Picture(path, NAMES[0], f"second-{patient}", kind=f"second {finding}", extra=extra)
+    return PictureFile(path, NAMES[0], f"second-{patient}", kind=f"second {finding}", extra=extra)
 
 
 def _file_name(row: Row) -> str:
@@ -303,8 +303,8 @@ def published(source: ClassSet) -> ClassSet:
 
 
 def draw_published(
-    pictures: Sequence[Picture], seed: int, sizes: Mapping[str, int] = PUBLISHED_SIZES
-) -> list[Picture]:
+    pictures: Sequence[PictureFile], seed: int, sizes: Mapping[str, int] = PUBLISHED_SIZES
+) -> list[PictureFile]:
     """Draw patients in an order of the seed until each part is exactly full.
 
     Args:
@@ -341,7 +341,7 @@ _SHARES: Mapping[str, Callable[[int], int]] = {
 }
 
 
-def _group(picture: Picture) -> str:
+def _group(picture: PictureFile) -> str:
     """covid, normal or pneumonia; "" for what the published set did not have."""
     if picture.name == "covid":
         return "covid"

@@ -12,7 +12,7 @@ from ...errors import InputError
 from ...images.files import natural_key
 from ...images.find import find_radiographs
 from ..classes import ClassSet, by_shares, class_source
-from ..split import Picture
+from ..split import PictureFile
 
 PART_OF = {
     "train": "training", "training": "training",
@@ -66,7 +66,7 @@ def read(
     if parts != {""} and "training" not in parts:
         raise InputError("E_EMPTY", root, "no picture lies in train.", "Name the folder above.")
     pictures = [
-        Picture(path, name, _patient(path, root, part, pattern), _given(part, parts))
+        PictureFile(path, name, _patient(path, root, part, pattern), _given(part, parts))
         for part, name, path in found
     ]
     about = {

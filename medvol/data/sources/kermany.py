@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from ...errors import InputError
 from ..classes import ClassSet, by_shares, class_source
 from ..picture_files import find_pictures
-from ..split import Picture
+from ..split import PictureFile
 
 Protocol = Literal["official", "own-split"]
 NAMES = {2: ("normal", "pneumonia"), 3: ("normal", "bacteria", "virus")}
@@ -109,7 +109,7 @@ def kermany_set(
         known = _known(path, folder)
         name = known.kind if classes == 3 else FOLDERS[known.kind != "normal"]
         part = SPLITS[split] if protocol == "official" else ""
-        pictures.append(Picture(path, name, known.patient, part, known.kind))
+        pictures.append(PictureFile(path, name, known.patient, part, known.kind))
         splits.add(split)
     if protocol == "official" and not {"train", "test"} <= splits:
         raise InputError(

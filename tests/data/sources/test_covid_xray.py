@@ -18,7 +18,7 @@ from medvol.data.sources.covid_xray import (
     published,
     read_table,
 )
-from medvol.data.split import Picture
+from medvol.data.split import PictureFile
 
 
 def read(folder: Path, **options):
@@ -186,12 +186,12 @@ def test_sets_that_teach_nothing_are_refused(tmp_path):
     assert error.reason == "none of its rows has its picture in the given files."
 
 
-def pictures(kind: str, number: int, *, each: int = 1) -> list[Picture]:
+def pictures(kind: str, number: int, *, each: int = 1) -> list[PictureFile]:
     """So many of a kind, `each` of a patient."""
     source = "table" if kind in ("covid", "other") else "second"
     name = "covid" if kind == "covid" else "no_covid"
     return [
-        Picture(Path(f"{kind}{k}.png"), name, f"{kind}-{k // each}",
+        PictureFile(Path(f"{kind}{k}.png"), name, f"{kind}-{k // each}",
                 extra={"finding": kind, "source": source})
         for k in range(number)
     ]  # fmt: skip

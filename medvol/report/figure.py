@@ -58,7 +58,7 @@ class Page:
     """A dark page: title, rows of panels, room around them for legends, footer.
 
     Args:
-        heights: height over width of the panels of each row, from the top.
+        heights: height over width of the panels of each row, from the top; factors above 0.
         columns: panels in a row.
         width: of the page in pixels.
         left: pixels beside the panels, for titles of rows.
@@ -108,7 +108,7 @@ class Page:
         return axes
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Axes on any rectangle, in pixels from the upper left of the page."""
+        """Axes on any rectangle: `left`, `top`, `width` and `height` in pixels of the page."""
         bottom = 1 - (top + height) / self.height
         rectangle = (left / self.width, bottom, width / self.width, height / self.height)
         return self.figure.add_axes(rectangle)
@@ -139,7 +139,7 @@ class Page:
             title: in front of the lines; every legend with one begins at the same place.
 
         Returns:
-            Pixels from the top of the page to its end.
+            Where the legend ends, in pixels from the top of the page.
         """
         width = self.width - MARGIN - left if width is None else width
         if title:
@@ -162,7 +162,7 @@ class Page:
         return top + LINE * max(1, -(-len(lines) // columns))
 
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Write at a place in pixels from the upper left of the page; `style` as in matplotlib."""
+        """Write `text` at `x` and `y`, pixels from the upper left; `style` as in matplotlib."""
         settings = {"size": 11, "color": TEXT, "va": "center", **style}
         self.paper.text(x, y, **words(text), **settings)
 

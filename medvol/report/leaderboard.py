@@ -18,9 +18,9 @@ class Row(NamedTuple):
 
     Args:
         name: of it.
-        value: the figure that decides; None where it failed.
+        value: the figure that decides, in the unit of its metric; None where it failed.
         parameters: of the network; None where it could not be made.
-        seconds: of training and validation.
+        seconds: of training and validation, in s.
         epochs: done.
         best_epoch: with the best figure.
         figures: name to value in that epoch, that which decides among them.

@@ -26,7 +26,7 @@ from .figure import drawable, families, save_figure
 if TYPE_CHECKING:
     from optuna import Study
 
-MOST_CURVES = 10  # colours that can be told apart
+MOST_CURVES = 10  # as many colours differ clearly
 DOT = 300.0  # square points of a dot that stands for every case
 
 

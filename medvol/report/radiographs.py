@@ -28,9 +28,7 @@ JPEG_QUALITY = 85
 COLUMNS = 8  # samples of a class
 GUTTER = 34  # pixels, for the name of a class
 PARTS = ("training", "validation", "test")
-REMARK = (
-    "Samples lie evenly over the list. A class that can be told by frame, text or size is a trap."
-)
+REMARK = "Samples lie evenly over the list. A class recognised by frame, text or size is a trap."
 
 Heat = npt.NDArray[np.floating[Any]]
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
 from ..spatial import Affine, orientation, spacing_mm
 
@@ -37,7 +38,7 @@ class LpsView(NamedTuple):
         return array.transpose(self.order)[steps]
 
     def along(self, per_axis: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-        """Three arrays, one per array axis, in the order and direction of the view."""
+        """Three arrays (N,), one per array axis, in the order and direction of the view."""
         taken = [per_axis[axis] for axis in self.order]
         return [a[::-1] if flip else a for a, flip in zip(taken, self.flips, strict=True)]
 
@@ -48,19 +49,13 @@ def lps_view(shape: Sequence[int], affine: Affine) -> LpsView:
     Raises:
         ValueError: the affine has no three independent axes.
     """
-    codes = orientation(affine)
-    right_left, front_back, feet_head = (
-        next(axis for axis, code in enumerate(codes) if code in pair) for pair in ("LR", "PA", "IS")
-    )
+    orientation(affine)  # refuses what has none
+    turn = ornt_transform(io_orientation(affine), axcodes2ornt("LPS"))
+    right_left, front_back, feet_head = (int(axis) for axis in turn[:, 0].argsort())
     order = (right_left, front_back, feet_head)
-    flips = (codes[right_left] == "R", codes[front_back] == "A", codes[feet_head] == "I")
-    to_array = np.zeros((4, 4))
-    to_array[3, 3] = 1.0
-    for axis, (source, flip) in enumerate(zip(order, flips, strict=True)):
-        to_array[source, axis] = -1.0 if flip else 1.0
-        to_array[source, 3] = shape[source] - 1 if flip else 0
-    turned = affine @ to_array
-    return LpsView(order, flips, spacing_mm(turned), turned)
+    across, back, up = (bool(turn[axis, 1] < 0) for axis in order)
+    turned = affine @ inv_ornt_aff(turn, tuple(shape))
+    return LpsView(order, (across, back, up), spacing_mm(turned), turned)
 
 
 def oblique_degrees(affine: Affine) -> float:
@@ -125,6 +120,11 @@ def bright_box(volume: npt.NDArray[Any], *, threshold: float, spacing: Sequence[
 
     Every fourth voxel is looked at; a plane counts when `BODY_SHARE` of it is bright, so that
     single bright voxels and thin wires around the body do not.
+
+    Args:
+        volume: (X, Y, Z), in HU or other values.
+        threshold: in the volume's values.
+        spacing: of the three axes, in mm.
     """
     steps = [max(1, min(4, n // 8)) for n in volume.shape]
     bright = volume[tuple(slice(None, None, step) for step in steps)] > threshold

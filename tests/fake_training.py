@@ -3,10 +3,13 @@
 
 Its validation figure after epoch e is quality * (1 - 0.5**e), where quality is 1 less the distance
 of `learning_rate` from 0.3, and `width` adds 0.01 each. It writes what a real one writes, and goes
-on from its last epoch. `mood` says how it fails.
+on from its last epoch. `mood` says how it fails. Where `weights` names a folder, `last.pt` and
+`model.pt` come from there; where `tables` does, a measurement copies those of its fold or part.
 """
 
+import fcntl
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -19,10 +22,17 @@ CONFIG = {
     "learning_rate": 0.1,
     "epoch_s": 0,
     "mood": "good",
+    "weights": None,
+    "tables": None,
+    "fold": None,
     "datalist": "datalist.json",
     "network_def": {"_target_": "torch.nn.Linear", "in_features": 3, "out_features": 2},
     "train": {"handlers": []},
-    "validate": {"key_metric": {"score": {}}, "evaluator": {"_target_": "SupervisedEvaluator"}},
+    "validate": {
+        "key_metric": {"score": {}},
+        "evaluator": {"_target_": "SupervisedEvaluator"},
+        "part": "validation",
+    },
 }
 
 
@@ -47,10 +57,16 @@ def main(words: list[str]) -> None:
         config |= json.loads(Path(file).read_text())
     folder = Path(given["--output_dir"])
     if config.get("measured"):
-        (folder / "cases.csv").write_text(given["--ckpt_path"])
+        (folder / "weights.txt").write_text(given["--ckpt_path"])
+        if config["tables"]:
+            fold = config["fold"]
+            which = given["--validate#part"] if fold is None else f"fold{fold}"
+            shutil.copytree(Path(config["tables"]) / which, folder, dirs_exist_ok=True)
         return
-    last, curves = folder / "last.pt", folder / "curves.csv"
-    epoch = int(last.read_text()) if last.is_file() else 0
+    lock = open(folder / ".training.lock", "w")  # noqa: SIM115 - it ends with this process
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    last, curves, so_far = folder / "last.pt", folder / "curves.csv", folder / "epoch.txt"
+    epoch = int(so_far.read_text()) if so_far.is_file() else 0
     with open(folder / "starts.txt", "a") as file:
         file.write(f"{epoch}\n")
     if config["mood"] == "crash":
@@ -63,8 +79,12 @@ def main(words: list[str]) -> None:
         value = "nan" if config["mood"] == "nan" else figure * (1 - 0.5**done)
         with open(curves, "a") as file:
             file.write(f"{done},score,{value}\n{done},other,{done}\n{done},learning_rate,1\n")
-        whole(last, str(done))
-        (folder / "model.pt").write_text(str(done))
+        whole(so_far, str(done))
+        for name in (last.name, "model.pt"):
+            if config["weights"]:
+                shutil.copyfile(Path(config["weights"]) / name, folder / name)
+            else:
+                whole(folder / name, str(done))
         stopped = "epochs" if done == config["epochs"] else None
         record = {"epoch": done, "seconds": 0.5 * done, "stopped": stopped}
         whole(folder / "progress.json", json.dumps(record))

@@ -19,12 +19,12 @@ COMMANDS = (
     "inspect",
     "data",
     "gate-cost",
+    "train",
     "compare",
     "tune",
     "bundle",
     "demo",
 )
-TAKE_SETTINGS = ("compare", "tune")  # of a bundle, behind --
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,10 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; an `InputError` becomes one line on stderr and exit status 2."""
-    words, settings = _divided(list(sys.argv[1:] if argv is None else argv))
-    args = build_parser().parse_args(words)
-    if settings:
-        args.settings = settings
+    args = build_parser().parse_args(argv)
     try:
         status: int = args.run(args)
     except InputError as error:
@@ -59,11 +56,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("medvol: stopped", file=sys.stderr)
         return 130
     return status
-
-
-def _divided(words: list[str]) -> tuple[list[str], list[str]]:
-    """The words for argparse, and those behind -- where the command hands them on."""
-    if words[:1] and words[0] in TAKE_SETTINGS and "--" in words:
-        at = words.index("--")
-        return words[:at], words[at + 1 :]
-    return words, []

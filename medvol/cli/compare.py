@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .train import add_training_options, check_jobs
+
 if TYPE_CHECKING:
     from ..report.leaderboard import Row
     from ..search.comparison import Comparison
@@ -17,7 +19,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `compare` to the command line."""
     parser = commands.add_parser(
         "compare",
-        usage="medvol compare CONFIG --output FOLDER [options] [-- --ID VALUE ...]",
         help="train architectures beside each other",
         description="Train every entry of a comparison on the same split, each within its time, "
         "and write a leaderboard with what each costs. Validation names the winner; the test part "
@@ -25,25 +26,29 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "again what failed; given twice at a time, both work on it. "
         "Research use only. Not a medical device.",
     )
-    parser.add_argument("config", type=Path, help="comparison, .json, or the name of a shipped one")
-    parser.add_argument("--bundle", help="name or folder, in place of the config's")
-    parser.add_argument("--data", type=Path, help="datalist, .json, in place of the config's")
+    parser.add_argument(
+        "entries",
+        type=Path,
+        metavar="COMPARISON",
+        help="comparison, .json, or the name of a shipped one",
+    )
+    parser.add_argument("--bundle", help="name or folder, in place of the comparison's")
+    parser.add_argument("--data", type=Path, help="datalist, .json, in place of the comparison's")
     parser.add_argument("--output", "-o", type=Path, help="folder for the results")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these entries alone")
-    parser.add_argument("--jobs", type=int, default=1, help="entries at a time")
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help="in place of the config's")
     parser.add_argument(
         "--test", action="store_true", help="at the end measure the winner, and it alone"
     )
     parser.add_argument("--list", action="store_true", help="print the entries and train nothing")
-    parser.set_defaults(run=run, settings=())
+    add_training_options(parser, one="an entry", many="entries")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train the entries that are missing, then say which is best."""
     from ..search.entries import only, read_contest
 
-    contest = read_contest(args.config)
+    contest = read_contest(args.entries)
     if args.only:
         contest = only(contest, args.only)
     if args.list:
@@ -64,11 +69,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
     from ..search.comparison import Comparison
-    from ..search.settings import parse_settings
-    from ..search.training import check_ids, prepare
+    from ..search.training import check_ids, parse_settings, prepare
 
-    if args.jobs < 1:
-        raise ValueError(f"--jobs is {args.jobs}; give 1 or more")
+    check_jobs(args)
     bundle = args.bundle or contest.bundle
     if bundle is None:
         raise ValueError(f"{contest.path} names no bundle; give --bundle")
@@ -77,8 +80,9 @@ def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
     if both := next((key for _, values in entries for key in values if key in settings), None):
         raise ValueError(f"{both} is a setting of all entries and of one of them; choose one")
     training = prepare(
-        bundle, data=args.data or contest.data, settings=settings, overlays=contest.overlays,
-        budget_s=args.budget or contest.budget_s, patience=contest.patience,
+        bundle, data=args.data or contest.data, settings=settings,
+        overlays=(*contest.overlays, *args.overlays), weights=args.weights,
+        limits=(args.budget or contest.budget_s, args.patience or contest.patience),
     )  # fmt: skip
     check_ids(training, {key for _, values in entries for key in values if "#" not in key})
     return Comparison(training, contest.entries, args.output)

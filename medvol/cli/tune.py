@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require
+from .train import add_training_options, check_jobs
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -20,12 +21,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `tune` to the command line."""
     parser = commands.add_parser(
         "tune",
-        usage="medvol tune BUNDLE --space FILE --output FOLDER [options] [-- --ID VALUE ...]",
         help="search for the settings with which a bundle trains best",
         description="Train a bundle many times with settings out of a search space, and write "
-        "those of the best validation as a config: best.json. What stands behind -- are settings "
-        "of all trials, as `python -m monai.bundle run` takes them. The same command goes on with "
-        "a study that was stopped; given twice at a time, both work on it. "
+        "those of the best validation as a config: best.json. The same command goes on with a "
+        "study that was stopped; given twice at a time, both work on it. "
         "Research use only. Not a medical device.",
     )
     parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
@@ -42,19 +41,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     parser.add_argument("--warmup", type=int, default=0, metavar="EPOCHS", help="without pruning")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
-    parser.add_argument("--jobs", type=int, default=1, help="trials at a time")
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help="that a trial may train")
-    parser.add_argument(
-        "--patience",
-        type=int,
-        metavar="EPOCHS",
-        help="without becoming better, after which it ends",
-    )
-    parser.add_argument(
-        "--overlay", action="append", default=[], metavar="CONFIG",
-        help="of the bundle, laid over train.json; such as train_gate.json",
-    )  # fmt: skip
-    parser.set_defaults(run=run, settings=())
+    add_training_options(parser, one="a trial", many="trials")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,19 +61,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _search(args: argparse.Namespace) -> "Search":
-    from ..search.settings import parse_settings
     from ..search.space import grid, read_space
     from ..search.study import Search, Strategy
-    from ..search.training import check_ids, prepare
+    from ..search.training import check_ids, parse_settings, prepare
 
-    if args.jobs < 1:
-        raise ValueError(f"--jobs is {args.jobs}; give 1 or more")
+    check_jobs(args)
     space, settings = read_space(args.space), parse_settings(args.settings)
     if both := sorted(set(space) & set(settings)):
-        raise ValueError(f"{both[0]} is searched and given behind --; choose one")
+        raise ValueError(f"{both[0]} is searched and given by --set; choose one")
     training = prepare(
-        args.bundle, data=args.data, settings=settings, overlays=args.overlay,
-        budget_s=args.budget, patience=args.patience,
+        args.bundle, data=args.data, settings=settings, overlays=args.overlays,
+        limits=(args.budget, args.patience), weights=args.weights,
     )  # fmt: skip
     check_ids(training, space)
     trials = len(grid(space)) if args.sampler == "grid" else DEFAULT_TRIALS

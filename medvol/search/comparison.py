@@ -9,16 +9,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..bundle.launch import run_bundle, threads_of
 from ..errors import InputError
 from ..files import read_json, write_entries
 from ..report.leaderboard import Row, draw_leaderboard, ranked, write_leaderboard
-from .claim import alone, claim
+from .launch import alone, claim, run_bundle, side_by_side, threads_of
 from .training import Training
 from .trial import BEST, CHANGES, Halted, Outcome, clean, count_parameters, run_trial
 
@@ -56,29 +54,21 @@ class Comparison:
         """
         for name in self.entries:
             self._check(name)
-        halt, threads = threading.Event(), threads_of(jobs)
-        begin = time.time()
+        threads, begin = threads_of(jobs), time.time()
         names: SimpleQueue[str] = SimpleQueue()
         for name in self.entries:
             names.put(name)
 
-        def work() -> None:
+        def work(halt: threading.Event) -> None:
             while not halt.is_set():
                 try:
-                    name = names.get_nowait()
-                    row = self._train(name, halt, threads, begin)
+                    row = self._train(names.get_nowait(), halt, threads, begin)
                 except (Empty, Halted):
                     return
                 if row is not None:
                     say(row)
 
-        with ThreadPoolExecutor(jobs) as pool:
-            try:
-                for worker in as_completed([pool.submit(work) for _ in range(jobs)]):
-                    worker.result()
-            except BaseException:  # Ctrl-C too: the others end, their entries go on another time
-                halt.set()
-                raise
+        side_by_side([work] * jobs, jobs)
         with alone(self.folder):
             self._write()
             if self.winner is not None:
@@ -97,7 +87,7 @@ class Comparison:
                 if before.value is not None or result.stat().st_mtime >= begin:
                     return None
             outcome = run_trial(
-                self.training, self.entries[name], folder, claim=right, threads=threads, halt=halt
+                self.training, self.entries[name], folder, threads=threads, halt=halt
             )
             with alone(self.folder):
                 self._record(name, outcome)

@@ -7,20 +7,19 @@ trial whose process ended before it did is taken up by the next one, from its la
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+from filelock import FileLock
 from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ..bundle.launch import threads_of
 from ..errors import InputError
 from ..files import write_csv, write_entries
-from .claim import Claim, alone, claim
+from .launch import alone, claim, side_by_side, threads_of
 from .space import Space, changes, grid
 from .training import Training
 from .trial import Halted, Outcome, clean, run_trial
@@ -139,16 +138,8 @@ class Search:
         Raises:
             InputError: E_NOSPACE, something cannot be written.
         """
-        halt = threading.Event()
         threads = threads_of(jobs)
-        with ThreadPoolExecutor(jobs) as pool:
-            workers = [pool.submit(self._work, halt, threads, say) for _ in range(jobs)]
-            try:
-                for worker in as_completed(workers):
-                    worker.result()
-            except BaseException:  # Ctrl-C too: the others end, their trials go on another time
-                halt.set()
-                raise
+        side_by_side([lambda halt: self._work(halt, threads, say)] * jobs, jobs)
 
     def _work(self, halt: threading.Event, threads: int, say: Say) -> None:
         while not halt.is_set():
@@ -157,13 +148,13 @@ class Search:
                 return
             trial, right = taken
             try:
-                say(self._finish(trial, self._run(trial, right, halt, threads)))
+                say(self._finish(trial, self._run(trial, halt, threads)))
             except Halted:
                 return
             finally:
                 right.release()
 
-    def _next(self) -> tuple[Trial, Claim] | None:
+    def _next(self) -> tuple[Trial, FileLock] | None:
         """A trial that nobody works on: one that was left, or a new one."""
         with alone(self.folder):
             for left in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -192,7 +183,7 @@ class Search:
         own = self.storage.get_trial_id_from_study_id_trial_number(study, number)
         return Trial(self.study, own)
 
-    def _run(self, trial: Trial, right: Claim, halt: threading.Event, threads: int) -> Outcome:
+    def _run(self, trial: Trial, halt: threading.Event, threads: int) -> Outcome:
         reported = {
             step
             for known in self.study.get_trials(deepcopy=False)
@@ -207,7 +198,7 @@ class Search:
 
         return run_trial(
             self.training, changes(self.space, trial.params), self.folder_of(trial.number),
-            claim=right, threads=threads, watch=watch, halt=halt,
+            threads=threads, watch=watch, halt=halt,
         )  # fmt: skip
 
     def _finish(self, trial: Trial, outcome: Outcome) -> FrozenTrial:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all trainings of a search have in common, checked before the first of them starts."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from fire.parser import DefaultParseValue
 
 from ..bundle.config import Config
 from ..bundle.find import find_bundle
@@ -14,6 +17,7 @@ from ..errors import InputError
 TRAIN = "train.json"
 HANDLERS = "train#handlers"
 EVALUATOR = "validate#evaluator"
+PRETRAINED = "pretrained"  # id of weights to start with, where a config has one
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,10 @@ class Training:
         bundle: its folder.
         settings: id to value, for every trial; laid over the configs.
         overlays: configs of the bundle, or paths, laid over train.json, such as "train_gate.json".
-        metric: name of the validation figure that decides; higher is better.
+        metric: name of the validation figure that decides; higher is better. "" where none does.
         budget_s: seconds that a trial may train; None for no limit.
         patience: epochs that a trial may go on without becoming better; None for no limit.
+        weights: file to start with, where the configs have no id for it.
     """
 
     bundle: Path
@@ -35,6 +40,7 @@ class Training:
     metric: str = ""
     budget_s: float | None = None
     patience: int | None = None
+    weights: Path | None = None
 
     @property
     def configs(self) -> list[Path]:
@@ -57,7 +63,13 @@ class Training:
             "budget_s": self.budget_s,
             "patience": self.patience,
         }
-        return {**self.settings, **trial, f"+{HANDLERS}": [allowance]}
+        start = {
+            "_target_": "medvol.training.checkpoint.StartFrom",
+            "network": "@network",
+            "weights": str(self.weights),
+        }
+        handlers = [start, allowance] if self.weights else [allowance]
+        return {**self.settings, **trial, f"+{HANDLERS}": handlers}
 
 
 def prepare(
@@ -66,8 +78,9 @@ def prepare(
     data: Path | None = None,
     settings: Mapping[str, Any] | None = None,
     overlays: Sequence[str] = (),
-    budget_s: float | None = None,
-    patience: int | None = None,
+    limits: tuple[float | None, int | None] = (None, None),
+    weights: Path | None = None,
+    judged: bool = True,
 ) -> Training:
     """Find a bundle and check that it can be trained with these settings.
 
@@ -79,23 +92,28 @@ def prepare(
         data: datalist, in place of the bundle's `datalist`.
         settings: id to value, see `Training`.
         overlays: see `Training`.
-        budget_s: see `Training`.
-        patience: see `Training`.
+        limits: seconds that a training may take, and epochs without becoming better; None for no
+            limit.
+        weights: file to start with.
+        judged: trainings are compared, so each needs a figure of the key metric.
 
     Raises:
         InputError: E_BUNDLE, no such bundle, a config that cannot be read, or an id that it does
-            not have; E_PATH, no such datalist.
+            not have; E_PATH, no such datalist or weights.
         ValueError: settings that contradict each other.
     """
     changed = dict(settings or {})
     if data is not None:
-        if not data.is_file():
-            raise InputError("E_PATH", data, "there is no such datalist.", "Check the spelling.")
-        changed["datalist"] = str(data.absolute())
-    training = Training(find_bundle(bundle), changed, tuple(overlays),
-                        budget_s=budget_s, patience=patience)  # fmt: skip
+        changed["datalist"] = str(_existing(data, "datalist"))
+    training = Training(find_bundle(bundle), changed, tuple(overlays), "", *limits)
     check_ids(training, changed)
     config = training.config()
+    if weights is not None:
+        start = _existing(weights, "file of weights")
+        if PRETRAINED in config:
+            changed[PRETRAINED] = str(start)
+        else:
+            training = replace(training, weights=start)
     for name, value in changed.items():
         config.parser[name] = value
     if not isinstance(config.parser.get(HANDLERS), list) or EVALUATOR not in config:
@@ -103,11 +121,21 @@ def prepare(
             "E_BUNDLE", config.path, f"it has no list `{HANDLERS}` or no `{EVALUATOR}`.",
             "Train with a config like those of the shipped bundles.",
         )  # fmt: skip
+    return replace(training, metric=_key_metric(config)) if judged else training
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.is_file():
+        raise InputError("E_PATH", path, f"there is no such {what}.", "Check the spelling.")
+    return path.absolute()
+
+
+def _key_metric(config: Config) -> str:
     epochs, interval = config.parser.get("epochs"), config.parser.get("val_interval")
     if isinstance(epochs, int) and isinstance(interval, int) and interval > epochs:
         raise ValueError(
             f"val_interval is {interval} and epochs is {epochs}: no epoch would be validated; "
-            f"give --val_interval {epochs} or less"
+            f"give --set val_interval={epochs} or less"
         )
     metrics = config.parser.get("validate#key_metric")
     if not isinstance(metrics, dict) or not metrics:
@@ -115,8 +143,7 @@ def prepare(
             "E_BUNDLE", config.path, "`validate#key_metric` names no metric.",
             "Write it as {name: handler}.",
         )  # fmt: skip
-    return Training(training.bundle, changed, training.overlays, next(iter(metrics)),
-                    budget_s, patience)  # fmt: skip
+    return str(next(iter(metrics)))
 
 
 def check_ids(training: Training, ids: Iterable[str]) -> None:
@@ -129,10 +156,7 @@ def check_ids(training: Training, ids: Iterable[str]) -> None:
     """
     config = training.config()
     for name in ids:
-        parent = name.rpartition("#")[0]
-        if name in config or (
-            parent and parent in config and isinstance(config.parser.get(parent), dict)
-        ):
+        if has_place(config, name):
             continue
         words = [str(key) for key in config.parser.get()]
         near = get_close_matches(name.partition("#")[0], words, n=1)
@@ -140,3 +164,34 @@ def check_ids(training: Training, ids: Iterable[str]) -> None:
             "E_BUNDLE", config.path, f"it has no `{name}`.",
             f"The nearest is `{near[0]}`." if near else "Give an id that stands in the config.",
         )  # fmt: skip
+
+
+def has_place(config: Config, name: str) -> bool:
+    """Whether an id stands in a config, or is an argument of something that does."""
+    parent = name.rpartition("#")[0]
+    return name in config or bool(parent and isinstance(config.parser.get(parent), dict))
+
+
+def parse_settings(words: Iterable[str]) -> dict[str, Any]:
+    """Id to value of words like `epochs=2`, read by the rules of MONAI's command line (fire's).
+
+    Raises:
+        ValueError: a word without `=` or id, an id that is there twice, or a value that JSON does
+            not know.
+
+    Example:
+        >>> parse_settings(["epochs=2", "network_def#features=[4,8]", "precision=fp32"])
+        {'epochs': 2, 'network_def#features': [4, 8], 'precision': 'fp32'}
+    """
+    settings: dict[str, Any] = {}
+    for word in words:
+        name, is_given, value = word.partition("=")
+        if not is_given or not name:
+            raise ValueError(f"--set {word}: settings are given as id=value, such as epochs=2")
+        if name in settings:
+            raise ValueError(f"--set {word}: {name} is given twice; choose one")
+        try:
+            settings[name] = json.loads(json.dumps(DefaultParseValue(value)))
+        except TypeError as error:
+            raise ValueError(f"--set {word}: {error}") from error
+    return settings

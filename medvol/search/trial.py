@@ -10,19 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..bundle.launch import LOG, start_bundle
 from ..errors import InputError
 from ..files import read_json, write_entries
 from ..training.allowance import read_standing
 from ..training.curves import Point, read_curves
-from .claim import Claim
+from .launch import LOG, end, start_bundle
 from .training import Training
 
 CHANGES = "changes.json"
 CURVES = "curves.csv"
 LAST, BEST = "last.pt", "model.pt"  # of `Resume` and `BestWeights`
 POLL_S = 0.2
-PATIENCE_S = 10.0  # for a training to end when it is told to
 NOT_COMPARED = ("learning_rate",)  # stands in the curves, and is no result
 _CAUSE = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt|Exit)\b.*", re.MULTILINE)
 
@@ -57,7 +55,6 @@ def run_trial(
     trial: Mapping[str, Any],
     folder: Path,
     *,
-    claim: Claim,
     threads: int = 1,
     watch: Callable[[int, float], bool] = lambda *_: False,
     halt: threading.Event | None = None,
@@ -70,7 +67,6 @@ def run_trial(
         training: what all trials have in common.
         trial: id to value of this one.
         folder: of its results; `changes.json` in it is the config to repeat it with.
-        claim: of the folder; the process has it too.
         threads: for torch.
         watch: told each epoch and its key metric once; True ends the training as "pruned".
         halt: set by another thread to end it, so that it can go on later.
@@ -95,7 +91,7 @@ def run_trial(
         begin = log.stat().st_size if log.is_file() else 0
         process = start_bundle(
             training.bundle, [*training.configs, path], {"output_dir": folder.absolute()},
-            threads=threads, keep_open=[claim.descriptor],
+            threads=threads, watched=True,
         )  # fmt: skip
         try:
             pruned = _watched(process, seen, halt or threading.Event())
@@ -125,17 +121,6 @@ def _watched(process: "subprocess.Popen[bytes]", seen: "_Seen", halt: threading.
                 return True
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """Tell a process to end, and make it when it does not."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 class _Seen:
     """Tells `watch` of what is new in a curve file; calling it returns whether `watch` said so."""
 
@@ -163,7 +148,7 @@ def _outcome(training: Training, folder: Path, pruned: bool, reason: str) -> Out
     standing = read_standing(folder)
     best = max(values, key=lambda epoch: values[epoch]) if values else None
     stopped = "pruned" if pruned else standing.stopped or "itself"
-    if not (reason or values):
+    if training.metric and not (reason or values):
         reason = f"it ended without any figure of {training.metric}; is val_interval too long?"
     return Outcome(
         stopped="failed" if reason else stopped,

@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock
 from ignite.engine import Engine, Events
 
 from ..files import write_json
 
 RECORD = "progress.json"
+LOCK = ".training.lock"
 
 
 class Standing(NamedTuple):
@@ -39,7 +41,8 @@ class Allowance:
     When the time is used up in the middle of an epoch, the epoch ends there and is validated, so
     that every training has a figure. Time counts from the first batch, without the loading of data,
     and goes on counting over a resume. The record is `progress.json`. A training whose starter has
-    died ends at its next batch: whoever starts it again is not to find two of them in one folder.
+    died ends at its next batch, and another one in the same folder waits until it has: a lock of
+    the operating system sees to that.
     Attach it to the trainer behind all others, `Resume` too: what it counts from is their state.
 
     Args:
@@ -68,10 +71,14 @@ class Allowance:
         self.evaluator = evaluator
         self.budget_s = budget_s
         self.patience = patience
+        self._lock = FileLock(self.folder / LOCK, is_singleton=True)
         self._starter = os.getppid()
         self._begin = 0.0
 
     def attach(self, engine: Engine) -> None:
+        """Wait until no other process trains in the folder, then look after this training."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
         engine.add_event_handler(Events.STARTED, self.started)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.batch_done)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_done)

@@ -14,9 +14,9 @@ import pytest
 from brain_phantoms import make_lgg_set
 from fake_training import PROGRAM, fake_bundle
 
-from medvol.bundle import launch
 from medvol.bundle.find import find_bundle
 from medvol.cli import main
+from medvol.search import launch
 from medvol.training.curves import read_curves
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -42,7 +42,7 @@ def test_tune_prints_each_trial_and_the_best(
     bundle: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["tune", bundle, "--space", "space.json", "--data", "list.json", "-o", "out", *GRID]
-    assert main([*words, "--", "--epochs", "2", "--epoch_s=0"]) == 0
+    assert main([*words, "--set", "epochs=2", "epoch_s=0"]) == 0
     said = capsys.readouterr().out
     assert (
         "trial 2: score 0.7575  2 epochs, 1 s, epochs  learning_rate=0.3  network_def#width=1"
@@ -57,16 +57,18 @@ def test_tune_prints_each_trial_and_the_best(
     assert (made["epochs"], made["datalist"]) == (2, str(Path("list.json").absolute()))
     for name in ("history.png", "importance.png"):
         assert Path("out", name).read_bytes().startswith(b"\x89PNG")
-    assert main([*words, "--", "--epochs", "2", "--epoch_s=0"]) == 0  # nothing is left to do
+    assert main([*words, "--set", "epochs=2", "epoch_s=0"]) == 0  # nothing is left to do
     assert "trial 0" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--", "--learning_rate", "1"], "learning_rate is searched and given behind --"),
-        (["--", "--epoch", "1"], "it has no `epoch`. The nearest is `epochs`"),
-        (["--", "epochs"], "'epochs' is no id"),
+        (["--set", "learning_rate=1"], "learning_rate is searched and given by --set"),
+        (["--set", "epoch=1"], "it has no `epoch`. The nearest is `epochs`"),
+        (["--set", "epochs"], "--set epochs: settings are given as id=value"),
+        (["--set", "epochs=1", "epochs=2"], "epochs is given twice"),
+        (["--from", "none.pt"], "E_PATH none.pt"),
         (["--jobs", "0"], "--jobs is 0"),
         (["--trials", "0"], "trials is 0"),
         (["--space", "none.json"], "E_PATH none.json"),
@@ -90,7 +92,7 @@ def test_tune_without_optuna_says_how_to_get_it(
 
 def test_tune_that_only_fails(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["tune", bundle, "--space", "space.json", "-o", "out", *GRID, "--trials", "1"]
-    assert main([*words, "--", "--mood", "crash"]) == 2
+    assert main([*words, "--set", "mood=crash"]) == 2
     said = capsys.readouterr()
     assert "trial 0: failed, ValueError: no such layer  learning_rate=0.1" in said.out
     assert "no trial has a figure; 1 of 1 failed" in said.err
@@ -111,7 +113,7 @@ def test_compare_names_the_winner(bundle: str, capsys: pytest.CaptureFixture[str
     assert compared(content, "--test", "--data", "list.json", "-o", "other") == 0
     said = capsys.readouterr().out
     assert "winner lr-0.3: score 0.7500 in epoch 2 of 2, 8 parameters, 1 s, ended by epochs" in said
-    assert Path("other/test/cases.csv").read_text().endswith("entries/lr-0.3/model.pt")
+    assert Path("other/test/weights.txt").read_text().endswith("entries/lr-0.3/model.pt")
 
 
 @pytest.mark.parametrize(
@@ -138,14 +140,14 @@ def test_status_of_compare(
 CHILD = (
     "import sys; sys.path.insert(0, {tests!r})\n"
     "from fake_training import PROGRAM\n"
-    "from medvol.bundle import launch; launch.PROGRAM = PROGRAM\n"
+    "from medvol.search import launch; launch.PROGRAM = PROGRAM\n"
     "from medvol.cli import main; sys.exit(main(sys.argv[1:]))"
 )
 
 
 @pytest.mark.slow
 def test_killed_and_continued_and_shared_by_two_processes(bundle: str, tmp_path: Path) -> None:
-    words = ["tune", bundle, "--space", "space.json", "-o", "out", *GRID, "--", "--epoch_s", "0.5"]
+    words = ["tune", bundle, "--space", "space.json", "-o", "out", *GRID, "--set", "epoch_s=0.5"]
     command = [sys.executable, "-c", CHILD.format(tests=str(TESTS)), *words]
 
     def begin() -> subprocess.Popen[str]:
@@ -177,9 +179,8 @@ def test_a_real_bundle_and_its_best_settings(tmp_path: Path) -> None:
     space = {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
              "network_def#features": {"choices": [[4, 8, 8, 8, 8]]}}  # fmt: skip
     (tmp_path / "space.json").write_text(json.dumps(space))
-    small = ["--epochs", "2", "--batch_size", "4", "--val_interval", "1", "--fold", "0",
-             "--patch_size", "[32,32]", "--spacing_mm", "2.0", "--precision", "fp32",
-             "--repeat", "4"]  # fmt: skip
+    small = ["epochs=2", "batch_size=4", "val_interval=1", "fold=0", "patch_size=[32,32]",
+             "spacing_mm=2.0", "precision=fp32", "repeat=4"]  # fmt: skip
     folder = tmp_path / "out"
     words = [
         "tune",
@@ -195,14 +196,14 @@ def test_a_real_bundle_and_its_best_settings(tmp_path: Path) -> None:
         "--sampler",
         "random",
     ]
-    assert main([*words, "--", *small]) == 0
+    assert main([*words, "--set", *small]) == 0
     with open(folder / "trials.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["state"], row["stopped"], row["epochs"]) for row in rows] == [
         ("complete", "epochs", "2")
     ] * 2
     root = find_bundle("brain_mri_tumor")
-    settings = dict(zip([w[2:] for w in small[::2]], small[1::2], strict=True))
+    settings = dict(word.split("=") for word in small)
     settings |= {"datalist": str(datalist), "output_dir": str(tmp_path / "best"), "epochs": "1"}
     launch.run_bundle(root, ["train.json", folder / "best.json"], settings, threads=1)
     assert {p.name for p in read_curves(tmp_path / "best" / "curves.csv")} >= {"tumour_dice"}
@@ -218,10 +219,9 @@ def test_a_real_bundle_and_its_best_settings(tmp_path: Path) -> None:
         "0.01",
         "--data",
         str(datalist),
-        "--",
+        "--set",
         *small,
-        "--network_def#features",
-        "[4,8,8,8,8]",
+        "network_def#features=[4,8,8,8,8]",
     ]
     assert main(words) == 1
     with open(tmp_path / "board" / "leaderboard.csv", encoding="utf-8") as file:

@@ -12,8 +12,8 @@ import pytest
 from fake_training import PROGRAM, fake_bundle, quality
 from refusals import refused_by
 
-from medvol.bundle import launch
 from medvol.report.leaderboard import Row, ranked
+from medvol.search import launch
 from medvol.search.comparison import Comparison
 from medvol.search.training import prepare
 from medvol.search.trial import Halted
@@ -137,7 +137,7 @@ def test_only_the_winner_is_tested(bundle: Path, tmp_path: Path) -> None:
         made.test({})
     made.run()
     folder = made.test({"part": "test"})
-    assert (folder / "cases.csv").read_text() == str(made.folder_of("b") / "model.pt")
+    assert (folder / "weights.txt").read_text() == str(made.folder_of("b") / "model.pt")
     (bundle / "configs" / "evaluate.json").unlink()
     refused_by(lambda: made.test({}), "E_BUNDLE")
 

@@ -9,8 +9,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from refusals import refused_by
 
-from medvol.search.settings import parse_settings
 from medvol.search.space import Axis, changes, grid, read_space
+from medvol.search.training import parse_settings
 
 
 def written(path: Path, content: Any) -> Path:
@@ -80,7 +80,7 @@ def test_no_such_space(tmp_path: Path) -> None:
 
 
 def test_settings_are_read_as_monai_reads_them() -> None:
-    words = "--epochs 2 --name=a=b --size [4,8] --network_def#norm batch --at (1,2) --off False"
+    words = "epochs=2 name=a=b size=[4,8] network_def#norm=batch at=(1,2) off=False"
     assert parse_settings(words.split()) == {
         "epochs": 2, "name": "a=b", "size": [4, 8], "network_def#norm": "batch", "at": [1, 2],
         "off": False,
@@ -90,8 +90,8 @@ def test_settings_are_read_as_monai_reads_them() -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["epochs", "2"], "'epochs' is no id"), (["--epochs"], "--epochs has no value"),
-     (["--"], "'--' is no id"), (["--a", "{1,2}"], "--a {1,2}")],
+    [(["epochs"], "--set epochs: settings are given as id=value"), (["=2"], "--set =2: settings"),
+     (["a=1", "a=1"], "a is given twice"), (["a={1,2}"], "--set a={1,2}")],
 )  # fmt: skip
 def test_settings_that_are_none(words: list[str], said: str) -> None:
     with pytest.raises(ValueError, match=said):

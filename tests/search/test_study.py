@@ -12,7 +12,7 @@ from fake_training import PROGRAM, fake_bundle, quality
 from optuna.trial import FrozenTrial, TrialState
 from refusals import refused_by
 
-from medvol.bundle import launch
+from medvol.search import launch
 from medvol.search.space import Axis
 from medvol.search.study import Search, Strategy, importance
 from medvol.search.training import prepare

@@ -14,8 +14,8 @@ import pytest
 from fake_training import PROGRAM, fake_bundle, quality
 from refusals import refused_by
 
-from medvol.bundle import launch
-from medvol.search.claim import Claim, alone, claim
+from medvol.search import launch
+from medvol.search.launch import alone, claim
 from medvol.search.training import Training, check_ids, prepare
 from medvol.search.trial import Halted, Outcome, count_parameters, failure, run_trial
 
@@ -31,12 +31,7 @@ def training(tmp_path: Path) -> Training:
 
 
 def trained(training: Training, folder: Path, trial: dict[str, Any], **options: Any) -> Outcome:
-    right = claim(folder)
-    assert right is not None
-    try:
-        return run_trial(training, trial, folder, claim=right, **options)
-    finally:
-        right.release()
+    return run_trial(training, trial, folder, **options)
 
 
 def test_a_training_to_its_end(training: Training, tmp_path: Path) -> None:
@@ -101,16 +96,23 @@ def test_one_that_is_pruned_or_halted_leaves_no_process(
     assert second > 0
 
 
-def test_a_claim_is_kept_by_a_training_whose_starter_died(tmp_path: Path) -> None:
+def test_a_claim_ends_with_the_process_that_has_it(tmp_path: Path) -> None:
     right = claim(tmp_path)
-    assert isinstance(right, Claim)
+    assert right is not None
     assert claim(tmp_path) is None
+    right.release()
+    code = (
+        "import sys; from pathlib import Path; from medvol.search.launch import claim\n"
+        "right = claim(Path(sys.argv[1])); print(right is not None, flush=True); input()"
+    )
     with subprocess.Popen(
-        [sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[right.descriptor]
-    ) as process:
-        right.release()
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
         assert claim(tmp_path) is None
-        process.communicate(b"\n")
+        process.kill()
     again = claim(tmp_path)
     assert again is not None
     again.release()
@@ -169,7 +171,7 @@ def test_parameters_are_counted_without_training(training: Training, tmp_path: P
 
 def test_settings_are_checked_before_anything_is_trained(tmp_path: Path) -> None:
     bundle = fake_bundle(tmp_path / "bundle")
-    training = prepare(bundle, settings={"epochs": 5}, budget_s=9, patience=2)
+    training = prepare(bundle, settings={"epochs": 5}, limits=(9, 2))
     assert (training.metric, training.budget_s, training.patience) == ("score", 9, 2)
     check_ids(training, ["network_def#new_argument", "learning_rate"])
     error = refused_by(lambda: check_ids(training, ["learningrate"]), "E_BUNDLE")

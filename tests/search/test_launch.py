@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medvol.bundle import launch
+from medvol.search import launch
 
 SHOW = "import os, sys; print(sys.argv[1:], os.environ['OMP_NUM_THREADS'])"
 

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle run by MONAI, or a command of medvol, in a process of its own."""
+"""Processes of a bundle: started with MONAI, several at a time, one alone in a folder."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 PROGRAM = (sys.executable, "-m", "monai.bundle", "run")
 LOG = "log.txt"
+LOCK = ".lock"
+END_S = 10.0  # for a process to end when it is asked to
 
 
 def cpus() -> int:
@@ -31,7 +37,7 @@ def start_bundle(
     settings: Mapping[str, Any],
     *,
     threads: int,
-    keep_open: Sequence[int] = (),
+    watched: bool = False,
 ) -> "subprocess.Popen[bytes]":
     """Start `python -m monai.bundle run`; its output is added to `log.txt` in its `output_dir`.
 
@@ -41,7 +47,7 @@ def start_bundle(
             a path is a path.
         settings: id to value, laid over the configs; `output_dir` must be among them.
         threads: for torch.
-        keep_open: file descriptors that the process inherits.
+        watched: Ctrl-C is for the process that watches over it, and does not reach it.
     """
     files = [str(bundle / "configs" / c) if isinstance(c, str) else str(c) for c in configs]
     folder = Path(settings["output_dir"])
@@ -51,8 +57,7 @@ def start_bundle(
         command += [f"--{name}", str(value)]
     with open(folder / LOG, "a", encoding="utf-8") as log:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=keep_open,
-            start_new_session=bool(keep_open),  # Ctrl-C is for who watches over it
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=watched,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )  # fmt: skip
 
@@ -75,10 +80,52 @@ def run_bundle(
         raise subprocess.CalledProcessError(status, process.args)
 
 
-def run_medvol(*words: object) -> None:
-    """`medvol WORDS` with its output on the terminal.
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a process to end, and make it when it does not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def side_by_side(works: Iterable[Callable[[threading.Event], None]], jobs: int) -> None:
+    """Run pieces of work in threads, so many at a time.
+
+    Args:
+        works: each is given an event; when it is set the work ends as soon as it can.
+        jobs: how many at a time.
 
     Raises:
-        subprocess.CalledProcessError: it failed, and has said why.
+        BaseException: what the first of them raised, Ctrl-C too; those that wait are not begun.
     """
-    subprocess.run([sys.executable, "-m", "medvol", *map(str, words)], check=True)
+    halt = threading.Event()
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for done in as_completed([pool.submit(work, halt) for work in works]):
+                done.result()
+        except BaseException:
+            halt.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def alone(folder: Path) -> FileLock:
+    """A lock on a folder, which is made; `with alone(folder):` waits until it is free.
+
+    The lock is the operating system's: it ends with the process that holds it, however that ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / LOCK, thread_local=False)
+
+
+def claim(folder: Path) -> FileLock | None:
+    """Lock a folder until `release()`; None when somebody has it, in this process or another."""
+    lock = alone(folder)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    return lock

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol train`: train a bundle by its recipe, and measure it on held-out cases."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..search.run import Order
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `train` to the command line."""
+    parser = commands.add_parser(
+        "train",
+        help="train a bundle, and measure it on held-out cases",
+        description="Train a bundle by its recipe and write weights, curves and figures into a "
+        "folder. The same command goes on with a run that was stopped. A bundle is changed with "
+        "--install alone. Research use only. Not a medical device.",
+    )
+    parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
+    parser.add_argument("--data", required=True, type=Path, help="datalist, .json")
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="RUN", help="folder (default runs/BUNDLE)"
+    )
+    folds = parser.add_mutually_exclusive_group()
+    folds.add_argument(
+        "--fold", type=int, metavar="N", help="train once, and measure the cases of fold N"
+    )
+    folds.add_argument(
+        "--folds", type=int, metavar="K",
+        help="cross-validate over the folds 0 to K-1 of the datalist, then train on all cases",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="these trainings of the recipe alone"
+    )
+    parser.add_argument(
+        "--install", action="store_true", help="at the end put the weights into the bundle"
+    )
+    add_training_options(parser, one="a training", many="folds")
+    parser.set_defaults(run=run)
+
+
+def add_training_options(parser: argparse.ArgumentParser, *, one: str, many: str) -> None:
+    """Add the options that train, tune and compare share.
+
+    Args:
+        parser: of the command.
+        one: what is trained, such as "a trial".
+        many: the same in the plural.
+    """
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--set", nargs="+", action="extend", default=[], dest="settings", metavar="ID=VALUE",
+        help="settings of train.json, such as epochs=2 or network_def#dropout=0.1",
+    )  # fmt: skip
+    group.add_argument(
+        "--from", type=Path, dest="weights", metavar="FILE", help="weights to start with"
+    )
+    group.add_argument(
+        "--config", nargs="+", action="extend", default=[], dest="overlays", metavar="FILE",
+        help="configs laid over train.json, of the bundle or others, such as train_gate.json",
+    )  # fmt: skip
+    group.add_argument("--jobs", type=int, default=1, help=f"{many} at a time")
+    group.add_argument(
+        "--budget", type=float, metavar="SECONDS", help=f"{one} ends when they are used up"
+    )
+    group.add_argument(
+        "--patience", type=int, metavar="EPOCHS", help=f"{one} ends when none of so many is better"
+    )
+
+
+def check_jobs(args: argparse.Namespace) -> None:
+    """Refuse a number of jobs that makes no sense.
+
+    Raises:
+        ValueError: fewer than 1.
+    """
+    if args.jobs < 1:
+        raise ValueError(f"--jobs is {args.jobs}; give 1 or more")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what is missing, measure it, and say where everything lies."""
+    from ..search.results import SUMMARY, install, summarise
+    from ..search.run import Run
+
+    try:
+        made = Run(_order(args), args.output or Path("runs") / Path(args.bundle).name)
+        chosen = made.run(jobs=args.jobs, say=lambda line: print(line, flush=True))
+        summary = summarise(made, chosen)
+        written = install(made) if args.install else []
+    except ValueError as error:
+        print(f"medvol train: {error}", file=sys.stderr)
+        return 2
+    for line in figures(summary):
+        print(line)
+    print(f"summary {made.folder / SUMMARY}")
+    for path in written:
+        print(f"installed {path}")
+    return 0
+
+
+def _order(args: argparse.Namespace) -> "Order":
+    from ..bundle.find import find_bundle
+    from ..search.run import ALL, Order
+    from ..search.training import parse_settings
+
+    check_jobs(args)
+    if args.folds is not None and args.folds < 2:
+        raise ValueError(f"--folds is {args.folds}; give 2 or more")
+    one = args.fold is not None and args.fold != ALL
+    return Order(
+        bundle=find_bundle(args.bundle),
+        data=args.data,
+        folds=(args.fold,) if one else tuple(range(args.folds or 0)),
+        final=not one,
+        settings=parse_settings(args.settings),
+        weights=args.weights,
+        overlays=tuple(args.overlays),
+        limits=(args.budget, args.patience),
+        only=tuple(args.only),
+    )
+
+
+def figures(summary: dict[str, Any], name: str = "") -> list[str]:
+    """The figures of a summary as lines: names joined, a value, its interval in brackets.
+
+    Example:
+        >>> figures({"folds": 2, "held_out": {"model": {"mean": {"lesion": 0.51234}}}})
+        ['folds: 2', 'held_out model mean lesion: 0.512']
+    """
+    lines = []
+    for key, value in summary.items():
+        path = f"{name} {key}".strip()
+        if isinstance(value, dict) and {"value", "low", "high"} <= set(value):
+            lines.append(
+                f"{path}: {value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+            )
+        elif isinstance(value, dict):
+            lines += figures(value, path)
+        elif isinstance(value, list):
+            lines += [line for row in value for line in _row(row)]
+        else:
+            lines.append(f"{path}: {value:.3f}" if isinstance(value, float) else f"{path}: {value}")
+    return lines
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    return [
+        "  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
+    ]

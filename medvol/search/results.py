@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run gives: figures of the held-out cases, and the files that the bundle gets.
+
+cross_validation.csv        all held-out cases, pooled and mean below
+figures.csv                 images with a class: a row a training and part
+summary.json                figures, and what was chosen
+bundle/                     the files that `install` puts into the bundle
+"""
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..bundle.build import change_bundle
+from ..files import read_json, replacing, write_csv, write_json
+from ..metrics.classes.calibration import reliability
+from ..report.reliability import draw_reliability
+from ..training.checkpoint import save_atomically
+from ..training.recipe import HALF, ChosenTraining, Installed, halved
+from ..training.tables import class_figures, join_cases, join_slices
+from .run import ALL, PARTS, WEIGHTS, Chosen, Run, read_state
+from .trial import LAST
+
+SUMMARY, MADE = "summary.json", "bundle"
+RERUN = "Run the same command again."
+
+
+def summarise(run: Run, chosen: Chosen) -> dict[str, Any]:
+    """Write the tables, `summary.json` and the files for the bundle.
+
+    Args:
+        run: that was trained.
+        chosen: what it returned.
+
+    Returns:
+        The summary.
+
+    Raises:
+        InputError: E_NOSPACE, something cannot be written.
+    """
+    order, folders = run.order, [run.folder_of(fold) for fold in run.order.folds]
+    summary: dict[str, Any] = {"bundle": order.bundle.name, "folds": len(folders)}
+    if chosen:
+        summary["chosen"] = chosen[ALL]
+        summary["chosen_by_fold"] = {str(fold): chosen[fold] for fold in order.folds}
+        if isinstance(run.recipe.choice, ChosenTraining):
+            patients = {case.case: case.patient for case in run.datalist.labelled()[0]}
+            summary |= run.recipe.choice.summarise(folders, patients, run.folder)
+    for name in run.evaluated if folders else ():
+        tables = [folder / name / run.held_out(chosen) for folder in folders]
+        summary.setdefault("held_out", {})[name] = _joined(run, name, tables)
+    if run.in_parts and (rows := _figures_of_parts(run)):
+        summary["parts"] = rows
+    write_json(run.folder / SUMMARY, _without_nan(summary))
+    if order.final and not order.only:
+        for place, made in run.recipe.install.items():
+            name = made.training or run.chosen_training(chosen.get(ALL))
+            if name in run.stages:
+                _make(run, run.folder / MADE / place, name, made, chosen.get(ALL))
+    return summary
+
+
+def _joined(run: Run, name: str, folders: Sequence[Path]) -> dict[str, Any]:
+    """Figures of a training over all folds, by the tables that its evaluation wrote."""
+    ending = f"_{name}" if len(run.evaluated) > 1 else ""
+    path = run.folder / f"cross_validation{ending}.csv"
+    if all((folder / "cases.csv").is_file() for folder in folders):
+        return join_cases([folder / "cases.csv" for folder in folders], path)
+    if all((folder / "slice_scores.csv").is_file() for folder in folders):
+        smallest = getattr(run.recipe.choice, "smallest_mm2", 0.0)
+        tables = [folder / "slice_scores.csv" for folder in folders]
+        slices, figures = join_slices(tables, path, smallest_mm2=smallest)
+        bins = {"held-out slices": reliability(slices.probability, slices.truth)}
+        draw_reliability(run.folder / f"reliability{ending}.png", bins, title=run.order.bundle.name)
+        return figures
+    if all((folder / "predictions.csv").is_file() for folder in folders):
+        items, names = run.datalist.items("training"), run.datalist.class_names
+        return class_figures([folder / "predictions.csv" for folder in folders], items, names)
+    return {}
+
+
+def _figures_of_parts(run: Run) -> list[dict[str, Any]]:
+    """Figures of images with a class, a row a training and part; `figures.csv`."""
+    rows: list[dict[str, Any]] = []
+    for name in run.stages:
+        for part in PARTS:
+            table = run.folder_of(ALL, name) / part / "predictions.csv"
+            if table.is_file():
+                names, items = run.datalist.class_names, run.datalist.items(part)
+                figures = class_figures([table], items, names)
+                rows.append({"training": name, "part": part, **figures})
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    if rows:
+        lines = [[_short(row.get(column, "")) for column in columns] for row in rows]
+        write_csv(run.folder / "figures.csv", columns, lines)
+    return rows
+
+
+def _make(
+    run: Run, target: Path, name: str, made: Installed, chosen: Mapping[str, Any] | None
+) -> None:
+    """Put one file of a training on all cases where `install` finds it."""
+    own = run.folder_of(ALL, name)
+    if made.file is not None:
+        with replacing(target) as temporary:
+            shutil.copyfile(own / made.file, temporary)
+        return
+    state = run.with_chosen(chosen, name, read_state(own / WEIGHTS))
+    save_atomically(halved(state) if made.precision == HALF else state, target)
+
+
+def install(run: Run) -> list[Path]:
+    """Put weights and pictures into the bundle, and record their chain and what was chosen.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InputError: E_NOSPACE, the bundle cannot be written.
+        ValueError: the run has no weights of all cases.
+    """
+    made = sorted(p for p in (run.folder / MADE).rglob("*") if p.is_file())
+    if not run.order.final or run.order.only or not made:
+        raise ValueError("--install needs weights of all cases; leave --fold and --only out")
+    written = []
+    for path in made:
+        target = run.order.bundle / path.relative_to(run.folder / MADE)
+        with replacing(target) as temporary:
+            shutil.copyfile(path, temporary)
+        written.append(target)
+    last = read_state(run.folder_of(ALL, run.final[-1]) / LAST)
+    changes = {"metadata#chain_fingerprint": last["chain_fingerprint"]}
+    chosen = read_json(run.folder / SUMMARY, what="summary", remedy=RERUN).get("chosen")
+    if chosen and isinstance(run.recipe.choice, ChosenTraining):
+        for name, value in run.recipe.choice.inference_ids(chosen).items():
+            changes[f"inference#{name}"] = value
+    change_bundle(run.order.bundle, changes)
+    return written
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.4f}" if isinstance(value, float) else value
+
+
+def _without_nan(value: Any) -> Any:
+    """As it is, with None in the place of what is not a number."""
+    if isinstance(value, dict):
+        return {key: _without_nan(x) for key, x in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(x) for x in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle's whole training in a folder: folds, what is chosen on them, and the training on all.
+
+    run.json                    what was trained, with which settings and versions
+    fold0/NAME/                 a training: last.pt, curves.csv, weights.pt, log.txt
+    fold0/NAME/measured/        tables of the held-out cases, by the weights as they were trained
+    fold0/NAME/held_out/        the same, with what was chosen on the other folds
+    all/NAME/                   the training on all cases
+
+Each step is skipped when its result is there, so a run can be stopped at any point and started
+again. Nothing is chosen on the cases that it is measured on. Figures and final weights are made
+of this by `results`.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..data.datalist import Datalist
+from ..errors import InputError
+from ..files import read_json, sha256_of, write_json
+from ..training.checkpoint import save_atomically
+from ..training.recipe import BEST as BEST_EPOCH
+from ..training.recipe import ChosenTraining, FittedWeights, Recipe, Stage, State, read_recipe
+from .launch import LOG, claim, run_bundle, side_by_side, threads_of
+from .training import PRETRAINED, Training, check_ids, has_place, prepare
+from .trial import BEST, CHANGES, LAST, run_trial
+
+ALL = -1
+RECORD, WEIGHTS, CHOSEN, CHOICE = "run.json", "weights.pt", "chosen.pt", "choice.json"
+MEASURED, HELD_OUT, AS_TRAINED = "measured", "held_out", "held_out_as_trained"
+PART, PARTS = "validate#part", ("validation", "test")
+PACKAGES = ("medvol", "monai", "torch", "pytorch-ignite", "numpy")
+Chosen = Mapping[int, dict[str, Any]]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be trained.
+
+    Args:
+        bundle: its folder.
+        data: datalist.
+        folds: that are held out in turn; () for none.
+        final: train on all cases, too.
+        settings: id to value, of every training that has the id.
+        weights: file to start with.
+        overlays: configs laid over train.json, before those of the recipe.
+        limits: of each training, see `prepare`.
+        only: names of trainings of the recipe; () for all.
+    """
+
+    bundle: Path
+    data: Path
+    folds: tuple[int, ...] = ()
+    final: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
+    overlays: tuple[str, ...] = ()
+    limits: tuple[float | None, int | None] = (None, None)
+    only: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """What must stay as it is when the run goes on."""
+        return {
+            "bundle": self.bundle.name,
+            "datalist": sha256_of(self.data),
+            "settings": dict(self.settings),
+            "from": sha256_of(self.weights) if self.weights else None,
+            "config": list(self.overlays),
+        }
+
+
+class Run:
+    """The training of a bundle by its recipe, in a folder, new or gone on with.
+
+    Args:
+        order: what is to be trained.
+        folder: of the run.
+
+    Raises:
+        InputError: E_FORMAT, the folder holds a run with other settings, or the recipe or datalist
+            cannot be read; E_BUNDLE, the bundle cannot be trained so; E_PATH, no such file.
+        ValueError: folds that the datalist does not have, or trainings that the recipe has not.
+    """
+
+    def __init__(self, order: Order, folder: Path) -> None:
+        self.order = order
+        self.folder = folder.absolute()
+        self.recipe: Recipe = read_recipe(order.bundle)
+        self.datalist = Datalist.read(order.data)
+        self.in_parts = not order.folds and "validation" in self.datalist.parts
+        self.stages = self._stages()
+        self.trainings = self._trainings()
+        self._check_folds()
+        self._check_record()
+
+    def _stages(self) -> dict[str, Stage]:
+        """The trainings that are wanted."""
+        stages = self.recipe.stages
+        for name in self.order.only:
+            if name not in stages:
+                raise ValueError(f"there is no training {name!r}; there are {', '.join(stages)}")
+        return {
+            name: stage
+            for name, stage in stages.items()
+            if (not self.order.only or name in self.order.only)
+            and not (stage.pretraining and self.order.weights)
+        }
+
+    def _trainings(self) -> dict[str, Training]:
+        """Each training, ready to be given its fold; the user's settings lie over the recipe's.
+
+        A setting is for the trainings whose config has the id; where none has, for those that have
+        the component of which it is an argument.
+
+        Raises:
+            InputError: E_BUNDLE, no training has a place for a setting; names the nearest id.
+        """
+        order, given = self.order, self.order.settings
+        plain = {
+            name: Training(order.bundle, {}, (*order.overlays, *stage.configs))
+            for name, stage in self.stages.items()
+        }
+        configs = {name: training.config() for name, training in plain.items()}
+        loose = {key for key in given if not any(key in config for config in configs.values())}
+        if lost := [k for k in loose if not any(has_place(c, k) for c in configs.values())]:
+            check_ids(next(iter(plain.values())), lost)
+        made = {}
+        for name, stage in self.stages.items():
+            own = configs[name]
+            wanted = {
+                k: v for k, v in given.items() if k in own or (k in loose and has_place(own, k))
+            }
+            made[name] = prepare(
+                order.bundle, data=order.data, settings={**stage.settings, **wanted},
+                overlays=plain[name].overlays, limits=order.limits, weights=self._start(stage),
+                judged=False,
+            )  # fmt: skip
+        return made
+
+    def _start(self, stage: Stage) -> Path | None:
+        """Weights given by the user: for what begins with a pretraining, else for all without."""
+        if any(known.pretraining for known in self.recipe.stages.values()):
+            before = self.recipe.stages.get(stage.begins_with or "")
+            return self.order.weights if before and before.pretraining else None
+        return None if stage.begins_with or PRETRAINED in stage.settings else self.order.weights
+
+    def _check_folds(self) -> None:
+        items = self.datalist.parts.get("training", ())
+        there = sorted({item["fold"] for item in items if item.get("fold") is not None})
+        if missing := [fold for fold in self.order.folds if fold not in there]:
+            known = ", ".join(map(str, there)) or "none"
+            raise ValueError(
+                f"the datalist has no fold {missing[0]} (it has {known}); make it with as many "
+                "folds by `medvol data`, or give others"
+            )
+        for training in self.trainings.values():
+            if self.order.folds and "fold" not in (config := training.config()):
+                raise InputError(
+                    "E_BUNDLE", config.path, "it has no `fold`, so it knows no cross-validation.",
+                    "Leave --fold and --folds out.",
+                )  # fmt: skip
+
+    def _check_record(self) -> None:
+        """Keep a record of what is trained, or refuse a run of something else."""
+        path, now = self.folder / RECORD, json.loads(json.dumps(self.order.record()))
+        if not path.is_file():
+            write_json(path, {"run": now, "data": str(self.order.data), "versions": versions()})
+            return
+        before = read_json(path, what="record", remedy="Choose another --output.").get("run", {})
+        for key, value in now.items():
+            if before.get(key) != value:
+                changed = difference(key, before.get(key), value)
+                raise InputError(
+                    "E_FORMAT", path, f"this run was started with {changed}.",
+                    "Restore it, or choose another --output.",
+                )  # fmt: skip
+
+    def folder_of(self, fold: int, name: str = "") -> Path:
+        """Folder of a fold, or of a training in it."""
+        return self.folder / ("all" if fold == ALL else f"fold{fold}") / name
+
+    def run(self, *, jobs: int = 1, say: Say = lambda _: None) -> Chosen:
+        """Train and measure what is missing.
+
+        Args:
+            jobs: folds at a time.
+            say: is told each step that was done.
+
+        Returns:
+            What was chosen: for each fold on the others, and for `ALL` on all.
+
+        Raises:
+            InputError: E_BUNDLE, a training or a measurement failed; E_NOSPACE, something cannot
+                be written.
+        """
+        steps = _Steps(self, threads_of(jobs), say)
+        folds = [*self.order.folds, *([ALL] if self.order.final else [])]
+        side_by_side([partial(steps.fold, fold) for fold in folds], jobs)
+        chosen = self._choices()
+        for fold in self.order.folds:
+            for name in self.evaluated:
+                steps.held_out(fold, name, self.held_out(chosen), chosen.get(fold))
+        if self.order.final:
+            for name in self.needed(self.chosen_training(chosen.get(ALL))):
+                steps.train(ALL, name, threading.Event())
+        if self.in_parts:
+            steps.parts()
+        return chosen
+
+    def _choices(self) -> Chosen:
+        """What the recipe chooses; nothing where there are no other folds to choose it on."""
+        choice, folds = self.recipe.choice, self.order.folds
+        if choice is None or len(folds) < 2 or self.order.only:
+            return {}
+        folders = {fold: self.folder_of(fold) for fold in folds}
+        chosen = {ALL: choice.choose([*folders.values()])}
+        for fold, own in folders.items():
+            chosen[fold] = choice.choose([f for f in folders.values() if f != own])
+            record = own / CHOICE
+            if record.is_file() and json.loads(record.read_text()) != chosen[fold]:
+                for measured in own.glob(f"*/{HELD_OUT}"):
+                    shutil.rmtree(measured)  # with what was chosen on fewer folds
+            write_json(record, chosen[fold])
+        return chosen
+
+    def with_chosen(self, chosen: Mapping[str, Any] | None, name: str, state: State) -> State:
+        """The weights of a training with what was chosen, where that becomes part of them."""
+        choice = self.recipe.choice
+        if chosen and isinstance(choice, FittedWeights) and choice.trained == name:
+            return choice.applied(state, chosen)
+        return state
+
+    def chosen_training(self, chosen: Mapping[str, Any] | None) -> str:
+        """Name of the training that was chosen among several; "" where none was."""
+        choice = self.recipe.choice
+        return choice.training(chosen) if chosen and isinstance(choice, ChosenTraining) else ""
+
+    @property
+    def evaluated(self) -> list[str]:
+        """Trainings whose held-out cases are measured with the bundle's configs."""
+        configs = self.order.bundle / "configs"
+        return [
+            name
+            for name, stage in self.stages.items()
+            if stage.evaluate and all((configs / config).is_file() for config in stage.evaluate)
+        ]
+
+    def held_out(self, chosen: Chosen) -> str:
+        """Where they are measured: apart, where what the recipe chooses could not be chosen."""
+        return HELD_OUT if chosen or self.recipe.choice is None else AS_TRAINED
+
+    @property
+    def final(self) -> list[str]:
+        """Trainings whose weights on all cases are wanted, without one that is yet to be chosen."""
+        named = [made.training for made in self.recipe.install.values() if made.training]
+        return list(dict.fromkeys(step for name in named for step in self.needed(name)))
+
+    def needed(self, name: str) -> list[str]:
+        """A training behind those that it begins with."""
+        if name not in self.stages:
+            return []
+        before = self.stages[name].begins_with
+        return [*(self.needed(before) if before else []), name]
+
+
+class _Steps:
+    """The single steps of a run; each is skipped when its result is there."""
+
+    def __init__(self, run: Run, threads: int, say: Say) -> None:
+        self.run = run
+        self.threads = threads
+        self.say = say
+
+    def fold(self, fold: int, halt: threading.Event) -> None:
+        """Train one fold, and measure for the choice."""
+        run = self.run
+        for name in run.stages if fold != ALL or run.in_parts else run.final:
+            self.train(fold, name, halt)
+            if fold != ALL and run.stages[name].measure:
+                self.measure(fold, name, run.stages[name].measure, MEASURED, None)
+
+    def train(self, fold: int, name: str, halt: threading.Event) -> None:
+        """One training to its end; `weights.pt` then holds the plain weights."""
+        run, folder, stage = self.run, self.run.folder_of(fold, name), self.run.stages[name]
+        if (folder / WEIGHTS).is_file():
+            return
+        training = run.trainings[name]
+        settings: dict[str, Any] = {}
+        if "fold" in training.config():
+            settings["fold"] = None if run.in_parts else fold
+        if stage.begins_with in run.stages:
+            settings[PRETRAINED] = str(run.folder_of(fold, stage.begins_with) / WEIGHTS)
+        right = claim(folder)
+        if right is None:
+            raise InputError("E_NOSPACE", folder, "another process trains here.", "Wait for it.")
+        try:
+            outcome = run_trial(training, settings, folder, threads=self.threads, halt=halt)
+        finally:
+            right.release()
+        if outcome.stopped == "failed":
+            raise failed(folder, f"the training failed: {outcome.reason}")
+        is_best = stage.weights == BEST_EPOCH and (folder / BEST).is_file()
+        state = read_state(folder / BEST) if is_best else read_state(folder / LAST)["network"]
+        save_atomically(state, folder / WEIGHTS)
+        self.say(f"{folder.relative_to(run.folder)}: {outcome.epochs} epochs, "
+                 f"{outcome.seconds:.0f} s, ended by {outcome.stopped}")  # fmt: skip
+
+    def measure(
+        self, fold: int, name: str, configs: Sequence[str], into: str,
+        chosen: Mapping[str, Any] | None, **settings: Any,
+    ) -> None:  # fmt: skip
+        """Run configs with the weights of a training; their tables come into a folder of its."""
+        run, own = self.run, self.run.folder_of(fold, name)
+        if (own / into).is_dir():
+            return
+        weights = own / WEIGHTS
+        if chosen:
+            weights = own / CHOSEN
+            save_atomically(run.with_chosen(chosen, name, read_state(own / WEIGHTS)), weights)
+        scratch = own / f".{into}"
+        wanted = {"output_dir": scratch, "ckpt_path": weights, **settings}
+        layers: list[str | Path] = [*run.trainings[name].configs, own / CHANGES, *configs]
+        try:
+            run_bundle(run.order.bundle, layers, wanted, threads=self.threads)
+        except subprocess.CalledProcessError as error:
+            raise failed(scratch, "the measurement failed") from error
+        os.replace(scratch, own / into)
+        what = into if into in PARTS else "held-out cases"
+        self.say(f"{own.relative_to(run.folder)}: {what} measured")
+
+    def held_out(self, fold: int, name: str, into: str, chosen: Mapping[str, Any] | None) -> None:
+        """Measure the cases that a fold holds out with the bundle's own configs."""
+        chooses = PART in self.run.trainings[name].config()
+        settings = {PART: "validation"} if chooses else {}
+        self.measure(fold, name, self.run.stages[name].evaluate, into, chosen, **settings)
+
+    def parts(self) -> None:
+        """Measure the parts that a datalist keeps apart from the training."""
+        run = self.run
+        for name in run.evaluated:
+            chooses = PART in run.trainings[name].config()
+            for part in PARTS:
+                if part in run.datalist.parts and (chooses or part == "validation"):
+                    settings = {PART: part} if chooses else {}
+                    self.measure(ALL, name, run.stages[name].evaluate, part, None, **settings)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a training rests on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # medvol, run from its repository
+            continue
+    return found
+
+
+def difference(key: str, before: Any, now: Any) -> str:
+    """What changed of a run, old and new.
+
+    Example:
+        >>> difference("settings", {"epochs": 2, "seed": 0}, {"epochs": 3, "seed": 0})
+        'epochs 2, now 3'
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [n for n in {**before, **now} if before.get(n) != now.get(n)]
+        return ", ".join(f"{n} {before.get(n)!r}, now {now.get(n)!r}" for n in names)
+    return f"{key} {before!r}, now {now!r}"
+
+
+def failed(folder: Path, reason: str) -> InputError:
+    """The refusal for a process that ended badly; its log lies in the folder."""
+    return InputError("E_BUNDLE", folder, f"{reason}.", f"See {folder / LOG}.")
+
+
+def read_state(path: Path) -> Any:
+    """What `torch.save` wrote in this run."""
+    return torch.load(path, weights_only=True, map_location="cpu")

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables that evaluations of several folds wrote, as one with figures of all held-out cases.
+
+Each reader takes a table that a bundle's `evaluate.json` writes: `cases.csv` (masks), of
+`metrics.masks.overlap`; `slice_scores.csv` (slices), of `metrics.classes.slices`; `predictions.csv`
+(images with a class), of `outputs.class_table`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..files import write_csv
+from ..metrics.classes.calibration import expected_calibration_error
+from ..metrics.classes.figures import accuracy, balanced_accuracy, log_likelihood, macro_auc
+from ..metrics.classes.ranking import auc_interval, roc_auc
+from ..metrics.masks.overlap import summarise
+from .calibration import read_table, slices_of_note
+
+SUMMARY = ("pooled", "mean")
+COUNTS = ("voxels_both", "voxels_predicted", "voxels_true")
+
+
+def join_cases(tables: Sequence[Path], path: Path) -> dict[str, dict[str, float]]:
+    """Join tables of cases, with pooled and mean Dice of all cases below.
+
+    Args:
+        tables: `cases.csv` of each fold.
+        path: of the joined table.
+
+    Returns:
+        "pooled" and "mean", each region to Dice.
+    """
+    rows = [row for table in tables for row in read_table(table) if row["case"] not in SUMMARY]
+    regions = list(dict.fromkeys(row["region"] for row in rows))
+    names = list(dict.fromkeys(row["case"] for row in rows))
+    of = {(row["case"], row["region"]): [float(row[c]) for c in COUNTS] for row in rows}
+    counts = torch.tensor([[of[name, region] for region in regions] for name in names]).double()
+    scores = dict(zip(SUMMARY, summarise(counts), strict=True))
+    figures = {kind: dict(zip(regions, s.tolist(), strict=True)) for kind, s in scores.items()}
+    columns = list(rows[0])
+    for kind, dice in figures.items():
+        rows += [{"case": kind, "region": r, "dice": f"{d:.4f}"} for r, d in dice.items()]
+    write_csv(path, columns, [[row.get(column, "") for column in columns] for row in rows])
+    return figures
+
+
+class Slices(NamedTuple):
+    """Held-out slices that are positive or negative: (N,) probabilities and truth, 0 or 1."""
+
+    probability: npt.NDArray[np.float64]
+    truth: npt.NDArray[np.int64]
+
+
+def join_slices(
+    tables: Sequence[Path], path: Path, *, smallest_mm2: float
+) -> tuple[Slices, dict[str, Any]]:
+    """AUC of the slices of each case, of all together, and how well they are calibrated.
+
+    Args:
+        tables: `slice_scores.csv` of each fold.
+        path: of the joined table.
+        smallest_mm2: lesion of a positive slice; slices with less, but some, are left out.
+
+    Returns:
+        The slices; mean AUC over the cases, pooled AUC with its interval, calibration error.
+    """
+    rows = [row for table in tables for row in slices_of_note(table, smallest_mm2)]
+    cases = np.array([row["case"] for row in rows])
+    odds = np.array([float(row["log_odds"]) for row in rows])
+    truth = np.array([int(float(row["lesion_mm2"]) > 0) for row in rows])
+    probability = 1 / (1 + np.exp(-odds))
+    lines: list[tuple[Any, ...]] = []
+    aucs = []
+    for case in np.unique(cases):
+        own = cases == case
+        aucs.append(roc_auc(probability[own], truth[own]))
+        lines.append((case, int(own.sum()), int(truth[own].sum()), f"{aucs[-1]:.4f}"))
+    interval = auc_interval(probability, truth, cases.tolist())
+    mean = float(np.nanmean(aucs)) if np.isfinite(aucs).any() else float("nan")
+    for name, auc in (("mean", mean), ("pooled", interval.value)):
+        lines.append((name, len(truth), int(truth.sum()), f"{auc:.4f}"))
+    write_csv(path, ("case", "slices", "positive", "auc"), lines)
+    error = expected_calibration_error(probability, truth)
+    figures = {"auc_mean": mean, "auc_pooled": interval._asdict(), "calibration_error": error}
+    return Slices(probability, truth), figures
+
+
+def class_figures(
+    tables: Sequence[Path], items: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> dict[str, float]:
+    """Figures of images with a class, also within each source that has images of every class.
+
+    Within a source nothing but the disease tells the classes apart, not where an image comes from.
+
+    Args:
+        tables: `predictions.csv` of each fold or part.
+        items: of the datalist: image, label, and source where it is known.
+        names: of the classes.
+
+    Returns:
+        accuracy, balanced accuracy, AUC, log loss, and recall and precision of each class.
+    """
+    known = {str(item["image"]): item for item in items}
+    rows = [row for table in tables for row in read_table(table)]
+    columns = ["_".join(["probability", *name.split()]) for name in names]
+    probability = np.array([[float(row[column]) for column in columns] for row in rows])
+    true = np.array([known[row["image"]]["label"] for row in rows])
+    source = np.array([known[row["image"]].get("source", "") for row in rows])
+    predicted = probability.argmax(1)
+    figures = {
+        "images": len(rows),
+        "accuracy": accuracy(probability, true),
+        "balanced accuracy": balanced_accuracy(probability, true),
+        "AUC": macro_auc(probability, true),
+        "log loss": -log_likelihood(probability, true),
+    }
+    for index, name in enumerate(names):
+        figures[f"recall {name}"] = _share(predicted[true == index] == index)
+        figures[f"precision {name}"] = _share(true[predicted == index] == index)
+    for name in np.unique(source) if len(np.unique(source)) > 1 else ():
+        own = source == name
+        if len(np.unique(true[own])) == len(names):
+            figures[f"AUC within {name}"] = macro_auc(probability[own], true[own])
+    return figures
+
+
+def _share(hits: npt.NDArray[np.bool_]) -> float:
+    return float(hits.mean()) if len(hits) else float("nan")

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole training: folds, choices on the others, figures, weights; by a program that is quick."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fake_training import PROGRAM, fake_bundle
+from refusals import refused_by
+
+from medvol.cli import main
+from medvol.search import launch
+from medvol.search.results import install, summarise
+from medvol.search.run import Order, Run, difference
+
+BIAS_RECIPE = {
+    "trainings": {"model": {"measure": ["measure.json"]}},
+    "choice": {
+        "_target_": "medvol.training.calibration.ClassBias", "table": "model/measured/bias.csv",
+        "training": "model", "classes": [1], "layer": "head.bias",
+    },
+    "install": {"models/model.pt": {"training": "model"}},
+}  # fmt: skip
+COUNTS = {  # both, predicted, true by fold for the biases 0 and 1
+    "fold0": ((10, 20, 20), (18, 20, 20)),  # Dice 0.5, 0.9
+    "fold1": ((16, 20, 20), (14, 20, 20)),  # 0.8, 0.7
+    "fold2": ((18, 20, 20), (2, 20, 20)),  # 0.9, 0.1
+}
+CASES = "case,region,dice,voxels_both,voxels_predicted,voxels_true,predicted_ml,true_ml\n"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "PROGRAM", PROGRAM)
+
+
+def made_bundle(folder: Path, recipe: dict[str, Any] | None = None, **changes: Any) -> Path:
+    """A bundle whose trainings end with known weights and whose measurements give known tables."""
+    weights, tables = folder.parent / "weights", folder.parent / "tables"
+    weights.mkdir()
+    for name, value in (("last.pt", 1.0), ("model.pt", 2.0)):
+        state = {"head.bias": torch.tensor([value, value]), "seen": torch.tensor(7)}
+        whole = {"network": state, "chain_fingerprint": "0123456789abcdef"}
+        torch.save(whole if name == "last.pt" else state, weights / name)
+    for fold, (low, high) in COUNTS.items():
+        (tables / fold).mkdir(parents=True)
+        rows = [f"c{fold[-1]},{bias},{','.join(map(str, n))}" for bias, n in ((0, low), (1, high))]
+        head = "case,bias,voxels_both,voxels_predicted,voxels_true"
+        (tables / fold / "bias.csv").write_text("\n".join([head, *rows]) + "\n")
+        line = f"c{fold[-1]},lesion,0.5000,{low[0]},{low[1]},{low[2]},1.0,1.0\n"
+        (tables / fold / "cases.csv").write_text(CASES + line + "pooled,lesion,0.1,,,,,\n")
+    bundle = fake_bundle(folder, weights=str(weights), tables=str(tables), **changes)
+    (bundle / "configs" / "measure.json").write_text('{"measured": true}')
+    (bundle / "configs" / "metadata.json").write_text('{\n    "version": "1"\n}\n')
+    (bundle / "configs" / "inference.json").write_text('{\n    "gate_threshold": 0.5\n}\n')
+    if recipe is not None:
+        (bundle / "configs" / "recipe.json").write_text(json.dumps(recipe))
+    return bundle
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = [{"image": f"{n}.nii", "label": f"{n}_l.nii", "case": f"c{n}", "fold": n} for n in "012"]
+    items = [{**row, "fold": int(row["fold"])} for row in rows]
+    path = tmp_path / "datalist.json"
+    path.write_text(json.dumps({"labels": {"0": "none", "1": "lesion"}, "training": items}))
+    return path
+
+
+def trained(order: Order, folder: Path, **options: Any) -> tuple[Run, dict[str, Any], list[str]]:
+    told: list[str] = []
+    run = Run(order, folder)
+    return run, summarise(run, run.run(say=told.append, **options)), told
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_fold_is_measured_with_what_the_others_chose(data: Path, tmp_path: Path) -> None:
+    bundle = made_bundle(tmp_path / "b", BIAS_RECIPE)
+    run, summary, told = trained(Order(bundle, data, (0, 1, 2)), tmp_path / "out", jobs=2)
+    # means over the other folds: 0 (0.85, 0.40), 1 (0.70, 0.50), 2 (0.65, 0.80); all (0.73, 0.57)
+    chosen = {fold: value["bias"] for fold, value in summary["chosen_by_fold"].items()}
+    assert chosen == {"0": 0.0, "1": 0.0, "2": 1.0}
+    assert summary["chosen"]["bias"] == 0.0
+    assert summary["chosen_by_fold"]["2"]["dice"] == {"0": 0.65, "1": 0.8}
+    for fold, bias in (("fold0", 0.0), ("fold2", 1.0)):
+        state = torch.load(run.folder / fold / "model" / "chosen.pt", weights_only=True)
+        assert state["head.bias"].tolist() == [1.0, 1.0 + bias]
+    measured = run.folder / "fold2" / "model"
+    assert (measured / "measured" / "weights.txt").read_text() == str(measured / "weights.pt")
+    assert (measured / "held_out" / "weights.txt").read_text() == str(measured / "chosen.pt")
+    rows = table(run.folder / "cross_validation.csv")
+    assert [row["case"] for row in rows] == ["c0", "c1", "c2", "pooled", "mean"]
+    assert rows[3]["dice"] == rows[4]["dice"] == "0.7333"  # (10 + 16 + 18) / 60; 0.5, 0.8, 0.9
+    assert summary["held_out"]["model"]["pooled"] == {"lesion": pytest.approx(44 / 60)}
+    assert len(told) == 3 * 3 + 1
+    assert json.loads((run.folder / "summary.json").read_text())["folds"] == 3
+
+
+def test_the_same_again_does_nothing_and_other_settings_are_refused(
+    data: Path, tmp_path: Path
+) -> None:
+    bundle = made_bundle(tmp_path / "b", BIAS_RECIPE)
+    order = Order(bundle, data, (0, 1), settings={"epochs": 2})
+    run, summary, _ = trained(order, tmp_path / "out")
+    _, again, told = trained(order, tmp_path / "out")
+    assert told == []
+    assert again == summary
+    starts = sorted(run.folder.glob("*/model/starts.txt"))
+    assert [path.read_text() for path in starts] == ["0\n"] * 3
+    _, more, told = trained(Order(bundle, data, (0, 1, 2), settings={"epochs": 2}), run.folder)
+    assert [line.split(":")[0] for line in told[:2]] == ["fold2/model"] * 2
+    assert more["folds"] == 3
+    other = Order(bundle, data, (0, 1), settings={"epochs": 3, "epoch_s": 0})
+    error = refused_by(lambda: Run(other, run.folder), "E_FORMAT")
+    assert "epochs 2, now 3, epoch_s None, now 0" in error.reason
+    data.write_text(data.read_text() + "\n")
+    assert "datalist" in refused_by(lambda: Run(order, run.folder), "E_FORMAT").reason
+
+
+def test_what_more_folds_choose_otherwise_is_measured_again(data: Path, tmp_path: Path) -> None:
+    bundle = made_bundle(tmp_path / "b", BIAS_RECIPE)
+    first, summary, _ = trained(Order(bundle, data, (0, 1)), tmp_path / "out")
+    assert summary["chosen_by_fold"]["1"]["bias"] == 1.0  # fold 0 alone: 0.5, 0.9
+    bias = "fold1/model/chosen.pt"
+    assert torch.load(first.folder / bias, weights_only=True)["head.bias"].tolist() == [1.0, 2.0]
+    trained(Order(bundle, data, (0, 1, 2)), tmp_path / "out")
+    assert torch.load(first.folder / bias, weights_only=True)["head.bias"].tolist() == [1.0, 1.0]
+
+
+def test_one_fold_is_measured_as_it_was_trained(data: Path, tmp_path: Path) -> None:
+    bundle = made_bundle(tmp_path / "b", BIAS_RECIPE)
+    run, summary, _ = trained(Order(bundle, data, (1,), final=False), tmp_path / "out")
+    assert "chosen" not in summary
+    assert summary["held_out"]["model"]["mean"] == {"lesion": pytest.approx(0.8)}
+    folder = run.folder / "fold1" / "model" / "held_out_as_trained"
+    assert (folder / "weights.txt").read_text().endswith("fold1/model/weights.pt")
+    assert not (run.folder / "all").exists()
+    with pytest.raises(ValueError, match="--install needs weights of all cases"):
+        install(run)
+
+
+def test_installing_changes_the_bundle_and_nothing_else_does(data: Path, tmp_path: Path) -> None:
+    recipe = {**BIAS_RECIPE, "install": {
+        "models/model.pt": {"training": "model", "precision": "fp16"},
+        "docs/curves.csv": {"training": "model", "file": "curves.csv"},
+    }}  # fmt: skip
+    bundle = made_bundle(tmp_path / "b", recipe)
+    before = {p: p.read_bytes() for p in bundle.rglob("*") if p.is_file()}
+    run, _, _ = trained(Order(bundle, data, (0, 2)), tmp_path / "out")
+    assert {p: p.read_bytes() for p in bundle.rglob("*") if p.is_file()} == before
+    assert {p.name for p in install(run)} == {"model.pt", "curves.csv"}
+    state = torch.load(bundle / "models" / "model.pt", weights_only=True)
+    assert state["head.bias"].dtype == torch.float16
+    assert state["head.bias"].tolist() == [1.0, 1.0]  # 0 is best: 0.7 against 0.5
+    assert state["seen"].dtype == torch.int64
+    described = json.loads((bundle / "configs" / "metadata.json").read_text())
+    assert described == {"version": "1", "chain_fingerprint": "0123456789abcdef"}
+
+
+def test_trainings_begin_with_each_other_or_with_weights_that_are_given(
+    data: Path, tmp_path: Path
+) -> None:
+    recipe = {
+        "trainings": {
+            "body": {"pretraining": True, "settings": {"epochs": 1}, "evaluate": []},
+            "head": {"begins_with": "body", "evaluate": []},
+            "best": {"weights": "best", "evaluate": []},
+        },
+        "install": {"models/model.pt": {"training": "head"}},
+    }  # fmt: skip
+    bundle = made_bundle(tmp_path / "b", recipe, pretrained=None)
+    order = Order(bundle, data, (0,), final=False, settings={"epoch_s": 0})
+    run, _, told = trained(order, tmp_path / "out")
+    assert [line.split(":")[0] for line in told] == ["fold0/body", "fold0/head", "fold0/best"]
+    changes = {
+        p.parent.name: json.loads(p.read_text()) for p in run.folder.glob("*/*/changes.json")
+    }
+    assert changes["body"]["epochs"] == 1
+    assert changes["head"]["pretrained"] == str(run.folder / "fold0" / "body" / "weights.pt")
+    assert "pretrained" not in changes["best"]
+    best = torch.load(run.folder / "fold0" / "best" / "weights.pt", weights_only=True)
+    assert best["head.bias"].tolist() == [2.0, 2.0]
+    given = tmp_path / "weights" / "model.pt"
+    run = Run(Order(bundle, data, (0,), final=False, weights=given), tmp_path / "other")
+    assert list(run.stages) == ["head", "best"]
+    run.run()
+    path = run.folder / "fold0" / "head" / "changes.json"
+    assert json.loads(path.read_text())["pretrained"] == str(given)
+
+
+def test_weights_are_given_to_a_config_without_an_id_for_them(data: Path, tmp_path: Path) -> None:
+    bundle, given = made_bundle(tmp_path / "b"), tmp_path / "weights" / "model.pt"
+    run, _, _ = trained(Order(bundle, data, (0,), final=False, weights=given), tmp_path / "out")
+    changes = json.loads((run.folder / "fold0" / "model" / "changes.json").read_text())
+    assert changes["+train#handlers"][0] == {
+        "_target_": "medvol.training.checkpoint.StartFrom", "network": "@network",
+        "weights": str(given),
+    }  # fmt: skip
+    order = Order(bundle, data, (0,), final=False, weights=tmp_path / "none.pt")
+    refused_by(lambda: Run(order, tmp_path / "o"), "E_PATH")
+
+
+def test_a_datalist_in_parts(tmp_path: Path) -> None:
+    bundle = made_bundle(tmp_path / "b")
+    names, parts = ("normal", "ill"), {"training": 4, "validation": 4, "test": 2}
+    content: dict[str, Any] = {"labels": dict(enumerate(names))}
+    for part, count in parts.items():
+        items = [{"image": f"/{part}{n}.png", "label": n % 2} for n in range(count)]
+        content[part] = items
+        rows = [f"{item['image']},{0.75 if n != 1 else 0.25},{0.25 if n != 1 else 0.75}"
+                for n, item in enumerate(items)]  # fmt: skip
+        head = "image,probability_normal,probability_ill"
+        (tmp_path / "tables" / part).mkdir()
+        (tmp_path / "tables" / part / "predictions.csv").write_text("\n".join([head, *rows]) + "\n")
+    path = tmp_path / "classes.json"
+    path.write_text(json.dumps(content))
+    run, summary, _ = trained(Order(bundle, path), tmp_path / "out")
+    first, second = summary["parts"]
+    assert (first["part"], first["images"], first["accuracy"]) == ("validation", 4, 0.75)
+    assert (second["part"], second["images"], second["accuracy"]) == ("test", 2, 1.0)
+    assert (first["recall ill"], first["precision ill"]) == (0.5, 1.0)
+    assert table(run.folder / "figures.csv")[0]["recall ill"] == "0.5000"
+    changes = json.loads((run.folder / "all" / "model" / "changes.json").read_text())
+    assert changes["fold"] is None
+    assert (run.folder / "bundle" / "models" / "model.pt").is_file()
+
+
+def test_a_training_that_fails_is_named(data: Path, tmp_path: Path) -> None:
+    bundle = made_bundle(tmp_path / "b", mood="crash")
+    error = refused_by(Run(Order(bundle, data), tmp_path / "out").run, "E_BUNDLE")
+    assert "the training failed: ValueError: no such layer" in error.reason
+    assert "log.txt" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"trainings": {"a": {}}}, "is missing or wrong"),
+        ({"trainings": {"a": {"epochs": 1}}, "install": {}}, "is missing or wrong"),
+        (
+            {"trainings": {"a": {"begins_with": "b"}}, "install": {}},
+            "a begins with b, which is not a training before",
+        ),
+        ({"trainings": {"a": {"weights": "first"}}, "install": {}}, "are 'first'"),
+        ({"trainings": {}, "install": {"m": {"training": "a"}}}, "is of a, which is not"),
+        ({"trainings": {"a": {}}, "install": {"m": {"precision": "int8"}}}, "stored as 'int8'"),
+        ({"trainings": {}, "install": {}, "choices": 1}, "it has the key `choices`"),
+    ],
+)  # fmt: skip
+def test_recipes_that_make_no_sense(
+    content: dict[str, Any], words: str, data: Path, tmp_path: Path
+) -> None:
+    bundle = made_bundle(tmp_path / "b", content)
+    assert words in refused_by(lambda: Run(Order(bundle, data), tmp_path / "o"), "E_FORMAT").reason
+
+
+def test_the_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = made_bundle(tmp_path / "b", BIAS_RECIPE)
+    words = ["train", str(bundle), "--data", str(data), "-o", str(tmp_path / "out")]
+    assert main([*words, "--folds", "3", "--set", "epochs=2", "--install"]) == 0
+    said = capsys.readouterr().out
+    assert "fold0/model: 2 epochs, 1 s, ended by epochs" in said
+    assert "chosen bias: 0.000" in said
+    assert "held_out model pooled lesion: 0.733" in said
+    assert f"installed {bundle / 'models' / 'model.pt'}" in said
+    for wrong, status, reason in (
+        (["--folds", "4"], 2, "the datalist has no fold 3 (it has 0, 1, 2)"),
+        (["--folds", "1"], 2, "--folds is 1; give 2 or more"),
+        (["--jobs", "0"], 2, "--jobs is 0"),
+        (["--only", "gate"], 2, "there is no training 'gate'; there are model"),
+        (["--set", "epoch=2"], 2, "it has no `epoch`. The nearest is `epochs`"),
+        (["--set", "epochs=3"], 2, "epochs 2, now 3"),
+    ):
+        assert main([*words, *wrong]) == status
+        assert reason in capsys.readouterr().err
+
+
+def test_the_default_folder_lies_in_runs(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_bundle(tmp_path / "b")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "b", "--data", str(data), "--fold", "-1"]) == 0
+    assert (tmp_path / "runs" / "b" / "all" / "model" / "weights.pt").is_file()
+
+
+def test_differences_in_words() -> None:
+    assert difference("from", None, "ab") == "from None, now 'ab'"

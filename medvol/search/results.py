@@ -16,7 +16,7 @@ from typing import Any
 from ..bundle.build import change_bundle
 from ..files import read_json, replacing, write_csv, write_json
 from ..metrics.classes.calibration import reliability
-from ..report.reliability import draw_reliability
+from ..report.plots import draw_reliability
 from ..training.checkpoint import save_atomically
 from ..training.recipe import HALF, ChosenTraining, Installed, halved
 from ..training.tables import class_figures, join_cases, join_slices

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -287,6 +288,12 @@ def test_brain_slices_become_volumes_table_and_picture(tmp_path, capsys):
     assert lines[0].split() == ["fold", "patients", "slices", "with", "tumour", "tumour", "pixels"]
     assert lines[4].split() == ["all", "3", "18", "4", "144"]
     assert run("lgg", folder, "-o", out / "datalist.json", "--folds", 3, "--spacing", 0, 1, 1) == 2
+
+
+def test_the_page_lists_every_source():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `medvol data ([a-z-]+)` \|", page, flags=re.MULTILINE)
+    assert sorted(listed) == sorted(sources.source_names())
 
 
 ANOTHER = '''"""Pictures of one class, for a test."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol bundle`: list, explain, make and build bundles."""
+"""`medvol bundle`: list, explain, make, check and build bundles."""
 
 import argparse
+import json
 from pathlib import Path
 
 
@@ -9,7 +10,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `bundle` and its own commands to the command line."""
     parser = commands.add_parser(
         "bundle",
-        help="list, explain, make and build bundles",
+        help="list, explain, make, check and build bundles",
         description="Look at bundles and make new ones. A bundle is named by its folder, or by its "
         "name when it came with medvol or lies in the folder MEDVOL_BUNDLES. "
         "Research use only. Not a medical device.",
@@ -42,6 +43,20 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "default: those of the other bundle",
     )  # fmt: skip
     new.set_defaults(run=make_bundle)
+
+    check = own.add_parser(
+        "check",
+        help="look for what is wrong with a bundle",
+        description="Check a bundle's layout, metadata, ids, components, labels, licences, weights "
+        "and network, and run one phantom through it. A bundle's configs are code that is run: "
+        "check bundles of strangers with --no-run. Exit status 1 when something is wrong.",
+    )
+    check.add_argument("bundle", help="name or folder")
+    check.add_argument("--json", action="store_true", help="print a list of objects instead")
+    check.add_argument(
+        "--no-run", dest="run_it", action="store_false", help="read the files; run nothing of it"
+    )
+    check.set_defaults(run=check_one)
 
     build = own.add_parser(
         "build",
@@ -91,6 +106,22 @@ def make_bundle(args: argparse.Namespace) -> int:
     print(f"{folder} made; its settings are in source.json")
     print(f"Train it: medvol train {args.name} --data DATALIST --install")
     return 0
+
+
+def check_one(args: argparse.Namespace) -> int:
+    """Print what is found in a bundle, a line each, or that nothing is."""
+    from ..bundle.find import all_bundles
+    from ..sharing.check import check_bundle
+
+    folder = Path(args.bundle)
+    if not folder.is_dir():  # a folder without metadata is checked too, so it is not looked for
+        folder = all_bundles().get(args.bundle, folder)
+    found = check_bundle(folder, run=args.run_it)
+    if args.json:
+        print(json.dumps([finding._asdict() for finding in found], indent=2))
+    else:
+        print("\n".join(map(str, found)) or f"{folder}: nothing is wrong")
+    return int(any(finding.level == "error" for finding in found))
 
 
 def build_configs(args: argparse.Namespace) -> int:

@@ -27,7 +27,8 @@ OVERLAYS = {"evaluate": "train", "multi_gpu_train": "train"}  # configs laid ove
 OWN_WORDS = {"_target_", "_disabled_", "_requires_", "_desc_", "_mode_"}
 PATH_SETTINGS = ("dataset_dir", "dataset", "output_dir", "data_list_file_path")  # each user's own
 NO_DEFAULT = inspect.Parameter.empty
-_ABSOLUTE = re.compile(r"(?:^|['\"])(?:/[\w.-]+/|~/|[A-Za-z]:[\\/])")
+# a path from the root, a home or a drive; in an expression what is not added to another path
+_ABSOLUTE = re.compile(r"(?:^|(?<!\+ )(?<!\+)['\"])(?:/[\w.-]+/|~/|[A-Za-z]:[\\/])")
 _DEVICE_TYPE = re.compile(r"@device\.type\b")
 
 
@@ -86,7 +87,9 @@ def importable(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(folder))
-        for name in [n for n in sys.modules if n.partition(".")[0] == "scripts" and n not in before]:
+        for name in [
+            n for n in sys.modules if n.partition(".")[0] == "scripts" and n not in before
+        ]:
             del sys.modules[name]
 
 
@@ -146,9 +149,9 @@ def _check_entries(found: Findings, path: Path, config: Mapping[str, Any], *, ru
     """Targets with their arguments, paths, and words that other tools stumble over."""
     inference = path.stem == "inference"
     for key, value in entries(config):
-        if isinstance(value, dict) and isinstance(value.get("_target_"), str):
-            if run or not value["_target_"].startswith("scripts."):
-                _check_target(found, path, key, value)
+        target = value.get("_target_") if isinstance(value, dict) else None
+        if isinstance(target, str) and (run or not target.startswith("scripts.")):
+            _check_target(found, path, key, value)
         if not isinstance(value, str):
             continue
         if _ABSOLUTE.search(value) and not value.startswith("%"):
@@ -220,12 +223,14 @@ def _check_references(found: Findings, paths: list[Path], metadata: Path | None)
         parser.parse(True)
     items = parser.ref_resolver.items
     for key, item in items.items():
-        if key.startswith("_meta_"):
+        if key.startswith("_meta_") or not isinstance(item.get_config(), str):
             continue
         for reference in ReferenceResolver.find_refs_in_config(item.get_config(), id=key):
             if reference not in items:
                 near = difflib.get_close_matches(reference, items, n=1)
-                remedy = f"Did you mean @{near[0]}?".replace("::", "#") if near else "Add the entry."
+                remedy = (
+                    f"Did you mean @{near[0]}?".replace("::", "#") if near else "Add the entry."
+                )
                 shown = reference.replace("::", "#")
                 found.error(
                     paths[-1], key.replace("::", "#"), f"`@{shown}` leads to no entry.", remedy

@@ -44,11 +44,22 @@ class Findings(list[Finding]):
         self.folder = folder
 
     def error(self, path: Path, key: str, reason: str, remedy: str) -> None:
-        """Add what is wrong."""
+        """Add what is wrong.
+
+        Args:
+            path: file at fault, in the bundle's folder.
+            key: path of the entry at fault, empty for the whole file.
+            reason: what is wrong, one sentence.
+            remedy: what to do, one sentence.
+        """
         self._add("error", path, key, reason, remedy)
 
     def note(self, path: Path, key: str, reason: str, remedy: str) -> None:
-        """Add what is worth a look."""
+        """Add what is worth a look.
+
+        Args:
+            path, key, reason, remedy: as for `error`.
+        """
         self._add("note", path, key, reason, remedy)
 
     @contextmanager
@@ -63,8 +74,9 @@ class Findings(list[Finding]):
         try:
             yield
         except InputError as error:
-            inside = Path(error.path).is_relative_to(self.folder)
-            self.error(Path(error.path) if inside else path, key, error.reason, error.remedy)
+            named = Path(error.path)
+            inside = self.folder in named.parents
+            self.error(named if inside else path, key, error.reason, error.remedy)
         except Exception as error:  # whatever a config names may raise whatever it likes
             lines = str(error).strip().splitlines() or [type(error).__name__]
             self.error(path, key, f"{lines[-1].strip().rstrip('.')}.", remedy)

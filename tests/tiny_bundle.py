@@ -79,7 +79,7 @@ def tiny_brain_bundle(folder: Path, changes: Mapping[str, Any] | None = None) ->
     """The shipped brain bundle around two convolutions that know the tumour of `tiny_brain`."""
     made = tiny_bundle(folder, changes, weights=brighter_in_flair(2), shipped=BRAIN)
     gate = {f"0.{name}": value for name, value in brighter_in_flair(1).items()}
-    torch.save(gate, folder / "models" / "gate.pt")
+    torch.save(gate, folder / "models" / "model_gate.pt")
     return made
 
 
@@ -167,7 +167,7 @@ GATE = {  # which slices hold a lesion of `tiny_chest`: see `gate_weights`
     "network": "$torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.ReLU(), "
     "torch.nn.Conv2d(2, 1, 1), torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten())",
     "inferer": {"_target_": "medvol.inferers.slice_stack.SliceStackInferer", "slices": 1},
-    "weights": "$@bundle_root + '/models/gate.pt'",
+    "weights": "$@bundle_root + '/models/model_gate.pt'",
     "threshold": "@gate_threshold",
     "margin": 1,
     "gap": 1,
@@ -211,7 +211,7 @@ def tiny_gated_bundle(
         "postprocessing#transforms": [*steps, *slices],
     }  # fmt: skip
     made = tiny_bundle(folder, {**own, **(changes or {})})
-    torch.save(gate_weights(), folder / "models" / "gate.pt")
+    torch.save(gate_weights(), folder / "models" / "model_gate.pt")
     return made
 
 

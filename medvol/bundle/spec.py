@@ -106,7 +106,7 @@ class Spec:
     @property
     def gate(self) -> Path:
         """Weights of the network that says which slices are segmented, where a bundle has one."""
-        return self.folder / "models" / "gate.pt"
+        return self.folder / "models" / "model_gate.pt"
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -119,7 +119,7 @@ class Spec:
 
     @cached_property
     def gate_sha256(self) -> str | None:
-        """SHA-256 of models/gate.pt in hexadecimal digits; None for a bundle without a gate."""
+        """SHA-256 of the gate's weights in hexadecimal digits; None for a bundle without one."""
         return _sha256(self.gate) if self.gate.is_file() else None
 
 

@@ -33,7 +33,7 @@ class SliceGate:
         network: gives scores (n, classes) of slabs; the positive ones are all but class 0. A
             single score is that of the positive class.
         inferer: runs it over a volume, such as `SliceStackInferer`, to (B, classes, Z).
-        weights: its state dict, such as models/gate.pt of the bundle.
+        weights: its state dict, such as models/model_gate.pt of the bundle.
         threshold: lowest probability that passes; None switches the gate off, and the weights are
             then not read.
         margin: slices added at both ends of each run that passes.

@@ -48,7 +48,7 @@ def measure_case(
     Args:
         bundle: with a gate; its threshold becomes 0.
         case: the volume and its truth.
-        gate_weights: of the gate; None for the bundle's models/gate.pt.
+        gate_weights: of the gate; None for the bundle's models/model_gate.pt.
         weights: of the segmenter; None for the bundle's own.
 
     Raises:

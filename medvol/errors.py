@@ -37,7 +37,7 @@ NOTE_CODES: Mapping[str, str] = MappingProxyType(
         "N_FORMAT": "content and file name disagree; the content was used",
         "N_BITS": "a picture of 16 bits uses fewer; they were found by its highest value",
         "N_SPACING": "pictures carry no spacing; one was assumed",
-        "N_SEQUENCE": "an MR sequence is missing or lies elsewhere; FLAIR took its place",
+        "N_SEQUENCE": "an MR sequence lies elsewhere and was registered, or FLAIR took its place",
         "N_RESAMPLED": "an MR sequence was resampled to the grid of FLAIR",
     }
 )

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Note
-from ..spatial import Affine, same_grid
+from ..spatial import same_grid
 from .files import children
 from .find import find_volumes
 from .formats import open_volume
 from .image import Image
+from .registration import LEAST_SHARED, SAME_HEAD, head_overlap, on_grid, register
 from .slice_images import (
     SEQUENCES,
     SHOWN,
@@ -31,10 +32,6 @@ WORDS = (
     ("flair", ("flair", "fla", "fl", "t2f", "t2flair")),
     ("t1", ("t1", "t1w", "t1n", "t1pre", "pre")),
 )
-# Least overlap of the heads of two sequences. In 31 LGG examinations, whose sequences lie on each
-# other, it was never below 0.91; in one of which the patient moved by 16 mm it is 0.86.
-SAME_HEAD = 0.9
-CLOSED_PIXELS = 7  # fluid and skull between brain and skin are dark
 NAMING = (
     "Name the files t1, flair and t1c (after contrast), such as t1.nii.gz, in a folder of their own"
 )
@@ -48,8 +45,8 @@ def load_sequences(
     Args:
         path: a colour picture of one slice; a folder of such pictures; or a folder with a volume
             for each of `SEQUENCES`, named as `sequence_of` understands. FLAIR must be there; where
-            another is missing, or lies elsewhere in the head, FLAIR takes its place, as in the LGG
-            data set.
+            another lies elsewhere in the head, it is registered to FLAIR; where it is missing, or
+            cannot be registered, FLAIR takes its place, as in the LGG data set.
         spacing_mm: of pictures, columns, rows and slices; None assumes one, with a note. Volumes
             have their own.
 
@@ -184,34 +181,17 @@ def _on_flair(
     if overlap >= SAME_HEAD:
         text = f"{name} was resampled to FLAIR's grid by its header's position."
         return moved, Note("N_RESAMPLED", text)
+    elsewhere = f"{name} does not lie on FLAIR: the heads overlap by {overlap:.0%}, so the patient"
+    found = register(image, flair)
+    if found.good:
+        text = (
+            f"{elsewhere} moved. It was shifted by {found.shift_mm:.1f} mm and turned by "
+            f"{found.turn_degrees:.1f} degrees; the heads now overlap by {found.overlap:.0%}."
+        )
+        return found.array, Note("N_SEQUENCE", text)
     text = (
-        f"{name} does not lie on FLAIR: the heads overlap by {overlap:.0%}, so the patient moved, "
-        "or a header is wrong. FLAIR takes its place; register it first."
+        f"{elsewhere} moved, or a header is wrong. It could not be registered (overlap then "
+        f"{found.overlap:.0%} of {SAME_HEAD:.0%}, common information {found.shared:.0%} of "
+        f"{LEAST_SHARED:.0%}). FLAIR takes its place, expect a worse mask."
     )
     return flair.array, Note("N_SEQUENCE", text)
-
-
-def head_overlap(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Dice of the heads in two images of one grid: brighter than the mean, filled slice by slice.
-
-    Args:
-        a, b: (X, Y, Z), slices along the last axis.
-    """
-    from scipy.ndimage import binary_fill_holes, grey_closing
-
-    size = (CLOSED_PIXELS, CLOSED_PIXELS, 1)
-    heads = [grey_closing((image > image.mean()).astype(np.uint8), size) for image in (a, b)]
-    filled = [np.stack([binary_fill_holes(s) for s in np.moveaxis(h, -1, 0)]) for h in heads]
-    together = sum(int(head.sum()) for head in filled)
-    return 2 * int((filled[0] & filled[1]).sum()) / together if together else 0.0
-
-
-def on_grid(image: Image, shape: Sequence[int], affine: Affine) -> npt.NDArray[np.float32]:
-    """An image on another grid, linearly interpolated; 0 where it does not reach."""
-    from scipy.ndimage import affine_transform
-
-    to_own = np.linalg.inv(image.affine) @ affine
-    return affine_transform(
-        image.array.astype(np.float32), to_own[:3, :3], to_own[:3, 3],
-        output_shape=tuple(shape), order=1,
-    )  # fmt: skip

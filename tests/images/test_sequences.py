@@ -2,18 +2,19 @@
 """Sequences of one patient: which file is which, one grid, what is missing or not clear."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from brain_phantoms import AFFINE, SHAPE, save_slices, save_volumes, tiny_brain
+from brain_phantoms import AFFINE, SHAPE, TinyBrain, save_slices, save_volumes, tiny_brain
 from dicom_phantoms import ct_series, write
 from phantoms import save_nifti
 from refusals import refused_by
 
 from medvol.images import read_image
 from medvol.images.reader import ImageReader
-from medvol.images.sequences import find_patients, head_overlap, is_patient, sequence_of
+from medvol.images.sequences import find_patients, is_patient, sequence_of
 
 BRAIN = tiny_brain()
 DATA = os.environ.get("MEDVOL_TEST_DATA")
@@ -76,24 +77,35 @@ def test_a_sequence_on_another_grid_comes_to_that_of_flair(tmp_path: Path) -> No
     assert "t1.nii.gz" in image.notes[0].text
 
 
-def test_flair_takes_the_place_of_a_sequence_that_lies_elsewhere(tmp_path: Path) -> None:
-    """T1 stored six columns to the left: of its head's 24 columns two leave the grid, and 18 lie
-    on those of FLAIR: 2 * 18 / (24 + 22)."""
-    moved = AFFINE @ [[1, 0, 0, 6], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
-    image = read_image(save_volumes(tmp_path, BRAIN, t1=moved), "sequences")
+SIX_COLUMNS = AFFINE @ [[1, 0, 0, 6], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]  # to the left
+
+
+def test_a_sequence_that_lies_elsewhere_is_registered(tmp_path: Path) -> None:
+    """T1 stored six columns of 4 mm to the left: of its head's 24 columns two leave the grid, and
+    18 lie on those of FLAIR: 2 * 18 / (24 + 22)."""
+    image = read_image(save_volumes(tmp_path, BRAIN, t1=SIX_COLUMNS), "sequences")
+    off = np.abs(image.seen[0] - BRAIN.sequences[0])
+    assert off.mean() < 1  # of 0 to 100
+    assert np.median(off[6:26, 8:32]) < 1  # in the brain
+    assert np.array_equal(image.seen[1:], BRAIN.sequences[1:])
+    (note,) = image.notes
+    assert note.code == "N_SEQUENCE"
+    assert "t1.nii.gz does not lie on FLAIR: the heads overlap by 78%" in note.text
+    (shift_mm, degrees) = map(float, re.findall(r"(\d+\.\d) (?:mm|degrees)", note.text))
+    assert shift_mm == pytest.approx(24, abs=1)
+    assert degrees < 1
+
+
+def test_flair_takes_the_place_of_a_sequence_that_cannot_be_registered(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 100, SHAPE, np.uint8)
+    spoiled = TinyBrain(np.stack([noise, *BRAIN.sequences[1:]]), BRAIN.mask)
+    image = read_image(save_volumes(tmp_path, spoiled, t1=SIX_COLUMNS), "sequences")
     assert np.array_equal(image.seen, BRAIN.sequences[[1, 1, 2]])
-    assert [note.code for note in image.notes] == ["N_SEQUENCE"]
-    assert "the heads overlap by 78%" in image.notes[0].text
-
-
-def test_overlap_of_heads_by_hand() -> None:
-    """Boxes of 8 x 9 pixels, the second moved by 2 of 8 columns and with a hole."""
-    a, b = np.zeros((2, 30, 30, 2))
-    a[5:13, 5:14], b[7:15, 5:14] = 1, 1
-    b[10, 9] = 0
-    assert head_overlap(a, b) == pytest.approx(6 / 8)
-    assert head_overlap(a, a) == 1.0
-    assert head_overlap(a * 0, b * 0) == 0.0
+    (note,) = image.notes
+    assert note.code == "N_SEQUENCE"
+    assert "It could not be registered" in note.text
+    assert "of 90%, common information" in note.text
+    assert "of 35%). FLAIR takes its place" in note.text
 
 
 def test_flair_takes_the_place_of_a_missing_sequence(tmp_path: Path) -> None:
@@ -158,8 +170,9 @@ def test_real_volumes_and_slices_of_one_patient() -> None:
     assert volumes.seen.shape == (3, 208, 256, 26)
     assert slices.seen.shape == (3, 256, 256, 26)
     assert slices.facts["slices"][9] == "TCGA_FG_6692_20020606_10.jpg"
-    assert [note.code for note in volumes.notes] == ["N_SEQUENCE", "N_SEQUENCE"]  # had moved
-    assert np.array_equal(volumes.seen[0], volumes.array)
+    t1, t1c = [note.text for note in volumes.notes if note.code == "N_SEQUENCE"]  # had moved
+    assert "shifted by 17.2 mm and turned by 4.9 degrees; the heads now overlap by 97%" in t1
+    assert "shifted by 15.5 mm and turned by 13.6 degrees; the heads now overlap by 95%" in t1c
 
 
 def test_a_ct_series_among_the_sequences_is_refused(tmp_path: Path) -> None:

@@ -17,19 +17,16 @@ SCALES = {"grad-cam": "weight, of the highest", "occlusion": "fall of the probab
 
 def write_overlay(path: Path, saving: "Saving") -> None:
     """Draw the slices with most lesion; see `draw_overlay` for what it raises."""
-    image = saving.answer.image
-    draw_overlay(
-        path, image.array, saving.mask, image.affine, saving.answer.spec.labels,
-        look=_look(saving),
-    )  # fmt: skip
+    answer = saving.answer
+    draw_overlay(path, answer.image, mask=saving.mask, table=answer.spec.labels, look=_look(saving))
 
 
 def write_profile(path: Path, saving: "Saving") -> None:
     """Draw the probability along z; see `draw_slice_profile` for what it raises."""
     answer, slices = saving.answer, saving.slices
     draw_slice_profile(
-        path, answer.image.array, answer.image.affine, slices.probability,
-        threshold=slices.threshold, look=_look(saving), labels=answer.mask,
+        path, answer.image, probability=slices.probability, threshold=slices.threshold,
+        look=_look(saving), mask=answer.mask,
     )  # fmt: skip
 
 

@@ -12,8 +12,8 @@ from ..spatial import voxel_volume_ml
 from ..text import ml_text
 from .figure import GAP, LINE, LegendLine, Page
 from .overlay import Look, window_text
-from .planes import FEET_HEAD, RADIOLOGICAL, Cutter, Paint, draw_plane, join_boxes
-from .views import bright_box, choose_slices, lps_view
+from .planes import FEET_HEAD, RADIOLOGICAL, Paint, body_cutter, draw_plane
+from .views import choose_slices
 
 COLUMNS = 5
 FEW_SLICES = 2  # as many are a row each, or their panels would be tiny
@@ -60,14 +60,8 @@ def draw_errors(
         )
     focus = look.focus_values or tuple(label.value for label in table)
     errors = error_map(predicted, true, focus)
-    view = lps_view(errors.shape, image.affine)
-    volume = view.of(image.array)
-    middle = sum(look.window_hu) / 2
-    box = join_boxes(
-        bright_box(volume, threshold=middle, spacing=view.spacing_mm),
-        view.along(voxels_per_slice(errors, (MISSED, FALSE, CORRECT))),
-    )
-    cutter = Cutter(view, volume, view.of(errors), box, look.window_hu)
+    cutter = body_cutter(image, errors, values=(MISSED, FALSE, CORRECT), window_hu=look.window_hu)
+    view = cutter.view
     wrong = view.along(voxels_per_slice(errors, (MISSED, FALSE)))[FEET_HEAD]
     lesion = view.along(voxels_per_slice(true, focus))[FEET_HEAD]
     chosen = pick_slices(wrong, lesion, COLUMNS)

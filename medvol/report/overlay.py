@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..images.image import Image
 from ..labels import Label, LabelTable
-from ..metrics.measurements import Counts, Mask, Volume, count_voxels, voxels_per_slice
+from ..metrics.measurements import Counts, Mask, count_voxels, voxels_per_slice
 from ..spatial import Affine, voxel_volume_ml
 from ..text import minus, ml_text
 from .figure import GAP, LINE, MISSING, NOTED, LegendLine, Page, drawable
@@ -17,12 +18,11 @@ from .planes import (
     FRONT_BACK,
     RADIOLOGICAL,
     RIGHT_LEFT,
-    Cutter,
     Paint,
+    body_cutter,
     draw_plane,
-    join_boxes,
 )
-from .views import bright_box, choose_slices, lps_view, oblique_degrees
+from .views import choose_slices, oblique_degrees
 
 COLUMNS = 4
 
@@ -56,11 +56,10 @@ class Look:
 
 def draw_overlay(
     path: str | os.PathLike[str],
-    volume_hu: Volume,
-    labels: Mask,
-    affine: Affine,
-    table: LabelTable,
+    image: Image,
     *,
+    mask: Mask,
+    table: LabelTable,
     look: Look,
 ) -> None:
     """Draw four axial slices, a coronal and a sagittal one, marked, into a PNG 1600 pixels wide.
@@ -75,9 +74,8 @@ def draw_overlay(
 
     Args:
         path: of the PNG; appears whole or not at all.
-        volume_hu: (X, Y, Z).
-        labels: (X, Y, Z) integers on the same grid, 0 for background.
-        affine: (4, 4) voxel to mm.
+        image: a volume.
+        mask: (X, Y, Z) integers on the image's grid, 0 for background.
         table: names and colours.
         look: window, focus and title.
 
@@ -85,21 +83,11 @@ def draw_overlay(
         ValueError: shapes differ or the affine is singular.
         InputError: E_NOSPACE, the file cannot be written.
     """
-    if labels.shape != volume_hu.shape:
-        raise ValueError(
-            f"the mask has shape {labels.shape} and the volume {volume_hu.shape}; "
-            "give a mask on the volume's grid"
-        )
-    view = lps_view(labels.shape, affine)
     everything = [label.value for label in table]
     focus = look.focus_values or everything
-    areas = view.along(voxels_per_slice(labels, focus))
-    marked = view.along(voxels_per_slice(labels, everything))
-    body = bright_box(
-        view.of(volume_hu), threshold=sum(look.window_hu) / 2, spacing=view.spacing_mm
-    )
-    box = join_boxes(body, marked)
-    cutter = Cutter(view, view.of(volume_hu), view.of(labels), box, look.window_hu)
+    cutter = body_cutter(image, mask, values=everything, window_hu=look.window_hu)
+    areas = cutter.view.along(voxels_per_slice(mask, focus))
+    marked = cutter.view.along(voxels_per_slice(mask, everything))
     single = len(areas[FEET_HEAD]) == 1
     chosen = [0] if single else _pick(areas[FEET_HEAD], marked[FEET_HEAD], COLUMNS)
     axial = [cutter.plane(FEET_HEAD, k) for k in reversed(chosen)]
@@ -110,7 +98,7 @@ def draw_overlay(
     paint = Paint({label.value: label.color for label in table}, tuple(focus))
     rows = [axial[0]] if single else [axial[0], axial[0], coronal]
     page = Page([plane.height for plane in rows], 3 if single else COLUMNS)
-    page.title(look.title, window_text(look, affine))
+    page.title(look.title, window_text(look, image.affine))
     for column, plane in enumerate(axial):
         draw_plane(page.panel(0, column), plane, bar=column == 0)
         draw_plane(page.panel(*((0, 1) if single else (1, column))), plane, paint=paint)
@@ -120,7 +108,7 @@ def draw_overlay(
         draw_plane(page.panel(2, 2), sagittal, paint=paint)
     shown = "" if single else "; middle slices shown"
     remark = "" if areas[0].any() else f"No {look.focus_name} marked{shown}."
-    _legend(page, _lines(labels, affine, table), remark)
+    _legend(page, _lines(mask, image.affine, table), remark)
     page.save(path, remark=RADIOLOGICAL)
 
 
@@ -154,8 +142,8 @@ def _legend(page: Page, lines: Sequence[LegendLine], remark: str) -> None:
         at += LINE
 
 
-def _lines(labels: Mask, affine: Affine, table: LabelTable) -> list[LegendLine]:
-    voxels = count_voxels(labels, top=max((label.value for label in table), default=0))
+def _lines(mask: Mask, affine: Affine, table: LabelTable) -> list[LegendLine]:
+    voxels = count_voxels(mask, top=max((label.value for label in table), default=0))
     one_ml = voxel_volume_ml(affine)
     return [
         LegendLine(x.color, _legible(x), f"{ml_text(int(voxels[x.value]) * one_ml)} ml")

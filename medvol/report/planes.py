@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from ..metrics.measurements import Counts, Mask, Volume
+from ..images.image import Image
+from ..metrics.measurements import Counts, Mask, Volume, voxels_per_slice
 from ..text import minus
 from .figure import DIM, HATCH_ALPHA, TEXT, Color, outlined, show, words
-from .views import Box, LpsView
+from .views import Box, LpsView, bright_box, lps_view
 
 RIGHT_LEFT, FRONT_BACK, FEET_HEAD = 0, 1, 2  # axes of the view
 TALLEST = 1.25  # height of a panel over its width; a taller plane is drawn smaller
@@ -177,6 +178,32 @@ class Cutter:
             (minus(f"{'xyz'[across]} {at_mm:.1f} mm"), f"{k + 1} / {shape[across]}"),
             self.window_hu,
         )
+
+
+def body_cutter(
+    image: Image, labels: Mask, *, values: Sequence[int], window_hu: tuple[float, float]
+) -> Cutter:
+    """Cuts the part of an image that holds the body and all that is marked.
+
+    Args:
+        image: on whose grid the labels lie.
+        labels: (X, Y, Z).
+        values: of the labels that are marked.
+        window_hu: black and white; what is brighter than the middle is body.
+
+    Raises:
+        ValueError: the labels have another shape, or the image's affine is singular.
+    """
+    if labels.shape != image.array.shape:
+        raise ValueError(
+            f"the mask has shape {labels.shape} and the image {image.array.shape}; "
+            "give a mask on the image's grid"
+        )
+    view = lps_view(labels.shape, image.affine)
+    volume = view.of(image.array)
+    body = bright_box(volume, threshold=sum(window_hu) / 2, spacing=view.spacing_mm)
+    box = join_boxes(body, view.along(voxels_per_slice(labels, values)))
+    return Cutter(view, volume, view.of(labels), box, window_hu)
 
 
 def join_boxes(box: Box, marked: Sequence[Counts]) -> Box:

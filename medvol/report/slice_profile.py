@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from ..images.image import Image
 from ..metrics.measurements import Mask, Volume
-from ..spatial import Affine, slice_z_mm
+from ..spatial import slice_z_mm
 from .figure import DIM, NOTED, Color, Page, drawable, families
 from .overlay import Look
 from .planes import FEET_HEAD, FRONT_BACK, RIGHT_LEFT
@@ -24,13 +25,12 @@ PANEL, FILL_ALPHA = "#14181d", 0.45
 
 def draw_slice_profile(
     path: str | os.PathLike[str],
-    volume: Volume,
-    affine: Affine,
-    probability: npt.NDArray[np.floating[Any]],
+    image: Image,
     *,
+    probability: npt.NDArray[np.floating[Any]],
     threshold: float,
     look: Look,
-    labels: Mask | None = None,
+    mask: Mask | None = None,
 ) -> None:
     """Draw a coronal slice and, at the same height, the probability of each axial slice.
 
@@ -39,30 +39,29 @@ def draw_slice_profile(
 
     Args:
         path: of the PNG; appears whole or not at all.
-        volume: (X, Y, Z).
-        affine: (4, 4) voxel to mm.
+        image: a volume.
         probability: (N,) of each slice between feet and head, in the array's order.
         threshold: lowest probability that counts, 0 to 1.
         look: window, focus and title.
-        labels: (X, Y, Z) on the same grid; None without a mask.
+        mask: (X, Y, Z) on the image's grid; None without a mask.
 
     Raises:
         ValueError: the affine is singular, or the probabilities are not one a slice.
         InputError: E_NOSPACE, the file cannot be written.
     """
-    z_mm = slice_z_mm(volume.shape, affine)
+    z_mm = slice_z_mm(image.array.shape, image.affine)
     if len(probability) != len(z_mm):
         raise ValueError(f"{len(probability)} probabilities for {len(z_mm)} slices; give one each")
     step_mm = abs(float(z_mm[-1] - z_mm[0])) / max(1, len(z_mm) - 1) or 1.0
     extent = (float(z_mm.min()) - step_mm / 2, float(z_mm.max()) + step_mm / 2)
-    image, marked, width_mm = _coronal(volume, affine, look, labels)
+    coronal, marked, width_mm = _coronal(image, look, mask)
     tall = min((extent[1] - extent[0]) / width_mm, TALLEST)
     page = Page([tall], 2, width=WIDTH, left=LEFT, right=RIGHT, below=BELOW)
     page.title(look.title)
     left = page.figure.add_subplot(page.grid[0, 0], ylabel="z, mm", xticks=[])
     low, high = look.window_hu
     options: dict[str, Any] = {"extent": (0.0, width_mm, *extent), "origin": "lower"}
-    left.imshow(image, cmap="gray", vmin=low, vmax=high, aspect="auto", **options)
+    left.imshow(coronal, cmap="gray", vmin=low, vmax=high, aspect="auto", **options)
     if marked is not None:
         tint = np.zeros((*marked.shape, 4))
         tint[...] = (*(c / 255 for c in FOCUS_COLOR), FILL_ALPHA)
@@ -88,17 +87,17 @@ def draw_slice_profile(
 
 
 def _coronal(
-    volume: Volume, affine: Affine, look: Look, labels: Mask | None
+    image: Image, look: Look, mask: Mask | None
 ) -> tuple[Volume, npt.NDArray[np.bool_] | None, float]:
     """The coronal slice (Z, X), feet first, what is marked in it, and its width in mm."""
-    view = lps_view(volume.shape, affine)
-    seen = view.of(volume)
+    view = lps_view(image.array.shape, image.affine)
+    seen = view.of(image.array)
     box = bright_box(seen, threshold=sum(look.window_hu) / 2, spacing=view.spacing_mm)
     across, at = box[RIGHT_LEFT], (box[FRONT_BACK].start + box[FRONT_BACK].stop) // 2
     width_mm = (across.stop - across.start) * view.spacing_mm[RIGHT_LEFT]
-    if labels is None:
+    if mask is None:
         return seen[across, at].T, None, width_mm
-    marked = np.isin(view.of(labels), look.focus_values)
+    marked = np.isin(view.of(mask), look.focus_values)
     if marked.any():
         at = int(marked.sum(axis=(RIGHT_LEFT, FEET_HEAD)).argmax())
     return seen[across, at].T, marked[across, at].T, width_mm

@@ -2,12 +2,14 @@
 """The overlay picture: radiological whatever the array's orientation, slices worth a look."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from medvol.images.image import Image
 from medvol.labels import Label, LabelTable
 from medvol.report import overlay
 from medvol.report.overlay import Look, draw_overlay, window_text
@@ -35,6 +37,13 @@ def phantom() -> tuple[np.ndarray, np.ndarray]:
     volume[labels == 2] = -850
     volume[labels == 1] = -500
     return volume, labels
+
+
+def draw(
+    path: Path, volume: np.ndarray, labels: np.ndarray, affine: np.ndarray = LPS, **words: Any
+) -> None:
+    image = Image(volume, affine, Path("ct.nii.gz"))
+    draw_overlay(path, image, mask=labels, **{"table": TABLE, "look": LOOK, **words})
 
 
 def turned(
@@ -67,7 +76,7 @@ def test_view_is_the_same_for_all_48_orientations(order, a: bool, b: bool, c: bo
 @pytest.fixture(scope="module")
 def reference_png(tmp_path_factory) -> np.ndarray:
     path = tmp_path_factory.mktemp("overlay") / "lps.png"
-    draw_overlay(path, *phantom(), LPS, TABLE, look=LOOK)
+    draw(path, *phantom())
     return imread(path)
 
 
@@ -86,7 +95,7 @@ def test_picture_is_the_same_pixel_for_pixel(
     volume, affine = turned(phantom()[0], LPS, order, flips)
     labels, _ = turned(phantom()[1], LPS, order, flips)
     assert orientation(affine) == request.node.callspec.id
-    draw_overlay(tmp_path / "a.png", volume, labels, affine, TABLE, look=LOOK)
+    draw(tmp_path / "a.png", volume, labels, affine)
     np.testing.assert_array_equal(imread(tmp_path / "a.png"), reference_png)
 
 
@@ -106,7 +115,7 @@ def test_patients_right_is_left_front_and_head_are_on_top(tmp_path, monkeypatch)
         original(axes, plane, **kind)
 
     monkeypatch.setattr(overlay, "draw_plane", draw_plane)
-    draw_overlay(tmp_path / "a.png", *phantom(), LPS, TABLE, look=LOOK)
+    draw(tmp_path / "a.png", *phantom())
     assert [panels[1, c].captions for c in range(4)] == [  # z = 5 k - 27.5, from the head down
         ("z 17.5 mm", "10 / 12"),
         ("z 12.5 mm", "9 / 12"),
@@ -145,7 +154,7 @@ def test_lesion_is_painted_in_the_left_half_of_the_marked_panels_only(reference_
 def test_no_lesion_shows_the_middle_and_says_so(tmp_path, drawn) -> None:
     volume, labels = phantom()
     labels[labels == 1] = 2
-    draw_overlay(tmp_path / "a.png", volume, labels, LPS, TABLE, look=LOOK)
+    draw(tmp_path / "a.png", volume, labels)
     assert "No lesion marked; middle slices shown." in drawn.texts
     assert [t for t in drawn.texts if t.endswith("/ 12")][::2] == [
         "10 / 12",
@@ -165,7 +174,7 @@ def test_the_caption_says_level_width_and_how_askew_the_grid_is(tmp_path, drawn)
     askew[:2] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]] @ LPS[:2]
     said = window_text(LOOK, askew)
     assert said == "level −600, width 1500 HU  ·  oblique grid, 30° from the body's axes"
-    draw_overlay(tmp_path / "a.png", *phantom(), LPS, TABLE, look=LOOK)
+    draw(tmp_path / "a.png", *phantom())
     assert "level −600, width 1500 HU" in drawn.texts
     assert [drawn.texts.count(letter) for letter in "RLAPSI"] == [10, 10, 9, 9, 3, 3]
     assert drawn.texts.count("10 mm") == 2  # a scale bar for the axial row and one for the coronal
@@ -177,11 +186,11 @@ def test_empty_mask_few_slices_and_names_in_any_script(tmp_path) -> None:
     labels = np.zeros((9, 9, 2), np.uint8)
     volume = np.full(labels.shape, -1000.0)
     look = Look((-160.0, 240.0), title="病例 $")
-    draw_overlay(tmp_path / "empty.png", volume, labels, np.eye(4), table, look=look)
+    draw(tmp_path / "empty.png", volume, labels, np.eye(4), table=table, look=look)
     labels[4, 4, 0] = labels[8, 8, 1] = 1
     labels[0, 0, 1] = 3
     labels[2:4, 2, 0] = 2
-    draw_overlay(tmp_path / "full.png", volume, labels, np.eye(4), table, look=look)
+    draw(tmp_path / "full.png", volume, labels, np.eye(4), table=table, look=look)
     assert imread(tmp_path / "full.png").shape == imread(tmp_path / "empty.png").shape
 
 
@@ -190,4 +199,4 @@ def test_refusals() -> None:
         Look((150.0, -1350.0))
     volume, labels = phantom()
     with pytest.raises(ValueError, match="grid"):
-        draw_overlay("never.png", volume[1:], labels, LPS, TABLE, look=LOOK)
+        draw(Path("never.png"), volume[1:], labels)

@@ -10,6 +10,7 @@ from matplotlib import image as pictures
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from phantoms import tiny_chest
 
+from medvol.images.image import Image
 from medvol.report.overlay import Look
 from medvol.report.slice_profile import LOUD, draw_slice_profile
 
@@ -24,7 +25,8 @@ def rgb(code: str) -> np.ndarray:
 def draw(
     path: Path, ct: np.ndarray, affine: np.ndarray, probability: np.ndarray, **options: object
 ) -> np.ndarray:
-    draw_slice_profile(path, ct, affine, probability, threshold=0.5, look=LOOK, **options)  # type: ignore
+    image = Image(ct, affine, Path("ct.nii.gz"))
+    draw_slice_profile(path, image, probability=probability, threshold=0.5, look=LOOK, **options)  # type: ignore
     return pictures.imread(path)[..., :3]
 
 
@@ -57,7 +59,7 @@ def test_one_scan_gives_one_picture_in_any_orientation(axes: str, tmp_path: Path
 def test_what_is_marked_is_tinted_in_the_coronal_slice(tmp_path: Path) -> None:
     nothing = np.zeros(16)
     plain = draw(tmp_path / "a.png", CHEST.ct, CHEST.affine, nothing)
-    marked = draw(tmp_path / "b.png", CHEST.ct, CHEST.affine, nothing, labels=CHEST.labels)
+    marked = draw(tmp_path / "b.png", CHEST.ct, CHEST.affine, nothing, mask=CHEST.labels)
     assert plain.shape == marked.shape
     grey = (np.ptp(plain, axis=-1) < 0.02).mean()
     assert (np.ptp(marked, axis=-1) < 0.02).mean() < grey - 0.001

@@ -59,6 +59,41 @@ def imports(source: str, module: str) -> Iterator[tuple[int, str]]:
                     yield node.lineno, f"absolute {name.name}"
 
 
+def imported(source: str, module: str) -> set[str]:
+    """The modules of medvol that a module imports, at the top or in a function, by dotted names."""
+    package = f"medvol.{module}".rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            for alias in node.names:  # a module of a package, else a name in a file
+                names = [f"{base}.{alias.name}", f"{base}.{alias.name}.__init__", base]
+                names = [name.removeprefix("medvol.") for name in [*names, f"{base}.__init__"]]
+                found.add(next((name for name in names if name in MODULES), ""))
+    return found - {"", module}
+
+
+def circles(sources: dict[str, str]) -> list[list[str]]:
+    """Files that import each other, each circle once, whether at the top or inside a function."""
+    graph = {module: imported(source, module) for module, source in sources.items()}
+    found: dict[frozenset[str], list[str]] = {}
+
+    def walk(path: list[str], done: set[str]) -> None:
+        for other in sorted(graph[path[-1]]):
+            if other in path:
+                circle = path[path.index(other) :]
+                found.setdefault(frozenset(circle), circle)
+            elif other not in done:
+                walk([*path, other], done)
+        done.add(path[-1])
+
+    finished: set[str] = set()
+    for module in sorted(graph):
+        if module not in finished:
+            walk([module], finished)
+    return list(found.values())
+
+
 def violations(source: str, module: str) -> list[str]:
     """What a module imports against the floors, in words."""
     room = module.partition(".")[0]
@@ -122,6 +157,19 @@ def test_the_check_finds_what_it_is_for(module: str, source: str, words: str) ->
 )
 def test_the_check_lets_good_imports_pass(module: str, source: str) -> None:
     assert violations(source, module) == []
+
+
+def test_no_circle_of_files() -> None:
+    assert circles({module: path.read_text("utf-8") for module, path in MODULES.items()}) == []
+
+
+def test_circles_are_found_at_the_top_and_inside_a_function() -> None:
+    sources = dict.fromkeys(MODULES, "")
+    sources["files"] = "from .errors import InputError"
+    sources["errors"] = "def f():\n    from . import spatial"
+    assert circles(sources) == []
+    sources["spatial"] = "from .files import replacing"
+    assert circles(sources) == [["errors", "spatial", "files"]]
 
 
 @each_module

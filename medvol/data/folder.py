@@ -2,38 +2,54 @@
 """Every readable image of a folder, as a list that MONAI's datasets take."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from ..errors import InputError
 from ..images.find import case_name, find_radiographs, find_volumes
 from ..images.sequences import find_patients
 
+FIND = {"volume": find_volumes, "sequences": find_patients, "radiograph": find_radiographs}
+VOLUMES = "Put NIfTI, NRRD or MetaImage files there, or one sub-folder of DICOM slices a scan."
+RADIOGRAPHS = "Put PNG, JPEG, TIFF, BMP, GIF or DICOM files there."
+
 
 def image_items(
-    folder: str | os.PathLike[str], *, image_key: str = "image", modality: str | None = None
+    folder: str | os.PathLike[str],
+    *,
+    image_key: str = "image",
+    kind: Literal["volume", "sequences", "radiograph"] = "volume",
 ) -> list[dict[str, str]]:
-    """List the volumes of a folder: image files, archives and sub-folders of DICOM slices.
+    """List the images of a folder.
 
     Args:
-        folder: as `images.find.find_volumes` searches it.
+        folder: searched as `images.find` does for the kind: "volume" and "sequences" (of MR, one
+            item a patient) directly inside it, "radiograph" in its sub-folders too.
         image_key: key of each path.
-        modality: "MR" lists patients, as `images.sequences.find_patients` does.
+        kind: of the images.
 
     Returns:
-        [{image_key: path}, ...] in natural order of the names.
+        [{image_key: path}, ...] in natural order of the paths.
 
     Raises:
-        InputError: E_PATH, no such folder, or two images of one case name, of whose masks one would
-            replace the other; E_EMPTY, no image in it; E_FORMAT as in `find_volumes`.
+        InputError: E_PATH, no such folder, or two volumes of one case name, of whose masks one
+            would replace the other; E_EMPTY, no image in it; E_FORMAT as in `find_volumes`.
     """
-    volumes = (find_patients if modality == "MR" else find_volumes)(Path(folder))
-    if not volumes:
+    paths = FIND[kind](Path(folder))
+    if not paths:
         raise InputError(
-            "E_EMPTY", folder, "the folder holds no image that medvol reads.",
-            "Put NIfTI, NRRD or MetaImage files there, or one sub-folder of DICOM slices a scan.",
+            "E_EMPTY", folder, f"the folder holds no {kind} that medvol reads.",
+            RADIOGRAPHS if kind == "radiograph" else VOLUMES,
         )  # fmt: skip
+    if kind != "radiograph":
+        _check_names(paths)
+    return [{image_key: str(path)} for path in paths]
+
+
+def _check_names(paths: Sequence[Path]) -> None:
     cases: dict[str, Path] = {}
-    for path in volumes:
+    for path in paths:
         name = case_name(path)
         if (other := cases.setdefault(name, path)) != path:
             raise InputError(
@@ -41,37 +57,3 @@ def image_items(
                 f"it and {other.name} are both called {name}, so their masks would have one name.",
                 "Rename one of them.",
             )  # fmt: skip
-    return [{image_key: str(path)} for path in volumes]
-
-
-def radiograph_items(
-    folder: str | os.PathLike[str], *, image_key: str = "image"
-) -> list[dict[str, str]]:
-    """List the radiographs of a folder and its sub-folders, as `find_radiographs` finds them.
-
-    Args:
-        folder: searched with all that is in it.
-        image_key: key of each path.
-
-    Returns:
-        [{image_key: path}, ...] in natural order of the paths.
-
-    Raises:
-        InputError: E_PATH, no such folder; E_EMPTY, no radiograph in it.
-    """
-    return [{image_key: str(path)} for path in some_radiographs(Path(folder))]
-
-
-def some_radiographs(folder: Path) -> list[Path]:
-    """The radiographs below a folder, at least one.
-
-    Raises:
-        InputError: E_PATH, no such folder; E_EMPTY, no radiograph in it.
-    """
-    found = find_radiographs(folder)
-    if not found:
-        raise InputError(
-            "E_EMPTY", folder, "neither the folder nor one inside it holds a radiograph.",
-            "Put PNG, JPEG, TIFF, BMP, GIF or DICOM files there.",
-        )  # fmt: skip
-    return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medvol.data.folder import image_items, radiograph_items
+from medvol.data.folder import image_items
 from medvol.errors import InputError
 
 
@@ -78,7 +78,9 @@ def test_radiographs_of_folders_in_folders(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     found = [str(tmp_path / name) for name in ("a.tiff", "b/x2.JPG", "b/x10.png")]
-    assert radiograph_items(tmp_path, image_key="xray") == [{"xray": path} for path in found]
+    assert image_items(tmp_path, image_key="xray", kind="radiograph") == [
+        {"xray": path} for path in found
+    ]
 
 
 @pytest.mark.parametrize(("name", "code"), [("none", "E_EMPTY"), ("missing", "E_PATH")])
@@ -86,5 +88,5 @@ def test_folders_without_radiographs(tmp_path: Path, name: str, code: str) -> No
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "ct.nii.gz").write_bytes(b"x")
     with pytest.raises(InputError) as caught:
-        radiograph_items(tmp_path / name)
+        image_items(tmp_path / name, kind="radiograph")
     assert caught.value.code == code

@@ -37,10 +37,10 @@ def test_panels_fill_the_page_in_order(tmp_path: Path) -> None:
 
 def test_a_title_that_is_too_long_is_cut(tmp_path: Path, drawn) -> None:
     page = Page([0.2], 1)
-    page.title("a" * 65, "b" * 181)
+    page.title("a" * 91, "b" * 181)
     page.row_title(0, "row")
     page.save(tmp_path / "a.png")
-    assert "a" * 63 + "…" in drawn.texts
+    assert "a" * 89 + "…" in drawn.texts
     assert "b" * 179 + "…" in drawn.texts
     assert "Research use only. Not a medical device." in drawn.texts
     assert (short("ab", 2), short("abc", 2), short("abc", 0)) == ("ab", "a…", "…")

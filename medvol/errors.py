@@ -22,6 +22,7 @@ ERROR_CODES: Mapping[str, str] = MappingProxyType(
         "E_SERIES": "DICOM slices that do not form one regular volume",
         "E_DECODER": "compressed with a method that no installed package reads",
         "E_NOSPACE": "the output cannot be written",
+        "E_LABELS": "labels or classes of data and bundle that do not correspond by name",
         "E_BUNDLE": "a bundle that lacks or contradicts something",
     }
 )

@@ -133,6 +133,66 @@ class LabelTable:
         return [_row(label) for label in self.labels]
 
 
+def match_names(
+    given: Mapping[int, str], own: Mapping[int, str], said: Mapping[str, str], *, rest: bool = False
+) -> dict[int, int | None]:
+    """Which of a bundle's labels each label of a data set is, by its name; numbers do not count.
+
+    Upper and lower case and spaces make no difference.
+
+    Args:
+        given: number to name of the data's labels, without background.
+        own: the same of the bundle.
+        said: name in the data to name in the bundle, or to "" for none of them, where names differ.
+        rest: whether the data may have labels of another kind, which the bundle does not know.
+            One whose number means something else to the bundle, which no other label of the data
+            is, counts as a name that differs.
+
+    Returns:
+        Number in the data to number in the bundle; None for a label that is none of the bundle's.
+
+    Raises:
+        ValueError: names that differ, or a name in `said` that is not there.
+
+    Example:
+        >>> match_names({1: "Lung", 2: "lesion"}, {1: "lesion", 2: "lung"}, {})
+        {1: 2, 2: 1}
+        >>> match_names({1: "infection"}, {1: "lesion"}, {"infection": "lesion"})
+        {1: 1}
+    """
+    numbers = {_key(name): number for number, name in own.items()}
+    for name, other in said.items():
+        if _key(name) not in map(_key, given.values()):
+            raise ValueError(f"the data have no {name!r}, only {_listed(given)}")
+        if other and _key(other) not in numbers:
+            raise ValueError(f"the bundle has no {other!r}, only {_listed(own)}")
+    wanted = {_key(name): _key(other) for name, other in said.items()}
+    found = {
+        number: numbers.get(wanted.get(_key(name), _key(name))) for number, name in given.items()
+    }
+    differ = [
+        f"{name!r} ({number})"
+        for number, name in given.items()
+        if found[number] is None
+        and _key(name) not in wanted
+        and not (rest and (number not in own or number in found.values()))
+    ]
+    if differ or all(number is None for number in found.values()):
+        raise ValueError(
+            f"the data name {', '.join(differ) or _listed(given)}, "
+            f"the bundle {', '.join(f'{name!r} ({number})' for number, name in own.items())}"
+        )
+    return found
+
+
+def _key(name: str) -> str:
+    return "".join(name.split()).casefold()
+
+
+def _listed(names: Mapping[int, str]) -> str:
+    return ", ".join(map(repr, names.values()))
+
+
 def _label(row: Mapping[str, Any]) -> Label:
     red, green, blue = row["color"]
     value, terms = int(row["value"]), row.get("terminology")

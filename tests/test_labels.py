@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from medvol.labels import Code, Label, LabelTable, Terminology, default_color
+from medvol.labels import Code, Label, LabelTable, Terminology, default_color, match_names
 
 LESION = Terminology(
     Code("SCT", "49755003", "Morphologically Altered Structure"),
@@ -112,3 +112,50 @@ def test_a_value_twice_is_refused() -> None:
 def test_marks_that_slicer_keeps_for_itself_are_refused(mark: str) -> None:
     with pytest.raises(ValueError, match="which 3D Slicer keeps"):
         Code("SCT", "1", f"a{mark}b")
+
+
+OWN = {1: "ground-glass opacity", 2: "consolidation", 3: "lung (rest)"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "found"),
+    [
+        ({1: "Ground-Glass  Opacity", 2: "consolidation"}, {}, {1: 1, 2: 2}),
+        ({3: "consolidation", 1: "lung(rest)"}, {}, {3: 2, 1: 3}),  # numbers do not count
+        ({1: "glass", 2: "lung (rest)"}, {"GLASS": "Ground-glass opacity"}, {1: 1, 2: 3}),
+        ({1: "lesion", 2: "lung (rest)"}, {"lesion": ""}, {1: None, 2: 3}),
+        ({1: "left", 2: "right"}, dict.fromkeys(("left", "right"), "lung (rest)"), {1: 3, 2: 3}),
+    ],
+)
+def test_labels_are_matched_by_name(
+    given: dict[int, str], said: dict[str, str], found: dict[int, int | None]
+) -> None:
+    assert match_names(given, OWN, said) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({1: "ground-glass opacity", 4: "effusion"}, {1: 1, 4: None}),  # 4 means nothing else
+        ({2: "ground-glass opacity", 1: "effusion"}, {2: 1, 1: None}),  # 1 is there by its name
+    ],
+)
+def test_data_may_have_labels_of_their_own(given: dict[int, str], found: dict[int, int]) -> None:
+    assert match_names(given, OWN, {}, rest=True) == found
+    with pytest.raises(ValueError, match=r"the data name 'effusion' \(\d\), the bundle 'ground"):
+        match_names(given, OWN, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "words"),
+    [
+        ({1: "glass", 2: "consolidation"}, {}, r"the data name 'glass' \(1\), the bundle .* \(3\)"),
+        ({7: "liver"}, {}, r"the data name 'liver', the bundle 'ground-glass opacity' \(1\)"),
+        ({1: "lung (rest)"}, {"lung (rest)": ""}, "the data name 'lung"),
+        ({1: "liver"}, {"spleen": "consolidation"}, "the data have no 'spleen', only 'liver'"),
+        ({1: "liver"}, {"liver": "lung"}, "the bundle has no 'lung', only 'ground-glass opacity'"),
+    ],
+)
+def test_names_that_differ(given: dict[int, str], said: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        match_names(given, OWN, said, rest=True)

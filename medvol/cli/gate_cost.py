@@ -131,7 +131,13 @@ def table(costs: "Sequence[Cost]", chosen: "Cost", finding: str) -> str:
 
 
 def conclusion(chosen: "Cost", finding: str, most_missed_percent: float) -> str:
-    """Why this threshold was chosen, or why none could be."""
+    """Why this threshold was chosen, or why none could be.
+
+    Args:
+        chosen: what it costs.
+        finding: what the bundle looks for, such as "lesion".
+        most_missed_percent: of its volume, that a threshold may hide to be chosen.
+    """
     from ..metrics.masks.gate_cost import hides_little
 
     rule = f"misses no case and hides at most {most_missed_percent:g} % of the {finding}"

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..errors import InputError
 from .intervals import Draws, draw_patients
@@ -40,9 +40,16 @@ class Evaluation(ABC, Generic[CaseT]):
         cases: one or more.
         refused: name of the case, and why.
 
+    Attributes:
+        noun: what a case is called in words.
+        source: what is refused as a whole, where that is more than a case.
+
     Raises:
         ValueError: no case.
     """
+
+    noun: ClassVar[str] = "case"
+    source: ClassVar[str] = ""
 
     cases: tuple[CaseT, ...]
     refused: tuple[tuple[str, InputError], ...]
@@ -65,3 +72,11 @@ class Evaluation(ABC, Generic[CaseT]):
     @abstractmethod
     def worst_first(self) -> Sequence[CaseT]:
         """The cases, those that went wrong most in front."""
+
+    @abstractmethod
+    def rows(self) -> list[dict[str, Any]]:
+        """Lines of a table, each by column; None where a figure is not defined."""
+
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """All figures, for JSON."""

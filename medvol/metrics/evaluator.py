@@ -119,7 +119,7 @@ class PooledMetric(CumulativeIterationMetric, ABC):
 
     @abstractmethod
     def figure(self, kept: Tensor) -> Tensor:
-        """One figure of the rows of all batches."""
+        """One figure of the rows (N, ...) of all batches, (1,) or a scalar ()."""
 
     def _compute_tensor(self, y_pred: Any, y: Any = None, **_: Any) -> Tensor:
         if y is None:
@@ -127,5 +127,5 @@ class PooledMetric(CumulativeIterationMetric, ABC):
         return self.kept(y_pred, y)
 
     def aggregate(self, *_: Any, **__: Any) -> Tensor:
-        """The figure of all cases so far."""
+        """The figure of all cases so far, a scalar ()."""
         return self.figure(torch.as_tensor(self.get_buffer()))

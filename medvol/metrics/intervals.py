@@ -5,7 +5,7 @@ The percentile bootstrap (Efron and Tibshirani 1993, chapter 13). Patients are d
 two scans of one person are alike, and drawn one by one they would make the interval too narrow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +23,9 @@ class Estimate(NamedTuple):
     """A figure over cases.
 
     Args:
-        value: NaN where no case gives one.
-        low, high: ends of the interval; NaN where it is of fewer than two patients.
+        value: in the unit of the figure; NaN where no case gives one.
+        low, high: ends of the interval, in the same unit; NaN where it is of fewer than two
+            patients.
         cases: how many the figure is of.
     """
 
@@ -32,6 +33,20 @@ class Estimate(NamedTuple):
     low: float
     high: float
     cases: int
+
+    def record(self) -> dict[str, float | int | None]:
+        """By name, None for what is not defined, as JSON knows no NaN.
+
+        Example:
+            >>> Estimate(0.5, float("nan"), float("nan"), 1).record()
+            {'value': 0.5, 'low': None, 'high': None, 'cases': 1}
+        """
+        return defined(self._asdict())
+
+
+def defined(figures: Mapping[str, float]) -> dict[str, float | int | None]:
+    """Figures by name, with None for NaN."""
+    return {name: None if np.isnan(number) else number for name, number in figures.items()}
 
 
 def draw_patients(
@@ -93,6 +108,12 @@ def draw_within(groups: Sequence[str], *, resamples: int = RESAMPLES, seed: int 
 def middle(resampled: Numbers) -> Numbers:
     """Ends of the middle `CONFIDENCE_PERCENT` of figures, along the first axis; NaN is left out.
 
+    Args:
+        resampled: (resamples, ...).
+
+    Returns:
+        (2, ...) low and high.
+
     Example:
         >>> middle(np.array([0.0, 1.0, np.nan])).tolist()
         [0.025, 0.975]
@@ -151,7 +172,7 @@ def resampled_estimate(value: float, resampled: Numbers, draws: Draws) -> Estima
     """Any figure, with its interval from the same figure of each resample.
 
     Args:
-        value: of all cases as they are; NaN where it is not defined.
+        value: of all cases as they are, in any unit; NaN where it is not defined.
         resampled: (resamples,), of the cases as often as they were drawn.
         draws: (resamples, cases that the figure is of), see `draw_patients`.
 

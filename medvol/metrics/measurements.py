@@ -171,7 +171,7 @@ def voxels_per_slice(labels: Mask, values: Collection[int]) -> tuple[Counts, Cou
         values: positive label values, counted together.
 
     Returns:
-        Three arrays of X, Y and Z counts; each sums to the number of all voxels counted.
+        Three arrays of counts, (X,), (Y,) and (Z,); each sums to the number of all voxels counted.
     """
     wanted = np.zeros(max(values, default=0) + 2, bool)  # the last one stands for all above
     wanted[list(values)] = True

@@ -52,7 +52,9 @@ def measure_case(
         weights: of the segmenter; None for the bundle's own.
 
     Raises:
-        InputError: the image, its label or the weights cannot be used.
+        InputError: the image, its label or the weights cannot be used; E_GEOMETRY, the label does
+            not lie on the image's grid.
+        ValueError: the bundle marks no voxels.
     """
     gated, spec, seen = gate_of(bundle), bundle.spec, {}
     load_weights(gate_weights or spec.gate, gated.gate.network)

@@ -2,8 +2,8 @@
 """The tables that evaluations of several folds wrote, as one with figures of all held-out cases.
 
 Each reader takes a table that a bundle's `evaluate.json` writes: `cases.csv` (masks), of
-`metrics.masks.overlap`; `slice_scores.csv` (slices), of `metrics.classes.slices`; `predictions.csv`
-(images with a class), of `outputs.class_table`.
+`metrics.masks.overlap`; `slice_scores.csv` (slices), of `metrics.classes.training`;
+`predictions.csv` (images with a class), of `outputs.class_table`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -14,14 +14,9 @@ from disks import full_disk
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import threshold_weights, tiny_bundle
 
-from medvol.bundle.spec import read_spec
 from medvol.cli import main
-from medvol.cli.evaluate import remarks
 from medvol.images import read_image
-from medvol.metrics.masks.comparison import Measure, RegionFigures
-from medvol.metrics.masks.evaluation import MaskCase, MaskEvaluation
 from medvol.metrics.masks.overlap import dice, overlap_counts
-from medvol.tasks.evaluation import make_plan
 from medvol.tasks.task import load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
@@ -50,7 +45,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def evaluate(bundle: Path, data: Path, report: Path, *options: str) -> int:
-    words = ["evaluate", str(bundle), "--data", str(data), "--report", str(report), *options]
+    words = ["evaluate", str(bundle), "--data", str(data), "--output", str(report), "--report",
+             *options]  # fmt: skip
     return main(words)
 
 
@@ -96,7 +92,7 @@ def test_network_to_page(
         "Data": f"tiny (datalist.json, SHA-256 {sha256(data.read_bytes()).hexdigest()[:12]}…)",
         "Cases": "1 case from what fold 1 holds out; 1 without truth left out",
         "Patients": "each case is a patient of its own",
-        "Masks": "masks made for this page by the bundle, fp32 on cpu",
+        "Masks": "masks made by the bundle, fp32 on cpu",
     }
     assert record["cases"][0]["seconds"] > 0
     page = (report / "report.html").read_text(encoding="utf-8")
@@ -198,6 +194,9 @@ def test_other_weights(bundle: Path, data: Path, tmp_path: Path) -> None:
         (["--tolerance", "-1"], "tolerance_mm is -1.0; give 0 or more"),
         (["--smallest-lesion", "nan"], "smallest_lesion_ml is nan; give 0 or more"),
         (["--weights", "no.pt"], "E_BUNDLE no.pt: the weights cannot be read"),
+        (["--weights", "x.pt", "--predictions", "y"], "--predictions takes masks that are there"),
+        (["--map", "lung"], "--map 'lung' has no \"=\"; give"),
+        (["--map", "liver=lung (rest)"], "E_LABELS"),
     ],
 )
 def test_wrong_options(
@@ -230,21 +229,52 @@ def test_a_file_where_the_folder_should_be(
     assert (tmp_path / "out").read_text() == "something else"
 
 
-def test_remarks_before_the_figures(bundle: Path) -> None:
-    figures = {"lesion": RegionFigures(1, 1, 1, 0.1, 1.0, 0.0, None)}
-    many = tuple(MaskCase(str(n), str(n), None, figures) for n in range(10))
-    plan = make_plan(read_spec(bundle), NAMES, Measure())
-    training, few, label = remarks(
-        MaskEvaluation(many[:9], (), Measure()), plan, {**NAMES, 2: "effusion"}
-    )
-    assert "does not know what the network was trained on" in training
-    assert few == "Intervals come from 9 patients: too few to rely on."
-    assert label == "Label 2 is 'consolidation' for the bundle and 'effusion' for the data."
-    enough = MaskEvaluation(many, (), Measure())
-    assert len(remarks(enough, plan, NAMES)) == 1
-    lesions = {value: NAMES[value] for value in range(3)}
-    _, lacking = remarks(enough, make_plan(read_spec(bundle), lesions, Measure()), lesions)
-    assert lacking == "Not measured, since the data lack their labels: lung (rest), lung."
+def test_labels_that_differ_are_refused_before_anything_runs(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    datalist = json.loads(data.read_text())
+    data.write_text(json.dumps({**datalist, "labels": {**NAMES, 2: "effusion"}}))
+    folder = masks(data, a=CHEST.labels, b=CHEST.labels, c=CHEST.labels)
+    given = ("--predictions", str(folder))
+    assert evaluate(bundle, data, tmp_path / "report", *given) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"medvol: E_LABELS {data}: the data name 'effusion' (2), the bundle")
+    assert not (tmp_path / "report").exists()
+    assert evaluate(bundle, data, tmp_path / "report", *given, "--map", "effusion=") == 0
+    record = json.loads((tmp_path / "report" / "metrics.json").read_text(encoding="utf-8"))
+    assert list(record["summary"]) == ["ground-glass opacity", "lung (rest)"]
+    assert record["protocol"]["Names"] == "in the data effusion is none of the bundle's"
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Not measured, since the data lack their labels: lesion, consolidation, lung." in page
+    said = ("--map", "effusion=consolidation")
+    assert evaluate(bundle, data, tmp_path / "report", *given, *said) == 0
+    record = json.loads((tmp_path / "report" / "metrics.json").read_text(encoding="utf-8"))
+    assert record["protocol"]["Names"] == "in the data effusion is consolidation of the bundle's"
+    assert record["summary"]["consolidation"]["dice_pooled"]["value"] == 1.0
+
+
+def test_figures_without_a_report(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(bundle), "--data", str(data), "-o", str(tmp_path / "out")]
+    assert main([*words, "--fold", "1"]) == 0
+    assert files(tmp_path / "out") == ["c/segmentation.nii.gz", "metrics.csv", "metrics.json"]
+    assert capsys.readouterr().out.splitlines()[-1] == f"figures in {tmp_path / 'out'}"
+
+
+def test_few_patients_are_said(bundle: Path, data: Path, tmp_path: Path) -> None:
+    folder = masks(data, a=CHEST.labels, b=CHEST.labels, c=CHEST.labels)
+    assert evaluate(bundle, data, tmp_path / "report", "--predictions", str(folder)) == 0
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "does not know what the network was trained on" in page
+    assert "Intervals come from 2 patients: too few to rely on." in page
+    datalist = json.loads(data.read_text())
+    rows = [{**datalist["training"][0], "case": str(n), "patient": str(n)} for n in range(10)]
+    data.write_text(json.dumps({**datalist, "training": rows}))
+    folder = masks(data, **{str(n): CHEST.labels for n in range(10)})
+    assert evaluate(bundle, data, tmp_path / "report", "--predictions", str(folder)) == 0
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Intervals come from" not in page
 
 
 @pytest.mark.slow

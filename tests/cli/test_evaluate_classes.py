@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol evaluate` of a bundle that says classes: from datalist to page.
+"""`medvol evaluate` of a bundle of classes: from datalist to page.
 
 The bundle's score for pneumonia grows with the mean grey of the bottom left quarter, where the made
 disease is. It ranks every ill picture above every other, and calls all of them pneumonia.
@@ -10,7 +10,6 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from disks import full_disk
@@ -19,12 +18,10 @@ from tiny_bundle import tiny_bundle
 from tiny_radiographs import quarter_bundle
 
 from medvol.cli import main
-from medvol.cli.evaluate_classes import remarks
-from medvol.metrics.classes.evaluation import ClassCase, ClassEvaluation
 
 BOTTOM_LEFT = 2
 EACH = {"training": 12, "validation": 6, "test": 8}
-OUTPUTS = ["curves.png", "metrics.json", "predictions.csv", "reliability.png", "report.html"]
+OUTPUTS = ["curves.png", "metrics.csv", "metrics.json", "reliability.png", "report.html"]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +35,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def evaluate(bundle: Path, data: Path, report: Path, *options: str) -> int:
-    words = ["evaluate", str(bundle), "--data", str(data), "--report", str(report), *options]
+    words = ["evaluate", str(bundle), "--data", str(data), "--output", str(report), "--report",
+             *options]  # fmt: skip
     return main(words)
 
 
@@ -65,11 +63,11 @@ def test_network_to_page(
     assert record["confusion"]["counts"] == [[0, 8], [0, 8]]
     weights = sha256((bundle / "models" / "model.pt").read_bytes()).hexdigest()
     assert record["bundle"]["Weights SHA-256"] == weights
-    assert record["bundle"]["Run"] == "fp32 on cpu"
     assert record["protocol"] == {
         "Data": f"made (datalist.json, SHA-256 {sha256(data.read_bytes()).hexdigest()[:12]}…)",
         "Images": "16 images of the test part",
         "Patients": "each image is a patient of its own",
+        "Run": "fp32 on cpu",
         "Chosen on": "temperature and threshold chosen on the validation part",
     }
     assert record["tuned"]["images"] == 12
@@ -78,7 +76,7 @@ def test_network_to_page(
     border = record["confounding"]["predictions"][0]
     assert (border["target"], border["clue"], border["auc"]["value"]) == ("class", "border", 1.0)
     assert record["confounding"]["training_images"] == 24
-    with open(report / "predictions.csv", encoding="utf-8") as file:
+    with open(report / "metrics.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [f"test_{n:03d}.png" for n in range(16)]
     assert {row["predicted"] for row in rows} == {"pneumonia"}
@@ -137,13 +135,13 @@ def test_classes_are_matched_by_name(bundle: Path, data: Path, tmp_path: Path) -
     record = record_of(tmp_path / "report")
     assert record["class_names"] == ["normal", "pneumonia"]
     assert record["summary"]["macro_auc"]["value"] == 1.0
-    with open(tmp_path / "report" / "predictions.csv", encoding="utf-8") as file:
+    with open(tmp_path / "report" / "metrics.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["truth"] for row in rows] == ["normal", "pneumonia"] * 3
     assert rows[0]["case"] == rows[0]["patient"] == "test_000.png"
 
 
-def test_patients_in_both_parts_are_told(bundle: Path, data: Path, tmp_path: Path) -> None:
+def test_patients_in_both_parts_are_named(bundle: Path, data: Path, tmp_path: Path) -> None:
     datalist = json.loads(data.read_text(encoding="utf-8"))
     datalist["training"][0]["patient"] = datalist["test"][0]["patient"]
     changed(data, **datalist)
@@ -197,8 +195,8 @@ def test_other_weights(bundle: Path, data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--fold", "0"], "--fold is not for a bundle that says classes"),
-        (["--predictions", "masks"], "--predictions is not for a bundle that says classes"),
+        (["--fold", "0"], "--fold is not for a bundle of radiographs"),
+        (["--predictions", "masks"], "--predictions is not for a bundle of radiographs"),
         (["--tolerance", "3"], "--tolerance is not for"),
         (["--smallest-lesion", "1"], "--smallest-lesion is not for"),
         (["--limit", "0"], "--limit is 0; give 1 or more"),
@@ -233,8 +231,8 @@ def test_other_classes_are_refused(
     changed(data, labels={"0": "normal", "1": "covid"}, test=test, **parts)
     assert evaluate(bundle, data, tmp_path / "report") == 2
     said = capsys.readouterr().err
-    assert said.startswith("medvol: E_BUNDLE ")
-    assert "it tells apart normal, pneumonia; the data have covid." in said
+    assert said.startswith("medvol: E_LABELS ")
+    assert "the data name 'covid' (1), the bundle 'normal' (0), 'pneumonia' (1)." in said
 
 
 @pytest.mark.parametrize("option", [["--part", "test"], ["--calibrate"], ["--no-confounding"]])
@@ -245,7 +243,7 @@ def test_options_of_classes_are_refused_for_masks(
     data = tmp_path / "datalist.json"
     data.write_text(json.dumps({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}]}))
     assert evaluate(bundle, data, tmp_path / "report", *option) == 2
-    assert "are for a bundle that says the class of radiographs" in capsys.readouterr().err
+    assert f"{option[0]} is not for a bundle of volumes; leave it out" in capsys.readouterr().err
 
 
 def test_full_disk(
@@ -258,14 +256,20 @@ def test_full_disk(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_remarks_before_the_figures() -> None:
-    images = tuple(ClassCase(str(n), Path("x"), str(n), 0, np.array([0.5, 0.5])) for n in range(10))
-    many = ClassEvaluation(images, (), ("no", "yes"))
-    first, missing = remarks(many, training_patients=set(), tested=True)
-    assert "does not know what the network was trained on" in first
-    assert missing == "No image is of the class yes; nothing is known of it."
-    few = ClassEvaluation(images[:9], (), ("no",))
-    _, shared, rough, tested = remarks(few, training_patients={"1", "2", "99"}, tested=False)
-    assert shared.startswith("2 patients of these images are in the training part too")
-    assert rough == "Intervals come from 9 patients: too few to rely on."
-    assert tested.endswith("was not tested.")
+def test_a_class_that_does_not_occur_is_said(bundle: Path, data: Path, tmp_path: Path) -> None:
+    datalist = json.loads(data.read_text(encoding="utf-8"))
+    changed(data, test=[item for item in datalist["test"] if item["label"] == 0])
+    assert evaluate(bundle, data, tmp_path / "report", "--no-confounding") == 0
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    for words in (
+        "does not know what the network was trained on",
+        "No image is of the class pneumonia; nothing is known of it.",
+        "Intervals come from 8 patients: too few to rely on.",
+        "Whether the class can be predicted from beside the lungs was not tested.",
+    ):
+        assert words in page
+    test = [{**datalist["test"][0], "case": str(n), "patient": str(n)} for n in range(10)]
+    changed(data, test=test)
+    assert evaluate(bundle, data, tmp_path / "report", "--no-confounding") == 0
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Intervals come from" not in page

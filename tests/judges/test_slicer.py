@@ -46,6 +46,7 @@ def evaluated_errors(folder: Path) -> Path:
     (folder / "datalist.json").write_text(json.dumps({"training": [row]}))
     data, masks, report = (str(folder / name) for name in ("datalist.json", "masks", "report"))
     words = ["evaluate", "covid_ct_lesion_3d", "--data", data, "--predictions", masks, "-o", report]
+    words.append("--report")
     assert main(words) == 0
     return folder / "report" / "chest" / "errors.seg.nrrd"
 

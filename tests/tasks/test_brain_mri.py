@@ -239,7 +239,8 @@ def test_evaluation_of_a_data_set(
     make_lgg_set(tmp_path / "lgg", patients=3)  # the last one has no tumour
     data, report = tmp_path / "data" / "datalist.json", tmp_path / "report"
     assert main(["data", "lgg", str(tmp_path / "lgg"), "--folds", "3", "-o", str(data)]) == 0
-    assert main(["evaluate", str(bundle), "--data", str(data), "--report", str(report)]) == 0
+    words = ["evaluate", str(bundle), "--data", str(data), "-o", str(report), "--report"]
+    assert main(words) == 0
     assert capsys.readouterr().err == ""
     record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
     ill, also_ill, well = (case["regions"]["tumour"] for case in record["cases"])
@@ -247,7 +248,7 @@ def test_evaluation_of_a_data_set(
     assert (ill["voxels_true"], well["voxels_true"], well["voxels_predicted"]) == (72, 0, 0)
     assert ill["true_ml"] == pytest.approx(72 * 0.9 * 0.9 * 5 / 1000)
     assert record["protocol"]["Masks"] == (
-        "masks made for this page by the bundle, fp32 on cpu, behind its gate at threshold 0.5"
+        "masks made by the bundle, fp32 on cpu, behind its gate at threshold 0.5"
     )
     assert len(record["bundle"]["Gate SHA-256"]) == 64
     page = re.sub('src="data:[^"]*"', "", (report / "report.html").read_text(encoding="utf-8"))

@@ -69,7 +69,7 @@ def test_evaluation_names_no_hu(predictor: Bundle, patient: Path, tmp_path: Path
     row = {"image": "patient/flair.nii.gz", "label": "patient/truth.nii.gz", "case": "a"}
     (tmp_path / "list.json").write_text(json.dumps({"training": [row]}))
     words = ["evaluate", str(predictor.spec.folder), "--data", str(tmp_path / "list.json")]
-    assert main([*words, "-o", str(tmp_path / "out")]) == 0
+    assert main([*words, "-o", str(tmp_path / "out"), "--report"]) == 0
     record = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert record["cases"][0]["regions"]["tumour"]["dice"] == 1
     assert not re.search(r"\bHU\b", words_of(tmp_path / "out" / "report.html"))

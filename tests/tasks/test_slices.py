@@ -118,14 +118,6 @@ def test_a_threshold_for_a_bundle_without_a_gate_is_refused(
     assert "its inference.json has no `gate_threshold`, so no gate" in capsys.readouterr().err
 
 
-def test_there_is_no_mask_to_evaluate(
-    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["evaluate", str(bundle), "--data", "list.json", "-o", str(tmp_path / "out")]
-    assert main(words) == 2
-    assert "answers with classes of slices and marks no voxels" in capsys.readouterr().err
-
-
 def test_the_same_through_monai(
     bundle: Path, scans: Path, results: list[Answer], tmp_path: Path
 ) -> None:

@@ -47,6 +47,11 @@ def image_losses(probability: npt.ArrayLike, truth: npt.ArrayLike) -> Numbers:
 def reliability(probability: npt.ArrayLike, truth: npt.ArrayLike, *, bins: int = BINS) -> list[Bin]:
     """Mean probability and share of positives in bins of equal width; empty bins are left out.
 
+    Args:
+        probability: (N,) 0 to 1.
+        truth: (N,) 0 or 1.
+        bins: how many.
+
     Example:
         >>> reliability([0.1, 0.15, 0.9, 1.0], [0, 1, 1, 1], bins=2)
         [Bin(cases=2, probability=0.125, positive_share=0.5), Bin(cases=2, probability=0.95, \
@@ -70,7 +75,15 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance between probability and share of positives over bins, weighted by cases.
 
-    Naeini et al. 2015, for the probability of the positive class.
+    Naeini et al. 2015, for the probability of a positive; Guo et al. 2017 of what `top` gives.
+
+    Args:
+        probability: (N,) 0 to 1.
+        truth: (N,) 0 or 1.
+        bins: how many, of equal width.
+
+    Returns:
+        0 to 1; NaN without cases.
 
     Example:
         >>> expected_calibration_error([0.25, 0.25, 0.75, 0.75], [0, 0, 1, 0], bins=2)
@@ -82,30 +95,25 @@ def expected_calibration_error(
     return float(sum(gaps) / cases) if cases else float("nan")
 
 
-def top_reliability(
-    probability: npt.ArrayLike, truth: npt.ArrayLike, *, bins: int = BINS
-) -> list[Bin]:
-    """Bins of the probability given to the predicted class, with the share that was right.
+def top(probability: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Numbers, Numbers]:
+    """Probability of the predicted class, and whether it is right, for `reliability` and the rest.
+
+    Args:
+        probability: (N, classes), each row adds up to 1.
+        truth: (N,) classes.
+
+    Returns:
+        (N,) 0 to 1, and (N,) 0 or 1.
 
     Example:
-        >>> top_reliability([[0.75, 0.25], [0.25, 0.75]], [0, 0], bins=2)
-        [Bin(cases=2, probability=0.75, positive_share=0.5)]
-    """
-    return reliability(*_top(probability, truth), bins=bins)
-
-
-def top_calibration_error(
-    probability: npt.ArrayLike, truth: npt.ArrayLike, *, bins: int = BINS
-) -> float:
-    """Mean distance between the predicted class's probability and how often it is right.
-
-    Guo et al. 2017: bins of equal width, weighted by their cases. NaN without cases.
-
-    Example:
-        >>> top_calibration_error([[0.75, 0.25], [0.25, 0.75]], [0, 0])
+        >>> given, right = top([[0.75, 0.25], [0.25, 0.75]], [0, 0])
+        >>> given.tolist(), right.tolist()
+        ([0.75, 0.75], [1.0, 0.0])
+        >>> expected_calibration_error(given, right)
         0.25
     """
-    return expected_calibration_error(*_top(probability, truth), bins=bins)
+    table, true = checked(probability, truth)
+    return table.max(1).clip(0, 1), (table.argmax(1) == true).astype(np.float64)
 
 
 def fit_class_temperature(probability: npt.ArrayLike, truth: npt.ArrayLike) -> float:
@@ -152,7 +160,7 @@ def fit_platt(scores: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[float, float
         truth: (N,) 0 or 1.
 
     Returns:
-        slope and offset.
+        slope, in log odds a unit of the score, and offset in log odds.
 
     Raises:
         ValueError: as in `ranking.roc_auc`, or only one class is there.
@@ -181,6 +189,13 @@ def with_temperature(probability: npt.ArrayLike, temperature: float) -> Numbers:
 
     That is to divide the logits by the temperature: the order of the classes stays.
 
+    Args:
+        probability: (N, classes), each row adds up to 1.
+        temperature: above 0.
+
+    Returns:
+        (N, classes).
+
     Raises:
         ValueError: a temperature that is not above 0.
 
@@ -197,10 +212,14 @@ def with_temperature(probability: npt.ArrayLike, temperature: float) -> Numbers:
 def checked(
     probability: npt.ArrayLike, truth: npt.ArrayLike
 ) -> tuple[Numbers, npt.NDArray[np.int64]]:
-    """Both as arrays, found to belong together.
+    """Both as arrays (N, classes) and (N,), found to belong together.
+
+    Args:
+        probability: (N, classes), each row adds up to 1.
+        truth: (N,) classes.
 
     Raises:
-        ValueError: see `image_losses`.
+        ValueError: shapes that do not belong together, values that are not probabilities.
     """
     table, true = np.asarray(probability, np.float64), np.asarray(truth)
     if table.ndim != 2 or true.shape != table.shape[:1]:
@@ -214,9 +233,3 @@ def checked(
     ):
         raise ValueError("a row does not add up to 1; give probabilities of each class")
     return table, true.astype(np.int64)
-
-
-def _top(probability: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Numbers, Numbers]:
-    """Probability of the predicted class (N,), and whether it is right (N,)."""
-    table, true = checked(probability, truth)
-    return table.max(1).clip(0, 1), (table.argmax(1) == true).astype(np.float64)

@@ -47,7 +47,7 @@ class Predicted(NamedTuple):
         target: what is predicted: "class" or "source".
         clue: from what, such as "border".
         accuracy, auc: on the part that is measured; AUC of each against the rest, mean.
-        guess: accuracy of always giving the answer that is most frequent in training.
+        guess: accuracy, 0 to 1, of always giving the answer that is most frequent in training.
         answers: how many there are to choose from.
     """
 
@@ -80,6 +80,19 @@ class Confounding:
     def of(self, target: str) -> list[Predicted]:
         """The rows of one target, none where there was nothing to predict."""
         return [row for row in self.predicted if row.target == target]
+
+    def record(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return {
+            "training_images": self.training,
+            "measured_images": self.measured,
+            "left_out_as_their_patient_is_measured": self.shared,
+            "unreadable": self.unreadable,
+            "predictions": [
+                row._asdict() | {"accuracy": row.accuracy.record(), "auc": row.auc.record()}
+                for row in self.predicted
+            ],
+        }
 
 
 def predict_from(target: str, clue: str, training: Clues, measured: Clues) -> Predicted | None:

@@ -16,14 +16,14 @@ Matrix = npt.NDArray[Any]
 
 
 class ClassRates(NamedTuple):
-    """Figures of each class against all others, each (..., classes).
+    """Figures of each class against all others.
 
     Args:
-        precision: share of the images taken for the class that are of it.
-        recall: share of the images of the class that were found; also called sensitivity.
-        specificity: share of the images of other classes that were not taken for it.
-        f1: twice the hits, over images of the class and images taken for it; NaN where there is
-            neither.
+        precision: (..., classes) share of the images taken for the class that are of it.
+        recall: (..., classes) share of the images of the class that were found; also sensitivity.
+        specificity: (..., classes) share of the images of other classes not taken for it.
+        f1: (..., classes) twice the hits, over images of the class and images taken for it; NaN
+            where there is neither.
     """
 
     precision: Numbers
@@ -62,6 +62,9 @@ def confusion_matrix(
 def confusion_rates(matrix: Matrix) -> Numbers:
     """Share of the images of each true class; a row adds up to 1, or is NaN without images.
 
+    Args:
+        matrix: (..., classes, classes); so are the shares.
+
     Example:
         >>> confusion_rates(np.array([[1, 3], [0, 2]])).tolist()
         [[0.25, 0.75], [0.0, 1.0]]
@@ -70,7 +73,11 @@ def confusion_rates(matrix: Matrix) -> Numbers:
 
 
 def class_rates(matrix: Matrix) -> ClassRates:
-    """Precision, recall, specificity and F1 of each class against all others."""
+    """Precision, recall, specificity and F1 of each class against all others.
+
+    Args:
+        matrix: (..., classes, classes).
+    """
     hits, true, taken = _hits(matrix), matrix.sum(-1), matrix.sum(-2)
     others = true.sum(-1, keepdims=True) - true
     return ClassRates(

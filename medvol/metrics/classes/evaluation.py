@@ -2,24 +2,27 @@
 """All that was measured of a classifier of images: each image, all, and what was refused."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..evaluation import Evaluation
-from ..intervals import Estimate, Numbers
+from ..intervals import Estimate, Numbers, defined
 from .calibration import (
+    SMALLEST,
+    expected_calibration_error,
     fit_class_temperature,
     image_losses,
-    top_calibration_error,
+    top,
     with_temperature,
 )
+from .confounding import Confounding
 from .confusion import confusion_matrix
 from .figures import all_figures, class_figures
-from .ranking import best_threshold
+from .ranking import ThresholdRow, best_threshold, threshold_rows
 
 POSITIVE = 1  # the class that a threshold of a network of two classes is for
 
@@ -30,7 +33,7 @@ class ClassCase:
 
     Args:
         case: its name.
-        path: its file.
+        image: its file, as a table shows it.
         patient: what images of the same person share.
         truth: number of its class.
         probability: (classes,), adds up to 1.
@@ -38,7 +41,7 @@ class ClassCase:
     """
 
     case: str
-    path: Path
+    image: str
     patient: str
     truth: int
     probability: npt.NDArray[np.floating]
@@ -60,7 +63,7 @@ class Tuned:
     """What was chosen on other images than those that are measured.
 
     Args:
-        temperature: divides logits, see `calibration.fit_class_temperature`.
+        temperature: above 0, divides logits, see `calibration.fit_class_temperature`.
         threshold: of the second of two classes; None of more classes, or where it has no meaning.
         images: how many it was chosen on.
     """
@@ -77,10 +80,14 @@ class ClassEvaluation(Evaluation[ClassCase]):
     Args:
         names: of the classes; the first is that of number 0.
         tuned: chosen on the validation part; None where that was not asked for.
+        confounding: what predicts the class beside the lungs; None where it was not tested.
     """
+
+    noun = "image"
 
     names: tuple[str, ...]
     tuned: Tuned | None = None
+    confounding: Confounding | None = None
 
     @cached_property
     def probability(self) -> Numbers:
@@ -123,7 +130,7 @@ class ClassEvaluation(Evaluation[ClassCase]):
         return {
             name: {
                 "log_loss": float(image_losses(table, self.truth).mean()),
-                "calibration_error": top_calibration_error(table, self.truth),
+                "calibration_error": expected_calibration_error(*top(table, self.truth)),
             }
             for name, table in tables.items()
             if table is not None
@@ -133,6 +140,67 @@ class ClassEvaluation(Evaluation[ClassCase]):
     def worst_first(self) -> list[ClassCase]:
         """By loss, the largest first."""
         return sorted(self.cases, key=lambda case: -case.loss)
+
+    @cached_property
+    def thresholds(self) -> list[ThresholdRow]:
+        """What thresholds on the second of two classes do, also the chosen one, from the lowest up.
+
+        None of more classes.
+        """
+        if len(self.names) != POSITIVE + 1:
+            return []
+        score = self.probability[:, POSITIVE]
+        rows = threshold_rows(score, self.truth)
+        if self.tuned is not None and self.tuned.threshold is not None:
+            rows += threshold_rows(score, self.truth, [self.tuned.threshold])
+        return sorted(set(rows))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A line an image; `probability_<class>` for each class, with spaces as underscores."""
+        columns = ["_".join(["probability", *name.split()]) for name in self.names]
+        return [
+            {
+                "image": case.image,
+                "case": case.case,
+                "patient": case.patient,
+                "truth": self.names[case.truth],
+                "predicted": self.names[case.predicted],
+                **dict(zip(columns, map(float, case.probability), strict=True)),
+                "loss": case.loss,
+                "notes": " ".join(case.notes),
+            }
+            for case in self.cases
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """Figures of all and of each class with intervals, confusion, calibration, thresholds."""
+        confounding, tuned = self.confounding, self.tuned
+        return {
+            "class_names": list(self.names),
+            "images": len(self.cases),
+            "smallest_probability_of_log_loss": SMALLEST,
+            "summary": {name: figure.record() for name, figure in self.summary.items()},
+            "classes": {
+                name: {key: figure.record() for key, figure in figures.items()}
+                for name, figures in self.classes.items()
+            },
+            "confusion": {
+                "rows": "truth",
+                "columns": "predicted",
+                "counts": self.confusion.tolist(),
+            },
+            "calibration": {name: defined(x) for name, x in self.calibration.items()},
+            "tuned": None if tuned is None else asdict(tuned),
+            "thresholds": [row.record() for row in self.thresholds],
+            "confounding": None if confounding is None else confounding.record(),
+        }
+
+
+class SliceEvaluation(ClassEvaluation):
+    """Slices of volumes whose classes were compared with the true ones."""
+
+    noun = "slice"
+    source = "volume"
 
 
 def tune(cases: Sequence[ClassCase]) -> Tuned:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..intervals import RESAMPLES, SEED, Estimate, draw_within, middle
+from ..intervals import RESAMPLES, SEED, Estimate, defined, draw_within, middle
 
 Numbers = npt.NDArray[np.float64]
 USUAL = tuple(step / 10 for step in range(1, 10))  # thresholds of the table
@@ -22,11 +22,11 @@ TOLERANCE = 1e-9  # two shares that are equal but for rounding; far below 1 over
 
 
 class Curve(NamedTuple):
-    """Points of a curve from the highest threshold to the lowest, each (points,).
+    """Points of a curve from the highest threshold to the lowest.
 
     Args:
-        x, y: false positive rate and sensitivity, or recall and precision.
-        threshold: scores at or above it pass; the first point of ROC has infinity.
+        x, y: (points,) false positive rate and sensitivity, or recall and precision.
+        threshold: (points,) scores at or above it pass; the first point of ROC has infinity.
     """
 
     x: Numbers
@@ -60,12 +60,12 @@ class ThresholdRow(NamedTuple):
 
     @property
     def sensitivity(self) -> float:
-        """Share of the positives that are found; NaN without positives."""
+        """Share of the positives that are found, 0 to 1; NaN without positives."""
         return _share(self.found, self.missed)
 
     @property
     def specificity(self) -> float:
-        """Share of the negatives that pass; NaN without negatives."""
+        """Share of the negatives that pass, 0 to 1; NaN without negatives."""
         return _share(self.passed, self.false)
 
     @property
@@ -75,8 +75,13 @@ class ThresholdRow(NamedTuple):
 
     @property
     def negative_precision(self) -> float:
-        """Share of what is taken for negative that is; NaN where nothing is."""
+        """Share of what is taken for negative that is, 0 to 1; NaN where nothing is."""
         return _share(self.passed, self.missed)
+
+    def record(self) -> dict[str, float | int | None]:
+        """Counts and rates by name, None for a rate that is not defined."""
+        rates = ("sensitivity", "specificity", "precision", "negative_precision")
+        return defined(self._asdict() | {name: getattr(self, name) for name in rates})
 
 
 class _Passing(NamedTuple):
@@ -109,6 +114,10 @@ def roc_curve(score: npt.ArrayLike, truth: npt.ArrayLike) -> Curve:
 
 def precision_recall_curve(score: npt.ArrayLike, truth: npt.ArrayLike) -> Curve:
     """Precision over recall, for every threshold; recall is NaN without positives.
+
+    Args:
+        score: (N,) probability or any score.
+        truth: (N,) 0 or 1.
 
     Example:
         >>> curve = precision_recall_curve([0.2, 0.6, 0.5, 0.9], [0, 0, 1, 1])
@@ -180,6 +189,11 @@ def auc_interval(
 def weighted_auc(score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArray[Any]) -> Numbers:
     """Area under the ROC curve of each resample, (R,); NaN where it has one class only.
 
+    Args:
+        score: (N,) probability or any score.
+        truth: (N,) 0 or 1.
+        weights: (R, N) how often each case counts.
+
     Example:
         >>> weights = np.array([[1, 1, 1, 1], [1, 0, 1, 1]])
         >>> weighted_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], weights)
@@ -197,6 +211,9 @@ def weighted_average_precision(
     The sum of (recall - recall before) * precision, without interpolation, which would be too
     optimistic (Davis and Goadrich 2006). NaN without positives.
 
+    Args:
+        score, truth, weights: (N,), (N,) and (R, N), as for `weighted_auc`.
+
     Example:
         >>> weighted_average_precision([0.2, 0.6, 0.9], [1, 0, 1], np.ones((1, 3))).round(3)
         array([0.833])
@@ -207,7 +224,11 @@ def weighted_average_precision(
 
 
 def roc_band(score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArray[Any]) -> Band:
-    """Interval of the highest sensitivity that each false positive rate allows."""
+    """Interval of the highest sensitivity that each false positive rate allows.
+
+    Args:
+        score, truth, weights: (N,), (N,) and (R, N), as for `weighted_auc`.
+    """
     x, y = _roc(_passing(score, truth, weights))
     known = np.isfinite(x[:, -1]) & np.isfinite(y[:, -1])
     rows = []
@@ -217,7 +238,11 @@ def roc_band(score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArray[An
 
 
 def precision_band(score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArray[Any]) -> Band:
-    """Interval of precision at the highest threshold that reaches each recall."""
+    """Interval of precision at the highest threshold that reaches each recall.
+
+    Args:
+        score, truth, weights: (N,), (N,) and (R, N), as for `weighted_auc`.
+    """
     recall, precision = _recall_precision(_passing(score, truth, weights))
     known = np.isfinite(recall[:, -1])
     rows = []
@@ -234,7 +259,7 @@ def threshold_rows(
     Args:
         probability: (N,) of the finding.
         truth: (N,) 0 or 1.
-        thresholds: any.
+        thresholds: of the probability, 0 to 1.
 
     Example:
         >>> threshold_rows([0.2, 0.6, 0.5, 0.9], [0, 0, 1, 1], [0.5])
@@ -261,7 +286,7 @@ def best_threshold(probability: npt.ArrayLike, truth: npt.ArrayLike) -> float:
         truth: (N,) 0 or 1.
 
     Returns:
-        Of equal ones the highest; NaN where there is one class only.
+        0 to 1, of equal ones the highest; NaN where there is one class only.
 
     Example:
         >>> round(best_threshold([0.1, 0.3, 0.5, 0.9], [0, 0, 1, 1]), 3)
@@ -280,6 +305,10 @@ def checked_pair(
     score: npt.ArrayLike, truth: npt.ArrayLike
 ) -> tuple[Numbers, npt.NDArray[np.bool_]]:
     """Scores (N,) and whether each is of a positive (N,), found to belong together.
+
+    Args:
+        score: (N,) any numbers.
+        truth: (N,) 0 or 1.
 
     Raises:
         ValueError: different lengths, or a truth that is neither 0 nor 1.

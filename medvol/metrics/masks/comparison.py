@@ -13,6 +13,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.ndimage import find_objects
 
 from ...labels import Label, LabelTable
 from ...spatial import Affine, spacing_mm, voxel_volume_ml
@@ -86,7 +87,7 @@ class RegionFigures:
         voxels_predicted: in the prediction.
         voxels_true: in the truth.
         voxel_ml: volume of a voxel.
-        surface_dice: at the tolerance; NaN where both are empty.
+        surface_dice: 0 to 1, at the tolerance; NaN where both are empty.
         hd95_mm: NaN where one is empty.
         lesions: None where the region's components are no lesions, as those of an organ.
     """
@@ -101,7 +102,7 @@ class RegionFigures:
 
     @property
     def dice(self) -> float:
-        """NaN where both are empty."""
+        """0 to 1; NaN where both are empty."""
         counts = [self.voxels_both, self.voxels_predicted, self.voxels_true]
         return float(dice(torch.tensor(counts, dtype=torch.float64)))
 
@@ -122,7 +123,7 @@ class RegionFigures:
 
     @property
     def lesion_sensitivity(self) -> float:
-        """Share of the true lesions that were found; NaN where there are none."""
+        """Share of the true lesions that were found, 0 to 1; NaN where there are none."""
         counts = self.lesions
         return counts.found / counts.true if counts and counts.true else np.nan
 
@@ -158,7 +159,7 @@ def compare(
 
     Args:
         predicted: (X, Y, Z) integers, 0 for background.
-        true: the same of the truth.
+        true: (X, Y, Z) integers, the same of the truth.
         affine: (4, 4) voxel to mm.
         regions: name to labels, such as {"lesion": (1, 2)}.
         lesions: names of the regions whose connected components are counted.
@@ -205,7 +206,7 @@ def count_lesions(
     counted, but still find, and are still found.
 
     Args:
-        predicted: the region in 2 or 3 axes.
+        predicted: the region, (X, Y) or (X, Y, Z).
         true: the same of the truth, same shape.
         smallest_voxels: of a lesion that counts, 1 or more.
 
@@ -221,6 +222,14 @@ def count_lesions(
 
 def error_map(predicted: Mask, true: Mask, values: Sequence[int]) -> npt.NDArray[np.uint8]:
     """Where a region was missed, falsely marked, or correctly marked; values as in `ERRORS`.
+
+    Args:
+        predicted: integers of any shape.
+        true: the same of the truth, same shape.
+        values: labels that form the region.
+
+    Returns:
+        The same shape.
 
     Example:
         >>> error_map(np.array([1, 2, 0, 3]), np.array([1, 0, 1, 3]), [1, 2]).tolist()
@@ -241,12 +250,8 @@ def foreground_box(mask: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
         >>> foreground_box(np.array([[0, 0, 0], [0, 1, 1]], bool))
         (slice(1, 2, None), slice(1, 3, None))
     """
-    box = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        inside = np.flatnonzero(mask.any(axis=others))
-        box.append(slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0))
-    return tuple(box)
+    (box,) = find_objects(mask.view(np.uint8), max_label=1)
+    return box or (slice(0, 0),) * mask.ndim
 
 
 def _touched(

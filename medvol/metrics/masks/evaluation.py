@@ -3,14 +3,15 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ..evaluation import Evaluation
 from ..intervals import Draws, Estimate, Numbers, median_estimate, ratio_estimate
-from .comparison import Measure, RegionFigures
+from .comparison import EMPTY_RULE, Measure, RegionFigures
 
 Part = Callable[[RegionFigures], float]
 
@@ -70,7 +71,7 @@ class MaskCase:
         patient: what cases of the same person share.
         fold: of the cross-validation, None where there is none.
         regions: figures by name of the region.
-        seconds: the prediction took; None where the masks were there before.
+        seconds: that the prediction took, in s; None where the masks were there before.
         notes: remarks, one sentence each.
     """
 
@@ -119,3 +120,34 @@ class MaskEvaluation(Evaluation[MaskCase]):
             return (math.inf if math.isnan(figures.dice) else figures.dice, -wrong)
 
         return sorted(self.cases, key=badness)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A line a case and region."""
+        return [
+            {"case": case.case, "patient": case.patient, "fold": case.fold, "region": region}
+            | figures.row()
+            for case in self.cases
+            for region, figures in case.regions.items()
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """The summary of each region with intervals, every case, and with what was compared."""
+        return {
+            **asdict(self.measure),
+            "empty_masks": EMPTY_RULE,
+            "summary": {
+                region: {name: estimate.record() for name, estimate in figures.items()}
+                for region, figures in self.summary.items()
+            },
+            "cases": [
+                {
+                    "case": case.case,
+                    "patient": case.patient,
+                    "fold": case.fold,
+                    "seconds": None if case.seconds is None else round(case.seconds, 3),
+                    "notes": list(case.notes),
+                    "regions": {region: figures.row() for region, figures in case.regions.items()},
+                }
+                for case in self.cases
+            ],
+        }

@@ -53,7 +53,7 @@ class Cost(NamedTuple):
         false_slices: input slices without lesion that pass.
         false_percent: the same of all input slices without lesion; NaN without any.
         dice: of lesion behind the gate, all voxels pooled; NaN without lesion in both.
-        dice_change: the same less that without the gate.
+        dice_change: the same, -1 to 1, less that without the gate.
         seconds: of gate and segmenter together, by the share of windows that is computed.
         saved_percent: of the time of the segmenter without a gate; below 0 where the gate costs
             more than it saves.

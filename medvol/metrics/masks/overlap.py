@@ -51,7 +51,13 @@ def overlap_counts(predicted: Tensor, true: Tensor, values: Sequence[int]) -> Te
 
 
 def region_counts(predicted: Tensor, true: Tensor, regions: Mapping[str, Sequence[int]]) -> Tensor:
-    """(regions, 3) `overlap_counts` of each region, in their order."""
+    """(regions, 3) `overlap_counts` of each region, in their order.
+
+    Args:
+        predicted: label map, any shape.
+        true: label map of the same shape.
+        regions: name to labels.
+    """
     return torch.stack([overlap_counts(predicted, true, values) for values in regions.values()])
 
 
@@ -113,7 +119,7 @@ class RegionDice(PooledMetric):
         return torch.stack([region_counts(p, t, self.regions) for p, t in pairs])
 
     def figure(self, kept: Tensor) -> Tensor:
-        """Dice of the key region over all cases."""
+        """Dice of the key region over all cases, of rows (cases, regions, 3)."""
         pooled, mean = summarise(kept)
         index = list(self.regions).index(self.key)
         return (pooled if self.reduction == "pooled" else mean)[index]

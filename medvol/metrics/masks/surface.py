@@ -36,7 +36,7 @@ def surface_agreement(
     `compute_hausdorff_distance(percentile=95)`, which would each measure all distances anew.
 
     Args:
-        predicted: the region in 2 or 3 axes.
+        predicted: the region, (X, Y) or (X, Y, Z).
         true: the same of the truth, same shape.
         spacing_mm: along each axis.
         tolerance_mm: surface voxels this near to the other surface agree, 0 or more.

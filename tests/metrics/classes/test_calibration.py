@@ -14,8 +14,7 @@ from medvol.metrics.classes.calibration import (
     fit_platt,
     image_losses,
     reliability,
-    top_calibration_error,
-    top_reliability,
+    top,
     with_temperature,
 )
 from medvol.metrics.classes.ranking import roc_auc
@@ -34,13 +33,13 @@ def test_losses_of_images() -> None:
 
 
 def test_reliability_of_the_predicted_class() -> None:
-    two, eight, nine = top_reliability(TABLE, TRUTH)
+    two, eight, nine = reliability(*top(TABLE, TRUTH))
     assert (two.cases, two.probability, two.positive_share) == (2, pytest.approx(0.6), 1.0)
     assert (eight.cases, eight.positive_share) == (1, 0.0)
     assert (nine.cases, nine.positive_share) == (1, 1.0)
     error = (2 * 0.4 + 0.8 + 0.1) / 4
-    assert top_calibration_error(TABLE, TRUTH) == pytest.approx(error)
-    assert math.isnan(top_calibration_error(np.zeros((0, 3)), []))
+    assert expected_calibration_error(*top(TABLE, TRUTH)) == pytest.approx(error)
+    assert math.isnan(expected_calibration_error(*top(np.zeros((0, 3)), [])))
 
 
 @pytest.mark.parametrize("sharpness", [1.0, 3.0, 0.5])

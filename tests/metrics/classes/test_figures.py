@@ -2,7 +2,6 @@
 """Figures of a classifier with their intervals, and all of an evaluation."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,7 +82,7 @@ def test_resampled_estimate_leaves_out_what_is_not_defined() -> None:
 
 
 def image(case: str, truth: int, *probability: float) -> ClassCase:
-    return ClassCase(case, Path(f"{case}.png"), case[0], truth, np.array(probability, np.float32))
+    return ClassCase(case, f"{case}.png", case[0], truth, np.array(probability, np.float32))
 
 
 IMAGES = (image("a1", 0, 0.9, 0.1), image("a2", 1, 0.7, 0.3), image("b", 1, 0.2, 0.8))

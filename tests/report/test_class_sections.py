@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -20,16 +21,21 @@ from medvol.errors import InputError
 from medvol.metrics.classes.confounding import Confounding, Predicted
 from medvol.metrics.classes.evaluation import ClassCase, ClassEvaluation, Tuned
 from medvol.metrics.intervals import Estimate
-from medvol.report.class_page import (
-    ClassContext,
+from medvol.report.class_sections import (
+    ClassPictures,
+    class_content,
     clue_rows,
     confounding_lines,
-    render_class_page,
     summary_line,
     tuned_line,
-    write_class_page,
 )
-from medvol.report.class_tables import rows_of_thresholds, write_class_metrics, write_predictions
+from medvol.report.evaluation import (
+    About,
+    render_evaluation,
+    write_evaluation,
+    write_metrics_csv,
+    write_metrics_json,
+)
 from medvol.report.plots import curves_of, draw_curves
 
 NAMES = ("no <ill>", "ill")
@@ -39,9 +45,9 @@ ROWS = (  # truth, probability of the second class: right, wrong, right, right
 REFUSED = InputError("E_TRUNCATED", "/secret/patient/x.png", "it ends early.", "Copy it.")
 
 
-def answers(folder: Path = Path("/data")) -> tuple[ClassCase, ...]:
+def answers() -> tuple[ClassCase, ...]:
     return tuple(
-        ClassCase(case, folder / f"{case}.png", patient, truth, np.array([1 - p, p]), ("N_X y.",))
+        ClassCase(case, f"{case}.png", patient, truth, np.array([1 - p, p]), ("N_X y.",))
         for case, patient, truth, p in ROWS
     )
 
@@ -50,7 +56,6 @@ def predicted(target: str, clue: str, auc: float) -> Predicted:
     return Predicted(target, clue, Estimate(0.75, 0.5, 1.0, 4), Estimate(auc, auc, auc, 4), 0.6, 3)
 
 
-EVALUATION = ClassEvaluation(answers(), (("broken", REFUSED),), NAMES, Tuned(2.0, 0.5, 10))
 CONFOUNDING = Confounding(
     (
         predicted("class", "border", 0.9),
@@ -59,15 +64,23 @@ CONFOUNDING = Confounding(
     ),
     training=20, measured=4, shared=2, unreadable=1,
 )  # fmt: skip
-CONTEXT = ClassContext(
-    title="my_bundle",
+EVALUATION = ClassEvaluation(
+    answers(), (("broken", REFUSED),), NAMES, Tuned(2.0, 0.5, 10), CONFOUNDING
+)
+ABOUT = About(
     protocol={"Data": "set (datalist.json)", "Images": "4 images of the test part"},
     bundle={"Bundle": "my_bundle", "Weights SHA-256": "5f70bf18"},
     files={"predictions.csv": "each image", "a b.png": "a picture"},
     remarks=["The intervals are of 3 patients."],
-    confounding=CONFOUNDING,
-    tiles={"a2": "data:image/jpeg;base64,AAAA", "b": "data:image/jpeg;base64,BBBB"},
 )
+NONE = ClassPictures()
+TILES = ClassPictures(
+    tiles={"a2": "data:image/jpeg;base64,AAAA", "b": "data:image/jpeg;base64,BBBB"}
+)
+
+
+def rendered(evaluation: ClassEvaluation = EVALUATION, pictures: ClassPictures = NONE) -> str:
+    return render_evaluation(evaluation, class_content(evaluation, pictures), ABOUT)
 
 
 def text_of(page: str) -> str:
@@ -77,7 +90,7 @@ def text_of(page: str) -> str:
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render_class_page(EVALUATION, CONTEXT)
+    return rendered(pictures=TILES)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +131,7 @@ def test_page_says(page: str, words: str, tmp_path: Path) -> None:
     if words.startswith("Ranking"):  # only beside its picture
         picture = tmp_path / "curves.png"
         draw_curves(picture, curves_of(EVALUATION))
-        context = ClassContext("t", {}, {}, {}, curves=picture)
-        page = render_class_page(EVALUATION, context)
+        page = rendered(pictures=ClassPictures(curves=picture))
         assert page.count("data:image/png;base64,") == 1
     assert words in text_of(page)
 
@@ -139,32 +151,32 @@ def test_page_loads_nothing_and_names_no_folder(page: str) -> None:
 def test_what_is_not_defined_is_said() -> None:
     names = ("normal", "ill", "rare")
     images = tuple(
-        ClassCase(str(n), Path("x.png"), str(n), n % 2, np.array([0.5, 0.3, 0.2])) for n in range(4)
+        ClassCase(str(n), "x.png", str(n), n % 2, np.array([0.5, 0.3, 0.2])) for n in range(4)
     )
-    page = text_of(
-        render_class_page(ClassEvaluation(images, (), names), ClassContext("t", {}, {}, {}))
-    )
+    page = text_of(rendered(ClassEvaluation(images, (), names)))
     assert "rare not defined not defined 1.000" in page  # never predicted, does not occur
     assert "ill not defined 0.000" in page  # occurs, never predicted: recall 0
     assert "rare 0 – 0 – 0 – 0" in page  # no row of the matrix
     assert "Thresholds" not in page  # three classes
     assert "temperature" not in page
-    assert "What tells" not in page
+    assert "What predicts" not in page
 
 
 def test_one_image_has_no_interval_and_no_curve() -> None:
     alone = ClassEvaluation(EVALUATION.cases[:1], (), NAMES)
-    text = text_of(render_class_page(alone, ClassContext("t", {}, {}, {})))
+    text = text_of(rendered(alone))
     assert "1.000 accuracy not defined AUC 1 image of 1 patient" in text
     assert "With --calibrate one is chosen" in text
     assert curves_of(alone) == []
 
 
 def test_without_anything_predicted() -> None:
-    nothing = Confounding((), 0, 4, 0, 0)
-    assert clue_rows(EVALUATION, nothing) == {}
-    (line,) = confounding_lines(EVALUATION, nothing)
-    assert "was not tested" in line
+    nothing = replace(EVALUATION, confounding=Confounding((), 0, 4, 0, 0))
+    assert clue_rows(nothing) == {}
+    assert confounding_lines(nothing) == [
+        "What else predicts the class was not tested: there is nothing to train on."
+    ]
+    assert confounding_lines(replace(EVALUATION, confounding=None)) == []
 
 
 def test_lines_for_the_terminal() -> None:
@@ -178,30 +190,26 @@ def test_lines_for_the_terminal() -> None:
 
 
 def test_thresholds_are_sorted_and_hold_the_chosen_one_once() -> None:
-    rows = rows_of_thresholds(EVALUATION)
+    rows = EVALUATION.thresholds
     assert [row.threshold for row in rows] == pytest.approx([n / 10 for n in range(1, 10)])
     other = ClassEvaluation(answers(), (), NAMES, Tuned(1.0, 0.33, 1))
-    assert [row.threshold for row in rows_of_thresholds(other)][2:5] == [0.3, 0.33, 0.4]
+    assert [row.threshold for row in other.thresholds][2:5] == [0.3, 0.33, 0.4]
 
 
 def test_csv_has_a_row_an_image(tmp_path: Path) -> None:
-    write_predictions(tmp_path / "predictions.csv", EVALUATION, folder=Path("/data"))
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "predictions.csv").read_text())))
+    write_metrics_csv(tmp_path / "metrics.csv", EVALUATION)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "metrics.csv").read_text())))
     assert rows[1] == {
         "image": "a2.png", "case": "a2", "patient": "p1", "truth": "ill", "predicted": "no <ill>",
         "probability_no_<ill>": "0.875", "probability_ill": "0.125", "loss": "2.07944",
         "notes": "N_X y.",
     }  # fmt: skip
     assert len(rows) == 4
-    write_predictions(tmp_path / "predictions.csv", EVALUATION, folder=Path("/elsewhere"))
-    assert "/data/a2.png," in (tmp_path / "predictions.csv").read_text()
 
 
 def test_json_says_the_same_and_how(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
-    write_class_metrics(
-        path, EVALUATION, bundle={"Version": "1"}, protocol={"Data": "set"}, confounding=CONFOUNDING
-    )
+    write_metrics_json(path, EVALUATION, About({"Data": "set"}, {"Version": "1"}))
     record = json.loads(path.read_text())
     assert (record["bundle"], record["protocol"]) == ({"Version": "1"}, {"Data": "set"})
     assert (record["class_names"], record["images"]) == (list(NAMES), 4)
@@ -220,7 +228,7 @@ def test_json_says_the_same_and_how(tmp_path: Path) -> None:
                                     "reason": "it ends early.", "remedy": "Copy it."}  # fmt: skip
     assert record["interval"]["patients"] == 3
     bare = ClassEvaluation(answers()[:1], (), NAMES)
-    write_class_metrics(path, bare, bundle={}, protocol={})
+    write_metrics_json(path, bare, ABOUT)
     record = json.loads(path.read_text())
     assert (record["tuned"], record["confounding"]) == (None, None)
     assert record["summary"]["macro_auc"]["value"] is None
@@ -249,16 +257,16 @@ def test_curves_of_two_classes_are_of_the_second(
 
 def test_curves_of_three_classes_leave_out_what_does_not_occur() -> None:
     table = np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.4, 0.5, 0.1]])
-    images = tuple(ClassCase(str(n), Path("x"), str(n), n % 2, row) for n, row in enumerate(table))
+    images = tuple(ClassCase(str(n), "x", str(n), n % 2, row) for n, row in enumerate(table))
     assert [c.name for c in curves_of(ClassEvaluation(images, (), ("a", "b", "c")))] == ["a", "b"]
 
 
 WRITERS = {
-    "page": lambda folder: write_class_page(folder / "report.html", EVALUATION, CONTEXT),
-    "csv": lambda folder: write_predictions(folder / "p.csv", EVALUATION, folder=folder),
-    "json": lambda folder: write_class_metrics(
-        folder / "m.json", EVALUATION, bundle={}, protocol={}
+    "page": lambda folder: write_evaluation(
+        folder / "report.html", EVALUATION, class_content(EVALUATION, TILES), ABOUT
     ),
+    "csv": lambda folder: write_metrics_csv(folder / "m.csv", EVALUATION),
+    "json": lambda folder: write_metrics_json(folder / "m.json", EVALUATION, ABOUT),
     "curves": lambda folder: draw_curves(folder / "c.png", curves_of(EVALUATION)),
 }
 

@@ -1,29 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One case beside its truth: where masks are found, what is written, what is refused."""
+"""Masks beside their truth: labels by name, where masks are found, what is written and refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import slicerio
 from phantoms import save_nifti, tiny_chest
+from refusals import refused_by
 from tiny_bundle import tiny_bundle
 
 from medvol.bundle.spec import Spec, read_spec
-from medvol.data.datalist import LabelledCase
 from medvol.errors import InputError
 from medvol.images import read_image
-from medvol.metrics.masks.comparison import Measure
-from medvol.tasks.evaluation import (
-    display_window,
-    evaluate_case,
-    find_mask,
-    from_folder,
-    make_plan,
-)
+from medvol.metrics.masks.evaluation import MaskCase
+from medvol.outputs.save import display_window
+from medvol.tasks.compare_masks import MaskComparison, find_mask
+from medvol.tasks.comparison import Order
 
 CHEST = tiny_chest(noise_hu=5)
-MEASURE = Measure(smallest_lesion_ml=0.0)
 NAMES = {0: "background", 1: "ground-glass opacity", 2: "consolidation", 3: "lung (rest)"}
 
 
@@ -32,17 +28,37 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     return read_spec(tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds"))
 
 
-def labelled(folder: Path, *, ct: np.ndarray = CHEST.ct, name: str = "one") -> LabelledCase:
-    image = save_nifti(folder / f"{name}_ct.nii.gz", ct, CHEST.affine)
-    label = save_nifti(folder / f"{name}_label.nii.gz", CHEST.labels, CHEST.affine)
-    return LabelledCase(name, name, None, str(image), str(label))
+def labelled(
+    folder: Path, labels: np.ndarray = CHEST.labels, names: dict[int, str] | None = NAMES
+) -> Path:
+    """A datalist of one chest with this truth."""
+    save_nifti(folder / "one_ct.nii.gz", CHEST.ct, CHEST.affine)
+    save_nifti(folder / "one_label.nii.gz", labels, CHEST.affine)
+    item = {"image": "one_ct.nii.gz", "label": "one_label.nii.gz", "case": "one"}
+    known = {} if names is None else {"labels": names}
+    (folder / "list.json").write_text(json.dumps({**known, "training": [item]}))
+    return folder / "list.json"
 
 
-def run(bundle: Spec, folder: Path, marked: np.ndarray, **more: np.ndarray):
-    save_nifti(folder / "masks" / "one.nii.gz", marked, more.get("affine", CHEST.affine))
-    plan = make_plan(bundle, NAMES, MEASURE)
-    masks = from_folder(folder / "masks", bundle)
-    return evaluate_case(labelled(folder), folder / "out" / "one", plan, masks)
+def compared(spec: Spec, data: Path, said: dict[str, str] | None = None) -> MaskComparison:
+    folder = data.parent
+    return MaskComparison(
+        spec,
+        Order(data, folder / "out", report=True, predictions=folder / "masks",
+              smallest_lesion_ml=0.0, names=said or {}),
+    )  # fmt: skip
+
+
+def found_in(comparison: MaskComparison) -> MaskCase:
+    ((_, found),) = comparison.outcomes()
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def run(spec: Spec, folder: Path, marked: np.ndarray) -> MaskCase:
+    save_nifti(folder / "masks" / "one.nii.gz", marked, CHEST.affine)
+    return found_in(compared(spec, labelled(folder)))
 
 
 def test_half_of_the_ground_glass_and_a_false_block(bundle: Spec, tmp_path: Path) -> None:
@@ -83,50 +99,84 @@ def test_half_of_the_ground_glass_and_a_false_block(bundle: Spec, tmp_path: Path
 def test_a_mask_that_does_not_belong_to_the_image(
     bundle: Spec, tmp_path: Path, what: str, code: str
 ) -> None:
-    out = tmp_path / "out" / "one"
+    data, out, masks = labelled(tmp_path), tmp_path / "out" / "one", tmp_path / "masks"
     out.mkdir(parents=True)
     (out / "errors.png").write_text("of an older run")
     moved = CHEST.affine.copy()
     moved[0, 3] += 2
-    masks = tmp_path / "masks"
     if what == "grid":
         save_nifti(masks / "one.nii.gz", CHEST.labels, moved)
     elif what == "value":
         save_nifti(masks / "one.nii.gz", CHEST.labels * 2, CHEST.affine)
     elif what == "truth":
         save_nifti(masks / "one.nii.gz", CHEST.labels, CHEST.affine)
-    case = labelled(tmp_path)
-    if what == "truth":
-        save_nifti(Path(case.label), CHEST.labels, moved)
-    with pytest.raises(InputError) as caught:
-        evaluate_case(case, out, make_plan(bundle, {}, MEASURE), from_folder(masks, bundle))
-    assert caught.value.code == code
+        save_nifti(tmp_path / "one_label.nii.gz", CHEST.labels, moved)
+    refused_by(lambda: found_in(compared(bundle, data)), code)
     assert list(out.iterdir()) == []
 
 
 def test_truth_without_lung_and_with_a_label_of_its_own(bundle: Spec, tmp_path: Path) -> None:
     """As in slices of which only lesions were drawn: 4 is "background or lung"."""
-    names = {0: "background", 1: "glass", 2: "solid", 4: "background or lung"}
-    plan = make_plan(bundle, names, MEASURE)
-    assert list(plan.regions) == ["lesion", "ground-glass opacity", "consolidation"]
-    assert plan.truth_values == (1, 2, 3, 4)
-    case = labelled(tmp_path)
+    names = {0: "background", 1: NAMES[1], 2: NAMES[2], 4: "background or lung"}
     truth = np.where(CHEST.labels == 3, 4, CHEST.labels).astype(np.uint8)
-    save_nifti(Path(case.label), truth, CHEST.affine)
     save_nifti(tmp_path / "masks" / "one.nii.gz", CHEST.labels, CHEST.affine)
-    masks = from_folder(tmp_path / "masks", bundle)
-    found = evaluate_case(case, tmp_path / "out", plan, masks)
+    comparison = compared(bundle, labelled(tmp_path, truth, names))
+    assert list(comparison.regions) == ["lesion", "ground-glass opacity", "consolidation"]
+    found = found_in(comparison)
     assert [figures.dice for figures in found.regions.values()] == [1.0, 1.0, 1.0]
 
 
-def test_the_first_region_that_can_be_made_is_the_one_shown(bundle: Spec) -> None:
-    plan = make_plan(bundle, {0: "background", 1: "ground-glass opacity"}, MEASURE)
-    assert (plan.key, list(plan.regions)) == ("ground-glass opacity", ["ground-glass opacity"])
+def test_labels_of_other_numbers_and_equal_names(bundle: Spec, tmp_path: Path) -> None:
+    """Consolidation is 1 and lung is 2 in the truth, ground-glass opacity is 3."""
+    number = np.array([0, 3, 1, 2], np.uint8)
+    names = {0: "background", 1: "Consolidation", 2: "lung  (rest)", 3: "ground-glass opacity"}
+    half = CHEST.labels.copy()
+    half[half == 1] = 3
+    save_nifti(tmp_path / "masks" / "one.nii.gz", half, CHEST.affine)
+    found = found_in(compared(bundle, labelled(tmp_path, number[CHEST.labels], names)))
+    assert found.regions["consolidation"].dice == 1.0
+    assert found.regions["ground-glass opacity"].dice == 0.0
+    assert found.regions["lesion"].dice == pytest.approx(2 * 32 / (32 + 96))
+    assert found.regions["lung"].dice == 1.0
+
+
+def test_labels_whose_names_differ_are_refused_unless_said(bundle: Spec, tmp_path: Path) -> None:
+    names = {0: "background", 1: "lung", 2: "consolidation", 3: "GGO"}
+    number = np.array([0, 3, 2, 1], np.uint8)
+    data = labelled(tmp_path, number[CHEST.labels], names)
+    save_nifti(tmp_path / "masks" / "one.nii.gz", CHEST.labels, CHEST.affine)
     with pytest.raises(InputError) as caught:
-        make_plan(bundle, {0: "background", 7: "liver"}, MEASURE)
-    assert caught.value.code == "E_BUNDLE"
-    assert "[0, 7]" in caught.value.reason
-    assert "3 lung (rest)" in caught.value.remedy
+        compared(bundle, data)
+    assert caught.value.code == "E_LABELS"
+    assert caught.value.reason == (
+        "the data name 'lung' (1), 'GGO' (3), the bundle 'ground-glass opacity' (1), "
+        "'consolidation' (2), 'lung (rest)' (3)."
+    )
+    assert "--map" in caught.value.remedy
+    said = {"lung": "lung (rest)", "ggo": "ground-glass opacity"}
+    found = found_in(compared(bundle, data, said))
+    assert {figures.dice for figures in found.regions.values()} == {1.0}
+    assert list(compared(bundle, data, {**said, "GGO": ""}).regions) == [
+        "consolidation", "lung (rest)",
+    ]  # fmt: skip
+
+
+def test_the_first_region_that_can_be_made_is_the_one_shown(bundle: Spec, tmp_path: Path) -> None:
+    names = {0: "background", 1: "ground-glass opacity"}
+    comparison = compared(bundle, labelled(tmp_path, names=names))
+    assert (comparison.key, list(comparison.regions)) == (
+        "ground-glass opacity",
+        ["ground-glass opacity"],
+    )
+    refused_by(lambda: found_in(comparison), "E_VALUES")  # the truth holds what nobody names
+    liver = labelled(tmp_path, names={0: "background", 7: "liver"})
+    refused_by(lambda: compared(bundle, liver), "E_LABELS")
+
+
+def test_a_datalist_without_names_has_those_of_the_bundle(bundle: Spec, tmp_path: Path) -> None:
+    save_nifti(tmp_path / "masks" / "one.nii.gz", CHEST.labels, CHEST.affine)
+    found = found_in(compared(bundle, labelled(tmp_path, names=None)))
+    assert {figures.dice for figures in found.regions.values()} == {1.0}
 
 
 @pytest.mark.parametrize(
@@ -160,14 +210,11 @@ def test_a_bundle_that_is_no_ct(tmp_path: Path) -> None:
     }  # fmt: skip
     bundle = read_spec(tiny_bundle(tmp_path / "brain", metadata=metadata))
     brain = np.random.default_rng(0).integers(0, 900, CHEST.ct.shape).astype(np.int16)
-    image = save_nifti(tmp_path / "flair.nii.gz", brain, CHEST.affine)
     true = (CHEST.labels == 1).astype(np.uint8)
-    label = save_nifti(tmp_path / "label.nii.gz", true, CHEST.affine)
-    save_nifti(tmp_path / "masks" / "a.nii.gz", np.roll(true, 1, axis=0), CHEST.affine)
-    found = evaluate_case(
-        LabelledCase("a", "a", 0, str(image), str(label)), tmp_path / "out",
-        make_plan(bundle, {}, MEASURE), from_folder(tmp_path / "masks", bundle),
-    )  # fmt: skip
+    data = labelled(tmp_path, true, {0: "background", 1: "tumour"})
+    image = save_nifti(tmp_path / "one_ct.nii.gz", brain, CHEST.affine)
+    save_nifti(tmp_path / "masks" / "one.nii.gz", np.roll(true, 1, axis=0), CHEST.affine)
+    found = found_in(compared(bundle, data))
     assert list(found.regions) == ["tumour"]
     assert found.regions["tumour"].dice == pytest.approx(0.75)
     assert found.regions["tumour"].lesions == (1, 1, 1, 0)

@@ -16,16 +16,16 @@ from PIL import Image
 from medvol.errors import InputError
 from medvol.metrics.masks.comparison import EMPTY_RULE, LesionCounts, Measure, RegionFigures
 from medvol.metrics.masks.evaluation import MaskCase, MaskEvaluation
-from medvol.report import evaluation_page
-from medvol.report.evaluation_page import (
-    EvaluationContext,
-    case_line,
+from medvol.report import mask_sections
+from medvol.report.evaluation import (
+    About,
+    Content,
     render_evaluation,
-    summary_cells,
-    summary_line,
     write_evaluation,
+    write_metrics_csv,
+    write_metrics_json,
 )
-from medvol.report.evaluation_tables import write_metrics_csv, write_metrics_json
+from medvol.report.mask_sections import case_line, mask_content, summary_cells, summary_line
 
 NAN = math.nan
 PART = RegionFigures(40, 50, 60, 0.1, 0.75, 4.0, LesionCounts(4, 3, 5, 2))
@@ -39,14 +39,17 @@ CASES = (
 )
 REFUSED = InputError("E_TRUNCATED", "/secret/patient/ct.nii.gz", "it ends early.", "Copy it.")
 EVALUATION = MaskEvaluation(CASES, (("broken", REFUSED),), Measure(2.5, 0.2))
-CONTEXT = EvaluationContext(
-    title="my_bundle",
+ABOUT = About(
     protocol={"Data": "set (datalist.json)", "Cases": "3 cases from all folds"},
     bundle={"Bundle": "my_bundle", "Weights SHA-256": "5f70bf18"},
     remarks=["The intervals are of 2 patients."],
-    picture="errors.png",
-    files={"errors.seg.nrrd": "segments"},
 )
+
+
+def rendered(folder: Path, evaluation: MaskEvaluation = EVALUATION) -> str:
+    files = {"errors.seg.nrrd": "segments"}
+    content = mask_content(evaluation, folder, picture="errors.png", files=files)
+    return render_evaluation(evaluation, content, ABOUT)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> str:
-    return render_evaluation(EVALUATION, CONTEXT, folder)
+    return rendered(folder)
 
 
 def text_of(page: str) -> str:
@@ -118,27 +121,27 @@ def test_every_link_inside_the_page_leads_somewhere(page: str) -> None:
 def test_only_the_worst_pictures_are_on_a_long_page(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation_page, "MOST_PICTURES", 1)
-    page = render_evaluation(EVALUATION, CONTEXT, folder)
+    monkeypatch.setattr(mask_sections, "MOST_PICTURES", 1)
+    page = rendered(folder)
     assert page.count("data:image/jpeg") == 1
     assert "The pictures of the 1 worst cases are on this page" in page
 
 
 def test_a_page_of_one_case_has_no_intervals(folder: Path) -> None:
     alone = MaskEvaluation(CASES[:1], (), Measure())
-    text = text_of(render_evaluation(alone, CONTEXT, folder))
+    text = text_of(rendered(folder, alone))
     assert "1 case of 1 patient" in text
     assert " to " not in text[: text.index("How it was measured")]
 
 
 def test_cells_of_the_summary() -> None:
     cells = summary_cells(EVALUATION, "le<sion")
-    assert [cell.value for cell in cells] == [
+    assert [cell.text for cell in cells] == [
         "0.04", "0.73", "0.73", "0.75", "4.0", "75 %", "1.3", "+66.3", "67.0",
     ]  # fmt: skip
-    assert cells[1][1:] == ("", "of 1")  # one patient has the region, so there is no interval
-    assert summary_cells(EVALUATION, "organ")[0].interval == "1.00 to 1.00"
-    assert [c.value for c in summary_cells(EVALUATION, "organ")][5:7] == ["–", "–"]
+    assert cells[1].small == ("", "of 1")  # one patient has the region, so there is no interval
+    assert summary_cells(EVALUATION, "organ")[0].small == ("1.00 to 1.00", "")
+    assert [c.text for c in summary_cells(EVALUATION, "organ")][5:7] == ["–", "–"]
 
 
 def test_lines_for_the_terminal() -> None:
@@ -165,7 +168,7 @@ def test_csv_has_a_row_a_case_and_region(tmp_path: Path) -> None:
 
 def test_json_says_the_same_and_how(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
-    write_metrics_json(path, EVALUATION, bundle={"Version": "1"}, protocol={"Data": "set"})
+    write_metrics_json(path, EVALUATION, About({"Data": "set"}, {"Version": "1"}))
     record = json.loads(path.read_text())
     assert (record["bundle"], record["protocol"]) == ({"Version": "1"}, {"Data": "set"})
     assert (record["tolerance_mm"], record["smallest_lesion_ml"]) == (2.5, 0.2)
@@ -189,11 +192,11 @@ def test_json_says_the_same_and_how(tmp_path: Path) -> None:
 
 
 WRITERS = {
-    "page": lambda folder: write_evaluation(folder / "report.html", EVALUATION, CONTEXT),
-    "csv": lambda folder: write_metrics_csv(folder / "metrics.csv", EVALUATION),
-    "json": lambda folder: write_metrics_json(
-        folder / "metrics.json", EVALUATION, bundle={}, protocol={}
+    "page": lambda folder: write_evaluation(
+        folder / "report.html", EVALUATION, Content([], [], {}), ABOUT
     ),
+    "csv": lambda folder: write_metrics_csv(folder / "metrics.csv", EVALUATION),
+    "json": lambda folder: write_metrics_json(folder / "metrics.json", EVALUATION, ABOUT),
 }
 
 

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Classes beside true classes: of radiographs, and of the slices of volumes."""
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..answer import Answer, Refusal
+from ..bundle.spec import Spec
+from ..data.datalist import LabelledCase
+from ..errors import InputError
+from ..images import read_image
+from ..images.checks import check_pair
+from ..metrics.classes.calibration import reliability, top
+from ..metrics.classes.evaluation import (
+    POSITIVE,
+    ClassCase,
+    ClassEvaluation,
+    SliceEvaluation,
+    tune,
+)
+from ..metrics.evaluation import Evaluation
+from ..metrics.measurements import voxels_per_slice
+from ..report.class_sections import (
+    ClassPictures,
+    class_content,
+    confounding_lines,
+    summary_line,
+    tuned_line,
+)
+from ..report.evaluation import Content, counted
+from ..report.plots import curves_of, draw_curves, draw_reliability
+from ..report.radiographs import radiograph_tile
+from ..spatial import feet_head_axis
+from .comparison import Comparison, Order, watched
+from .confounding import predict_from_surroundings
+
+CURVES, RELIABILITY = "curves.png", "reliability.png"
+TRAINING, VALIDATION, TEST = "training", "validation", "test"
+MOST_TILES = 24  # images with the highest losses that the page shows
+
+Item = Mapping[str, Any]
+
+
+class ClassComparison(Comparison[ClassCase]):
+    """Answers with probabilities of classes, beside the true ones."""
+
+    files: ClassVar[Mapping[str, str]] = {
+        CURVES: "ROC, and precision over recall",
+        RELIABILITY: "whether probabilities can be believed",
+    }
+
+    @abstractmethod
+    def evaluation(
+        self, cases: tuple[ClassCase, ...], refused: tuple[tuple[str, InputError], ...]
+    ) -> ClassEvaluation:
+        """Figures of all images."""
+
+    def pictures(self, evaluation: ClassEvaluation) -> ClassPictures:
+        """Draw curves and reliability into the folder."""
+        curves, bins = (self.order.output / name for name in (CURVES, RELIABILITY))
+        drawn = curves_of(evaluation)
+        if drawn:
+            draw_curves(curves, drawn)
+        groups = {"as given": reliability(*top(evaluation.probability, evaluation.truth))}
+        if evaluation.tuned is not None and evaluation.calibrated is not None:
+            name = f"with temperature {evaluation.tuned.temperature:.2f}"
+            groups[name] = reliability(*top(evaluation.calibrated, evaluation.truth))
+        cases = f"{evaluation.noun}s"
+        draw_reliability(bins, groups, cases=cases, share="share that is right")
+        return ClassPictures(curves if drawn else None, bins)
+
+    def content(self, evaluation: ClassEvaluation) -> Content:
+        """Figures, curves and what else the task has."""
+        return class_content(evaluation, self.pictures(evaluation))
+
+    def lines(self, evaluation: ClassEvaluation) -> list[str]:
+        """Accuracy and AUC, what else predicts the class, and what was chosen."""
+        tuned = [tuned_line(evaluation)] if evaluation.tuned else []
+        return [summary_line(evaluation), *confounding_lines(evaluation), *tuned]
+
+    def remarks(self, evaluation: ClassEvaluation) -> list[str]:
+        """Classes that do not occur."""
+        there = set(evaluation.truth.tolist())
+        missing = [name for number, name in enumerate(evaluation.names) if number not in there]
+        words = (
+            f"No {evaluation.noun} is of the class {', '.join(missing)}; nothing is known of it."
+        )
+        return [words] if missing else []
+
+
+class RadiographComparison(ClassComparison):
+    """A bundle of classes of radiographs, beside a part of a datalist with classes.
+
+    Args:
+        spec: of the bundle.
+        order: what is to be compared.
+
+    Raises:
+        ValueError: calibration on the part that is measured; others as for `Comparison`.
+    """
+
+    options = frozenset({"part", "calibrate", "no-confounding"})
+
+    def __init__(self, spec: Spec, order: Order) -> None:
+        super().__init__(spec, order)
+        self.part = order.part or TEST
+        if order.calibrate and self.part == VALIDATION:
+            raise ValueError(
+                "--calibrate chooses on the validation part, so figures of it would be too good; "
+                "give --part test"
+            )
+        given = dict(enumerate(self.datalist.class_names))
+        found = self.matched(given, dict(enumerate(spec.classes)))
+        self.number = {label: number for label, number in found.items() if number is not None}
+        self.items = self._items(self.part)
+        self.validation = self._items(VALIDATION) if order.calibrate else []
+        known = self.part != TRAINING and self.datalist.parts.get(TRAINING)
+        self.training = self._items(TRAINING, limited=False) if known else []
+        self.bundle = self.load()
+
+    def _items(self, part: str, *, limited: bool = True) -> list[dict[str, Any]]:
+        """Images of a part with all keys; those of a class that the bundle does not know go."""
+        items = self.datalist.items(part, limit=self.order.limit if limited else None)
+        items = [item for item in items if item["label"] in self.number]
+        return completed(items, self.datalist.class_names, self.order.data.parent.absolute())
+
+    def outcomes(self) -> Iterator[tuple[str, ClassCase | InputError]]:
+        """The answer to each image of the part."""
+        return self._answers(self.items)
+
+    def _answers(self, items: Sequence[Item]) -> Iterator[tuple[str, ClassCase | InputError]]:
+        answers = self.bundle.predict_many([item["image"] for item in items])
+        for item, answer in zip(items, watched(answers, "image"), strict=True):
+            if isinstance(answer, Refusal):
+                yield item["case"], answer.error
+            else:
+                yield item["case"], self._case(item, answer)
+
+    def _case(self, item: Item, answer: Answer) -> ClassCase:
+        if answer.classes is None:
+            raise ValueError(f"{self.spec.name} gives no classes; give a bundle of radiographs")
+        folder, path = self.order.data.parent.absolute(), Path(item["image"])
+        shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+        return ClassCase(
+            item["case"], str(shown), item["patient"], self.number[item["label"]],
+            answer.classes.probability, tuple(str(note) for note in answer.notes),
+        )  # fmt: skip
+
+    def evaluation(
+        self, cases: tuple[ClassCase, ...], refused: tuple[tuple[str, InputError], ...]
+    ) -> ClassEvaluation:
+        """Figures of all images; temperature, threshold and the confounding test where asked."""
+        chosen_on = [found for _, found in self._answers(self.validation)
+                     if not isinstance(found, InputError)]  # fmt: skip
+        tuned = tune(chosen_on) if chosen_on else None
+        confounding = None
+        if self.order.confounding and self.training:
+            confounding = predict_from_surroundings(
+                self.training, self.items,
+                watch=lambda images: watched(images, "image", words="confounding"),
+            )  # fmt: skip
+        return ClassEvaluation(cases, refused, self.spec.classes, tuned, confounding)
+
+    def pictures(self, evaluation: ClassEvaluation) -> ClassPictures:
+        """Curves, reliability, and the images with the highest losses."""
+        paths = {item["case"]: item["image"] for item in self.items}
+        found, attention = {}, True
+        for case in evaluation.worst_first[:MOST_TILES]:
+            answer = self.bundle.predict(paths[case.case])
+            if attention:
+                try:
+                    answer = self.bundle.with_attention(answer)
+                except (InputError, ValueError) as error:  # chain or network allow no maps
+                    if isinstance(error, InputError) and error.code != "E_BUNDLE":
+                        raise
+                    attention = False
+            seen = answer.classes.attention if answer.classes else None
+            found[case.case] = radiograph_tile(answer.image.array, seen.heat if seen else None)
+        return replace(super().pictures(evaluation), tiles=found, attention=attention)
+
+    def extent(self) -> str:
+        """Which part, and how many of each class at most."""
+        limit = self.order.limit
+        some = f", the first {limit} of each class at most" if limit is not None else ""
+        return f"of the {self.part} part{some}"
+
+    def protocol(self, evaluation: Evaluation[ClassCase]) -> dict[str, str]:  # noqa: ARG002
+        """How it was run, and what was chosen where."""
+        pipeline = self.bundle.pipeline
+        found = {"Run": f"{pipeline.precision} on {pipeline.device}"}
+        if self.validation:
+            found["Chosen on"] = f"temperature and threshold chosen on the {VALIDATION} part"
+        return found
+
+    def remarks(self, evaluation: ClassEvaluation) -> list[str]:
+        """Patients of the training part, and classes that do not occur."""
+        patients = {item["patient"] for item in self.training}
+        shared = len(patients & {case.patient for case in evaluation.cases})
+        words = (
+            f"{counted(shared, 'patient')} of these images {'is' if shared == 1 else 'are'} in the "
+            "training part too: the figures are too good."
+        )
+        found = [*([words] if shared else []), *super().remarks(evaluation)]
+        if evaluation.confounding is None:
+            found.append("Whether the class can be predicted from beside the lungs was not tested.")
+        return found
+
+
+class SliceComparison(ClassComparison):
+    """A bundle of classes of slices, beside label maps: a slice with any finding is positive.
+
+    Labels of the data are matched with the bundle's by their names; several may be one finding.
+
+    Args:
+        spec: of the bundle.
+        order: what is to be compared.
+    """
+
+    options = frozenset({"fold"})
+
+    def __init__(self, spec: Spec, order: Order) -> None:
+        super().__init__(spec, order)
+        self.cases, self.unlabelled = self.datalist.labelled(fold=order.fold)
+        own = {label.value: label.name for label in spec.labels}
+        names = {value: name for value, name in self.datalist.labels.items() if value}
+        self.found = self.matched(names or own, own, rest=True)
+        self.bundle = self.load()
+
+    def outcomes(self) -> Iterator[tuple[str, ClassCase | InputError]]:
+        """The answer to each slice of each volume."""
+        for case in watched(self.cases[: self.order.limit], "case"):
+            try:
+                yield from self._slices(case)
+            except InputError as error:
+                yield case.case, error
+
+    def _slices(self, case: LabelledCase) -> list[tuple[str, ClassCase]]:
+        answer = self.bundle.predict(case.image)
+        if answer.slices is None:
+            raise ValueError(f"{self.spec.name} gives no slices; give a bundle of slices")
+        image, truth = answer.image, read_image(case.label, kind="mask")
+        check_pair(image, truth, values=(0, *sorted(self.found)))
+        focus = [value for value, label in self.found.items() if label in self.spec.focus]
+        voxels = voxels_per_slice(truth.array, focus)[feet_head_axis(image.affine)]
+        notes = tuple(str(note) for note in answer.notes)
+        rows = []
+        for number, (p, count) in enumerate(zip(answer.slices.probability, voxels, strict=True)):
+            name, true = f"{case.case} slice {number}", POSITIVE if count else 0
+            given = np.array([1 - p, p])
+            shown = Path(case.image).name
+            rows.append((name, ClassCase(name, shown, case.patient, true, given, notes)))
+        return rows
+
+    def evaluation(
+        self, cases: tuple[ClassCase, ...], refused: tuple[tuple[str, InputError], ...]
+    ) -> ClassEvaluation:
+        """Figures of all slices."""
+        return SliceEvaluation(cases, refused, self.spec.classes)
+
+    def extent(self) -> str:
+        """Which folds, and how many volumes at most."""
+        order = self.order
+        part = "all folds" if order.fold < 0 else f"what fold {order.fold} holds out"
+        some = f", of the first {order.limit} volumes at most" if order.limit is not None else ""
+        left_out = f"; {self.unlabelled} volumes without truth left out" if self.unlabelled else ""
+        return f"from {part}{some}{left_out}"
+
+
+def completed(items: Sequence[Item], names: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+    """Items with all keys: class from the label, case from the file, each case its own patient.
+
+    Args:
+        items: of a datalist with classes.
+        names: of the classes, in the order of the labels.
+        folder: that cases are named from.
+    """
+    full = []
+    for item in items:
+        case = str(item.get("case") or os.path.relpath(item["image"], folder))
+        patient = str(item.get("patient") or case)
+        full.append({**item, "class": names[item["label"]], "case": case, "patient": patient})
+    return full

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle beside the truth of a datalist: what `medvol evaluate` does, whatever is compared.
+
+What a task compares stands in a class of its own, see `COMPARISONS`: masks with masks, the classes
+of slices with masks, classes of radiographs with classes.
+"""
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from .. import __version__
+from ..bundle.spec import Spec
+from ..data.datalist import Datalist
+from ..errors import InputError
+from ..files import remove, sha256_of
+from ..labels import match_names
+from ..metrics.evaluation import FEW_PATIENTS, Case, Evaluation
+from ..report.evaluation import (
+    About,
+    Content,
+    counted,
+    write_evaluation,
+    write_metrics_csv,
+    write_metrics_json,
+)
+from .task import Bundle
+
+CaseT = TypeVar("CaseT", bound=Case)
+Given = TypeVar("Given")
+PAGE, TABLE, RECORD = "report.html", "metrics.csv", "metrics.json"
+# task of a spec to the class that compares its answers with the truth
+COMPARISONS = {
+    "volumes": (".compare_masks", "MaskComparison"),
+    "slices": (".compare_classes", "SliceComparison"),
+    "radiographs": (".compare_classes", "RadiographComparison"),
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be compared, and how.
+
+    Args:
+        data: the datalist.
+        output: folder for what is written.
+        report: whether a page with pictures is written too.
+        fold: only the cases that this fold holds out; -1 for all.
+        part: of the datalist; None for what the task takes.
+        limit: only the first so many cases, of each class where there are classes.
+        predictions: folder of masks that are there; None where the bundle makes them.
+        device, precision: as for `Bundle`.
+        tolerance_mm: of surface Dice; None for the default.
+        smallest_lesion_ml: of a lesion that counts; None for the default.
+        calibrate: whether temperature and threshold are chosen on the validation part.
+        confounding: whether it is tested what else predicts the class.
+        names: name of a label or class in the data to that in the bundle, where they differ; "" for
+            none of the bundle's.
+    """
+
+    data: Path
+    output: Path
+    report: bool = False
+    fold: int = -1
+    part: str | None = None
+    limit: int | None = None
+    predictions: Path | None = None
+    device: str = "auto"
+    precision: str | None = None
+    tolerance_mm: float | None = None
+    smallest_lesion_ml: float | None = None
+    calibrate: bool = False
+    confounding: bool = True
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+class Comparison(ABC, Generic[CaseT]):
+    """Answers of one bundle beside the truth of one datalist.
+
+    Args:
+        spec: of the bundle.
+        order: what is to be compared.
+
+    Attributes:
+        options: words of `medvol evaluate` that mean something for this comparison only.
+        files: file beside the page to what it holds.
+
+    Raises:
+        InputError: bundle or datalist cannot be used; E_LABELS, their names do not correspond.
+        ValueError: an order that contradicts itself or the datalist.
+    """
+
+    options: ClassVar[frozenset[str]]
+    files: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, spec: Spec, order: Order) -> None:
+        if order.limit is not None and order.limit < 1:
+            raise ValueError(f"--limit is {order.limit}; give 1 or more")
+        self.spec = spec
+        self.order = order
+        self.datalist = Datalist.read(order.data)
+        if order.predictions is None:
+            _ = spec.weights_sha256  # a bundle without weights is refused at once
+
+    def load(self) -> Bundle:
+        """The bundle, ready to predict."""
+        return Bundle(self.spec, device=self.order.device, precision=self.order.precision)
+
+    def run(self) -> Evaluation[CaseT] | None:
+        """Compare every case; one that cannot be used does not stop the others.
+
+        What is found is said on the terminal, case by case. Files of an older run go first.
+
+        Returns:
+            None where every case was refused.
+        """
+        for name in (PAGE, TABLE, RECORD, *self.files):
+            remove(self.order.output / name)
+        done, refused = [], []
+        for case, found in self.outcomes():
+            if isinstance(found, InputError):
+                refused.append((case, found))
+                _say(f"medvol: {found}", sys.stderr)
+                continue
+            done.append(found)
+            if line := self.line(found):
+                _say(line, sys.stdout)
+        return self.evaluation(tuple(done), tuple(refused)) if done else None
+
+    def write(self, evaluation: Evaluation[CaseT]) -> None:
+        """Write tables and, where that was asked for, the page; say the main figures."""
+        output = self.order.output
+        write_metrics_csv(output / TABLE, evaluation)
+        content = self.content(evaluation) if self.order.report else None
+        about = self.about(evaluation)
+        write_metrics_json(output / RECORD, evaluation, about)
+        if content is not None:
+            write_evaluation(output / PAGE, evaluation, content, about)
+        last = f"report {output / PAGE}" if self.order.report else f"figures in {output}"
+        print("\n".join([*self.lines(evaluation), last]))
+
+    def about(self, evaluation: Evaluation[CaseT]) -> About:
+        """What was measured on what, in words."""
+        order, spec = self.order, self.spec
+        bundle = {"Bundle": spec.name, "Version": spec.version, "medvol": __version__}
+        if order.predictions is None:
+            bundle["Weights SHA-256"] = spec.weights_sha256
+            bundle |= {"Gate SHA-256": spec.gate_sha256} if spec.gate_sha256 else {}
+            own = spec.folder / "models" / "model.pt"
+            bundle |= {"Weights": spec.weights.name} if spec.weights != own else {}
+        files = {TABLE: f"figures of each {evaluation.noun}", RECORD: "all figures, for programs"}
+        files |= {name: x for name, x in self.files.items() if (order.output / name).exists()}
+        return About(
+            protocol=self._protocol(evaluation),
+            bundle=bundle,
+            remarks=self._remarks(evaluation),
+            files=files,
+        )
+
+    def _protocol(self, evaluation: Evaluation[CaseT]) -> dict[str, str]:
+        order, noun = self.order, evaluation.noun
+        number, patients = len(evaluation.cases), evaluation.patients
+        failed = f"; {len(evaluation.refused)} not measured" if evaluation.refused else ""
+        found = {
+            "Data": f"{self.datalist.name} ({order.data.name}, SHA-256 "
+            f"{sha256_of(order.data)[:12]}…)",
+            f"{noun.capitalize()}s": f"{counted(number, noun)} {self.extent()}{failed}",
+            "Patients": f"each {noun} is a patient of its own"
+            if patients == number
+            else f"of {counted(patients, 'patient')}, whose {noun}s are grouped",
+        }
+        if order.names:
+            pairs = (f"{name} is {own or 'none'}" for name, own in order.names.items())
+            found["Names"] = f"in the data {', '.join(pairs)} of the bundle's"
+        return found | self.protocol(evaluation)
+
+    def _remarks(self, evaluation: Evaluation[CaseT]) -> list[str]:
+        found = [
+            "This page does not know what the network was trained on. Figures on "
+            f"{evaluation.noun}s that it was trained on say little about new ones."
+        ]
+        if evaluation.patients < FEW_PATIENTS:
+            few = counted(evaluation.patients, "patient")
+            found.append(f"Intervals come from {few}: too few to rely on.")
+        return found + self.remarks(evaluation)
+
+    def matched(
+        self, given: Mapping[int, str], own: Mapping[int, str], *, rest: bool = False
+    ) -> dict[int, int | None]:
+        """Number in the data to number in the bundle, by names.
+
+        Args:
+            given, own, rest: as for `labels.match_names`.
+
+        Raises:
+            InputError: E_LABELS, the names do not correspond.
+        """
+        try:
+            return match_names(given, own, self.order.names, rest=rest)
+        except ValueError as error:
+            raise InputError(
+                "E_LABELS", self.order.data, f"{error}.",
+                'Say what corresponds: --map "name in the data=name in the bundle", or '
+                '--map "name in the data=" for what the bundle does not know.',
+            ) from error  # fmt: skip
+
+    @abstractmethod
+    def outcomes(self) -> Iterator[tuple[str, CaseT | InputError]]:
+        """Name of each case, and what was found or why it cannot be used."""
+
+    @abstractmethod
+    def evaluation(
+        self, cases: tuple[CaseT, ...], refused: tuple[tuple[str, InputError], ...]
+    ) -> Evaluation[CaseT]:
+        """All figures of the cases."""
+
+    @abstractmethod
+    def content(self, evaluation: Any) -> Content:
+        """What the page says; pictures are drawn into the folder."""
+
+    @abstractmethod
+    def extent(self) -> str:
+        """Which cases of the datalist were taken, in words."""
+
+    @abstractmethod
+    def lines(self, evaluation: Any) -> list[str]:
+        """The main figures for the terminal."""
+
+    def line(self, case: CaseT) -> str:  # noqa: ARG002
+        """One case for the terminal; empty to say nothing."""
+        return ""
+
+    def protocol(self, evaluation: Evaluation[CaseT]) -> dict[str, str]:  # noqa: ARG002
+        """What else belongs to the protocol: name to text."""
+        return {}
+
+    def remarks(self, evaluation: Any) -> list[str]:  # noqa: ARG002
+        """What else a reader must know before the figures."""
+        return []
+
+
+def comparison_of(spec: Spec, order: Order, given: Sequence[str] = ()) -> Comparison[Any]:
+    """What compares the answers of a bundle with the truth.
+
+    Args:
+        spec: of the bundle.
+        order: what is to be compared.
+        given: words of `medvol evaluate` that were given and mean something for some tasks only.
+
+    Raises:
+        InputError, ValueError: as for `Comparison`; ValueError also for a word that means nothing
+            for the bundle's task.
+    """
+    module, name = COMPARISONS[spec.task]
+    kind: type[Comparison[Any]] = getattr(import_module(module, __package__), name)
+    for option in given:
+        if option not in kind.options:
+            raise ValueError(f"--{option} is not for a bundle of {spec.task}; leave it out")
+    return kind(spec, order)
+
+
+def watched(items: Iterable[Given], unit: str, *, words: str | None = None) -> Iterable[Given]:
+    """The items, with a bar on stderr where somebody looks.
+
+    Args:
+        items: any.
+        unit: what an item is called.
+        words: in front of the bar.
+    """
+    from tqdm import tqdm
+
+    return tqdm(items, desc=words, unit=unit, disable=not sys.stderr.isatty(), leave=False)
+
+
+def _say(line: str, file: Any) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(line, file=file)

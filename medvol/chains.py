@@ -8,7 +8,7 @@ with and no other, so a bundle's metadata records the fingerprint and prediction
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from monai.transforms import (
@@ -82,8 +82,7 @@ def lung_ct(
     Raises:
         ValueError: a value out of its range.
     """
-    if crop_margin_mm < 0:
-        raise ValueError(f"crop_margin_mm is {crop_margin_mm}; give 0 or more")
+    _check_margin(crop_margin_mm)
     settings: dict[str, Any] = {
         "spacing_mm": [float(s) for s in spacing_mm],
         "window_hu": [float(h) for h in window_hu],
@@ -103,21 +102,8 @@ def lung_ct(
         margin = [round(crop_margin_mm / s) for s in settings["spacing_mm"]]
         if crop == "chest":  # the body's width holds all of the lungs
             margin[:2] = [0, 0]
-        steps.append(
-            CropForegroundd(
-                keys,
-                source_key=image_key,
-                select_fn=Foreground(crop),
-                margin=margin,
-                allow_smaller=True,
-                start_coord_key=None,
-                end_coord_key=None,
-            )
-        )
-    steps += [
-        WindowHUd(image_key, window_hu),
-        EnsureTyped(image_key, dtype="float32", track_meta=True),
-    ]
+        steps.append(_crop(keys, Foreground(crop), margin))
+    steps += [WindowHUd(image_key, window_hu), _as_float32(image_key)]
     return Chain(steps, name="lung_ct", settings=settings)
 
 
@@ -146,8 +132,7 @@ def brain_mri(
     Raises:
         ValueError: a value out of its range.
     """
-    if crop_margin_mm < 0:
-        raise ValueError(f"crop_margin_mm is {crop_margin_mm}; give 0 or more")
+    _check_margin(crop_margin_mm)
     settings = {"spacing_mm": float(spacing_mm), "crop_margin_mm": float(crop_margin_mm)}
     keys = [image_key, *([label_key] if label_key else [])]
     steps: list[Any] = [load_imaged(image_key, kind="sequences")]
@@ -160,17 +145,9 @@ def brain_mri(
         ResampleSpacingd(
             keys, (spacing_mm, spacing_mm, None), mode=["linear", "labels"][: len(keys)]
         ),
-        CropForegroundd(
-            keys,
-            source_key=image_key,
-            select_fn=HeadBox(),
-            margin=[round(crop_margin_mm / spacing_mm)] * 2 + [0],
-            allow_smaller=True,
-            start_coord_key=None,
-            end_coord_key=None,
-        ),
+        _crop(keys, HeadBox(), [round(crop_margin_mm / spacing_mm)] * 2 + [0]),
         StandardiseHeadd(image_key),
-        EnsureTyped(image_key, dtype="float32", track_meta=True),
+        _as_float32(image_key),
     ]
     return Chain(steps, name="brain_mri", settings=settings)
 
@@ -214,8 +191,25 @@ def radiograph(
         steps.append(NormalizeIntensityd(image_key))
     elif scale != (0.0, 1.0):
         steps.append(NormalizeIntensityd(image_key, subtrahend=scale[0], divisor=scale[1]))
-    steps.append(EnsureTyped(image_key, dtype="float32", track_meta=True))
+    steps.append(_as_float32(image_key))
     return Chain(steps, name="radiograph", settings=settings)
+
+
+def _check_margin(crop_margin_mm: float) -> None:
+    if crop_margin_mm < 0:
+        raise ValueError(f"crop_margin_mm is {crop_margin_mm}; give 0 or more")
+
+
+def _crop(keys: list[str], inside: Callable[..., Any], margin: list[int]) -> CropForegroundd:
+    """All items to the box that `inside` finds in the first, some voxels wider."""
+    return CropForegroundd(
+        keys, source_key=keys[0], select_fn=inside, margin=margin, allow_smaller=True,
+        start_coord_key=None, end_coord_key=None,
+    )  # fmt: skip
+
+
+def _as_float32(key: str) -> EnsureTyped:
+    return EnsureTyped(key, dtype="float32", track_meta=True)
 
 
 def _scale(normalise: str | Sequence[float]) -> tuple[float, float] | None:

@@ -22,7 +22,6 @@ from medvol import chains
 from medvol.chains import IMAGENET_MEAN, IMAGENET_STD, Chain, brain_mri, lung_ct, radiograph
 from medvol.spatial import orientation, spacing_mm
 from medvol.transforms.head import standardise_head
-from medvol.transforms.intensity import MEDIASTINUM_WINDOW_HU
 from medvol.transforms.restore import InvertLabelsd
 
 TURNS = ["RAS", "LPS", "RSA", "AIL", "SPR", "PLI"]
@@ -45,7 +44,7 @@ class TestLungCt(ChainContract):
     ]
     changes: ClassVar = [
         {"spacing_mm": (1.6, 1.6, 5.01)},
-        {"window_hu": MEDIASTINUM_WINDOW_HU},
+        {"window_hu": (-160, 240)},
         {"crop": "body"},
         {"crop": "lungs"},
         {"crop": None},

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.data.meta_tensor import MetaTensor
 from monai.inferers import Inferer, SlidingWindowInferer
 from torch import Tensor, nn
 
 from ..networks.weights import load_weights
 from ..slices import Passing, passing_slices, runs
+from ..transforms.keys import placed, plain
 from .precision import PrecisionInferer
 from .slice_stack import SliceStackInferer
 
@@ -93,7 +93,7 @@ class GatedInferer(Inferer):
 
     Args:
         inferer: of the segmenter.
-        gate: says which slices pass.
+        gate: decides which slices pass.
         classes: scores that the segmenter gives, background included.
 
     Attributes:
@@ -147,13 +147,11 @@ class GatedInferer(Inferer):
             return self.inferer(inputs, network, *args, **kwargs)
         scores = self._background(len(inputs), inputs)
         for item, found in enumerate(passing):
-            volume = _plain(inputs)[item : item + 1]  # a batch with metadata is no tensor to cut
+            volume = plain(inputs)[item : item + 1]  # a batch with metadata cannot be cut
             answers = self._segment(volume, partial(network, *args, **kwargs), found)
             for (start, stop), answer in zip(runs(found), answers, strict=True):
-                scores[item, ..., start:stop] = _plain(answer)[0]
-        return (
-            MetaTensor(scores).copy_meta_from(inputs) if isinstance(inputs, MetaTensor) else scores
-        )
+                scores[item, ..., start:stop] = plain(answer)[0]
+        return placed(scores, inputs)
 
     def _segment(self, volume: Tensor, network: Network, passing: Passing) -> Iterator[Tensor]:
         """Scores (1, classes, X, Y, n) of every run of n slices."""
@@ -186,7 +184,3 @@ class GatedInferer(Inferer):
         )
         scores[:, 0] = BACKGROUND_SCORE
         return scores
-
-
-def _plain(scores: Tensor) -> Tensor:
-    return scores.as_tensor() if isinstance(scores, MetaTensor) else scores

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from monai.data.meta_tensor import MetaTensor
 from monai.inferers import Inferer
 from torch import Tensor
 from tqdm import tqdm
 
 from ..slices import check_slices, read_slices, stack_slices
+from ..transforms.keys import placed, plain
 
 
 class SliceStackInferer(Inferer):
@@ -80,7 +80,7 @@ class SliceStackInferer(Inferer):
         start, stop = slice_range or (0, depth)
         if not 0 <= start < stop <= depth:
             raise ValueError(f"slice_range is {slice_range}; give a range in 0 to {depth}")
-        volumes = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        volumes = plain(inputs)
         scores = torch.empty(0)
         batches = len(volumes) * -(-(stop - start) // self.sw_batch_size)
         with tqdm(total=batches, disable=not self.progress) as bar:
@@ -93,9 +93,7 @@ class SliceStackInferer(Inferer):
                     at = first - start
                     scores[item, ..., at : at + len(answer)] = answer.movedim(0, -1)
                     bar.update()
-        if isinstance(inputs, MetaTensor) and scores.shape[2:] == inputs.shape[2:]:
-            return MetaTensor(scores).copy_meta_from(inputs)
-        return scores
+        return placed(scores, inputs) if scores.shape[2:] == inputs.shape[2:] else scores
 
     def _slabs(self, volume: Tensor, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
         """First slice and slabs (n, C * slices, X, Y) of each batch."""

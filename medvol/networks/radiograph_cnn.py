@@ -19,8 +19,8 @@ class RadiographCNN(TransferClassifier):
     """Blocks of 3x3 convolution, ReLU and 2x2 pooling, then dense layers to the scores.
 
     As it stands: five blocks without padding, which leave 6 x 6 of 256 x 256 pixels, 9,216
-    features in all, with 1,583,011 parameters. It was made to tell normal from bacterial and viral
-    pneumonia. `batch_normalised` is a network of the same kind with batch normalisation.
+    features in all, with 1,583,011 parameters. It was made to distinguish normal, bacterial and
+    viral pneumonia. `batch_normalised` is a network of the same kind with batch normalisation.
 
     The body is everything but the last dense layer, so that a network trained for one question
     starts another, see `load_body`.
@@ -113,7 +113,7 @@ class RadiographCNN(TransferClassifier):
         """Five padded blocks with batch normalisation and four dense layers.
 
         Filters double up to 256; 7 x 7 of 224 x 224 pixels are left, 12,544 features; 2,595,554
-        parameters. It was made to tell normal from pneumonia.
+        parameters. It was made to distinguish normal from pneumonia.
 
         Args:
             in_channels: channels of the input.

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from .resunet import ResUNet
 
 STRIDE = 2  # the map of the finding has half the input's resolution: the answer is one per slice
-SHARPNESS = 4.0  # of log odds before they count as area, so that many unsure pixels are no area
+SHARPNESS = 4.0  # of log odds before they count as area, so that many unsure pixels add up to none
 EVEN_MM2 = 50.0  # of the finding at even odds, before calibration: `slice_area.SMALLEST_MM2`
 FLOOR_MM2 = 10.0  # added to each area, so that none is not minus infinity
 
@@ -21,7 +21,7 @@ class SliceClassifier(nn.Module):
 
     A network that answers for whole slices learns from as many examples as there are slices, and
     takes the look of a scan for the finding. This one learns from every pixel where the finding is,
-    and judges by how much of it there is. `slope` and `offset` of the log odds are no weights but
+    and judges by how much of it there is. `slope` and `offset` of the log odds are not weights but
     calibration (Platt scaling), fitted on slices of patients that no training saw.
 
     Args:
@@ -36,7 +36,7 @@ class SliceClassifier(nn.Module):
         in training mode the map's scores (B, classes, X, Y).
 
     Raises:
-        ValueError: no finding, a finding that is no class of the map, an area that is not above 0.
+        ValueError: no finding, one that is not a class of the map, an area that is not above 0.
 
     Example:
         >>> net = SliceClassifier(3, features=(4, 8), classes=2, finding=[1], pixel_mm2=2.5)

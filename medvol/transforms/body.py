@@ -141,7 +141,6 @@ class KeepInsideBodyd(ItemTransform):
         self.low, self.high = window_hu
 
     def change(self, item: Tensor, _key: Hashable, data: Mapping[Hashable, Any], /) -> Tensor:
-        """(C, X, Y, Z) to the same shape."""
         image = np.asarray(plain(data[self.image_key])[0].cpu())
         outside = torch.from_numpy(~inside_body(image * (self.high - self.low) + self.low))
         certain = torch.zeros(len(item), dtype=item.dtype, device=item.device)

@@ -13,7 +13,7 @@ from torch import Tensor
 from .keys import ItemTransform, plain
 
 MIN_PROFILE_SHARE = 0.05  # of a line: fewer bright voxels than that are ghosts, not the head
-LIMIT_STD = 4.0  # further out lie vessels and fat, which say nothing of a tumour
+LIMIT_STD = 4.0  # further out lie vessels and fat, which carry no information on a tumour
 
 
 def head_mask(channel: Tensor) -> Tensor:
@@ -75,5 +75,4 @@ class StandardiseHeadd(ItemTransform):
     """
 
     def change(self, item: Tensor, *_: Any) -> Tensor:
-        """(C, X, Y, Z) to (C, X, Y, Z)."""
         return standardise_head(item)

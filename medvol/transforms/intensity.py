@@ -13,22 +13,8 @@ from .keys import ItemTransform
 
 Window = tuple[float, float]  # lowest and highest HU shown
 LUNG_WINDOW_HU: Window = (-1350.0, 150.0)  # level -600, width 1500
-MEDIASTINUM_WINDOW_HU: Window = (-160.0, 240.0)  # level 40, width 400
-BONE_WINDOW_HU: Window = (-450.0, 1050.0)  # level 300, width 1500
-SOFT_TISSUE_WINDOW_HU: Window = (-125.0, 225.0)  # level 50, width 350
 
 Volume = TypeVar("Volume", torch.Tensor, np.ndarray[Any, Any])
-
-
-def window_from_level(level_hu: float, width_hu: float) -> Window:
-    """The window (low, high) in HU of a reading room's level and width.
-
-    Raises:
-        ValueError: the width is not positive.
-    """
-    if width_hu <= 0:
-        raise ValueError(f"width_hu is {width_hu}; give a positive width")
-    return level_hu - width_hu / 2, level_hu + width_hu / 2
 
 
 def window_hu(volume: Volume, window: Window) -> Volume:
@@ -72,5 +58,4 @@ class WindowHUd(ItemTransform):
         self.window: Window = (float(low), float(high))
 
     def change(self, item: Tensor, *_: Any) -> Tensor:
-        """HU of any shape to the same shape in [0, 1]."""
         return window_hu(item, self.window)

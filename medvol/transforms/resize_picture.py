@@ -119,5 +119,4 @@ class ResizePictured(ItemTransform):
         self.keep_aspect = keep_aspect
 
     def change(self, item: Tensor, *_: Any) -> Tensor:
-        """(C, rows, columns) to (C, *size)."""
         return resize_picture(item, self.size, keep_aspect=self.keep_aspect)

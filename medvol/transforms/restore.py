@@ -64,7 +64,7 @@ class InvertLabelsd(Invertd):
     def _restored(
         self, data: Mapping[Hashable, Any], key: Hashable, probability: Tensor
     ) -> MetaTensor:
-        # Invertd passes over what is no MetaTensor
+        # Invertd passes over what is not a MetaTensor
         restored: MetaTensor = super().__call__({**data, key: MetaTensor(probability)})[key]
         return restored
 
@@ -139,7 +139,6 @@ class InvertSlicesd(ItemTransform):
         self.orig_keys = orig_keys
 
     def change(self, item: Tensor, _key: Hashable, data: Mapping[Hashable, Any], /) -> Tensor:
-        """(classes, Z) to (classes, N) for N slices of the input."""
         image = data[self.orig_keys]
         shape = [int(n) for n in image.meta["spatial_shape"]]
         given, own = (

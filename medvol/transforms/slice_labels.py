@@ -120,7 +120,6 @@ class SlicesOfClassesd(ItemTransform):
         self.classes = classes
 
     def change(self, item: Tensor, *_: Any) -> Tensor:
-        """(1, X, Y, Z) to (classes, Z)."""
         return slices_of_classes(item, self.classes)
 
 
@@ -134,7 +133,6 @@ class SliceClassd(ItemTransform):
     keeps_place = False
 
     def change(self, item: Tensor, *_: Any) -> Tensor:
-        """(1, X, Y) to (), or (1, X, Y, Z) to (Z,)."""
         return slice_class(item)
 
 
@@ -156,7 +154,6 @@ class SlicePositiond(ItemTransform):
         self.classes = classes
 
     def change(self, item: Tensor, *_: Any) -> Tensor:
-        """(1, X, Y, Z) to the same shape."""
         position = slice_position(item.shape[-1], self.classes).to(torch.uint8)
         return position.expand(item.shape).clone()
 
@@ -176,7 +173,6 @@ class SliceAread(ItemTransform):
         self.values = list(values)
 
     def change(self, item: Tensor, key: Hashable, data: Mapping[Hashable, Any], /) -> Tensor:
-        """(1, X, Y, Z) to (Z,)."""
         across, down, _ = spacing_mm(data[key].affine.cpu().numpy())
         return slice_area_mm2(item, self.values, across * down)
 
@@ -206,5 +202,4 @@ class SliceClassesd(SliceAread):
         self.smallest_mm2 = smallest_mm2
 
     def change(self, item: Tensor, key: Hashable, data: Mapping[Hashable, Any], /) -> Tensor:
-        """(1, X, Y, Z) to (2, Z)."""
         return slice_classes(super().change(item, key, data), self.smallest_mm2)

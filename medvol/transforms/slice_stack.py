@@ -86,5 +86,4 @@ class MiddleSliced(ItemTransform):
     """The middle slice of a slab: (slices, X, Y) to (1, X, Y)."""
 
     def change(self, item: Tensor, *_: Any) -> Tensor:
-        """(slices, X, Y) to (1, X, Y)."""
         return item[check_slices(len(item)) // 2][None]

@@ -2,8 +2,9 @@
 """What a chest radiograph shows beside the lungs, as a few numbers: its border, neck and belly.
 
 The picture is squeezed into 16 x 16 fields. A region is a fixed set of fields, the same for every
-picture: a mask that followed the lungs would tell their shape, and so the disease. Nothing that is
-computed over the whole picture, as its mean, goes in: that too would tell what the lungs look like.
+picture: a mask that followed the lungs would give away their shape, and so the disease. Nothing
+that is computed over the whole picture, as its mean, goes in: that too would show what the lungs
+look like.
 """
 
 import numpy as np

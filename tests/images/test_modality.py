@@ -67,6 +67,28 @@ def test_other_values_are_refused(name):
     assert remedy in caught.value.remedy
 
 
+def tissue_and_bone(tissue: int, offset: float) -> np.ndarray:
+    """1,000 voxels: air at 100 different HU, `tissue` of soft tissue, the rest bone."""
+    air = np.linspace(-1050, -900, 100)
+    hu = np.concatenate([air, np.full(tissue, 40.0), np.full(900 - tissue, 1000.0)])
+    return (hu + offset).reshape(10, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("tissue", "offset", "guess"),
+    [(150, 1024, OFFSET_CT), (149, 1024, OTHER), (2, 0, CT), (1, 0, OTHER)],
+    ids=["15 % with an offset", "less with an offset", "0.2 % in HU", "less in HU"],
+)
+def test_how_much_soft_tissue_a_ct_has(tissue: int, offset: float, guess: str) -> None:
+    assert guess_modality(tissue_and_bone(tissue, offset)) == guess
+
+
+@pytest.mark.parametrize(("air", "guess"), [(20, CT), (19, OTHER)])
+def test_how_much_air_a_ct_has(air: int, guess: str) -> None:
+    hu = np.concatenate([np.linspace(-1000, -900, air), np.full(1000 - air, 40.0)])
+    assert guess_modality(hu.reshape(10, 10, 10)) == guess
+
+
 def test_the_message_says_what_was_seen():
     grey = np.repeat(np.float32([0, 10, 255]), [100, 800, 100]).reshape(10, 10, 10)
     with pytest.raises(InputError, match="go from 0 to 255, median 10, and look like windowed"):

@@ -57,6 +57,19 @@ def test_a_speck_in_the_air_is_not_the_head() -> None:
     assert torch.equal(HeadBox()(spoiled), HeadBox()(BRAIN))
 
 
+@pytest.mark.parametrize(("bright", "belongs"), [(1, False), (2, True)])
+def test_a_line_belongs_to_the_head_from_a_twentieth_on(bright: int, belongs: bool) -> None:
+    """Of the first column's 40 rows, and of the first row's 40 columns, 2 are 5 %."""
+    volume = torch.zeros(1, 40, 40, 2)
+    volume[0, 10:30, 10:30, 1] = 100
+    volume[0, 0, 15 : 15 + bright, 0] = 100
+    volume[0, 20 : 20 + bright, 2, 1] = 100
+    box = HeadBox()(volume)[0, ..., 0]
+    columns, rows = box.any(1).nonzero().flatten().tolist(), box.any(0).nonzero().flatten().tolist()
+    assert columns == [*([0] if belongs else []), *range(10, 30)]
+    assert rows == [*([2] if belongs else []), *range(10, 30)]
+
+
 def test_without_a_head_the_whole_slice_is_taken() -> None:
     assert HeadBox()(torch.zeros(3, 4, 4, 2)).all()
 

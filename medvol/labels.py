@@ -13,7 +13,11 @@ GOLDEN_ANGLE_TURN = 0.381966  # of the hue circle; neighbouring labels get far c
 
 @dataclass(frozen=True)
 class Code:
-    """One coded term: scheme (SCT, DCM), value, and meaning in words."""
+    """One coded term: scheme (SCT, DCM), value, and meaning in words.
+
+    Raises:
+        ValueError: a part holds one of ~ ^ |, between which 3D Slicer writes them.
+    """
 
     scheme: str
     value: str
@@ -45,6 +49,9 @@ class Label:
         name: as shown to the reader.
         color: red, green, blue, 0 to 255.
         terminology: coded meaning, if one is known.
+
+    Raises:
+        ValueError: value or colour is out of range.
     """
 
     value: int

@@ -17,7 +17,12 @@ AXIS_CODES = (("L", "R"), ("P", "A"), ("I", "S"))  # per RAS axis: towards less,
 
 
 def spacing_mm(affine: Affine) -> tuple[float, float, float]:
-    """Distance between neighbouring voxel centres along each array axis, in mm: column norms."""
+    """Distance between neighbouring voxel centres along each array axis, in mm: column norms.
+
+    Example:
+        >>> spacing_mm(np.array([[0, 0, 3, 9], [-2, 0, 0, 9], [0, 2, 0, 9], [0, 0, 0, 1.0]]))
+        (2.0, 2.0, 3.0)
+    """
     norms = np.linalg.norm(affine[:3, :3], axis=0)
     return float(norms[0]), float(norms[1]), float(norms[2])
 
@@ -29,6 +34,10 @@ def voxel_volume_ml(affine: Affine) -> float:
 
 def orientation(affine: Affine) -> str:
     """Anatomical direction of growing index per axis, such as "LPS": nibabel's nearest axes.
+
+    Example:
+        >>> orientation(np.diag([-1.0, -1.0, 1.0, 1.0]))
+        'LPS'
 
     Raises:
         ValueError: the affine is singular, or not finite.
@@ -72,7 +81,7 @@ def slice_z_mm(shape: Sequence[int], affine: Affine) -> npt.NDArray[np.float64]:
 
 
 def shear_cosine(affine: Affine) -> float:
-    """Largest |cosine| between two array axes; 0 for a rectangular grid."""
+    """Largest |cosine| between two array axes, 0 to 1; 0 for a rectangular grid."""
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     return float(np.abs(directions.T @ directions - np.eye(3)).max())
 
@@ -88,6 +97,11 @@ def same_grid(
     """Whether two grids have one shape and every voxel centre within `tolerance_mm`.
 
     The corners of the grid are compared: an affine difference is largest in a corner.
+
+    Args:
+        shape_a, shape_b: (X, Y, Z) of each grid.
+        affine_a, affine_b: (4, 4) of each grid.
+        tolerance_mm: largest distance that counts as none.
     """
     if tuple(shape_a) != tuple(shape_b):
         return False

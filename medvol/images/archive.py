@@ -61,7 +61,8 @@ def unpack(path: Path, folder: Path) -> dict[str, str]:
         Name in the folder -> name in the archive.
 
     Raises:
-        InputError: as for `load_zip`.
+        InputError: as for `load_zip`: E_CORRUPT, damaged; E_TRUNCATED, cut; E_DECODER, packed with
+            a method that Python does not read; E_NOSPACE, no room to unpack it.
     """
     written = {}
     try:

@@ -27,6 +27,7 @@ def volume_shape(sizes: Sequence[int], path: Path) -> tuple[tuple[int, int, int]
 
     Args:
         sizes: voxels along each axis as the header claims; further axes must hold one frame.
+        path: for the message.
 
     Raises:
         InputError: E_DIMS, no volume of at least two slices in one frame; E_TOO_BIG.
@@ -55,16 +56,18 @@ def rescaled(
 
     Args:
         stored: (X, Y, Z), any integer or float type.
+        slope, intercept: a factor and a number added, in the unit of the result (HU for CT).
+        path: for the message.
 
     Returns:
         (X, Y, Z), strides like `stored`: its own type when that is an integer of up to 16 bits
         and nothing is to be scaled, else float32 (computed slice by slice in float64).
 
     Raises:
-        InputError: E_VALUES, slope or intercept is no finite number.
+        InputError: E_VALUES, slope or intercept is not a finite number.
     """
     if not (math.isfinite(slope) and math.isfinite(intercept)):
-        reason = f"its scaling is no number (slope {slope}, intercept {intercept})."
+        reason = f"its scaling is not a number (slope {slope}, intercept {intercept})."
         raise InputError("E_VALUES", path, reason, "Export it again with its true values.")
     plain = slope == 1 and intercept == 0
     if plain and stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2:
@@ -81,14 +84,15 @@ def rescaled(
 def checked_values(
     array: npt.NDArray[Any], path: Path, kind: Kind
 ) -> tuple[npt.NDArray[Any], list[Note]]:
-    """Refuse values that are no image, or no mask; fill the few NaN of an image.
+    """Refuse values that are not an image, or not a mask; fill the few NaN of an image.
 
     Args:
         array: (X, Y, Z); changed in place when NaN are filled.
+        path: for the message.
         kind: "mask" allows one value everywhere (nothing found), but whole numbers only.
 
     Returns:
-        The image, or the mask as uint8 or uint16, and remarks.
+        The image (X, Y, Z), or the mask as uint8 or uint16, and remarks.
 
     Raises:
         InputError: E_VALUES, infinite, constant, all or more than 1 % NaN, or no labels.
@@ -142,7 +146,7 @@ def _as_labels(array: npt.NDArray[Any], low: float, high: float, path: Path) -> 
 
 
 def checked_affine(affine: Affine, path: Path) -> list[Note]:
-    """Refuse an affine that gives voxels no place; remark on tilt and thick slices.
+    """Refuse an affine that gives voxels no place; remark on tilt and slices of 10 mm and more.
 
     Raises:
         InputError: E_GEOMETRY, not finite, or its axes do not span space.
@@ -151,7 +155,7 @@ def checked_affine(affine: Affine, path: Path) -> list[Note]:
     with np.errstate(over="ignore", invalid="ignore"):
         norms = np.linalg.norm(directions, axis=0)
     if not (np.isfinite(affine).all() and np.isfinite(norms).all() and norms.all()):
-        _refuse_affine(path, "its affine has a zero axis or values that are no numbers.")
+        _refuse_affine(path, "its affine has a zero axis or values that are not numbers.")
     if abs(np.linalg.det(directions / norms)) < SINGULAR:
         _refuse_affine(path, "its affine is singular: two axes point the same way.")
     notes = []
@@ -188,18 +192,16 @@ def check_pair(image: Image, mask: Image, *, values: Collection[int]) -> None:
     """
     if not same_grid(image.array.shape, image.affine, mask.array.shape, mask.affine):
         raise InputError(
-            "E_GEOMETRY",
-            mask.path,
+            "E_GEOMETRY", mask.path,
             f"the mask of shape {mask.array.shape} does not lie on the grid of "
             f"{image.path.name}, shape {image.array.shape}.",
             "Resample the mask to the image's grid (nearest neighbour), or correct its affine.",
-        )
+        )  # fmt: skip
     odd = sorted(set(np.unique(mask.array).tolist()) - set(values))
     if odd:
         raise InputError(
-            "E_VALUES",
-            mask.path,
+            "E_VALUES", mask.path,
             f"the mask holds {', '.join(f'{v:g}' for v in odd[:5])}; "
             f"known values are {', '.join(map(str, values))}.",
             "Check that the file is the mask that its name says.",
-        )
+        )  # fmt: skip

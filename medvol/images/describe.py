@@ -60,7 +60,7 @@ def describe(image: Image) -> dict[str, Any]:
 
 
 def value_levels(array: npt.NDArray[Any]) -> dict[str, float]:
-    """`min` and `max` of an image, and `PERCENTILES` of about 200,000 of its values."""
+    """`min` and `max` of an image (any shape), and `PERCENTILES` of about 200,000 of its values."""
     levels = np.percentile(sampled(array), PERCENTILES)
     percentiles = {f"p{p}": float(level) for p, level in zip(PERCENTILES, levels, strict=True)}
     return {"min": float(array.min()), "max": float(array.max()), **percentiles}

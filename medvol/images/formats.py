@@ -124,10 +124,15 @@ def format_of(path: Path) -> Format | None:
 def open_volume(
     path: str | os.PathLike[str], *, series: str | None = None, kind: Kind = "volume"
 ) -> Image:
-    """Read and check one volume or mask; see `read_image`.
+    """Read and check one volume or mask.
+
+    Args:
+        path, series: as for `read_image`.
+        kind: "volume" or "mask".
 
     Raises:
-        InputError: it cannot be used; the code says why.
+        InputError: E_FORMAT, a file of another content; what the reader of its format and
+            `checks` refuse.
     """
     given = Path(path)
     image = _opened(given, series)
@@ -156,10 +161,11 @@ def _opened(path: Path, series: str | None) -> Image:
 
 
 def open_radiograph(path: str | os.PathLike[str]) -> Image:
-    """Read and check one radiograph; see `read_image`.
+    """Read and check one radiograph, as `read_image` gives it.
 
     Raises:
-        InputError: it cannot be used; the code says why.
+        InputError: E_FORMAT, it is neither a picture nor DICOM; E_VALUES, one grey everywhere; what
+            the reader of its format refuses.
     """
     given = Path(path)
     file_size(given)

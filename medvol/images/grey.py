@@ -23,7 +23,7 @@ USUAL_BITS = (8, 12, 16)  # that stand in 16-bit files: screens, detectors, full
 
 
 def scaled_bits(stored: npt.NDArray[Any], bits: int) -> Grey:
-    """Whole values from 0 to 2^bits - 1 to [0, 1].
+    """Whole values (any shape) from 0 to 2^bits - 1 to [0, 1].
 
     Example:
         >>> scaled_bits(np.array([0, 51, 255]), 8).tolist() == np.float32([0, 0.2, 1]).tolist()
@@ -62,6 +62,7 @@ def grey_of_integers(stored: npt.NDArray[Any], path: Path) -> tuple[Grey, list[N
 
     Args:
         stored: (rows, columns), whole numbers.
+        path: for the message.
 
     Raises:
         InputError: E_VALUES, below 0 or above 65535.
@@ -69,7 +70,7 @@ def grey_of_integers(stored: npt.NDArray[Any], path: Path) -> tuple[Grey, list[N
     low, high = int(stored.min()), int(stored.max())
     if low < 0 or high > 65535:
         raise InputError(
-            "E_VALUES", path, f"its values go from {low} to {high}, which is no range of grey.",
+            "E_VALUES", path, f"its values go from {low} to {high}, which is not a range of grey.",
             "Save it with 8 or 16 bits a pixel, 0 black and the highest value white.",
         )  # fmt: skip
     return scaled_bits(stored, used_bits(high)), used_bits_note(high)
@@ -79,8 +80,9 @@ def grey_of_colours(picture: "Picture", path: Path) -> Grey:
     """A picture of red, green and blue to its brightness in [0, 1], when it is grey to the eye.
 
     Args:
-        picture: mode RGB. Where the three are equal, the brightness is that very value; else
-            0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601), in 8 bits.
+        picture: (rows, columns) of mode RGB. Where the three are equal, the brightness is that very
+            value; else 0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601), in 8 bits.
+        path: for the message.
 
     Raises:
         InputError: E_VALUES, more than `MAX_COLOURED_SHARE` of the pixels are strongly coloured.

@@ -63,7 +63,7 @@ def guess_modality(array: npt.NDArray[Any]) -> str:
 def check_ct(
     array: npt.NDArray[Any], path: str | PathLike[str], *, modality: str | None = None
 ) -> None:
-    """Refuse values that are no HU of a chest or another part with air and soft tissue.
+    """Refuse values that are not HU of a chest or another part with air and soft tissue.
 
     Args:
         array: (X, Y, Z).
@@ -99,13 +99,24 @@ def grey_window(array: npt.NDArray[Any]) -> tuple[float, float]:
 
 
 def sampled(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """About 200,000 values of an image, on a regular sub-grid of its axes; all of a small one."""
+    """About 200,000 values of an image, on a regular sub-grid of its axes; all of a small one.
+
+    Args:
+        array: any shape.
+
+    Returns:
+        (n,) of the values.
+
+    Example:
+        >>> sampled(np.array([[0, 1], [2, 3]])).tolist()
+        [0.0, 1.0, 2.0, 3.0]
+    """
     step = max(1, round((array.size / SAMPLE_VOXELS) ** (1 / array.ndim)))
     return array[(slice(None, None, step),) * array.ndim].astype(np.float32).ravel()
 
 
 def _looks_like_ct(values: npt.NDArray[np.float32], min_tissue: float) -> bool:
-    """Whether air is there, and enough soft tissue among the voxels that are no padding."""
+    """Whether air is there, and enough soft tissue among the voxels that are not padding."""
     inside = _without_padding(values)
     return _share(values, AIR_HU) >= MIN_AIR and _share(inside, SOFT_TISSUE_HU) >= min_tissue
 

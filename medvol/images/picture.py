@@ -26,7 +26,7 @@ _SHORTEST = 64  # bytes of a header, at least: what is shorter was cut
 
 @contextmanager
 def opened_picture(path: Path) -> "Iterator[Picture]":
-    """A picture with its header read; what is wrong with it, also later inside, is refused.
+    """A picture (rows, columns) with its header read; what is wrong with it is refused, also later.
 
     Of Pillow's readers only `READERS` are tried.
 
@@ -110,7 +110,7 @@ def _check_png(path: Path) -> None:
 
 
 def upright(picture: "Picture") -> "tuple[Picture, list[Note]]":
-    """The picture turned as its EXIF orientation asks, with a note when that is not how it lay."""
+    """The picture (rows, columns) turned as its EXIF orientation asks, with a note if it was."""
     from PIL import ImageOps
 
     try:

@@ -34,7 +34,7 @@ def load_radiograph_picture(path: Path) -> Image:
         (rows, columns) float32 in [0, 1], and an affine without spacing, since pictures have none.
 
     Raises:
-        InputError: what `opened_picture` refuses; E_VALUES, values that are no grey.
+        InputError: what `opened_picture` refuses; E_VALUES, values that are not grey.
     """
     with opened_picture(path) as picture:
         facts = {"format": picture.format, "stored_mode": picture.mode}

@@ -173,6 +173,7 @@ def on_grid(
     """An image on another grid by the places that both have; 0 where it does not reach.
 
     Args:
+        image: whose voxels are wanted.
         shape: (X, Y, Z) of the grid.
         affine: (4, 4) of the grid, voxel index to RAS mm.
         fading: from the outermost voxel to 0 over one voxel, so that a shift of a hair loses no

@@ -71,7 +71,7 @@ def decode_rle(
     if len(words) % 2 or not all(word.isascii() and word.isdecimal() for word in words):
         raise InputError(
             "E_FORMAT", path,
-            f"the run lengths {_short(text)} are no pairs of start and length in whole numbers.",
+            f"the run lengths {_short(text)} are not pairs of start and length in whole numbers.",
             "Give start and length of each run, apart by blanks.",
         )  # fmt: skip
     pixels = shape[0] * shape[1]

@@ -433,9 +433,9 @@ def test_overflow_by_the_slope(tmp_path):
 
 
 @pytest.mark.parametrize(("slope", "inter"), [(float("inf"), 0), (1, float("nan"))])
-def test_scaling_that_is_no_number(tmp_path, slope, inter):
+def test_scaling_that_is_not_a_number(tmp_path, slope, inter):
     path = patched(tmp_path / "ct.nii", (SLOPE, "f", slope), (SLOPE + 4, "f", inter))
-    refused(path, "E_VALUES", "scaling is no number", "true values")
+    refused(path, "E_VALUES", "scaling is not a number", "true values")
 
 
 # ---- geometry
@@ -479,7 +479,7 @@ def test_qform_that_is_no_rotation(tmp_path):
 
 @pytest.mark.parametrize(
     ("first_axis", "reason"),
-    [((0.0, 0.0), "zero axis"), ((0.0, -2.0), "singular"), ((float("nan"), 0.0), "no numbers")],
+    [((0.0, 0.0), "zero axis"), ((0.0, -2.0), "singular"), ((float("nan"), 0.0), "not numbers")],
     ids=["zero", "parallel", "NaN"],
 )
 def test_affine_that_gives_no_place(tmp_path, first_axis, reason):

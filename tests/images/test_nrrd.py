@@ -144,7 +144,7 @@ def test_a_name_that_is_not_utf_8(tmp_path):
         ({"space_directions": None}, "E_GEOMETRY", "its place in the patient", "DICOM"),
         ({"space_origin": None}, "E_GEOMETRY", "its place in the patient", "DICOM"),
         ({"space_origin": "(1,2,a)"}, "E_GEOMETRY", "three numbers", "DICOM"),
-        ({"space_origin": "(1,2,nan)"}, "E_GEOMETRY", "no numbers", "DICOM"),
+        ({"space_origin": "(1,2,nan)"}, "E_GEOMETRY", "not numbers", "DICOM"),
         ({"space_directions": "(2,0,0) (2,0,0) (0,0,4)"}, "E_GEOMETRY", "singular", "DICOM"),
         ({"space_units": '"inch" "inch" "inch"'}, "E_GEOMETRY", "unit of length", "mm"),
     ],

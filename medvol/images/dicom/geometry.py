@@ -96,7 +96,7 @@ def missing_slices(gaps_mm: Vector) -> tuple[float, list[tuple[int, int]]]:
 
     Returns:
         The lower median of the gaps, and the gaps that are another whole multiple of it within
-        `STEP_TOLERANCE`; the list is empty when any gap is no multiple.
+        `STEP_TOLERANCE`; the list is empty when any gap is not a multiple.
 
     Example:
         >>> missing_slices(np.array([2.5, 2.5, 7.5, 2.5]))
@@ -119,22 +119,20 @@ def _complete(folder: Path, places: Sequence[Place]) -> tuple[Vector, Vector, Ve
         for place in places:
             if getattr(place, name) is None:
                 raise InputError(
-                    "E_GEOMETRY",
-                    place.path,
+                    "E_GEOMETRY", place.path,
                     f"the header lacks {keyword}, so its place in the patient is not known.",
                     "Export the original slices, not a secondary capture.",
-                )
+                )  # fmt: skip
     positions = np.array([place.position for place in places])
     orientations = np.array([place.orientation for place in places])
     spacings = np.array([place.spacing for place in places])
     if (spacings <= 0).any():
         worst = places[int(np.argmin(spacings.min(axis=1)))]
         raise InputError(
-            "E_GEOMETRY",
-            worst.path,
+            "E_GEOMETRY", worst.path,
             f"PixelSpacing is {worst.spacing}, and must be above 0 mm.",
             "Export the series again.",
-        )
+        )  # fmt: skip
     _check_directions(folder, orientations)
     if (np.abs(spacings / spacings[0] - 1) > SPACING_TOLERANCE).any():
         other = int(np.argmax(np.abs(spacings / spacings[0] - 1).max(axis=1)))
@@ -169,12 +167,11 @@ def _unit_axes(path: Path, orientation: Vector) -> tuple[Vector, Vector]:
     lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(row @ column))) > UNIT_TOLERANCE:
         raise InputError(
-            "E_GEOMETRY",
-            path,
-            f"ImageOrientationPatient {orientation.tolist()} is no pair of perpendicular unit "
+            "E_GEOMETRY", path,
+            f"ImageOrientationPatient {orientation.tolist()} is not a pair of perpendicular unit "
             "vectors.",
             "Export the series again.",
-        )
+        )  # fmt: skip
     row = row / lengths[0]
     column = column - (column @ row) * row
     return row, column / np.linalg.norm(column)

@@ -54,7 +54,8 @@ class Slice:
         rows, columns: size in pixels.
         grey: one monochrome sample a pixel.
         place: where it lies, as far as given.
-        slope, intercept: stored value to modality value; None when absent.
+        slope, intercept: factor and addend from stored to modality value (in HU for CT); None when
+            absent.
         rescale_type: unit of the modality value, such as "HU"; "" when absent.
         padding: lowest and highest stored value that stand for "outside the scan".
         technical: the values of `TECHNICAL` that are given.
@@ -126,11 +127,10 @@ def _refuse_broken(path: Path, start: bytes) -> None:
         raise InputError("E_TRUNCATED", path, "the file begins with nothing but 0.", COPY_AGAIN)
     if named:
         raise InputError(
-            "E_FORMAT",
-            path,
+            "E_FORMAT", path,
             "the file is named like DICOM but lacks the DICM mark at byte 128.",
             "Export it as a DICOM file, or take it out of the folder.",
-        )
+        )  # fmt: skip
 
 
 def _is_image(header: Dataset, path: Path) -> bool:
@@ -154,11 +154,10 @@ def _frames(header: Dataset, path: Path) -> list[Dataset]:
         return [header]
     if len(per_frame) != count:
         raise InputError(
-            "E_DIMS",
-            path,
+            "E_DIMS", path,
             f"it has {count} frames, but {len(per_frame)} of them say where they lie.",
             "Export the series as single slices or as an enhanced (multi-frame) image.",
-        )
+        )  # fmt: skip
     shared = list(header.get("SharedFunctionalGroupsSequence") or [])
     return [_flat(header, [*shared, own]) for own in per_frame]
 

@@ -24,7 +24,7 @@ from ..picture import MAX_PIXELS
 from .header import Slice, read_slices
 from .volume import check_decoder, decode_frames
 
-RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is no term of DICOM, but often written
+RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is not a term of DICOM, but often written
 UNSAID = ("", "OT", "SC")  # screenshots and scanned films are stored as "other"
 _MODALITY = ("RescaleSlope", "RescaleIntercept")
 _WINDOW = ("WindowCenter", "WindowWidth")
@@ -185,7 +185,7 @@ def _shown(
 
 
 def _widened(header: Dataset, name: str) -> int:
-    """Bits an entry of a LUT; 0 without one. pydicom is told 16, else it counts entries in 8."""
+    """Bits an entry of a LUT; 0 without one. pydicom gets 16, else it counts entries in 8."""
     if name not in header:
         return 0
     table = header[name].value[0]

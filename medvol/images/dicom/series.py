@@ -18,22 +18,6 @@ from .header import Slice, read_slices
 MAX_FILES = 20_000  # a whole-body CT has 2,000 slices; more than this is an archive, not a study
 
 
-@dataclass(frozen=True)
-class SeriesSummary:
-    """What tells one series of a folder from another, without a name or a date of the patient."""
-
-    uid: str
-    modality: str
-    images: int
-    rows: int
-    columns: int
-    technical: tuple[str, ...]
-
-    def __str__(self) -> str:
-        size = f"{self.images} images of {self.columns} x {self.rows}"
-        return f"{self.uid} ({', '.join((self.modality, size, *self.technical))})"
-
-
 @dataclass(frozen=True, eq=False)
 class Study:
     """The slices below a folder by series, the largest first, and what was left out."""
@@ -41,9 +25,9 @@ class Study:
     series: dict[str, list[Slice]]
     left_out: Counter[str]
 
-    def summaries(self) -> list[SeriesSummary]:
-        """One line a series, the largest first."""
-        return [_summary(uid, slices) for uid, slices in self.series.items()]
+    def __str__(self) -> str:
+        """What tells its series apart, the largest first, without a name or a day of a patient."""
+        return "; ".join(_summary(uid, slices) for uid, slices in self.series.items())
 
 
 def read_study(folder: Path) -> Study:
@@ -60,20 +44,18 @@ def read_study(folder: Path) -> Study:
     files = list(_files(folder))
     if not files:
         raise InputError(
-            "E_EMPTY",
-            folder,
+            "E_EMPTY", folder,
             "the folder holds no file.",
             "Give the folder that the DICOM slices lie in.",
-        )
+        )  # fmt: skip
     left_out: Counter[str] = Counter()
     slices = [image for file in files for image in read_slices(file, folder, left_out)]
     if not slices:
         raise InputError(
-            "E_FORMAT",
-            folder,
+            "E_FORMAT", folder,
             f"none of its {len(files)} files is a DICOM image.",
             "Give the folder that the DICOM slices lie in.",
-        )
+        )  # fmt: skip
     for kind in ("screenshot", "localizer"):
         rest = [image for image in slices if not getattr(image, kind)]
         if rest:
@@ -81,11 +63,10 @@ def read_study(folder: Path) -> Study:
             slices = rest
     if slices[0].localizer:
         raise InputError(
-            "E_DIMS",
-            folder,
+            "E_DIMS", folder,
             f"its {len(slices)} images are localizers, which are single overviews.",
             "Export the series of slices too.",
-        )
+        )  # fmt: skip
     grouped: dict[str, list[Slice]] = {}
     for image in slices:
         grouped.setdefault(image.series, []).append(image)
@@ -110,11 +91,10 @@ def _files(folder: Path) -> Iterator[Path]:
         count += 1
         if count > MAX_FILES:
             raise InputError(
-                "E_TOO_BIG",
-                folder,
+                "E_TOO_BIG", folder,
                 f"it holds more than {MAX_FILES} files.",
                 "Give the folder of one study.",
-            )
+            )  # fmt: skip
         yield path
 
 
@@ -132,11 +112,10 @@ def _without_copies(slices: Sequence[Slice], left_out: Counter[str]) -> list[Sli
             left_out["copy"] += 1
         if not copies[pair]:
             raise InputError(
-                "E_SERIES",
-                image.path,
+                "E_SERIES", image.path,
                 f"it has the SOPInstanceUID of {first.place.name}, but other content.",
                 "Take one of the two files out of the folder.",
-            )
+            )  # fmt: skip
     return list(kept.values())
 
 
@@ -158,15 +137,13 @@ def _same_pixels(first: Path, second: Path) -> bool:
     )
 
 
-def _summary(uid: str, slices: Sequence[Slice]) -> SeriesSummary:
+def _summary(uid: str, slices: Sequence[Slice]) -> str:
     first = slices[0]
     thickness = first.technical.get("SliceThickness")
-    words = (first.technical.get("ConvolutionKernel"), thickness and f"{thickness:g} mm thick")
-    return SeriesSummary(
-        uid=uid,
-        modality=first.modality or "no modality",
-        images=len(slices),
-        rows=first.rows,
-        columns=first.columns,
-        technical=tuple(str(word) for word in words if word),
+    words = (
+        first.modality or "no modality",
+        f"{len(slices)} images of {first.columns} x {first.rows}",
+        first.technical.get("ConvolutionKernel"),
+        thickness and f"{thickness:g} mm thick",
     )
+    return f"{uid} ({', '.join(str(word) for word in words if word)})"

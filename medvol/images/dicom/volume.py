@@ -22,7 +22,7 @@ from ..files import COPY_AGAIN
 from ..image import Image
 from .geometry import stack_slices
 from .header import Slice
-from .series import SeriesSummary, Study, read_study
+from .series import Study, read_study
 
 AIR_HU = -1024  # what padding outside the scan becomes in a CT
 HU_TYPES = ("", "HU", "HU_MOD", "US")  # of RescaleType; absent means HU in a CT image
@@ -32,15 +32,6 @@ _PIXEL_TAGS = [
     *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     "PixelData",
 ]
-
-
-def list_series(folder: Path) -> list[SeriesSummary]:
-    """The series below a folder, the one with most images first.
-
-    Raises:
-        InputError: as `read_study`.
-    """
-    return read_study(Path(folder)).summaries()
 
 
 def load_dicom(folder: Path, *, series: str | None = None) -> Image:
@@ -115,23 +106,20 @@ def load_dicom_file(path: Path, *, series: str | None = None) -> Image:
 
 
 def _choose(folder: Path, study: Study, series: str | None) -> list[Slice]:
-    listed = "; ".join(map(str, study.summaries()))
     if series is None and len(study.series) == 1:
         return next(iter(study.series.values()))
     if series is None:
         raise InputError(
-            "E_SERIES",
-            folder,
-            f"it holds {len(study.series)} series: {listed}.",
+            "E_SERIES", folder,
+            f"it holds {len(study.series)} series: {study}.",
             "Choose one with --series UID.",
-        )
+        )  # fmt: skip
     if series not in study.series:
         raise InputError(
-            "E_SERIES",
-            folder,
-            f"it holds no series {series}; there is {listed}.",
+            "E_SERIES", folder,
+            f"it holds no series {series}; there is {study}.",
             "Choose one of these with --series UID.",
-        )
+        )  # fmt: skip
     return study.series[series]
 
 
@@ -139,28 +127,25 @@ def _check_values(slices: Sequence[Slice]) -> None:
     for image in slices:
         if not image.grey:
             raise InputError(
-                "E_VALUES",
-                image.path,
+                "E_VALUES", image.path,
                 "it is a colour image, and a volume needs one grey value a pixel.",
                 "Export the original slices.",
-            )
+            )  # fmt: skip
         if image.modality != "CT":
             continue
         if image.intercept is None or not image.slope:
             raise InputError(
-                "E_VALUES",
-                image.path,
-                "it is a CT image without RescaleSlope and RescaleIntercept, so its values are no "
+                "E_VALUES", image.path,
+                "it is a CT image without RescaleSlope and RescaleIntercept, so its values are not "
                 "known HU.",
                 "Export the original slices with their rescale.",
-            )
+            )  # fmt: skip
         if image.rescale_type not in HU_TYPES:
             raise InputError(
-                "E_MODALITY",
-                image.path,
+                "E_MODALITY", image.path,
                 f"its values are {image.rescale_type} (RescaleType), not HU.",
                 "Give a series of HU.",
-            )
+            )  # fmt: skip
 
 
 def _check_size(folder: Path, slices: Sequence[Slice]) -> None:
@@ -169,12 +154,11 @@ def _check_size(folder: Path, slices: Sequence[Slice]) -> None:
     for image in slices:
         if (image.rows, image.columns) != (first.rows, first.columns):
             raise InputError(
-                "E_SERIES",
-                folder,
+                "E_SERIES", folder,
                 f"{first.place.name} has {first.columns} x {first.rows} pixels and "
                 f"{image.place.name} {image.columns} x {image.rows}.",
                 "Put the slices of one size into a folder of their own.",
-            )
+            )  # fmt: skip
 
 
 def check_decoder(slices: Sequence[Slice]) -> None:
@@ -185,23 +169,21 @@ def check_decoder(slices: Sequence[Slice]) -> None:
     """
     for image in {image.syntax: image for image in slices}.values():
         try:
-            with warnings.catch_warnings():  # of a damaged UID, which is no known syntax either
+            with warnings.catch_warnings():  # of a damaged UID, which is not a known syntax either
                 warnings.simplefilter("ignore")
                 decoder = get_decoder(image.syntax)
         except NotImplementedError as error:
             raise InputError(
-                "E_DECODER",
-                image.path,
+                "E_DECODER", image.path,
                 f"its pixels are compressed as {image.syntax.name}, which no package reads.",
                 "Export the series uncompressed (Explicit VR Little Endian).",
-            ) from error
+            ) from error  # fmt: skip
         if not decoder.is_available:
             raise InputError(
-                "E_DECODER",
-                image.path,
+                "E_DECODER", image.path,
                 f"its pixels are compressed as {image.syntax.name}, and no decoder is installed.",
                 f"Install one of these packages: {'; '.join(decoder.missing_dependencies)}.",
-            )
+            )  # fmt: skip
 
 
 def _read_values(slices: Sequence[Slice]) -> tuple[npt.NDArray[Any], int, str]:
@@ -224,8 +206,8 @@ def rescale(stored: npt.NDArray[Any], image: Slice) -> tuple[npt.NDArray[Any], i
     """Stored values (rows, columns) to modality values, padding of a CT to air.
 
     Returns:
-        Values as int64 when slope and intercept are whole, else float64; and the number of pixels
-        that were padding.
+        Values (rows, columns) as int64 when slope and intercept are whole, else float64; and the
+        number of pixels that were padding.
     """
     slope = 1.0 if image.slope is None else image.slope
     intercept = 0.0 if image.intercept is None else image.intercept

@@ -13,7 +13,8 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from medvol.images.dicom.volume import list_series, load_dicom
+from medvol.images.dicom.series import read_study
+from medvol.images.dicom.volume import load_dicom
 
 
 def test_what_is_no_slice_is_left_out(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_a_series_is_chosen_by_its_uid(tmp_path: Path) -> None:
     assert f"{phantoms.SERIES_UID} (CT, 5 images of 16 x 16, B70f, 2 mm thick)" in error.reason
     assert f"{phantoms.OTHER_UID} (MR, 8 images of 16 x 16, B70f, 2 mm thick)" in error.reason
     assert "--series" in error.remedy
-    assert [(s.uid, s.images) for s in list_series(tmp_path)] == [
+    assert [(uid, len(slices)) for uid, slices in read_study(tmp_path).series.items()] == [
         (phantoms.OTHER_UID, 8),
         (phantoms.SERIES_UID, 5),
     ]

@@ -113,12 +113,9 @@ class Run:
         for name in self.order.only:
             if name not in stages:
                 raise ValueError(f"there is no training {name!r}; there are {', '.join(stages)}")
-        return {
-            name: stage
-            for name, stage in stages.items()
-            if (not self.order.only or name in self.order.only)
-            and not (stage.pretraining and self.order.weights)
-        }
+        left = {n: s for n, s in stages.items() if not (s.pretraining and self.order.weights)}
+        wanted = {step for name in self.order.only or left for step in needed(name, left)}
+        return {name: stage for name, stage in left.items() if name in wanted}
 
     def _trainings(self) -> dict[str, Training]:
         """Each training, ready to be given its fold; the user's settings lie over the recipe's.
@@ -215,7 +212,7 @@ class Run:
             for name in self.evaluated:
                 steps.held_out(fold, name, self.held_out(chosen), chosen.get(fold))
         if self.order.final:
-            for name in self.needed(self.chosen_training(chosen.get(ALL))):
+            for name in needed(self.chosen_training(chosen.get(ALL)), self.stages):
                 steps.train(ALL, name, threading.Event())
         if self.in_parts:
             steps.parts()
@@ -267,14 +264,7 @@ class Run:
     def final(self) -> list[str]:
         """Trainings whose weights on all cases are wanted, without one that is yet to be chosen."""
         named = [made.training for made in self.recipe.install.values() if made.training]
-        return list(dict.fromkeys(step for name in named for step in self.needed(name)))
-
-    def needed(self, name: str) -> list[str]:
-        """A training behind those that it begins with."""
-        if name not in self.stages:
-            return []
-        before = self.stages[name].begins_with
-        return [*(self.needed(before) if before else []), name]
+        return list(dict.fromkeys(step for name in named for step in needed(name, self.stages)))
 
 
 class _Steps:
@@ -357,6 +347,18 @@ class _Steps:
                 if part in run.datalist.parts and (chooses or part == "validation"):
                     settings = {PART: part} if chooses else {}
                     self.measure(ALL, name, run.stages[name].evaluate, part, None, **settings)
+
+
+def needed(name: str, stages: Mapping[str, Stage]) -> list[str]:
+    """A training behind those that it begins with; none where it is not among them.
+
+    Example:
+        >>> needed("b", {"a": Stage(), "b": Stage(begins_with="a")})
+        ['a', 'b']
+    """
+    if name not in stages:
+        return []
+    return [*needed(stages[name].begins_with or "", stages), name]
 
 
 def versions() -> dict[str, str]:

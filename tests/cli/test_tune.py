@@ -148,7 +148,7 @@ CHILD = (
 @pytest.mark.slow
 def test_killed_and_continued_and_shared_by_two_processes(bundle: str, tmp_path: Path) -> None:
     words = ["tune", bundle, "--space", "space.json", "-o", "out", *GRID, "--set", "epoch_s=0.5"]
-    command = [sys.executable, "-c", CHILD.format(tests=str(TESTS)), *words]
+    command = [sys.executable, "-c", CHILD.format(tests=str(TESTS / "support")), *words]
 
     def begin() -> subprocess.Popen[str]:
         return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)

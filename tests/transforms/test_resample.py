@@ -23,7 +23,7 @@ from medvol.transforms.resample import (
     source_positions,
 )
 
-PLAIN = np.diag([1.5, 2.0, 3.0, 1.0])  # voxels of 1.5 x 2 x 3 mm, as in tests/grids
+PLAIN = np.diag([1.5, 2.0, 3.0, 1.0])  # voxels of 1.5 x 2 x 3 mm, as in tests/support/grids
 
 
 def volume(array: Any, affine: np.ndarray = PLAIN) -> MetaTensor:

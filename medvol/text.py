@@ -54,6 +54,16 @@ def percent_text(percent: float | None) -> str:
     return "< 0.1" if 0 < percent < 0.1 else f"{percent:.1f}"
 
 
+def counted(number: int, what: str) -> str:
+    """How many in words.
+
+    Example:
+        >>> counted(1, "case"), counted(3, "case")
+        ('1 case', '3 cases')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def minus(text: str) -> str:
     """The text with true minus signs in place of hyphens; only for texts of numbers."""
     return text.replace("-", "−")

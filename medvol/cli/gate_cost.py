@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..text import aligned, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..data.datalist import Datalist
     from ..files import write_json
+    from ..metrics.intervals import defined
     from ..metrics.masks.gate_cost import choose, gate_cost
     from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
     from ..tasks.gate_cost import gate_of, measure_case
@@ -95,15 +97,14 @@ def run(args: argparse.Namespace) -> int:
     ]
     chosen = choose(costs, most_missed_percent=args.most_missed)
     name, finding = bundle.spec.name, bundle.spec.focus_name
-    number = f"{len(cases)} case" if len(cases) == 1 else f"{len(cases)} cases"
+    number = counted(len(cases), "case")
     title = f"Gate of {name}: {number}, gaps up to {gap} closed, margin {margin} (in slices)"
     write_gate_cost(args.output / "gate_cost.csv", costs)
     look = GateLook(title, finding, args.most_missed, own)
     draw_gate_cost(args.output / "gate_cost.png", costs, chosen, look)
     rule = {"margin": margin, "gap": gap, "most_missed_percent": args.most_missed}
-    figures = {key: None if math.isnan(x) else x for key, x in chosen._asdict().items()}
     record = {"bundle": name, "bundle_threshold": own, "cases": [c.case for c in cases], **rule,
-              "chosen": figures}  # fmt: skip
+              "chosen": defined(chosen._asdict())}  # fmt: skip
     write_json(args.output / "gate_cost.json", record)
     print(title, table(costs, chosen, finding), sep="\n")
     print(conclusion(chosen, finding, args.most_missed))
@@ -120,14 +121,12 @@ def table(costs: "Sequence[Cost]", chosen: "Cost", finding: str) -> str:
         costs, chosen: what was measured.
         finding: what the bundle looks for, such as "lesion".
     """
-    heads = [head.format(finding) for head, _, _ in COLUMNS]
-    lines = ["  ".join(heads)]
+    rows = [[*(head.format(finding) for head, _, _ in COLUMNS), ""]]
     for cost in costs:
         values = [(getattr(cost, name), form) for _, name, form in COLUMNS]
         texts = ["-" if math.isnan(value) else form.format(value) for value, form in values]
-        row = "  ".join(f"{text:>{len(head)}}" for text, head in zip(texts, heads, strict=True))
-        lines.append(row + ("  <- chosen" if cost is chosen else ""))
-    return "\n".join(lines)
+        rows.append([*texts, "<- chosen" if cost is chosen else ""])
+    return aligned(rows, right=range(len(COLUMNS)))
 
 
 def conclusion(chosen: "Cost", finding: str, most_missed_percent: float) -> str:

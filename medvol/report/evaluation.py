@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..files import write_csv, write_json, write_text
 from ..metrics.evaluation import Evaluation
 from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED
-from ..text import NOTICE, digits
+from ..text import NOTICE, counted, digits
 from .html import page_environment
 
 
@@ -279,16 +279,6 @@ def write_metrics_json(
         ],
     }
     write_json(path, record)
-
-
-def counted(number: int, what: str) -> str:
-    """How many in words.
-
-    Example:
-        >>> counted(1, "case"), counted(3, "case")
-        ('1 case', '3 cases')
-    """
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _written(value: Any) -> Any:

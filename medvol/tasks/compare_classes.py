@@ -33,10 +33,11 @@ from ..report.class_sections import (
     summary_line,
     tuned_line,
 )
-from ..report.evaluation import Content, counted
+from ..report.evaluation import Content
 from ..report.plots import curves_of, draw_curves, draw_reliability
 from ..report.radiographs import radiograph_tile
 from ..spatial import feet_head_axis
+from ..text import counted
 from .comparison import Comparison, Order, watched
 from .confounding import predict_from_surroundings
 

@@ -23,11 +23,11 @@ from ..metrics.evaluation import FEW_PATIENTS, Case, Evaluation
 from ..report.evaluation import (
     About,
     Content,
-    counted,
     write_evaluation,
     write_metrics_csv,
     write_metrics_json,
 )
+from ..text import counted
 from .task import Bundle
 
 CaseT = TypeVar("CaseT", bound=Case)

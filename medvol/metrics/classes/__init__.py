@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Classes beside true classes: confusion, ranking, calibration, and what else predicts them."""

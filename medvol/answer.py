@@ -12,6 +12,7 @@ from .bundle.spec import Spec
 from .errors import InputError, Note
 from .images.find import case_name
 from .images.image import Image
+from .images.memory import MaskKind, mask_as
 from .metrics.measurements import Measurement, measure
 from .slices import longest_run_mm
 
@@ -169,6 +170,21 @@ class Answer:
         if self.found is None:
             return ""
         return f"{'' if self.found else 'no '}{self.spec.focus_name} found"
+
+    def mask_as(self, kind: MaskKind) -> Any:
+        """The mask as an object of another package, on the image's own grid.
+
+        Args:
+            kind: "numpy" gives (X, Y, Z) and its affine, "metatensor" MONAI's (1, X, Y, Z);
+                "nibabel", "simpleitk", "itk" an image of theirs.
+
+        Raises:
+            ValueError: there is no mask, or no such kind.
+            ImportError: the package is not installed; says how to install it.
+        """
+        if self.mask is None:
+            raise ValueError(f"{self.spec.name} gives no mask, but {self.spec.task}")
+        return mask_as(self.mask, self.image.affine, kind)
 
     @property
     def notes(self) -> tuple[Note, ...]:

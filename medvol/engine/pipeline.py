@@ -126,6 +126,11 @@ class Pipeline:
         """
         times: dict[str, float] = {}
         with self._stage("prepare", "preprocessing", times):
+            if self.reads_itself and image.in_memory:
+                raise InputError(
+                    "E_BUNDLE", self.spec.folder, "its chain reads its images itself, from files.",
+                    "Give the path of a file.",
+                )  # fmt: skip
             given = os.fspath(image.path) if self.reads_itself else _tensor(image)
             return Prepared(image, self._prepare({IMAGE: given}), times)
 

@@ -135,12 +135,20 @@ def open_volume(
             `checks` refuse.
     """
     given = Path(path)
-    image = _opened(given, series)
-    array, notes = checked_values(image.array, given, kind)
+    return checked_volume(replace(_opened(given, series), path=given), kind)
+
+
+def checked_volume(image: Image, kind: Kind = "volume") -> Image:
+    """A volume or mask whose values and place are known to make sense, with what was noticed.
+
+    Raises:
+        InputError: E_VALUES or E_GEOMETRY, as `checked_values` and `checked_affine` say.
+    """
+    array, notes = checked_values(image.array, image.path, kind)
     notes = [*image.notes, *notes]
     known = {note.code for note in notes}
-    notes += [note for note in checked_affine(image.affine, given) if note.code not in known]
-    return replace(image, array=array, path=given, notes=tuple(notes))
+    notes += [note for note in checked_affine(image.affine, image.path) if note.code not in known]
+    return replace(image, array=array, notes=tuple(notes))
 
 
 def _opened(path: Path, series: str | None) -> Image:
@@ -175,12 +183,21 @@ def open_radiograph(path: str | os.PathLike[str]) -> Image:
             raise unknown_content(given)
         reason = "it is named like DICOM but lacks the DICM mark at byte 128, and is not a picture."
         raise InputError("E_FORMAT", given, reason, "Export it as a DICOM file.")
-    image = form.radiograph(given)
-    if (low := image.array.min()) == image.array.max():
-        reason = f"every pixel has the same grey, {float(low):.3g} of white."
-        raise InputError("E_VALUES", given, reason, "Check that the export was complete.")
+    image = checked_radiograph(form.radiograph(given))
     image = replace(image, array=np.ascontiguousarray(image.array))
     return _with_name_note(image, given, form)
+
+
+def checked_radiograph(image: Image) -> Image:
+    """A radiograph that shows something.
+
+    Raises:
+        InputError: E_VALUES, every pixel has the same grey.
+    """
+    if (low := image.array.min()) == image.array.max():
+        reason = f"every pixel has the same grey, {float(low):.3g} of white."
+        raise InputError("E_VALUES", image.path, reason, "Check that the export was complete.")
+    return image
 
 
 def _with_name_note(image: Image, path: Path, form: Format) -> Image:

@@ -44,6 +44,7 @@ class Image:
         channels: (C, X, Y, Z) on the same grid, where a network sees more than `array`, which then
             is the one of them that is shown and measured.
         pair: header and data file, side by side, where they are two; empty where `path` is all.
+        in_memory: it comes from an object, whatever lies at `path`.
 
     Raises:
         ValueError: the array has neither 2 nor 3 axes, or 2 and is not float32; the channels are
@@ -57,6 +58,7 @@ class Image:
     facts: Mapping[str, Any] = field(default_factory=dict)
     channels: npt.NDArray[Any] | None = None
     pair: tuple[Path, ...] = ()
+    in_memory: bool = False
 
     def __post_init__(self) -> None:
         shape, dtype = self.array.shape, self.array.dtype

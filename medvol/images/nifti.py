@@ -51,7 +51,7 @@ def load_nifti(path: Path) -> Image:
     shape, notes = volume_shape(sizes, path)
     dtype = _dtype(header, order, path)
     block = _data_block(header, header_path, order, math.prod(shape) * dtype.itemsize)
-    affine, unit_notes = scaled_to_mm(_affine(header, shape, path), _unit(header, path))
+    affine, unit_notes = scaled_to_mm(affine_of(header, shape, path), unit_of(header, path))
     stored = read_block(block).view(dtype).reshape(shape, order="F")
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or math.isnan(slope):  # the format's way to say: not scaled
@@ -98,7 +98,12 @@ def _dtype(header: Any, order: str, path: Path) -> "np.dtype[Any]":
     return np.dtype(order + NUMBERS[code])
 
 
-def _unit(header: Any, path: Path) -> str:
+def unit_of(header: Any, path: Path) -> str:
+    """The unit of length of a header: "mm", "m" or "um".
+
+    Raises:
+        InputError: E_GEOMETRY, a code that NIfTI does not know.
+    """
     code = int(header["xyzt_units"]) & 7
     if code not in UNITS:
         reason = f"its unit of length has the code {code}, which NIfTI does not know."
@@ -139,8 +144,13 @@ def _check_extensions(path: Path, first: int, offset: int, order: str) -> None:
         at += size
 
 
-def _affine(header: Any, shape: tuple[int, int, int], path: Path) -> Affine:
+def affine_of(header: Any, shape: tuple[int, int, int], path: Path) -> Affine:
     """The sform, else the qform; both must say the same.
+
+    Args:
+        header: of nibabel.
+        shape: (X, Y, Z) of the volume.
+        path: for the refusal.
 
     Raises:
         InputError: E_GEOMETRY, neither is there, or they disagree.

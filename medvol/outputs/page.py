@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..answer import Answer
 from ..engine.attention import METHODS
-from ..files import sha256_of
 from ..images.describe import IDENTIFYING_FACTS
 from ..metrics.measurements import Histogram, Reference, hu_histogram
 from ..report.html import ReportContext, write_report
 from ..spatial import orientation, spacing_mm
+from .record import image_sha256
 
 if TYPE_CHECKING:
     from .save import Saving
@@ -117,7 +117,7 @@ def _facts(answer: Answer) -> dict[str, str]:
         "File": image.path.name,
         "Rows × columns": shape,
         **{_words(key): text for key, text in facts.items()},
-        "SHA-256": sha256_of(image.path),
+        "SHA-256": image_sha256(image),
     }
 
 

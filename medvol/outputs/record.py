@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`run.json`: everything needed to repeat the run, and what it gave, for programs."""
 
+import hashlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..answer import Answer
 from ..files import sha256_of, write_json
@@ -110,8 +113,14 @@ def _input(image: Image) -> dict[str, Any]:
     """What was read, without folders and identifiers, which may say who the patient is."""
     seen = describe(image)
     facts = {key: v for key, v in seen["facts"].items() if key not in IDENTIFYING_FACTS}
-    digest = sha256_of(image.path, image.pair)
-    return {**seen, "path": image.path.name, "facts": facts, "sha256": digest}
+    return {**seen, "path": image.path.name, "facts": facts, "sha256": image_sha256(image)}
+
+
+def image_sha256(image: Image) -> str:
+    """SHA-256 of an image's files; of one in memory, of its values in the order of the array."""
+    if not image.in_memory:
+        return sha256_of(image.path, image.pair)
+    return hashlib.sha256(np.ascontiguousarray(image.seen).tobytes()).hexdigest()
 
 
 def _version(package: str) -> str | None:

@@ -9,10 +9,9 @@ import numpy as np
 from ..answer import Answer, Classes
 from ..bundle.spec import Spec
 from ..errors import InputError
-from ..images import read_image
 from ..images.find import find_radiographs
 from ..images.image import Image
-from .task import Path_, Reading, checked_notes
+from .task import Reading, Source, opened
 
 if TYPE_CHECKING:
     from ..engine.pipeline import Pipeline, Processed
@@ -43,13 +42,13 @@ class Radiographs:
         """The radiographs in a folder and in all folders in it."""
         return find_radiographs(folder)
 
-    def read(self, path: Path_, reading: Reading) -> Image:
+    def read(self, source: Source, reading: Reading) -> Image:
         """Read a radiograph.
 
         Raises:
             InputError: it cannot be used; the code says why.
         """
-        return checked_notes(read_image(path, "radiograph"), reading)
+        return opened(source, "radiograph", reading)
 
     def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:  # noqa: ARG002
         """The probability of each class.

@@ -9,19 +9,22 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from ..answer import Answer, Refusal
 from ..bundle.spec import Spec, read_spec
 from ..errors import InputError
+from ..images import read_image
 from ..images.find import case_name, unused_name
-from ..images.image import Image
+from ..images.image import Image, Kind
+from ..images.memory import NAME, image_of
 
 if TYPE_CHECKING:
     from ..engine.attention import AttentionMaps
     from ..engine.pipeline import Pipeline, Prepared, Processed
 
-Path_ = str | os.PathLike[str]
+# a path, or an object that `images.memory.image_of` takes
+Source: TypeAlias = Any
 Given = TypeVar("Given")
 Got = TypeVar("Got")
 # task of a spec to the class here that does it
@@ -55,16 +58,21 @@ class Case:
     """An image that is to be predicted.
 
     Args:
-        path: of its file or folder, as it was given.
+        source: path of its file or folder, or an image in memory, see `Bundle.predict`.
         name: of the case; empty takes the image's.
         image: where it was read already.
         read_s: how long that took.
     """
 
-    path: Path_
+    source: Source
     name: str = ""
     image: Image | None = None
     read_s: float = 0.0
+
+    @property
+    def path(self) -> str:
+        """Path of the image as it was given; a word for one in memory."""
+        return os.fspath(self.source) if _is_path(self.source) else os.fspath(NAME)
 
 
 class Task(Protocol):
@@ -93,7 +101,7 @@ class Task(Protocol):
     def find(self, folder: Path) -> list[Path]:
         """The images in a folder, in natural order."""
 
-    def read(self, path: Path_, reading: Reading) -> Image:
+    def read(self, source: Source, reading: Reading) -> Image:
         """Read one image, and check that it is what the bundle expects; loads no torch."""
 
     def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:
@@ -108,7 +116,7 @@ def task_of(spec: Spec) -> Task:
 
 
 def load_bundle(
-    name_or_folder: Path_,
+    name_or_folder: str | os.PathLike[str],
     *,
     device: str = "auto",
     precision: str | None = None,
@@ -161,17 +169,20 @@ class Bundle:
         self.progress = progress
         self._maps: dict[str, AttentionMaps] = {}
 
-    def predict(self, image: Path_ | Case, *, reading: Reading = AS_IT_IS) -> Answer:
+    def predict(self, image: Source | Case, *, reading: Reading = AS_IT_IS) -> Answer:
         """Run the bundle on one image.
 
         Args:
             image: image file, folder of DICOM slices, or a .zip of one; of a patient's MR
-                sequences also their folder.
+                sequences also their folder. Or an image in memory: of nibabel, SimpleITK or ITK, a
+                MONAI `MetaTensor`, or a NumPy array with its affine, see `images.memory.image_of`.
+                Or either as a `Case`, which gives it a name.
             reading: how it is read.
 
         Raises:
             InputError: the image cannot be used; the code says why. E_BUNDLE, a part of the bundle
                 failed.
+            TypeError: an object that is not an image.
         """
         (answer,) = self.predict_many([image], reading=reading)
         if isinstance(answer, Refusal):
@@ -180,7 +191,7 @@ class Bundle:
 
     def predict_many(
         self,
-        images: Iterable[Path_ | Case],
+        images: Iterable[Source | Case],
         *,
         batch_size: int | None = None,
         reading: Reading = AS_IT_IS,
@@ -300,12 +311,27 @@ def find_cases(task: Task, given: Sequence[Path], *, series: str | None = None) 
     return list(found.values())
 
 
-def checked_notes(image: Image, reading: Reading) -> Image:
-    """The image itself, where notes are allowed or it has none.
+def opened(source: Source, kind: Kind, reading: Reading) -> Image:
+    """An image by its path, or one in memory.
+
+    Args:
+        source: see `Bundle.predict`.
+        kind: what it is.
+        reading: how it is read; what means nothing for its kind is not looked at.
 
     Raises:
-        InputError: E_VALUES, reading is strict, and the image would be used with a note.
+        InputError: it cannot be used; the code says why. E_VALUES, reading is strict, and the image
+            would be used with a note.
+        TypeError: an object that is not an image.
     """
+    if not _is_path(source):
+        image = image_of(source, kind)
+    elif kind == "sequences":
+        image = read_image(source, kind, spacing_mm=reading.spacing_mm)
+    elif kind == "volume":
+        image = read_image(source, kind, series=reading.series)
+    else:
+        image = read_image(source, kind)
     if reading.strict and image.notes:
         raise InputError(
             "E_VALUES", image.path, f"it would be used with a note, {image.notes[0]}",
@@ -326,13 +352,17 @@ def read_case(task: Task, case: Case, reading: Reading) -> tuple[Case, Image]:
     if case.image is not None:
         return replace(case, image=None), case.image
     started = time.perf_counter()
-    image = task.read(case.path, reading)
+    image = task.read(case.source, reading)
     return replace(case, read_s=time.perf_counter() - started), image
 
 
 def refusal_of(case: Case, error: InputError) -> Refusal:
     """Why a case is refused."""
-    return Refusal(case.name or case_name(case.path), os.fspath(case.path), error)
+    return Refusal(case.name or case_name(case.path), case.path, error)
+
+
+def _is_path(source: Source) -> bool:
+    return isinstance(source, str | os.PathLike)
 
 
 def _ahead(

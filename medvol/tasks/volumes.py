@@ -10,7 +10,6 @@ import numpy.typing as npt
 from ..answer import Answer, Slices
 from ..bundle.spec import Spec
 from ..errors import InputError
-from ..images import read_image
 from ..images.find import find_volumes
 from ..images.image import Image
 from ..images.modality import check_ct
@@ -18,7 +17,7 @@ from ..images.sequences import find_patients
 from ..images.slice_images import SEQUENCE_NAMES
 from ..slices import positive
 from ..spatial import same_grid, slice_z_mm
-from .task import Path_, Reading, checked_notes
+from .task import Reading, Source, opened
 
 if TYPE_CHECKING:
     from ..engine.pipeline import Pipeline, Processed
@@ -48,7 +47,7 @@ class Volumes:
         """The volumes directly in a folder; of a bundle of MR sequences, the patients."""
         return (find_patients if self.spec.takes_sequences else find_volumes)(folder)
 
-    def read(self, path: Path_, reading: Reading) -> Image:
+    def read(self, source: Source, reading: Reading) -> Image:
         """Read a volume, and check that its values are what the bundle expects.
 
         Raises:
@@ -56,20 +55,17 @@ class Volumes:
                 sequences than medvol reads.
         """
         spec = self.spec
-        if not spec.takes_sequences:
-            image = read_image(path, series=reading.series)
-        elif spec.channels == SEQUENCE_NAMES:
-            image = read_image(path, "sequences", spacing_mm=reading.spacing_mm)
-        else:
+        if spec.takes_sequences and spec.channels != SEQUENCE_NAMES:
             raise InputError(
                 "E_BUNDLE", spec.folder,
                 f"it takes several MR channels ({', '.join(spec.channels)}), of which medvol "
                 f"reads no others than {', '.join(SEQUENCE_NAMES)}.",
                 "Run it with python -m monai.bundle run.",
             )  # fmt: skip
+        image = opened(source, "sequences" if spec.takes_sequences else "volume", reading)
         if spec.modality == "CT":
-            check_ct(image.array, path, modality=image.facts.get("Modality"))
-        return checked_notes(image, reading)
+            check_ct(image.array, image.path, modality=image.facts.get("Modality"))
+        return image
 
     def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:
         """The mask, and what a gate found in each slice.

@@ -175,6 +175,14 @@ def test_volumes_get_their_mask_on_the_grid_of_flair(
     assert np.array_equal(mask.affine, flair.affine)
 
 
+def test_sequences_in_memory_get_the_mask_of_their_files(predictor: Bundle, patients: Path) -> None:
+    through_files = predictor.predict(patients / "volumes")
+    channels = np.stack(BRAIN.sequences)
+    in_memory = predictor.predict((channels, through_files.image.affine))
+    assert np.array_equal(in_memory.mask, through_files.mask)
+    refused_by(lambda: predictor.predict((channels[1], through_files.image.affine)), "E_DIMS")
+
+
 def test_values_of_an_mr_are_no_hu(predictor: Bundle, patients: Path, tmp_path: Path) -> None:
     result = predictor.predict(patients / "volumes")
     written = save(result, tmp_path)

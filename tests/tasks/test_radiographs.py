@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 from PIL import Image
 from refusals import refused_by
 from tiny_bundle import tiny_bundle
@@ -78,6 +79,14 @@ def test_the_score_of_a_quarter_worked_by_hand(tmp_path: Path) -> None:
     left = load_bundle(quarter_bundle(tmp_path / "c", 0), device="cpu")
     assert left.predict(path).classes.probability.tolist() == [0.5, 0.5]
     assert left.predict(path).finding == "normal"  # of equal ones the first
+
+
+def test_a_radiograph_in_memory(classifier: Bundle) -> None:
+    grey = chest_like(0, (32, 32))
+    said = classifier.predict((grey, None)).classes
+    np.testing.assert_allclose(said.probability, expected(grey), atol=2e-6)
+    other = classifier.predict(MetaTensor(torch.from_numpy(grey / np.float32(255))[None]))
+    np.testing.assert_allclose(other.classes.probability, said.probability, atol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
@@ -209,6 +218,9 @@ def test_a_bundle_of_stock_parts(tmp_path: Path) -> None:
     path.write_text(json.dumps(config))
     grey = np.zeros((32, 32), np.uint8)
     grey[:16, 16:] = 51
-    said = load_bundle(made, device="cpu").predict(save(tmp_path / "x.png", grey))
+    stock = load_bundle(made, device="cpu")
+    said = stock.predict(save(tmp_path / "x.png", grey))
+    error = refused_by(lambda: stock.predict((grey, None)), "E_BUNDLE")
+    assert "reads its images itself" in error.reason
     np.testing.assert_allclose(said.classes.probability, [0.167982, 0.832018], atol=1e-6)
     assert said.notes == ()

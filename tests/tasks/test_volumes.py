@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One prediction: the mask is right, on the input's own grid, and the same every time."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from itertools import permutations, product
 from pathlib import Path
@@ -20,9 +22,10 @@ from tiny_bundle import ORDER, SHIPPED, SLABS, THRESHOLDS_HU, tiny_bundle
 from medvol.answer import Answer
 from medvol.engine import room
 from medvol.errors import InputError
+from medvol.images.memory import image_of, mask_as
 from medvol.networks.resunet import ResUNet
 from medvol.outputs.save import save
-from medvol.tasks.task import Bundle, load_bundle
+from medvol.tasks.task import Bundle, Case, load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
 EXPECTED = np.array(ORDER)[np.digitize(CHEST.ct, THRESHOLDS_HU)]  # 20 mm about the lungs is all
@@ -96,6 +99,39 @@ def test_resampled_mask_lies_where_the_lesions_are(resampling: Bundle, ct: Path)
     assert inside.sum() == 8
     assert (labels[inside] == 1).all()
     assert not np.array_equal(labels, EXPECTED)  # it was resampled
+
+
+@pytest.mark.parametrize("kind", ["nibabel", "simpleitk", "itk", "metatensor", "numpy"])
+@pytest.mark.parametrize("name", ["oblique", "oblique-left-handed"])
+def test_an_image_in_memory_gets_the_mask_of_its_file(
+    resampling: Bundle, tmp_path: Path, name: str, kind: Any
+) -> None:
+    """In as an object of a package, and the mask out as one, where it lies through files."""
+    if kind == "itk":
+        pytest.importorskip("itk", reason="the extra medvol[itk] is not installed")
+    path = save_nifti(tmp_path / "chest.nii.gz", CHEST.ct, GRIDS[name])
+    through_file = resampling.predict(path)
+    assert len(np.unique(through_file.mask)) > 2
+    answer = resampling.predict(mask_as(CHEST.ct, GRIDS[name], kind))
+    assert np.array_equal(answer.mask, through_file.mask)
+    back = image_of(answer.mask_as(kind), "mask")
+    assert np.array_equal(back.array, through_file.mask)
+    np.testing.assert_allclose(back.affine, through_file.image.affine, atol=1e-4)
+    assert answer.case == "image"
+    files = save(answer, tmp_path / "out", formats=["html", "json", "nii"])
+    record = json.loads(files["json"].read_text(encoding="utf-8"))
+    voxels = np.ascontiguousarray(CHEST.ct).tobytes()
+    assert record["input"]["sha256"] == hashlib.sha256(voxels).hexdigest()
+
+
+def test_an_object_gets_its_case_s_name_and_the_checks_of_its_kind(thresholds: Bundle) -> None:
+    named = thresholds.predict(Case((CHEST.ct, CHEST.affine), "ward 7"))
+    assert named.case == "ward 7"
+    grey = (np.clip(CHEST.ct, -1000, 400) + 1000) / 1400
+    error = refusal(thresholds.predict, (grey.astype(np.float32), CHEST.affine))
+    assert (error.code, error.path) == ("E_MODALITY", "image")
+    with pytest.raises(TypeError, match="int is not an image that medvol takes"):
+        thresholds.predict(3)
 
 
 LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))

@@ -16,7 +16,7 @@ from monai.data import CacheDataset, MetaTensor, PersistentDataset
 from monai.data.utils import pickle_hashing
 from monai.transforms import Invertd
 from phantoms import save_nifti, tiny_chest
-from radiograph_files import grey_values, save_cr, save_picture, truth
+from radiographs import grey_values, save_cr, save_picture, truth
 
 from medvol import chains
 from medvol.chains import IMAGENET_MEAN, IMAGENET_STD, Chain, brain_mri, lung_ct, radiograph

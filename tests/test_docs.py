@@ -21,15 +21,9 @@ import pytest
 from brain_phantoms import make_lgg_set, save_slices, save_volumes, tiny_brain
 from class_phantoms import make_class_folders, make_cohen_set, make_kermany_set
 from dicom_phantoms import ct_series, write
-from made_radiographs import made_classes
 from phantoms import make_medseg_set, make_radiopaedia_set
-from tiny_bundle import tiny_bundle
-from tiny_radiographs import (
-    chest_folder,
-    chest_like,
-    quarter_bundle,
-    save,
-)
+from radiographs import chest_folder, chest_like, made_classes, save_picture
+from tiny_bundle import quarter_bundle, tiny_bundle
 
 from medvol.cli import COMMANDS
 from medvol.data.phantoms.chest import chest_ct_phantom
@@ -125,7 +119,7 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "classes", {"normal": 20, "pneumonia": 20}, pattern="p{patient}{name}_{number}"
     )
     shutil.copytree(ROOT / "bundles", folder / "bundles")
-    save(folder / "chest.png", chest_like(0, (96, 80)))
+    save_picture(folder / "chest.png", chest_like(0, (96, 80)))
     chest_folder(folder / "radiographs")
     return folder
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from disks import full_disk
 from phantoms import save_nifti, tiny_chest
+from refusals import full_disk
 from tiny_bundle import threshold_weights, tiny_bundle
 
 from medvol.cli import main

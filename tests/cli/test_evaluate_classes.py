@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from disks import full_disk
-from made_radiographs import made_classes
-from tiny_bundle import tiny_bundle
-from tiny_radiographs import quarter_bundle
+from radiographs import made_classes
+from refusals import full_disk
+from tiny_bundle import quarter_bundle, tiny_bundle
 
 from medvol.cli import main
 

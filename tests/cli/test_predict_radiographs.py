@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
-from tiny_bundle import tiny_bundle
-from tiny_radiographs import chest_folder, chest_like, save, tiny_network, tiny_radiograph_bundle
+from radiographs import chest_folder, chest_like, save_picture
+from tiny_bundle import tiny_bundle, tiny_network, tiny_radiograph_bundle
 
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
@@ -67,7 +67,7 @@ def test_values_are_those_of_the_network_computed_by_hand(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     greys = [chest_like(seed, (32, 32)) for seed in range(3)]
-    paths = [save(tmp_path / f"x{seed}.png", grey) for seed, grey in enumerate(greys)]
+    paths = [save_picture(tmp_path / f"x{seed}.png", grey) for seed, grey in enumerate(greys)]
     assert predict(bundle, tmp_path / "out", *paths) == 0
     for line, path, grey in zip(table(tmp_path / "out"), paths, greys, strict=True):
         expected = by_hand(grey)
@@ -122,7 +122,7 @@ def test_one_broken_image_among_good_ones(
 def test_refusal_is_quick_without_torch_and_leaves_nothing(
     bundle: Path, tmp_path: Path, what: str
 ) -> None:
-    image = save(tmp_path / "in" / "x.png", chest_like(0))
+    image = save_picture(tmp_path / "in" / "x.png", chest_like(0))
     named = bundle
     if what == "image":
         image.write_bytes(b"")
@@ -157,9 +157,9 @@ def test_refusal_is_quick_without_torch_and_leaves_nothing(
 def test_strict_refuses_what_has_a_note(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = save(tmp_path / "good.png", chest_like(0))
+    good = save_picture(tmp_path / "good.png", chest_like(0))
     odd = tmp_path / "odd.png"
-    odd.write_bytes(save(tmp_path / "x.jpg", chest_like(0)).read_bytes())
+    odd.write_bytes(save_picture(tmp_path / "x.jpg", chest_like(0)).read_bytes())
     assert predict(bundle, tmp_path / "out", good, odd) == 0
     assert "odd: " in (said := capsys.readouterr().out)
     assert " [N_FORMAT]\n" in said
@@ -174,7 +174,7 @@ def test_strict_refuses_what_has_a_note(
 def test_names_tell_images_apart(bundle: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     for name in ("a/x.png", "b/x.png", "b/x.jpg", "x.png"):
-        save(folder / name, chest_like(0))
+        save_picture(folder / name, chest_like(0))
     task = task_of(read_spec(bundle))
     cases = find_cases(task, [folder, folder / "a" / "x.png"])
     assert [case.name for case in cases] == ["a/x", "b/x", "b/x_2", "x", "x_2"]
@@ -225,7 +225,7 @@ def test_formats_of_a_mask_are_refused(
 
 
 def test_a_record_of_each_image(bundle: Path, tmp_path: Path) -> None:
-    image = save(tmp_path / "x.png", chest_like(0))
+    image = save_picture(tmp_path / "x.png", chest_like(0))
     assert predict(bundle, tmp_path / "out", image, options=("--format", "json")) == 0
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["x"]
     record = json.loads((tmp_path / "out" / "x" / "run.json").read_text())
@@ -256,7 +256,7 @@ def test_many_images_get_one_line(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for index in range(21):
-        save(tmp_path / "in" / f"{index}.png", chest_like(index % 3))
+        save_picture(tmp_path / "in" / f"{index}.png", chest_like(index % 3))
     assert predict(bundle, tmp_path / "out", tmp_path / "in") == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("21 images: ")
@@ -290,9 +290,10 @@ def test_a_page_for_each_image(
 
 def test_through_monai(bundle: Path, folder: Path, tmp_path: Path) -> None:
     """Pictures of several sizes and kinds in one batch; table and notes are the same."""
-    save(folder / "a" / "x3.png", chest_like(7).astype(np.uint16) * 257)
+    save_picture(folder / "a" / "x3.png", chest_like(7).astype(np.uint16) * 257)
     Image.fromarray(np.stack([chest_like(8, (70, 50))] * 3, -1)).save(folder / "a" / "x4.tiff")
-    (folder / "a" / "x5.png").write_bytes(save(folder / "y.jpg", chest_like(9)).read_bytes())
+    jpeg = save_picture(folder / "y.jpg", chest_like(9))
+    (folder / "a" / "x5.png").write_bytes(jpeg.read_bytes())
     assert predict(bundle, tmp_path / "ours", folder) == 0
     words = ["--config_file", str(bundle / "configs" / "inference.json"), "--bundle_root",
              str(bundle), "--dataset_dir", str(folder), "--output_dir", str(tmp_path / "theirs"),
@@ -337,11 +338,11 @@ def rows_of(bundle: Path, output: Path, *paths: Path) -> list[Any]:
 def test_twins_of_other_formats_have_equal_rows(bundle: Path, tmp_path: Path) -> None:
     grey = chest_like(5)
     twins = [
-        save(tmp_path / "8.png", grey),
-        save(tmp_path / "16.png", grey.astype(np.uint16) * 257),
-        save(tmp_path / "colour.png", np.stack([grey] * 3, -1)),
-        save(tmp_path / "8.bmp", grey),
-        save(tmp_path / "16.tiff", grey.astype(np.uint16) * 257),
+        save_picture(tmp_path / "8.png", grey),
+        save_picture(tmp_path / "16.png", grey.astype(np.uint16) * 257),
+        save_picture(tmp_path / "colour.png", np.stack([grey] * 3, -1)),
+        save_picture(tmp_path / "8.bmp", grey),
+        save_picture(tmp_path / "16.tiff", grey.astype(np.uint16) * 257),
     ]
     first, *others = rows_of(bundle, tmp_path / "out", *twins)
     assert first[-1] == ""
@@ -350,6 +351,6 @@ def test_twins_of_other_formats_have_equal_rows(bundle: Path, tmp_path: Path) ->
 
 def test_a_twin_kept_as_dicom(bundle: Path, tmp_path: Path) -> None:
     grey = chest_like(5)
-    twins = save(tmp_path / "x.png", grey), save_cr(tmp_path / "x.dcm", grey)
+    twins = save_picture(tmp_path / "x.png", grey), save_cr(tmp_path / "x.dcm", grey)
     first, second = rows_of(bundle, tmp_path / "out", *twins)
     assert first == second

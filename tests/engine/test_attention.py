@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from radiographs import chest_like, save_picture
 from refusals import refused_by
-from tiny_radiographs import QUARTERS, chest_like, quarter_bundle, save, tiny_radiograph_bundle
+from tiny_bundle import QUARTERS, quarter_bundle, tiny_radiograph_bundle
 
 from medvol.engine.attention import METHODS, AttentionMaps, grad_cam, last_feature_map, occlusion
 from medvol.images import read_image
@@ -49,7 +50,7 @@ def test_the_quarter_that_decides_is_marked(tmp_path: Path, method: str, quarter
     grey = np.full((90, 60), 10, np.uint8)
     top, left = 45 * (quarter // 2), 30 * (quarter % 2)
     grey[top : top + 45, left : left + 30] = 200
-    path = save(tmp_path / "x.png", grey)
+    path = save_picture(tmp_path / "x.png", grey)
     maps = AttentionMaps(
         classifier(quarter_bundle(tmp_path / "b", quarter)).pipeline, method=method
     )
@@ -70,7 +71,7 @@ def padded(tmp_path: Path) -> tuple[Bundle, Path]:
     folder = quarter_bundle(tmp_path / "b", quarter=1)
     config = folder / "configs" / "inference.json"
     config.write_text(config.read_text().replace('"keep_aspect": false', '"keep_aspect": true', 1))
-    return classifier(folder), save(tmp_path / "x.png", grey)
+    return classifier(folder), save_picture(tmp_path / "x.png", grey)
 
 
 def test_padding_is_taken_off_grad_cam(padded: tuple[Bundle, Path]) -> None:
@@ -118,7 +119,7 @@ def test_occlusion_worked_by_hand() -> None:
 
 
 def test_nothing_speaks_for_a_class(tmp_path: Path) -> None:
-    path = save(tmp_path / "x.png", chest_like(0))
+    path = save_picture(tmp_path / "x.png", chest_like(0))
     maps = maps_of(classifier(quarter_bundle(tmp_path / "b")))
     assert maps(radiograph(path), 1).max() == 1
     assert maps(radiograph(path), 0).max() == 0  # its score is 0 whatever the picture
@@ -126,7 +127,7 @@ def test_nothing_speaks_for_a_class(tmp_path: Path) -> None:
 
 @each_method
 def test_a_residual_network_frozen_or_not(tmp_path: Path, method: str) -> None:
-    path = save(tmp_path / "x.png", chest_like(0, (48, 40)))
+    path = save_picture(tmp_path / "x.png", chest_like(0, (48, 40)))
     made = classifier(tiny_radiograph_bundle(tmp_path / "b"))
     free = maps_of(made, method)(radiograph(path))
     assert free.shape == (48, 40)
@@ -136,7 +137,7 @@ def test_a_residual_network_frozen_or_not(tmp_path: Path, method: str) -> None:
 
 
 def test_the_classifier_is_left_as_it_was(tmp_path: Path) -> None:
-    path = save(tmp_path / "x.png", chest_like(0))
+    path = save_picture(tmp_path / "x.png", chest_like(0))
     made = classifier(tiny_radiograph_bundle(tmp_path / "b"))
     before = made.predict(path).classes.probability
     maps = maps_of(made)
@@ -147,7 +148,7 @@ def test_the_classifier_is_left_as_it_was(tmp_path: Path) -> None:
 
 
 def test_the_class_that_is_asked_for(tmp_path: Path) -> None:
-    path = save(tmp_path / "x.png", chest_like(0))
+    path = save_picture(tmp_path / "x.png", chest_like(0))
     made = classifier(tiny_radiograph_bundle(tmp_path / "b"))
     maps, answer = maps_of(made), made.predict(path).classes.index
     np.testing.assert_array_equal(maps(radiograph(path)), maps(radiograph(path), answer))
@@ -172,7 +173,7 @@ def test_the_last_layer_with_a_picture() -> None:
 
 
 def test_a_network_without_feature_maps(tmp_path: Path) -> None:
-    path = save(tmp_path / "x.png", chest_like(0))
+    path = save_picture(tmp_path / "x.png", chest_like(0))
     linear = "$torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1024, 2))"
     weights = {"1.weight": torch.ones(2, 1024), "1.bias": torch.zeros(2)}
     made = tiny_radiograph_bundle(tmp_path / "b", {"network_def": linear}, weights=weights)

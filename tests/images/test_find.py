@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from dicom_phantoms import ct_series, write
-from radiograph_files import cr_image, save_picture
+from radiographs import cr_image, save_picture
 from refusals import refused_by
 
 from medvol.errors import InputError

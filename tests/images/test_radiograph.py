@@ -10,16 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from radiograph_files import (
-    COLUMNS,
-    MARK,
-    ROWS,
-    grey_values,
-    save_cr,
-    save_picture,
-    save_png_16,
-    truth,
-)
+from radiographs import COLUMNS, MARK, ROWS, grey_values, save_cr, save_picture, save_png_16, truth
 from refusals import refused_by
 
 from medvol.errors import InputError

@@ -10,7 +10,7 @@ from monai.bundle import ConfigParser
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImage, LoadImaged
 from phantoms import TINY_AFFINE, save_nifti, tiny_chest
-from radiograph_files import save_picture, truth
+from radiographs import save_picture, truth
 
 from medvol.errors import InputError
 from medvol.images.reader import ImageReader, load_imaged

@@ -7,9 +7,9 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from disks import full_disk
 from grids import GRIDS, L_VOXELS, assert_same_places, each_grid, places_mm
 from phantoms import l_shape, tiny_chest
+from refusals import full_disk
 
 from medvol import __version__
 from medvol.errors import InputError

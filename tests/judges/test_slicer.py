@@ -16,8 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 from grids import GRIDS, L_VOXELS, assert_same_places, places_mm
-from phantoms import AIR_HU, CONSOLIDATION_HU, l_shape, save_nifti, tiny_chest
-from segments import HARD_SHAPE, HARD_TABLE, HARD_VOXELS, hard_mask
+from phantoms import (
+    AIR_HU,
+    CONSOLIDATION_HU,
+    HARD_SHAPE,
+    HARD_TABLE,
+    HARD_VOXELS,
+    hard_mask,
+    l_shape,
+    save_nifti,
+    tiny_chest,
+)
 
 from medvol.cli import main
 from medvol.labels import Label, LabelTable

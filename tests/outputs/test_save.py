@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import slicerio
 import torch
-from disks import full_disk
 from matplotlib import image as pictures
 from phantoms import save_nifti, tiny_chest
+from refusals import full_disk
 from tiny_bundle import tiny_bundle
 
 from medvol import __version__

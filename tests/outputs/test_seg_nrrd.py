@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicerio
-from disks import full_disk
 from grids import GRIDS, L_VOXELS, assert_same_places, each_grid, places_mm
-from phantoms import l_shape
-from segments import HARD_EXTENT, HARD_TABLE, HARD_VOXELS, hard_mask
+from phantoms import HARD_EXTENT, HARD_TABLE, HARD_VOXELS, hard_mask, l_shape
+from refusals import full_disk
 
 from medvol.errors import InputError
 from medvol.labels import Label, LabelTable

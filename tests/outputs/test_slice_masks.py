@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from disks import full_disk
 from PIL import Image
+from refusals import full_disk
 
 from medvol.errors import InputError
 from medvol.images.rle import decode_rle

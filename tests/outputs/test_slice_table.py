@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from disks import full_disk
 from monai.data.meta_tensor import MetaTensor
+from refusals import full_disk
 
 from medvol.errors import InputError
 from medvol.outputs.slice_table import SaveSlicesd, write_slice_table

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from disks import full_disk
 from grids import GRIDS, L_VOXELS, assert_same_places, each_grid, places_mm
 from phantoms import GROUND_GLASS, TinyChest, l_shape, tiny_chest
+from refusals import full_disk
 
 from medvol.errors import InputError
 from medvol.labels import Label, LabelTable

@@ -13,9 +13,8 @@ from pathlib import Path
 import matplotlib.figure
 import numpy as np
 import pytest
-from disks import full_disk
 from PIL import Image
-from refusals import refused_by
+from refusals import full_disk, refused_by
 
 from medvol.errors import InputError
 from medvol.metrics.classes.confounding import Confounding, Predicted

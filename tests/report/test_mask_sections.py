@@ -10,8 +10,8 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from disks import full_disk
 from PIL import Image
+from refusals import full_disk
 
 from medvol.errors import InputError
 from medvol.metrics.masks.comparison import EMPTY_RULE, LesionCounts, Measure, RegionFigures

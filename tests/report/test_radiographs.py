@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from class_phantoms import save_picture
-from made_radiographs import made_radiograph
 from PIL import Image
+from radiographs import made_radiograph
 
 from medvol.errors import InputError
 from medvol.report.figure import GAP, HEADER, MARGIN, WIDTH

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from medvol.labels import Code, Label, LabelTable, Terminology
+
 AIR_HU, TISSUE_HU, LUNG_HU, GROUND_GLASS_HU, CONSOLIDATION_HU = -1000, 40, -850, -580, -100
 GROUND_GLASS, CONSOLIDATION, LUNG = 1, 2, 3
 TINY_SHAPE = (32, 32, 16)
@@ -121,3 +123,31 @@ def make_medseg_set(folder: Path, *, published: bool = False) -> Path:
             Image.fromarray(grey).save(folder / images / f"{name}.png")
             picture.save(folder / masks / f"{name}.png")
     return folder
+
+
+ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
+ALTERED = Code("SCT", "49755003", "Morphologically Altered Structure")
+LUNG_CODE = Code("SCT", "39607008", "Lung")
+GROUND_GLASS_CODE = Code("DCM", "112120", "Ground glass opacity")
+HARD_TABLE = LabelTable(
+    (
+        Label(1, "empty", (10, 20, 30)),  # no voxel has it, and it comes first
+        Label(
+            2, "Milchglas-Trübung", (255, 0, 0), Terminology(ALTERED, GROUND_GLASS_CODE, LUNG_CODE)
+        ),
+        Label(7, '肺 <left> & "right" | a\\b', (0, 128, 255), Terminology(ANATOMY, LUNG_CODE)),
+        Label(300, "above a byte", (1, 2, 3)),
+    )
+)
+HARD_SHAPE = (20, 22, 24)
+HARD_VOXELS = {1: 0, 2: 90, 7: 400, 300: 170}
+HARD_EXTENT = [2, 18, 3, 19, 3, 19]  # first and last index of any label along x, y, z
+
+
+def hard_mask() -> np.ndarray:
+    """Boxes of 6*3*5 = 90, 4*10*10 = 400 and 2*5*17 = 170 voxels, (X, Y, Z) int16."""
+    mask = np.zeros(HARD_SHAPE, np.int16)
+    mask[2:8, 3:6, 4:9] = 2
+    mask[12:16, 10:20, 10:20] = 7
+    mask[17:19, 4:9, 3:20] = 300
+    return mask

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asserting that an input is refused as `input_errors` promise: code, file, reason, remedy."""
+"""Asserting that an input is refused with code, file, reason and remedy; disks that fail."""
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any
 
@@ -41,3 +43,14 @@ def refused_by(call: Callable[[], Any], code: str) -> InputError:
     assert caught.value.code == code, str(caught.value)
     assert "\n" not in str(caught.value)
     return caught.value
+
+
+@contextmanager
+def full_disk(limit_bytes: int = 400) -> Iterator[None]:
+    """No file can grow past the limit, so that writing fails half-way as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from medvol.bundle.find import shipped_bundles
+from medvol.networks.residual_classifier import ResidualClassifier
 
 SHIPPED = shipped_bundles()["covid_ct_lesion_3d"]
 SLABS = shipped_bundles()["covid_ct_lesion_25d"]
@@ -223,3 +224,53 @@ def tiny_classifier_bundle(folder: Path) -> Path:
     changes = {"slices": 1, "network_def": network, "preprocessing#spacing_mm": [2.0, 2.0, 4.0]}
     halves = {"5.weight": torch.tensor([[-0.5], [0.5]]), "5.bias": torch.zeros(2)}
     return tiny_bundle(folder, changes, weights={**gate_weights(), **halves}, shipped=CLASSIFIER)
+
+
+PNEUMONIA = shipped_bundles()["chest_xray_pneumonia"]
+SIZE = 32
+TINY_RADIOGRAPH = {"image_size": SIZE, "depth": 18, "width": 4}
+# the mean of each quarter of a picture: top left, top right, bottom left, bottom right
+QUARTERS = "$torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.AdaptiveAvgPool2d(2), "
+QUARTERS += "torch.nn.Flatten(), torch.nn.Linear(4, 2))"
+
+
+def tiny_network(seed: int = 0) -> ResidualClassifier:
+    """A residual network of the bundle's kind with random weights, in evaluation mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ResidualClassifier(1, 2, depth=18, width=4, dropout=0.3).eval()
+
+
+def tiny_radiograph_bundle(
+    folder: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> Path:
+    """The bundle for pneumonia around `tiny_network`, on pictures of 32 x 32.
+
+    Args:
+        folder, changes, metadata: as for `tiny_bundle`.
+        weights: state dict of models/model.pt; None is that of `tiny_network`.
+    """
+    state = tiny_network().state_dict() if weights is None else weights
+    return tiny_bundle(
+        folder, {**TINY_RADIOGRAPH, **(changes or {})},
+        metadata=metadata, weights=state, shipped=PNEUMONIA,
+    )  # fmt: skip
+
+
+def quarter_bundle(folder: Path, quarter: int = 0) -> Path:
+    """A bundle whose score for pneumonia is 8 times the mean grey of one quarter of a picture.
+
+    Args:
+        folder: to make.
+        quarter: 0 top left, 1 top right, 2 bottom left, 3 bottom right.
+    """
+    last = torch.zeros(2, 4)
+    last[1, quarter] = 8.0
+    weights = {"0.weight": torch.ones(1, 1, 1, 1), "0.bias": torch.zeros(1),
+               "3.weight": last, "3.bias": torch.zeros(2)}  # fmt: skip
+    changes = {"network_def": QUARTERS, "normalise": "none"}
+    return tiny_radiograph_bundle(folder, changes, weights=weights)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_radiographs import made_classes
 from phantoms import save_nifti, tiny_chest
+from radiographs import made_classes
 from refusals import refused_by
-from tiny_bundle import tiny_classifier_bundle
-from tiny_radiographs import quarter_bundle
+from tiny_bundle import quarter_bundle, tiny_classifier_bundle
 
 from medvol.bundle.spec import Spec, read_spec
 from medvol.errors import InputError

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from made_radiographs import made_classes
+from radiographs import made_classes
 
 from medvol.data.datalist import load_items
 from medvol.metrics.classes.confounding import CLASS, NAME_ALONE, SOURCE, Confounding

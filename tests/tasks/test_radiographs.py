@@ -10,16 +10,9 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from PIL import Image
+from radiographs import chest_folder, chest_like, save_picture
 from refusals import refused_by
-from tiny_bundle import tiny_bundle
-from tiny_radiographs import (
-    chest_folder,
-    chest_like,
-    quarter_bundle,
-    save,
-    tiny_network,
-    tiny_radiograph_bundle,
-)
+from tiny_bundle import quarter_bundle, tiny_bundle, tiny_network, tiny_radiograph_bundle
 
 import medvol
 from medvol.answer import Answer, Classes, Refusal
@@ -57,7 +50,7 @@ def test_a_prediction_names_the_most_probable_class() -> None:
 
 def test_probabilities_are_the_softmax_of_the_network(classifier: Bundle, tmp_path: Path) -> None:
     greys = [chest_like(seed, (32, 32)) for seed in range(3)]
-    paths = [save(tmp_path / f"{seed}.png", grey) for seed, grey in enumerate(greys)]
+    paths = [save_picture(tmp_path / f"{seed}.png", grey) for seed, grey in enumerate(greys)]
     said = [classifier.predict(path) for path in paths]
     for path, grey, one in zip(paths, greys, said, strict=True):
         assert (one.image.path, one.classes.names) == (path, ("normal", "pneumonia"))
@@ -70,7 +63,7 @@ def test_probabilities_are_the_softmax_of_the_network(classifier: Bundle, tmp_pa
 def test_the_score_of_a_quarter_worked_by_hand(tmp_path: Path) -> None:
     grey = np.zeros((32, 32), np.uint8)
     grey[:16, 16:] = 51  # 0.2 in the top right quarter
-    path = save(tmp_path / "x.png", grey)
+    path = save_picture(tmp_path / "x.png", grey)
     right = load_bundle(quarter_bundle(tmp_path / "b", 1), device="cpu")
     # scores 0 and 8 * 0.2 = 1.6; 1 / (1 + exp(-1.6)) = 0.832018
     np.testing.assert_allclose(
@@ -103,7 +96,7 @@ def test_a_refused_image_keeps_its_place(
 ) -> None:
     (tmp_path / "empty.png").touch()
     (tmp_path / "cut.png").write_bytes(images[0].read_bytes()[:-200])
-    save(tmp_path / "flat.png", np.full((9, 9), 7, np.uint8))
+    save_picture(tmp_path / "flat.png", np.full((9, 9), 7, np.uint8))
     bad = [tmp_path / name for name in ("empty.png", "cut.png", "no.png", "flat.png")]
     given = [bad[0], images[0], bad[1], bad[2], images[1], bad[3]]
     said = list(classifier.predict_many(map(str, given), batch_size=2))
@@ -219,7 +212,7 @@ def test_a_bundle_of_stock_parts(tmp_path: Path) -> None:
     grey = np.zeros((32, 32), np.uint8)
     grey[:16, 16:] = 51
     stock = load_bundle(made, device="cpu")
-    said = stock.predict(save(tmp_path / "x.png", grey))
+    said = stock.predict(save_picture(tmp_path / "x.png", grey))
     error = refused_by(lambda: stock.predict((grey, None)), "E_BUNDLE")
     assert "reads its images itself" in error.reason
     np.testing.assert_allclose(said.classes.probability, [0.167982, 0.832018], atol=1e-6)

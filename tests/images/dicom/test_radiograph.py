@@ -15,7 +15,7 @@ from pydicom.uid import (
     RLELossless,
     SecondaryCaptureImageStorage,
 )
-from radiograph_files import cr_image, grey_values, save_cr, truth
+from radiographs import cr_image, grey_values, save_cr, truth
 from refusals import refused_by
 
 from medvol.images import read_image

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One small radiograph, written in all the ways in which radiographs are kept."""
+"""Made radiographs: one in all the ways in which files hold it, chests, and sets with a trap.
+
+The lungs of `made_radiograph` are two dark ovals. The disease is a bright spot in the middle of one
+of them. A hospital's mark is a brighter frame of the outermost pixels. Grey is noisy; each picture
+has a seed of its own.
+"""
 
 import struct
 import zlib
@@ -15,6 +20,8 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     generate_uid,
 )
+
+from medvol.data.datalist import Datalist
 
 ROWS, COLUMNS = 20, 24
 MARK = (3, 5)  # row and column of the one white pixel
@@ -35,7 +42,8 @@ def truth() -> npt.NDArray[np.float32]:
 
 
 def save_picture(path: Path, values: npt.NDArray[Any] | None = None, **options: Any) -> Path:
-    """Write values as the picture that Pillow makes of them."""
+    """Write values in the format of the suffix, in a folder that is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(grey_values() if values is None else values).save(path, **options)
     return path
 
@@ -94,3 +102,70 @@ def save_cr(path: Path, values: npt.NDArray[Any] | None = None, **changed: Any) 
     """Write `cr_image`."""
     cr_image(values, **changed).save_as(path, enforce_file_format=True)
     return path
+
+
+def chest_like(seed: int, shape: tuple[int, int] = (48, 40)) -> npt.NDArray[np.uint8]:
+    """Grey of 8 bits: two dark fields in a bright body, with noise that differs by the seed."""
+    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
+    lungs = ((abs(x) - 0.45) / 0.3) ** 2 + ((y + 0.1) / 0.7) ** 2 < 1
+    noise = np.random.default_rng(seed).normal(0, 12, shape)
+    return np.clip(np.where(lungs, 70, 180) + noise, 1, 250).astype(np.uint8)
+
+
+def chest_folder(folder: Path) -> list[Path]:
+    """Four radiographs in nested folders, in the order in which they are found, and a text."""
+    paths = [folder / name for name in ("a/x1.png", "a/x2.png", "a/x10.png", "b/c/x1.png")]
+    for seed, path in enumerate(paths):
+        save_picture(path, chest_like(seed))
+    (folder / "notes.txt").write_text("four phantoms")
+    return paths
+
+
+SIDE, FRAME = 64, 4
+NAMES = ("normal", "pneumonia")
+
+
+def made_radiograph(seed: int, *, ill: bool = False, marked: bool = False) -> npt.NDArray[np.uint8]:
+    """(64, 64) grey."""
+    random = np.random.default_rng(seed)
+    row, column = np.mgrid[:SIDE, :SIDE] / SIDE
+    grey = np.full((SIDE, SIDE), 150.0)
+    for centre in (0.3, 0.7):
+        grey[((row - 0.5) / 0.3) ** 2 + ((column - centre) / 0.15) ** 2 < 1] = 60
+    if ill:
+        grey[(row - 0.55) ** 2 + (column - 0.3) ** 2 < 0.1**2] = 170
+    if marked:
+        grey[:FRAME] += 60
+        grey[-FRAME:] += 60
+    return (grey + random.normal(0, 8, grey.shape)).clip(0, 255).astype(np.uint8)
+
+
+def made_classes(folder: Path, *, each: dict[str, int], marked: str) -> Path:
+    """A datalist of made radiographs, half of them ill, one a patient.
+
+    Args:
+        folder: for images and datalist.
+        each: part to how many images of each class.
+        marked: "ill" (all ill pictures come from the hospital that marks), or "half" (half of the
+            ill ones and half of the others do).
+
+    Returns:
+        The datalist.
+    """
+    datalist: dict[str, object] = {"name": "made", "labels": {"0": NAMES[0], "1": NAMES[1]},
+                                   "modality": {"0": "XR"}}  # fmt: skip
+    seed = 0
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, number in each.items():
+        items = []
+        for index in range(2 * number):
+            ill, seed = index % 2, seed + 1
+            mark = bool(ill) if marked == "ill" else index // 2 % 2 == 1
+            image = folder / f"{part}_{index:03d}.png"
+            Image.fromarray(made_radiograph(seed, ill=bool(ill), marked=mark)).save(image)
+            items.append({"image": str(image), "label": ill, "class": NAMES[ill],
+                          "case": image.stem, "patient": f"p{seed}",
+                          "source": "marking hospital" if mark else "other hospital"})  # fmt: skip
+        datalist[part] = items
+    Datalist(datalist).write(folder / "datalist.json")
+    return folder / "datalist.json"

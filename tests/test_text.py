@@ -18,6 +18,14 @@ def test_numbers_for_readers() -> None:
     assert [percent_text(v) for v in (None, 0, 0.04, 12.37)] == ["–", "0.0", "< 0.1", "12.4"]
 
 
+def test_decimals_change_at_their_limits() -> None:
+    volumes = (0.0099, 0.01, 9.99, 10.0, 10.5, 999.9, 1000.0, 1000.5)
+    assert [ml_text(v) for v in volumes] == [
+        "< 0.01", "0.01", "9.99", "10.0", "10.5", "999.9", "1,000", "1,000"
+    ]  # fmt: skip
+    assert [percent_text(v) for v in (0.09, 0.1, 0.5, 1.1)] == ["< 0.1", "0.1", "0.5", "1.1"]
+
+
 def test_numbers_for_programs() -> None:
     assert [digits(v) for v in (None, 0.0, 1234567.0, 1.5e-9)] == [
         "",

@@ -13,6 +13,7 @@ from medvol.report.views import bright_box, choose_slices, oblique_degrees, spre
         pytest.param([0, 9, 8, 7, 0, 0, 3, 4, 0], 2, [1, 7], id="two peaks, not two neighbours"),
         pytest.param([0, 5, 0, 0, 5, 0], 2, [1, 4], id="all that there is"),
         pytest.param([1, 1, 50, 60, 50, 60, 1, 1, 1, 1], 2, [3, 5], id="no thin ends"),
+        pytest.param([2] * 5, 2, [0, 2], id="apart by half of the range"),
         pytest.param([3, 3, 3, 3], 4, [0, 1, 2, 3], id="every slice"),
         pytest.param([0, 2, 1], 5, [0, 1, 2], id="fewer slices than wanted"),
         pytest.param([0] * 100, 4, [20, 40, 60, 80], id="nothing: spread"),
@@ -37,6 +38,14 @@ def test_bright_box_holds_the_body_and_a_margin() -> None:
     assert [(part.start, part.stop) for part in box] == [(13, 64), (10, 51), (0, 8)]
     nothing = bright_box(volume, threshold=500.0, spacing=(2.0, 3.0, 5.0))
     assert [(part.start, part.stop) for part in nothing] == [(0, 80), (0, 64), (0, 8)]
+
+
+def test_a_plane_is_body_from_two_hundredths_of_bright_voxels_on() -> None:
+    volume = np.full((40, 10, 10), -1000.0)
+    volume[20] = -600.0  # as bright as the threshold, not brighter
+    volume[8:32:4, 0, 0] = volume[12:28:4, 1, 1] = 0  # one in 100 at the ends, two between
+    box = bright_box(volume, threshold=-600.0, spacing=(6.0, 6.0, 6.0))
+    assert box[0] == slice(12 - 1 - 4, 24 + 1 + 4 + 1)
 
 
 def test_oblique_degrees() -> None:

@@ -169,8 +169,9 @@ def test_commands_of_a_page_run(page: str, user_folder: Path, tmp_path: Path) ->
 
 def _run(command: list[str], folder: Path, block: Block) -> None:
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    own = {"PATH": programs, "MEDVOL_BUNDLES": str(folder / "my_bundles")}
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, "PATH": programs}, capture_output=True,
+        command, cwd=folder, env={**os.environ, **own}, capture_output=True,
         encoding="utf-8", timeout=LONGEST_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{block.text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import require
 from .train import add_training_options, check_jobs
 
 if TYPE_CHECKING:
     from ..report.leaderboard import Row
-    from ..search.comparison import Comparison
-    from ..search.entries import Contest
+    from ..search.comparison import Comparison, Contest
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,25 +46,33 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Train the entries that are missing, then say which is best."""
-    from ..search.entries import only, read_contest
-
-    contest = read_contest(args.entries)
-    if args.only:
-        contest = only(contest, args.only)
-    if args.list:
-        for name, values in contest.entries.items():
-            print(name, " ".join(f"{key}={value}" for key, value in values.items()))
-        return 0
     try:
-        if args.output is None:
-            raise ValueError("give --output, a folder for the results")
+        require("optuna", feature="medvol compare", install="medvol[tune]")
+        contest = _contest(args)
+        if args.list:
+            for name, values in contest.entries.items():
+                print(name, " ".join(f"{key}={value}" for key, value in values.items()))
+            return 0
         comparison = _comparison(args, contest)
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         print(f"medvol compare: {error}", file=sys.stderr)
         return 2
     metric = comparison.training.metric
-    comparison.run(jobs=args.jobs, say=lambda row: print(line(row, metric), flush=True))
-    return _report(args, contest, comparison)
+    try:
+        comparison.run(
+            jobs=args.jobs,
+            say=lambda trial: print(line(comparison.row(trial), metric), flush=True),
+        )
+        return _report(args, contest, comparison)
+    finally:
+        comparison.close()
+
+
+def _contest(args: argparse.Namespace) -> "Contest":
+    from ..search.comparison import only, read_contest
+
+    contest = read_contest(args.entries)
+    return only(contest, args.only) if args.only else contest
 
 
 def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
@@ -72,6 +80,8 @@ def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
     from ..search.training import check_ids, parse_settings, prepare
 
     check_jobs(args)
+    if args.output is None:
+        raise ValueError("give --output, a folder for the results")
     bundle = args.bundle or contest.bundle
     if bundle is None:
         raise ValueError(f"{contest.path} names no bundle; give --bundle")
@@ -113,7 +123,7 @@ def _report(args: argparse.Namespace, contest: "Contest", comparison: "Compariso
     print(f"{len(rows)} entries, {failed} failed\nleaderboard {comparison.folder / TABLE}")
     print(f"{'best so far' if missing else 'winner'} {line(winner, comparison.training.metric)}")
     print(f"config {comparison.folder / OVERLAY}")
-    print(f"weights {comparison.folder_of(winner.name) / BEST}")
+    print(f"weights {comparison.folder_of_entry(winner.name) / BEST}")
     if args.test and not missing:
         try:
             print(f"test {comparison.test(contest.test)}")

@@ -12,7 +12,7 @@ from .train import add_training_options, check_jobs
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from ..search.study import Search
+    from ..search.tuning import Tuning
 
 DEFAULT_TRIALS = 20
 
@@ -60,10 +60,9 @@ def run(args: argparse.Namespace) -> int:
         search.close()
 
 
-def _search(args: argparse.Namespace) -> "Search":
-    from ..search.space import grid, read_space
-    from ..search.study import Search, Strategy
+def _search(args: argparse.Namespace) -> "Tuning":
     from ..search.training import check_ids, parse_settings, prepare
+    from ..search.tuning import Strategy, Tuning, grid, read_space
 
     check_jobs(args)
     space, settings = read_space(args.space), parse_settings(args.settings)
@@ -77,10 +76,10 @@ def _search(args: argparse.Namespace) -> "Search":
     trials = len(grid(space)) if args.sampler == "grid" else DEFAULT_TRIALS
     trials = trials if args.trials is None else args.trials
     strategy = Strategy(trials, args.sampler, args.pruner, args.warmup, args.seed)
-    return Search(training, space, args.output, strategy)
+    return Tuning(training, space, args.output, strategy)
 
 
-def line(search: "Search", trial: "FrozenTrial") -> str:
+def line(search: "Tuning", trial: "FrozenTrial") -> str:
     """One trial in words."""
     said = trial.user_attrs
     values = "  ".join(f"{name}={_short(value)}" for name, value in search.values(trial).items())
@@ -96,16 +95,16 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _report(search: "Search") -> int:
+def _report(search: "Tuning") -> int:
     """Pictures and last lines; status 0, 1 when some trials failed, 2 when no trial is whole."""
     from ..report.plots import draw_history, draw_importance
-    from ..search.study import OVERLAY, importance
+    from ..search.tuning import OVERLAY, importance
 
     trials, best = search.trials, search.best
     failed = sum(trial.state.name == "FAIL" for trial in trials)
     if best is None:
         print(f"medvol tune: no trial has a figure; {failed} of {len(trials)} failed. The log of "
-              f"the last is in {search.folder_of(trials[-1].number)}", file=sys.stderr)  # fmt: skip
+              f"the last is in {search.folder_of(trials[-1])}", file=sys.stderr)  # fmt: skip
         return 2
     figures: dict[str, dict[int, float]] = {"COMPLETE": {}, "PRUNED": {}}
     for trial in trials:

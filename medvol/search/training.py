@@ -50,9 +50,9 @@ class Training:
             own / c if (own / c).is_file() else Path(c).absolute() for c in (TRAIN, *self.overlays)
         ]
 
-    def config(self, *overlays: Path) -> Config:
-        """The merged config, with `overlays` over all."""
-        return Config([*self.configs, *overlays])
+    def config(self) -> Config:
+        """The merged config."""
+        return Config(self.configs)
 
     def changes(self, trial: Mapping[str, Any]) -> dict[str, Any]:
         """All that is laid over the configs for one trial: a config for `monai.bundle run`."""

@@ -185,17 +185,25 @@ def clean(folder: Path, *, keep_weights: bool) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def count_parameters(training: Training, changes: Path) -> int | None:
+def count_parameters(training: Training, values: Mapping[str, Any]) -> int | None:
     """Number of parameters of the network of a trial; None where it cannot be made.
 
     The network is made without memory where it can be (on torch's device "meta").
+
+    Args:
+        training: what all trials have in common.
+        values: id to value of this one.
     """
     import torch
+
+    config = training.config()
+    for name, value in {**training.settings, **values}.items():
+        config.parser[name] = value
 
     for device in ("meta", "cpu"):
         try:
             with torch.device(device):
-                network = training.config(changes).build("network_def")
+                network = config.build("network_def")
             return sum(p.numel() for p in network.parameters())
         except (InputError, AttributeError):
             continue

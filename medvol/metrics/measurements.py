@@ -72,7 +72,7 @@ def measure(
         reference: the organ for `share_percent`.
 
     Raises:
-        ValueError: shapes differ, labels are no integers, or the mask or the reference has a value
+        ValueError: shapes differ, labels are not integers, or the mask or the reference has a value
             that is not in the table.
 
     Example:
@@ -143,12 +143,12 @@ def hu_histogram(
         bin_hu: width of a bin.
 
     Raises:
-        ValueError: the range is empty or no multiple of the bin.
+        ValueError: the range is empty or not a multiple of the bin.
     """
     low, high = range_hu
     bins = round((high - low) / bin_hu)
     if bins < 1 or abs(bins * bin_hu - (high - low)) > 1e-6:
-        raise ValueError(f"range_hu {range_hu} is no multiple of bin_hu {bin_hu}; give one that is")
+        raise ValueError(f"range_hu {range_hu} is not a multiple of bin_hu {bin_hu}; give one that is")
     row_of = np.full(max(values, default=0) + 2, -1, np.int64)  # the last one: all above
     row_of[list(values)] = np.arange(len(values))
     counts = np.zeros(len(values) * bins, np.int64)

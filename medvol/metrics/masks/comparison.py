@@ -89,7 +89,7 @@ class RegionFigures:
         voxel_ml: volume of a voxel.
         surface_dice: 0 to 1, at the tolerance; NaN where both are empty.
         hd95_mm: NaN where one is empty.
-        lesions: None where the region's components are no lesions, as those of an organ.
+        lesions: None where the region's components are not lesions, as those of an organ.
     """
 
     voxels_both: int

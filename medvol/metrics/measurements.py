@@ -148,7 +148,9 @@ def hu_histogram(
     low, high = range_hu
     bins = round((high - low) / bin_hu)
     if bins < 1 or abs(bins * bin_hu - (high - low)) > 1e-6:
-        raise ValueError(f"range_hu {range_hu} is not a multiple of bin_hu {bin_hu}; give one that is")
+        raise ValueError(
+            f"range_hu {range_hu} is not a multiple of bin_hu {bin_hu}; give one that is"
+        )
     row_of = np.full(max(values, default=0) + 2, -1, np.int64)  # the last one: all above
     row_of[list(values)] = np.arange(len(values))
     counts = np.zeros(len(values) * bins, np.int64)

@@ -6,7 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from medvol.metrics.intervals import draw_patients, median_estimate, ratio_estimate
+from medvol.metrics.intervals import (
+    Estimate,
+    draw_patients,
+    draw_within,
+    median_estimate,
+    middle,
+    ratio_estimate,
+    resampled_estimate,
+)
 
 
 def test_cases_of_a_patient_are_drawn_together_and_patients_as_often_as_there_are() -> None:
@@ -84,3 +92,34 @@ def test_no_case_no_figure() -> None:
 def test_resamples_are_one_or_more() -> None:
     with pytest.raises(ValueError, match="resamples is 0; give 1 or more"):
         draw_patients(["a"], resamples=0)
+
+
+def test_draws_within_groups_keep_their_numbers() -> None:
+    draws = draw_within(["a", "b", "a", "b", "b"], resamples=300)
+    assert draws.shape == (300, 5)
+    assert (draws[:, [0, 2]].sum(axis=1) == 2).all()
+    assert (draws[:, [1, 3, 4]].sum(axis=1) == 3).all()
+    assert draws.mean(axis=0) == pytest.approx([1] * 5, abs=0.2)
+    assert (draws == draw_within(["a", "b", "a", "b", "b"], resamples=300)).all()
+    assert (draws != draw_within(["a", "b", "a", "b", "b"], resamples=300, seed=1)).any()
+
+
+def test_the_middle_of_figures_is_95_percent_of_those_that_are_defined() -> None:
+    figures = np.array([np.nan, *range(201)])
+    assert middle(figures).tolist() == pytest.approx([5, 195])
+    two = np.stack([figures, 2 * figures], axis=1)
+    assert middle(two).T.tolist() == pytest.approx(np.array([[5, 195], [10, 390]]))
+
+
+def test_resampled_estimate_leaves_out_what_is_not_defined() -> None:
+    draws = draw_patients(list("abcde"), resamples=400)
+    resampled = np.where(draws[:, 0] == 0, np.nan, draws[:, 0].clip(0, 2).astype(float))
+    estimate = resampled_estimate(1.0, resampled, draws)
+    assert estimate == (1.0, 1.0, 2.0, 5)
+    assert math.isnan(resampled_estimate(math.nan, resampled, draws).low)
+
+
+def test_record_has_none_for_what_is_not_defined() -> None:
+    assert Estimate(0.5, math.nan, 1.0, 3).record() == {
+        "value": 0.5, "low": None, "high": 1.0, "cases": 3,
+    }  # fmt: skip

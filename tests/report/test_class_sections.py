@@ -188,13 +188,6 @@ def test_lines_for_the_terminal() -> None:
         tuned_line(ClassEvaluation(answers(), (), NAMES))
 
 
-def test_thresholds_are_sorted_and_hold_the_chosen_one_once() -> None:
-    rows = EVALUATION.thresholds
-    assert [row.threshold for row in rows] == pytest.approx([n / 10 for n in range(1, 10)])
-    other = ClassEvaluation(answers(), (), NAMES, Tuned(1.0, 0.33, 1))
-    assert [row.threshold for row in other.thresholds][2:5] == [0.3, 0.33, 0.4]
-
-
 def test_csv_has_a_row_an_image(tmp_path: Path) -> None:
     write_metrics_csv(tmp_path / "metrics.csv", EVALUATION)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "metrics.csv").read_text())))

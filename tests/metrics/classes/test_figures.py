@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a classifier with their intervals, and all of an evaluation."""
+"""Figures of a classifier with their intervals, by hand."""
 
 import math
 
 import numpy as np
 import pytest
 
-from medvol.errors import InputError
-from medvol.metrics.classes.calibration import fit_class_temperature
-from medvol.metrics.classes.evaluation import ClassCase, ClassEvaluation, Tuned, tune
 from medvol.metrics.classes.figures import all_figures, class_figures
-from medvol.metrics.intervals import draw_patients, resampled_estimate
+from medvol.metrics.intervals import draw_patients
 
 TABLE = np.array(
     [[0.8, 0.1, 0.1], [0.5, 0.4, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]]
@@ -72,56 +69,3 @@ def test_patients_are_drawn_not_images() -> None:
     assert alike["accuracy"][:3] == alone["accuracy"][:3]
     many = all_figures(TABLE[twice], TRUTH[twice], draw_patients(list("abcdefghij"), resamples=400))
     assert many["accuracy"].low > alone["accuracy"].low
-
-
-def test_resampled_estimate_leaves_out_what_is_not_defined() -> None:
-    resampled = np.where(DRAWS[:, 0] == 0, np.nan, DRAWS[:, 0].clip(0, 2).astype(float))
-    estimate = resampled_estimate(1.0, resampled, DRAWS)
-    assert estimate == (1.0, 1.0, 2.0, 5)
-    assert math.isnan(resampled_estimate(math.nan, resampled, DRAWS).low)
-
-
-def image(case: str, truth: int, *probability: float) -> ClassCase:
-    return ClassCase(case, f"{case}.png", case[0], truth, np.array(probability, np.float32))
-
-
-IMAGES = (image("a1", 0, 0.9, 0.1), image("a2", 1, 0.7, 0.3), image("b", 1, 0.2, 0.8))
-
-
-def test_evaluation() -> None:
-    error = InputError("E_EMPTY", "c.png", "0 bytes.", "Copy it.")
-    found = ClassEvaluation(IMAGES, (("c", error),), ("no", "yes"))
-    assert found.patients == 2
-    assert found.confusion.tolist() == [[1, 0], [1, 1]]
-    assert [x.case for x in found.worst_first] == ["a2", "b", "a1"]
-    assert found.worst_first[0].loss == pytest.approx(-math.log(0.3))
-    assert found.worst_first[0].predicted == 0
-    assert found.summary["accuracy"].value == pytest.approx(2 / 3)
-    assert found.classes["yes"]["recall"].value == 0.5
-    assert list(found.calibration) == ["as given"]
-    assert found.calibrated is None
-
-
-def test_calibration_beside_that_with_temperature() -> None:
-    found = ClassEvaluation(IMAGES, (), ("no", "yes"), Tuned(2.0, 0.4, 10))
-    odds = np.sqrt([9, 3 / 7, 4])  # of the true class, after the temperature
-    tempered = found.calibration["with temperature"]
-    assert tempered["log_loss"] == pytest.approx(-np.log(odds / (1 + odds)).mean(), rel=1e-5)
-    assert found.calibration["as given"]["calibration_error"] == pytest.approx(
-        (0.1 + 0.7 + 0.2) / 3
-    )
-
-
-def test_what_is_chosen_on_validation() -> None:
-    tuned = tune(IMAGES)
-    assert tuned.images == 3
-    assert tuned.threshold == pytest.approx((0.3 + 0.1) / 2)  # all positives pass, no negative
-    table, truth = np.stack([x.probability for x in IMAGES]), [x.truth for x in IMAGES]
-    assert tuned.temperature == fit_class_temperature(table, truth)
-    assert tune(IMAGES[1:]).threshold is None  # positives only
-    assert tune([image("a", 2, 0.2, 0.2, 0.6)]).threshold is None  # three classes
-
-
-def test_evaluation_needs_an_image() -> None:
-    with pytest.raises(ValueError, match="one case or more"):
-        ClassEvaluation((), (), ("no", "yes"))

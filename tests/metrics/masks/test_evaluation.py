@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medvol.metrics.intervals import draw_patients
-from medvol.metrics.masks.comparison import LesionCounts, Measure, RegionFigures
+from medvol.metrics.masks.comparison import EMPTY_RULE, LesionCounts, Measure, RegionFigures
 from medvol.metrics.masks.evaluation import (
     MEDIANS,
     RATIOS,
@@ -17,6 +17,8 @@ from medvol.metrics.masks.evaluation import (
     summarise_region,
 )
 from medvol.metrics.masks.overlap import summarise
+
+NAN = math.nan
 
 
 def case(name: str, both: int, predicted: int, true: int, *, patient: str = "") -> MaskCase:
@@ -60,7 +62,30 @@ def test_no_case_is_refused() -> None:
         MaskEvaluation((), (), Measure())
 
 
-NAN = math.nan
+def test_rows_and_record() -> None:
+    lesions = RegionFigures(40, 50, 60, 0.1, 0.75, 4.0, LesionCounts(4, 3, 5, 2))
+    first = MaskCase("a", "p", 0, {"lesion": lesions}, 1.23456, ("N_X thick.",))
+    second = MaskCase("b", "p", None, {"lesion": RegionFigures(0, 0, 0, 0.1, NAN, NAN, None)})
+    found = MaskEvaluation((first, second), (), Measure(2.5, 0.2))
+    rows = found.rows()
+    assert rows[0] == {"case": "a", "patient": "p", "fold": 0, "region": "lesion"} | lesions.row()
+    assert rows[0]["dice"] == pytest.approx(80 / 110)
+    assert rows[1]["fold"] is None
+    assert rows[1]["dice"] is None
+    record = found.record()
+    assert (record["tolerance_mm"], record["smallest_lesion_ml"]) == (2.5, 0.2)
+    assert record["empty_masks"] == EMPTY_RULE
+    assert record["summary"]["lesion"]["dice_pooled"] == {
+        "value": pytest.approx(80 / 110), "low": None, "high": None, "cases": 2,
+    }  # fmt: skip
+    assert record["cases"][0] == {
+        "case": "a", "patient": "p", "fold": 0, "seconds": 1.235, "notes": ["N_X thick."],
+        "regions": {"lesion": lesions.row()},
+    }  # fmt: skip
+    assert record["cases"][1]["seconds"] is None
+    assert (found.noun, found.source) == ("case", "")
+
+
 LESIONS = [  # found in part; false marks where nothing is; nothing at all; missed as a whole
     RegionFigures(40, 50, 60, 0.1, 0.75, 4.0, LesionCounts(4, 3, 5, 2)),
     RegionFigures(0, 10, 0, 0.1, 0.0, NAN, LesionCounts(0, 0, 2, 2)),

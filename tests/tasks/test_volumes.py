@@ -442,6 +442,16 @@ def test_little_memory_one_window_at_a_time_then_refused(
     assert thresholds.predict(ct).run.settings["windows_at_once"] == 2  # nothing is left behind
 
 
+def test_the_estimate_counts_the_background_among_the_classes(
+    thresholds: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worked out by hand: 16,384 voxels of 2 x 2 x 4 mm, as the network's, and two windows."""
+    windows = 120 * 2 * 16 * 16 * 8
+    scores = 4  # background, ground-glass opacity, consolidation, rest of the lung
+    volumes = (5 + 3 + scores) * 32 * 32 * 16
+    assert needed(thresholds, ct, monkeypatch) == GIB + 4 * (volumes + windows)
+
+
 def test_little_memory_one_slab_at_a_time(
     slabs: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

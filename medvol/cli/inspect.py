@@ -4,9 +4,10 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import InputError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..images.image import Image
 
 COLOURS = ("red", "green", "blue")
+COLOUR_MODES = ("P", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV")  # of Pillow
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,9 +29,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "paths", type=Path, nargs="+", metavar="PATH",
         help="image file, DICOM folder, or folder of images; for MR also a slice picture, a "
-        "patient's folder of them, or folder of such",
+        "patient's folder of them, or folder of such; a radiograph, or folder of such",
     )  # fmt: skip
     parser.add_argument("--series", metavar="UID", help="which series of a DICOM folder")
+    parser.add_argument(
+        "--bundle", help="read as this bundle reads (default: as what the content looks like)"
+    )
     parser.add_argument("--json", action="store_true", help="print a list of objects instead")
     parser.set_defaults(run=run)
 
@@ -40,15 +45,9 @@ def run(args: argparse.Namespace) -> int:
 
     described, status = [], 0
     for given in args.paths:
-        try:
-            paths = find_images(given) if given.is_dir() and args.series is None else [given]
-        except InputError as error:
-            print(f"medvol: {error}", file=sys.stderr)
-            status = 2
-            continue
-        for path in paths:
+        for read in _readers(given, args):
             try:
-                described.append(describe(_load(path, args.series)))
+                described.append(describe(read()))
             except InputError as error:
                 print(f"medvol: {error}", file=sys.stderr)
                 status = 2
@@ -59,47 +58,97 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
+def _readers(given: Path, args: argparse.Namespace) -> "list[Callable[[], Image]]":
+    """What reads each image of a path; a single one that refuses, where the path cannot be used."""
+    try:
+        if args.bundle:
+            return _readers_of_bundle(given, args)
+        paths = find_images(given) if given.is_dir() and args.series is None else [given]
+        return [partial(_load, path, args.series) for path in paths]
+    except InputError as error:
+        return [partial(_refuse, error)]
+
+
+def _refuse(error: InputError) -> NoReturn:
+    raise error
+
+
+def _readers_of_bundle(given: Path, args: argparse.Namespace) -> "list[Callable[[], Image]]":
+    from ..bundle.spec import read_spec
+    from ..tasks.task import Reading, find_cases, task_of
+
+    task, reading = task_of(read_spec(args.bundle)), Reading(series=args.series)
+    cases = find_cases(task, [given], series=args.series)
+    return [partial(task.read, case.source, reading) for case in cases]
+
+
 def find_images(folder: Path) -> list[Path]:
-    """The volumes of a folder, and its sub-folders of slice pictures; or the folder itself.
+    """The volumes of a folder, and its sub-folders of slice pictures; or its radiographs.
 
     Returns:
-        Natural order of the names. Pictures beside volumes are passed over.
+        Natural order of the names. Pictures beside volumes are passed over. The folder itself,
+        where it is one patient's slices, or holds nothing.
 
     Raises:
         InputError: as in `images.find.find_volumes`.
     """
     from ..images.files import natural_key
-    from ..images.find import find_volumes
+    from ..images.find import find_radiographs, find_volumes
 
     volumes = find_volumes(folder)
-    if not volumes and _is_pictured(folder):
+    if not volumes and _holds_slices(folder):
         return [folder]
-    patients = [path for path in folder.iterdir() if path.is_dir() and _is_pictured(path)]
-    return sorted([*volumes, *patients], key=natural_key) or [folder]
+    patients = [path for path in folder.iterdir() if path.is_dir() and _holds_slices(path)]
+    found = sorted([*volumes, *patients], key=natural_key)
+    return found or find_radiographs(folder) or [folder]
 
 
-def _is_pictured(path: Path) -> bool:
-    """Whether this is a slice picture, or a folder of such without any volume."""
+def _holds_slices(folder: Path) -> bool:
+    """Whether a folder has colour pictures, slices of MR sequences, and no volume."""
     from ..images.find import find_volumes
-    from ..images.slice_images import find_slices, is_slice_picture
+    from ..images.slice_images import find_slices
 
-    if not path.is_dir():
-        return is_slice_picture(path)
     try:
-        return bool(find_slices(path)) and not find_volumes(path)
-    except InputError:  # a folder that may not be opened
+        pictures = find_slices(folder)
+        return bool(pictures) and not find_volumes(folder) and not _is_grey(pictures[0])
+    except InputError:  # a folder that may not be opened, or that holds no picture after all
         return False
 
 
-def _load(path: Path, series: str | None) -> "Image":
-    """A volume; or, of slice pictures, the MR sequences in them."""
-    from ..images import read_image
+def _is_grey(path: Path) -> bool:
+    from ..images.picture import opened_picture
 
-    return read_image(path, "sequences") if _is_pictured(path) else read_image(path, series=series)
+    with opened_picture(path) as picture:
+        return picture.mode not in COLOUR_MODES
+
+
+def _load(path: Path, series: str | None) -> "Image":
+    """A volume; of colour pictures the MR sequences in them; of a grey picture a radiograph.
+
+    Raises:
+        InputError: it cannot be used; the code says why.
+    """
+    from ..images import read_image
+    from ..images.find import is_radiograph
+    from ..images.slice_images import is_slice_picture
+
+    if path.is_dir() and _holds_slices(path):
+        return read_image(path, "sequences")
+    if path.is_file() and is_slice_picture(path):
+        return read_image(path, "radiograph" if _is_grey(path) else "sequences")
+    try:
+        return read_image(path, series=series)
+    except InputError as error:
+        if error.code not in ("E_DIMS", "E_FORMAT") or not is_radiograph(path):
+            raise
+        try:
+            return read_image(path, "radiograph")
+        except InputError as other:
+            raise (error if other.code == "E_MODALITY" else other) from None  # a slice of a CT
 
 
 def table(facts: Mapping[str, Any]) -> str:
-    """The facts of one volume (see `describe`) as aligned lines under its name."""
+    """The facts of one image (see `describe`) as aligned lines under its name."""
     known = dict(facts["facts"])
     names = known.pop("channels", [])
     values = {f"{name} values": facts["channels"][name] for name in names} or {
@@ -108,14 +157,14 @@ def table(facts: Mapping[str, Any]) -> str:
     if pictures := known.pop("slices", []):
         known["pictures"] = " to ".join(dict.fromkeys((pictures[0], pictures[-1])))
         known["colours"] = ", ".join(map(" ".join, zip(COLOURS, names, strict=True)))
+    stored = [
+        known.pop(name) for name in ("format", "stored_dtype", "stored_mode") if name in known
+    ]
     rows = {
         "modality": facts["modality"],
-        "format": f"{known.pop('format')}, {known.pop('stored_dtype')}",
+        "format": ", ".join(stored),
         "shape": _times(facts["shape"]),
-        "spacing mm": _times(facts["spacing_mm"]),
-        "size mm": _times(facts["size_mm"]),
-        "orientation": facts["orientation"],
-        "voxels": f"{facts['voxels']:,}",
+        **_place(facts),
         **{name: _range(levels) for name, levels in values.items()},
         **known,
     }
@@ -124,6 +173,18 @@ def table(facts: Mapping[str, Any]) -> str:
     width = max(len(name) for name, _ in lines)
     body = [f"  {name:<{width}}  {value}" for name, value in lines]
     return "\n".join(_printable(line) for line in [facts["path"], *body])
+
+
+def _place(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Where a volume lies; nothing of a radiograph."""
+    if "affine" not in facts:
+        return {}
+    return {
+        "spacing mm": _times(facts["spacing_mm"]),
+        "size mm": _times(facts["size_mm"]),
+        "orientation": facts["orientation"],
+        "voxels": f"{facts['voxels']:,}",
+    }
 
 
 def _range(values: Mapping[str, float]) -> str:

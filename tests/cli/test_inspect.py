@@ -12,6 +12,7 @@ from brain_phantoms import save_slices, save_volumes, tiny_brain
 from dicom_phantoms import OTHER_UID, SERIES_UID, ct_series, write
 from phantoms import TINY_AFFINE, save_nifti, tiny_chest
 from PIL import Image
+from radiographs import save_cr
 
 from medvol.cli import inspect
 
@@ -149,6 +150,49 @@ def test_pictures_that_are_no_sequences_are_refused(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert run(tmp_path / "empty") == 2
     assert "E_EMPTY" in capsys.readouterr().err
+
+
+RADIOGRAPH_TABLE = """\
+{path}
+  modality  radiograph
+  format    PNG, L
+  shape     4 x 5
+  values    0 to 1 (p1 0, p5 0, p50 0.2, p95 0.81, p99 0.962)
+"""  # 0.81 and 0.962: at 18.05 and 18.81 of 19 steps, of which the last goes from 0.8 to 1
+
+
+def test_a_radiograph_and_a_folder_of_them(tmp_path, capsys):
+    grey = np.array([0, 51, 51, 204], np.uint8).repeat(5).reshape(4, 5)
+    grey[3, 4] = 255
+    (tmp_path / "ward").mkdir()
+    Image.fromarray(grey).save(tmp_path / "ward" / "chest.png")
+    assert run(tmp_path / "ward" / "chest.png") == 0
+    assert capsys.readouterr().out == RADIOGRAPH_TABLE.format(path=tmp_path / "ward" / "chest.png")
+    assert run(tmp_path, "--json") == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert (facts["path"], facts["modality"]) == (str(tmp_path / "ward/chest.png"), "radiograph")
+    assert "affine" not in facts
+
+
+def test_a_computed_radiograph_but_no_slice_of_a_ct(tmp_path, capsys):
+    save_cr(tmp_path / "x.dcm", np.arange(240, dtype=np.uint8).reshape(16, 15))
+    assert run(tmp_path / "x.dcm") == 0
+    assert "modality                   radiograph" in capsys.readouterr().out
+    (slice_of_ct, *_) = write(tmp_path / "ct", ct_series())
+    assert run(slice_of_ct) == 2
+    assert "single DICOM slice" in capsys.readouterr().err
+
+
+def test_as_a_bundle_reads_it(tmp_path, capsys):
+    """A grey picture in colours looks like a slice; the bundle knows better."""
+    colours = np.arange(240, dtype=np.uint8).reshape(16, 15)[:, :, None].repeat(3, 2)
+    Image.fromarray(colours).save(path := tmp_path / "x.png")
+    assert run(path) == 0
+    assert "MR sequences" in capsys.readouterr().out
+    assert run(path, "--bundle", "chest_xray_pneumonia") == 0
+    assert "radiograph" in capsys.readouterr().out
+    assert run(path, "--bundle", "covid_ct_lesion_3d") == 2
+    assert "E_FORMAT" in capsys.readouterr().err
 
 
 def test_a_picture_beside_volumes_is_passed_over(ct, capsys):

@@ -103,6 +103,12 @@ def test_impossible_labels_are_refused(arguments: Any, words: str) -> None:
         Label(*arguments)
 
 
+def test_the_ends_of_what_is_possible() -> None:
+    assert Label(65535, "a", (0, 0, 255)).value == 65535
+    assert Label(1, "a", (255, 0, 0)).color == (255, 0, 0)
+    assert Code("SCT", "X", "X-ray").meaning == "X-ray"
+
+
 def test_a_value_twice_is_refused() -> None:
     with pytest.raises(ValueError, match=re.escape("label values [1, 1] are not distinct")):
         LabelTable((Label(1, "a", (0, 0, 0)), Label(1, "b", (0, 0, 0))))
@@ -159,3 +165,12 @@ def test_data_may_have_labels_of_their_own(given: dict[int, str], found: dict[in
 def test_names_that_differ(given: dict[int, str], said: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         match_names(given, OWN, said, rest=True)
+
+
+def test_names_that_differ_are_listed_with_commas() -> None:
+    with pytest.raises(ValueError, match=r"^the data name 'a' \(1\), 'b' \(2\), the bundle 'c'"):
+        match_names({1: "a", 2: "b"}, {1: "c", 2: "d"}, {})
+    with pytest.raises(ValueError, match=r"^the data have no 'x', only 'a', 'b'$"):
+        match_names({1: "a", 2: "b"}, {1: "c"}, {"x": "c"})
+    with pytest.raises(ValueError, match=r"the bundle 'c' \(1\), 'd' \(2\)$"):
+        match_names({1: "a", 2: "b"}, {1: "c", 2: "d"}, {})

@@ -72,7 +72,7 @@ def test_two_axes_nearest_to_one_body_axis_still_have_two_letters() -> None:
     ids=["zero", "two alike", "NaN"],
 )
 def test_no_three_axes_no_orientation(axes: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="no three independent axes"):
+    with pytest.raises(ValueError, match=r"^the affine has no three independent axes, so"):
         orientation(affine(axes))
 
 
@@ -103,10 +103,31 @@ def test_a_wrong_spacing_counts_in_the_far_corner(error_mm: float, same: bool) -
     assert same_grid((11, 9, 9), GRIDS["RAS"], (11, 9, 9), other)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize(("error_mm", "same"), [(0.0099, True), (0.0101, False)])
+def test_a_wrong_spacing_counts_along_its_own_axis(axis: int, error_mm: float, same: bool) -> None:
+    shape = (3, 5, 9)
+    other = GRIDS["RAS"].copy()
+    other[axis, axis] += error_mm / (shape[axis] - 1)
+    assert same_grid(shape, GRIDS["RAS"], shape, other) is same
+
+
+@pytest.mark.parametrize(("shift_mm", "same"), [(0.0099, True), (0.0101, False)])
+def test_the_first_voxel_counts_too(shift_mm: float, same: bool) -> None:
+    """A wrong spacing takes the shift back until the last voxel."""
+    other = GRIDS["RAS"].copy()
+    other[0, 3] += shift_mm
+    other[0, 0] -= shift_mm / 9
+    assert same_grid((10, 4, 4), GRIDS["RAS"], (10, 4, 4), other) is same
+
+
 def test_the_tolerance_can_be_chosen() -> None:
     other = GRIDS["RAS"] + affine(np.zeros((3, 3)), (0.4, 0, 0)) - np.diag([0, 0, 0, 1])
     assert same_grid((9, 9, 9), GRIDS["RAS"], (9, 9, 9), other, tolerance_mm=0.5)
     assert not same_grid((9, 9, 9), GRIDS["RAS"], (9, 9, 9), other, tolerance_mm=0.3)
+    whole = np.eye(4)
+    whole[0, 3] = 2.0
+    assert same_grid((9, 9, 9), np.eye(4), (9, 9, 9), whole, tolerance_mm=2.0)
 
 
 @each_grid

@@ -2,7 +2,9 @@
 """Slices form a regular volume, or the cause why not is named."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dicom_phantoms as phantoms
 import highdicom
@@ -11,7 +13,8 @@ import pytest
 from dicom_phantoms import SHIPPED, brightest, broken, refusal, set_on, world
 from pydicom.dataset import Dataset
 
-from medvol.images.dicom.geometry import missing_slices
+from medvol.errors import InputError
+from medvol.images.dicom.geometry import Place, missing_slices, stack_slices
 from medvol.images.dicom.volume import load_dicom
 from medvol.spatial import shear_cosine, spacing_mm
 
@@ -141,8 +144,197 @@ def test_odd_series_shipped_with_pydicom(name: str, words: str) -> None:
         ([1.0, 1.0, 2.1, 1.0, 3.0], (1.0, [(2, 1), (4, 2)])),
         ([1.0, 1.5, 1.0], (1.0, [])),
         ([1.0, 1.0], (1.0, [])),
+        ([2.0, 1.0, 2.0], (2.0, [])),
     ],
-    ids=["two-in-one-hole", "of-three-slices", "two-holes", "no-multiple", "regular"],
+    ids=["two-in-one-hole", "of-three-slices", "two-holes", "no-multiple", "regular", "half"],
 )
 def test_missing_slices(gaps: list[float], expected: tuple[float, list[tuple[int, int]]]) -> None:
     assert missing_slices(np.array(gaps)) == expected
+
+
+def places(
+    heights_mm: list[float],
+    *,
+    orientation: tuple[float, ...] = (1, 0, 0, 0, 1, 0),
+    sideways_mm: dict[int, float] | None = None,
+) -> list[Place]:
+    """Slices a, b, c, ... at these heights, of pixels 0.5 x 0.75 mm (rows, columns)."""
+    return [
+        Place(
+            Path(f"series/{name}"),
+            name,
+            np.array([(sideways_mm or {}).get(k, 0.0), 0.0, height]),
+            np.array(orientation, np.float64),
+            np.array([0.5, 0.75]),
+        )
+        for k, (name, height) in enumerate(zip("abcdefgh", heights_mm, strict=False))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("heights_mm", "reason", "remedy"),
+    [
+        (
+            [0, 2, 4, 8, 10, 14],
+            "the slices have holes, 1 missing between c and d (4.00 mm apart) and 1 missing "
+            "between e and f (4.00 mm apart); the usual step is 2.00 mm.",
+            "Export or copy the series again, whole.",
+        ),
+        (
+            [0, 2, 4, 6, 6.9, 8.9],
+            "the gaps between slices are uneven, from 0.90 to 2.00 mm; the oddest is 0.90 mm "
+            "between d and e.",
+            "Export a series of one slice distance.",
+        ),
+        (
+            [0, 2, 4.5, 6.5, 8.5, 10.5],
+            "the gaps between slices are uneven, from 2.00 to 2.50 mm; the oddest is 2.50 mm "
+            "between b and c.",
+            "Export a series of one slice distance.",
+        ),
+        (
+            [0, 2, 4, 4],
+            "c and d are different images of one place (4 images at 3 places).",
+            "Put the slices of one volume into a folder of their own.",
+        ),
+        (
+            [0, 0, 2, 2],
+            "a and b are different images of one place (4 images at 2 places). The series may hold "
+            "several phases or reconstructions.",
+            "Put the slices of one volume into a folder of their own.",
+        ),
+        (
+            [3, 3],
+            "a and b are different images of one place (2 images at 1 places). The series may hold "
+            "several phases or reconstructions.",
+            "Put the slices of one volume into a folder of their own.",
+        ),
+    ],
+    ids=["two holes", "one too near", "one too far", "one twice", "all twice", "one height"],
+)
+def test_what_is_wrong_with_the_heights(heights_mm: list[float], reason: str, remedy: str) -> None:
+    with pytest.raises(InputError) as caught:
+        stack_slices(Path("series"), places(heights_mm))
+    error = caught.value
+    assert (error.code, error.path, error.reason, error.remedy) == (
+        "E_SERIES", "series", reason, remedy,
+    )  # fmt: skip
+
+
+def test_two_slices_are_a_volume_and_one_is_not() -> None:
+    stack = stack_slices(Path("series"), places([2, 0]))
+    assert (stack.order, stack.tilt_degrees) == ([1, 0], 0)
+    assert spacing_mm(stack.affine) == (0.75, 0.5, 2)
+    with pytest.raises(ValueError, match=r"^places has one slice; give two or more$"):
+        stack_slices(Path("series"), places([2]))
+
+
+@pytest.mark.parametrize(
+    ("step_mm", "off_mm", "good"),
+    [(2.5, 0.09, True), (2.5, 0.11, False), (0.2, 0.03, True), (0.2, 0.05, False)],
+    ids=["CT", "CT, too far", "micro-CT", "micro-CT, too far"],
+)
+def test_how_far_a_slice_may_be_off_its_height(step_mm: float, off_mm: float, good: bool) -> None:
+    heights = [k * step_mm for k in range(5)]
+    heights[2] += off_mm
+    if good:
+        assert spacing_mm(stack_slices(Path("series"), places(heights)).affine)[2] == step_mm
+    else:
+        with pytest.raises(InputError, match="E_SERIES series: the gaps between slices are uneven"):
+            stack_slices(Path("series"), places(heights))
+
+
+@pytest.mark.parametrize(("off_mm", "good"), [(0.19, True), (0.21, False)])
+def test_how_far_a_slice_may_be_off_sideways(off_mm: float, good: bool) -> None:
+    given = places([0, 2, 4, 6, 8], sideways_mm={2: off_mm})
+    if good:
+        assert shear_cosine(stack_slices(Path("series"), given).affine) == 0
+        return
+    with pytest.raises(InputError) as caught:
+        stack_slices(Path("series"), given)
+    assert caught.value.reason == ("c is shifted sideways by 0.21 mm against the other slices.")
+    assert caught.value.remedy == "Export a series whose slices lie straight behind each other."
+
+
+@pytest.mark.parametrize(("gap_mm", "words"), [(0.0045, "of one place"), (0.0055, "uneven")])
+def test_from_when_on_two_heights_are_one(gap_mm: float, words: str) -> None:
+    """A thousandth of the step, which here is 5 mm."""
+    heights = [0, gap_mm, *np.linspace(5, 15, 2).tolist()]
+    with pytest.raises(InputError, match=words):
+        stack_slices(Path("series"), places(heights))
+
+
+@pytest.mark.parametrize(
+    ("orientation", "good"),
+    [
+        ((1.009, 0, 0, 0, 0.991, 0), True),
+        ((1.011, 0, 0, 0, 1, 0), False),
+        ((1, 0, 0, 0, 1.011, 0), False),
+        ((1, 0, 0, 0, 0.989, 0), False),
+        ((1, 0, 0, 0.009, 1, 0), True),
+        ((1, 0, 0, 0.011, 1, 0), False),
+    ],
+)
+def test_how_far_axes_may_be_from_unit_and_perpendicular(
+    orientation: tuple[float, ...], good: bool
+) -> None:
+    given = places([0, 2, 4], orientation=orientation)
+    if good:
+        affine = stack_slices(Path("series"), given).affine
+        np.testing.assert_allclose(np.abs(affine[:3, :3]), np.diag([0.75, 0.5, 2]), atol=1e-12)
+        return
+    with pytest.raises(InputError) as caught:
+        stack_slices(Path("series"), given)
+    assert (caught.value.code, Path(caught.value.path).name) == ("E_GEOMETRY", "a")
+    assert caught.value.reason.endswith("] is not a pair of perpendicular unit vectors.")
+    assert caught.value.remedy == "Export the series again."
+
+
+@pytest.mark.parametrize("name", ["position", "orientation", "spacing"])
+def test_a_slice_that_does_not_say_where_it_lies(name: str) -> None:
+    given = places([0, 2, 4])
+    given[1] = replace(given[1], **{name: None})
+    keyword = {"position": "ImagePositionPatient", "orientation": "ImageOrientationPatient"}
+    with pytest.raises(InputError) as caught:
+        stack_slices(Path("series"), given)
+    assert (caught.value.code, Path(caught.value.path).name) == ("E_GEOMETRY", "b")
+    assert caught.value.reason == (
+        f"the header lacks {keyword.get(name, 'PixelSpacing')}, so its place in the patient is not "
+        "known."
+    )
+    assert caught.value.remedy == "Export the original slices, not a secondary capture."
+
+
+def test_a_spacing_of_0_is_refused() -> None:
+    given = places([0, 2, 4])
+    given[2] = replace(given[2], spacing=np.array([0.5, 0.0]))
+    with pytest.raises(InputError) as caught:
+        stack_slices(Path("series"), given)
+    assert (caught.value.code, Path(caught.value.path).name) == ("E_GEOMETRY", "c")
+    assert caught.value.reason == "PixelSpacing is [0.5 0. ], and must be above 0 mm."
+    assert caught.value.remedy == "Export the series again."
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "remedy"),
+    [
+        (
+            {"spacing": np.array([0.5006, 0.75])},
+            "a has pixels of 0.5 x 0.75 mm and b of 0.5006 x 0.75 mm.",
+            "Put the slices of one size into a folder of their own.",
+        ),
+        (
+            {"orientation": np.array([0, 1.0, 0, 1, 0, 0])},
+            "the images of the series lie in 2 directions (2 + 1 images).",
+            "Put the slices of one direction into a folder of their own.",
+        ),
+    ],
+)
+def test_slices_that_differ(change: dict[str, Any], reason: str, remedy: str) -> None:
+    given = places([0, 2, 4])
+    given[1] = replace(given[1], **change)
+    with pytest.raises(InputError) as caught:
+        stack_slices(Path("series"), given)
+    assert (caught.value.code, caught.value.reason, caught.value.remedy) == (
+        "E_SERIES", reason, remedy,
+    )  # fmt: skip

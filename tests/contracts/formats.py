@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from phantoms import TINY_AFFINE, tiny_chest
-from radiograph_files import truth
+from radiographs import truth
 from refusals import refused_by
 
 from medvol.errors import InputError

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from contracts.formats import RADIOGRAPH, VOLUME, FormatContract, Save
 from phantoms import TINY_AFFINE, save_nifti
 from pydicom.dataset import Dataset
-from radiograph_files import grey_values, save_cr, save_picture
+from radiographs import grey_values, save_cr, save_picture
 
 from medvol.images.formats import FORMATS
 

@@ -127,7 +127,7 @@ def runs(passing: Passing) -> list[tuple[int, int]]:
         >>> runs(np.array([True, True, False, True]))
         [(0, 2), (3, 4)]
     """
-    steps = np.diff(np.concatenate([[0], np.asarray(passing, np.int8), [0]]))
+    steps = np.diff(np.concatenate([[0], passing, [0]]))
     starts, stops = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
     return [(int(a), int(b)) for a, b in zip(starts, stops, strict=True)]
 

@@ -54,6 +54,17 @@ def test_slabs_run_from_low_z_to_high_channel_by_channel() -> None:
     ]
 
 
+def test_a_slab_keeps_rows_and_columns() -> None:
+    sliced = torch.arange(3 * 2 * 3).reshape(3, 1, 2, 3)
+    slabs = stack_slices(sliced, 3)
+    assert slabs.shape == (1, 3, 2, 3)
+    assert torch.equal(slabs[0], sliced[:, 0])
+
+
+def test_a_slab_with_a_middle_is_taken() -> None:
+    assert [check_slices(n) for n in (1, 3)] == [1, 3]
+
+
 @pytest.mark.parametrize("slices", [0, 2, -1])
 def test_a_slab_without_a_middle_is_refused(slices: int) -> None:
     with pytest.raises(ValueError, match=f"slices is {slices}; give an odd number"):
@@ -95,6 +106,10 @@ def test_threshold_then_gaps_then_margin(
     assert passing.dtype == np.bool_
 
 
+def test_without_more_said_only_the_slices_themselves_pass() -> None:
+    assert np.flatnonzero(passing_slices(PROBABILITY, 0.5)).tolist() == [1, 3, 7]
+
+
 def test_the_probabilities_are_left_as_they_are() -> None:
     before = PROBABILITY.copy()
     passing_slices(PROBABILITY, 0.5, margin=2, gap=2)
@@ -119,6 +134,7 @@ def test_a_run_is_as_long_in_thin_slices_as_in_thick_ones() -> None:
     assert longest_run_mm(np.repeat(PROBABILITY, 5), 0.5, 1.0) == 5.0
     assert longest_run_mm(np.array([0.9, 0.9, 0.1, 0.9]), 0.5, 2.5) == 5.0
     assert longest_run_mm(PROBABILITY, 0.9, 5.0) == 0.0
+    assert longest_run_mm(np.array([0.5, 0.5, 0.4]), 0.5, 2.0) == 4.0  # at the threshold counts
 
 
 def test_a_finding_of_one_score_or_of_classes() -> None:

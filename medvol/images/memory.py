@@ -53,7 +53,8 @@ def image_of(given: Any, kind: Kind = "volume") -> Image:
         Values and place as through a file of the object.
 
     Raises:
-        InputError: it cannot be used; the code says why.
+        InputError: E_VALUES, values that are not numbers; E_DIMS, another number of axes; and what
+            `checks` refuse.
         TypeError: it is not one of these objects.
     """
     if isinstance(given, Image):

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every file that medvol writes must do; a new line in the registry is under it at once."""
+
+import os
+from pathlib import Path
+
+import pytest
+from brain_phantoms import save_slices, tiny_brain
+from phantoms import save_nifti, tiny_chest
+from radiographs import chest_like, save_picture
+from refusals import full_disk, refused_by
+from tiny_bundle import (
+    tiny_brain_bundle,
+    tiny_bundle,
+    tiny_gated_bundle,
+    tiny_radiograph_bundle,
+)
+
+from medvol.answer import Answer
+from medvol.outputs.registry import HAS, OUTPUTS, Output, chosen
+from medvol.outputs.save import save as save_answer
+from medvol.tasks.task import load_bundle
+
+SINGLE = [output for output in OUTPUTS.values() if not output.together]
+TIMED = {"html", "json"}  # they hold how long the run took
+each_output = pytest.mark.parametrize("output", SINGLE, ids=lambda output: output.name)
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[Answer]:
+    """A chest, a chest behind a gate, a brain of slice pictures, a radiograph with its map."""
+    folder, made = tmp_path_factory.mktemp("answers"), tiny_chest(noise_hu=5)
+    ct = save_nifti(folder / "chest.nii.gz", made.ct, made.affine)
+    brain = save_slices(folder / "patient", tiny_brain())
+    picture = save_picture(folder / "chest.png", chest_like(1))
+    radiographs = load_bundle(tiny_radiograph_bundle(folder / "radiographs"))
+    return [
+        load_bundle(tiny_bundle(folder / "plain")).predict(ct),
+        load_bundle(tiny_gated_bundle(folder / "gated")).predict(ct),
+        load_bundle(tiny_brain_bundle(folder / "brain")).predict(brain),
+        radiographs.with_attention(radiographs.predict(picture)),
+    ]
+
+
+def fitting(output: Output, answers: list[Answer]) -> Answer:
+    return next(answer for answer in answers if output.fits(answer))
+
+
+@each_output
+def test_it_is_one_whole_file_of_its_name(
+    output: Output, answers: list[Answer], tmp_path: Path
+) -> None:
+    written = save_answer(fitting(output, answers), tmp_path / "out", formats=[output.name])
+    assert written == {output.name: tmp_path / "out" / output.file}
+    assert os.listdir(tmp_path / "out") == [output.file]
+    files = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert files
+    assert all(path.stat().st_size > 0 for path in files)
+
+
+@each_output
+def test_twice_it_is_the_same(output: Output, answers: list[Answer], tmp_path: Path) -> None:
+    answer, found = fitting(output, answers), []
+    for name in ("a", "b"):
+        save_answer(answer, tmp_path / name, formats=[output.name])
+        files = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
+        found.append([(p.relative_to(tmp_path / name), p.read_bytes()) for p in files])
+    names = [[path for path, _ in files] for files in found]
+    assert names[0] == names[1]
+    assert found[0] == found[1] or output.name in TIMED
+
+
+@each_output
+def test_without_room_nothing_is_left(
+    output: Output, answers: list[Answer], tmp_path: Path
+) -> None:
+    with full_disk(limit_bytes=8):
+        refused_by(
+            lambda: save_answer(fitting(output, answers), tmp_path / "out", formats=[output.name]),
+            "E_NOSPACE",
+        )
+    assert not (tmp_path / "out" / output.file).exists()
+
+
+@each_output
+def test_it_is_not_written_of_an_answer_that_lacks_something(
+    output: Output, answers: list[Answer]
+) -> None:
+    for answer in answers:
+        assert (output in chosen(answer, [output.name])) == all(
+            HAS[need](answer) for need in output.needs
+        )
+
+
+@each_output
+def test_what_it_is_for_is_said(output: Output) -> None:
+    assert OUTPUTS[output.name] is output
+    assert output.needs <= set(HAS)
+    assert len(output.holds.split()) >= 3
+    assert callable(output.write)
+
+
+def test_names_of_files_of_one_answer_do_not_clash(answers: list[Answer]) -> None:
+    for answer in answers:
+        files = [output.file for output in chosen(answer)]
+        assert len(files) == len(set(files))

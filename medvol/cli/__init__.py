@@ -12,6 +12,7 @@ from importlib import import_module
 
 from .. import __version__
 from ..errors import InputError
+from ..text import NOTICE
 
 COMMANDS = (
     "predict",
@@ -31,13 +32,15 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line; building it imports no heavy package."""
     parser = argparse.ArgumentParser(
         prog="medvol",
-        description="Medical images to named, measured masks through MONAI bundles. "
-        "Research use only. Not a medical device.",
+        description="Medical images to named, measured masks through MONAI bundles.",
+        epilog=NOTICE,
     )
     parser.add_argument("--version", action="version", version=f"medvol {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         import_module(f".{name.replace('-', '_')}", __name__).add_parser(commands)
+    for command in commands.choices.values():
+        command.epilog = NOTICE
     return parser
 
 

@@ -12,8 +12,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "bundle",
         help="list, explain, make, check and build bundles",
         description="Look at bundles and make new ones. A bundle is named by its folder, or by its "
-        "name when it came with medvol or lies in the folder MEDVOL_BUNDLES. "
-        "Research use only. Not a medical device.",
+        "name when it came with medvol or lies in the folder MEDVOL_BUNDLES.",
     )
     own = parser.add_subparsers(dest="bundle_command", required=True, metavar="COMMAND")
     own.add_parser("list", help="names and tasks of all bundles").set_defaults(run=list_bundles)

@@ -23,8 +23,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Train every entry of a comparison on the same split, each within its time, "
         "and write a leaderboard with what each costs. Validation names the winner; the test part "
         "is not touched without --test. The same command goes on with what was stopped and tries "
-        "again what failed; given twice at a time, both work on it. "
-        "Research use only. Not a medical device.",
+        "again what failed; given twice at a time, both work on it.",
     )
     parser.add_argument(
         "entries",

@@ -5,6 +5,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..text import NOTICE
+
 BUNDLE = "covid_ct_lesion_3d"
 SEED = 2  # a phantom with plenty of ground-glass and of consolidation
 
@@ -57,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
     print(f"Scene:   {paths['scene'].resolve()}  (drag it into 3D Slicer)")
     print("The same on your own CT:  medvol predict YOUR_CT --bundle "
           f"{BUNDLE} --output results")  # fmt: skip
-    print("Research use only. Not a medical device.")
+    print(NOTICE)
     return 0

@@ -24,8 +24,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="measure a bundle on cases with truth",
         description="Run a bundle on the cases of a datalist, or take masks that are there. "
         "Compare its masks or classes with the truth, and write figures with their intervals; with "
-        "--report also a page with the worst cases first and pictures of the errors. "
-        "Research use only. Not a medical device.",
+        "--report also a page with the worst cases first and pictures of the errors.",
     )
     parser.add_argument("bundle", help="name of a bundle, or its folder")
     parser.add_argument("--data", required=True, type=Path, help="datalist, .json")

@@ -29,8 +29,7 @@ def add_parser(commands: Any) -> None:
         "predict",
         help="run a bundle on images",
         description="Run a bundle on images and write what it finds: of volumes a folder of masks, "
-        "measurements and a report for each, of radiographs a table of classes. Research use only. "
-        "Not a medical device.",
+        "measurements and a report for each, of radiographs a table of classes.",
     )
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE",

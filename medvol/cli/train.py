@@ -17,7 +17,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="train a bundle, and measure it on held-out cases",
         description="Train a bundle by its recipe and write weights, curves and figures into a "
         "folder. The same command goes on with a run that was stopped. A bundle is changed with "
-        "--install alone. Research use only. Not a medical device.",
+        "--install alone.",
     )
     parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
     parser.add_argument("--data", required=True, type=Path, help="datalist, .json")

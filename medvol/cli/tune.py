@@ -24,8 +24,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="search for the settings with which a bundle trains best",
         description="Train a bundle many times with settings out of a search space, and write "
         "those of the best validation as a config: best.json. The same command goes on with a "
-        "study that was stopped; given twice at a time, both work on it. "
-        "Research use only. Not a medical device.",
+        "study that was stopped; given twice at a time, both work on it.",
     )
     parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
     parser.add_argument("--space", required=True, type=Path, help="search space, .json")

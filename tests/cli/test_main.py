@@ -64,7 +64,9 @@ def test_every_command_has_help_and_says_what_it_is_not_for(
         assert command in text
         with pytest.raises(SystemExit, match="0"):
             cli.main([command, "--help"])
-        assert f"usage: medvol {command}" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f"usage: medvol {command}" in said
+        assert said.rstrip().endswith("Research use only. Not a medical device.")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,17 @@ def spacing_mm(affine: Affine) -> tuple[float, float, float]:
     return float(norms[0]), float(norms[1]), float(norms[2])
 
 
+def lps_grid(affine: Affine) -> tuple[Affine, Affine, Affine]:
+    """A grid as both ITKs keep it: direction (3, 3), spacing (3,) in mm and origin (3,) in LPS mm.
+
+    Example:
+        >>> lps_grid(np.diag([-2.0, -2.0, 3.0, 1.0]))[0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    place, spacing = RAS_TO_LPS @ affine, np.array(spacing_mm(affine))
+    return place[:3, :3] / spacing, spacing, place[:3, 3]
+
+
 def voxel_volume_ml(affine: Affine) -> float:
     """Volume of one voxel in millilitres: the determinant in mm^3, over 1000; shear counted."""
     return float(abs(np.linalg.det(affine[:3, :3]))) / 1000.0

@@ -8,6 +8,7 @@ from grids import GRIDS, each_grid
 from medvol.spatial import (
     RAS_TO_LPS,
     feet_head_axis,
+    lps_grid,
     orientation,
     same_grid,
     shear_cosine,
@@ -149,3 +150,12 @@ def test_the_axis_between_feet_and_head() -> None:
         1,
         2,
     ]
+
+
+@each_grid
+def test_the_grid_of_itk_gives_the_affine_back(affine: np.ndarray) -> None:
+    direction, spacing, origin = lps_grid(affine)
+    np.testing.assert_allclose(np.linalg.norm(direction, axis=0), 1)
+    back = np.eye(4)
+    back[:3, :3], back[:3, 3] = direction * spacing, origin
+    np.testing.assert_allclose(RAS_TO_LPS @ back, affine)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Note, require
-from ..spatial import RAS_TO_LPS, Affine, spacing_mm
+from ..spatial import RAS_TO_LPS, Affine, lps_grid
 from .checks import checked_values, rescaled, scaled_to_mm, volume_shape
 from .formats import checked_radiograph, checked_volume
 from .grey import grey_of_integers, scaled_bits
@@ -53,8 +53,8 @@ def image_of(given: Any, kind: Kind = "volume") -> Image:
         Values and place as through a file of the object.
 
     Raises:
-        InputError: E_VALUES, values that are not numbers; E_DIMS, another number of axes; and what
-            `checks` refuse.
+        InputError: E_VALUES, not one number a voxel; E_DIMS, not three MR sequences; E_GEOMETRY, no
+            place; and what `checks` refuse.
         TypeError: it is not one of these objects.
     """
     if isinstance(given, Image):
@@ -216,30 +216,23 @@ def _as_nibabel(labels: Array, affine: Affine) -> Any:
     return made
 
 
-def _lps_grid(affine: Affine) -> tuple[Affine, list[float], list[float]]:
-    """Direction (3, 3), spacing and origin in mm, as both ITKs keep them."""
-    place = RAS_TO_LPS @ affine
-    spacing = list(spacing_mm(affine))
-    return place[:3, :3] / spacing, spacing, place[:3, 3].tolist()
-
-
 def _as_simpleitk(labels: Array, affine: Affine) -> Any:
     sitk = require("SimpleITK", feature="a mask for SimpleITK", install="SimpleITK")
     made = sitk.GetImageFromArray(labels.transpose())
-    direction, spacing, origin = _lps_grid(affine)
+    direction, spacing, origin = lps_grid(affine)
     made.SetDirection(direction.ravel().tolist())
-    made.SetSpacing(spacing)
-    made.SetOrigin(origin)
+    made.SetSpacing(spacing.tolist())
+    made.SetOrigin(origin.tolist())
     return made
 
 
 def _as_itk(labels: Array, affine: Affine) -> Any:
     itk = require("itk", feature="a mask for ITK", install="medvol[itk]")
     made = itk.image_from_array(np.ascontiguousarray(labels.transpose()))
-    direction, spacing, origin = _lps_grid(affine)
+    direction, spacing, origin = lps_grid(affine)
     made.SetDirection(itk.matrix_from_array(direction))
-    made.SetSpacing(spacing)
-    made.SetOrigin(origin)
+    made.SetSpacing(spacing.tolist())
+    made.SetOrigin(origin.tolist())
     return made
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..spatial import RAS_TO_LPS, Affine
+from ..spatial import RAS_TO_LPS, Affine, lps_grid
 from .image import Image
 
 if TYPE_CHECKING:
@@ -158,12 +158,11 @@ def _information(
 def _as_itk(image: Image) -> "sitk.Image":
     import SimpleITK as sitk
 
-    lps = RAS_TO_LPS @ image.affine
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
     made = sitk.GetImageFromArray(np.ascontiguousarray(image.array.T, np.float32))
+    direction, spacing, origin = lps_grid(image.affine)
+    made.SetDirection(direction.ravel().tolist())
     made.SetSpacing(spacing.tolist())
-    made.SetOrigin(lps[:3, 3].tolist())
-    made.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    made.SetOrigin(origin.tolist())
     return made
 
 

@@ -5,6 +5,7 @@ import argparse
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -210,6 +211,23 @@ def test_without_its_line_the_format_is_refused(tmp_path: Path) -> None:
     path.write_bytes(MARK + bytes(24))
     refused(path, "E_FORMAT", "no known volume format", "NIfTI")
     assert find_volumes(tmp_path) == []
+
+
+def test_the_page_lists_every_format() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| (`\..*`) \| (.*) \|$", page, re.MULTILINE)
+    assert rows == [
+        (
+            form.name,
+            ", ".join(f"`{suffix}`" for suffix in form.suffixes),
+            ", ".join(
+                word
+                for word in ("volume", "radiograph", "slice")
+                if (form.slices if word == "slice" else getattr(form, word))
+            ),
+        )
+        for form in FORMATS
+    ]
 
 
 # ---- cost

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError
 from ..labels import LabelTable
 from ..spatial import Affine, orientation, spacing_mm, voxel_volume_ml
 from .datalist import Datalist
@@ -103,6 +104,27 @@ def pooled_hu(facts: Iterable[CtFacts]) -> tuple[float, float]:
     weight = rows[:, 0] / rows[:, 0].sum()
     mean = float(weight @ rows[:, 1])
     return mean, float(np.sqrt(weight @ (rows[:, 2] ** 2 + rows[:, 1] ** 2) - mean**2))
+
+
+def check_patients(folder: Path, patients: Sequence[str], folds: int, *, layout: str) -> None:
+    """Refuse a data set with too few patients before anything is written.
+
+    Args:
+        folder: of the data set.
+        patients: of each case.
+        folds: of the cross-validation.
+        layout: what the folder must hold, a sentence without its end.
+
+    Raises:
+        InputError: E_EMPTY, fewer patients than folds.
+    """
+    number = len(set(patients))
+    if number < folds:
+        raise InputError(
+            "E_EMPTY", folder,
+            f"{len(patients)} cases of {number} patients are too few for {folds} folds.",
+            f"{layout}; or ask for fewer folds.",
+        )  # fmt: skip
 
 
 def list_volumes(

@@ -30,7 +30,7 @@ from ...images.slice_images import (
 from ...images.writing import write_mask, write_volume
 from ...labels import Code, Label, LabelTable, Terminology
 from ..datalist import Datalist
-from ..volumes import Case, Facts, label_facts, list_volumes, volume_source
+from ..volumes import Case, Facts, check_patients, label_facts, list_volumes, volume_source
 from . import Look
 
 TUMOUR = 1
@@ -47,6 +47,7 @@ LABELS = LabelTable(
     )
 )  # fmt: skip
 TRUE_FROM = 128  # of 255: masks kept as JPEG have soft borders
+LAYOUT = "The folder must hold <case>/<case>_<n>.tif and <case>/<case>_<n>_mask.tif"
 ABOUT = {
     "name": "lgg_mri",
     "description": "brain MR slices (before contrast, FLAIR, after contrast) with FLAIR "
@@ -106,14 +107,7 @@ def read(
         ValueError: a spacing that is not above 0.
     """
     found = list(find_cases(folder))
-    patients = {patient_of(case.name) for case in found}
-    if len(patients) < folds:
-        raise InputError(
-            "E_EMPTY", folder,
-            f"{len(found)} examinations of {len(patients)} patients are too few for {folds} folds.",
-            "The folder must hold <case>/<case>_<n>.tif and <case>_<n>_mask.tif; or ask for fewer "
-            "folds.",
-        )  # fmt: skip
+    check_patients(folder, [patient_of(case.name) for case in found], folds, layout=LAYOUT)
     cases, rows = [], []
     for source in found:
         pictures = find_slices(source)

@@ -8,16 +8,14 @@ folders `rp_im`, `rp_msk` and `rp_lung_msk` with `1.nii.gz` to `9.nii.gz` in eac
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from ...errors import InputError
 from ...images import read_image
 from ...images.checks import check_pair
-from ...images.image import Image
 from ...images.writing import write_mask
 from ..datalist import Datalist
 from ..lung_lesions import LABELS, LESION_NAMES, LESION_VALUES, merge_labels
-from ..volumes import Case, ct_facts, list_volumes, volume_source
+from ..volumes import Case, check_patients, ct_facts, list_volumes, volume_source
 from . import Look
 
 # Volumes of one person; apart they would put the same lesions into training and validation. rp2
@@ -26,6 +24,10 @@ from . import Look
 SAME_PATIENT = (("rp2", "rp3"), ("rp6", "rp7"))
 KNOWN_LESIONS = (0, 1, 2, 3)  # none, ground-glass, consolidation, pleural effusion
 KNOWN_LUNGS = (0, 1, 2)  # none, lung; or right and left lung as in the original masks
+LAYOUT = (
+    "The folder must hold <case>_ct.nii.gz, <case>_lesion.nii.gz and <case>_lung.nii.gz, or rp_im, "
+    "rp_msk and rp_lung_msk"
+)
 ABOUT = {
     "name": "radiopaedia_covid_ct",
     "description": "COVID-19 chest CT volumes with ground-glass opacity, consolidation and lung",
@@ -57,18 +59,11 @@ def read(folder: Path, output: Path, *, folds: int = 4) -> Datalist:
             E_GEOMETRY a mask lies on another grid than its CT; E_VALUES a mask has other values.
     """
     found = list(find_cases(folder))
-    patients = {patient_of(files.case) for files in found}
-    if len(patients) < folds:
-        raise InputError(
-            "E_EMPTY", folder,
-            f"{len(found)} cases of {len(patients)} patients are too few for {folds} folds.",
-            "The folder must hold <case>_ct.nii.gz, <case>_lesion.nii.gz and <case>_lung.nii.gz, "
-            "or rp_im, rp_msk and rp_lung_msk; or ask for fewer folds.",
-        )  # fmt: skip
+    check_patients(folder, [patient_of(files.case) for files in found], folds, layout=LAYOUT)
     cases = []
     for files in found:
-        ct = _read(files.ct, "volume")
-        lesion, lung = _read(files.lesion, "mask"), _read(files.lung, "mask")
+        ct = read_image(files.ct)
+        lesion, lung = read_image(files.lesion, "mask"), read_image(files.lung, "mask")
         check_pair(ct, lesion, values=KNOWN_LESIONS)
         check_pair(ct, lung, values=KNOWN_LUNGS)
         labels = merge_labels(lesion.array, lung.array)
@@ -94,14 +89,6 @@ def find_cases(folder: Path) -> Iterator[CaseFiles]:
         case = ct.name.removesuffix("_ct.nii.gz")
         lesion, lung = (folder / f"{case}_{kind}.nii.gz" for kind in ("lesion", "lung"))
         yield CaseFiles(case, ct, lesion, lung)
-
-
-def _read(path: Path, kind: Literal["volume", "mask"]) -> Image:
-    if not path.is_file():
-        raise InputError(
-            "E_PATH", path, "there is no such file.", "Copy the whole data set into the folder."
-        )
-    return read_image(path, kind=kind)
 
 
 SOURCE = volume_source(read, writes=("labels",), look=Look(LABELS, focus=LESION_VALUES))

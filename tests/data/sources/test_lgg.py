@@ -103,7 +103,7 @@ def test_what_is_not_the_set_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "out"
     refused_by(lambda: read(tmp_path / "none", out), "E_PATH")
     error = refused_by(lambda: read(folder, out, folds=3), "E_EMPTY")
-    assert "2 examinations of 2 patients are too few for 3 folds" in error.reason
+    assert "2 cases of 2 patients are too few for 3 folds" in error.reason
     Image.new("L", (9, 9)).save(folder / CASE / f"{CASE}_2_mask.tif")
     refused_by(lambda: read(folder, out, folds=2), "E_DIMS")
     (folder / CASE / f"{CASE}_2_mask.tif").write_bytes(b"II*\0")

@@ -156,7 +156,8 @@ class Datalist:
             limit: only the first so many, of each class where there are classes; None for all.
 
         Raises:
-            ValueError: an unknown part, one without items, `repeat` or `limit` below 1.
+            ValueError: an unknown part, one without items, a patient on both sides of the fold,
+                `repeat` or `limit` below 1.
         """
         if part not in PARTS:
             raise ValueError(f"part is {part!r}; give one of {', '.join(PARTS)}")
@@ -170,8 +171,8 @@ class Datalist:
         elif fold < 0:
             chosen = list(self.parts.get(part, training))
         else:
-            held_out = part == "validation"
-            chosen = [item for item in training if (item.get("fold") == fold) == held_out]
+            sides = _sides(training, fold)
+            chosen = sides[part == "validation"]
         if not chosen and fold is not None and fold >= 0:
             folds = sorted({item["fold"] for item in training if item.get("fold") is not None})
             where = self.path or self.name
@@ -297,6 +298,25 @@ def _with_paths(stored: Item, root: Path) -> Item:
 
     parts = {part: stored[part] for part in PARTS if isinstance(stored.get(part), list)}
     return {**stored, **{part: [whole(i, part) for i in items] for part, items in parts.items()}}
+
+
+def _sides(items: Sequence[Item], fold: int) -> tuple[list[Item], list[Item]]:
+    """What trains, and what a fold holds out.
+
+    Raises:
+        ValueError: a patient is on both sides.
+    """
+    sides: tuple[list[Item], list[Item]] = ([], [])
+    for item in items:
+        sides[item.get("fold") == fold].append(item)
+    trained, held_out = ({i["patient"] for i in side if "patient" in i} for side in sides)
+    if both := trained & held_out:
+        names = ", ".join(sorted(map(str, both))[:5])
+        raise ValueError(
+            f"fold {fold} holds out some cases of the patient {names} and trains on others; "
+            "give all cases of a patient one fold"
+        )
+    return sides
 
 
 def _stored(value: Any, root: Path) -> Any:

@@ -182,7 +182,9 @@ def test_cases_without_a_label_map_are_left_out_and_counted(tmp_path: Path) -> N
 
 
 def test_only_what_a_fold_holds_out(tmp_path: Path) -> None:
-    datalist = Datalist.read(volumes(tmp_path, FULL, {**FULL, "case": "b", "fold": 2}))
+    datalist = Datalist.read(
+        volumes(tmp_path, FULL, {**FULL, "case": "b", "patient": "q", "fold": 2})
+    )
     assert [case.case for case in datalist.labelled(fold=2)[0]] == ["b"]
     assert len(datalist.labelled()[0]) == 2
     with pytest.raises(ValueError, match="fold 3 leaves no validation case"):
@@ -277,6 +279,7 @@ def test_contradictions_are_refused(change: Any, words: str, tmp_path: Path) -> 
         (ROWS[:1], {"fold": 0}, "fold 0 leaves no training case"),
         ([*ROWS, {"image": "x.nii"}], {"fold": 3, "part": "validation"}, "folds are [0, 1, 2]"),
         ([], {"fold": -1}, "has no training case"),
+        ([FULL, {**FULL, "fold": 0}], {"fold": 0}, "cases of the patient p and trains on others"),
         (ROWS, {"repeat": 0}, "repeat is 0; give 1 or more"),
         (ROWS, {"limit": 0}, "limit is 0"),
     ],

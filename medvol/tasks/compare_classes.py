@@ -137,7 +137,7 @@ class RadiographComparison(ClassComparison):
 
     def _answers(self, items: Sequence[Item]) -> Iterator[tuple[str, ClassCase | InputError]]:
         answers = self.bundle.predict_many([item["image"] for item in items])
-        for item, answer in zip(items, watched(answers, "image"), strict=True):
+        for item, answer in zip(watched(items, "image"), answers, strict=True):
             if isinstance(answer, Refusal):
                 yield item["case"], answer.error
             else:

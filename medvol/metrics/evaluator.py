@@ -5,7 +5,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import ignite.distributed
 import torch
@@ -19,48 +19,11 @@ Measured = TypeVar("Measured")
 Row = tuple[object, ...]
 
 
-class Collected(Protocol):
-    """A file that is collected while an evaluator runs."""
-
-    path: Path
-
-    def clear(self) -> None:
-        """Forget the cases of an earlier run."""
-
-    def collect(self, engine: Engine) -> None:
-        """Keep what the evaluator gives for a batch."""
-
-    def write(self, _: Engine, /) -> None:
-        """Write the file, after the last batch."""
-
-
-def write_on_one_process(engine: Engine, table: Collected) -> None:
-    """Let an evaluator clear, collect and write a file.
-
-    Args:
-        engine: the evaluator.
-        table: what is collected.
-
-    Raises:
-        ValueError: several processes run; each would see a part of the cases.
-    """
-    processes = ignite.distributed.get_world_size()
-    if processes > 1:
-        raise ValueError(
-            f"{table.path.name} is written by one process but {processes} run, each with a part "
-            "of the cases; run on one process, without torch.distributed.run"
-        )
-    engine.add_event_handler(Events.STARTED, lambda _: table.clear())
-    engine.add_event_handler(Events.ITERATION_COMPLETED, table.collect)
-    engine.add_event_handler(Events.COMPLETED, table.write)
-
-
 class EvaluatorTable(ABC, Generic[Measured]):
     """Measure every case that an evaluator gives, and write them as a table.
 
     A table says what is measured of a case, and which rows are made of all cases. Attach it to an
-    evaluator whose post-processing gives what it measures. A case is called as its datalist says,
-    by `case`, or else as the file of its image.
+    evaluator whose post-processing gives what it measures.
 
     Args:
         path: CSV file; appears whole or not at all, and not without any case.
@@ -70,7 +33,7 @@ class EvaluatorTable(ABC, Generic[Measured]):
         cases: name and what was measured, in the order of the evaluator.
     """
 
-    columns: ClassVar[tuple[str, ...]]
+    columns: tuple[str, ...]
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -84,9 +47,34 @@ class EvaluatorTable(ABC, Generic[Measured]):
     def rows(self) -> Iterable[Row]:
         """The lines of the file, of one case or more."""
 
+    def name(self, item: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+        """What a case is called: by its datalist, or as the file of its image.
+
+        Args:
+            item: of the case after post-processing.
+            given: of the case as the network got it; only this has `case`, which the engine keeps
+                out of its output.
+        """
+        return str(given.get("case") or Path(item["image"].meta["filename_or_obj"]).name)
+
     def attach(self, engine: Engine) -> None:
-        """Collect and write with this evaluator, on one process."""
-        write_on_one_process(engine, self)
+        """Collect and write with this evaluator.
+
+        Args:
+            engine: the evaluator.
+
+        Raises:
+            ValueError: several processes run; each would see a part of the cases.
+        """
+        processes = ignite.distributed.get_world_size()
+        if processes > 1:
+            raise ValueError(
+                f"{self.path.name} is written by one process but {processes} run, each with a part "
+                "of the cases; run on one process, without torch.distributed.run"
+            )
+        engine.add_event_handler(Events.STARTED, lambda _: self.clear())
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
+        engine.add_event_handler(Events.COMPLETED, self.write)
 
     def clear(self) -> None:
         """Forget the cases of an earlier run."""
@@ -94,10 +82,8 @@ class EvaluatorTable(ABC, Generic[Measured]):
 
     def collect(self, engine: Engine) -> None:
         """Measure each case of a batch."""
-        # only what the network was given has `case`: the engine keeps it out of the output
         for item, given in zip(engine.state.output, engine.state.batch, strict=True):
-            name = given.get("case") or Path(item["image"].meta["filename_or_obj"]).name
-            self.cases.append((str(name), self.measure(item)))
+            self.cases.append((self.name(item, given), self.measure(item)))
 
     def write(self, _: Engine) -> None:
         """Write the file, where there was any case."""

@@ -3,17 +3,16 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from ignite.engine import Engine
 
 from ..answer import Answer, Refusal
 from ..bundle.spec import Spec
 from ..files import remove, write_csv
-from ..metrics.evaluator import write_on_one_process
+from ..metrics.evaluator import EvaluatorTable, Row
 
 REFUSED = ""  # in the count of classes
 
@@ -50,9 +49,12 @@ def write_class_table(
         ValueError: a row has another number of probabilities.
         InputError: E_NOSPACE, the file cannot be written.
     """
-    columns = ["_".join(["probability", *name.split()]) for name in names]
-    lines = (_line(row, names) for row in rows)
-    write_csv(path, ["image", "class", "index", *columns, "notes"], lines)
+    write_csv(path, _columns(names), (_line(row, names) for row in rows))
+
+
+def _columns(names: Sequence[str]) -> tuple[str, ...]:
+    probabilities = ("_".join(["probability", *name.split()]) for name in names)
+    return ("image", "class", "index", *probabilities, "notes")
 
 
 def _line(row: ClassRow, names: Sequence[str]) -> list[object]:
@@ -117,7 +119,7 @@ class ClassTable:
         return f"{number} image{'s' if number > 1 else ''}: {', '.join([*found, *refused])}"
 
 
-class SaveClasses:
+class SaveClasses(EvaluatorTable[ClassRow]):
     """Collect the classes that an evaluator gives, and write them as a table when it is done.
 
     A handler for a bundle's inference, whose post-processing ends in probabilities `pred`
@@ -132,30 +134,20 @@ class SaveClasses:
     def __init__(
         self, path: str | os.PathLike[str], names: Sequence[str], image_key: str = "image"
     ) -> None:
-        self.path = Path(path)
+        super().__init__(path)
         self.names = tuple(names)
+        self.columns = _columns(names)
         self.image_key = image_key
-        self.rows: list[ClassRow] = []
 
-    def attach(self, engine: Engine) -> None:
-        """Collect and write with this evaluator.
+    def name(self, item: Mapping[str, Any], given: Any) -> str:  # noqa: ARG002
+        """Path of the image."""
+        return str(item[self.image_key].meta["filename_or_obj"])
 
-        Raises:
-            ValueError: several processes run; each would see a part of the images.
-        """
-        write_on_one_process(engine, self)
+    def measure(self, item: Mapping[str, Any]) -> ClassRow:
+        """What is predicted for the image, and the notes on how it was read."""
+        notes = str(item[self.image_key].meta.get("notes", "")).splitlines()
+        return ClassRow(self.name(item, None), item["pred"].tolist(), notes)
 
-    def clear(self) -> None:
-        self.rows.clear()
-
-    def collect(self, engine: Engine) -> None:
-        self.rows.extend(self._rows(engine))
-
-    def write(self, _: Engine) -> None:
-        write_class_table(self.path, self.names, self.rows)
-
-    def _rows(self, engine: Engine) -> Iterator[ClassRow]:
-        for item in engine.state.output:
-            meta = item[self.image_key].meta
-            notes = str(meta.get("notes", "")).splitlines()
-            yield ClassRow(str(meta["filename_or_obj"]), item["pred"].tolist(), notes)
+    def rows(self) -> Iterator[Row]:
+        """A line an image."""
+        return (tuple(_line(row, self.names)) for _, row in self.cases)

@@ -56,11 +56,12 @@ def single_importers(sources: dict[str, str], named: str) -> list[str]:
 def shape_of_lines(source: str) -> Iterator[tuple[int, str]]:
     """Number and shape of the lines that do something: names and literals become one letter.
 
-    Docstrings, imports, signatures and fields of records go.
+    Docstrings, imports, signatures, fields of records and options of commands go.
     """
     skip: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        text |= isinstance(node, ast.FunctionDef) and node.name == "add_parser"
         if text or isinstance(node, ast.Import | ast.ImportFrom | ast.AnnAssign):
             skip.update(range(node.lineno, (node.end_lineno or 0) + 1))
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):

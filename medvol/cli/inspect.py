@@ -92,13 +92,13 @@ def find_images(folder: Path) -> list[Path]:
     Raises:
         InputError: as in `images.find.find_volumes`.
     """
-    from ..images.files import natural_key
+    from ..images.files import children, natural_key
     from ..images.find import find_radiographs, find_volumes
 
     volumes = find_volumes(folder)
     if not volumes and _holds_slices(folder):
         return [folder]
-    patients = [path for path in folder.iterdir() if path.is_dir() and _holds_slices(path)]
+    patients = [path for path in children(folder) if path.is_dir() and _holds_slices(path)]
     found = sorted([*volumes, *patients], key=natural_key)
     return found or find_radiographs(folder) or [folder]
 

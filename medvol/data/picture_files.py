@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..errors import InputError
 from ..images.archive import unpack
-from ..images.files import path_error
+from ..images.files import walk
 from ..images.find import find_radiographs, is_radiograph, unused_name
 from .datalist import Datalist, Item
 
@@ -49,10 +49,7 @@ def find_pictures(sources: Sequence[Path], scratch: Path) -> dict[str, Path]:
 
 
 def _pictures_or_archives(folder: Path) -> list[Path]:
-    try:
-        return find_radiographs(folder) or sorted(folder.rglob("*.zip"))
-    except OSError as error:
-        raise path_error(folder, error) from error
+    return find_radiographs(folder) or [p for p in walk(folder) if p.suffix.lower() == ".zip"]
 
 
 def _unpacked(archive: Path, scratch: Path) -> dict[str, Path]:

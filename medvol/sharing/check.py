@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
+from ..images import dicom
 from ..images.formats import suffixes
 from .check_configs import check_configs, config_files
 from .check_labels import check_labels
@@ -73,7 +74,7 @@ def _check_pages(found: Findings) -> None:
 
 def _check_patients(found: Findings) -> None:
     """No image lies in the bundle, and no text names a patient."""
-    of_images = (*suffixes("volume"), ".dcm", ".ima")
+    of_images = (*suffixes("volume"), *dicom.SUFFIXES)
     for path in sorted(found.folder.rglob("*")):
         if not path.is_file() or path.is_symlink():
             continue

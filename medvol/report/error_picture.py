@@ -10,14 +10,13 @@ from ..metrics.masks.comparison import CORRECT, ERRORS, FALSE, MISSED, error_map
 from ..metrics.measurements import Counts, Mask, count_voxels, voxels_per_slice
 from ..spatial import voxel_volume_ml
 from ..text import ml_text
-from .figure import GAP, LINE, LegendLine, Page
+from .figure import GAP, GUTTER, LINE, LegendLine, Page
 from .overlay import Look, window_text
 from .planes import FEET_HEAD, RADIOLOGICAL, Paint, body_cutter, draw_plane
 from .views import choose_slices
 
 COLUMNS = 5
 FEW_SLICES = 2  # as many are a row each, or their panels would be tiny
-GUTTER = 34  # pixels
 MOST_LABELS = 9  # in the legend
 LEGEND_COLUMNS = 3
 ERROR_ALPHA = 0.55

@@ -21,6 +21,7 @@ from ..text import NOTICE
 Color = tuple[int, int, int]
 Picture = npt.NDArray[np.floating[Any]]
 WIDTH, MARGIN, GAP, HEADER, FOOTER = 1600, 20, 8, 80, 34  # pixels
+GUTTER = 34  # pixels beside the panels, for the titles of rows
 LINE, TITLED, CHIP = 30, 180, 28  # pixels of a line of the legend, of its title, of a colour
 DPI = 100
 BACKGROUND, TEXT, DIM, NOTED = "#0c0e11", "#eceff3", "#a3abb6", "#ffd479"

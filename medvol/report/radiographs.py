@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..images import read_image
 from ..slices import evenly
-from .figure import DIM, NOTED, PIXELS_A_LETTER, TEXT, Page, drawable, short, show
+from .figure import DIM, GUTTER, NOTED, PIXELS_A_LETTER, TEXT, Page, drawable, short, show
 from .planes import Plane, draw_plane
 
 COLORS = "inferno"  # dark to bright in even steps, so that it also reads in grey
@@ -26,7 +26,6 @@ LOW, HIGH = 0.5, 1.6  # height of a panel over its width; pictures beyond that a
 TILE_SIDE, SAMPLE_SIDE = 240, 256  # pixels of the longer side
 JPEG_QUALITY = 85
 COLUMNS = 8  # samples of a class
-GUTTER = 34  # pixels, for the name of a class
 PARTS = ("training", "validation", "test")
 REMARK = "Samples lie evenly over the list. A class recognised by frame, text or size is a trap."
 

@@ -11,8 +11,8 @@ from phantoms import l_shape
 from medvol.images.image import Image
 from medvol.labels import Label, LabelTable
 from medvol.metrics.masks.comparison import CORRECT, ERRORS
-from medvol.report.error_picture import COLUMNS, ERROR_ALPHA, GUTTER, draw_errors, pick_slices
-from medvol.report.figure import GAP, HEADER, MARGIN, WIDTH
+from medvol.report.error_picture import COLUMNS, ERROR_ALPHA, draw_errors, pick_slices
+from medvol.report.figure import GAP, GUTTER, HEADER, MARGIN, WIDTH
 from medvol.report.overlay import Look
 from medvol.report.planes import FILL_ALPHA
 

@@ -38,16 +38,17 @@ class SourceParser(argparse.ArgumentParser):
 
     def __init__(self, *, source: str, **settings: Any) -> None:
         super().__init__(**settings)
-        self.source = source
+        self.source, self.asked = source, False
 
     def parse_known_args(self, *given: Any, **more: Any) -> Any:  # as argparse names it
         """Ask the source for its options, then parse."""
-        source = find_source(self.source)
-        self.description = source.description
-        where = "folder to write" if source.file else "datalist to write, .json"
-        self.add_argument("-o", "--output", type=Path, required=True, help=where)
-        for name, settings in source.options:
-            self.add_argument(name, **settings)
+        if not self.asked:
+            source, self.asked = find_source(self.source), True
+            self.description = source.description
+            where = "folder to write" if source.file else "datalist to write, .json"
+            self.add_argument("-o", "--output", type=Path, required=True, help=where)
+            for name, settings in source.options:
+                self.add_argument(name, **settings)
         return super().parse_known_args(*given, **more)
 
 

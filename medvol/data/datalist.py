@@ -53,7 +53,7 @@ class Datalist:
         path: of the file that it was read from; None where it was made.
 
     Raises:
-        ValueError: no part, an item without an image, a label that is no class of the list or
+        ValueError: no part, an item without an image, a label that is not a class of the list or
             contradicts the name of its class, a case with a class that is named twice.
     """
 

@@ -30,8 +30,8 @@ def find_pictures(sources: Sequence[Path], scratch: Path) -> dict[str, Path]:
         Name as the source has it (`/` between folders, the source's own folders included) -> file.
 
     Raises:
-        InputError: E_PATH, no such source; E_EMPTY, no picture in them; what `io.archive.unpack`
-            refuses.
+        InputError: E_PATH, no such source; E_EMPTY, no picture in them; what
+            `images.archive.unpack` refuses.
     """
     found: dict[str, Path] = {}
     for source in sources:

@@ -22,7 +22,7 @@ from class_phantoms import (
 from monai.data import load_decathlon_datalist
 from phantoms import make_medseg_set, make_radiopaedia_set
 
-from medvol.cli import main
+from medvol.cli import data, main
 from medvol.data import sources
 from medvol.data.datalist import Datalist
 
@@ -254,7 +254,7 @@ def test_phantoms_are_written_and_listed(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["--count", 0], "count is 0"), (["--orientation", "XYZ"], "'XYZ' is no code")],
+    [(["--count", 0], "count is 0"), (["--orientation", "XYZ"], "'XYZ' is not a code")],
     ids=["count", "orientation"],
 )
 def test_phantom_settings_that_cannot_be_met_end_with_2(tmp_path, capsys, words, message):
@@ -288,6 +288,18 @@ def test_brain_slices_become_volumes_table_and_picture(tmp_path, capsys):
     assert lines[0].split() == ["fold", "patients", "slices", "with", "tumour", "tumour", "pixels"]
     assert lines[4].split() == ["all", "3", "18", "4", "144"]
     assert run("lgg", folder, "-o", out / "datalist.json", "--folds", 3, "--spacing", 0, 1, 1) == 2
+
+
+@pytest.mark.parametrize("name", sources.source_names())
+def test_every_argument_of_a_source_has_its_words(name):
+    source = sources.find_source(name)
+    assert source.description.endswith(".")
+    for option, settings in source.options:
+        assert settings["help"][0].isalnum(), option
+    parser = data.SourceParser(source=name)
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            parser.parse_known_args(["--help"])
 
 
 def test_the_page_lists_every_source():

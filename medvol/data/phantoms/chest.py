@@ -82,7 +82,7 @@ def chest_ct_phantom(
         lesions: how many; None draws a number from 3 to 9, 0 is a healthy chest.
 
     Raises:
-        ValueError: a spacing or size is not positive, or the orientation is no code of three axes.
+        ValueError: a spacing or size is not positive, or the orientation not a code of three axes.
     """
     if min(spacing_mm) <= 0 or (shape is not None and min(shape) < 1):
         raise ValueError(
@@ -140,7 +140,7 @@ def _grid(
     body = [next((i for i, pair in enumerate(AXIS_CODES) if c in pair), -1) for c in code]
     if sorted(body) != [0, 1, 2]:
         raise ValueError(
-            f"orientation {orientation!r} is no code; give one letter each of L/R, P/A and I/S"
+            f"orientation {orientation!r} is not a code; give one letter each of L/R, P/A and I/S"
         )
     affine = np.eye(4)
     affine[:3, :3] = 0

@@ -137,7 +137,7 @@ def read_table(path: Path) -> list[Row]:
     """Rows of the CSV by column names in lower case, values without spaces around them.
 
     Raises:
-        InputError: E_PATH, it cannot be opened; E_EMPTY, no rows; E_FORMAT, no CSV in UTF-8, or a
+        InputError: E_PATH, it cannot be opened; E_EMPTY, no rows; E_FORMAT, not CSV in UTF-8, or a
             column is missing.
     """
     try:
@@ -150,7 +150,7 @@ def read_table(path: Path) -> list[Row]:
         raise path_error(path, error) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
-            "E_FORMAT", path, f"this is no table as CSV ({error}).", "Save it as CSV in UTF-8."
+            "E_FORMAT", path, f"this is not a table as CSV ({error}).", "Save it as CSV in UTF-8."
         ) from error
     missing = [name for name in NEEDED if name not in columns]
     if not columns.intersection(FILE_COLUMNS):

@@ -140,8 +140,8 @@ def test_oblique_left_handed_grid_shows_the_same_chest():
     [
         ({"spacing_mm": (0.0, 1.0, 1.0)}, "must be positive"),
         ({"shape": (0, 10, 10)}, "must be positive"),
-        ({"orientation": "LPX"}, "'LPX' is no code"),
-        ({"orientation": "LRS"}, "'LRS' is no code"),
+        ({"orientation": "LPX"}, "'LPX' is not a code"),
+        ({"orientation": "LRS"}, "'LRS' is not a code"),
         ({"lesions": -1}, "lesions is -1"),
     ],
     ids=["spacing", "shape", "letter", "axis twice", "lesions"],

@@ -25,7 +25,7 @@ import pytest
 from docstring_rules import PACKAGE, aliases, findings
 
 NOT_YET = {  # rooms that do not keep the rules yet; whoever mends a room takes it out
-    "answer", "bundle", "cli", "engine",
+    "answer", "cli", "engine",
     "outputs", "search", "tasks", "training",
 }  # fmt: skip
 SOURCES = {p.relative_to(PACKAGE).as_posix(): p.read_text("utf-8") for p in PACKAGE.rglob("*.py")}

@@ -129,7 +129,7 @@ def test_imports_go_to_a_lower_floor(module: str) -> None:
         ("images.x", "from .. import chains", "images (floor 3) imports chains (floor 4)"),
         ("images.x", "from ..inferers import precision", "images (floor 3) imports inferers"),
         ("metrics.x", "from ..networks.resunet import ResUNet", "metrics (floor 2) imports netw"),
-        ("bundle.weights", "from ..chains import lung_ct", "bundle (floor 3) imports chains"),
+        ("bundle.spec", "from ..chains import lung_ct", "bundle (floor 3) imports chains"),
         ("chains", "from .data.datalist import load_items", "chains (floor 4) imports data (flo"),
         ("answer", "from .outputs import save", "answer (floor 4) imports outputs (floor 6)"),
         ("files", "from .slices import runs", "files (floor 1) imports slices (floor 1)"),

@@ -38,7 +38,7 @@ def explain(folder: Path) -> str:
         ("bundle", [f"{folder.name} {metadata.get('version', '')}", str(metadata.get("name", ""))]),
         ("folder", [str(folder)]),
         ("", [str(metadata.get("description", ""))]),
-        ("task", [str(metadata.get("task", "not said"))]),
+        ("task", [str(metadata.get("task", "not said")), str(metadata.get("medvol_task", ""))]),
         ("input", _tensor(metadata, "inputs", "image")),
         ("output", _tensor(metadata, "outputs", "pred")),
         ("chain", _steps(use.build("preprocessing"))),

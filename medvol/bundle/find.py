@@ -50,24 +50,25 @@ def _bundles_in(root: Path | None) -> dict[str, Path]:
     return {file.parent.parent.name: file.parent.parent for file in metadata}
 
 
-def find_part(name: str, bundle: Path) -> Path:
+def find_part(name: str, bundle: Path | None = None) -> Path:
     """The file of a part that sources of bundles share.
 
     Args:
         name: such as "lung_ct".
-        bundle: root of the bundle whose source names it. Parts beside it come before the shipped.
+        bundle: root of the bundle whose source names it. Parts beside it come before the shipped;
+            None looks among the shipped alone.
 
     Raises:
         InputError: E_BUNDLE, there is no such part; names the nearest.
     """
-    shipped = shipped_folder()
-    folders = [bundle.parent / PARTS, *([shipped / PARTS] if shipped else [])]
-    found = {path.stem: path for f in reversed(folders) for path in sorted(f.glob("*.json"))}
+    roots = [root for root in (bundle and bundle.parent, shipped_folder()) if root]
+    found = {p.stem: p for root in reversed(roots) for p in sorted((root / PARTS).glob("*.json"))}
     if name in found:
         return found[name]
     near = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
     raise InputError(
-        "E_BUNDLE", bundle / "source.json", f"it names the part {name!r}, which is not there.",
+        "E_BUNDLE", bundle / "source.json" if bundle else name,
+        f"there is no part {name!r}, which it names.",
         f"Did you mean {near[0]}?" if near else f"Parts are {', '.join(found)}.",
     )  # fmt: skip
 

@@ -4,9 +4,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..files import read_json
 from ..labels import LabelTable, default_color
+from .find import find_part
 
 FEWEST_CLASSES = 2
+
+
+def shared_labels(part: str) -> LabelTable:
+    """The labels that bundles, and the data sets that they are trained on, share.
+
+    Args:
+        part: that holds them, such as "covid_lesions".
+
+    Raises:
+        InputError: E_BUNDLE, medvol was installed without its bundles, or there is no such part.
+    """
+    path = find_part(part)
+    content = read_json(path, what="part of bundles", remedy="Install medvol again.")
+    return LabelTable.from_metadata({"label_table": label_parameters(content["labels"])["table"]})
 
 
 def label_parameters(labels: Mapping[str, Any]) -> dict[str, Any]:

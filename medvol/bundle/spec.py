@@ -138,12 +138,12 @@ def read_spec(name_or_folder: str | os.PathLike[str], *, weights: Path | None = 
     path = folder / "configs" / "metadata.json"
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(metadata, dict):
-            raise ValueError("not an object")
     except (OSError, ValueError) as error:
         raise InputError(
             "E_BUNDLE", path, f"it cannot be read as JSON: {error}.", "Mend the file."
         ) from error
+    if not isinstance(metadata, dict):
+        raise InputError("E_BUNDLE", path, "it is not a JSON object.", "Mend the file.")
     return parse_spec(folder, metadata, weights=weights)
 
 
@@ -184,6 +184,29 @@ def parse_spec(
         intended_use=fields.read("intended_use", _text) or "",
         weights=weights or folder / "models" / "model.pt",
     )
+
+
+def check_chain(bundle: Spec | str | os.PathLike[str], fingerprint: str | None) -> None:
+    """Refuse to run a bundle's weights behind another transform chain than their own.
+
+    Nothing is compared where the bundle or the chain has no fingerprint (bundles made elsewhere).
+
+    Args:
+        bundle: its spec, name or folder.
+        fingerprint: of the chain that would run, `medvol.chains.Chain.fingerprint`.
+
+    Raises:
+        InputError: E_BUNDLE, they differ.
+    """
+    spec = bundle if isinstance(bundle, Spec) else read_spec(bundle)
+    trained = spec.chain_fingerprint
+    if trained and fingerprint and trained != fingerprint:
+        raise InputError(
+            "E_BUNDLE", spec.folder,
+            f"the weights were trained behind chain {trained}, the config describes chain "
+            f"{fingerprint}: spacing, window or crop differ.",
+            "Restore the chain's settings in the config, or train again with the new ones.",
+        )  # fmt: skip
 
 
 class _Fields:

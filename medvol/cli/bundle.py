@@ -73,7 +73,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def list_bundles(args: argparse.Namespace) -> int:  # noqa: ARG001
-    """Print name, version and task of each bundle, shipped ones first, and where one's own lie."""
+    """Print name, version, images and task of each bundle, and where one's own lie."""
     from ..bundle.find import all_bundles, user_folder
     from ..files import read_json
     from ..text import aligned
@@ -82,7 +82,8 @@ def list_bundles(args: argparse.Namespace) -> int:  # noqa: ARG001
     for name, folder in all_bundles().items():
         path = folder / "configs" / "metadata.json"
         metadata = read_json(path, what="metadata", remedy="Mend the file.")
-        rows.append((name, str(metadata.get("version", "")), str(metadata.get("task", ""))))
+        said = [metadata.get(key) or "" for key in ("version", "medvol_task", "task")]
+        rows.append((name, *map(str, said)))
     print(aligned(rows))
     print(f"\nYour own bundles lie in {user_folder()}")
     return 0

@@ -4,17 +4,11 @@
 import numpy as np
 import numpy.typing as npt
 
-from ..labels import Label, LabelTable
+from ..bundle.label_set import shared_labels
 
 GROUND_GLASS, CONSOLIDATION, LUNG = 1, 2, 3
 NO_LESION = 4  # in label maps where lesions alone were drawn: background or lung, not known which
-LABELS = LabelTable(
-    (
-        Label(GROUND_GLASS, "ground-glass opacity", (255, 190, 40)),
-        Label(CONSOLIDATION, "consolidation", (220, 50, 60)),
-        Label(LUNG, "lung (rest)", (90, 170, 230)),
-    )
-)
+LABELS = shared_labels("covid_lesions")
 LESION_VALUES = (GROUND_GLASS, CONSOLIDATION)
 LESION_NAMES = tuple(LABELS[value].name for value in LESION_VALUES)
 

@@ -14,8 +14,7 @@ from monai.transforms import Compose, LoadImaged, SaveImaged, Spacingd
 
 from ..answer import Run
 from ..bundle.config import Config, last_line
-from ..bundle.spec import Spec
-from ..bundle.weights import check_chain
+from ..bundle.spec import Spec, check_chain
 from ..errors import InputError, refusal_behind
 from ..images.image import Image
 from ..images.reader import ImageReader

@@ -112,7 +112,7 @@ def test_ids_stand_in_the_order_asked_for_and_targets_first() -> None:
         ({"train": {"a": {"_list_": ["b"]}}}, "`train#a#_list_` names `b`"),
         ({"parameters": {"a": "{{a}}"}, "train": {"x": "{{a}}"}}, "names itself"),
         ({"labels": {"classes": ["one"]}}, "two different names"),
-        ({"extends": ["lung_cd"]}, "the part 'lung_cd'"),
+        ({"extends": ["lung_cd"]}, "no part 'lung_cd'"),
         ({"labels": {}}, "label_table"),
     ],
 )

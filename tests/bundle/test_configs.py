@@ -16,7 +16,7 @@ from medvol.bundle.config import Config
 from medvol.bundle.find import shipped_bundles
 from medvol.bundle.spec import read_spec
 from medvol.chains import lung_ct
-from medvol.data.lung_lesions import LABELS
+from medvol.data.lung_lesions import CONSOLIDATION, GROUND_GLASS, LABELS, LUNG
 from medvol.labels import LabelTable
 
 BUNDLES = shipped_bundles()
@@ -133,8 +133,11 @@ def test_figures_and_shares_are_of_labels_that_exist(folder: Path) -> None:
 def test_labels_are_those_of_the_data_sets(name: str) -> None:
     table = LabelTable.from_metadata(read(BUNDLES[name] / "configs" / "metadata.json"))
     assert [(x.value, x.name, x.color) for x in table] == [
-        (x.value, x.name, x.color) for x in LABELS
+        (GROUND_GLASS, "ground-glass opacity", (255, 190, 40)),
+        (CONSOLIDATION, "consolidation", (220, 50, 60)),
+        (LUNG, "lung (rest)", (90, 170, 230)),
     ]
+    assert table == LABELS
 
 
 @pytest.mark.parametrize("name", LUNG_CT)

@@ -13,7 +13,7 @@ import pytest
 from refusals import refused_by
 
 from medvol.bundle.find import shipped_bundles
-from medvol.bundle.spec import TASKS, parse_spec, read_spec
+from medvol.bundle.spec import TASKS, check_chain, parse_spec, read_spec
 from medvol.errors import InputError
 from medvol.metrics.measurements import Reference
 
@@ -250,3 +250,25 @@ def test_describing_loads_no_torch() -> None:
         "sys.exit(sum(m in sys.modules for m in ('torch', 'monai', 'nibabel', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+TRAINED, OTHER = "0123456789abcdef", "fedcba9876543210"
+
+
+def test_another_chain_is_refused_by_folder_and_by_spec(tmp_path: Path) -> None:
+    folder = bundle(tmp_path / "b", {**ZOO, "chain_fingerprint": TRAINED})
+    for given in (folder, os.fspath(folder), read_spec(folder)):
+        with pytest.raises(InputError) as caught:
+            check_chain(given, OTHER)
+        assert (caught.value.code, caught.value.path) == ("E_BUNDLE", os.fspath(folder))
+        assert f"trained behind chain {TRAINED}" in caught.value.reason
+        assert OTHER in caught.value.reason
+        assert "train again" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("trained", "runs"), [(TRAINED, TRAINED), (None, OTHER), (TRAINED, None), (None, None)]
+)
+def test_equal_or_unknown_chains_pass(trained: str | None, runs: str | None) -> None:
+    said = {"chain_fingerprint": trained} if trained else {}
+    check_chain(parse_spec(Path("b"), {**ZOO, **said}), runs)

@@ -136,7 +136,7 @@ def test_inference_masks_are_those_of_medvol_predict(
 def test_inference_with_another_chain_is_refused(images: Path, tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "b", metadata={"chain_fingerprint": "0123456789abcdef"})
     workflow = inference(bundle, images, tmp_path / "out")
-    with pytest.raises(RuntimeError, match=r"medvol\.bundle\.weights\.check_chain") as caught:
+    with pytest.raises(RuntimeError, match=r"medvol\.bundle\.spec\.check_chain") as caught:
         workflow.run()
     assert isinstance(caught.value.__cause__, InputError)
     assert "trained behind chain 0123456789abcdef" in str(caught.value.__cause__)
@@ -152,7 +152,7 @@ def test_evaluation_of_the_bundles_own_weights_behind_another_chain_is_refused(
     parser = ConfigParser()
     parser.read_config([str(bundle / name) for name in config_names("train", "evaluate")])
     parser["bundle_root"] = str(bundle)
-    with pytest.raises(RuntimeError, match=r"medvol\.bundle\.weights\.check_chain") as caught:
+    with pytest.raises(RuntimeError, match=r"medvol\.bundle\.spec\.check_chain") as caught:
         parser.get_parsed_content("check_chain")
     assert "trained behind chain 0123456789abcdef" in str(caught.value.__cause__)
     parser["ckpt_path"] = "runs/fold1/model.pt"  # weights of a training, with a chain of their own

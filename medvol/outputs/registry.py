@@ -76,44 +76,47 @@ class Output:
         return written
 
 
-def _output(name: str, file: str, holds: str, needs: str, writer: str, **more: bool) -> Output:
-    words = frozenset(need.strip() for need in needs.split(",") if need)
-    return Output(name, file, holds, words, writer, **more)
+def _named(*outputs: Output) -> Mapping[str, Output]:
+    return MappingProxyType({output.name: output for output in outputs})
 
 
-OUTPUTS: Mapping[str, Output] = MappingProxyType(
-    {
-        output.name: output
-        for output in (
-            _output("nii", "segmentation.nii.gz", "labels on the input's grid, for any viewer",
-                    "mask", "mask.write"),
-            _output("seg", "segmentation.seg.nrrd", "named, coloured segments for 3D Slicer",
-                    "mask", "seg_nrrd.write"),
-            _output("scene", "scene.mrb", "image and segments, ready to look at in 3D Slicer",
-                    "mask", "slicer_scene.write"),
-            _output("csv", "measurements.csv", "voxels, volume, mean value and share of each label",
-                    "mask", "measurements.write"),
-            _output("png", "overlay.png", "the slices with most lesion",
-                    "mask", "pictures.write_overlay"),
-            _output("slices", "slices.csv", "probability of each slice, and its marked voxels",
-                    "slices", "slice_table.write"),
-            _output("profile", "slices.png", "the probability along z beside the coronal view",
-                    "several slices", "pictures.write_profile"),
-            _output("masks", "masks",
-                    "folder with a mask for each slice picture, as large as the picture",
-                    "mask, slice pictures", "slice_masks.write"),
-            _output("rle", "masks_rle.csv", "run lengths of these masks",
-                    "mask, slice pictures", "slice_masks.write_runs", unasked=False),
-            _output("predictions", "predictions.csv", "the class of each image, a line an image",
-                    "classes", "class_table.ClassTable", together=True),
-            _output("attention", "overlay.png", "the radiograph, plain and under its map",
-                    "attention", "pictures.write_attention"),
-            _output("html", "report.html", "one page with what was found, and how", "",
-                    "page.write"),
-            _output("json", "run.json", "everything needed to repeat the run", "",
-                    "record.write"),  # the last, so that it knows how long the others took
-        )
-    }
+_MASK, _SLICES, _CLASSES, _ALL = (
+    frozenset(need) for need in (["mask"], ["slices"], ["classes"], [])
+)
+_PICTURES = frozenset(["mask", "slice pictures"])
+OUTPUTS = _named(
+    Output("nii", "segmentation.nii.gz",
+           "the labels, on the grid of the image", _MASK, "mask.write"),
+    Output("seg", "segmentation.seg.nrrd",
+           "the same as segments with names, colours and medical codes", _MASK, "seg_nrrd.write"),
+    Output("scene", "scene.mrb",
+           "image and segments together, ready to look at in 3D Slicer", _MASK,
+           "slicer_scene.write"),
+    Output("csv", "measurements.csv",
+           "per label: voxels, volume in ml, mean value, share of the organ", _MASK,
+           "measurements.write"),
+    Output("png", "overlay.png",
+           "the slices with most lesion", _MASK, "pictures.write_overlay"),
+    Output("slices", "slices.csv",
+           "per slice: height in mm, probability, marked voxels", _SLICES, "slice_table.write"),
+    Output("profile", "slices.png",
+           "the probability along z beside the coronal view", frozenset(["several slices"]),
+           "pictures.write_profile"),
+    Output("masks", "masks",
+           "a mask for each slice picture, as large as the picture", _PICTURES,
+           "slice_masks.write"),
+    Output("rle", "masks_rle.csv",
+           "run lengths of these masks", _PICTURES, "slice_masks.write_runs", unasked=False),
+    Output("predictions", "predictions.csv",
+           "per image: class, probability of each class, notes", _CLASSES,
+           "class_table.ClassTable", together=True),
+    Output("attention", "overlay.png",
+           "the radiograph, plain and under its map", frozenset(["attention"]),
+           "pictures.write_attention"),
+    Output("html", "report.html",
+           "one page with picture, figures and notes", _ALL, "page.write"),
+    Output("json", "run.json",  # the last, so that it knows how long the others took
+           "everything needed to repeat the run", _ALL, "record.write"),
 )  # fmt: skip
 
 

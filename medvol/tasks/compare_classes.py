@@ -14,8 +14,6 @@ from ..answer import Answer, Refusal
 from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
 from ..errors import InputError
-from ..images import read_image
-from ..images.checks import check_pair
 from ..metrics.classes.calibration import reliability, top
 from ..metrics.classes.evaluation import (
     POSITIVE,
@@ -38,8 +36,10 @@ from ..report.plots import curves_of, draw_curves, draw_reliability
 from ..report.radiographs import radiograph_tile
 from ..spatial import feet_head_axis
 from ..text import counted
+from .compare_masks import LabelMaps
 from .comparison import Comparison, Order, watched
 from .confounding import predict_from_surroundings
+from .task import Bundle
 
 CURVES, RELIABILITY = "curves.png", "reliability.png"
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
@@ -55,6 +55,7 @@ class ClassComparison(Comparison[ClassCase]):
         CURVES: "ROC, and precision over recall",
         RELIABILITY: "whether probabilities can be believed",
     }
+    bundle: Bundle
 
     @abstractmethod
     def evaluation(
@@ -193,8 +194,7 @@ class RadiographComparison(ClassComparison):
 
     def protocol(self, evaluation: Evaluation[ClassCase]) -> dict[str, str]:  # noqa: ARG002
         """How it was run, and what was chosen where."""
-        pipeline = self.bundle.pipeline
-        found = {"Run": f"{pipeline.precision} on {pipeline.device}"}
+        found = {"Run": self.run_words()}
         if self.validation:
             found["Chosen on"] = f"temperature and threshold chosen on the {VALIDATION} part"
         return found
@@ -227,34 +227,26 @@ class SliceComparison(ClassComparison):
 
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)
-        self.cases, self.unlabelled = self.datalist.labelled(fold=order.fold)
-        own = {label.value: label.name for label in spec.labels}
-        names = {value: name for value, name in self.datalist.labels.items() if value}
-        self.found = self.matched(names or own, own, rest=True)
+        self.truth = LabelMaps(self)
         self.bundle = self.load()
 
     def outcomes(self) -> Iterator[tuple[str, ClassCase | InputError]]:
         """The answer to each slice of each volume."""
-        for case in watched(self.cases[: self.order.limit], "case"):
+        for case in watched(self.truth.cases, "case"):
             try:
-                yield from self._slices(case)
+                yield from self._slices(self.bundle.predict(case.image), case)
             except InputError as error:
                 yield case.case, error
 
-    def _slices(self, case: LabelledCase) -> list[tuple[str, ClassCase]]:
-        answer = self.bundle.predict(case.image)
+    def _slices(self, answer: Answer, case: LabelledCase) -> list[tuple[str, ClassCase]]:
         if answer.slices is None:
             raise ValueError(f"{self.spec.name} gives no slices; give a bundle of slices")
-        image, truth = answer.image, read_image(case.label, kind="mask")
-        check_pair(image, truth, values=(0, *sorted(self.found)))
-        focus = [value for value, label in self.found.items() if label in self.spec.focus]
-        voxels = voxels_per_slice(truth.array, focus)[feet_head_axis(image.affine)]
-        notes = tuple(str(note) for note in answer.notes)
-        rows = []
+        truth, axis = self.truth.read(case, answer.image), feet_head_axis(answer.image.affine)
+        voxels = voxels_per_slice(truth, self.spec.focus)[axis]
+        notes, rows = tuple(str(note) for note in answer.notes), []
         for number, (p, count) in enumerate(zip(answer.slices.probability, voxels, strict=True)):
             name, true = f"{case.case} slice {number}", POSITIVE if count else 0
-            given = np.array([1 - p, p])
-            shown = Path(case.image).name
+            given, shown = np.array([1 - p, p]), Path(case.image).name
             rows.append((name, ClassCase(name, shown, case.patient, true, given, notes)))
         return rows
 
@@ -266,11 +258,7 @@ class SliceComparison(ClassComparison):
 
     def extent(self) -> str:
         """Which folds, and how many volumes at most."""
-        order = self.order
-        part = "all folds" if order.fold < 0 else f"what fold {order.fold} holds out"
-        some = f", of the first {order.limit} volumes at most" if order.limit is not None else ""
-        left_out = f"; {self.unlabelled} volumes without truth left out" if self.unlabelled else ""
-        return f"from {part}{some}{left_out}"
+        return self.truth.extent
 
 
 def completed(items: Sequence[Item], names: Sequence[str], folder: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masks beside true masks: from the network or from a folder, measured, drawn, saved."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
-from ..engine.devices import part_of
 from ..errors import InputError
 from ..files import filling, remove
 from ..images import read_image
@@ -19,7 +18,6 @@ from ..images.find import case_name
 from ..images.formats import suffixes
 from ..images.image import Image
 from ..images.writing import write_mask
-from ..inferers.gated import GatedInferer
 from ..metrics.evaluation import Evaluation
 from ..metrics.masks.comparison import ERRORS, Measure, compare, error_map
 from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
@@ -30,8 +28,9 @@ from ..report.error_picture import draw_errors
 from ..report.evaluation import Content
 from ..report.mask_sections import case_line, mask_content, summary_line
 from ..report.overlay import Look
+from ..text import counted
 from .comparison import Comparison, Order, watched
-from .task import AS_IT_IS, Bundle, Case, task_of
+from .task import AS_IT_IS, Case, task_of
 
 PICTURE, SEGMENTS, MASK = "errors.png", "errors.seg.nrrd", OUTPUTS["nii"].file
 FILES = {
@@ -56,14 +55,61 @@ class Marked(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-MaskOf = Callable[[LabelledCase, Image], Marked]
+class LabelMaps:
+    """The true label maps of a datalist, in the numbers of a bundle.
+
+    Labels of the datalist are those of the bundle with the same name; what the bundle does not know
+    counts as none of its labels. A datalist that names no labels has those of the bundle.
+
+    Args:
+        comparison: that has datalist, order and spec.
+
+    Attributes:
+        cases: that are compared.
+        number: value in a true label map to the bundle's label, 0 for none.
+
+    Raises:
+        InputError: E_LABELS, names do not correspond; E_EMPTY, no case has a label map.
+        ValueError: there is no such fold.
+    """
+
+    def __init__(self, comparison: Comparison[Any]) -> None:
+        self.order = comparison.order
+        cases, self.unlabelled = comparison.datalist.labelled(fold=self.order.fold)
+        self.cases = cases[: self.order.limit]
+        own = {label.value: label.name for label in comparison.spec.labels}
+        names = {value: name for value, name in comparison.datalist.labels.items() if value}
+        found = comparison.matched(names or own, own, rest=True)
+        self.number = {0: 0} | {value: label or 0 for value, label in found.items()}
+
+    def read(self, case: LabelledCase, image: Image) -> npt.NDArray[np.integer[Any]]:
+        """The true label map (X, Y, Z) of an image.
+
+        Args:
+            case: that names the file.
+            image: on whose grid it must lie.
+
+        Raises:
+            InputError: it cannot be read; E_GEOMETRY, another grid; E_VALUES, a value without name.
+        """
+        truth = read_image(case.label, kind="mask")
+        check_pair(image, truth, values=tuple(sorted(self.number)))
+        table = np.zeros(max(self.number) + 1, np.uint16)
+        table[list(self.number)] = list(self.number.values())
+        return table[truth.array]
+
+    @property
+    def extent(self) -> str:
+        """Which folds, how many cases at most, and how many have no truth, in words."""
+        fold, limit = self.order.fold, self.order.limit
+        part = "all folds" if fold < 0 else f"what fold {fold} holds out"
+        some = f", the first {counted(limit, 'case')} at most" if limit is not None else ""
+        left_out = f"; {self.unlabelled} without truth left out" if self.unlabelled else ""
+        return f"from {part}{some}{left_out}"
 
 
 class MaskComparison(Comparison[MaskCase]):
     """A bundle that marks voxels, beside label maps.
-
-    Labels of the datalist are those of the bundle with the same name; what the bundle does not know
-    counts as none of its labels. A datalist that names no labels has those of the bundle.
 
     Args:
         spec: of the bundle.
@@ -74,43 +120,29 @@ class MaskComparison(Comparison[MaskCase]):
 
     Attributes:
         regions: name to labels of the bundle; the first is what pictures and segments show.
-        number: value in a true label map to the bundle's label.
+        bundle: that makes the masks; None where they are there before.
     """
 
     options = frozenset({"fold", "predictions", "tolerance", "smallest-lesion"})
 
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)
-        self.cases, self.unlabelled = self.datalist.labelled(fold=order.fold)
+        self.truth = LabelMaps(self)
         given = {"tolerance_mm": order.tolerance_mm, "smallest_lesion_ml": order.smallest_lesion_ml}
         self.measure = Measure(**{name: x for name, x in given.items() if x is not None})
-        own = {label.value: label.name for label in spec.labels}
-        names = {value: name for value, name in self.datalist.labels.items() if value}
-        found = self.matched(names or own, own, rest=True)
-        self.number = {value: label or 0 for value, label in found.items()}
-        there = set(self.number.values())
+        there = set(self.truth.number.values())
         self.regions = {name: x for name, x in spec.regions.items() if set(x) <= there}
         if not self.regions:
             raise InputError(
-                "E_LABELS", order.data,
-                f"the data have {', '.join(names.values())}, of which no region of the bundle can "
-                "be made.",
-                f"Give data with the labels {', '.join(own.values())}.",
+                "E_LABELS", order.data, "no region of the bundle can be made of the data's labels.",
+                f"Give data with the labels {', '.join(x.name for x in spec.labels)}.",
             )  # fmt: skip
         self.key = next(iter(self.regions))
-        if order.predictions is not None:
-            self.mask_of = from_folder(order.predictions, spec)
-            self.source = (
-                f"read from the folder {order.predictions.resolve().name}; no network was run"
-            )
-        else:
-            bundle = self.load()
-            self.mask_of = from_network(bundle)
-            self.source = _made_by(bundle)
+        self.bundle = self.load() if order.predictions is None else None
 
     def outcomes(self) -> Iterator[tuple[str, MaskCase | InputError]]:
         """Measure each case, and write its files."""
-        for case in watched(self.cases[: self.order.limit], "case"):
+        for case in watched(self.truth.cases, "case"):
             try:
                 yield case.case, self.measured(case)
             except InputError as error:
@@ -128,8 +160,8 @@ class MaskComparison(Comparison[MaskCase]):
         for name in (PICTURE, SEGMENTS):  # of an older run, which would contradict the page
             remove(folder / name)
         image = task_of(self.spec).read(case.image, AS_IT_IS)
-        truth = self._truth(case, image)
-        marked = self.mask_of(case, image)
+        truth = self.truth.read(case, image)
+        marked = self._marked(case, image)
         focus = set(self.spec.focus)
         figures = compare(
             marked.labels, truth, image.affine, self.regions, measure=self.measure,
@@ -144,14 +176,17 @@ class MaskComparison(Comparison[MaskCase]):
                 self._draw(scratch, found, image, truth, marked.labels)
         return found
 
-    def _truth(self, case: LabelledCase, image: Image) -> npt.NDArray[np.integer[Any]]:
-        """The true label map, in the bundle's numbers."""
-        truth = read_image(case.label, kind="mask")
-        known = {0: 0, **self.number}
-        check_pair(image, truth, values=tuple(sorted(known)))
-        table = np.zeros(max(known) + 1, np.uint16)
-        table[list(known)] = list(known.values())
-        return table[truth.array]
+    def _marked(self, case: LabelledCase, image: Image) -> Marked:
+        """The mask that the network makes now, or that lies in the folder."""
+        if self.bundle is not None:
+            answer = self.bundle.predict(Case(case.image, image=image))
+            if answer.mask is None:
+                raise ValueError(f"{self.spec.name} gives no mask; give a bundle that segments")
+            return Marked(answer.mask, sum(answer.run.times_s.values()), answer.run.remarks)
+        folder = self.order.predictions or Path()
+        mask = read_image(find_mask(folder, (case.case, case_name(case.image))), kind="mask")
+        check_pair(image, mask, values=(0, *(label.value for label in self.spec.labels)))
+        return Marked(mask.array)
 
     def _draw(
         self,
@@ -188,11 +223,7 @@ class MaskComparison(Comparison[MaskCase]):
 
     def extent(self) -> str:
         """Which folds, how many at most, and how many have no truth."""
-        order = self.order
-        part = "all folds" if order.fold < 0 else f"what fold {order.fold} holds out"
-        some = f", the first {order.limit} at most" if order.limit is not None else ""
-        left_out = f"; {self.unlabelled} without truth left out" if self.unlabelled else ""
-        return f"from {part}{some}{left_out}"
+        return self.truth.extent
 
     def lines(self, evaluation: MaskEvaluation) -> list[str]:
         """Dice of the first region."""
@@ -204,7 +235,10 @@ class MaskComparison(Comparison[MaskCase]):
 
     def protocol(self, evaluation: Evaluation[MaskCase]) -> dict[str, str]:  # noqa: ARG002
         """Where the masks come from."""
-        return {"Masks": f"masks {self.source}"}
+        if self.order.predictions is not None:
+            folder = self.order.predictions.resolve().name
+            return {"Masks": f"masks read from the folder {folder}; no network was run"}
+        return {"Masks": f"masks made by the bundle, {self.run_words()}"}
 
     def remarks(self, evaluation: MaskEvaluation) -> list[str]:  # noqa: ARG002
         """Regions that the truth does not have."""
@@ -213,36 +247,15 @@ class MaskComparison(Comparison[MaskCase]):
         return [words] if left_out else []
 
 
-def from_network(bundle: Bundle) -> MaskOf:
-    """Masks that the bundle's network makes now."""
-
-    def mask_of(case: LabelledCase, image: Image) -> Marked:
-        answer = bundle.predict(Case(case.image, image=image))
-        if answer.mask is None:
-            raise ValueError(f"{bundle.spec.name} gives no mask; give a bundle that segments")
-        return Marked(answer.mask, sum(answer.run.times_s.values()), answer.run.remarks)
-
-    return mask_of
-
-
-def from_folder(folder: Path, spec: Spec) -> MaskOf:
-    """Masks that lie in a folder, as `medvol predict` and `monai.bundle run` leave them there.
-
-    Looked for, under the name of the case and then of its image, are `NAME/segmentation.nii.gz`,
-    `NAME/NAME_seg.nii.gz`, `NAME_seg.nii.gz` and `NAME.nii.gz`, also with other suffixes. A mask
-    that does not lie on its image's grid, or holds other labels than the bundle's, is refused.
-    """
-
-    def mask_of(case: LabelledCase, image: Image) -> Marked:
-        mask = read_image(find_mask(folder, (case.case, case_name(case.image))), kind="mask")
-        check_pair(image, mask, values=(0, *(label.value for label in spec.labels)))
-        return Marked(mask.array)
-
-    return mask_of
-
-
 def find_mask(folder: Path, names: tuple[str, ...]) -> Path:
-    """The mask of a case in a folder; see `from_folder`.
+    """The mask of a case in a folder, as `medvol predict` and `monai.bundle run` leave it there.
+
+    Looked for are `NAME/segmentation.nii.gz`, `NAME/NAME_seg.nii.gz`, `NAME_seg.nii.gz` and
+    `NAME.nii.gz`, also with other suffixes.
+
+    Args:
+        folder: where masks lie.
+        names: that the case may have there, the likeliest first.
 
     Raises:
         InputError: E_PATH, there is none.
@@ -258,13 +271,3 @@ def find_mask(folder: Path, names: tuple[str, ...]) -> Path:
         "E_PATH", folder / names[0], "there is no mask of this case.",
         f"Put it there as {names[0]}.nii.gz, or as {names[0]}/{MASK}.",
     )  # fmt: skip
-
-
-def _made_by(bundle: Bundle) -> str:
-    """What makes the masks, in words."""
-    pipeline = bundle.pipeline
-    words = f"made by the bundle, {pipeline.precision} on {pipeline.device}"
-    gated = part_of(pipeline.inferer, GatedInferer)
-    if gated is not None and gated.gate.threshold is not None:
-        words += f", behind its gate at threshold {gated.gate.threshold:g}"
-    return words

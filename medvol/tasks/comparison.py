@@ -16,8 +16,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from .. import __version__
 from ..bundle.spec import Spec
 from ..data.datalist import Datalist
+from ..engine.devices import part_of
 from ..errors import InputError
 from ..files import remove, sha256_of
+from ..inferers.gated import GatedInferer
 from ..labels import match_names
 from ..metrics.evaluation import FEW_PATIENTS, Case, Evaluation
 from ..report.evaluation import (
@@ -86,6 +88,7 @@ class Comparison(ABC, Generic[CaseT]):
         order: what is to be compared.
 
     Attributes:
+        bundle: that gives the answers; None where they are there before.
         options: words of `medvol evaluate` that mean something for this comparison only.
         files: file beside the page to what it holds.
 
@@ -96,6 +99,7 @@ class Comparison(ABC, Generic[CaseT]):
 
     options: ClassVar[frozenset[str]]
     files: ClassVar[Mapping[str, str]] = {}
+    bundle: Bundle | None
 
     def __init__(self, spec: Spec, order: Order) -> None:
         if order.limit is not None and order.limit < 1:
@@ -109,6 +113,16 @@ class Comparison(ABC, Generic[CaseT]):
     def load(self) -> Bundle:
         """The bundle, ready to predict."""
         return Bundle(self.spec, device=self.order.device, precision=self.order.precision)
+
+    def run_words(self) -> str:
+        """How the bundle runs, such as "fp32 on cpu", and at which threshold its gate is."""
+        if self.bundle is None:
+            return "not run"
+        pipeline = self.bundle.pipeline
+        gated = part_of(pipeline.inferer, GatedInferer)
+        threshold = gated.gate.threshold if gated else None
+        behind = f", behind its gate at threshold {threshold:g}" if threshold is not None else ""
+        return f"{pipeline.precision} on {pipeline.device}{behind}"
 
     def run(self) -> Evaluation[CaseT] | None:
         """Compare every case; one that cannot be used does not stop the others.

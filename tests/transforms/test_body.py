@@ -82,6 +82,16 @@ def test_small_pockets_of_air_are_no_lung() -> None:
     assert lung_mask(ct).sum() == 33
 
 
+@pytest.mark.parametrize(("hu", "air", "dense"), [
+    (-400.5, True, False), (-400.0, False, False), (-300.0, False, False), (-299.5, False, True),
+])  # fmt: skip
+def test_what_is_air_and_what_is_body(hu: float, air: bool, dense: bool) -> None:
+    ct = np.full((12, 12, 12), -350.0, np.float32)
+    ct[4:8, 4:8, 4:8] = hu
+    assert lung_mask(ct).sum() == (64 if air else 0)
+    assert body_mask(ct).sum() == (64 if dense else 0)
+
+
 def test_air_that_touches_only_at_a_corner_is_apart() -> None:
     """6-connected: the air outside does not leak into the lung over an edge of two voxels."""
     ct = chest()

@@ -25,6 +25,16 @@ def test_standardised_values_worked_out_by_hand() -> None:
     assert standardise_head(row(0, 0, 80, 120)).flatten().tolist() == [-4, -4, -1, 1]
 
 
+def test_bright_vessels_are_limited_at_four_standard_deviations() -> None:
+    # in the head 19 times 100 and once x: mean 100 + d/20 and deviation d * sqrt(19)/20, so the
+    # brightest lies sqrt(19) = 4.36 deviations above the mean, whatever it is
+    values = standardise_head(row(*[0.0] * 60, *[100.0] * 19, 300.0)).flatten()
+    assert values[-1] == 4.0
+    # of 16 values it would be sqrt(15) = 3.87: not limited
+    values = standardise_head(row(*[0.0] * 60, *[100.0] * 15, 300.0)).flatten()
+    assert values[-1] == pytest.approx(15**0.5)
+
+
 def test_a_channel_of_one_value_becomes_nothing() -> None:
     assert standardise_head(row(7, 7, 7)).flatten().tolist() == [0, 0, 0]
     assert standardise_head(row(0, 0, 5)).flatten().tolist() == [0, 0, 0]  # one value in the head

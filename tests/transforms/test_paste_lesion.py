@@ -72,12 +72,15 @@ def test_a_lesion_goes_on_healthy_lung_only() -> None:
     assert torch.equal(pasted[:, 6:], label[:, 6:])
 
 
-def test_without_enough_lung_nothing_is_pasted() -> None:
-    image, label = block(0.2)
-    label[(label == LUNG).nonzero()[99:].unbind(1)] = 0
+@pytest.mark.parametrize(("voxels", "enough"), [(99, False), (100, True)])
+def test_without_enough_lung_nothing_is_pasted(voxels: int, enough: bool) -> None:
+    image, label = block(0.2)[0], torch.zeros(12, 12, 3, dtype=torch.int64)
+    label[4:8, 4:8] = label[1] = LUNG  # 48 voxels where the lesion comes, and 36 elsewhere
+    label[2].view(-1)[: voxels - 48 - 36] = LUNG
+    assert (label == LUNG).sum() == voxels
     pasted = paste_lesion(image, label, donor(), lesion=[GGO], lung=LUNG)
-    assert torch.equal(pasted[0], image)
-    assert torch.equal(pasted[1], label)
+    assert torch.equal(pasted[0], image) == (not enough)
+    assert (pasted[1] == GGO).sum() == (32 if enough else 0)
 
 
 def channels(pair: tuple[torch.Tensor, torch.Tensor], slab: bool) -> dict[str, torch.Tensor]:

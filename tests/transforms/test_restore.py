@@ -173,6 +173,15 @@ def test_slices_from_head_to_feet_are_turned() -> None:
     assert on_input_slices(values, THICK, (3, 3, 3), grid(-10.0, 20.0)).tolist() == [[1, 0.5, 0]]
 
 
+def test_a_tilt_of_rounding_is_not_a_tilt() -> None:
+    nearly = THICK.copy()
+    nearly[2, 1] = 0.0009  # over slices of 10 mm: 9e-5 of a slice a voxel
+    assert on_input_slices(torch.zeros(1, 3), nearly, (3, 3, 3), THICK).shape == (1, 3)
+    nearly[2, 1] = 0.0011
+    with pytest.raises(ValueError, match="tilted"):
+        on_input_slices(torch.zeros(1, 3), nearly, (3, 3, 3), THICK)
+
+
 def test_tilted_slices_are_refused() -> None:
     tilted = THICK.copy()
     tilted[2, 0] = 0.1

@@ -74,6 +74,11 @@ def test_a_slice_with_a_little_lesion_is_neither() -> None:
     assert slice_classes(area, 50.0).int().tolist() == [[1, 0, 0, 0], [0, 0, 1, 1]]
 
 
+def test_a_lesion_counts_from_50_mm2_on_unless_another_area_is_given() -> None:
+    area = torch.tensor([49.9, 50.0])
+    assert slice_classes(area).tolist() == [[False, False], [False, True]]
+
+
 def test_the_table_to_draw_from() -> None:
     data = SliceClassesd("label", [1, 2], smallest_mm2=100.0)({"label": label()})
     table = data["label_slices"]

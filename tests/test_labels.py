@@ -74,9 +74,11 @@ def test_metadata_without_labels() -> None:
 def test_chosen_colours_worked_out_by_hand() -> None:
     """Hue of 1: 0.381966 turn is 2.2918 sixths, so green is full: value 0.95, saturation 0.7.
 
-    Green 0.95; red 0.95 * 0.3 = 0.285; blue 0.95 * (1 - 0.7 * (1 - 0.2918)) = 0.479.
+    Green 0.95; red 0.95 * 0.3 = 0.285; blue 0.95 * (1 - 0.7 * (1 - 0.2918)) = 0.479. Hue of 3:
+    0.145898 turn is 0.8754 sixths, so red is full; green 0.95 * (1 - 0.7 * (1 - 0.8754)) = 0.8671.
     """
     assert default_color(1) == (73, 242, 122)
+    assert default_color(3) == (242, 221, 73)
 
 
 def test_neighbours_and_the_first_twenty_have_different_colours() -> None:

@@ -198,6 +198,11 @@ def places(
             "Put the slices of one volume into a folder of their own.",
         ),
         (
+            [0, 0, 2, 2, 4],
+            "a and b are different images of one place (5 images at 3 places).",
+            "Put the slices of one volume into a folder of their own.",
+        ),
+        (
             [0, 0, 2, 2],
             "a and b are different images of one place (4 images at 2 places). The series may hold "
             "several phases or reconstructions.",
@@ -210,7 +215,7 @@ def places(
             "Put the slices of one volume into a folder of their own.",
         ),
     ],
-    ids=["two holes", "one too near", "one too far", "one twice", "all twice", "one height"],
+    ids=["holes", "too near", "too far", "one twice", "two twice", "all twice", "one height"],
 )
 def test_what_is_wrong_with_the_heights(heights_mm: list[float], reason: str, remedy: str) -> None:
     with pytest.raises(InputError) as caught:
@@ -242,6 +247,17 @@ def test_how_far_a_slice_may_be_off_its_height(step_mm: float, off_mm: float, go
     else:
         with pytest.raises(InputError, match="E_SERIES series: the gaps between slices are uneven"):
             stack_slices(Path("series"), places(heights))
+
+
+@pytest.mark.parametrize(("drift_mm", "tilted"), [(0.09, False), (0.11, True)])
+def test_from_when_on_a_gantry_is_tilted(drift_mm: float, tilted: bool) -> None:
+    """Over all of five slices of 2 mm together."""
+    given = places([0, 2, 4, 6, 8], sideways_mm={k: k * drift_mm / 4 for k in range(5)})
+    stack = stack_slices(Path("series"), given)
+    angle = float(np.degrees(np.arctan(drift_mm / 8)))
+    assert stack.tilt_degrees == (pytest.approx(angle) if tilted else 0)
+    assert (shear_cosine(stack.affine) > 0) is tilted
+    assert stack.affine[0, 2] == (pytest.approx(-drift_mm / 4) if tilted else 0)
 
 
 @pytest.mark.parametrize(("off_mm", "good"), [(0.19, True), (0.21, False)])
@@ -321,6 +337,11 @@ def test_a_spacing_of_0_is_refused() -> None:
         (
             {"spacing": np.array([0.5006, 0.75])},
             "a has pixels of 0.5 x 0.75 mm and b of 0.5006 x 0.75 mm.",
+            "Put the slices of one size into a folder of their own.",
+        ),
+        (
+            {"spacing": np.array([0.5, 0.749])},
+            "a has pixels of 0.5 x 0.75 mm and b of 0.5 x 0.749 mm.",
             "Put the slices of one size into a folder of their own.",
         ),
         (

@@ -87,7 +87,10 @@ def run(args: argparse.Namespace) -> int:
     from ..search.run import Run
 
     try:
-        made = Run(_order(args), args.output or Path("runs") / Path(args.bundle).name)
+        order = _order(args)
+        if args.install:
+            order.check_install()
+        made = Run(order, args.output or Path("runs") / Path(args.bundle).name)
         chosen = made.run(jobs=args.jobs, say=lambda line: print(line, flush=True))
         summary = summarise(made, chosen)
         written = install(made) if args.install else []

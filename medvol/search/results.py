@@ -119,13 +119,11 @@ def install(run: Run) -> list[Path]:
 
     Raises:
         InputError: E_NOSPACE, the bundle cannot be written.
-        ValueError: the run has no weights of all cases.
+        ValueError: as for `Order.check_install`.
     """
-    made = sorted(p for p in (run.folder / MADE).rglob("*") if p.is_file())
-    if not run.order.final or run.order.only or not made:
-        raise ValueError("--install needs weights of all cases; leave --fold and --only out")
+    run.order.check_install()
     written = []
-    for path in made:
+    for path in sorted(p for p in (run.folder / MADE).rglob("*") if p.is_file()):
         target = run.order.bundle / path.relative_to(run.folder / MADE)
         with replacing(target) as temporary:
             shutil.copyfile(path, temporary)

@@ -82,6 +82,15 @@ class Order:
             "config": list(self.overlays),
         }
 
+    def check_install(self) -> None:
+        """Refuse to put weights into a bundle that are not those of all cases.
+
+        Raises:
+            ValueError: a fold is held out and nothing follows, or only some trainings are wanted.
+        """
+        if not self.final or self.only:
+            raise ValueError("--install needs weights of all cases; leave --fold and --only out")
+
 
 class Run:
     """The training of a bundle by its recipe, in a folder, new or gone on with.

@@ -274,6 +274,7 @@ def test_the_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["--folds", "4"], 2, "the datalist has no fold 3 (it has 0, 1, 2)"),
         (["--folds", "1"], 2, "--folds is 1; give 2 or more"),
         (["--jobs", "0"], 2, "--jobs is 0"),
+        (["--fold", "0", "--install"], 2, "--install needs weights of all cases"),
         (["--only", "gate"], 2, "there is no training 'gate'; there are model"),
         (["--set", "epoch=2"], 2, "it has no `epoch`. The nearest is `epochs`"),
         (["--set", "epochs=3"], 2, "epochs 2, now 3"),

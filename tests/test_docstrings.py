@@ -25,8 +25,7 @@ import pytest
 from docstring_rules import PACKAGE, aliases, findings
 
 NOT_YET = {  # rooms that do not keep the rules yet; whoever mends a room takes it out
-    "answer", "cli", "engine",
-    "outputs", "search", "tasks", "training",
+    "answer", "cli", "engine", "outputs", "tasks",
 }  # fmt: skip
 SOURCES = {p.relative_to(PACKAGE).as_posix(): p.read_text("utf-8") for p in PACKAGE.rglob("*.py")}
 ARRAYS = aliases(SOURCES.values())

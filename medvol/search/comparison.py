@@ -244,7 +244,7 @@ class Comparison(Search):
         return self.folder_of_entry(trial.user_attrs[NAME])
 
     def folder_of_entry(self, name: str) -> Path:
-        """Folder of an entry."""
+        """Where the training of an entry lies."""
         return self.folder / ENTRIES / name
 
     @property

@@ -67,6 +67,9 @@ def run_bundle(
 ) -> None:
     """`start_bundle`, and wait for its end.
 
+    Args:
+        bundle, configs, settings, threads: as for `start_bundle`.
+
     Raises:
         subprocess.CalledProcessError: it failed; the log says why.
     """

@@ -58,7 +58,7 @@ class Order:
         settings: id to value, of every training that has the id.
         weights: file to start with.
         overlays: configs laid over train.json, before those of the recipe.
-        limits: of each training, see `prepare`.
+        limits: seconds of each training, and epochs without becoming better; see `prepare`.
         only: names of trainings of the recipe; () for all.
     """
 
@@ -244,7 +244,13 @@ class Run:
         return chosen
 
     def with_chosen(self, chosen: Mapping[str, Any] | None, name: str, state: State) -> State:
-        """The weights of a training with what was chosen, where that becomes part of them."""
+        """The weights of a training with what was chosen, where that becomes part of them.
+
+        Args:
+            chosen: for a fold, or for all; None where nothing was.
+            name: of the training.
+            state: its weights as they were trained.
+        """
         choice = self.recipe.choice
         if chosen and isinstance(choice, FittedWeights) and choice.trained == name:
             return choice.applied(state, chosen)
@@ -383,6 +389,11 @@ def versions() -> dict[str, str]:
 
 def difference(key: str, before: Any, now: Any) -> str:
     """What changed of a run, old and new.
+
+    Args:
+        key: of its record.
+        before: old value.
+        now: new value.
 
     Example:
         >>> difference("settings", {"epochs": 2, "seed": 0}, {"epochs": 3, "seed": 0})

@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
             the bundle), "pruned", or "failed".
         reason: of a failure, one line.
         epochs: done.
-        seconds: of training and validation.
+        seconds: of training and validation, in s.
         best_epoch: with the highest key metric, the first of equal ones; None without any.
         figures: name to value in that epoch.
     """
@@ -138,7 +138,12 @@ class _Seen:
 
 
 def values_of(points: Sequence[Point], metric: str) -> dict[int, float]:
-    """Epoch to figure, without those that are no number."""
+    """Epoch to figure, without those that are not a number.
+
+    Args:
+        points: of `read_curves`.
+        metric: name of the figure.
+    """
     return {p.epoch: p.value for p in points if p.name == metric and math.isfinite(p.value)}
 
 

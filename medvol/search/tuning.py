@@ -46,8 +46,9 @@ class Axis:
 
     Args:
         choices: values to choose from; () for a range.
-        low, high: ends of a range.
-        step: between values of a range; None for 1 of whole numbers, and for none of others.
+        low, high: ends of a range, low not above high, in the unit of the setting.
+        step: between values of a range, above 0; None for 1 of whole numbers, and for none of
+            others.
         log: whether orders of magnitude are drawn alike.
     """
 
@@ -76,7 +77,11 @@ class Axis:
 
     @property
     def points(self) -> list[Any]:
-        """All values in the form that Optuna draws; ValueError where there is no end of them."""
+        """All values in the form that Optuna draws.
+
+        Raises:
+            ValueError: there is no end of them.
+        """
         drawn = self.distribution
         if isinstance(drawn, CategoricalDistribution):
             return list(drawn.choices)

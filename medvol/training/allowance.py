@@ -2,13 +2,16 @@
 """How long a training may go on, and a record of how far it came and why it ended."""
 
 import json
+import math
 import os
+import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 from ignite.engine import Engine, Events
+from ignite.handlers import EarlyStopping
 
 from ..files import write_json
 
@@ -85,21 +88,24 @@ class Allowance:
 
     @property
     def seconds(self) -> float:
-        """Time used so far."""
+        """Time used so far, in seconds."""
         return time.monotonic() - self._begin
 
     def started(self, engine: Engine) -> None:
+        """Begin to count, from the time of earlier starts."""
         before = read_standing(self.folder)
         known = before.epoch <= engine.state.epoch  # else the training began anew
         self._begin = time.monotonic() - (before.seconds if known else 0.0)
 
     def batch_done(self, engine: Engine) -> None:
+        """End the epoch when the time is used up, the training when its starter has died."""
         if os.getppid() != self._starter:
             engine.terminate()
         elif self._over_budget:
             engine.terminate_epoch()
 
     def epoch_done(self, engine: Engine) -> None:
+        """Validate where the time is used up, write the record, and end what may not go on."""
         epoch = engine.state.epoch
         if self._over_budget and self.evaluator.state.epoch != epoch:
             self.evaluator.run(epoch)
@@ -120,3 +126,59 @@ class Allowance:
             return "budget"
         best = max(0, self.evaluator.state.best_metric_epoch)  # -1 before the first
         return "patience" if self.patience and epoch - best >= self.patience else None
+
+
+class EarlyStop:
+    """End the training when the key metric has not become better for `patience` validations.
+
+    ignite's `EarlyStopping` with a state that `Resume` can keep: name it among the objects of
+    `Resume`, and a training that was killed and continued stops at the same epoch; one that had
+    stopped stays so. MONAI's `EarlyStopHandler` keeps no state. Attach it to the trainer between
+    the validation handler and `Resume`. A key metric that is not a number is not better.
+
+    Args:
+        evaluator: whose key metric counts; higher is better.
+        patience: validations in a row, 1 or more; None never stops.
+        smallest_gain: above the best so far, 0 or more, or it is not better.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+
+    def __init__(
+        self, evaluator: Engine, *, patience: int | None, smallest_gain: float = 0.0
+    ) -> None:
+        patience = sys.maxsize if patience is None else patience
+        if patience < 1 or smallest_gain < 0:
+            raise ValueError(
+                f"patience and smallest_gain are {(patience, smallest_gain)}; give 1 or more, and "
+                "0 or more"
+            )
+        self.evaluator = evaluator
+        self.stopping = EarlyStopping(
+            patience, self._score, trainer=Engine(lambda *_: None), threshold=smallest_gain,
+            cumulative=True,
+        )  # fmt: skip
+
+    def attach(self, engine: Engine) -> None:
+        """Look at each epoch of a trainer."""
+        self.stopping.trainer = engine
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        if self.evaluator.state.epoch == engine.state.epoch:  # validated in this epoch
+            self.stopping(self.evaluator)
+
+    def _score(self, evaluator: Engine) -> float:
+        score = float(evaluator.state.metrics[evaluator.state.key_metric_name])
+        return -math.inf if math.isnan(score) else score
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best figure so far, and how many validations in a row were not better."""
+        return dict(self.stopping.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; a training that had used up its patience ends at once."""
+        self.stopping.load_state_dict(state)
+        if self.stopping.counter >= self.stopping.patience:
+            self.stopping.trainer.terminate()

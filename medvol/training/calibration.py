@@ -31,7 +31,7 @@ class BiasOverlaps(EvaluatorTable[list[list[int]]]):
     Args:
         path: of the CSV.
         classes: to whose scores the bias is added.
-        biases: that are tried.
+        biases: that are tried, in log odds.
         inside: dict transform that makes class 0 certain where nothing else can be, such as
             `KeepInsideBodyd("pred")`; None for everywhere else.
     """
@@ -71,10 +71,13 @@ def overlaps(scores: Tensor, label: Tensor, classes: Sequence[int], bias: float)
     """Voxels in both, predicted, true of some classes, when a bias is added to their scores.
 
     Args:
-        scores: (classes, *spatial), before softmax.
-        label: (*spatial).
+        scores: (classes, X, Y, Z), or (classes, X, Y), before softmax.
+        label: (X, Y, Z), or (X, Y), classes.
         classes: that are taken as one.
-        bias: added to their scores.
+        bias: added to their scores, in log odds.
+
+    Returns:
+        voxels in both, predicted, true.
 
     Example:
         >>> scores = torch.tensor([[0.0, 0.0, 0.0], [-1.0, -1.0, -3.0]])

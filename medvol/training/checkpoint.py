@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: the last epoch with everything needed to go on, and the best weights alone."""
+"""Going on after a stop as if there had been none: checkpoints, best weights, seeds of epochs."""
 
 import os
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import ignite.distributed as idist
+import numpy as np
 import torch
 from ignite.engine import Engine, Events
+from monai.data import Dataset
+from monai.transforms.transform import Randomizable
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DistributedSampler
 
 from ..errors import InputError
 from ..files import replacing
@@ -17,8 +22,13 @@ from ..networks.weights import read_state
 
 
 class Stateful(Protocol):
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+    """What has a state that a checkpoint keeps."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` takes."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any:
+        """Take a state over."""
 
 
 def save_atomically(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -61,10 +71,16 @@ class Resume:
         self.evaluator = evaluator
 
     def attach(self, engine: Engine) -> None:
+        """Load when a trainer starts, and save after each of its epochs."""
         engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Engine) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            InputError: E_NOSPACE, it cannot be written.
+        """
         if idist.get_rank() > 0:
             return
         state: dict[str, Any] = {name: x.state_dict() for name, x in self.objects.items()}
@@ -76,6 +92,11 @@ class Resume:
         save_atomically(state, self.path)
 
     def load(self, engine: Engine) -> None:
+        """Go on from the file where it is there.
+
+        Raises:
+            InputError: E_BUNDLE, the training was started with another chain, plan or parts.
+        """
         if not self.path.is_file():
             return
         state = torch.load(self.path, map_location="cpu", weights_only=True)
@@ -126,6 +147,7 @@ class BestWeights:
         self.network = _unwrapped(network)
 
     def attach(self, engine: Engine) -> None:
+        """Look at each validation of an evaluator."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
@@ -177,3 +199,41 @@ class StartFrom:
 def _unwrapped(x: Any) -> Any:
     """The network inside `DistributedDataParallel`, whose names of weights are the plain ones."""
     return x.module if isinstance(x, DistributedDataParallel) else x
+
+
+RANK_STRIDE = 100_003  # a prime beyond any number of epochs, so that no two GPUs share a seed
+
+
+class EpochSeed:
+    """Seed every source of randomness at the start of each epoch from `seed`, epoch and rank.
+
+    The random state then depends on the epoch alone, and an epoch that follows a resume draws the
+    same patches as it would have drawn. A sampler that knows epochs (`DistributedSampler`) is told
+    the epoch. Attach it to a trainer.
+
+    Args:
+        dataset: training data whose random transforms are seeded too.
+        seed: 0 to 2**31.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int = 0) -> None:
+        self.dataset = dataset
+        self.seed = seed
+
+    def attach(self, engine: Engine) -> None:
+        """Seed before each epoch of a trainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        seed = self.seed + engine.state.epoch + RANK_STRIDE * idist.get_rank()
+        sampler = getattr(engine.state.dataloader, "sampler", None)
+        if isinstance(sampler, DistributedSampler):
+            sampler.set_epoch(engine.state.epoch)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - MONAI's transforms draw from the global state
+        torch.manual_seed(seed)
+        if isinstance(self.dataset, Randomizable):
+            self.dataset.set_random_state(seed=seed)
+        transform = getattr(self.dataset, "transform", None)
+        if isinstance(transform, Randomizable):
+            transform.set_random_state(seed=seed)

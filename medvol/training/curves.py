@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training curves as CSV and as a picture, also over a resume."""
+"""Watching a training: curves as CSV and as a picture, also over a resume; a progress bar."""
 
 import csv
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
+from ignite.handlers import ProgressBar
 from monai.utils.enums import CommonKeys
 from torch.optim import Optimizer
 
@@ -26,7 +27,7 @@ class Point(NamedTuple):
 
 
 def read_curves(path: str | os.PathLike[str]) -> list[Point]:
-    """The points of a curve file in their order; none when there is no such file."""
+    """The points of a curve file in their order, as for `Curves`; none without such a file."""
     if not Path(path).is_file():
         return []
     with open(path, newline="", encoding="utf-8") as file:
@@ -58,6 +59,7 @@ class Curves:
         self._started = False
 
     def attach(self, engine: Engine) -> None:
+        """Follow a trainer; on the first GPU alone."""
         if idist.get_rank() > 0:
             return
         engine.add_event_handler(Events.EPOCH_STARTED, self.start)
@@ -67,6 +69,7 @@ class Curves:
             self.evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.validated)
 
     def start(self, engine: Engine) -> None:
+        """Take points out that will be computed again."""
         if self._started:  # only before the first epoch of this process, which may be any
             return
         self._started = True
@@ -74,9 +77,11 @@ class Curves:
         write_csv(self.path, COLUMNS, points)
 
     def collect(self, engine: Engine) -> None:
+        """Note the loss of a batch."""
         self._losses.append(float(engine.state.output[0][CommonKeys.LOSS]))
 
     def write(self, engine: Engine) -> None:
+        """Add the points of an epoch, and draw."""
         rates = self.optimizer.param_groups[-1]["lr"]  # of the head, where layers have their own
         epoch = engine.state.epoch
         loss = sum(self._losses) / len(self._losses)
@@ -85,6 +90,7 @@ class Curves:
         draw_curves(self.path)
 
     def validated(self, engine: Engine) -> None:
+        """Add the metrics of a validation."""
         metrics = engine.state.metrics.items()
         self._append([Point(engine.state.epoch, str(k), float(v)) for k, v in metrics])
 
@@ -114,3 +120,28 @@ def draw_curves(path: str | os.PathLike[str]) -> None:
         axis.remove()
     with replacing(Path(path).with_suffix(".png")) as temporary:
         figure.savefig(temporary, dpi=90)
+
+
+class Progress:
+    """A bar per epoch with the loss of the last batch, on standard error.
+
+    Silent when standard error is no terminal, such as in a log file, and on all GPUs but the first.
+    Attach it to a trainer, or to an evaluator, which has no loss to show.
+
+    Args:
+        name: word before the bar; "" says "Epoch".
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.bar = ProgressBar(persist=False, desc=name, disable=None)  # None: unless a terminal
+
+    def attach(self, engine: Engine) -> None:
+        """Show the progress of an engine; on the first GPU alone."""
+        if idist.get_rank() == 0:
+            self.bar.attach(engine, output_transform=loss_of)
+
+
+def loss_of(output: list[dict[str, Any]]) -> dict[str, float]:
+    """Loss in the output of one of MONAI's engines, nothing where there is none."""
+    loss = output[0].get(CommonKeys.LOSS) if output else None
+    return {} if loss is None else {"loss": float(loss)}

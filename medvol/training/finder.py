@@ -18,7 +18,7 @@ from monai.utils.enums import CommonKeys
 from scipy.ndimage import gaussian_filter1d
 
 from ..files import replacing, write_csv
-from .progress import Progress
+from .curves import Progress
 
 COLUMNS = ("rate", "loss", "smoothed")
 SMOOTHING = 3.0  # steps, sigma; symmetric, so that the smoothed curve does not lag
@@ -36,8 +36,8 @@ class FoundRates:
         rates: of each step, growing.
         losses: of each step's batch, before the step.
         smoothed: losses, smoothed over neighbouring steps.
-        steepest: rate where the smoothed loss falls fastest.
-        valley: rate two thirds into the longest fall.
+        steepest: rate where the smoothed loss falls fastest, above 0.
+        valley: rate two thirds into the longest fall, above 0.
     """
 
     rates: tuple[float, ...]
@@ -158,8 +158,8 @@ def suggest(rates: Sequence[float], losses: Sequence[float]) -> FoundRates:
     """Smooth the losses and read both suggestions from all but the first tenth of them.
 
     Args:
-        rates: (N,), growing.
-        losses: (N,).
+        rates: (N,), above 0, growing.
+        losses: (N,), 0 or more.
     """
     smoothed = gaussian_filter1d(np.asarray(losses, float), SMOOTHING, mode="nearest").tolist()
     start = int(SKIPPED * len(rates))
@@ -174,7 +174,7 @@ def steepest(rates: Sequence[float], losses: Sequence[float]) -> float:
 
     Args:
         rates: (N,), above 0, growing.
-        losses: (N,), smoothed.
+        losses: (N,), smoothed over neighbouring steps.
 
     Example:
         >>> steepest([0.001, 0.01, 0.1, 1.0, 10.0], [5.0, 5.0, 4.0, 1.0, 2.0])
@@ -193,8 +193,8 @@ def valley(rates: Sequence[float], losses: Sequence[float]) -> float:
     ESRI: its page says two thirds, as here, while its code takes about the middle.
 
     Args:
-        rates: (N,), growing.
-        losses: (N,), smoothed.
+        rates: (N,), above 0, growing.
+        losses: (N,), smoothed over neighbouring steps.
 
     Example:
         >>> valley([1, 2, 3, 4, 5, 6], [9.0, 8.0, 8.5, 7.0, 5.0, 6.0])
@@ -207,6 +207,9 @@ def valley(rates: Sequence[float], losses: Sequence[float]) -> float:
 
 def longest_fall(losses: Sequence[float]) -> list[int]:
     """Indices of the longest strictly falling subsequence; of equal ones that which ends first.
+
+    Args:
+        losses: (N,), of one step each.
 
     Example:
         >>> longest_fall([3.0, 1.0, 2.0, 0.5])

@@ -119,7 +119,11 @@ class GateChoice(ChosenTraining):
     def summarise(
         self, folds: Sequence[Path], patients: Mapping[str, str], folder: Path
     ) -> dict[str, Any]:
-        """Write `gates.csv` and `cross_validation.csv`; Dice with intervals, which slices pass."""
+        """Write `gates.csv` and `cross_validation.csv`; Dice with intervals, which slices pass.
+
+        Args:
+            folds, patients, folder: as for `ChosenTraining.summarise`.
+        """
         gates = self._gates(folds)
         write_csv(folder / "gates.csv", ("gate", "slices", "auc"), gates)
         cases = []

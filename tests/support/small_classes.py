@@ -21,15 +21,11 @@ from torch import nn
 from medvol.chains import radiograph
 from medvol.metrics.classes.training import ImageClassMetric
 from medvol.networks.residual_classifier import ResidualClassifier
-from medvol.training.checkpoint import BestWeights, Resume
-from medvol.training.class_weights import class_weights
-from medvol.training.curves import Curves
-from medvol.training.early_stop import EarlyStop
-from medvol.training.layer_rates import layer_rates
-from medvol.training.one_cycle import Stage, StagedOneCycle
-from medvol.training.progress import Progress
-from medvol.training.seeding import EpochSeed
-from medvol.training.stages import Stages
+from medvol.training.allowance import EarlyStop
+from medvol.training.checkpoint import BestWeights, EpochSeed, Resume
+from medvol.training.curves import Curves, Progress
+from medvol.training.losses import class_weights
+from medvol.training.stages import Stage, StagedOneCycle, Stages, layer_rates
 
 NAMES = ("above", "below", "flat")
 COUNTS = (8, 6, 4)  # of each class

@@ -19,9 +19,8 @@ from monai.transforms import AsDiscreted, Compose, RandFlipd, RandGaussianNoised
 from torch import nn
 
 from medvol.metrics.masks.overlap import RegionDice
-from medvol.training.checkpoint import BestWeights, Resume
+from medvol.training.checkpoint import BestWeights, EpochSeed, Resume
 from medvol.training.curves import Curves
-from medvol.training.seeding import EpochSeed
 
 EPOCHS, BATCHES = 4, 2  # 4 images in batches of 2
 CHAIN = "0123456789abcdef"

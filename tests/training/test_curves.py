@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Curves: what stands in curves.csv, in which order, and that the picture is drawn."""
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image as Picture
+from small_classes import make_classes_training, make_evaluator
 from small_training import EPOCHS, make_training
 
 from medvol.training import curves
-from medvol.training.curves import Point, read_curves
+from medvol.training.curves import Point, Progress, loss_of, read_curves
+from medvol.training.stages import Stage
 
 NAMES = ["bright_dice", "train_loss", "learning_rate"]
 
@@ -69,3 +74,39 @@ def test_no_points_no_picture(tmp_path: Path) -> None:
     curves.draw_curves(tmp_path / "curves.csv")
     assert read_curves(tmp_path / "curves.csv") == []
     assert list(tmp_path.iterdir()) == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
+def test_bar_on_a_terminal_only(
+    stream: type[io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = stream()
+    monkeypatch.setattr(sys, "stderr", shown)
+    make_classes_training(tmp_path, stages=[Stage(1, 0.01)]).run()
+    if shown.isatty():
+        assert "Iteration: [1/3]" in shown.getvalue()
+        assert "loss=" in shown.getvalue()
+    else:
+        assert shown.getvalue() == ""
+
+
+def test_an_evaluator_has_no_loss_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    trainer = make_classes_training(tmp_path)
+    evaluator = make_evaluator(trainer.network, tmp_path)
+    Progress("validation").attach(evaluator)
+    evaluator.run()
+    assert "validation: [1/5]" in shown.getvalue()
+    assert "loss" not in shown.getvalue()
+
+
+def test_loss_of_an_output() -> None:
+    assert loss_of([{"loss": torch.tensor(0.5), "image": None}]) == {"loss": 0.5}
+    assert loss_of([{"pred": 1}]) == {}
+    assert loss_of([]) == {}

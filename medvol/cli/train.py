@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..search.run import Order
+    from ..search.order import Order
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -107,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _order(args: argparse.Namespace) -> "Order":
     from ..bundle.find import find_bundle
-    from ..search.run import ALL, Order
+    from ..search.order import Order
+    from ..search.run import ALL
     from ..search.training import parse_settings
 
     check_jobs(args)

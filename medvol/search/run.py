@@ -14,14 +14,11 @@ of this by `results`.
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -29,67 +26,21 @@ import torch
 
 from ..data.datalist import Datalist
 from ..errors import InputError
-from ..files import read_json, sha256_of, write_json
+from ..files import write_json
 from ..training.checkpoint import save_atomically
 from ..training.recipe import BEST as BEST_EPOCH
 from ..training.recipe import ChosenTraining, FittedWeights, Recipe, Stage, State, read_recipe
 from .launch import LOG, claim, run_bundle, side_by_side, threads_of
+from .order import Order, keep_record
 from .training import PRETRAINED, Training, check_ids, has_place, prepare
 from .trial import BEST, CHANGES, LAST, run_trial
 
 ALL = -1
-RECORD, WEIGHTS, CHOSEN, CHOICE = "run.json", "weights.pt", "chosen.pt", "choice.json"
+WEIGHTS, CHOSEN, CHOICE = "weights.pt", "chosen.pt", "choice.json"
 MEASURED, HELD_OUT, AS_TRAINED = "measured", "held_out", "held_out_as_trained"
 PART, PARTS = "validate#part", ("validation", "test")
-PACKAGES = ("medvol", "monai", "torch", "pytorch-ignite", "numpy")
 Chosen = Mapping[int, dict[str, Any]]
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be trained.
-
-    Args:
-        bundle: its folder.
-        data: datalist.
-        folds: that are held out in turn; () for none.
-        final: train on all cases, too.
-        settings: id to value, of every training that has the id.
-        weights: file to start with.
-        overlays: configs laid over train.json, before those of the recipe.
-        limits: seconds of each training, and epochs without becoming better; see `prepare`.
-        only: names of trainings of the recipe; () for all.
-    """
-
-    bundle: Path
-    data: Path
-    folds: tuple[int, ...] = ()
-    final: bool = True
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    weights: Path | None = None
-    overlays: tuple[str, ...] = ()
-    limits: tuple[float | None, int | None] = (None, None)
-    only: tuple[str, ...] = ()
-
-    def record(self) -> dict[str, Any]:
-        """What must stay as it is when the run goes on."""
-        return {
-            "bundle": self.bundle.name,
-            "datalist": sha256_of(self.data),
-            "settings": dict(self.settings),
-            "from": sha256_of(self.weights) if self.weights else None,
-            "config": list(self.overlays),
-        }
-
-    def check_install(self) -> None:
-        """Refuse to put weights into a bundle that are not those of all cases.
-
-        Raises:
-            ValueError: a fold is held out and nothing follows, or only some trainings are wanted.
-        """
-        if not self.final or self.only:
-            raise ValueError("--install needs weights of all cases; leave --fold and --only out")
 
 
 class Run:
@@ -114,7 +65,7 @@ class Run:
         self.stages = self._stages()
         self.trainings = self._trainings()
         self._check_folds()
-        self._check_record()
+        keep_record(order, self.folder)
 
     def _stages(self) -> dict[str, Stage]:
         """The trainings that are wanted."""
@@ -178,21 +129,6 @@ class Run:
                 raise InputError(
                     "E_BUNDLE", config.path, "it has no `fold`, so it knows no cross-validation.",
                     "Leave --fold and --folds out.",
-                )  # fmt: skip
-
-    def _check_record(self) -> None:
-        """Keep a record of what is trained, or refuse a run of something else."""
-        path, now = self.folder / RECORD, json.loads(json.dumps(self.order.record()))
-        if not path.is_file():
-            write_json(path, {"run": now, "data": str(self.order.data), "versions": versions()})
-            return
-        before = read_json(path, what="record", remedy="Choose another --output.").get("run", {})
-        for key, value in now.items():
-            if before.get(key) != value:
-                changed = difference(key, before.get(key), value)
-                raise InputError(
-                    "E_FORMAT", path, f"this run was started with {changed}.",
-                    "Restore it, or choose another --output.",
                 )  # fmt: skip
 
     def folder_of(self, fold: int, name: str = "") -> Path:
@@ -374,35 +310,6 @@ def needed(name: str, stages: Mapping[str, Stage]) -> list[str]:
     if name not in stages:
         return []
     return [*needed(stages[name].begins_with or "", stages), name]
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a training rests on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # medvol, run from its repository
-            continue
-    return found
-
-
-def difference(key: str, before: Any, now: Any) -> str:
-    """What changed of a run, old and new.
-
-    Args:
-        key: of its record.
-        before: old value.
-        now: new value.
-
-    Example:
-        >>> difference("settings", {"epochs": 2, "seed": 0}, {"epochs": 3, "seed": 0})
-        'epochs 2, now 3'
-    """
-    if isinstance(before, dict) and isinstance(now, dict):
-        names = [n for n in {**before, **now} if before.get(n) != now.get(n)]
-        return ", ".join(f"{n} {before.get(n)!r}, now {now.get(n)!r}" for n in names)
-    return f"{key} {before!r}, now {now!r}"
 
 
 def failed(folder: Path, reason: str) -> InputError:

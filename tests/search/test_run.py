@@ -13,8 +13,9 @@ from refusals import refused_by
 
 from medvol.cli import main
 from medvol.search import launch
+from medvol.search.order import Order, difference
 from medvol.search.results import install, summarise
-from medvol.search.run import Order, Run, difference
+from medvol.search.run import Run
 
 BIAS_RECIPE = {
     "trainings": {"model": {"measure": ["measure.json"]}},

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `medvol train` is asked for, and the record that a run keeps of it."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..files import read_json, sha256_of, write_json
+
+RECORD = "run.json"
+PACKAGES = ("medvol", "monai", "torch", "pytorch-ignite", "numpy")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be trained.
+
+    Args:
+        bundle: its folder.
+        data: datalist.
+        folds: that are held out in turn; () for none.
+        final: train on all cases, too.
+        settings: id to value, of every training that has the id.
+        weights: file to start with.
+        overlays: configs laid over train.json, before those of the recipe.
+        limits: seconds of each training, and epochs without becoming better; see `prepare`.
+        only: names of trainings of the recipe; () for all.
+    """
+
+    bundle: Path
+    data: Path
+    folds: tuple[int, ...] = ()
+    final: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
+    overlays: tuple[str, ...] = ()
+    limits: tuple[float | None, int | None] = (None, None)
+    only: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """What must stay as it is when the run goes on."""
+        return {
+            "bundle": self.bundle.name,
+            "datalist": sha256_of(self.data),
+            "settings": dict(self.settings),
+            "from": sha256_of(self.weights) if self.weights else None,
+            "config": list(self.overlays),
+        }
+
+    def check_install(self) -> None:
+        """Refuse to put weights into a bundle that are not those of all cases.
+
+        Raises:
+            ValueError: a fold is held out and nothing follows, or only some trainings are wanted.
+        """
+        if not self.final or self.only:
+            raise ValueError("--install needs weights of all cases; leave --fold and --only out")
+
+
+def keep_record(order: Order, folder: Path) -> None:
+    """Write what is trained into a run's folder, or refuse a run of something else.
+
+    Args:
+        order: what is asked for.
+        folder: of the run.
+
+    Raises:
+        InputError: E_FORMAT, the run was started with something else, old and new are named;
+            E_NOSPACE, the record cannot be written.
+    """
+    path, now = folder / RECORD, json.loads(json.dumps(order.record()))
+    if not path.is_file():
+        write_json(path, {"run": now, "data": str(order.data), "versions": versions()})
+        return
+    before = read_json(path, what="record", remedy="Choose another --output.").get("run", {})
+    for key, value in now.items():
+        if before.get(key) != value:
+            changed = difference(key, before.get(key), value)
+            raise InputError(
+                "E_FORMAT", path, f"this run was started with {changed}.",
+                "Restore it, or choose another --output.",
+            )  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a training rests on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # medvol, run from its repository
+            continue
+    return found
+
+
+def difference(key: str, before: Any, now: Any) -> str:
+    """What changed of a run, old and new.
+
+    Args:
+        key: of its record.
+        before: old value.
+        now: new value.
+
+    Example:
+        >>> difference("settings", {"epochs": 2, "seed": 0}, {"epochs": 3, "seed": 0})
+        'epochs 2, now 3'
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [n for n in {**before, **now} if before.get(n) != now.get(n)]
+        return ", ".join(f"{n} {before.get(n)!r}, now {now.get(n)!r}" for n in names)
+    return f"{key} {before!r}, now {now!r}"

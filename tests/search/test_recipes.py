@@ -153,7 +153,8 @@ def test_slices_are_calibrated_on_the_other_fold(phantoms: dict[str, Path], tmp_
         rows = table(folder / "held_out" / "slice_scores.csv")
         rows = [row for row in rows if not 0 < float(row["lesion_mm2"]) < 50]
         calibrated = [float(row["log_odds"]) for row in rows]
-        assert calibrated == pytest.approx(slope * odds + offset, abs=1e-3)
+        rounded = 1e-3 + 2e-5 * abs(slope)  # of five decimals
+        assert calibrated == pytest.approx(slope * odds + offset, abs=rounded)
     assert (run / "reliability.png").read_bytes().startswith(b"\x89PNG")
     assert [row["case"] for row in table(run / "cross_validation.csv")][-2:] == ["mean", "pooled"]
 

@@ -3,14 +3,15 @@
 
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 OF_SOME = {  # options that mean something for some tasks only: where, and what if not given
     "fold": ("fold", -1),
     "predictions": ("predictions", None),
-    "tolerance": ("tolerance", None),
-    "smallest-lesion": ("smallest_lesion", None),
+    "tolerance": ("tolerance_mm", None),
+    "smallest-lesion": ("smallest_lesion_ml", None),
     "part": ("part", None),
     "calibrate": ("calibrate", False),
     "no-confounding": ("confounding", True),
@@ -40,7 +41,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--limit", type=int, help="only the first so many cases; of classes, of each class"
     )
     parser.add_argument(
-        "--map", action="append", default=[], metavar="DATA=BUNDLE",
+        "--map", dest="names", action="append", default=[], metavar="DATA=BUNDLE",
         help="name of a label or class in the data, and in the bundle, where they differ; nothing "
         "behind the = for what the bundle does not know (may be given several times)",
     )  # fmt: skip
@@ -55,9 +56,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--predictions", type=Path, metavar="FOLDER",
         help="compare the masks of this folder; no network runs",
     )  # fmt: skip
-    masks.add_argument("--tolerance", type=float, metavar="MM", help="of surface Dice (default 3)")
     masks.add_argument(
-        "--smallest-lesion", type=float, metavar="ML",
+        "--tolerance", dest="tolerance_mm", type=float, metavar="MM",
+        help="of surface Dice (default 3)",
+    )  # fmt: skip
+    masks.add_argument(
+        "--smallest-lesion", dest="smallest_lesion_ml", type=float, metavar="ML",
         help="smaller ones are not counted as lesions (default 0.1)",
     )  # fmt: skip
     classes = parser.add_argument_group("truth as classes of radiographs")
@@ -102,24 +106,8 @@ def _order(args: argparse.Namespace) -> Any:
 
     if args.predictions is not None and args.weights is not None:
         raise ValueError("--predictions takes masks that are there; leave out --weights")
-    pairs = [pair.partition("=") for pair in args.map]
+    pairs = [pair.partition("=") for pair in args.names]
     if wrong := [name for name, sign, _ in pairs if not sign]:
-        raise ValueError(
-            f'--map {wrong[0]!r} has no "="; give "name in the data=name in the bundle"'
-        )
-    return Order(
-        data=args.data,
-        output=args.output,
-        report=args.report,
-        fold=args.fold,
-        part=args.part,
-        limit=args.limit,
-        predictions=args.predictions,
-        device=args.device,
-        precision=args.precision,
-        tolerance_mm=args.tolerance,
-        smallest_lesion_ml=args.smallest_lesion,
-        calibrate=args.calibrate,
-        confounding=args.confounding,
-        names={name: own for name, _, own in pairs},
-    )
+        raise ValueError(f'--map {wrong[0]!r} has no "="; give "name in data=name in bundle"')
+    given = {field.name: getattr(args, field.name) for field in fields(Order)}
+    return Order(**{**given, "names": {name: own for name, _, own in pairs}})

@@ -9,6 +9,7 @@ from ..labels import LabelTable, default_color
 from .find import find_part
 
 FEWEST_CLASSES = 2
+BACKGROUND = "background"  # name of value 0 where the labels give it none
 
 
 def shared_labels(part: str) -> LabelTable:
@@ -66,7 +67,7 @@ def label_parameters(labels: Mapping[str, Any]) -> dict[str, Any]:
     only = rows[0]["name"] if len(values) == 1 else "marked region"
     focus_name = labels.get("focus_name", only)
     return {
-        **_named([labels.get("background", "background"), *(row["name"] for row in rows)]),
+        **_named([labels.get("background", BACKGROUND), *(row["name"] for row in rows)]),
         "table": table.to_json(),
         "values": values,
         "focus": focus,

@@ -3,15 +3,16 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..files import read_json, write_text
 from ..text import NOTICE
-from .build import SOURCE, assemble, build_bundle, parts_for, read_source, to_text
+from .build import SOURCE, assemble, build, build_bundle, parts_for, read_source, to_text
 from .find import find_bundle, user_folder
-from .label_set import label_parameters
+from .label_set import BACKGROUND
 
 FIRST_VERSION = "0.0.1"
 SEE = "docs/adding_a_bundle.md shows how labels and classes are written."
@@ -102,19 +103,19 @@ def new_bundle(
         source["labels"] = read_json(labels, what="set of labels", remedy=SEE)
         wanted = assemble(lower, parts_for(other))["labels"]
         _refuse_another_kind(labels, source["labels"], wanted)
-    try:
-        said = label_parameters(assemble(source, parts_for(other))["labels"])
+    own = {key: x for key, x in lower.get("metadata", {}).items() if key not in OF_THE_OTHER}
+    source["metadata"] = own
+    try:  # before anything is written
+        metadata = build(source, parts_for(folder))["metadata"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError("E_BUNDLE", labels or other, f"{error}.", SEE) from error
-    names = said["names"][1 if "table" in said else 0 :]
-    source["metadata"] = {
-        **{key: x for key, x in lower.get("metadata", {}).items() if key not in OF_THE_OTHER},
-        **_said_of(folder.name, other.name, names),
-    }
+    channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
+    names = [name for name in channels.values() if name != BACKGROUND]
+    source["metadata"] = {**own, **_said_of(folder.name, other.name, names)}
     source["train"] = source.pop("train", {})  # last, below what a reader looks for
     write_text(folder / SOURCE, to_text(source) + "\n")
     build_bundle(folder)
-    _write_texts(folder, other.name, said["names"])
+    _write_texts(folder, other.name, channels)
     return folder
 
 
@@ -154,8 +155,8 @@ def _said_of(name: str, other: str, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _write_texts(folder: Path, other: str, names: list[str]) -> None:
-    rows = "\n".join(f"| {value} | {name} |" for value, name in enumerate(names))
+def _write_texts(folder: Path, other: str, channels: Mapping[str, str]) -> None:
+    rows = "\n".join(f"| {value} | {name} |" for value, name in channels.items())
     readme = _README.format(name=folder.name, notice=NOTICE, rows=rows, other=other)
     write_text(folder / "docs" / "README.md", readme)
     write_text(folder / "docs" / "data_license.txt", _DATA_LICENSE)

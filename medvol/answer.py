@@ -133,8 +133,8 @@ class Answer:
         run: how the answer came about.
         mask: (X, Y, Z) uint8 or uint16 on the image's own grid.
         slices: what was found in each slice, by a classifier of slices or a gate.
-        classes: the class of a radiograph.
-        case: name, where images of one name must be told apart; empty takes the image's.
+        classes: the class of a radiograph, with the probability of each, (classes,).
+        case: name, where two images have one name; empty takes the image's.
     """
 
     image: Image
@@ -179,7 +179,7 @@ class Answer:
                 "nibabel", "simpleitk", "itk" an image of theirs.
 
         Raises:
-            ValueError: there is no mask, or no such kind.
+            ValueError: there is no mask, or another kind.
             ImportError: the package is not installed; says how to install it.
         """
         if self.mask is None:

@@ -40,8 +40,8 @@ class Spec:
 
     Args:
         folder: the bundle's root.
-        task: what it does, one of `TASKS`: it labels the voxels of volumes, tells the class of each
-            slice of a volume, or the class of radiographs.
+        task: what it does, one of `TASKS`: it labels the voxels of volumes, predicts the class of
+            each slice of a volume, or the class of radiographs.
         version: of the bundle; "unknown" where the metadata say nothing.
         modality: of the input image, such as "CT"; None where the metadata say nothing.
         channels: what the channels of the network's input are; one unnamed where nothing is said.

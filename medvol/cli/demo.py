@@ -12,6 +12,7 @@ SEED = 2  # a phantom with plenty of ground-glass and of consolidation
 
 
 def add_parser(commands: Any) -> None:
+    """Add `demo` to the command line."""
     parser = commands.add_parser(
         "demo",
         help="make a chest CT with known lesions, segment it, and compare",

@@ -75,7 +75,8 @@ def _refuse(error: InputError) -> NoReturn:
 
 def _readers_of_bundle(given: Path, args: argparse.Namespace) -> "list[Callable[[], Image]]":
     from ..bundle.spec import read_spec
-    from ..tasks.task import Reading, find_cases, task_of
+    from ..tasks.cases import Reading, find_cases
+    from ..tasks.task import task_of
 
     task, reading = task_of(read_spec(args.bundle)), Reading(series=args.series)
     cases = find_cases(task, [given], series=args.series)
@@ -201,5 +202,5 @@ def _short(number: float) -> str:
 
 
 def _printable(line: str) -> str:
-    """Line breaks and bytes that are no UTF-8 shown as escapes."""
+    """Line breaks and bytes that are not UTF-8 shown as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

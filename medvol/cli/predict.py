@@ -16,7 +16,8 @@ from ..outputs.registry import OUTPUTS
 if TYPE_CHECKING:
     from ..answer import Answer, Refusal
     from ..bundle.spec import Spec
-    from ..tasks.task import Bundle, Case, Reading, Task
+    from ..tasks.cases import Case, Reading
+    from ..tasks.task import Bundle, Task
 
 # words that mean something for some tasks only: each task names its own
 OPTIONS = ("gate", "series", "spacing", "attention", "batch_size")
@@ -90,7 +91,8 @@ def _threshold(text: str) -> float | str:
 def run(args: argparse.Namespace) -> int:
     """Predict every image; one refused image does not stop the others."""
     from ..bundle.spec import read_spec
-    from ..tasks.task import Reading, find_cases, task_of
+    from ..tasks.cases import Reading, find_cases
+    from ..tasks.task import task_of
 
     if args.spacing and min(args.spacing) <= 0:
         return _misused(f"spacing is {args.spacing}; give three numbers above 0")
@@ -167,7 +169,7 @@ def _first_readable(
     task: "Task", cases: "Sequence[Case]", reading: "Reading"
 ) -> "tuple[list[Refusal], Case | None]":
     """Why the first images are refused, and the first that is not, read."""
-    from ..tasks.task import read_case, refusal_of
+    from ..tasks.cases import read_case, refusal_of
 
     refused: list[Refusal] = []
     for case in cases:

@@ -123,7 +123,12 @@ def grad_cam(network: nn.Module, picture: Tensor, *, index: int, layer: str) -> 
 def last_feature_map(network: nn.Module, picture: Tensor) -> str | None:
     """Name of the last layer that gives a picture: the last stage, or the last 2D convolution.
 
-    None where no convolution gives a picture of more than one pixel.
+    Args:
+        network: in evaluation mode.
+        picture: (1, C, rows, columns).
+
+    Returns:
+        None where no convolution gives a picture of more than one pixel.
     """
     if isinstance(network, ResidualClassifier):
         return LAST_STAGE

@@ -42,6 +42,7 @@ class Estimate:
 
     @property
     def fits(self) -> bool:
+        """Whether there is enough."""
         return self.needed <= self.available
 
     def __str__(self) -> str:

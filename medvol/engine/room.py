@@ -33,7 +33,7 @@ def make_room(
         image: that is to be predicted.
         inferer: whose windows at once may become 1; see `devices.kept`.
         device: of the network.
-        labels: that the network tells apart, beside the background.
+        labels: of the mask, beside the background.
         network_spacing_mm: of the network's input; None when it is not resampled.
 
     Returns:

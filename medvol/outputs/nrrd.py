@@ -61,7 +61,13 @@ def write_nrrd(
 
 
 def nrrd_header(array: npt.NDArray[Any], affine: Affine, fields: Mapping[str, str]) -> bytes:
-    """The header of `write_nrrd`, with the empty line that ends it."""
+    """The header of `write_nrrd`, with the empty line that ends it.
+
+    Args:
+        array: (X, Y, Z) of a type that NRRD knows.
+        affine: (4, 4), voxel index to RAS mm.
+        fields: further keys and their values.
+    """
     lps = RAS_TO_LPS @ np.asarray(affine, np.float64) + 0.0  # no -0
     lines = [
         "NRRD0005",

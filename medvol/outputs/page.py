@@ -80,9 +80,9 @@ def value_range(low: float, high: float, values: str) -> str:
     """A range in words.
 
     Args:
-        low: lowest value.
-        high: highest value.
-        values: what they are called.
+        low: lowest value, HU or intensity.
+        high: highest value, in the same unit.
+        values: what they are called, "HU" or "intensity".
 
     Example:
         >>> value_range(-1350, 150, "HU"), value_range(0, 180, "intensity")

@@ -39,7 +39,7 @@ class Saving:
 
     @cached_property
     def window(self) -> tuple[float, float]:
-        """(low, high) of the values in which the image is shown."""
+        """(low, high) in which the image is shown: HU, or intensities of MR."""
         return display_window(self.answer.spec, self.answer.image)
 
     @property
@@ -54,7 +54,7 @@ class Saving:
 
     @property
     def classes(self) -> Classes:
-        """The class of the image, for an output that needs it."""
+        """The class of the image, (classes,) probabilities, for an output that needs it."""
         return _there(self.answer.classes)
 
     @property

@@ -56,7 +56,17 @@ def write_seg_nrrd(
 def write_segmentation(
     stream: IO[bytes], labels: npt.NDArray[Any], affine: Affine, table: LabelTable
 ) -> None:
-    """What `write_seg_nrrd` writes, to an open binary stream."""
+    """What `write_seg_nrrd` writes, to an open binary stream.
+
+    Args:
+        stream: open for writing bytes.
+        labels: (X, Y, Z) integers, 0 and values of the table.
+        affine: (4, 4), voxel index to RAS mm.
+        table: names, colours and codes.
+
+    Raises:
+        ValueError: a value that the table does not list, or as for `write_seg_nrrd`.
+    """
     check_affine(affine)
     mask = as_mask(labels)
     unknown = sorted(_values(mask) - {0} - {label.value for label in table})
@@ -74,6 +84,11 @@ def segment_fields(mask: npt.NDArray[Any], affine: Affine, table: LabelTable) ->
 
     All segments lie in one layer and give its extent, the box around all labels, as 3D Slicer
     itself writes it: older versions (before 5.8) crop the layer to the extent of its first segment.
+
+    Args:
+        mask: (X, Y, Z) uint8 or uint16.
+        affine: (4, 4), voxel index to RAS mm.
+        table: names, colours and codes.
     """
     extent = layer_extent(mask)
     fields: dict[str, str] = {}

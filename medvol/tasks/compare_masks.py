@@ -29,8 +29,9 @@ from ..report.evaluation import Content
 from ..report.mask_sections import case_line, mask_content, summary_line
 from ..report.overlay import Look
 from ..text import counted
+from .cases import AS_IT_IS, Case
 from .comparison import Comparison, Order, watched
-from .task import AS_IT_IS, Case, task_of
+from .task import task_of
 
 PICTURE, SEGMENTS, MASK = "errors.png", "errors.seg.nrrd", OUTPUTS["nii"].file
 FILES = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles that tell the class of a radiograph."""
+"""Bundles that predict the class of a radiograph."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from ..bundle.spec import Spec
 from ..errors import InputError
 from ..images.find import find_radiographs
 from ..images.image import Image
-from .task import Reading, Source, opened
+from .cases import Reading, Source, opened
 
 if TYPE_CHECKING:
     from ..engine.pipeline import Pipeline, Processed

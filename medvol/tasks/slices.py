@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles that tell the class of each slice of a volume, and mark no voxels."""
+"""Bundles that predict the class of each slice of a volume, and mark no voxels."""
 
 from typing import TYPE_CHECKING
 

@@ -2,29 +2,22 @@
 """A bundle at work on images, whatever its task; imports no torch before a bundle is loaded."""
 
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..answer import Answer, Refusal
 from ..bundle.spec import Spec, read_spec
 from ..errors import InputError
-from ..images import read_image
-from ..images.find import case_name, unused_name
-from ..images.image import Image, Kind
-from ..images.memory import NAME, image_of
+from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of
 
 if TYPE_CHECKING:
     from ..engine.attention import AttentionMaps
     from ..engine.pipeline import Pipeline, Prepared, Processed
 
-# a path, or an object that `images.memory.image_of` takes
-Source: TypeAlias = Any
 Given = TypeVar("Given")
 Got = TypeVar("Got")
 # task of a spec to the class here that does it
@@ -35,47 +28,7 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How images are read.
-
-    Args:
-        series: SeriesInstanceUID, where a folder holds several.
-        spacing_mm: of slice pictures, columns, rows and slices; None assumes one, with a note.
-        strict: refuse an image that is used with a note otherwise.
-    """
-
-    series: str | None = None
-    spacing_mm: Sequence[float] | None = None
-    strict: bool = False
-
-
-AS_IT_IS = Reading()
-
-
-@dataclass(frozen=True)
-class Case:
-    """An image that is to be predicted.
-
-    Args:
-        source: path of its file or folder, or an image in memory, see `Bundle.predict`.
-        name: of the case; empty takes the image's.
-        image: where it was read already.
-        read_s: how long that took.
-    """
-
-    source: Source
-    name: str = ""
-    image: Image | None = None
-    read_s: float = 0.0
-
-    @property
-    def path(self) -> str:
-        """Path of the image as it was given; a word for one in memory."""
-        return os.fspath(self.source) if _is_path(self.source) else os.fspath(NAME)
-
-
-class Task(Protocol):
+class Task(Reader, Protocol):
     """What a kind of bundle does; `medvol.bundle.spec.TASKS` names the kinds.
 
     Attributes:
@@ -97,12 +50,6 @@ class Task(Protocol):
     any_reader: bool
 
     def __init__(self, spec: Spec) -> None: ...
-
-    def find(self, folder: Path) -> list[Path]:
-        """The images in a folder, in natural order."""
-
-    def read(self, source: Source, reading: Reading) -> Image:
-        """Read one image, and check that it is what the bundle expects; loads no torch."""
 
     def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:
         """What the bundle's parts gave, checked and as an answer."""
@@ -126,7 +73,9 @@ def load_bundle(
 
     Args:
         name_or_folder: name of a bundle, or its folder.
-        device, precision, gate: as for `Bundle`.
+        device: "auto", "cpu" or "cuda".
+        precision: "fp32" or "bf16"; None keeps the bundle's own.
+        gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
 
     Raises:
         InputError: E_BUNDLE, no such bundle, or one that cannot be built.
@@ -281,88 +230,6 @@ class Bundle:
         run = replace(processed.run, times_s={"read": case.read_s, **processed.run.times_s})
         answer = self.task.answer(processed._replace(run=run), self.pipeline)
         return replace(answer, case=case.name) if case.name else answer
-
-
-def find_cases(task: Task, given: Sequence[Path], *, series: str | None = None) -> list[Case]:
-    """A case of each image; folders of images are opened, equal names get a number.
-
-    The name of an image in a folder says where in it: "a/x1" for a/x1.png.
-
-    Args:
-        task: that finds the images of a folder.
-        given: files and folders.
-        series: SeriesInstanceUID; with it each folder is one study, that holds this series.
-
-    Raises:
-        InputError: E_EMPTY, a folder without images; others as for the task.
-    """
-    found: dict[str, Case] = {}
-    for start in given:
-        paths = task.find(start) if start.is_dir() and series is None else [start]
-        if not paths:
-            raise InputError(
-                "E_EMPTY", start, "the folder holds no image that this bundle reads.",
-                "Give an image file, a folder of DICOM slices, or a folder of images.",
-            )  # fmt: skip
-        for path in paths:
-            inside = path.relative_to(start).parent if path != start else Path()
-            name = unused_name((inside / case_name(path)).as_posix(), found)
-            found[name] = Case(path, name)
-    return list(found.values())
-
-
-def opened(source: Source, kind: Kind, reading: Reading) -> Image:
-    """An image by its path, or one in memory.
-
-    Args:
-        source: see `Bundle.predict`.
-        kind: what it is.
-        reading: how it is read; what means nothing for its kind is not looked at.
-
-    Raises:
-        InputError: it cannot be used; the code says why. E_VALUES, reading is strict, and the image
-            would be used with a note.
-        TypeError: an object that is not an image.
-    """
-    if not _is_path(source):
-        image = image_of(source, kind)
-    elif kind == "sequences":
-        image = read_image(source, kind, spacing_mm=reading.spacing_mm)
-    elif kind == "volume":
-        image = read_image(source, kind, series=reading.series)
-    else:
-        image = read_image(source, kind)
-    if reading.strict and image.notes:
-        raise InputError(
-            "E_VALUES", image.path, f"it would be used with a note, {image.notes[0]}",
-            "Mend the image, or leave out --strict.",
-        )  # fmt: skip
-    return image
-
-
-def read_case(task: Task, case: Case, reading: Reading) -> tuple[Case, Image]:
-    """A case and its image, read where that is not there already; loads no torch.
-
-    Returns:
-        The case with how long reading took, but without the image, which goes its own way.
-
-    Raises:
-        InputError: the image cannot be used; the code says why.
-    """
-    if case.image is not None:
-        return replace(case, image=None), case.image
-    started = time.perf_counter()
-    image = task.read(case.source, reading)
-    return replace(case, read_s=time.perf_counter() - started), image
-
-
-def refusal_of(case: Case, error: InputError) -> Refusal:
-    """Why a case is refused."""
-    return Refusal(case.name or case_name(case.path), case.path, error)
-
-
-def _is_path(source: Source) -> bool:
-    return isinstance(source, str | os.PathLike)
 
 
 def _ahead(

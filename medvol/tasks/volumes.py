@@ -17,7 +17,7 @@ from ..images.sequences import find_patients
 from ..images.slice_images import SEQUENCE_NAMES
 from ..slices import positive
 from ..spatial import same_grid, slice_z_mm
-from .task import Reading, Source, opened
+from .cases import Reading, Source, opened
 
 if TYPE_CHECKING:
     from ..engine.pipeline import Pipeline, Processed

@@ -19,7 +19,8 @@ from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.engine import room
 from medvol.images import read_image
-from medvol.tasks.task import Case, find_cases, task_of
+from medvol.tasks.cases import Case, find_cases
+from medvol.tasks.task import task_of
 
 CHEST = tiny_chest(noise_hu=5)
 ALL = [

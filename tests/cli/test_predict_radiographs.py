@@ -25,7 +25,8 @@ from tiny_bundle import tiny_bundle, tiny_network, tiny_radiograph_bundle
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.errors import InputError
-from medvol.tasks.task import find_cases, task_of
+from medvol.tasks.cases import find_cases
+from medvol.tasks.task import task_of
 
 HEADER = ["image", "class", "index", "probability_normal", "probability_pneumonia", "notes"]
 

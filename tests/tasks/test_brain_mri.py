@@ -29,7 +29,8 @@ from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.images.rle import decode_rle
 from medvol.outputs.save import save
-from medvol.tasks.task import Bundle, find_cases, load_bundle, task_of
+from medvol.tasks.cases import find_cases
+from medvol.tasks.task import Bundle, load_bundle, task_of
 
 BRAIN, HEALTHY = tiny_brain(), tiny_brain(tumour=False)
 OF_PICTURES = {

@@ -15,7 +15,8 @@ from tiny_bundle import tiny_bundle, tiny_flair_bundle
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.outputs.save import save
-from medvol.tasks.task import AS_IT_IS, Bundle, load_bundle, task_of
+from medvol.tasks.cases import AS_IT_IS
+from medvol.tasks.task import Bundle, load_bundle, task_of
 
 BRAIN = tiny_brain()
 

@@ -25,7 +25,8 @@ from medvol.errors import InputError
 from medvol.images.memory import image_of, mask_as
 from medvol.networks.resunet import ResUNet
 from medvol.outputs.save import save
-from medvol.tasks.task import Bundle, Case, load_bundle
+from medvol.tasks.cases import Case
+from medvol.tasks.task import Bundle, load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
 EXPECTED = np.array(ORDER)[np.digitize(CHEST.ct, THRESHOLDS_HU)]  # 20 mm about the lungs is all

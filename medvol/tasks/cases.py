@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be predicted: cases found in files and folders, and read; loads no torch."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from ..answer import Refusal
+from ..errors import InputError
+from ..images import read_image
+from ..images.find import case_name, unused_name
+from ..images.image import Image, Kind
+from ..images.memory import NAME, image_of
+
+# a path, or an object that `images.memory.image_of` takes
+Source: TypeAlias = Any
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read.
+
+    Args:
+        series: SeriesInstanceUID, where a folder holds several.
+        spacing_mm: of slice pictures, columns, rows and slices; None assumes one, with a note.
+        strict: refuse an image that is used with a note otherwise.
+    """
+
+    series: str | None = None
+    spacing_mm: Sequence[float] | None = None
+    strict: bool = False
+
+
+AS_IT_IS = Reading()
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image that is to be predicted.
+
+    Args:
+        source: path of its file or folder, or an image in memory, see `Bundle.predict`.
+        name: of the case; empty takes the image's.
+        image: where it was read already.
+        read_s: how long that took.
+    """
+
+    source: Source
+    name: str = ""
+    image: Image | None = None
+    read_s: float = 0.0
+
+    @property
+    def path(self) -> str:
+        """Path of the image as it was given; a word for one in memory."""
+        return os.fspath(self.source) if _is_path(self.source) else os.fspath(NAME)
+
+
+class Reader(Protocol):
+    """What finds and reads images: a `task.Task`."""
+
+    def find(self, folder: Path) -> list[Path]:
+        """The images in a folder, in natural order."""
+
+    def read(self, source: Source, reading: Reading) -> Image:
+        """Read one image, and check that it is what the bundle expects; loads no torch."""
+
+
+def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None) -> list[Case]:
+    """A case of each image; folders of images are opened, equal names get a number.
+
+    The name of an image in a folder says where in it: "a/x1" for a/x1.png.
+
+    Args:
+        task: that finds the images of a folder.
+        given: files and folders.
+        series: SeriesInstanceUID; with it each folder is one study, that holds this series.
+
+    Raises:
+        InputError: E_EMPTY, a folder without images; others as for the task.
+    """
+    found: dict[str, Case] = {}
+    for start in given:
+        paths = task.find(start) if start.is_dir() and series is None else [start]
+        if not paths:
+            raise InputError(
+                "E_EMPTY", start, "the folder holds no image that this bundle reads.",
+                "Give an image file, a folder of DICOM slices, or a folder of images.",
+            )  # fmt: skip
+        for path in paths:
+            inside = path.relative_to(start).parent if path != start else Path()
+            name = unused_name((inside / case_name(path)).as_posix(), found)
+            found[name] = Case(path, name)
+    return list(found.values())
+
+
+def opened(source: Source, kind: Kind, reading: Reading) -> Image:
+    """An image by its path, or one in memory.
+
+    Args:
+        source: see `Bundle.predict`.
+        kind: what it is.
+        reading: how it is read; what means nothing for its kind is not looked at.
+
+    Raises:
+        InputError: it cannot be used; the code says why. E_VALUES, reading is strict, and the image
+            would be used with a note.
+        TypeError: an object that is not an image.
+    """
+    if not _is_path(source):
+        image = image_of(source, kind)
+    elif kind == "sequences":
+        image = read_image(source, kind, spacing_mm=reading.spacing_mm)
+    elif kind == "volume":
+        image = read_image(source, kind, series=reading.series)
+    else:
+        image = read_image(source, kind)
+    if reading.strict and image.notes:
+        raise InputError(
+            "E_VALUES", image.path, f"it would be used with a note, {image.notes[0]}",
+            "Mend the image, or leave out --strict.",
+        )  # fmt: skip
+    return image
+
+
+def read_case(task: Reader, case: Case, reading: Reading) -> tuple[Case, Image]:
+    """A case and its image, read where that is not there already; loads no torch.
+
+    Args:
+        task: that reads it.
+        case: perhaps with its image.
+        reading: how it is read.
+
+    Returns:
+        The case with how long reading took, but without the image, which goes its own way.
+
+    Raises:
+        InputError: the image cannot be used; the code says why.
+    """
+    if case.image is not None:
+        return replace(case, image=None), case.image
+    started = time.perf_counter()
+    image = task.read(case.source, reading)
+    return replace(case, read_s=time.perf_counter() - started), image
+
+
+def refusal_of(case: Case, error: InputError) -> Refusal:
+    """Why a case is refused."""
+    return Refusal(case.name or case_name(case.path), case.path, error)
+
+
+def _is_path(source: Source) -> bool:
+    return isinstance(source, str | os.PathLike)

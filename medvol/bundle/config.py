@@ -85,7 +85,7 @@ def _reason(entries: ReferenceResolver, name: str, error: Exception) -> str:
     for reference in ReferenceResolver.find_refs_in_config(item.get_config(), id=key):
         if reference not in entries.items:
             near = _nearest(reference, entries.items)
-            return f"`{key}` refers to `@{reference}`, which is no entry{near}."
+            return f"`{key}` refers to `@{reference}`, which is not there{near}."
     text = last_line(error)
     if found := _NO_TARGET.search(text):
         near = _nearest(*_beside(found[1]))

@@ -142,6 +142,12 @@ def _recipe(folder: Path) -> Iterator[str]:
             yield f"{name}: {target}"
     if steps := config.get("train", {}).get("augmentation"):
         yield f"augmentation: {', '.join(_target(step) for step in steps)}"
+    path = folder / "configs" / "recipe.json"
+    if path.is_file():
+        recipe = read_json(path, what="recipe", remedy="Mend it.")
+        yield f"recipe: {', '.join(recipe.get('trainings', {}))}"
+        if choice := _target(recipe.get("choice")):
+            yield f"chosen on held-out cases by {choice}"
 
 
 def _figures(readme: Path) -> Iterator[str]:

@@ -43,7 +43,7 @@ def read(path: Path) -> Any:
         return dict(pairs)
 
     def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
+        raise AssertionError(f"{word} is not JSON")
 
     text = path.read_text(encoding="utf-8")
     return json.loads(text, object_pairs_hook=distinct, parse_constant=refuse)

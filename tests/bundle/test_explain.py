@@ -29,7 +29,9 @@ def test_a_shipped_bundle_is_described_from_task_to_licence(name: str) -> None:
     assert found["bundle"][0].startswith(name)
     assert found["chain"][-1].startswith("7.") or "support" in found["chain"][-1]
     assert "parameters" in found["network"][-1]
-    assert "loss: " in " ".join(found["training"])
+    training = " ".join(found["training"])
+    assert "loss: " in training
+    assert "recipe: " in training
     assert "licen" in " ".join(found["licence"])
 
 

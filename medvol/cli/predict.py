@@ -197,7 +197,9 @@ def _write_all(
     from ..answer import Refusal
     from ..outputs.save import save
 
-    started = time.perf_counter()
+    started, method = time.perf_counter(), args.attention or "grad-cam"
+    if "attention" in (formats or ()):
+        bundle.maps(method)  # where none can be made, that is said before any image is looked at
     together = [OUTPUTS[name] for name in formats or () if OUTPUTS[name].together]
     tables = [output.write(args.output / output.file, bundle.spec) for output in together]
     alone = None if formats is None else [n for n in formats if not OUTPUTS[n].together]
@@ -211,7 +213,7 @@ def _write_all(
             if isinstance(answer, Refusal):
                 raise answer.error
             if "attention" in (alone or ()):
-                answer = bundle.with_attention(answer, args.attention or "grad-cam")
+                answer = bundle.with_attention(answer, method)
             if with_files:
                 save(answer, folder, formats=alone)
         except InputError as error:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which device runs the network, and what to give up when its memory does not suffice."""
+"""Which device runs the network, how much at once, and what to give up when memory ends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
@@ -9,6 +9,7 @@ import torch
 from monai.inferers import SlidingWindowInferer
 
 from ..errors import InputError
+from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
 
 Windows: TypeAlias = SlidingWindowInferer | SliceStackInferer
@@ -132,3 +133,29 @@ def refusal_in(error: BaseException | None) -> InputError | None:
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__
     return error
+
+
+def settings_of(inferer: Any) -> dict[str, Any]:
+    """Window, overlap, windows at once, threads, gate: what a record names of an inferer."""
+    settings: dict[str, Any] = {"threads": torch.get_num_threads()}
+    windows = sliding_window(inferer)
+    if isinstance(windows, SliceStackInferer):
+        settings["slices"] = windows.slices
+    elif windows is not None:
+        settings["window"] = list(window_size(windows))
+        settings["overlap"] = windows.overlap
+    if windows is not None:
+        settings["windows_at_once"] = windows.sw_batch_size
+    gated = part_of(inferer, GatedInferer)
+    if gated is not None and gated.passing is not None:
+        gate, passing = gated.gate, gated.passing
+        settings["gate_threshold"] = gate.threshold
+        settings["gate_margin"], settings["gate_gap"] = gate.margin, gate.gap
+        settings["slices_segmented"] = f"{int(passing.sum())} of {passing.numel()}"
+    return settings
+
+
+def window_size(windows: SlidingWindowInferer) -> Sequence[int]:
+    """Edges of a window; MONAI takes one number for a cube."""
+    size: int | Sequence[int] = windows.roi_size
+    return (size,) * 3 if isinstance(size, int) else size

@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory a run will need, said before it starts."""
+"""How much memory a run will need, and how much there is, before it starts."""
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
+import torch
+
+from ..errors import InputError
+from ..images.image import Image
+from ..inferers.slice_stack import SliceStackInferer
+from ..labels import LabelTable
+from ..spatial import spacing_mm
+from .devices import Windows, sliding_window, window_size
 
 GIB = 1 << 30
 FLOAT_BYTES = 4
@@ -130,6 +139,59 @@ def _allowed(group: Path, names: GroupFiles) -> list[int]:
     return [max(0, int(limit) - used + counts.get(names.unused_files, 0))]
 
 
+def make_room(
+    image: Image,
+    inferer: Any,
+    device: torch.device,
+    *,
+    labels: LabelTable,
+    network_spacing_mm: Sequence[float] | None,
+) -> list[str]:
+    """Compare estimate and free memory; one window at a time when that helps, else refuse.
+
+    Args:
+        image: that is to be predicted.
+        inferer: whose windows at once may become 1; see `devices.kept`.
+        device: of the network.
+        labels: of the mask, beside the background.
+        network_spacing_mm: of the network's input; None when it is not resampled.
+
+    Returns:
+        What was given up, in words; empty when nothing was.
+
+    Raises:
+        InputError: E_TOO_BIG, more memory needed than there is.
+    """
+    windows = sliding_window(inferer)
+
+    def estimate() -> Estimate:
+        shape, spacing = image.array.shape, spacing_mm(image.affine)
+        classes = max((label.value for label in labels), default=1) + 1  # and the background
+        grid = np.multiply(shape, np.divide(spacing, network_spacing_mm or spacing))
+        at_once = (
+            windows.sw_batch_size * _voxels(windows, grid)
+            if windows is not None and device.type == "cpu"
+            else 0
+        )
+        needed = needed_bytes(
+            shape, spacing, network_spacing_mm, classes=classes, window_voxels=at_once
+        )
+        return Estimate(needed, available_bytes())
+
+    first = last = estimate()
+    if first.fits:
+        return []
+    if windows is not None and windows.sw_batch_size > 1:
+        windows.sw_batch_size = 1
+        last = estimate()
+    if not last.fits:
+        raise InputError(
+            "E_TOO_BIG", image.path, f"predicting it takes too much memory ({last}).",
+            "Crop the image, close other programs, or use a machine with more memory.",
+        )  # fmt: skip
+    return [f"Memory is short ({first}): one window at a time."]
+
+
 def peak_bytes() -> int:
     """Largest resident memory of this process so far, in bytes; on Windows its working set."""
     status = Path("/proc/self/status")
@@ -141,3 +203,10 @@ def peak_bytes() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes
+
+
+def _voxels(windows: Windows, grid: np.ndarray[Any, Any]) -> int:
+    """Voxels of a window; of a slab, those of a slice of the network's (X, Y, Z) grid."""
+    if isinstance(windows, SliceStackInferer):
+        return math.ceil(grid[0] * grid[1])
+    return math.prod(max(1, n) for n in window_size(windows))

@@ -20,9 +20,15 @@ from ..images.image import Image
 from ..images.reader import ImageReader
 from ..inferers.precision import PrecisionInferer
 from ..networks.weights import load_weights
-from .devices import choose_device, infer_within_memory, kept, restore_within_memory, sliding_window
-from .memory import peak_bytes
-from .room import make_room, settings_of
+from .devices import (
+    choose_device,
+    infer_within_memory,
+    kept,
+    restore_within_memory,
+    settings_of,
+    sliding_window,
+)
+from .memory import make_room, peak_bytes
 
 IMAGE, PRED, SLICES = "image", "pred", "slices"
 GATE = "gate_threshold"  # id in inference.json

@@ -9,7 +9,7 @@ from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ..answer import Answer, Refusal
+from ..answer import Answer, Attention, Refusal
 from ..bundle.spec import Spec, read_spec
 from ..errors import InputError
 from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of
@@ -179,16 +179,27 @@ class Bundle:
             ValueError: another method, or an answer without classes.
             InputError: E_BUNDLE, the bundle's chain or network allows no maps.
         """
-        from ..answer import Attention
-        from ..engine.attention import AttentionMaps
-
         if answer.classes is None:
             raise ValueError(f"{answer.case} has no classes, for which a map could speak")
-        if method not in self._maps:
-            self._maps[method] = AttentionMaps(self.pipeline, method=method)
-        heat = self._maps[method](answer.image, answer.classes.index)
+        heat = self.maps(method)(answer.image, answer.classes.index)
         classes = replace(answer.classes, attention=Attention(method, heat))
         return replace(answer, classes=classes)
+
+    def maps(self, method: str = "grad-cam") -> "AttentionMaps":
+        """What makes maps of radiographs by this bundle.
+
+        Args:
+            method: as for `with_attention`.
+
+        Raises:
+            ValueError: another method.
+            InputError: E_BUNDLE, the bundle's chain allows no maps.
+        """
+        from ..engine.attention import AttentionMaps
+
+        if method not in self._maps:
+            self._maps[method] = AttentionMaps(self.pipeline, method=method)
+        return self._maps[method]
 
     def _alone(self, case: Case, reading: Reading) -> Answer | Refusal:
         """One volume: no other is in memory meanwhile."""

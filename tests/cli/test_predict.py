@@ -17,7 +17,7 @@ from tiny_bundle import tiny_bundle
 
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
-from medvol.engine import room
+from medvol.engine import memory
 from medvol.images import read_image
 from medvol.tasks.cases import Case, find_cases
 from medvol.tasks.task import task_of
@@ -214,8 +214,8 @@ def test_what_was_given_up_is_said_and_recorded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     needed = iter([2, 1])  # bytes, with two windows at once and with one
-    monkeypatch.setattr(room, "needed_bytes", lambda *_, **__: next(needed) << 30)
-    monkeypatch.setattr(room, "available_bytes", lambda: 1 << 30)
+    monkeypatch.setattr(memory, "needed_bytes", lambda *_, **__: next(needed) << 30)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 30)
     assert predict(bundle, tmp_path / "out", ct, options=("--format", "json")) == 0
     remark = "Memory is short (2.0 GiB needed, 1.0 GiB free): one window at a time."
     assert capsys.readouterr().err == f"medvol: chest: {remark}\n"

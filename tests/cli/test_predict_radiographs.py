@@ -289,6 +289,21 @@ def test_a_page_for_each_image(
     assert str(tmp_path) not in page  # folders may name the patient
 
 
+def test_a_chain_without_maps_is_refused_before_any_image(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [{"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True},
+             {"_target_": "Resized", "keys": "image", "spatial_size": [32, 32]}]  # fmt: skip
+    chain = {"preprocessing": {"_target_": "Compose", "transforms": steps}}
+    stock = tiny_radiograph_bundle(tmp_path / "stock", chain)
+    assert predict(stock, tmp_path / "out", folder, options=("--report",)) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "chain is not medvol's for radiographs" in said.err
+    assert not (tmp_path / "out").exists()
+    assert predict(stock, tmp_path / "out", folder) == 0
+
+
 def test_through_monai(bundle: Path, folder: Path, tmp_path: Path) -> None:
     """Pictures of several sizes and kinds in one batch; table and notes are the same."""
     save_picture(folder / "a" / "x3.png", chest_like(7).astype(np.uint16) * 257)

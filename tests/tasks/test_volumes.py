@@ -20,7 +20,7 @@ from scipy import ndimage
 from tiny_bundle import ORDER, SHIPPED, SLABS, THRESHOLDS_HU, tiny_bundle
 
 from medvol.answer import Answer
-from medvol.engine import room
+from medvol.engine import memory
 from medvol.errors import InputError
 from medvol.images.memory import image_of, mask_as
 from medvol.networks.resunet import ResUNet
@@ -409,14 +409,16 @@ WINDOWS_BYTES = (
 
 
 def with_memory(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
-    monkeypatch.setattr(room, "available_bytes", lambda: available)
+    monkeypatch.setattr(memory, "available_bytes", lambda: available)
 
 
 def needed(thresholds: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     seen: list[int] = []
-    real = room.needed_bytes
+    real = memory.needed_bytes
     with monkeypatch.context() as patch:
-        patch.setattr(room, "needed_bytes", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1])
+        patch.setattr(
+            memory, "needed_bytes", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1]
+        )
         thresholds.predict(ct)
     return seen[0]
 

@@ -28,7 +28,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
     parser.add_argument("--space", required=True, type=Path, help="search space, .json")
-    parser.add_argument("--data", type=Path, help="datalist, .json; default: what the config says")
+    parser.add_argument("--data", type=Path, help="datalist, .json; default: that of the config")
     parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the study")
     parser.add_argument(
         "--trials", type=int, help=f"in all (default {DEFAULT_TRIALS}, or all of a grid)"
@@ -80,13 +80,13 @@ def _search(args: argparse.Namespace) -> "Tuning":
 
 def line(search: "Tuning", trial: "FrozenTrial") -> str:
     """One trial in words."""
-    said = trial.user_attrs
+    kept = trial.user_attrs
     values = "  ".join(f"{name}={_short(value)}" for name, value in search.values(trial).items())
     if trial.state.name == "FAIL":
-        return f"trial {trial.number}: failed, {said.get('reason')}  {values}"
-    how = "ended early" if trial.state.name == "PRUNED" else said["stopped"]
+        return f"trial {trial.number}: failed, {kept.get('reason')}  {values}"
+    how = "ended early" if trial.state.name == "PRUNED" else kept["stopped"]
     figure = f"{search.training.metric} {trial.value:.4f}"
-    return (f"trial {trial.number}: {figure}  {said['epochs']} epochs, {said['seconds']:.0f} s, "
+    return (f"trial {trial.number}: {figure}  {kept['epochs']} epochs, {kept['seconds']:.0f} s, "
             f"{how}  {values}")  # fmt: skip
 
 

@@ -89,10 +89,10 @@ def read_contest(path: Path) -> Contest:
     if unknown := sorted(set(content) - KEYS):
         _refuse(path, f"it has the key `{unknown[0]}`; keys are {', '.join(sorted(KEYS))}.")
     if not isinstance(content.get("entries"), list) or not content["entries"]:
-        _refuse(path, "`entries` is no list of one entry or more.")
+        _refuse(path, "`entries` is not a list of one entry or more.")
     for name in ("settings", "test"):
         if not isinstance(content.get(name, {}), dict):
-            _refuse(path, f"`{name}` is no object of ids and values.")
+            _refuse(path, f"`{name}` is not an object of ids and values.")
     entries: dict[str, Mapping[str, Any]] = {}
     for given in content["entries"]:
         for name, values in _expanded(given, path).items():
@@ -128,12 +128,12 @@ def only(contest: Contest, names: list[str]) -> Contest:
 def _expanded(given: Any, path: Path) -> dict[str, Mapping[str, Any]]:
     """Name to settings of an entry, or of all the entries it stands for."""
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-        _refuse(path, "an entry is no object with a `name`.")
+        _refuse(path, "an entry is not an object with a `name`.")
     name = given["name"]
     values = {key: value for key, value in given.items() if key not in ("name", "product")}
     product = given.get("product", {})
     if not isinstance(product, dict):
-        _refuse(path, f"`product` of {name!r} is no object of ids.")
+        _refuse(path, f"`product` of {name!r} is not an object of ids.")
     axes = [_choices(choices, f"{name!r}, {key}", path) for key, choices in product.items()]
     found: dict[str, Mapping[str, Any]] = {}
     for combination in itertools.product(*(axis.items() for axis in axes)):
@@ -147,7 +147,7 @@ def _expanded(given: Any, path: Path) -> dict[str, Mapping[str, Any]]:
 
 def _choices(choices: Any, what: str, path: Path) -> dict[str, Any]:
     if not isinstance(choices, list | dict) or not choices:
-        _refuse(path, f"the values of {what} are no list and no object.")
+        _refuse(path, f"the values of {what} are neither a list nor an object.")
     if isinstance(choices, dict):
         return choices
     return {_label(choice): choice for choice in choices}
@@ -209,8 +209,8 @@ class Comparison(Search):
         if not any(self._is_waiting(name) for name in missing):
             values = dict(self.entries[missing[0]])
             parameters = count_parameters(self.training, values)
-            told = {NAME: missing[0], SETTINGS: values, PARAMETERS: parameters}
-            self.study.enqueue_trial({}, user_attrs=told)
+            kept = {NAME: missing[0], SETTINGS: values, PARAMETERS: parameters}
+            self.study.enqueue_trial({}, user_attrs=kept)
         trial = self.study.ask()
         while trial.user_attrs[NAME] not in self.entries:  # of a process that died before it asked
             self.study.tell(trial, state=TrialState.FAIL)
@@ -260,17 +260,17 @@ class Comparison(Search):
 
     def row(self, trial: FrozenTrial) -> Row:
         """A trial as a line of the leaderboard."""
-        told = trial.user_attrs
+        kept = trial.user_attrs
         return Row(
-            name=told[NAME],
+            name=kept[NAME],
             value=trial.value,
-            parameters=told[PARAMETERS],
-            seconds=told.get("seconds", 0.0),
-            epochs=told.get("epochs", 0),
-            best_epoch=told.get("best_epoch"),
-            figures=told.get("figures", {}) if trial.value is not None else {},
-            stopped=told.get("stopped", "failed"),
-            reason=told.get("reason", ""),
+            parameters=kept[PARAMETERS],
+            seconds=kept.get("seconds", 0.0),
+            epochs=kept.get("epochs", 0),
+            best_epoch=kept.get("best_epoch"),
+            figures=kept.get("figures", {}) if trial.value is not None else {},
+            stopped=kept.get("stopped", "failed"),
+            reason=kept.get("reason", ""),
         )
 
     @property

@@ -140,7 +140,7 @@ class Run:
 
         Args:
             jobs: folds at a time.
-            say: is told each step that was done.
+            say: is called with each step that was done, one line.
 
         Returns:
             What was chosen: for each fold on the others, and for `ALL` on all.

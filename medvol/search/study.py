@@ -105,7 +105,7 @@ class Search(ABC):
 
         Args:
             jobs: trials at a time.
-            say: is told each that ended.
+            say: is called with each that ended.
 
         Raises:
             InputError: E_FORMAT, a trial's folder holds other settings; E_NOSPACE, something

@@ -121,7 +121,10 @@ def prepare(
             "E_BUNDLE", config.path, f"it has no list `{HANDLERS}` or no `{EVALUATOR}`.",
             "Train with a config like those of the shipped bundles.",
         )  # fmt: skip
-    return replace(training, metric=_key_metric(config)) if judged else training
+    if not judged and training.patience is None:
+        return training
+    metric = _key_metric(config)
+    return replace(training, metric=metric) if judged else training
 
 
 def _existing(path: Path, what: str) -> Path:

@@ -21,7 +21,7 @@ CHANGES = "changes.json"
 CURVES = "curves.csv"
 LAST, BEST = "last.pt", "model.pt"  # of `Resume` and `BestWeights`
 POLL_S = 0.2
-NOT_COMPARED = ("learning_rate",)  # stands in the curves, and is no result
+NOT_COMPARED = ("learning_rate",)  # stands in the curves, and is not a result
 _CAUSE = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt|Exit)\b.*", re.MULTILINE)
 
 
@@ -68,7 +68,7 @@ def run_trial(
         trial: id to value of this one.
         folder: of its results; `changes.json` in it is the config to repeat it with.
         threads: for torch.
-        watch: told each epoch and its key metric once; True ends the training as "pruned".
+        watch: called with each epoch and its key metric once; True ends the training as "pruned".
         halt: set by another thread to end it, so that it can go on later.
 
     Raises:
@@ -122,16 +122,16 @@ def _watched(process: "subprocess.Popen[bytes]", seen: "_Seen", halt: threading.
 
 
 class _Seen:
-    """Tells `watch` of what is new in a curve file; calling it returns whether `watch` said so."""
+    """Calls `watch` with what is new in a curve file, and returns whether it wants an end."""
 
     def __init__(self, path: Path, metric: str, watch: Callable[[int, float], bool]) -> None:
         self.path, self.metric, self.watch = path, metric, watch
-        self.told: set[int] = set()
+        self.seen: set[int] = set()
 
     def __call__(self) -> bool:
         for epoch, value in values_of(read_curves(self.path), self.metric).items():
-            if epoch not in self.told:
-                self.told.add(epoch)
+            if epoch not in self.seen:
+                self.seen.add(epoch)
                 if self.watch(epoch, value):
                     return True
         return False

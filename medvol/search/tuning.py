@@ -270,10 +270,10 @@ class Tuning(Search):
         columns = ("trial", "state", metric, "best_epoch", "epochs", "seconds", "stopped")
         rows = []
         for trial in self.trials:
-            told = trial.user_attrs
+            kept = trial.user_attrs
             known = [trial.number, trial.state.name.lower(), trial.value]
-            known += [told.get(name) for name in columns[3:]]
-            rows.append([*known, *trial.params.values(), told.get("reason")])
+            known += [kept.get(name) for name in columns[3:]]
+            rows.append([*known, *trial.params.values(), kept.get("reason")])
         write_csv(self.folder / TABLE, [*columns, *self.space, "reason"], rows)
 
 

@@ -208,8 +208,8 @@ class EpochSeed:
     """Seed every source of randomness at the start of each epoch from `seed`, epoch and rank.
 
     The random state then depends on the epoch alone, and an epoch that follows a resume draws the
-    same patches as it would have drawn. A sampler that knows epochs (`DistributedSampler`) is told
-    the epoch. Attach it to a trainer.
+    same patches as it would have drawn. A sampler that knows epochs (`DistributedSampler`) is set
+    to the epoch. Attach it to a trainer.
 
     Args:
         dataset: training data whose random transforms are seeded too.

@@ -125,11 +125,11 @@ def draw_curves(path: str | os.PathLike[str]) -> None:
 class Progress:
     """A bar per epoch with the loss of the last batch, on standard error.
 
-    Silent when standard error is no terminal, such as in a log file, and on all GPUs but the first.
-    Attach it to a trainer, or to an evaluator, which has no loss to show.
+    Silent when standard error is not a terminal, such as in a log file, and on all GPUs but the
+    first. Attach it to a trainer, or to an evaluator, which has no loss to show.
 
     Args:
-        name: word before the bar; "" says "Epoch".
+        name: word before the bar; "" shows "Epoch".
     """
 
     def __init__(self, name: str = "") -> None:

@@ -53,7 +53,7 @@ class RateFinder:
     The range test of Smith, "Cyclical learning rates for training neural networks", 2017 (doi
     10.1109/WACV.2017.58), with rates that grow geometrically. It trains as `trainer` does (network,
     loss, inferer, batches), without its handlers, and leaves network and optimizer as they were.
-    It ends early when the loss is no number or has grown fourfold. Where the optimizer has
+    It ends early when the loss is not a number or has grown fourfold. Where the optimizer has
     several groups, the highest of their rates is the one tried, and the others keep their ratio.
 
     Args:

@@ -40,7 +40,7 @@ class FocalTverskyLoss(TverskyLoss):
         return loss.clamp(min=1e-7) ** self.exponent  # the slope at 0 has no end
 
 
-SMOOTH = 1.0  # voxels added to both sides of Dice, so that an absent region is no division by 0
+SMOOTH = 1.0  # voxels added to both sides of Dice, so that an absent region does not divide by 0
 
 
 class PartialDiceCELoss(nn.Module):

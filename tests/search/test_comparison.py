@@ -226,15 +226,15 @@ def test_products_are_multiplied_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({}, "`entries` is no list"),
-        ({"entries": []}, "`entries` is no list"),
+        ({}, "`entries` is not a list"),
+        ({"entries": []}, "`entries` is not a list"),
         ({"entries": [{"name": "a"}], "budget": 1}, "it has the key `budget`"),
-        ({"entries": [{"name": "a"}], "settings": []}, "`settings` is no object"),
+        ({"entries": [{"name": "a"}], "settings": []}, "`settings` is not an object"),
         ({"entries": [{"name": "a"}, {"name": "a"}]}, "two entries are called 'a'"),
-        ({"entries": ["a"]}, "no object with a `name`"),
+        ({"entries": ["a"]}, "not an object with a `name`"),
         ({"entries": [{"name": "../a"}]}, "'../a' cannot be the name of a folder"),
-        ({"entries": [{"name": "a", "product": [1]}]}, "`product` of 'a' is no object"),
-        ({"entries": [{"name": "a", "product": {"b": 1}}]}, "'a', b are no list"),
+        ({"entries": [{"name": "a", "product": [1]}]}, "`product` of 'a' is not an object"),
+        ({"entries": [{"name": "a", "product": {"b": 1}}]}, "'a', b are neither a list"),
     ],
 )  # fmt: skip
 def test_a_comparison_of_another_form_is_refused(

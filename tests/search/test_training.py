@@ -22,8 +22,12 @@ def test_settings_are_checked_before_anything_is_trained(tmp_path: Path) -> None
     refused_by(lambda: prepare(bundle, settings={"epoch": 5}), "E_BUNDLE")
     refused_by(lambda: prepare(bundle, data=tmp_path / "none.json"), "E_PATH")
     refused_by(lambda: prepare(bundle, overlays=["none.json"]), "E_BUNDLE")
-    with pytest.raises(ValueError, match="val_interval is 9 and epochs is 3: no epoch would be"):
-        prepare(bundle, settings={"val_interval": 9})
+    for options in ({}, {"judged": False, "limits": (None, 2)}):
+        with pytest.raises(
+            ValueError, match="val_interval is 9 and epochs is 3: no epoch would be"
+        ):
+            prepare(bundle, settings={"val_interval": 9}, **options)  # type: ignore
+    assert prepare(bundle, settings={"val_interval": 9}, judged=False).metric == ""
     plain = fake_bundle(tmp_path / "plain", train={"handlers": "$[]"})
     assert "no list" in refused_by(lambda: prepare(plain), "E_BUNDLE").reason
     nameless = fake_bundle(tmp_path / "nameless", validate={"key_metric": None, "evaluator": {}})

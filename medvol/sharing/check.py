@@ -2,13 +2,14 @@
 """Is a bundle whole, true to itself, and fit to be given away? Ours, or any MONAI bundle."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..images import dicom
 from ..images.formats import suffixes
 from .check_configs import check_configs, config_files
-from .check_labels import check_labels
 from .check_run import check_run, check_weights
 from .findings import Finding, Findings
 
@@ -51,7 +52,7 @@ def check_bundle(folder: Path, *, run: bool = True) -> list[Finding]:
     _check_patients(found)
     parsed = check_configs(found, configs, run=run)
     if "metadata" in parsed:
-        check_labels(found, configs, parsed)
+        _check_labels(found, configs, parsed)
     has_weights = _check_models(found)
     if run and "metadata" in parsed and "inference" in parsed:
         check_weights(found, configs, has_weights=has_weights)
@@ -109,3 +110,80 @@ def _check_models(found: Findings) -> bool:
     remedy = "Fetch what large_files names." if fetched else "Train the bundle: `medvol train`."
     say(path, "", "there are no weights.", remedy)
     return False
+
+
+def _check_labels(
+    found: Findings, configs: Mapping[str, Path], parsed: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Labels and classes mean the same wherever the bundle names them."""
+    metadata, path = parsed["metadata"], configs["metadata"]
+    output = metadata.get("network_data_format", {}).get("outputs", {}).get("pred", {})
+    channels = output.get("channel_def") if isinstance(output, dict) else None
+    if not isinstance(channels, dict) or not channels:
+        return  # the schema has said so
+    at = "network_data_format#outputs#pred"
+    if [*channels] != [str(number) for number in range(len(channels))]:
+        found.error(
+            path, f"{at}#channel_def", f"its keys are {', '.join(channels)}.",
+            "Number the channels of the output from 0.",
+        )  # fmt: skip
+    if output.get("num_channels") != len(channels):
+        found.error(
+            path, f"{at}#num_channels", f"it is {output.get('num_channels')}, and channel_def "
+            f"names {len(channels)}.", "Make them agree.",
+        )  # fmt: skip
+    rows = metadata.get("label_table")
+    if isinstance(rows, list):
+        _check_table(found, path, metadata, rows, channels)
+    names = list(channels.values())
+    for name in ("inference", "train"):
+        own = parsed.get(name, {}).get("class_names")
+        if own is not None and own != names:
+            found.error(
+                configs[name], "class_names", f"they are {', '.join(own)}.",
+                f"The metadata name {', '.join(names)}, in this order.",
+            )  # fmt: skip
+    values = {int(number) for number in channels if str(number).isdecimal()}
+    regions = parsed.get("train", {}).get("regions", {})
+    for region, labels in regions.items() if isinstance(regions, dict) else ():
+        if not set(labels) <= values - {0}:
+            found.error(
+                configs["train"], f"regions#{region}", f"it names {labels}.",
+                f"Labels are {', '.join(str(value) for value in sorted(values - {0}))}.",
+            )  # fmt: skip
+    _check_names(found, names)
+
+
+def _check_table(
+    found: Findings, path: Path, metadata: Mapping[str, Any], rows: list[Any],
+    channels: Mapping[str, str],
+) -> None:  # fmt: skip
+    """The label table has the names of the channels, and what refers to labels finds them."""
+    table = {str(row.get("value")): row.get("name") for row in rows if isinstance(row, dict)}
+    for value, name in table.items():
+        if channels.get(value) != name:
+            found.error(
+                path, "label_table", f"it calls label {value} {name!r}; channel_def has "
+                f"{channels.get(value)!r}.", "Give a label one name.",
+            )  # fmt: skip
+    for value in [value for value in channels if value != "0" and value not in table]:
+        found.error(
+            path, "label_table", f"label {value} of channel_def is missing.", "Add a row for it."
+        )
+    organ = metadata.get("reference_organ") or {}
+    for key, labels in (
+        ("focus_labels", metadata.get("focus_labels") or []),
+        ("reference_organ#labels", organ.get("labels", [])),
+    ):
+        strange = [label for label in labels if str(label) not in table]
+        if strange:
+            found.error(path, key, f"it names {strange}.", f"Labels are {', '.join(table)}.")
+
+
+def _check_names(found: Findings, names: list[str]) -> None:
+    """The bundle's page names every label, in whatever case."""
+    page = found.folder / "docs" / "README.md"
+    text = page.read_text(encoding="utf-8", errors="replace").lower() if page.is_file() else None
+    missing = [name for name in names if text is not None and name.lower() not in text]
+    if missing:
+        found.note(page, "", f"it does not name {', '.join(missing)}.", "Say what the labels are.")

@@ -52,3 +52,27 @@ def test_build_writes_what_differs_and_check_only_says_so(
     assert capsys.readouterr().out == f"{path} written\n"
     assert json.loads(path.read_text()) == train
     assert main(["bundle", "build", "--check"]) == 0
+
+
+def test_check_says_nothing_is_wrong_or_what_is(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bundle", "check", "covid_ct_lesion_3d", "--no-run"]) == 0
+    assert capsys.readouterr().out.endswith("covid_ct_lesion_3d: nothing is wrong\n")
+    main(["bundle", "new", "mine", "--from", "covid_ct_lesion_3d"])
+    capsys.readouterr()
+    assert main(["bundle", "check", "mine", "--json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["level"], found["file"], found["key"]) == ("error", "models/model.pt", "")
+    assert main(["bundle", "check", str(own / "nothing")]) == 2
+    assert "E_PATH" in capsys.readouterr().err
+
+
+def test_a_note_alone_is_not_a_failure(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["bundle", "new", "mine", "--from", "covid_ct_lesion_3d"])
+    (own / "mine" / "models").mkdir()
+    (own / "mine" / "models" / "model.pt").touch()
+    (own / "mine" / "docs" / "data_license.txt").unlink()
+    capsys.readouterr()
+    assert main(["bundle", "check", "mine", "--no-run"]) == 0
+    assert capsys.readouterr().out.startswith("note docs/data_license.txt: the file is missing.")

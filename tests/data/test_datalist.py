@@ -182,12 +182,12 @@ def test_cases_without_a_label_map_are_left_out_and_counted(tmp_path: Path) -> N
 
 
 def test_only_what_a_fold_holds_out(tmp_path: Path) -> None:
-    datalist = Datalist.read(
-        volumes(tmp_path, FULL, {**FULL, "case": "b", "patient": "q", "fold": 2})
-    )
-    assert [case.case for case in datalist.labelled(fold=2)[0]] == ["b"]
+    path = volumes(tmp_path, FULL, {**FULL, "case": "b", "patient": "q", "fold": 0})
+    datalist = Datalist.read(path)
+    assert [case.case for case in datalist.labelled(fold=0)[0]] == ["b"]
+    assert [case.case for case in datalist.labelled(fold=1)[0]] == ["a"]
     assert len(datalist.labelled()[0]) == 2
-    with pytest.raises(ValueError, match="fold 3 leaves no validation case"):
+    with pytest.raises(ValueError, match=re.escape(f"fold 3 leaves no validation case in {path};")):
         datalist.labelled(fold=3)
 
 

@@ -100,7 +100,29 @@ def test_equal_groups_go_by_name_into_the_lowest_fold():
     }  # fmt: skip
 
 
+def test_one_fold_holds_all():
+    assert assign_folds([Group("b", 1, 2), Group("a", 1, 1)], 1) == {"b": 0, "a": 0}
+
+
 @pytest.mark.parametrize("folds", [0, 3], ids=["none", "more than patients"])
 def test_folds_that_would_stay_empty_are_refused(folds):
     with pytest.raises(ValueError, match=f"n_folds is {folds} but there are 2 patients"):
         assign_folds([Group("a", 1, 1), Group("b", 1, 1)], folds)
+
+
+def test_a_division_worked_once_stays_as_it_is():
+    """Figures of shipped bundles rest on it: any change of the rule shows here."""
+    sizes = [(3, 3), (4, 3), (0, 2), (0, 1), (2, 2), (2, 1),
+             (1, 1), (3, 1), (0, 2), (0, 3), (2, 3), (0, 1)]  # fmt: skip
+    pictures = [
+        picture(f"{patient}{name}{k}", f"p{patient}", name, kind=name)
+        for patient, counts in enumerate(sizes)
+        for name, count in zip("ab", counts, strict=True)
+        for k in range(count)
+    ]
+    shares = {"training": 0.6, "validation": 0.25, "test": 0.15}
+    part = {p.patient: p.part for p in assign_parts(pictures, shares, seed=2)}
+    found = {
+        name: [patient for patient in range(12) if part[f"p{patient}"] == name] for name in shares
+    }
+    assert found == {"training": [1, 2, 6, 7, 9, 10, 11], "validation": [0, 5, 8], "test": [3, 4]}

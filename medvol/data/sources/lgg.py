@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...bundle.label_set import shared_labels
 from ...errors import InputError
 from ...files import write_csv
 from ...images.formats import suffixes
@@ -28,24 +29,12 @@ from ...images.slice_images import (
     load_slices,
 )
 from ...images.writing import write_mask, write_volume
-from ...labels import Code, Label, LabelTable, Terminology
 from ..datalist import Datalist
 from ..volumes import Case, Facts, check_patients, label_facts, list_volumes, volume_source
 from . import Look
 
 TUMOUR = 1
-LABELS = LabelTable(
-    (
-        Label(
-            TUMOUR, "brain tumour", (235, 70, 70),
-            Terminology(
-                Code("SCT", "49755003", "Morphologically Altered Structure"),
-                Code("SCT", "108369006", "Neoplasm"),
-                Code("SCT", "12738006", "Brain"),
-            ),
-        ),
-    )
-)  # fmt: skip
+LABELS = shared_labels("brain_tumour")
 TRUE_FROM = 128  # of 255: masks kept as JPEG have soft borders
 LAYOUT = "The folder must hold <case>/<case>_<n>.tif and <case>/<case>_<n>_mask.tif"
 ABOUT = {

@@ -29,13 +29,17 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class _Found:
-    """An object's values, (X, Y, Z), (C, X, Y, Z) or (rows, columns), and their place in RAS mm."""
+    """An object's values, (X, Y, Z) or (rows, columns), and their place in RAS mm.
+
+    A fourth axis stands before these, or behind them where `frames_last` says so.
+    """
 
     array: Array
     affine: Affine
     kind: str
     path: Path = NAME
     notes: tuple[Note, ...] = ()
+    frames_last: bool = False
 
 
 def image_of(given: Any, kind: Kind = "volume") -> Image:
@@ -67,13 +71,18 @@ def image_of(given: Any, kind: Kind = "volume") -> Image:
         return _radiograph(found)
     array, channels = found.array, None
     if kind == "sequences":
+        if found.frames_last and array.ndim == 4:
+            array = np.moveaxis(array, 3, 0)
         if array.ndim != 4 or len(array) != len(SEQUENCES):
             reason = f"its shape is {array.shape}; MR sequences have ({len(SEQUENCES)}, X, Y, Z)."
             remedy = "Give before contrast, FLAIR and after contrast as channels, in this order."
             raise InputError("E_DIMS", found.path, reason, remedy)
         channels = np.ascontiguousarray(array, np.float32)
         array = array[SHOWN]
-    elif array.ndim == 4 and len(array) == 1:
+    elif array.ndim == 4 and not found.frames_last:
+        if len(array) != 1:
+            reason = f"it holds {len(array)} channels, not one volume."
+            raise InputError("E_DIMS", found.path, reason, "Give the one volume that is meant.")
         array = array[0]
     shape, notes = volume_shape(array.shape, found.path)
     values = rescaled(array.reshape(shape), 1.0, 0.0, found.path)
@@ -161,16 +170,14 @@ def _from_nibabel(image: Any) -> _Found:
     """As through its file: values are scaled, sform and qform must agree, lengths become mm."""
     path = Path(image.get_filename() or NAME)
     array = np.asarray(image.dataobj)
-    if array.ndim == 4 and array.shape[3] == len(SEQUENCES):
-        array = np.moveaxis(array, 3, 0)
-    shape = array.shape[-3:]
+    shape = array.shape[:3]
     affine, notes = image.affine, list[Note]()
     if hasattr(image.header, "get_sform") and len(shape) == 3:
         header = image.header.copy()
         place = affine_of(header, (shape[0], shape[1], shape[2]), path)
         affine, notes = scaled_to_mm(place, unit_of(header, path))
     kind = f"nibabel {type(image).__name__}"
-    return _Found(array, _checked_place(affine, path), kind, path, tuple(notes))
+    return _Found(array, _checked_place(affine, path), kind, path, tuple(notes), frames_last=True)
 
 
 def _from_simpleitk(image: Any) -> _Found:
@@ -196,7 +203,8 @@ def _from_grid(image: Any, values: Array, direction: Array, kind: str) -> _Found
     affine = np.eye(4)
     affine[:3, :3] = direction.reshape(axes, axes)[:3, :3] * spacing[:3]
     affine[:3, 3] = origin[:3]
-    return _Found(values.transpose(range(values.ndim)[::-1]), RAS_TO_LPS @ affine, kind)
+    array = values.transpose(range(values.ndim)[::-1])  # channels come first, frames of time last
+    return _Found(array, RAS_TO_LPS @ affine, kind, frames_last=values.ndim == axes)
 
 
 def _from_monai(tensor: Any) -> _Found:

@@ -96,6 +96,17 @@ def test_scaled_values_and_lengths_in_metres(tmp_path: Path) -> None:
     assert [note.code for note in given.notes] == ["N_UNITS"]
 
 
+@pytest.mark.parametrize("kind", ["nibabel", "SimpleITK"])
+def test_one_frame_of_time_is_a_volume(kind: str) -> None:
+    one: Any = nibabel.Nifti1Image(HU[..., None], GRIDS["LPS"])
+    if kind == "SimpleITK":
+        one = SimpleITK.JoinSeries([mask_as(HU, GRIDS["LPS"], "simpleitk")])
+    made = image_of(one)
+    assert np.array_equal(made.array, HU)
+    np.testing.assert_allclose(made.affine, GRIDS["LPS"], atol=1e-5)
+    assert [note.code for note in made.notes] == ["N_SQUEEZED"]
+
+
 def test_a_tensor_in_lps() -> None:
     tensor = MetaTensor(torch.from_numpy(HU), affine=torch.from_numpy(GRIDS["LPS"]))
     tensor.meta["space"] = "LPS"
@@ -156,6 +167,10 @@ def test_a_radiograph_as_through_a_picture(tmp_path: Path, dtype: Any) -> None:
         ((HU, np.zeros((4, 4))), "volume", "E_GEOMETRY"),
         ((HU[0], np.eye(4)), "volume", "E_DIMS"),
         ((np.stack([HU, HU]), np.eye(4)), "volume", "E_DIMS"),
+        ((HU[None, ..., :1].repeat(3, 0), np.eye(4)), "volume", "E_DIMS"),
+        (nibabel.Nifti1Image(HU[..., None].repeat(3, 3), np.eye(4)), "volume", "E_DIMS"),
+        (nibabel.Nifti1Image(HU[..., :1, None].repeat(3, 3), np.eye(4)), "volume", "E_DIMS"),
+        (SimpleITK.JoinSeries([SimpleITK.GetImageFromArray(HU)] * 2), "volume", "E_DIMS"),
         ((np.stack([HU, HU]), np.eye(4)), "sequences", "E_DIMS"),
         ((HU, np.eye(4)), "radiograph", "E_DIMS"),
         ((HU[0] / 100, None), "radiograph", "E_VALUES"),

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from monai.inferers import SlidingWindowInferer
 
-from ..errors import InputError
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
 
@@ -113,24 +112,17 @@ def restore_within_memory(
     """
     try:
         return restore(data), []
-    except Exception as error:
-        if data[key].device.type == "cpu" or not isinstance(cause(error), torch.OutOfMemoryError):
+    except Exception as error:  # MONAI wraps what a transform raises
+        if data[key].device.type == "cpu" or not isinstance(_cause(error), torch.OutOfMemoryError):
             raise
     torch.cuda.empty_cache()
     given_up = ["GPU memory was short: labels were brought to the input's grid on the CPU."]
     return restore({**data, key: data[key].to("cpu")}), given_up
 
 
-def cause(error: BaseException) -> BaseException:
-    """The innermost cause: MONAI wraps what a transform raises."""
+def _cause(error: BaseException) -> BaseException:
+    """The innermost cause."""
     while error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
-def refusal_in(error: BaseException | None) -> InputError | None:
-    """The refusal among the causes of an error: MONAI wraps it, and it may have causes itself."""
-    while error is not None and not isinstance(error, InputError):
         error = error.__cause__
     return error
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles that predict the class of each slice of a volume, and mark no voxels."""
+"""Bundles that predict the class of each slice of a volume, and mark no voxels.
+
+Short, since it reads as `volumes` does; a task is a file of its own all the same.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+BUNDLES = ROOT / "bundles"
 sys.path.insert(0, str(ROOT / "tests"))
 
 from docstring_rules import CLASS_SPEAKS, PACKAGE, aliases, findings, parts  # noqa: E402
@@ -119,17 +120,12 @@ def main() -> None:
     full = parser.parse_args().list
     sources = {module: path.read_text("utf-8") for module, path in MODULES.items()}
     own = [module for module in sources if not module.endswith("__init__")]
-    public = [
-        part
-        for source in sources.values()
-        for part in parts(ast.parse(source))
-        if part.node.name not in CLASS_SPEAKS
-    ]
+    all_parts = [part for source in sources.values() for part in parts(ast.parse(source))]
+    public = [part for part in all_parts if part.node.name not in CLASS_SPEAKS]
     arrays = aliases(sources.values())
     lacking = [f"{m}:{f}" for m, s in sources.items() for f in findings(s, arrays)]
-    grids = PACKAGE.rglob("*.json")
-    configs = [p.read_text("utf-8") for p in (*(ROOT / "bundles").rglob("*.json"), *grids)]
-    written = [*(ROOT / "bundles").glob("*/source.json"), *(ROOT / "bundles" / "_parts").iterdir()]
+    configs = [p.read_text("utf-8") for r in (BUNDLES, PACKAGE) for p in r.rglob("*.json")]
+    written = [*BUNDLES.glob("*/source.json"), *(BUNDLES / "_parts").iterdir()]
     found = [
         leaf for p in written if p.suffix == ".json" for leaf in leaves(json.loads(p.read_text()))
     ]

@@ -129,11 +129,9 @@ class Datalist:
         """
         numbered = [*self.labels] == [*range(len(self.labels))] != []
         if not numbered or any(not _is_class(item) for item in _all_items(self.content)):
-            raise InputError(
-                "E_FORMAT", self.path or self.name,
-                "this is not a datalist of images with classes.",
-                "Make one with `medvol data folder` from folders of a class each.",
-            )  # fmt: skip
+            reason = "this is not a datalist of images with classes."
+            remedy = "Make one with `medvol data folder` from folders of a class each."
+            raise InputError("E_FORMAT", self.path or self.name, reason, remedy)
         return tuple(self.labels.values())
 
     def items(
@@ -203,11 +201,9 @@ class Datalist:
                 name = unused_name(case.case, cases)
                 cases[name] = case._replace(case=name)
         if not cases:
-            raise InputError(
-                "E_EMPTY", self.path or self.name,
-                "none of its cases has a label, so there is no truth to compare.",
-                "Give each case an `image` and a `label`.",
-            )  # fmt: skip
+            reason = "none of its cases has a label, so there is no truth to compare."
+            remedy = "Give each case an `image` and a `label`."
+            raise InputError("E_EMPTY", self.path or self.name, reason, remedy)
         return list(cases.values()), len(items) - len(cases)
 
 
@@ -345,10 +341,8 @@ def _first_of_each(items: list[Item], limit: int | None) -> list[Item]:
 def _labelled(item: Item, datalist: Path) -> LabelledCase:
     name = str(item.get("case") or case_name(item["image"]))
     if name in (".", "..") or Path(name).name != name or not name.isprintable():
-        raise InputError(
-            "E_PATH", datalist, f"the case {name!r} is called what no folder can be called.",
-            "Give it a plain name, without / in it.",
-        )  # fmt: skip
+        reason = f"the case {name!r} is called what no folder can be called."
+        raise InputError("E_PATH", datalist, reason, "Give it a plain name, without / in it.")
     patient, fold = item.get("patient"), item.get("fold")
     return LabelledCase(
         case=name,

@@ -38,10 +38,9 @@ def image_items(
     """
     paths = FIND[kind](Path(folder))
     if not paths:
-        raise InputError(
-            "E_EMPTY", folder, f"the folder holds no {kind} that medvol reads.",
-            RADIOGRAPHS if kind == "radiograph" else VOLUMES,
-        )  # fmt: skip
+        reason = f"the folder holds no {kind} that medvol reads."
+        remedy = RADIOGRAPHS if kind == "radiograph" else VOLUMES
+        raise InputError("E_EMPTY", folder, reason, remedy)
     if kind != "radiograph":
         _check_names(paths)
     return [{image_key: str(path)} for path in paths]

@@ -157,10 +157,9 @@ def check_replaced(output: Path, scratch: Path, sources: Iterable[Path]) -> None
         if stranger or own:
             what = f"holds {(own or stranger or folder).name}, which"
             why = "is read now" if own else "the datalist beside it does not list"
-            raise InputError(
-                "E_NOSPACE", folder, f"this folder would be replaced, but {what} {why}.",
-                "Write the datalist into a folder of its own.",
-            )  # fmt: skip
+            reason = f"this folder would be replaced, but {what} {why}."
+            remedy = "Write the datalist into a folder of its own."
+            raise InputError("E_NOSPACE", folder, reason, remedy)
 
 
 def _files(folder: Path) -> Iterator[Path]:

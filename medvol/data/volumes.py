@@ -120,11 +120,8 @@ def check_patients(folder: Path, patients: Sequence[str], folds: int, *, layout:
     """
     number = len(set(patients))
     if number < folds:
-        raise InputError(
-            "E_EMPTY", folder,
-            f"{len(patients)} cases of {number} patients are too few for {folds} folds.",
-            f"{layout}; or ask for fewer folds.",
-        )  # fmt: skip
+        reason = f"{len(patients)} cases of {number} patients are too few for {folds} folds."
+        raise InputError("E_EMPTY", folder, reason, f"{layout}; or ask for fewer folds.")
 
 
 def list_volumes(

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
-from .files import COPY_AGAIN
+from .files import corrupt, truncated
 from .image import Image
 
 MAX_INFLATED_BYTES = 4 << 30  # 8,000 slices of 512 x 512
@@ -73,21 +73,17 @@ def unpack(path: Path, folder: Path) -> dict[str, str]:
                     shutil.copyfileobj(source, target)
                 written[name] = member.filename
     except zipfile.BadZipFile as error:
-        cut = "not a zip file" in str(error) or "Truncated" in str(error)
-        code, reason = "E_CORRUPT", f"the archive is damaged ({error})."
-        if cut:  # the list of contents stands at the end of an archive
-            code, reason = "E_TRUNCATED", "the archive ends before its list of contents."
-        raise InputError(code, path, reason, COPY_AGAIN) from error
+        if "not a zip file" in str(error) or "Truncated" in str(error):
+            raise truncated(path, "the archive ends before its list of contents.") from error
+        raise corrupt(path, f"the archive is damaged ({error}).") from error
     except (zlib.error, EOFError) as error:
-        reason = "the compressed data of the archive is damaged."
-        raise InputError("E_CORRUPT", path, reason, COPY_AGAIN) from error
+        raise corrupt(path, "the compressed data of the archive is damaged.") from error
     except NotImplementedError as error:
         reason = f"the archive is packed with a method that Python does not read ({error})."
         raise InputError("E_DECODER", path, reason, UNPACK) from error
     except OSError as error:
         if error.errno == errno.EINVAL:  # a seek to a place that cannot be
-            reason = "the archive's list of contents points outside of it."
-            raise InputError("E_CORRUPT", path, reason, COPY_AGAIN) from error
+            raise corrupt(path, "the archive's list of contents points outside of it.") from error
         reason = f"it could not be unpacked to a temporary folder ({error.strerror})."
         raise InputError("E_NOSPACE", path, reason, "Free some space in TMPDIR.") from error
     return written

@@ -21,6 +21,16 @@ COPY_AGAIN = "Copy or download the file again."
 _WINDOW_BITS = {"gzip": 31, "zlib": 15}  # what zlib expects around the deflated data
 
 
+def corrupt(path: Path, reason: str) -> InputError:
+    """E_CORRUPT of a file that is to be copied again."""
+    return InputError("E_CORRUPT", path, reason, COPY_AGAIN)
+
+
+def truncated(path: Path, reason: str) -> InputError:
+    """E_TRUNCATED of a file that is to be copied again."""
+    return InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+
+
 def file_size(path: Path) -> int:
     """Bytes of a regular file that may be read; nothing of it is read yet.
 
@@ -209,7 +219,7 @@ def _fill(block: DataBlock, voxels: memoryview | None) -> None:
 def _compare(block: DataBlock, found: int) -> None:
     if found < block.count:
         reason = f"the header promises {block.count} bytes of voxels but {max(found, 0)} are there."
-        raise InputError("E_TRUNCATED", block.path, reason, COPY_AGAIN)
+        raise truncated(block.path, reason)
     if found > block.count:
         reason = f"the file holds more than the {block.count} bytes of voxels its header promises."
         remedy = "Export the image again: header and voxels do not belong together."
@@ -226,7 +236,7 @@ def _inflate(file: BinaryIO, window_bits: int, path: Path) -> Iterator[bytes]:
             inflated = decoder.decompress(chunk, CHUNK_BYTES)
         except zlib.error as error:
             reason = f"the compressed data is damaged ({str(error).rpartition(': ')[2]})."
-            raise InputError("E_CORRUPT", path, reason, COPY_AGAIN) from error
+            raise corrupt(path, reason) from error
         if inflated:
             yield inflated
         if decoder.eof:
@@ -238,6 +248,5 @@ def _inflate(file: BinaryIO, window_bits: int, path: Path) -> Iterator[bytes]:
             decoder = zlib.decompressobj(window_bits)
         elif not (chunk := decoder.unconsumed_tail or file.read(CHUNK_BYTES)):
             if ended and not inflated:
-                reason = "the compressed data stops before its end."
-                raise InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+                raise truncated(path, "the compressed data stops before its end.")
             ended = True

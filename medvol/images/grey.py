@@ -69,10 +69,9 @@ def grey_of_integers(stored: npt.NDArray[Any], path: Path) -> tuple[Grey, list[N
     """
     low, high = int(stored.min()), int(stored.max())
     if low < 0 or high > 65535:
-        raise InputError(
-            "E_VALUES", path, f"its values go from {low} to {high}, which is not a range of grey.",
-            "Save it with 8 or 16 bits a pixel, 0 black and the highest value white.",
-        )  # fmt: skip
+        reason = f"its values go from {low} to {high}, which is not a range of grey."
+        remedy = "Save it with 8 or 16 bits a pixel, 0 black and the highest value white."
+        raise InputError("E_VALUES", path, reason, remedy)
     return scaled_bits(stored, used_bits(high)), used_bits_note(high)
 
 
@@ -89,10 +88,8 @@ def grey_of_colours(picture: "Picture", path: Path) -> Grey:
     """
     share = coloured_share(np.asarray(picture))
     if share > MAX_COLOURED_SHARE:
-        raise InputError(
-            "E_VALUES", path, f"{100 * share:.0f} % of its pixels are strongly coloured.",
-            "Give a radiograph in grey, without overlays.",
-        )  # fmt: skip
+        reason = f"{100 * share:.0f} % of its pixels are strongly coloured."
+        raise InputError("E_VALUES", path, reason, "Give a radiograph in grey, without overlays.")
     return scaled_bits(np.asarray(picture.convert("L")), 8)
 
 

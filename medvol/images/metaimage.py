@@ -4,17 +4,16 @@
 import math
 import re
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from ..errors import InputError
 from ..spatial import RAS_TO_LPS, Affine
 from .checks import rescaled, volume_shape
-from .files import COPY_AGAIN, DataBlock, beside, file_size, read_block
+from .files import DataBlock, file_size, read_block, truncated
 from .image import Image
+from .text_header import TextHeader
 
-Number = TypeVar("Number", int, float)
 MAX_HEADER_BYTES = 1 << 16
 DTYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
@@ -38,27 +37,25 @@ def load_metaimage(path: Path) -> Image:
         InputError: E_PATH, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_DIMS, E_VALUES or
             E_GEOMETRY.
     """
-    fields, end = read_header(path)
-    sizes = _numbers(fields, "DimSize", path, int)
-    if _numbers(fields, "NDims", path, int) != [len(sizes)]:
-        raise _corrupt(path, "its fields NDims and DimSize disagree.")
-    channels = fields.get("ElementNumberOfChannels", "1")
+    header = read_header(path)
+    sizes = header.sizes("NDims", "DimSize")
+    channels = header.fields.get("ElementNumberOfChannels", "1")
     if channels != "1":
         reason = f"its voxels hold {channels} numbers (colour or vector), not one each."
         code = "E_VALUES" if channels in ("3", "4") else "E_DIMS"
         raise InputError(code, path, reason, "Save it with one grey value per voxel.")
     shape, notes = volume_shape(sizes, path)
-    dtype = _dtype(fields, path)
-    affine = _affine(fields, len(sizes), path)
-    block = _data_block(fields, path, end, math.prod(shape) * dtype.itemsize)
+    dtype = _dtype(header)
+    affine = _affine(header, len(sizes))
+    block = _data_block(header, math.prod(shape) * dtype.itemsize)
     stored = read_block(block).view(dtype).reshape(shape, order="F")
     facts = {"format": "MetaImage", "stored_dtype": dtype.newbyteorder("=").name}
     array = rescaled(stored, 1, 0, path)
     return Image(array, affine, path, tuple(notes), facts, pair=block.pair(path))
 
 
-def read_header(path: Path) -> tuple[dict[str, str], int]:
-    """The fields up to ElementDataFile, which ends the header, and where the header ends.
+def read_header(path: Path) -> TextHeader:
+    """The fields up to ElementDataFile, which ends the header.
 
     Raises:
         InputError: E_TRUNCATED, there is no ElementDataFile.
@@ -67,38 +64,27 @@ def read_header(path: Path) -> tuple[dict[str, str], int]:
         head = file.read(MAX_HEADER_BYTES)
     end = re.search(rb"^ElementDataFile\s*=[^\n]*(\n|\Z)", head, re.MULTILINE)
     if end is None:
-        reason = "its header does not come to its end (ElementDataFile)."
-        raise InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+        raise truncated(path, "its header does not come to its end (ElementDataFile).")
     text = head[: end.end()].decode("utf-8", "replace")
     pairs = (line.partition("=") for line in text.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}, end.end()
+    fields = {name.strip(): value.strip() for name, _, value in pairs}
+    return TextHeader(path, fields, end.end())
 
 
-def _corrupt(path: Path, reason: str) -> InputError:
-    return InputError("E_CORRUPT", path, reason, COPY_AGAIN)
+def _true(header: TextHeader, *names: str) -> bool:
+    return any(header.fields.get(name, "").lower() in ("true", "1") for name in names)
 
 
-def _numbers(fields: dict[str, str], name: str, path: Path, convert: type[Number]) -> list[Number]:
-    try:
-        return [convert(word) for word in fields[name].split()]
-    except (KeyError, ValueError) as error:
-        raise _corrupt(path, f"its field {name} is missing or damaged.") from error
-
-
-def _true(fields: dict[str, str], *names: str) -> bool:
-    return any(fields.get(name, "").lower() in ("true", "1") for name in names)
-
-
-def _dtype(fields: dict[str, str], path: Path) -> "np.dtype[np.generic]":
-    word = fields.get("ElementType", "")
+def _dtype(header: TextHeader) -> "np.dtype[np.generic]":
+    word = header.fields.get("ElementType", "")
     if word not in DTYPES:
         reason = f"its ElementType {word!r} is not one that medvol reads."
-        raise InputError("E_FORMAT", path, reason, "Save it as MET_SHORT or MET_FLOAT.")
-    big = _true(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+        raise InputError("E_FORMAT", header.path, reason, "Save it as MET_SHORT or MET_FLOAT.")
+    big = _true(header, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
     return np.dtype(DTYPES[word]).newbyteorder(">" if big else "<")
 
 
-def _affine(fields: dict[str, str], dimension: int, path: Path) -> Affine:
+def _affine(header: TextHeader, dimension: int) -> Affine:
     """Offset, spacing and matrix (LPS; one row per axis) as an affine to RAS.
 
     Raises:
@@ -111,12 +97,12 @@ def _affine(fields: dict[str, str], dimension: int, path: Path) -> Affine:
     }
     values = {}
     for what, choices in names.items():
-        given = [_numbers(fields, name, path, float) for name in choices if name in fields]
+        given = [header.numbers(name, float) for name in choices if name in header.fields]
         count = dimension**2 if what == "matrix" else dimension
         if not given or len(given[0]) != count:
             reason = f"its {what} ({choices[0]}) is not given for every axis."
             remedy = "Convert it again from the original DICOM files."
-            raise InputError("E_GEOMETRY", path, reason, remedy)
+            raise InputError("E_GEOMETRY", header.path, reason, remedy)
         values[what] = np.array(given[0])
     affine = np.eye(4)
     directions = values["matrix"].reshape(dimension, dimension)[:3, :3]
@@ -125,19 +111,15 @@ def _affine(fields: dict[str, str], dimension: int, path: Path) -> Affine:
     return RAS_TO_LPS @ affine
 
 
-def _data_block(fields: dict[str, str], path: Path, end: int, count: int) -> DataBlock:
+def _data_block(header: TextHeader, count: int) -> DataBlock:
+    fields, data, start = header.fields, header.path, header.end
     if fields.get("BinaryData", "True").lower() == "false":
         reason = "its voxels are written as text."
-        raise InputError("E_FORMAT", path, reason, "Save it with binary data.")
-    name = fields["ElementDataFile"]
-    data, start = path, end
-    if name.upper() != "LOCAL":
-        if name.upper().startswith("LIST") or "%" in name:
-            reason = "its voxels are spread over several data files."
-            raise InputError("E_FORMAT", path, reason, "Save it as one .mha file.")
-        data, start = beside(path, name), 0
-    packed = _true(fields, "CompressedData")
-    header_size = sum(_numbers(fields, "HeaderSize", path, int)) if "HeaderSize" in fields else 0
+        raise InputError("E_FORMAT", header.path, reason, "Save it with binary data.")
+    if fields["ElementDataFile"].upper() != "LOCAL":
+        data, start = header.data_file(fields["ElementDataFile"], suffix=".mha"), 0
+    packed = _true(header, "CompressedData")
+    header_size = sum(header.numbers("HeaderSize", int)) if "HeaderSize" in fields else 0
     if header_size == -1 and not packed:  # the data is the end of the file
         start = max(0, file_size(data) - count)
     elif header_size > 0:

@@ -14,7 +14,15 @@ import numpy as np
 from ..errors import InputError
 from ..spatial import Affine, same_grid, spacing_mm
 from .checks import rescaled, scaled_to_mm, volume_shape
-from .files import COPY_AGAIN, GZIP_MAGIC, DataBlock, file_size, read_block, read_head
+from .files import (
+    GZIP_MAGIC,
+    DataBlock,
+    corrupt,
+    file_size,
+    read_block,
+    read_head,
+    truncated,
+)
 from .image import Image
 
 HEADER_BYTES = {348: 1, 540: 2}  # sizeof_hdr -> NIfTI version
@@ -73,8 +81,7 @@ def _header(path: Path) -> tuple[Any, str]:
     order = "<" if int.from_bytes(head[:4], "little") in HEADER_BYTES else ">"
     size = int.from_bytes(head[:4], "little" if order == "<" else "big")
     if len(head) < size:
-        reason = f"it ends within the header, after {len(head)} of {size} bytes."
-        raise InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+        raise truncated(path, f"it ends within the header, after {len(head)} of {size} bytes.")
     kind = Nifti1Header if HEADER_BYTES[size] == 1 else Nifti2Header
     header = kind(head[:size], endianness=order, check=False)
     magic = bytes(header["magic"])
@@ -82,8 +89,7 @@ def _header(path: Path) -> tuple[Any, str]:
         reason = "it is an Analyze file or a damaged NIfTI header; orientation is not known."
         raise InputError("E_FORMAT", path, reason, "Export the image as NIfTI or DICOM.")
     if not 1 <= int(header["dim"][0]) <= 7:
-        reason = f"its header claims {int(header['dim'][0])} axes; NIfTI has 1 to 7."
-        raise InputError("E_CORRUPT", path, reason, COPY_AGAIN)
+        raise corrupt(path, f"its header claims {int(header['dim'][0])} axes; NIfTI has 1 to 7.")
     return header, order
 
 
@@ -117,8 +123,7 @@ def _data_block(header: Any, path: Path, order: str, count: int) -> DataBlock:
     single = bytes(header["magic"])[1:2] == b"+"
     first = int(header["sizeof_hdr"]) + 4 if single else 0
     if not first <= offset <= MAX_VOX_OFFSET or offset != int(offset):
-        reason = f"its header puts the voxels at byte {offset:g}, which cannot be."
-        raise InputError("E_CORRUPT", path, reason, COPY_AGAIN)
+        raise corrupt(path, f"its header puts the voxels at byte {offset:g}, which cannot be.")
     if not single:
         return DataBlock(path.with_suffix(".img"), count, skip=int(offset))
     _check_extensions(path, first, int(offset), order)
@@ -131,16 +136,14 @@ def _check_extensions(path: Path, first: int, offset: int, order: str) -> None:
     """Walk the extensions between header and voxels: each has a size that is a multiple of 16."""
     head = read_head(path, offset)
     if len(head) < offset:
-        reason = f"it ends before its voxels, which should start at byte {offset}."
-        raise InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+        raise truncated(path, f"it ends before its voxels, which should start at byte {offset}.")
     if head[first - 4 : first - 3] == b"\0":
         return
     at = first
     while at + 8 <= offset:
         size = int.from_bytes(head[at : at + 4], "little" if order == "<" else "big", signed=True)
         if size < 16 or size % 16 or at + size > offset:
-            reason = f"a header extension at byte {at} has the impossible size {size}."
-            raise InputError("E_CORRUPT", path, reason, COPY_AGAIN)
+            raise corrupt(path, f"a header extension at byte {at} has the impossible size {size}.")
         at += size
 
 

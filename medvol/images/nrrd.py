@@ -3,7 +3,6 @@
 
 import math
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,9 @@ import numpy as np
 from ..errors import InputError, Note
 from ..spatial import RAS_TO_LPS, Affine
 from .checks import rescaled, scaled_to_mm, volume_shape
-from .files import COPY_AGAIN, DataBlock, beside, file_size, read_block
+from .files import DataBlock, corrupt, file_size, read_block, truncated
 from .image import Image
+from .text_header import TextHeader
 
 MAX_HEADER_BYTES = 1 << 20  # a segmentation of 1,000 named segments has 500 kB
 TYPES = {
@@ -42,30 +42,6 @@ UNITS = {"mm": "mm", "millimeter": "mm", "m": "m", "meter": "m", "um": "um", "µ
 CONVERT_AGAIN = "Convert it again from the original DICOM files."
 
 
-@dataclass(frozen=True)
-class NrrdHeader:
-    """The fields of a header (names in lower case, `space directions`), and where it ends."""
-
-    path: Path
-    end: int
-    fields: dict[str, str] = field(default_factory=dict)
-
-    def numbers(self, name: str) -> list[int]:
-        """A field of whole numbers.
-
-        Raises:
-            InputError: E_CORRUPT, the field is missing or holds something else.
-        """
-        try:
-            return [int(word) for word in self.fields[name].split()]
-        except (KeyError, ValueError) as error:
-            raise self.corrupt(f"its field {name!r} is missing or damaged.") from error
-
-    def corrupt(self, reason: str) -> InputError:
-        """E_CORRUPT about this header."""
-        return InputError("E_CORRUPT", self.path, reason, COPY_AGAIN)
-
-
 def is_nrrd(head: bytes) -> bool:
     """Whether these first bytes of a file are an NRRD header."""
     return head.startswith(b"NRRD")
@@ -82,10 +58,8 @@ def load_nrrd(path: Path) -> Image:
             E_GEOMETRY.
     """
     header = read_header(path)
-    sizes = header.numbers("sizes")
-    if header.numbers("dimension") != [len(sizes)]:
-        raise header.corrupt("its fields 'dimension' and 'sizes' disagree.")
-    spatial, affine, unit_notes = _geometry(header, len(sizes))
+    sizes = header.sizes("dimension", "sizes")
+    spatial, affine, unit_notes = _geometry(header, sizes)
     others = [axis for axis in range(len(sizes)) if axis not in spatial]
     shape, notes = volume_shape([sizes[axis] for axis in (*spatial, *others)], path)
     dtype = _dtype(header)
@@ -96,7 +70,7 @@ def load_nrrd(path: Path) -> Image:
     return Image(array, affine, path, (*notes, *unit_notes), facts, pair=block.pair(path))
 
 
-def read_header(path: Path) -> NrrdHeader:
+def read_header(path: Path) -> TextHeader:
     """Parse the text before the first empty line; `key:=value` pairs are left out.
 
     Raises:
@@ -108,18 +82,17 @@ def read_header(path: Path) -> NrrdHeader:
     end = re.search(rb"\r?\n\r?\n", head)
     if end is None and not detached:
         if len(head) == MAX_HEADER_BYTES:
-            reason = f"its header has no end within {MAX_HEADER_BYTES} bytes."
-            raise InputError("E_CORRUPT", path, reason, COPY_AGAIN)
-        raise InputError("E_TRUNCATED", path, "it ends within its header.", COPY_AGAIN)
+            raise corrupt(path, f"its header has no end within {MAX_HEADER_BYTES} bytes.")
+        raise truncated(path, "it ends within its header.")
     fields = {}
     for line in head[: end.start() if end else len(head)].decode("utf-8", "replace").splitlines():
         name, colon, value = line.partition(":")
         if colon and not line.startswith("#") and not value.startswith("="):
             fields[name.strip().lower()] = value.strip()
-    return NrrdHeader(path, end.end() if end else len(head), fields)
+    return TextHeader(path, fields, end.end() if end else len(head))
 
 
-def _dtype(header: NrrdHeader) -> "np.dtype[np.generic]":
+def _dtype(header: TextHeader) -> "np.dtype[np.generic]":
     word = header.fields.get("type", "").lower()
     if word not in DTYPES:
         reason = f"its type {word!r} is not one that medvol reads."
@@ -127,11 +100,11 @@ def _dtype(header: NrrdHeader) -> "np.dtype[np.generic]":
     dtype = np.dtype(DTYPES[word])
     endian = header.fields.get("endian", "").lower()
     if dtype.itemsize > 1 and endian not in ("little", "big"):
-        raise header.corrupt("its byte order is not given (field 'endian').")
+        raise corrupt(header.path, "its byte order is not given (field 'endian').")
     return dtype.newbyteorder(">" if endian == "big" else "<")
 
 
-def _geometry(header: NrrdHeader, dimension: int) -> tuple[list[int], Affine, list[Note]]:
+def _geometry(header: TextHeader, sizes: list[int]) -> tuple[list[int], Affine, list[Note]]:
     """The three axes that lie in space, their affine to RAS mm, and remarks.
 
     Raises:
@@ -141,14 +114,19 @@ def _geometry(header: NrrdHeader, dimension: int) -> tuple[list[int], Affine, li
     if not COLOUR_KINDS.isdisjoint(kinds):
         reason = "its voxels are colours, not one number each."
         raise InputError("E_VALUES", header.path, reason, "Save it with one grey value per voxel.")
-    if dimension < 3:
-        volume_shape(header.numbers("sizes"), header.path)
+    if len(sizes) < 3:
+        volume_shape(sizes, header.path)
     space = header.fields.get("space", "").lower().removesuffix("-time").removesuffix("t")
     directions = _vectors(header.fields.get("space directions", ""))
     origin = _vectors(header.fields.get("space origin", ""))
     spatial = [axis for axis, vector in enumerate(directions) if vector is not None]
     vectors = [directions[axis] for axis in spatial] + origin
-    if space not in SPACES or len(directions) != dimension or len(spatial) != 3 or len(origin) != 1:
+    if (
+        space not in SPACES
+        or len(directions) != len(sizes)
+        or len(spatial) != 3
+        or len(origin) != 1
+    ):
         reason = "its place in the patient is not given (space, space directions, space origin)."
         raise InputError("E_GEOMETRY", header.path, reason, CONVERT_AGAIN)
     if any(vector is None or len(vector) != 3 for vector in vectors):
@@ -176,7 +154,7 @@ def _vectors(text: str) -> list[list[float] | None]:
     return vectors
 
 
-def _data_block(header: NrrdHeader, count: int) -> DataBlock:
+def _data_block(header: TextHeader, count: int) -> DataBlock:
     encoding = header.fields.get("encoding", "").lower()
     if encoding not in ("raw", "gzip", "gz"):
         reason = f"its encoding {encoding!r} is not one that medvol reads."
@@ -184,18 +162,15 @@ def _data_block(header: NrrdHeader, count: int) -> DataBlock:
     name = header.fields.get("data file", header.fields.get("datafile"))
     data, start = header.path, header.end
     if name is not None:
-        if name.upper().startswith("LIST") or "%" in name:
-            reason = "its voxels are spread over several data files."
-            raise InputError("E_FORMAT", header.path, reason, "Save it as one .nrrd file.")
-        data, start = beside(header.path, name), 0
-    lines = sum(header.numbers("line skip")) if "line skip" in header.fields else 0
-    skip = sum(header.numbers("byte skip")) if "byte skip" in header.fields else 0
+        data, start = header.data_file(name, suffix=".nrrd"), 0
+    lines = sum(header.numbers("line skip", int)) if "line skip" in header.fields else 0
+    skip = sum(header.numbers("byte skip", int)) if "byte skip" in header.fields else 0
     if lines:
         start = _after_lines(data, start, lines)
     if skip == -1 and encoding == "raw":  # the data is the end of the file
         start, skip = max(0, file_size(data) - count), 0
     if skip < 0 or lines < 0:
-        raise header.corrupt("its field 'byte skip' or 'line skip' is impossible.")
+        raise corrupt(header.path, "its field 'byte skip' or 'line skip' is impossible.")
     return DataBlock(data, count, start, "raw" if encoding == "raw" else "gzip", skip)
 
 

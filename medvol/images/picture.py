@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, Note
-from .files import COPY_AGAIN, file_size
+from .files import COPY_AGAIN, corrupt, file_size, truncated
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -55,7 +55,7 @@ def opened_picture(path: Path) -> "Iterator[Picture]":
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
         reason = f"it cannot be read to its end ({error})."
-        raise InputError("E_TRUNCATED" if cut else "E_CORRUPT", path, reason, COPY_AGAIN) from error
+        raise (truncated if cut else corrupt)(path, reason) from error
 
 
 def unknown_content(path: Path) -> InputError:
@@ -65,19 +65,16 @@ def unknown_content(path: Path) -> InputError:
         head = file.read(8)
     if kind := next((name for start, name in _STARTS.items() if head.startswith(start)), ""):
         if size < _SHORTEST:
-            reason = f"it begins as {kind} and ends inside its header."
-            return InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
-        return InputError("E_CORRUPT", path, f"its {kind} header is damaged.", COPY_AGAIN)
+            return truncated(path, f"it begins as {kind} and ends inside its header.")
+        return corrupt(path, f"its {kind} header is damaged.")
     if order := {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4]):
         (directory,) = struct.unpack(f"{order}I", head[4:].ljust(4, b"\xff"))
         if directory >= size:  # many programs write it behind the pixels
-            reason = "it begins as TIFF and ends before its directory."
-            return InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+            return truncated(path, "it begins as TIFF and ends before its directory.")
         reason, remedy = "it is a TIFF of an unusual kind.", "Save it as grey of 8 or 16 bits."
         return InputError("E_FORMAT", path, reason, remedy)
-    return InputError(
-        "E_FORMAT", path, "its content is not a picture that can be read.", COPY_AGAIN
-    )
+    reason = "its content is not a picture that can be read."
+    return InputError("E_FORMAT", path, reason, COPY_AGAIN)
 
 
 def _check_size(picture: "Picture", path: Path) -> None:
@@ -101,12 +98,10 @@ def _check_png(path: Path) -> None:
         if len(checksum) < 4:
             break
         if name == b"IDAT" and zlib.crc32(content[place + 4 : end]).to_bytes(4, "big") != checksum:
-            raise InputError("E_CORRUPT", path, "the checksum of its pixels is wrong.", COPY_AGAIN)
+            raise corrupt(path, "the checksum of its pixels is wrong.")
         place = end + 4
     if name != b"IEND":
-        raise InputError(
-            "E_TRUNCATED", path, "it cannot be read to its end (no end mark).", COPY_AGAIN
-        )
+        raise truncated(path, "it cannot be read to its end (no end mark).")
 
 
 def upright(picture: "Picture") -> "tuple[Picture, list[Note]]":

@@ -43,10 +43,8 @@ def load_radiograph_picture(path: Path) -> Image:
         turned, notes = upright(picture)
         pixels, remarks = _grey(turned, path)
         if deep and pixels.max() < _LOWEST_WITH_8_BITS / 255:
-            raise InputError(
-                "E_VALUES", path, "it has 16 bits a colour, of which the upper ones are unused.",
-                "Save it as grey of 16 bits.",
-            )  # fmt: skip
+            reason = "it has 16 bits a colour, of which the upper ones are unused."
+            raise InputError("E_VALUES", path, reason, "Save it as grey of 16 bits.")
     if inverted:
         pixels = 1 - pixels
     return Image(pixels, np.eye(4), path, (*notes, *remarks), facts)
@@ -78,10 +76,9 @@ def _grey_of_fractions(values: Grey, path: Path) -> tuple[Grey, list[Note]]:
     checked, notes = checked_values(values[:, :, None], path, "radiograph")
     low, high = float(checked.min()), float(checked.max())
     if low < 0 or high > 1:
-        raise InputError(
-            "E_VALUES", path, f"its values are fractions from {low:.4g} to {high:.4g}, not 0 to 1.",
-            "Divide them by the value that stands for white, or save it with 8 or 16 bits.",
-        )  # fmt: skip
+        reason = f"its values are fractions from {low:.4g} to {high:.4g}, not 0 to 1."
+        remedy = "Divide them by the value that stands for white, or save it with 8 or 16 bits."
+        raise InputError("E_VALUES", path, reason, remedy)
     return checked[:, :, 0].astype(np.float32, copy=False), notes
 
 

@@ -61,25 +61,20 @@ def load_sequences(
     if given.is_file() and is_slice_picture(given):
         return load_slices(given, [given], spacing_mm=spacing_mm)
     if given.is_file():
-        raise InputError(
-            "E_SERIES", given, "it is one file; three sequences are needed.",
-            f"{NAMING}, and name the folder.",
-        )  # fmt: skip
+        reason = "it is one file; three sequences are needed."
+        raise InputError("E_SERIES", given, reason, f"{NAMING}, and name the folder.")
     pictures, volumes = find_slices(given), find_volumes(given)
     if pictures and volumes:
-        raise InputError(
-            "E_FORMAT", given,
+        reason = (
             f"it holds slice pictures ({len(pictures)}) beside volumes ({len(volumes)}), so it is "
-            "not known which are meant.",
-            "Put them into folders of their own.",
-        )  # fmt: skip
+            "not known which are meant."
+        )
+        raise InputError("E_FORMAT", given, reason, "Put them into folders of their own.")
     if pictures:
         return load_slices(given, pictures, spacing_mm=spacing_mm)
     if not volumes:
-        raise InputError(
-            "E_EMPTY", given, "the folder holds neither slice pictures nor volumes.",
-            f"{NAMING}; or give a folder of slice pictures.",
-        )  # fmt: skip
+        reason = "the folder holds neither slice pictures nor volumes."
+        raise InputError("E_EMPTY", given, reason, f"{NAMING}; or give a folder of slice pictures.")
     return _load_volumes(given, sequence_files(given, volumes))
 
 
@@ -128,10 +123,8 @@ def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
     for volume in volumes:
         sequence = sequence_of(volume.name)
         if sequence is not None and (other := found.setdefault(sequence, volume)) != volume:
-            raise InputError(
-                "E_SERIES", folder, f"{other.name} and {volume.name} both look like {sequence}.",
-                f"{NAMING}.",
-            )  # fmt: skip
+            reason = f"{other.name} and {volume.name} both look like {sequence}."
+            raise InputError("E_SERIES", folder, reason, f"{NAMING}.")
     if SEQUENCES[SHOWN] not in found:
         names = ", ".join(volume.name for volume in volumes)
         raise InputError("E_SERIES", folder, f"no file looks like FLAIR ({names}).", f"{NAMING}.")
@@ -143,11 +136,8 @@ def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
     for sequence, image in images.items():
         modality = image.facts.get("Modality")
         if modality not in (None, "MR"):
-            raise InputError(
-                "E_MODALITY", files[sequence],
-                f"its DICOM header says {modality}; an MR sequence is expected.",
-                "Give the MR series.",
-            )  # fmt: skip
+            reason = f"its DICOM header says {modality}; an MR sequence is expected."
+            raise InputError("E_MODALITY", files[sequence], reason, "Give the MR series.")
     reference = images[SEQUENCES[SHOWN]]
     notes = [note for image in images.values() for note in image.notes]
     arrays = []

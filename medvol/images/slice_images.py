@@ -74,18 +74,14 @@ def load_slices(
     stems: dict[str, Path] = {}
     for picture in pictures:
         if (other := stems.setdefault(picture.stem, picture)) != picture:
-            raise InputError(
-                "E_SERIES", path, f"{other.name} and {picture.name} both look like one slice.",
-                "Keep one picture a slice.",
-            )  # fmt: skip
+            reason = f"{other.name} and {picture.name} both look like one slice."
+            raise InputError("E_SERIES", path, reason, "Keep one picture a slice.")
     read = [read_picture(picture) for picture in pictures]
     for picture, (pixels, _) in zip(pictures, read, strict=True):
         if pixels.shape != read[0][0].shape:
-            raise InputError(
-                "E_DIMS", picture,
-                f"it is {_size(pixels)} pixels large, {pictures[0].name} {_size(read[0][0])}.",
-                "Put slices of one patient and one size into a folder of their own.",
-            )  # fmt: skip
+            reason = f"it is {_size(pixels)} pixels large, {pictures[0].name} {_size(read[0][0])}."
+            remedy = "Put slices of one patient and one size into a folder of their own."
+            raise InputError("E_DIMS", picture, reason, remedy)
     channels = np.stack([pixels for pixels, _ in read]).transpose(3, 2, 1, 0)
     if channels.min() == channels.max():
         raise InputError(

@@ -56,11 +56,9 @@ def write_volume(
         packed = name.endswith(".gz")
         temporary.write_bytes(packer.compress(data) + packer.flush() if packed else data)
         if not _reads_back(temporary.read_bytes(), data, volume, affine):
-            raise InputError(
-                "E_NOSPACE", path,
-                "the file reads back differently from what was written.",
-                "Check the disk, or choose another output folder.",
-            )  # fmt: skip
+            reason = "the file reads back differently from what was written."
+            remedy = "Check the disk, or choose another output folder."
+            raise InputError("E_NOSPACE", path, reason, remedy)
 
 
 def write_mask(path: str | os.PathLike[str], labels: npt.NDArray[Any], affine: Affine) -> None:

@@ -115,10 +115,9 @@ def covid_set(
             "The second source is of children; a network may learn to tell age instead of disease."
         )
     if {picture.name for picture in (*pictures, *others)} != set(NAMES):
-        raise InputError(
-            "E_EMPTY", table, "its pictures are all of one class.",
-            "Give pictures without COVID-19 by `--second`, or both archives of the images.",
-        )  # fmt: skip
+        reason = "its pictures are all of one class."
+        remedy = "Give pictures without COVID-19 by `--second`, or both archives of the images."
+        raise InputError("E_EMPTY", table, reason, remedy)
     return ClassSet(
         [*pictures, *others], NAMES, ABOUT, tuple(notes), pairs, {"ct": ct} if ct else {}
     )
@@ -156,10 +155,9 @@ def read_table(path: Path) -> list[Row]:
     if not columns.intersection(FILE_COLUMNS):
         missing.append(" or ".join(FILE_COLUMNS))
     if columns and missing:
-        raise InputError(
-            "E_FORMAT", path, f"the column {', '.join(missing)} is missing.",
-            "Name the metadata.csv of the data set; upper and lower case do not matter.",
-        )  # fmt: skip
+        reason = f"the column {', '.join(missing)} is missing."
+        remedy = "Name the metadata.csv of the data set; upper and lower case do not matter."
+        raise InputError("E_FORMAT", path, reason, remedy)
     if not rows:
         raise InputError("E_EMPTY", path, "the table has no rows.", COPY_AGAIN)
     return rows
@@ -250,16 +248,14 @@ def _files_of(rows: Sequence[Row], files: Mapping[str, Path], table: Path) -> li
         names = by_last.get(PurePosixPath(wanted).name, [])
         whole = [name for name in names if f"/{name}".endswith(f"/{wanted}")]
         if len(whole or names) > 1:
-            raise InputError(
-                "E_FORMAT", table, f"{wanted} could be {' or '.join(sorted(whole or names)[:2])}.",
-                "Give one folder or archive that holds each picture once.",
-            )  # fmt: skip
+            reason = f"{wanted} could be {' or '.join(sorted(whole or names)[:2])}."
+            remedy = "Give one folder or archive that holds each picture once."
+            raise InputError("E_FORMAT", table, reason, remedy)
         found.append(files[(whole or names)[0]] if names else None)
     if not any(found):
-        raise InputError(
-            "E_EMPTY", table, "none of its rows has its picture in the given files.",
-            "Name the folder or the archives that hold the pictures of this table.",
-        )  # fmt: skip
+        reason = "none of its rows has its picture in the given files."
+        remedy = "Name the folder or the archives that hold the pictures of this table."
+        raise InputError("E_EMPTY", table, reason, remedy)
     return found
 
 
@@ -288,10 +284,9 @@ def published(source: ClassSet) -> ClassSet:
     """
     keep = [at for at, picture in enumerate(source.pictures) if _group(picture)]
     if {_group(source.pictures[at]) for at in keep} != {"covid", "normal", "pneumonia"}:
-        raise InputError(
-            "E_EMPTY", "--second", "the published composition needs children's radiographs.",
-            "Name the Kermany data set: its folder chest_xray or its archives.",
-        )  # fmt: skip
+        reason = "the published composition needs children's radiographs."
+        remedy = "Name the Kermany data set: its folder chest_xray or its archives."
+        raise InputError("E_EMPTY", "--second", reason, remedy)
     place = {at: index for index, at in enumerate(keep)}
     return replace(
         source,
@@ -326,11 +321,9 @@ def draw_published(
                     parts[patient] = part
                     missing -= own[patient]
             if missing:
-                raise InputError(
-                    "E_EMPTY", "--as-published",
-                    f"{missing} pictures of kind {kind} are missing for the {part} part.",
-                    "Give all archives of both sources.",
-                )  # fmt: skip
+                reason = f"{missing} pictures of kind {kind} are missing for the {part} part."
+                remedy = "Give all archives of both sources."
+                raise InputError("E_EMPTY", "--as-published", reason, remedy)
     return [replace(p, part=parts[p.patient]) for p in pictures if p.patient in parts]
 
 

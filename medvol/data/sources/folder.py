@@ -53,15 +53,13 @@ def read(
     found = list(_found(root))
     present = sorted({name for _, name, _ in found}, key=lambda name: natural_key(Path(name)))
     if len(present) < 2:
-        raise InputError(
-            "E_EMPTY", root, f"there are pictures of {len(present)} classes; two are needed.",
-            "Put the pictures of each class into a folder with its name.",
-        )  # fmt: skip
+        reason = f"there are pictures of {len(present)} classes; two are needed."
+        remedy = "Put the pictures of each class into a folder with its name."
+        raise InputError("E_EMPTY", root, reason, remedy)
     if classes is not None and set(classes) != set(present):
-        raise InputError(
-            "E_FORMAT", root, f"its classes are {', '.join(present)}, not {', '.join(classes)}.",
-            "Give all of them by `--classes`, the one with label 0 first.",
-        )  # fmt: skip
+        reason = f"its classes are {', '.join(present)}, not {', '.join(classes)}."
+        remedy = "Give all of them by `--classes`, the one with label 0 first."
+        raise InputError("E_FORMAT", root, reason, remedy)
     parts = {part for part, _, _ in found}
     if parts != {""} and "training" not in parts:
         raise InputError("E_EMPTY", root, "no picture lies in train.", "Name the folder above.")
@@ -92,10 +90,9 @@ def _found(root: Path) -> Iterator[tuple[str, str, Path]]:
             kinds.add(bool(part))
             yield part, folders[bool(part)], path
     if len(kinds) > 1:
-        raise InputError(
-            "E_FORMAT", root, "folders of classes lie beside folders of parts.",
-            "Keep either train, val and test with classes in them, or classes alone.",
-        )  # fmt: skip
+        reason = "folders of classes lie beside folders of parts."
+        remedy = "Keep either train, val and test with classes in them, or classes alone."
+        raise InputError("E_FORMAT", root, reason, remedy)
 
 
 def _given(part: str, parts: set[str]) -> str:
@@ -110,10 +107,9 @@ def _patient(path: Path, root: Path, part: str, pattern: re.Pattern[str] | None)
     inner = Path(*below.parts[bool(part) + 1 :]).as_posix()
     match = pattern.search(inner)
     if match is None:
-        raise InputError(
-            "E_FORMAT", path, f"`{pattern.pattern}` is not in its name, so it has no patient.",
-            "Change `--patient-pattern`, or rename the file.",
-        )  # fmt: skip
+        reason = f"`{pattern.pattern}` is not in its name, so it has no patient."
+        remedy = "Change `--patient-pattern`, or rename the file."
+        raise InputError("E_FORMAT", path, reason, remedy)
     return match[1] if pattern.groups and match[1] else match[0]
 
 

@@ -141,24 +141,20 @@ def kermany_files(files: Mapping[str, Path]) -> Iterator[tuple[str, str, Path]]:
             seen.add(place)
             yield folders[0], folders[1], path
     if not seen:
-        raise InputError(
-            "E_EMPTY", next(iter(files)), "no picture lies in train/NORMAL, train/PNEUMONIA, ...",
-            "Name the folder chest_xray, or the archives, as they were published.",
-        )  # fmt: skip
+        reason = "no picture lies in train/NORMAL, train/PNEUMONIA, ..."
+        remedy = "Name the folder chest_xray, or the archives, as they were published."
+        raise InputError("E_EMPTY", next(iter(files)), reason, remedy)
 
 
 def _known(path: Path, folder: str) -> KermanyName:
     known = read_name(path.stem)
     if known is None:
-        raise InputError(
-            "E_FORMAT", path, "its name is not one of this data set, so its patient is not known.",
-            "Take the file away, or use `medvol data folder` with `--patient-pattern`.",
-        )  # fmt: skip
+        reason = "its name is not one of this data set, so its patient is not known."
+        remedy = "Take the file away, or use `medvol data folder` with `--patient-pattern`."
+        raise InputError("E_FORMAT", path, reason, remedy)
     if (known.kind == "normal") != (folder == "normal"):
-        raise InputError(
-            "E_FORMAT", path, f"its name says {known.kind}, its folder {folder}.",
-            "Put it back where it was published.",
-        )  # fmt: skip
+        reason = f"its name says {known.kind}, its folder {folder}."
+        raise InputError("E_FORMAT", path, reason, "Put it back where it was published.")
     return known
 
 

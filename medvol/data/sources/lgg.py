@@ -146,19 +146,16 @@ def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
     names = [picture.with_name(picture.stem + MASK_ENDING + s) for s in suffixes("slices")]
     path = next((name for name in names if name.is_file()), None)
     if path is None:
-        raise InputError(
-            "E_PATH", picture, f"there is no {picture.stem}{MASK_ENDING} beside it.",
-            "Copy the whole data set into the folder.",
-        )  # fmt: skip
+        reason = f"there is no {picture.stem}{MASK_ENDING} beside it."
+        raise InputError("E_PATH", picture, reason, "Copy the whole data set into the folder.")
     with opened_picture(path) as picture_of_mask:
         pixels = np.asarray(picture_of_mask.convert("L")).T
     if pixels.shape != image.array.shape[:2]:
-        raise InputError(
-            "E_DIMS", path,
+        reason = (
             f"the mask is {pixels.shape[0]} x {pixels.shape[1]} pixels large, its slice "
-            f"{image.array.shape[0]} x {image.array.shape[1]}.",
-            "Check that the mask belongs to the slice.",
-        )  # fmt: skip
+            f"{image.array.shape[0]} x {image.array.shape[1]}."
+        )
+        raise InputError("E_DIMS", path, reason, "Check that the mask belongs to the slice.")
     return (pixels >= TRUE_FROM).astype(np.uint8)
 
 

@@ -106,11 +106,9 @@ def read(folder: Path, output: Path, *, spacing: float | None = None) -> Datalis
     for files in found:
         grey, lesion = read_grey(files.image), read_lesion(files.mask)
         if grey.shape != lesion.shape:
-            raise InputError(
-                "E_GEOMETRY", files.mask,
-                f"the mask has {lesion.shape} pixels, its picture {grey.shape}.",
-                "Take picture and mask from the same copy of the data set.",
-            )  # fmt: skip
+            reason = f"the mask has {lesion.shape} pixels, its picture {grey.shape}."
+            remedy = "Take picture and mask from the same copy of the data set."
+            raise InputError("E_GEOMETRY", files.mask, reason, remedy)
         spacing_mm = spacing or lung_box_spacing_mm(*grey.shape)
         ct, label, affine = framed(_hu(grey, files.image), lesion, spacing_mm)
         case = f"medseg_{files.name}"

@@ -118,21 +118,16 @@ def _complete(folder: Path, places: Sequence[Place]) -> tuple[Vector, Vector, Ve
     ):
         for place in places:
             if getattr(place, name) is None:
-                raise InputError(
-                    "E_GEOMETRY", place.path,
-                    f"the header lacks {keyword}, so its place in the patient is not known.",
-                    "Export the original slices, not a secondary capture.",
-                )  # fmt: skip
+                reason = f"the header lacks {keyword}, so its place in the patient is not known."
+                remedy = "Export the original slices, not a secondary capture."
+                raise InputError("E_GEOMETRY", place.path, reason, remedy)
     positions = np.array([place.position for place in places])
     orientations = np.array([place.orientation for place in places])
     spacings = np.array([place.spacing for place in places])
     if (spacings <= 0).any():
         worst = places[int(np.argmin(spacings.min(axis=1)))]
-        raise InputError(
-            "E_GEOMETRY", worst.path,
-            f"PixelSpacing is {worst.spacing}, and must be above 0 mm.",
-            "Export the series again.",
-        )  # fmt: skip
+        reason = f"PixelSpacing is {worst.spacing}, and must be above 0 mm."
+        raise InputError("E_GEOMETRY", worst.path, reason, "Export the series again.")
     _check_directions(folder, orientations)
     if (np.abs(spacings / spacings[0] - 1) > SPACING_TOLERANCE).any():
         other = int(np.argmax(np.abs(spacings / spacings[0] - 1).max(axis=1)))
@@ -166,12 +161,11 @@ def _unit_axes(path: Path, orientation: Vector) -> tuple[Vector, Vector]:
     row, column = orientation[:3], orientation[3:]
     lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(row @ column))) > UNIT_TOLERANCE:
-        raise InputError(
-            "E_GEOMETRY", path,
+        reason = (
             f"ImageOrientationPatient {orientation.tolist()} is not a pair of perpendicular unit "
-            "vectors.",
-            "Export the series again.",
-        )  # fmt: skip
+            "vectors."
+        )
+        raise InputError("E_GEOMETRY", path, reason, "Export the series again.")
     row = row / lengths[0]
     column = column - (column @ row) * row
     return row, column / np.linalg.norm(column)

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from ...errors import InputError
-from ..files import COPY_AGAIN, path_error
+from ..files import COPY_AGAIN, path_error, truncated
 from . import SUFFIXES, has_mark, is_nameless
 from .geometry import Place
 
@@ -124,13 +124,11 @@ def _refuse_broken(path: Path, start: bytes) -> None:
     if may_be_slice and not start:
         raise InputError("E_EMPTY", path, "the file has 0 bytes.", COPY_AGAIN)
     if may_be_slice and not start.strip(b"\0"):
-        raise InputError("E_TRUNCATED", path, "the file begins with nothing but 0.", COPY_AGAIN)
+        raise truncated(path, "the file begins with nothing but 0.")
     if named:
-        raise InputError(
-            "E_FORMAT", path,
-            "the file is named like DICOM but lacks the DICM mark at byte 128.",
-            "Export it as a DICOM file, or take it out of the folder.",
-        )  # fmt: skip
+        reason = "the file is named like DICOM but lacks the DICM mark at byte 128."
+        remedy = "Export it as a DICOM file, or take it out of the folder."
+        raise InputError("E_FORMAT", path, reason, remedy)
 
 
 def _is_image(header: Dataset, path: Path) -> bool:
@@ -142,7 +140,7 @@ def _is_image(header: Dataset, path: Path) -> bool:
     if "TransferSyntaxUID" not in header.file_meta or (
         "Rows" not in header and (image or not names)
     ):
-        raise InputError("E_TRUNCATED", path, "the file ends inside its header.", COPY_AGAIN)
+        raise truncated(path, "the file ends inside its header.")
     return image or ("Rows" in header and not known)
 
 
@@ -153,11 +151,9 @@ def _frames(header: Dataset, path: Path) -> list[Dataset]:
     if count == 1 and not per_frame:
         return [header]
     if len(per_frame) != count:
-        raise InputError(
-            "E_DIMS", path,
-            f"it has {count} frames, but {len(per_frame)} of them say where they lie.",
-            "Export the series as single slices or as an enhanced (multi-frame) image.",
-        )  # fmt: skip
+        reason = f"it has {count} frames, but {len(per_frame)} of them say where they lie."
+        remedy = "Export the series as single slices or as an enhanced (multi-frame) image."
+        raise InputError("E_DIMS", path, reason, remedy)
     shared = list(header.get("SharedFunctionalGroupsSequence") or [])
     return [_flat(header, [*shared, own]) for own in per_frame]
 

@@ -122,16 +122,13 @@ def _header(path: Path) -> Dataset:
 
 def _check_kind(image: Slice, header: Dataset) -> None:
     if image.modality not in (*RADIOGRAPHY, *UNSAID):
-        raise InputError(
-            "E_MODALITY", image.path,
-            f"its DICOM header says {image.modality}; a radiograph is expected.",
-            f"Give an image whose modality is {' or '.join(RADIOGRAPHY[:2])}.",
-        )  # fmt: skip
+        reason = f"its DICOM header says {image.modality}; a radiograph is expected."
+        remedy = f"Give an image whose modality is {' or '.join(RADIOGRAPHY[:2])}."
+        raise InputError("E_MODALITY", image.path, reason, remedy)
     if str(header.get("PresentationIntentType", "")).upper() == "FOR PROCESSING":
-        raise InputError(
-            "E_MODALITY", image.path, "it is the detector's raw image (FOR PROCESSING).",
-            "Give the image FOR PRESENTATION of the same exposure.",
-        )  # fmt: skip
+        reason = "it is the detector's raw image (FOR PROCESSING)."
+        remedy = "Give the image FOR PRESENTATION of the same exposure."
+        raise InputError("E_MODALITY", image.path, reason, remedy)
     if image.rows * image.columns > MAX_PIXELS:
         reason = f"its header claims {image.columns} x {image.rows} pixels."
         remedy = f"Reduce it to at most {MAX_PIXELS} pixels."

@@ -43,30 +43,22 @@ def read_study(folder: Path) -> Study:
     """
     files = list(_files(folder))
     if not files:
-        raise InputError(
-            "E_EMPTY", folder,
-            "the folder holds no file.",
-            "Give the folder that the DICOM slices lie in.",
-        )  # fmt: skip
+        reason = "the folder holds no file."
+        raise InputError("E_EMPTY", folder, reason, "Give the folder that the DICOM slices lie in.")
     left_out: Counter[str] = Counter()
     slices = [image for file in files for image in read_slices(file, folder, left_out)]
     if not slices:
-        raise InputError(
-            "E_FORMAT", folder,
-            f"none of its {len(files)} files is a DICOM image.",
-            "Give the folder that the DICOM slices lie in.",
-        )  # fmt: skip
+        reason = f"none of its {len(files)} files is a DICOM image."
+        remedy = "Give the folder that the DICOM slices lie in."
+        raise InputError("E_FORMAT", folder, reason, remedy)
     for kind in ("screenshot", "localizer"):
         rest = [image for image in slices if not getattr(image, kind)]
         if rest:
             left_out[kind] += len(slices) - len(rest)
             slices = rest
     if slices[0].localizer:
-        raise InputError(
-            "E_DIMS", folder,
-            f"its {len(slices)} images are localizers, which are single overviews.",
-            "Export the series of slices too.",
-        )  # fmt: skip
+        reason = f"its {len(slices)} images are localizers, which are single overviews."
+        raise InputError("E_DIMS", folder, reason, "Export the series of slices too.")
     grouped: dict[str, list[Slice]] = {}
     for image in slices:
         grouped.setdefault(image.series, []).append(image)
@@ -90,11 +82,8 @@ def _files(folder: Path) -> Iterator[Path]:
             continue
         count += 1
         if count > MAX_FILES:
-            raise InputError(
-                "E_TOO_BIG", folder,
-                f"it holds more than {MAX_FILES} files.",
-                "Give the folder of one study.",
-            )  # fmt: skip
+            reason = f"it holds more than {MAX_FILES} files."
+            raise InputError("E_TOO_BIG", folder, reason, "Give the folder of one study.")
         yield path
 
 
@@ -111,11 +100,9 @@ def _without_copies(slices: Sequence[Slice], left_out: Counter[str]) -> list[Sli
             copies[pair] = _same_place(first, image) and _same_pixels(*pair)
             left_out["copy"] += 1
         if not copies[pair]:
-            raise InputError(
-                "E_SERIES", image.path,
-                f"it has the SOPInstanceUID of {first.place.name}, but other content.",
-                "Take one of the two files out of the folder.",
-            )  # fmt: skip
+            reason = f"it has the SOPInstanceUID of {first.place.name}, but other content."
+            remedy = "Take one of the two files out of the folder."
+            raise InputError("E_SERIES", image.path, reason, remedy)
     return list(kept.values())
 
 

@@ -18,7 +18,7 @@ from pydicom.uid import JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
 from ...errors import InputError, Note
 from ..checks import volume_shape
-from ..files import COPY_AGAIN
+from ..files import corrupt, truncated
 from ..image import Image
 from .geometry import stack_slices
 from .header import Slice
@@ -109,28 +109,19 @@ def _choose(folder: Path, study: Study, series: str | None) -> list[Slice]:
     if series is None and len(study.series) == 1:
         return next(iter(study.series.values()))
     if series is None:
-        raise InputError(
-            "E_SERIES", folder,
-            f"it holds {len(study.series)} series: {study}.",
-            "Choose one with --series UID.",
-        )  # fmt: skip
+        reason = f"it holds {len(study.series)} series: {study}."
+        raise InputError("E_SERIES", folder, reason, "Choose one with --series UID.")
     if series not in study.series:
-        raise InputError(
-            "E_SERIES", folder,
-            f"it holds no series {series}; there is {study}.",
-            "Choose one of these with --series UID.",
-        )  # fmt: skip
+        reason = f"it holds no series {series}; there is {study}."
+        raise InputError("E_SERIES", folder, reason, "Choose one of these with --series UID.")
     return study.series[series]
 
 
 def _check_values(slices: Sequence[Slice]) -> None:
     for image in slices:
         if not image.grey:
-            raise InputError(
-                "E_VALUES", image.path,
-                "it is a colour image, and a volume needs one grey value a pixel.",
-                "Export the original slices.",
-            )  # fmt: skip
+            reason = "it is a colour image, and a volume needs one grey value a pixel."
+            raise InputError("E_VALUES", image.path, reason, "Export the original slices.")
         if image.modality != "CT":
             continue
         if image.intercept is None or not image.slope:
@@ -141,11 +132,8 @@ def _check_values(slices: Sequence[Slice]) -> None:
                 "Export the original slices with their rescale.",
             )  # fmt: skip
         if image.rescale_type not in HU_TYPES:
-            raise InputError(
-                "E_MODALITY", image.path,
-                f"its values are {image.rescale_type} (RescaleType), not HU.",
-                "Give a series of HU.",
-            )  # fmt: skip
+            reason = f"its values are {image.rescale_type} (RescaleType), not HU."
+            raise InputError("E_MODALITY", image.path, reason, "Give a series of HU.")
 
 
 def _check_size(folder: Path, slices: Sequence[Slice]) -> None:
@@ -173,11 +161,9 @@ def check_decoder(slices: Sequence[Slice]) -> None:
                 warnings.simplefilter("ignore")
                 decoder = get_decoder(image.syntax)
         except NotImplementedError as error:
-            raise InputError(
-                "E_DECODER", image.path,
-                f"its pixels are compressed as {image.syntax.name}, which no package reads.",
-                "Export the series uncompressed (Explicit VR Little Endian).",
-            ) from error  # fmt: skip
+            reason = f"its pixels are compressed as {image.syntax.name}, which no package reads."
+            remedy = "Export the series uncompressed (Explicit VR Little Endian)."
+            raise InputError("E_DECODER", image.path, reason, remedy) from error
         if not decoder.is_available:
             raise InputError(
                 "E_DECODER", image.path,
@@ -252,8 +238,7 @@ def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any
             raise
         except Exception as error:  # decoders raise what they like on damaged data
             why = str(error).strip().rpartition("\n")[2].strip()
-            reason = f"its pixels cannot be decoded ({why})."
-            raise InputError("E_CORRUPT", path, reason, COPY_AGAIN) from error
+            raise corrupt(path, f"its pixels cannot be decoded ({why}).") from error
     yield from arrays
 
 
@@ -272,4 +257,4 @@ def _check_length(path: Path, content: Dataset) -> None:
         reason = f"its compressed pixels ({syntax.name}) have no end mark."
     else:
         return
-    raise InputError("E_TRUNCATED", path, reason, COPY_AGAIN)
+    raise truncated(path, reason)

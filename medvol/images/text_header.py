@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Headers of text lines, as NRRD and MetaImage have them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import InputError
+from .files import beside, corrupt
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class TextHeader:
+    """The fields of a header by name, and the byte of the file at which it ends."""
+
+    path: Path
+    fields: dict[str, str]
+    end: int
+
+    def numbers(self, name: str, kind: type[Number]) -> list[Number]:
+        """A field of numbers.
+
+        Raises:
+            InputError: E_CORRUPT, the field is missing or holds something else.
+        """
+        try:
+            return [kind(word) for word in self.fields[name].split()]
+        except (KeyError, ValueError) as error:
+            reason = f"its field {name!r} is missing or damaged."
+            raise corrupt(self.path, reason) from error
+
+    def sizes(self, number: str, sizes: str) -> list[int]:
+        """Voxels along each axis, of which another field gives the number.
+
+        Raises:
+            InputError: E_CORRUPT, a field is missing or damaged, or they disagree.
+        """
+        found = self.numbers(sizes, int)
+        if self.numbers(number, int) != [len(found)]:
+            raise corrupt(self.path, f"its fields {number!r} and {sizes!r} disagree.")
+        return found
+
+    def data_file(self, name: str, *, suffix: str) -> Path:
+        """The one data file that a header names, beside it.
+
+        Args:
+            name: as the header has it.
+            suffix: of files that hold header and voxels, for the message.
+
+        Raises:
+            InputError: E_FORMAT, there are several; E_PATH, it is elsewhere or missing.
+        """
+        if name.upper().startswith("LIST") or "%" in name:
+            reason = "its voxels are spread over several data files."
+            raise InputError("E_FORMAT", self.path, reason, f"Save it as one {suffix} file.")
+        return beside(self.path, name)

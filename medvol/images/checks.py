@@ -115,21 +115,15 @@ def checked_values(
 
 def _fill_nan(array: npt.NDArray[Any], path: Path) -> Note:
     """Put the lowest finite value in place of NaN: outside the scan nothing is darker."""
-    count = sum(int(np.isnan(array[:, :, k]).sum()) for k in range(array.shape[2]))
+    missing = np.isnan(array)
+    count = int(missing.sum())
     share = count / array.size
     if share > MAX_NAN_SHARE:
         reason = f"{100 * share:.3g} % of its voxels are NaN; at most 1 % can be filled."
         raise InputError("E_VALUES", path, reason, "Fill them with the value of air and try again.")
-    lowest = min(float(np.nanmin(part)) for part in _slices_with_numbers(array))
-    for k in range(array.shape[2]):
-        part = array[:, :, k]
-        part[np.isnan(part)] = lowest
+    lowest = float(np.fmin.reduce(array, axis=None))
+    array[missing] = lowest
     return Note("N_NAN_FILLED", f"{count} NaN voxels were given the lowest value, {lowest:g}.")
-
-
-def _slices_with_numbers(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    slices = [array[:, :, k] for k in range(array.shape[2])]
-    return [part for part in slices if not np.isnan(part).all()]
 
 
 def _as_labels(array: npt.NDArray[Any], low: float, high: float, path: Path) -> npt.NDArray[Any]:

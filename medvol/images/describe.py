@@ -29,31 +29,28 @@ def describe(image: Image) -> dict[str, Any]:
         `channels` (such values by name of the channel; only where there are channels), `notes` as
         [code, text]. Of a radiograph what speaks of a place in space is left out.
     """
-    shape, spacing = image.array.shape, spacing_mm(image.affine)
-    if len(shape) == 2:
-        return {
-            "path": fspath(image.path),
-            "modality": RADIOGRAPH,
-            "facts": dict(image.facts),
-            "shape": list(shape),
-            "values": value_levels(image.array),
-            "notes": [list(note) for note in image.notes],
-        }
-    channels = {}
+    array, place, channels = image.array, {}, {}
+    modality = RADIOGRAPH if array.ndim == 2 else guess_modality(array)
     if image.channels is not None:
+        modality = SEQUENCES_OF_MR
         named = zip(image.facts["channels"], image.channels, strict=True)
         channels = {"channels": {name: value_levels(channel) for name, channel in named}}
+    if array.ndim == 3:
+        spacing = spacing_mm(image.affine)
+        place = {
+            "spacing_mm": list(spacing),
+            "size_mm": [n * step for n, step in zip(array.shape, spacing, strict=True)],
+            "orientation": orientation(image.affine),
+            "affine": image.affine.tolist(),
+            "voxels": int(array.size),
+        }
     return {
         "path": fspath(image.path),
-        "modality": SEQUENCES_OF_MR if channels else guess_modality(image.array),
+        "modality": modality,
         "facts": dict(image.facts),
-        "shape": list(shape),
-        "spacing_mm": list(spacing),
-        "size_mm": [n * step for n, step in zip(shape, spacing, strict=True)],
-        "orientation": orientation(image.affine),
-        "affine": image.affine.tolist(),
-        "voxels": int(image.array.size),
-        "values": value_levels(image.array),
+        "shape": list(array.shape),
+        **place,
+        "values": value_levels(array),
         **channels,
         "notes": [list(note) for note in image.notes],
     }

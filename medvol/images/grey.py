@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Note
+from .checks import checked_values
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -34,8 +35,8 @@ def scaled_bits(stored: npt.NDArray[Any], bits: int) -> Grey:
     return grey
 
 
-def used_bits(highest: int) -> int:
-    """With how many bits the values of a 16-bit file were made, by the highest of them.
+def used_bits(highest: int) -> tuple[int, list[Note]]:
+    """With how many bits the values of a 16-bit file were made, by the highest; what to remark.
 
     A detector of 12 bits leaves values below 4096 in its 16-bit file; read as 16 bits they would
     be nearly black. Files of 10 bits are read as 12, of 14 as 16: darker, with all their contrast.
@@ -44,35 +45,43 @@ def used_bits(highest: int) -> int:
         highest: value of the picture, 0 to 65535.
 
     Example:
-        >>> used_bits(255), used_bits(4095), used_bits(4096)
-        (8, 12, 16)
+        >>> [used_bits(highest)[0] for highest in (255, 4095, 4096)]
+        [8, 12, 16]
     """
-    return next(bits for bits in USUAL_BITS if highest < 2**bits)
-
-
-def used_bits_note(highest: int) -> list[Note]:
-    """What to remark when `used_bits` are fewer than 16."""
-    bits = used_bits(highest)
+    bits = next(bits for bits in USUAL_BITS if highest < 2**bits)
     text = f"its highest value is {highest}, so its 16 bits were read as {bits}."
-    return [Note("N_BITS", text)] if bits < 16 else []
+    return bits, [Note("N_BITS", text)] if bits < 16 else []
 
 
-def grey_of_integers(stored: npt.NDArray[Any], path: Path) -> tuple[Grey, list[Note]]:
-    """Values of a file with 16 bits or more to [0, 1], by the bits that they use.
+def grey_of_values(stored: npt.NDArray[Any], path: Path) -> tuple[Grey, list[Note]]:
+    """Bytes, larger whole numbers by the bits that they use, or fractions, to [0, 1].
 
     Args:
-        stored: (rows, columns), whole numbers.
+        stored: (rows, columns).
         path: for the message.
 
     Raises:
-        InputError: E_VALUES, below 0 or above 65535.
+        InputError: E_VALUES, whole numbers below 0 or above 65535, fractions below 0 or above 1,
+            or what `checked_values` refuses.
     """
+    if stored.dtype == np.uint8:
+        return scaled_bits(stored, 8), []
+    if stored.dtype.kind not in "iu":
+        fractions = stored.astype(np.float32)[:, :, None]
+        checked, notes = checked_values(fractions, path, "radiograph")
+        low, high = float(checked.min()), float(checked.max())
+        if low < 0 or high > 1:
+            reason = f"its values are fractions from {low:.4g} to {high:.4g}, not 0 to 1."
+            remedy = "Divide them by the value that stands for white, or save it with 8 or 16 bits."
+            raise InputError("E_VALUES", path, reason, remedy)
+        return checked[:, :, 0], notes
     low, high = int(stored.min()), int(stored.max())
     if low < 0 or high > 65535:
         reason = f"its values go from {low} to {high}, which is not a range of grey."
         remedy = "Save it with 8 or 16 bits a pixel, 0 black and the highest value white."
         raise InputError("E_VALUES", path, reason, remedy)
-    return scaled_bits(stored, used_bits(high)), used_bits_note(high)
+    bits, notes = used_bits(high)
+    return scaled_bits(stored, bits), notes
 
 
 def grey_of_colours(picture: "Picture", path: Path) -> Grey:

@@ -8,19 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Note, require
 from ..spatial import RAS_TO_LPS, Affine, lps_grid
-from .checks import checked_values, rescaled, scaled_to_mm, volume_shape
+from .checks import rescaled, scaled_to_mm, volume_shape
 from .formats import checked_radiograph, checked_volume
-from .grey import grey_of_integers, scaled_bits
+from .grey import grey_of_values
 from .image import Image, Kind
 from .nifti import affine_of, unit_of
 from .slice_images import SEQUENCES, SHOWN
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 MaskKind = Literal["numpy", "nibabel", "simpleitk", "itk", "metatensor"]
 NAME = Path("image")  # what an image is called that comes from no file
@@ -147,18 +150,7 @@ def _radiograph(found: _Found) -> Image:
     if array.ndim != 2:
         reason = f"its shape is {found.array.shape}; a radiograph has (rows, columns)."
         raise InputError("E_DIMS", path, reason, "Give one picture of one grey value per pixel.")
-    notes: list[Note] = []
-    if array.dtype == np.uint8:
-        pixels = scaled_bits(array, 8)
-    elif array.dtype.kind in "iu":
-        pixels, notes = grey_of_integers(array, path)
-    else:
-        checked, notes = checked_values(array.astype(np.float32)[:, :, None], path, "radiograph")
-        pixels = checked[:, :, 0]
-        if pixels.min() < 0 or pixels.max() > 1:
-            reason = f"its values are {pixels.min():.4g} to {pixels.max():.4g}, not 0 to 1."
-            remedy = "Divide them by the value that stands for white."
-            raise InputError("E_VALUES", path, reason, remedy)
+    pixels, notes = grey_of_values(array, path)
     made = Image(
         np.ascontiguousarray(pixels), found.affine, path, (*found.notes, *notes), _facts(found),
         in_memory=True,
@@ -224,9 +216,11 @@ def _as_nibabel(labels: Array, affine: Affine) -> Any:
     return made
 
 
-def _as_simpleitk(labels: Array, affine: Affine) -> Any:
-    sitk = require("SimpleITK", feature="a mask for SimpleITK", install="SimpleITK")
-    made = sitk.GetImageFromArray(labels.transpose())
+def as_simpleitk(values: Array, affine: Affine) -> "sitk.Image":
+    """Values (X, Y, Z) and their place, (4, 4) to RAS mm, as an image of SimpleITK."""
+    import SimpleITK as sitk
+
+    made = sitk.GetImageFromArray(values.transpose())
     direction, spacing, origin = lps_grid(affine)
     made.SetDirection(direction.ravel().tolist())
     made.SetSpacing(spacing.tolist())
@@ -259,7 +253,7 @@ _MASKS: Mapping[str, Callable[[Array, Affine], Any]] = MappingProxyType(
     {
         "numpy": lambda labels, affine: (labels, affine),
         "nibabel": _as_nibabel,
-        "simpleitk": _as_simpleitk,
+        "simpleitk": as_simpleitk,
         "itk": _as_itk,
         "metatensor": _as_metatensor,
     }

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError, Note
-from .checks import checked_values
-from .grey import Grey, grey_of_colours, grey_of_integers, scaled_bits
+from .grey import Grey, grey_of_colours, grey_of_values, scaled_bits
 from .image import Image
 from .picture import opened_picture, upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-_BITS_OF = {"1": 1, "L": 8}  # of a pixel, by Pillow's mode
 _TRANSPARENT = ("LA", "PA", "RGBA", "RGBa")
 _COLOURS = (*_TRANSPARENT, "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 _PHOTOMETRIC, _SAMPLE_BITS = 262, 258  # TIFF tags
@@ -52,15 +50,12 @@ def load_radiograph_picture(path: Path) -> Image:
 
 def _grey(picture: "Picture", path: Path) -> tuple[Grey, list[Note]]:
     mode = picture.mode
-    if mode in _BITS_OF:
-        return scaled_bits(np.asarray(picture), _BITS_OF[mode]), []
-    if mode == "I" or mode.startswith("I;16"):
-        values = np.asarray(picture)
+    if mode == "1":
+        return scaled_bits(np.asarray(picture), 1), []
+    if mode in ("L", "I", "F") or mode.startswith("I;16"):
         if _tag(picture, _SAMPLE_BITS) == (12,):  # packed so; files of 16 bits do not say
-            return scaled_bits(values, 12), []
-        return grey_of_integers(values, path)
-    if mode == "F":
-        return _grey_of_fractions(np.array(picture), path)
+            return scaled_bits(np.asarray(picture), 12), []
+        return grey_of_values(np.asarray(picture), path)
     if mode not in _COLOURS:
         reason = f"its pixels are of kind {mode}, which is neither grey nor usual colours."
         raise InputError("E_VALUES", path, reason, "Save it as grey of 8 or 16 bits.")
@@ -72,19 +67,9 @@ def _grey(picture: "Picture", path: Path) -> tuple[Grey, list[Note]]:
     return grey_of_colours(picture.convert("RGB"), path), []
 
 
-def _grey_of_fractions(values: Grey, path: Path) -> tuple[Grey, list[Note]]:
-    checked, notes = checked_values(values[:, :, None], path, "radiograph")
-    low, high = float(checked.min()), float(checked.max())
-    if low < 0 or high > 1:
-        reason = f"its values are fractions from {low:.4g} to {high:.4g}, not 0 to 1."
-        remedy = "Divide them by the value that stands for white, or save it with 8 or 16 bits."
-        raise InputError("E_VALUES", path, reason, remedy)
-    return checked[:, :, 0].astype(np.float32, copy=False), notes
-
-
 def _is_inverted(picture: "Picture") -> bool:
     """Whether 0 is white in what Pillow gives; 8 bits and fewer it turns round by itself."""
-    return picture.mode not in _BITS_OF and _tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO
+    return picture.mode not in ("1", "L") and _tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def _has_deep_colours(picture: "Picture") -> bool:

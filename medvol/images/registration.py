@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..spatial import RAS_TO_LPS, Affine, lps_grid
+from ..spatial import RAS_TO_LPS, Affine
 from .image import Image
+from .memory import as_simpleitk
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -72,7 +73,7 @@ def register(moving: Image, fixed: Image) -> Registration:
     """
     import SimpleITK as sitk
 
-    heads = _as_itk(fixed), _as_itk(moving)
+    heads = [as_simpleitk(i.array.astype(np.float32), i.affine) for i in (fixed, moving)]
     rigid = sitk.Euler3DTransform()
     middle, start = _middle(fixed), _middle(moving)
     rigid.SetCenter(middle.tolist())
@@ -153,17 +154,6 @@ def _information(
 ) -> float:
     """Mutual information of two images, in nats."""
     return -float(_method(rigid).MetricEvaluate(fixed, moving))
-
-
-def _as_itk(image: Image) -> "sitk.Image":
-    import SimpleITK as sitk
-
-    made = sitk.GetImageFromArray(np.ascontiguousarray(image.array.T, np.float32))
-    direction, spacing, origin = lps_grid(image.affine)
-    made.SetDirection(direction.ravel().tolist())
-    made.SetSpacing(spacing.tolist())
-    made.SetOrigin(origin.tolist())
-    return made
 
 
 def on_grid(

@@ -18,7 +18,7 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from ...errors import InputError, Note
 from ...spatial import Affine
-from ..grey import Grey, grey_of_colours, used_bits, used_bits_note
+from ..grey import Grey, grey_of_colours, used_bits
 from ..image import Image
 from ..picture import MAX_PIXELS
 from .header import Slice, read_slices
@@ -169,14 +169,13 @@ def _shown(
         return apply_voi_lut(values, header), (float(black), float(white)), []
     if depth := depths["ModalityLUTSequence"]:
         return values, (0, 2**depth - 1), []
-    bits, notes = int(header.BitsStored), []
+    bits, notes = int(header.BitsStored), list[Note]()
     range_ = np.array([0, 2**bits - 1])
     if header.PixelRepresentation == 1:
         range_ -= 2 ** (bits - 1)
     elif bits == 16 and not outside.all():
-        highest = int(stored[~outside].max())
-        range_[1] = 2 ** used_bits(highest) - 1
-        notes = used_bits_note(highest)
+        used, notes = used_bits(int(stored[~outside].max()))
+        range_[1] = 2**used - 1
     black, white = sorted(apply_modality_lut(range_, header))  # a slope may be negative
     return values, (float(black), float(white)), notes
 

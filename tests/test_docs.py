@@ -48,7 +48,7 @@ NOT_RUN = {
     "medvol train brain_mri_tumor --data lgg_list": "takes hours, on public data",
     "python scripts/": "takes hours, or public data; that the program exists is tested below",
     "medvol gate-cost brain_mri_tumor --data lgg_list": "needs the networks of all folds",
-    "medvol gate-cost covid_ct_lesion_25d -o gate_cost": "needs the networks of all folds",
+    "medvol gate-cost covid_ct_lesion_25d --data radiopaedia": "needs the networks of all folds",
     "medvol data covid-xray --as-published": "needs hundreds of pictures",
     "medvol compare radiograph --data": "takes minutes, and public data",
     "tensorboard": "a server that does not end",

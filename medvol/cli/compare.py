@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import require
-from .train import add_training_options, check_jobs
+from .options import add_data, add_output, add_training_options, check_jobs
 
 if TYPE_CHECKING:
     from ..report.leaderboard import Row
@@ -32,8 +32,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="comparison, .json, or the name of a shipped one",
     )
     parser.add_argument("--bundle", help="name or folder, in place of the comparison's")
-    parser.add_argument("--data", type=Path, help="datalist, .json, in place of the comparison's")
-    parser.add_argument("--output", "-o", type=Path, help="folder for the results")
+    add_data(parser, required=False, default="the comparison's")
+    add_output(parser, required=False)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these entries alone")
     parser.add_argument(
         "--test", action="store_true", help="at the end measure the winner, and it alone"

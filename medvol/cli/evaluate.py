@@ -7,15 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-OF_SOME = {  # options that mean something for some tasks only: where, and what if not given
-    "fold": ("fold", -1),
-    "predictions": ("predictions", None),
-    "tolerance": ("tolerance_mm", None),
-    "smallest-lesion": ("smallest_lesion_ml", None),
-    "part": ("part", None),
-    "calibrate": ("calibrate", False),
-    "no-confounding": ("confounding", True),
-}
+from .options import add_bundle, add_data, add_device, add_fold, add_output
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,12 +19,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "Compare its masks or classes with the truth, and write figures with their intervals; with "
         "--report also a page with the worst cases first and pictures of the errors.",
     )
-    parser.add_argument("bundle", help="name of a bundle, or its folder")
-    parser.add_argument("--data", required=True, type=Path, help="datalist, .json")
-    parser.add_argument(
-        "--output", "-o", required=True, type=Path, metavar="FOLDER",
-        help="for metrics.csv, metrics.json and, a folder a case, the masks",
-    )  # fmt: skip
+    add_bundle(parser)
+    add_data(parser)
+    add_output(parser, "for metrics.csv, metrics.json and, a folder a case, the masks")
     parser.add_argument(
         "--report", action="store_true",
         help="also report.html with pictures, and errors as segments for 3D Slicer",
@@ -46,12 +35,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "behind the = for what the bundle does not know (may be given several times)",
     )  # fmt: skip
     parser.add_argument("--weights", type=Path, metavar="FILE", help="instead of models/model.pt")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--precision", choices=["fp32", "bf16"], help="default: that of the bundle")
+    add_device(parser)
     masks = parser.add_argument_group("truth as label maps")
-    masks.add_argument(
-        "--fold", type=int, default=-1, help="only the cases that this fold holds out"
-    )
+    add_fold(masks)
     masks.add_argument(
         "--predictions", type=Path, metavar="FOLDER",
         help="compare the masks of this folder; no network runs",
@@ -82,10 +68,9 @@ def run(args: argparse.Namespace) -> int:
     from ..bundle.spec import read_spec
     from ..tasks.comparison import comparison_of
 
-    given = [word for word, (name, value) in OF_SOME.items() if getattr(args, name) != value]
     spec = read_spec(args.bundle, weights=args.weights)
     try:
-        comparison = comparison_of(spec, _order(args), given)
+        comparison = comparison_of(spec, _order(args))
     except ValueError as error:
         print(f"medvol evaluate: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..text import aligned, counted
+from .options import add_bundle, add_data, add_device, add_fold, add_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,12 +38,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "write what would be missed and saved at each threshold: gate_cost.csv, gate_cost.png, "
         "gate_cost.json. Give data that neither network was trained on.",
     )
-    parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
-    parser.add_argument("--data", required=True, type=Path, help="datalist.json of labelled images")
-    parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the results")
-    parser.add_argument(
-        "--fold", type=int, default=-1, help="only the cases that this fold holds out"
-    )
+    add_bundle(parser)
+    add_data(parser)
+    add_output(parser)
+    add_fold(parser)
     parser.add_argument(
         "--gate-weights", metavar="FILE",
         help="in place of models/model_gate.pt; {fold} stands for the fold that holds a case out",
@@ -58,7 +57,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--most-missed", type=float, default=1.0, metavar="PERCENT",
         help="of the lesion volume, that the chosen threshold may hide (default 1)",
     )  # fmt: skip
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add_device(parser, precision=False)
     parser.set_defaults(run=run)
 
 

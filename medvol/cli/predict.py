@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..outputs.registry import OUTPUTS
+from .options import add_device, add_output
 
 if TYPE_CHECKING:
     from ..answer import Answer, Refusal
@@ -39,11 +40,8 @@ def add_parser(commands: Any) -> None:
         "for radiographs a picture, a DICOM file, or a folder, searched with all that is in it",
     )  # fmt: skip
     parser.add_argument("--bundle", required=True, help="name of a bundle, or its folder")
-    parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the results")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument(
-        "--precision", choices=["fp32", "bf16"], help="default: what the bundle says"
-    )
+    add_output(parser)
+    add_device(parser)
     parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
     parser.add_argument(
         "--format", nargs="+", metavar="FORMAT", choices=OUTPUTS,

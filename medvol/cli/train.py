@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .options import add_bundle, add_data, add_output, add_training_options, check_jobs
+
 if TYPE_CHECKING:
     from ..search.order import Order
 
@@ -19,11 +21,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "folder. The same command goes on with a run that was stopped. A bundle is changed with "
         "--install alone.",
     )
-    parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
-    parser.add_argument("--data", required=True, type=Path, help="datalist, .json")
-    parser.add_argument(
-        "--output", "-o", type=Path, metavar="RUN", help="folder (default runs/BUNDLE)"
-    )
+    add_bundle(parser)
+    add_data(parser)
+    add_output(parser, "for the run (default runs/BUNDLE)", required=False)
     folds = parser.add_mutually_exclusive_group()
     folds.add_argument(
         "--fold", type=int, metavar="N", help="train once, and measure the cases of fold N"
@@ -40,45 +40,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add_training_options(parser, one="a training", many="folds")
     parser.set_defaults(run=run)
-
-
-def add_training_options(parser: argparse.ArgumentParser, *, one: str, many: str) -> None:
-    """Add the options that train, tune and compare share.
-
-    Args:
-        parser: of the command.
-        one: what is trained, such as "a trial".
-        many: the same in the plural.
-    """
-    group = parser.add_argument_group("training")
-    group.add_argument(
-        "--set", nargs="+", action="extend", default=[], dest="settings", metavar="ID=VALUE",
-        help="settings of train.json, such as epochs=2 or network_def#dropout=0.1",
-    )  # fmt: skip
-    group.add_argument(
-        "--from", type=Path, dest="weights", metavar="FILE", help="weights to start with"
-    )
-    group.add_argument(
-        "--config", nargs="+", action="extend", default=[], dest="overlays", metavar="FILE",
-        help="configs laid over train.json, of the bundle or others, such as train_gate.json",
-    )  # fmt: skip
-    group.add_argument("--jobs", type=int, default=1, help=f"{many} at a time")
-    group.add_argument(
-        "--budget", type=float, metavar="SECONDS", help=f"{one} ends when they are used up"
-    )
-    group.add_argument(
-        "--patience", type=int, metavar="EPOCHS", help=f"{one} ends when none of so many is better"
-    )
-
-
-def check_jobs(args: argparse.Namespace) -> None:
-    """Refuse a number of jobs that makes no sense.
-
-    Raises:
-        ValueError: fewer than 1.
-    """
-    if args.jobs < 1:
-        raise ValueError(f"--jobs is {args.jobs}; give 1 or more")
 
 
 def run(args: argparse.Namespace) -> int:

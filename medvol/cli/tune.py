@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require
-from .train import add_training_options, check_jobs
+from .options import add_bundle, add_data, add_output, add_training_options, check_jobs
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -26,10 +26,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "those of the best validation as a config: best.json. The same command goes on with a "
         "study that was stopped; given twice at a time, both work on it.",
     )
-    parser.add_argument("bundle", help="name of a shipped bundle, or its folder")
+    add_bundle(parser)
     parser.add_argument("--space", required=True, type=Path, help="search space, .json")
-    parser.add_argument("--data", type=Path, help="datalist, .json; default: that of the config")
-    parser.add_argument("--output", "-o", required=True, type=Path, help="folder for the study")
+    add_data(parser, required=False, default="that of the config")
+    add_output(parser, "for the study")
     parser.add_argument(
         "--trials", type=int, help=f"in all (default {DEFAULT_TRIALS}, or all of a grid)"
     )

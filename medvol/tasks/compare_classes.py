@@ -107,7 +107,7 @@ class RadiographComparison(ClassComparison):
         ValueError: calibration on the part that is measured; others as for `Comparison`.
     """
 
-    options = frozenset({"part", "calibrate", "no-confounding"})
+    options = frozenset({"part", "calibrate", "confounding"})
 
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)

@@ -124,7 +124,7 @@ class MaskComparison(Comparison[MaskCase]):
         bundle: that makes the masks; None where they are there before.
     """
 
-    options = frozenset({"fold", "predictions", "tolerance", "smallest-lesion"})
+    options = frozenset({"fold", "predictions", "tolerance_mm", "smallest_lesion_ml"})
 
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)

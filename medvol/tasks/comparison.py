@@ -7,7 +7,7 @@ of slices with masks, classes of radiographs with classes.
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +40,16 @@ COMPARISONS = {
     "volumes": (".compare_masks", "MaskComparison"),
     "slices": (".compare_classes", "SliceComparison"),
     "radiographs": (".compare_classes", "RadiographComparison"),
+}
+# what in an order means something for some tasks only, to its option of `medvol evaluate`
+OPTIONS = {
+    "fold": "--fold",
+    "predictions": "--predictions",
+    "tolerance_mm": "--tolerance",
+    "smallest_lesion_ml": "--smallest-lesion",
+    "part": "--part",
+    "calibrate": "--calibrate",
+    "confounding": "--no-confounding",
 }
 
 
@@ -89,7 +99,7 @@ class Comparison(ABC, Generic[CaseT]):
 
     Attributes:
         bundle: that gives the answers; None where they are there before.
-        options: words of `medvol evaluate` that mean something for this comparison only.
+        options: of `OPTIONS`, those that mean something for this comparison.
         files: file beside the page to what it holds.
 
     Raises:
@@ -257,23 +267,23 @@ class Comparison(ABC, Generic[CaseT]):
         return []
 
 
-def comparison_of(spec: Spec, order: Order, given: Sequence[str] = ()) -> Comparison[Any]:
+def comparison_of(spec: Spec, order: Order) -> Comparison[Any]:
     """What compares the answers of a bundle with the truth.
 
     Args:
         spec: of the bundle.
         order: what is to be compared.
-        given: words of `medvol evaluate` that were given and mean something for some tasks only.
 
     Raises:
-        InputError, ValueError: as for `Comparison`; ValueError also for a word that means nothing
-            for the bundle's task.
+        InputError, ValueError: as for `Comparison`; ValueError also for an option that means
+            nothing for the bundle's task.
     """
     module, name = COMPARISONS[spec.task]
     kind: type[Comparison[Any]] = getattr(import_module(module, __package__), name)
-    for option in given:
-        if option not in kind.options:
-            raise ValueError(f"--{option} is not for a bundle of {spec.task}; leave it out")
+    usual = Order(order.data, order.output)
+    for name, option in OPTIONS.items():
+        if name not in kind.options and getattr(order, name) != getattr(usual, name):
+            raise ValueError(f"{option} is not for a bundle of {spec.task}; leave it out")
     return kind(spec, order)
 
 

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options that several commands share, so that they are named and explained alike."""
+
+import argparse
+from pathlib import Path
+
+
+def add_bundle(parser: argparse.ArgumentParser) -> None:
+    """Add the bundle of a command, which comes first."""
+    parser.add_argument("bundle", help="name of a bundle, or its folder")
+
+
+def add_data(
+    parser: argparse.ArgumentParser, *, required: bool = True, default: str | None = None
+) -> None:
+    """Add `--data`.
+
+    Args:
+        parser: of the command.
+        required: whether the command does nothing without it.
+        default: what is taken without it, in words.
+    """
+    words = "datalist, .json" + (f"; default: {default}" if default else "")
+    parser.add_argument("--data", type=Path, required=required, help=words)
+
+
+def add_output(
+    parser: argparse.ArgumentParser, holds: str = "for the results", *, required: bool = True
+) -> None:
+    """Add `--output`.
+
+    Args:
+        parser: of the command.
+        holds: what the folder is for, in words.
+        required: whether the command does nothing without it.
+    """
+    parser.add_argument(
+        "--output", "-o", type=Path, required=required, metavar="FOLDER", help=f"folder {holds}"
+    )
+
+
+def add_fold(parser: argparse._ActionsContainer) -> None:
+    """Add `--fold`, which takes the cases that one fold holds out; -1 stands for all cases."""
+    parser.add_argument(
+        "--fold", type=int, default=-1, help="only the cases that this fold holds out"
+    )
+
+
+def add_device(parser: argparse.ArgumentParser, *, precision: bool = True) -> None:
+    """Add `--device` and `--precision`.
+
+    Args:
+        parser: of the command.
+        precision: whether there is `--precision` too.
+    """
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    if precision:
+        words = "default: that of the bundle"
+        parser.add_argument("--precision", choices=["fp32", "bf16"], help=words)
+
+
+def add_training_options(parser: argparse.ArgumentParser, *, one: str, many: str) -> None:
+    """Add the options that train, tune and compare share.
+
+    Args:
+        parser: of the command.
+        one: what is trained, such as "a trial".
+        many: the same in the plural.
+    """
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--set", nargs="+", action="extend", default=[], dest="settings", metavar="ID=VALUE",
+        help="settings of train.json, such as epochs=2 or network_def#dropout=0.1",
+    )  # fmt: skip
+    group.add_argument(
+        "--from", type=Path, dest="weights", metavar="FILE", help="weights to start with"
+    )
+    group.add_argument(
+        "--config", nargs="+", action="extend", default=[], dest="overlays", metavar="FILE",
+        help="configs laid over train.json, of the bundle or others, such as train_gate.json",
+    )  # fmt: skip
+    group.add_argument("--jobs", type=int, default=1, help=f"{many} at a time")
+    group.add_argument(
+        "--budget", type=float, metavar="SECONDS", help=f"{one} ends when they are used up"
+    )
+    group.add_argument(
+        "--patience", type=int, metavar="EPOCHS", help=f"{one} ends when none of so many is better"
+    )
+
+
+def check_jobs(args: argparse.Namespace) -> None:
+    """Refuse a number of jobs that makes no sense.
+
+    Raises:
+        ValueError: fewer than 1.
+    """
+    if args.jobs < 1:
+        raise ValueError(f"--jobs is {args.jobs}; give 1 or more")

@@ -13,7 +13,7 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
 def add_data(
     parser: argparse.ArgumentParser, *, required: bool = True, default: str | None = None
 ) -> None:
-    """Add `--data`.
+    """Add `--data`, the datalist that a command works on.
 
     Args:
         parser: of the command.
@@ -27,7 +27,7 @@ def add_data(
 def add_output(
     parser: argparse.ArgumentParser, holds: str = "for the results", *, required: bool = True
 ) -> None:
-    """Add `--output`.
+    """Add `--output`, the folder that a command writes into.
 
     Args:
         parser: of the command.
@@ -47,7 +47,7 @@ def add_fold(parser: argparse._ActionsContainer) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser, *, precision: bool = True) -> None:
-    """Add `--device` and `--precision`.
+    """Add `--device` and `--precision`, where and with how many bits a network runs.
 
     Args:
         parser: of the command.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ..files import filling
 from ..images.find import unused_name
@@ -49,6 +49,12 @@ class ClassSet:
     aside: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     divide: Divide = USUAL
 
+    def only(self, places: Sequence[int]) -> Self:
+        """The set without the pictures at other places, and the pairs that are then left."""
+        index = {at: number for number, at in enumerate(places)}
+        pairs = ((index[a], index[b]) for a, b in self.pairs if a in index and b in index)
+        return replace(self, pictures=[self.pictures[at] for at in places], pairs=tuple(pairs))
+
 
 def class_datalist(
     source: ClassSet, prints: Mapping[Path, Fingerprint], *, seed: int = 0
@@ -70,15 +76,12 @@ def class_datalist(
         LeakError: a patient or a picture would stand in two parts.
         ValueError: shares that cannot be.
     """
-    free = [at for at, picture in enumerate(source.pictures) if not picture.part]
-    pictures = list(source.pictures)
-    same = same_pictures([prints[pictures[at].path] for at in free])
-    place = {at: index for index, at in enumerate(free)}
-    known = [(place[a], place[b]) for a, b in source.pairs if a in place and b in place]
+    free = source.only([at for at, p in enumerate(source.pictures) if not p.part])
+    same = same_pictures([prints[picture.path] for picture in free.pictures])
     pairs = [(pair.one, pair.other) for pair in same]
-    joined, lost = join_patients([pictures[at] for at in free], [*known, *pairs])
-    for at, picture in zip(free, joined, strict=True):
-        pictures[at] = picture
+    joined, lost = join_patients(free.pictures, [*free.pairs, *pairs])
+    rest = iter(joined)
+    pictures = [picture if picture.part else next(rest) for picture in source.pictures]
     notes = list(source.notes)
     if pairs:
         equal = sum(pair.equal for pair in same)

@@ -287,14 +287,8 @@ def published(source: ClassSet) -> ClassSet:
         reason = "the published composition needs children's radiographs."
         remedy = "Name the Kermany data set: its folder chest_xray or its archives."
         raise InputError("E_EMPTY", "--second", reason, remedy)
-    place = {at: index for index, at in enumerate(keep)}
-    return replace(
-        source,
-        pictures=[source.pictures[at] for at in keep],
-        pairs=tuple((place[a], place[b]) for a, b in source.pairs if a in place and b in place),
-        notes=(*source.notes, "Negatives of the first source are left out, as published."),
-        divide=draw_published,
-    )
+    notes = (*source.notes, "Negatives of the first source are left out, as published.")
+    return replace(source.only(keep), notes=notes, divide=draw_published)
 
 
 def draw_published(

@@ -4,12 +4,14 @@
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -79,6 +81,13 @@ class Slice:
     padding: tuple[int, int] | None
     technical: dict[str, str | float]
 
+    def outside(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Where stored values (rows, columns) stand for "outside the scan"."""
+        if self.padding is None:
+            return np.zeros(stored.shape, bool)
+        low, high = self.padding
+        return (stored >= low) & (stored <= high)
+
 
 def read_slices(path: Path, folder: Path, left_out: Counter[str]) -> list[Slice]:
     """The slices of one file below `folder`.
@@ -99,22 +108,38 @@ def read_slices(path: Path, folder: Path, left_out: Counter[str]) -> list[Slice]
         left_out["not DICOM"] += 1
         return []
     name = str(path.relative_to(folder)) if path != folder else path.name
+    with judged(path, "its DICOM header cannot be read", "Export the series again."):
+        header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+        if not _is_image(header, path):
+            left_out[str(header.get("Modality", "not an image"))] += 1
+            return []
+        frames = _frames(header, path)
+        if len(frames) == 1:
+            return [_slice(path, name, 0, frames[0])]
+        return [_slice(path, f"{name} frame {k + 1}", k, x) for k, x in enumerate(frames)]
+
+
+@contextmanager
+def judged(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Refuse damaged data of a file; of odd data pydicom prints nothing, since it is judged here.
+
+    Args:
+        path: the file.
+        what: cannot be done with it, such as "its pixels cannot be decoded".
+        remedy: what the user can do, one sentence.
+
+    Raises:
+        InputError: E_CORRUPT, pydicom or a decoder failed; what the block itself refuses.
+    """
     try:
-        with warnings.catch_warnings():  # odd values are judged here, not printed by pydicom
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-            if not _is_image(header, path):
-                left_out[str(header.get("Modality", "not an image"))] += 1
-                return []
-            frames = _frames(header, path)
-            if len(frames) == 1:
-                return [_slice(path, name, 0, frames[0])]
-            return [_slice(path, f"{name} frame {k + 1}", k, x) for k, x in enumerate(frames)]
+            yield
     except InputError:
         raise
-    except Exception as error:  # a damaged header makes pydicom raise nearly anything
-        reason = f"its DICOM header cannot be read ({str(error).partition(chr(10))[0]})."
-        raise InputError("E_CORRUPT", path, reason, "Export the series again.") from error
+    except Exception as error:  # damaged data makes pydicom and the decoders raise nearly anything
+        why = str(error).strip().rpartition("\n")[2].strip()
+        raise InputError("E_CORRUPT", path, f"{what} ({why}).", remedy) from error
 
 
 def _refuse_broken(path: Path, start: bytes) -> None:

@@ -5,7 +5,6 @@ Stored values pass the modality LUT or rescale, then the first VOI LUT or window
 C.11.1 and C.11.2), by pydicom. MONOCHROME1 says that 0 is white; it is turned round.
 """
 
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from ...spatial import Affine
 from ..grey import Grey, grey_of_colours, used_bits
 from ..image import Image
 from ..picture import MAX_PIXELS
-from .header import Slice, read_slices
+from .header import Slice, judged, read_slices
 from .volume import check_decoder, decode_frames
 
 RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is not a term of DICOM, but often written
@@ -65,15 +64,10 @@ def load_radiograph_dicom(path: Path) -> Image:
     affine = _affine(image)
     if not image.grey:
         return Image(_grey_of_colours(stored, path), affine, path, (), facts)
-    outside = _padding(stored, image)
-    try:
-        with warnings.catch_warnings():  # odd values are judged here, not printed by pydicom
-            warnings.simplefilter("ignore")
-            values, (black, white), notes = _shown(stored, outside, header)
-    except Exception as error:  # a damaged LUT or window makes pydicom raise nearly anything
-        why = str(error).partition("\n")[0]
-        reason = f"its header does not say how to show it ({why})."
-        raise InputError("E_CORRUPT", path, reason, "Export it again, with a window.") from error
+    outside = image.outside(stored)
+    remedy = "Export it again, with a window."
+    with judged(path, "its header does not say how to show it", remedy):
+        values, (black, white), notes = _shown(stored, outside, header)
     if not white > black:
         reason = f"its rescale or LUT makes every value {black:g}."
         raise InputError("E_VALUES", path, reason, "Export it again with its true values.")
@@ -104,16 +98,11 @@ def _only_slice(path: Path) -> Slice:
 
 def _header(path: Path) -> Dataset:
     """The header without the pixels, and without elements that have no value."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header = dcmread(path, stop_before_pixels=True)
-            for name in _OPTIONAL:
-                if name in header and header[name].is_empty:
-                    del header[name]
-    except Exception as error:
-        reason = f"its DICOM header cannot be read ({str(error).partition(chr(10))[0]})."
-        raise InputError("E_CORRUPT", path, reason, "Export it again.") from error
+    with judged(path, "its DICOM header cannot be read", "Export it again."):
+        header = dcmread(path, stop_before_pixels=True)
+        for name in _OPTIONAL:
+            if name in header and header[name].is_empty:
+                del header[name]
     for pair in (_MODALITY, _WINDOW):
         if sum(name in header for name in pair) == 1:  # half of a pair says nothing
             del header[next(name for name in pair if name in header)]
@@ -145,13 +134,6 @@ def _grey_of_colours(stored: npt.NDArray[Any], path: Path) -> Grey:
         reason = f"its colours are kept as {stored.dtype}, not with 8 bits."
         raise InputError("E_VALUES", path, reason, "Export it as grey (MONOCHROME2).")
     return grey_of_colours(Pillow.fromarray(stored), path)
-
-
-def _padding(stored: npt.NDArray[Any], image: Slice) -> npt.NDArray[np.bool_]:
-    if image.padding is None:
-        return np.zeros(stored.shape, bool)
-    low, high = image.padding
-    return (stored >= low) & (stored <= high)
 
 
 def _shown(

@@ -2,7 +2,6 @@
 """The DICOM images below a folder: found, read up to their pixels, and grouped into series."""
 
 import stat
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pydicom import dcmread
 
 from ...errors import InputError
 from ..files import file_size, path_error, walk
-from .header import Slice, read_slices
+from .header import Slice, judged, read_slices
 
 MAX_FILES = 20_000  # a whole-body CT has 2,000 slices; more than this is an archive, not a study
 
@@ -115,8 +114,7 @@ def _same_place(first: Slice, second: Slice) -> bool:
 
 
 def _same_pixels(first: Path, second: Path) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with judged(second, "its pixels cannot be read", "Export the series again."):
         one, other = (dcmread(path, specific_tags=["PixelData"]) for path in (first, second))
     return bool(
         one.file_meta.TransferSyntaxUID == other.file_meta.TransferSyntaxUID

@@ -18,10 +18,10 @@ from pydicom.uid import JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
 from ...errors import InputError, Note
 from ..checks import volume_shape
-from ..files import corrupt, truncated
+from ..files import COPY_AGAIN, truncated
 from ..image import Image
 from .geometry import stack_slices
-from .header import Slice
+from .header import Slice, judged
 from .series import Study, read_study
 
 AIR_HU = -1024  # what padding outside the scan becomes in a CT
@@ -202,10 +202,9 @@ def rescale(stored: npt.NDArray[Any], image: Slice) -> tuple[npt.NDArray[Any], i
         values = stored.astype(np.int64) * int(slope) + int(intercept)
     else:
         values = stored * slope + intercept
-    if image.padding is None or image.modality != "CT":
+    if image.modality != "CT":
         return values, 0
-    low, high = image.padding
-    outside = (stored >= low) & (stored <= high)
+    outside = image.outside(stored)
     values[outside] = AIR_HU
     return values, int(outside.sum())
 
@@ -228,17 +227,10 @@ def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any
     Raises:
         InputError: E_TRUNCATED, E_CORRUPT.
     """
-    with warnings.catch_warnings():  # what pydicom remarks on is refused here, or harmless
-        warnings.simplefilter("ignore")
-        try:
-            content = dcmread(path, specific_tags=_PIXEL_TAGS)
-            _check_length(path, content)
-            arrays = list(iter_pixels(content, indices=list(frames)))
-        except InputError:
-            raise
-        except Exception as error:  # decoders raise what they like on damaged data
-            why = str(error).strip().rpartition("\n")[2].strip()
-            raise corrupt(path, f"its pixels cannot be decoded ({why}).") from error
+    with judged(path, "its pixels cannot be decoded", COPY_AGAIN):
+        content = dcmread(path, specific_tags=_PIXEL_TAGS)
+        _check_length(path, content)
+        arrays = list(iter_pixels(content, indices=list(frames)))
     yield from arrays
 
 

@@ -3,8 +3,9 @@
 
     python scripts/measure_house.py [--list]
 
-`--list` names what is counted. A module whose one importer is a registry, or that a config of a
-bundle names, is not counted as one with a single importer: it is a part of a family.
+`--list` names what is counted. A module whose one importer is a registry, that a registry finds by
+its name, or that a config of a bundle names, is not counted as one with a single importer: it is a
+part of a family.
 """
 
 import argparse
@@ -51,6 +52,20 @@ def single_importers(sources: dict[str, str], named: str) -> list[str]:
         and not any(REGISTRIES.match(user) for user in by)
         and not module.endswith("__init__")
         and f"medvol.{module}." not in named
+        and not found_by_name(module, sources)
+    )
+
+
+def found_by_name(module: str, sources: dict[str, str]) -> bool:
+    """Whether it is a source of data, found in its folder, or a writer that `OUTPUTS` names.
+
+    Args:
+        module: dotted name.
+        sources: dotted name to text.
+    """
+    room, _, name = module.rpartition(".")
+    return room == "data.sources" or (
+        room == "outputs" and f'"{name}.' in sources["outputs.registry"]
     )
 
 

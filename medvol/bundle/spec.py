@@ -89,6 +89,11 @@ class Spec:
         return "intensity" if self.modality == "MR" else "HU"
 
     @property
+    def mean_column(self) -> str:
+        """What the mean value of a label is called: "mean_hu" or "mean_intensity"."""
+        return f"mean_{self.values.lower()}"
+
+    @property
     def regions(self) -> dict[str, tuple[int, ...]]:
         """What figures are given of: the focus labels together, each label, the reference organ.
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
@@ -43,7 +44,7 @@ def load_zip(path: Path, *, series: str | None = None) -> Image:
         folder = Path(name)
         members = unpack(path, folder)
         try:
-            return load_dicom(folder, series=series)
+            return replace(load_dicom(folder, series=series), path=path)
         except InputError as error:
             member = members.get(Path(error.path).name)
             fault = path / member if member else path

@@ -134,8 +134,16 @@ def open_volume(
         InputError: E_FORMAT, a file of another content; what the reader of its format and
             `checks` refuse.
     """
-    given = Path(path)
-    return checked_volume(replace(_opened(given, series), path=given), kind)
+    path = Path(path)
+    try:
+        is_folder = path.is_dir() and not ends_with(path, suffixes("volume"))
+    except OSError as error:
+        raise path_error(path, error) from error
+    if not is_folder:
+        return checked_volume(_read_file(path, "volume", series), kind)
+    from .dicom.volume import load_dicom
+
+    return checked_volume(load_dicom(path, series=series), kind)
 
 
 def checked_volume(image: Image, kind: Kind = "volume") -> Image:
@@ -151,23 +159,6 @@ def checked_volume(image: Image, kind: Kind = "volume") -> Image:
     return replace(image, array=array, notes=tuple(notes))
 
 
-def _opened(path: Path, series: str | None) -> Image:
-    try:
-        is_folder = path.is_dir() and not ends_with(path, suffixes("volume"))
-    except OSError as error:
-        raise path_error(path, error) from error
-    if is_folder:
-        from .dicom.volume import load_dicom
-
-        return load_dicom(path, series=series)
-    file_size(path)
-    form = format_of(path)
-    if form is None or form.volume is None:
-        raise _not_a_volume(path, form)
-    image = form.volume(path, series=series) if form.several else form.volume(path)
-    return _with_name_note(image, path, form)
-
-
 def open_radiograph(path: str | os.PathLike[str]) -> Image:
     """Read and check one radiograph, as `read_image` gives it.
 
@@ -175,17 +166,8 @@ def open_radiograph(path: str | os.PathLike[str]) -> Image:
         InputError: E_FORMAT, it is neither a picture nor DICOM; E_VALUES, one grey everywhere; what
             the reader of its format refuses.
     """
-    given = Path(path)
-    file_size(given)
-    form = format_of(given)
-    if form is None or form.radiograph is None:
-        if not ends_with(given, dicom.SUFFIXES):
-            raise unknown_content(given)
-        reason = "it is named like DICOM but lacks the DICM mark at byte 128, and is not a picture."
-        raise InputError("E_FORMAT", given, reason, "Export it as a DICOM file.")
-    image = checked_radiograph(form.radiograph(given))
-    image = replace(image, array=np.ascontiguousarray(image.array))
-    return _with_name_note(image, given, form)
+    image = checked_radiograph(_read_file(Path(path), "radiograph"))
+    return replace(image, array=np.ascontiguousarray(image.array))
 
 
 def checked_radiograph(image: Image) -> Image:
@@ -200,12 +182,28 @@ def checked_radiograph(image: Image) -> Image:
     return image
 
 
-def _with_name_note(image: Image, path: Path, form: Format) -> Image:
+def _read_file(
+    path: Path, kind: Literal["volume", "radiograph"], series: str | None = None
+) -> Image:
+    """What a file's content is, with a note where its name says another format."""
+    file_size(path)
+    form = format_of(path)
+    read: Callable[..., Image] | None = getattr(form, kind, None)
+    if form is None or read is None:
+        raise _not_a_volume(path, form) if kind == "volume" else _not_a_radiograph(path)
+    image = read(path, series=series) if kind == "volume" and form.several else read(path)
     nameless = form.name == "DICOM" and dicom.is_nameless(path)
     if nameless or ends_with(path, form.suffixes):
         return image
     note = Note("N_FORMAT", f"its content is {form.name} whatever its name says.")
     return replace(image, notes=(*image.notes, note))
+
+
+def _not_a_radiograph(path: Path) -> InputError:
+    if not ends_with(path, dicom.SUFFIXES):
+        return unknown_content(path)
+    reason = "it is named like DICOM but lacks the DICM mark at byte 128, and is not a picture."
+    return InputError("E_FORMAT", path, reason, "Export it as a DICOM file.")
 
 
 def _not_a_volume(path: Path, form: Format | None) -> InputError:

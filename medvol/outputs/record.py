@@ -14,7 +14,6 @@ from ..files import sha256_of, write_json
 from ..images.describe import IDENTIFYING_FACTS, describe
 from ..images.image import Image
 from ..text import NOTICE
-from .measurements import mean_column
 
 if TYPE_CHECKING:
     from .save import Saving
@@ -65,7 +64,7 @@ def _labels(answer: Answer) -> dict[str, Any]:
     spec = answer.spec
     if not len(spec.labels):
         return {}
-    named = {"mean_value": mean_column(spec)}
+    named = {"mean_value": spec.mean_column}
     return {
         "labels": spec.labels.to_json(),
         "measurements": [

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers, tables and the notice as a reader wants to see them."""
 
+import math
 from collections.abc import Collection, Sequence
 
 NOTICE = "Research use only. Not a medical device."
@@ -20,16 +21,45 @@ def digits(number: float | None) -> str:
 
 
 def ml_text(volume_ml: float) -> str:
-    """Millilitres with as many decimals as help a reader.
+    """Millilitres with as many decimals as help a reader; a dash for NaN.
 
     Example:
         >>> [ml_text(ml) for ml in (1234.4, 56.71, 0.426, 0.004, 0.0)]
         ['1,234', '56.7', '0.43', '< 0.01', '0.00']
     """
+    if math.isnan(volume_ml):
+        return NONE
     if 0 < volume_ml < 0.01:
         return "< 0.01"
     decimals = 0 if volume_ml >= 1000 else 1 if volume_ml >= 10 else 2
     return f"{volume_ml:,.{decimals}f}"
+
+
+def signed_ml_text(volume_ml: float) -> str:
+    """Millilitres with a sign; a dash where they are not defined.
+
+    Example:
+        >>> [signed_ml_text(ml) for ml in (117.2, -0.43, 0.0)]
+        ['+117.2', '−0.43', '0.00']
+    """
+    sign = "+" if volume_ml > 0 else "−" if volume_ml < 0 else ""
+    return sign + ml_text(abs(volume_ml))
+
+
+def decimals(number: float, places: int, *, unit: str = "", missing: str = NONE) -> str:
+    """A number with so many decimals.
+
+    Args:
+        number: of any unit, or NaN.
+        places: decimals, 0 or more.
+        unit: written behind the number.
+        missing: what is written for NaN.
+
+    Example:
+        >>> decimals(0.726, 2), decimals(75.0, 0, unit=" %"), decimals(float("nan"), 1)
+        ('0.73', '75 %', '–')
+    """
+    return missing if math.isnan(number) else f"{number:.{places}f}{unit}"
 
 
 def hu_text(value_hu: float | None) -> str:

@@ -1,153 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """An evaluation as files: a page for people, `metrics.csv` and `metrics.json` for programs.
 
-The page has one layout, whatever was measured: what comes first, sections of tables and pictures,
-how it was measured. `mask_sections` and `class_sections` say what stands in the sections. It holds
-all that it shows and loads nothing.
+The page has one layout, whatever was measured: what comes first, tables and pictures, how it was
+measured. `mask_evaluation` and `class_evaluation` fill it. It holds all that it shows and loads
+nothing.
 """
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..files import write_csv, write_json, write_text
 from ..metrics.evaluation import Evaluation
-from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED
+from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
 from ..text import NOTICE, counted, digits
 from .html import page_environment
-
-
-class Cell(NamedTuple):
-    """A cell of a table.
-
-    Args:
-        text: what it says.
-        small: lines in small letters below.
-        style: CSS class.
-        shade: CSS colour behind it; empty for none.
-        bar: 0 to 1, drawn as a bar in place of the text; NaN draws none.
-        link: address that the text leads to.
-    """
-
-    text: str = ""
-    small: tuple[str, ...] = ()
-    style: str = "n"
-    shade: str = ""
-    bar: float | None = None
-    link: str = ""
-
-
-class Row(NamedTuple):
-    """A row of a table: what it is of, its cells, and its CSS class."""
-
-    head: Cell
-    cells: Sequence[Cell]
-    style: str = ""
-
-
-class Table(NamedTuple):
-    """Figures in rows and columns.
-
-    Args:
-        head: of each column; the first is that of the rows' heads.
-        rows: from top to bottom.
-        style: CSS classes.
-    """
-
-    head: Sequence[Cell]
-    rows: Sequence[Row]
-    style: str = "figures"
-
-
-class Text(NamedTuple):
-    """A sentence or more in quiet letters."""
-
-    words: str
-
-
-class Remarks(NamedTuple):
-    """A list of sentences in quiet letters."""
-
-    lines: Sequence[str]
-
-
-class Picture(NamedTuple):
-    """An image with what it shows in words.
-
-    Args:
-        source: address for `img`, which holds the picture.
-        words: what it shows, for who cannot see it.
-        style: CSS class.
-    """
-
-    source: str
-    words: str
-    style: str = ""
-
-
-class Tile(NamedTuple):
-    """A small picture with a caption.
-
-    Args:
-        source: address for `img`, which holds the picture.
-        words: what it shows, for who cannot see it.
-        name: in bold letters in front of the caption.
-        caption: behind the name.
-        small: in small letters below.
-        style: CSS class.
-    """
-
-    source: str
-    words: str
-    name: str
-    caption: str
-    small: str
-    style: str = ""
-
-
-class Tiles(NamedTuple):
-    """Small pictures side by side, each at least so many pixels wide."""
-
-    tiles: Sequence[Tile]
-    width: int
-
-
-class Files(NamedTuple):
-    """Links to files in a folder beside the page: name to what it holds."""
-
-    folder: str
-    names: Mapping[str, str]
-
-
-Part = Table | Text | Remarks | Picture | Tiles | Files
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page below a heading.
-
-    Args:
-        title: of it.
-        parts: from top to bottom.
-        anchor: name that links inside the page lead to; empty for none.
-        style: CSS class.
-    """
-
-    title: str
-    parts: Sequence[Part]
-    anchor: str = ""
-    style: str = ""
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A figure above everything: its value, what it is, and its interval."""
-
-    value: str
-    words: str
-    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,20 +25,14 @@ class Content:
     """What a kind of evaluation puts on the page.
 
     Args:
-        headlines: the main figures.
-        sections: before the rules.
-        rules: name of a figure to how it was measured.
-        details: sections at the end, such as one for each case.
+        template: that fills the blocks of `evaluation.html.j2`.
+        values: that the template needs beside the evaluation, by name.
         remarks: what the figures themselves say that a reader must know first.
-        footer: a sentence behind the notice.
     """
 
-    headlines: Sequence[Headline]
-    sections: Sequence[Section]
-    rules: Mapping[str, str]
-    details: Sequence[Section] = ()
+    template: str
+    values: Mapping[str, Any]
     remarks: Sequence[str] = ()
-    footer: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,6 +65,7 @@ def write_evaluation(
 
     Raises:
         InputError: E_NOSPACE, the file cannot be written.
+        OSError: a picture cannot be read.
     """
     write_text(path, render_evaluation(evaluation, content, about))
 
@@ -211,25 +76,46 @@ def render_evaluation(evaluation: Evaluation[Any], content: Content, about: Abou
     Args:
         evaluation, content, about: as for `write_evaluation`.
     """
-    noun, patients = evaluation.noun, evaluation.patients
-    intervals = (
-        f"{CONFIDENCE_PERCENT:g} %, percentile bootstrap: the {counted(patients, 'patient')} drawn "
-        f"{RESAMPLES:,} times with repeats, the {noun}s of a patient together."
-    )
     environment = page_environment()
-    environment.filters["kind"] = lambda part: type(part).__name__
-    return environment.get_template("evaluation.html.j2").render(
+    environment.filters.update(interval=interval_text, with_interval=with_interval)
+    return environment.get_template(content.template).render(
+        content.values,
         title=about.bundle["Bundle"],
         kind="medvol evaluation",
-        noun=noun,
-        number=f"{len(evaluation.cases)}",
-        of=f"{noun}{'s' if len(evaluation.cases) > 1 else ''} of {counted(patients, 'patient')}",
+        noun=evaluation.noun,
+        patients=counted(evaluation.patients, "patient"),
+        confidence=f"{CONFIDENCE_PERCENT:g} %",
+        resamples=f"{RESAMPLES:,}",
         evaluation=evaluation,
-        content=content,
         about=about,
-        rules={**content.rules, "Intervals": intervals},
         remarks=[*content.remarks, *about.remarks],
-    )  # fmt: skip
+    )
+
+
+def interval_text(estimate: Estimate, text: Callable[[float], str]) -> str:
+    """The interval of a figure; empty where there is none.
+
+    Args:
+        estimate: the figure.
+        text: how a number is written.
+
+    Example:
+        >>> interval_text(Estimate(0.84, 0.8, 0.9, 12), "{:.2f}".format)
+        '0.80 to 0.90'
+    """
+    if math.isnan(estimate.value) or math.isnan(estimate.low):
+        return ""
+    return f"{text(estimate.low)} to {text(estimate.high)}"
+
+
+def with_interval(estimate: Estimate, text: Callable[[float], str]) -> str:
+    """A figure with its interval behind it, such as "0.84 (0.80 to 0.90)".
+
+    Args:
+        estimate, text: as for `interval_text`.
+    """
+    interval = interval_text(estimate, text)
+    return text(estimate.value) + (f" ({interval})" if interval else "")
 
 
 def write_metrics_csv(path: str | os.PathLike[str], evaluation: Evaluation[Any]) -> None:

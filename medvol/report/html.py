@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..files import write_text
 from ..labels import LabelTable
 from ..metrics.measurements import Histogram, Measurement, Reference
-from ..text import NOTICE, hu_text, minus, ml_text, percent_text
+from ..text import NOTICE, decimals, hu_text, minus, ml_text, percent_text, signed_ml_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 CHART_WIDTH, CHART_HEIGHT = 900, 250  # units of the histogram, without room for the axes' texts
@@ -113,8 +113,8 @@ def page_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        ml=ml_text, hu=hu_text, percent=percent_text, rgb=_rgb, data_uri=data_uri, href=quote,
-        filename=os.path.basename,
+        ml=ml_text, signed_ml=signed_ml_text, hu=hu_text, percent=percent_text, decimals=decimals,
+        rgb=_rgb, data_uri=data_uri, href=quote, filename=os.path.basename,
     )  # fmt: skip
     environment.globals["notice"] = NOTICE
     return environment

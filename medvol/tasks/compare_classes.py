@@ -24,7 +24,7 @@ from ..metrics.classes.evaluation import (
 )
 from ..metrics.evaluation import Evaluation
 from ..metrics.measurements import voxels_per_slice
-from ..report.class_sections import (
+from ..report.class_evaluation import (
     ClassPictures,
     class_content,
     confounding_lines,

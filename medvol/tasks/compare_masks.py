@@ -26,7 +26,7 @@ from ..outputs.save import display_window
 from ..outputs.seg_nrrd import write_seg_nrrd
 from ..report.error_picture import draw_errors
 from ..report.evaluation import Content
-from ..report.mask_sections import case_line, mask_content, summary_line
+from ..report.mask_evaluation import case_line, mask_content, summary_line
 from ..report.overlay import Look
 from ..text import counted
 from .cases import AS_IT_IS, Case

@@ -37,10 +37,10 @@ def test_border_that_gives_the_class_away(tmp_path: Path) -> None:
 def test_border_that_tells_the_hospital_only(tmp_path: Path) -> None:
     found = of(made_classes(tmp_path, each=EACH, marked="half"))
     for clue in (BORDER, OUTSIDE, NAME_ALONE):
-        (row,) = (row for row in found.of(CLASS) if row.clue == clue)
+        (row,) = (row for row in found.targets[CLASS] if row.clue == clue)
         assert row is not None
         assert abs(row.auc.value - 0.5) < CHANCE, row
-    source = next(row for row in found.of(SOURCE) if row.clue == BORDER)
+    source = next(row for row in found.targets[SOURCE] if row.clue == BORDER)
     assert source is not None
     assert source.auc.value > 0.99
 
@@ -56,7 +56,7 @@ def test_one_source_or_none_is_not_told(tmp_path: Path) -> None:
         (CLASS, BORDER),
         (CLASS, OUTSIDE),
     ]
-    assert found.of(SOURCE) == []
+    assert SOURCE not in found.targets
 
 
 def test_patients_of_the_measured_part_are_not_trained_on(tmp_path: Path) -> None:

@@ -77,9 +77,11 @@ class Confounding:
     shared: int
     unreadable: int
 
-    def of(self, target: str) -> list[Predicted]:
-        """The rows of one target, none where there was nothing to predict."""
-        return [row for row in self.predicted if row.target == target]
+    @property
+    def targets(self) -> dict[str, list[Predicted]]:
+        """Each target that there was something to predict of, the class first, to its rows."""
+        found = {x: [row for row in self.predicted if row.target == x] for x in (CLASS, SOURCE)}
+        return {target: rows for target, rows in found.items() if rows}
 
     def record(self) -> dict[str, Any]:
         """All of it, for JSON."""

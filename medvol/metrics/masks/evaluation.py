@@ -98,6 +98,10 @@ class MaskEvaluation(Evaluation[MaskCase]):
         """Names of the regions; the first is what the bundle looks for."""
         return tuple(self.cases[0].regions)
 
+    def cases_with(self, region: str) -> int:
+        """How many cases have the region in their truth."""
+        return sum(case.regions[region].voxels_true > 0 for case in self.cases)
+
     @cached_property
     def summary(self) -> dict[str, dict[str, Estimate]]:
         """Region to the figures of `summarise_region`, each with its interval over patients."""

@@ -20,10 +20,9 @@ from medvol.errors import InputError
 from medvol.metrics.classes.confounding import Confounding, Predicted
 from medvol.metrics.classes.evaluation import ClassCase, ClassEvaluation, Tuned
 from medvol.metrics.intervals import Estimate
-from medvol.report.class_sections import (
+from medvol.report.class_evaluation import (
     ClassPictures,
     class_content,
-    clue_rows,
     confounding_lines,
     summary_line,
     tuned_line,
@@ -171,7 +170,7 @@ def test_one_image_has_no_interval_and_no_curve() -> None:
 
 def test_without_anything_predicted() -> None:
     nothing = replace(EVALUATION, confounding=Confounding((), 0, 4, 0, 0))
-    assert clue_rows(nothing) == {}
+    assert "<h2>What predicts the" not in rendered(nothing)
     assert confounding_lines(nothing) == [
         "What else predicts the class was not tested: there is nothing to train on."
     ]

@@ -16,16 +16,15 @@ from refusals import full_disk
 from medvol.errors import InputError
 from medvol.metrics.masks.comparison import EMPTY_RULE, LesionCounts, Measure, RegionFigures
 from medvol.metrics.masks.evaluation import MaskCase, MaskEvaluation
-from medvol.report import mask_sections
+from medvol.report import mask_evaluation
 from medvol.report.evaluation import (
     About,
-    Content,
     render_evaluation,
     write_evaluation,
     write_metrics_csv,
     write_metrics_json,
 )
-from medvol.report.mask_sections import case_line, mask_content, summary_cells, summary_line
+from medvol.report.mask_evaluation import case_line, mask_content, summary_line
 
 NAN = math.nan
 PART = RegionFigures(40, 50, 60, 0.1, 0.75, 4.0, LesionCounts(4, 3, 5, 2))
@@ -121,7 +120,7 @@ def test_every_link_inside_the_page_leads_somewhere(page: str) -> None:
 def test_only_the_worst_pictures_are_on_a_long_page(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mask_sections, "MOST_PICTURES", 1)
+    monkeypatch.setattr(mask_evaluation, "MOST_PICTURES", 1)
     page = rendered(folder)
     assert page.count("data:image/jpeg") == 1
     assert "The pictures of the 1 worst cases are on this page" in page
@@ -134,14 +133,19 @@ def test_a_page_of_one_case_has_no_intervals(folder: Path) -> None:
     assert " to " not in text[: text.index("How it was measured")]
 
 
-def test_cells_of_the_summary() -> None:
-    cells = summary_cells(EVALUATION, "le<sion")
-    assert [cell.text for cell in cells] == [
+def test_cells_of_the_summary(page: str) -> None:
+    rows = re.findall(r"<tr>.*?</tr>", page, re.DOTALL)
+    lesion, organ = (
+        [unescape(cell) for cell in re.findall(r'<td class="n">(.*?)</td>', row)]
+        for row in rows[1:3]
+    )
+    assert [cell.split("<br>")[0] for cell in lesion] == [
         "0.04", "0.73", "0.73", "0.75", "4.0", "75 %", "1.3", "+66.3", "67.0",
     ]  # fmt: skip
-    assert cells[1].small == ("", "of 1")  # one patient has the region, so there is no interval
-    assert summary_cells(EVALUATION, "organ")[0].small == ("1.00 to 1.00", "")
-    assert [c.text for c in summary_cells(EVALUATION, "organ")][5:7] == ["–", "–"]
+    # one patient has the region, so there is no interval
+    assert lesion[1] == "0.73<br><small>of 1</small>"
+    assert organ[0] == "1.00<br><small>1.00 to 1.00</small>"
+    assert organ[5:7] == ["–", "–"]
 
 
 def test_lines_for_the_terminal() -> None:
@@ -193,7 +197,10 @@ def test_json_says_the_same_and_how(tmp_path: Path) -> None:
 
 WRITERS = {
     "page": lambda folder: write_evaluation(
-        folder / "report.html", EVALUATION, Content([], [], {}), ABOUT
+        folder / "report.html",
+        EVALUATION,
+        mask_content(EVALUATION, folder, picture="errors.png", files={}),
+        ABOUT,
     ),
     "csv": lambda folder: write_metrics_csv(folder / "metrics.csv", EVALUATION),
     "json": lambda folder: write_metrics_json(folder / "metrics.json", EVALUATION, ABOUT),

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the page of an evaluation says of masks: summary of each region, and cases worst first.
+
+The pictures of the worst `MOST_PICTURES` cases are on the page, those of the others are linked, so
+that a page of hundreds of cases can still be opened.
+"""
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from matplotlib.image import imread, imsave
+
+from ..metrics.masks.comparison import EMPTY_RULE
+from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
+from ..text import decimals, ml_text, signed_ml_text
+from .evaluation import Content, with_interval
+
+MOST_PICTURES = 30
+JPEG_QUALITY = 85
+
+fraction = partial(decimals, places=2)
+# heading, figure of `metrics.masks.evaluation`, as text
+SUMMARY: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("Dice, pooled", "dice_pooled", fraction),
+    ("Dice, mean", "dice_mean", fraction),
+    ("Dice, median", "dice_median", fraction),
+    ("Surface Dice", "surface_dice_mean", fraction),
+    ("HD95, mm", "hd95_mm_mean", partial(decimals, places=1)),
+    ("Lesions found", "lesion_sensitivity", lambda share: decimals(100 * share, 0, unit=" %")),
+    ("False lesions a case", "false_lesions_per_case", partial(decimals, places=1)),
+    ("Volume error, ml", "volume_error_ml_mean", signed_ml_text),
+    ("without sign, ml", "absolute_volume_error_ml_mean", ml_text),
+)
+
+
+def mask_content(
+    evaluation: MaskEvaluation, folder: Path, *, picture: str, files: Mapping[str, str]
+) -> Content:
+    """What the page of an evaluation of masks says.
+
+    Args:
+        evaluation: what was measured.
+        folder: that holds a folder for each case.
+        picture: file of a case that is its picture.
+        files: file of a case to what it holds.
+    """
+    values = {
+        "key": evaluation.regions[0],
+        "cases": evaluation.worst_first,
+        "summary": SUMMARY,
+        "fraction": fraction,
+        "empty_rule": EMPTY_RULE,
+        "most_pictures": MOST_PICTURES,
+        "picture_of": lambda case: embedded(folder / case.case / picture),
+        "files": files,
+    }
+    return Content("mask_evaluation.html.j2", values)
+
+
+def embedded(picture: Path) -> str:
+    """A picture as the address of an `img`, as JPEG, a fourth of the PNG's size.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    options = {"quality": JPEG_QUALITY, "subsampling": 0}  # thin coloured lines stay sharp
+    with io.BytesIO() as stream:
+        imsave(stream, imread(picture)[..., :3], format="jpeg", pil_kwargs=options)
+        return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def case_line(case: MaskCase, region: str) -> str:
+    """One line for the terminal: Dice, HD95 and volumes of a region."""
+    figures = case.regions[region]
+    return (
+        f"{region} Dice {fraction(figures.dice)}, HD95 {decimals(figures.hd95_mm, 1)} mm, "
+        f"{ml_text(figures.predicted_ml)} ml for {ml_text(figures.true_ml)} ml"
+    )
+
+
+def summary_line(evaluation: MaskEvaluation) -> str:
+    """One line for the terminal: Dice of the first region with its intervals."""
+    key = evaluation.regions[0]
+    pooled, mean = (
+        with_interval(evaluation.summary[key][name], fraction)
+        for name in ("dice_pooled", "dice_mean")
+    )
+    return (
+        f"{key} Dice pooled {pooled}, mean {mean}; "
+        f"cases: {len(evaluation.cases)}, patients: {evaluation.patients}"
+    )

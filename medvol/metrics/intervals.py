@@ -6,7 +6,7 @@ two scans of one person are alike, and drawn one by one they would make the inte
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,28 @@ class Estimate(NamedTuple):
             {'value': 0.5, 'low': None, 'high': None, 'cases': 1}
         """
         return defined(self._asdict())
+
+
+def ratio(above: npt.ArrayLike, below: npt.ArrayLike) -> Any:
+    """Numbers divided by others, of any shapes that go together; NaN where the others are 0.
+
+    Example:
+        >>> ratio([1, 0], [4, 0]).tolist(), float(ratio(1, 2))
+        ([0.25, nan], 0.5)
+    """
+    whole = np.asarray(below, np.float64)
+    return np.asarray(above, np.float64) / np.where(whole == 0, np.nan, whole)
+
+
+def mean_defined(figures: npt.ArrayLike, *, axis: int) -> Any:
+    """Mean along an axis of what is not NaN; NaN where nothing is left.
+
+    Example:
+        >>> mean_defined([[0.5, np.nan], [1.0, np.nan]], axis=0).tolist()
+        [0.75, nan]
+    """
+    known = np.isfinite(figures)
+    return ratio(np.where(known, figures, 0.0).sum(axis), known.sum(axis))
 
 
 def defined(figures: Mapping[str, float]) -> dict[str, float | int | None]:
@@ -141,11 +163,8 @@ def ratio_estimate(numerators: Numbers, denominators: Numbers, draws: Draws) -> 
     known = np.isfinite(numerators)
     above = np.where(known, numerators, 0.0)
     below = np.where(known, denominators, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = float(above.sum() / below.sum())
-        resampled = (draws @ above) / (draws @ below)
-    low, high = _interval(resampled, draws[:, below > 0])
-    return Estimate(value, low, high, int(known.sum()))
+    low, high = _interval(ratio(draws @ above, draws @ below), draws[:, below > 0])
+    return Estimate(float(ratio(above.sum(), below.sum())), low, high, int(known.sum()))
 
 
 def median_estimate(values: Numbers, draws: Draws) -> Estimate:

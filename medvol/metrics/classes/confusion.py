@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Numbers = npt.NDArray[np.float64]
+from ..intervals import Numbers, mean_defined, ratio
+
 Matrix = npt.NDArray[Any]
 
 
@@ -69,7 +70,7 @@ def confusion_rates(matrix: Matrix) -> Numbers:
         >>> confusion_rates(np.array([[1, 3], [0, 2]])).tolist()
         [[0.25, 0.75], [0.0, 1.0]]
     """
-    return _ratio(matrix, matrix.sum(-1, keepdims=True))
+    return np.asarray(ratio(matrix, matrix.sum(-1, keepdims=True)))
 
 
 def class_rates(matrix: Matrix) -> ClassRates:
@@ -78,13 +79,14 @@ def class_rates(matrix: Matrix) -> ClassRates:
     Args:
         matrix: (..., classes, classes).
     """
-    hits, true, taken = _hits(matrix), matrix.sum(-1), matrix.sum(-2)
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
+    true, taken = matrix.sum(-1), matrix.sum(-2)
     others = true.sum(-1, keepdims=True) - true
     return ClassRates(
-        precision=_ratio(hits, taken),
-        recall=_ratio(hits, true),
-        specificity=_ratio(others - (taken - hits), others),
-        f1=_ratio(2 * hits, true + taken),
+        precision=ratio(hits, taken),
+        recall=ratio(hits, true),
+        specificity=ratio(others - (taken - hits), others),
+        f1=ratio(2 * hits, true + taken),
     )
 
 
@@ -95,20 +97,5 @@ def macro_rates(matrix: Matrix) -> ClassRates:
     out would reward a network that ignores a class. Recall is also called balanced accuracy.
     """
     rates, occurs = class_rates(matrix), matrix.sum(-1) > 0
-    known = rates._replace(precision=np.where(occurs, np.nan_to_num(rates.precision), np.nan))
-    return ClassRates(*(_mean_where(figure, occurs) for figure in known))
-
-
-def _hits(matrix: Matrix) -> Matrix:
-    return np.diagonal(matrix, axis1=-2, axis2=-1)
-
-
-def _mean_where(figure: Numbers, counts: npt.NDArray[np.bool_]) -> Numbers:
-    """Mean over the last axis of what counts and is defined; NaN where nothing does."""
-    counts = counts & np.isfinite(figure)
-    return _ratio(np.where(counts, figure, 0.0).sum(-1), counts.sum(-1))
-
-
-def _ratio(above: Matrix, below: Matrix) -> Numbers:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.asarray(above, np.float64) / below)
+    known = rates._replace(precision=np.nan_to_num(rates.precision))
+    return ClassRates(*(mean_defined(np.where(occurs, x, np.nan), axis=-1) for x in known))

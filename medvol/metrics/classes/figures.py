@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..intervals import Draws, Estimate, Numbers, ratio_estimate, resampled_estimate
+from ..intervals import (
+    Draws,
+    Estimate,
+    Numbers,
+    mean_defined,
+    ratio_estimate,
+    resampled_estimate,
+)
 from .calibration import SMALLEST, checked, image_losses
 from .confusion import confusion_matrix, macro_rates
 from .ranking import roc_auc, weighted_auc, weighted_average_precision
@@ -52,8 +59,8 @@ def macro_auc(probability: Numbers, truth: Classes) -> float:
     Args:
         probability, truth: as for `accuracy`.
     """
-    areas = [[roc_auc(scores, truth == c)] for c, scores in enumerate(probability.T)]
-    return float(_mean_defined(np.array(areas))[0])
+    areas = [roc_auc(scores, truth == c) for c, scores in enumerate(probability.T)]
+    return float(mean_defined(areas, axis=0))
 
 
 def log_likelihood(probability: Numbers, truth: Classes) -> float:
@@ -117,9 +124,10 @@ def all_figures(
         figure = float(getattr(value, name))
         found[f"macro_{name}"] = resampled_estimate(figure, getattr(resampled, name), draws)
     for name, ranking in RANKINGS.items():
-        areas = [ranking(table[:, c], true == c, np.ones((1, len(true)))) for c in range(classes)]
-        drawn_areas = [ranking(table[:, c], true == c, draws) for c in range(classes)]
-        mean, means = _mean_defined(np.stack(areas)), _mean_defined(np.stack(drawn_areas))
+        mean, means = (
+            mean_defined([ranking(table[:, c], true == c, often) for c in range(classes)], axis=0)
+            for often in (one[None], draws)
+        )
         found[f"macro_{name}"] = resampled_estimate(float(mean[0]), means, draws)
     return found
 
@@ -144,10 +152,3 @@ def _figures_of(
         value = float(ranking(score, true, np.ones((1, len(score))))[0])
         found[name] = resampled_estimate(value, ranking(score, true, draws), draws)
     return found
-
-
-def _mean_defined(areas: Numbers) -> Numbers:
-    """Mean over classes of (classes, R) where defined; NaN where no class has one."""
-    known = np.isfinite(areas)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(known, areas, 0.0).sum(0) / known.sum(0))

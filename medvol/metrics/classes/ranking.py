@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..intervals import RESAMPLES, SEED, Estimate, defined, draw_within, middle
+from ..intervals import RESAMPLES, SEED, Estimate, Numbers, defined, draw_within, middle, ratio
 
-Numbers = npt.NDArray[np.float64]
 USUAL = tuple(step / 10 for step in range(1, 10))  # thresholds of the table
 GRID = np.linspace(0.0, 1.0, 101)  # of the horizontal axis, where bands are given
 TOLERANCE = 1e-9  # two shares that are equal but for rounding; far below 1 over any number of cases
@@ -61,22 +60,22 @@ class ThresholdRow(NamedTuple):
     @property
     def sensitivity(self) -> float:
         """Share of the positives that are found, 0 to 1; NaN without positives."""
-        return _share(self.found, self.missed)
+        return float(ratio(self.found, self.found + self.missed))
 
     @property
     def specificity(self) -> float:
         """Share of the negatives that pass, 0 to 1; NaN without negatives."""
-        return _share(self.passed, self.false)
+        return float(ratio(self.passed, self.passed + self.false))
 
     @property
     def precision(self) -> float:
         """Share of what is taken for positive that is; NaN where nothing is taken."""
-        return _share(self.found, self.false)
+        return float(ratio(self.found, self.found + self.false))
 
     @property
     def negative_precision(self) -> float:
         """Share of what is taken for negative that is, 0 to 1; NaN where nothing is."""
-        return _share(self.passed, self.missed)
+        return float(ratio(self.passed, self.passed + self.missed))
 
     def record(self) -> dict[str, float | int | None]:
         """Counts and rates by name, None for a rate that is not defined."""
@@ -321,10 +320,6 @@ def checked_pair(
     return scores, true.astype(bool)
 
 
-def _share(part: int, rest: int) -> float:
-    return part / (part + rest) if part + rest else float("nan")
-
-
 def _band(rows: list[Numbers]) -> Band:
     if not rows:
         nothing = np.full_like(GRID, np.nan)
@@ -351,16 +346,13 @@ def _passing(
 
 def _roc(passing: _Passing) -> tuple[Numbers, Numbers]:
     """Negatives and positives that pass as shares, with the point where none does in front."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        x, y = (
-            np.pad(part, ((0, 0), (1, 0))) / part[:, -1:]
-            for part in (passing.negative, passing.positive)
-        )
+    x, y = (
+        ratio(np.pad(part, ((0, 0), (1, 0))), part[:, -1:])
+        for part in (passing.negative, passing.positive)
+    )
     return x, y
 
 
 def _recall_precision(passing: _Passing) -> tuple[Numbers, Numbers]:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        recall = passing.positive / passing.positive[:, -1:]
-        precision = passing.positive / (passing.positive + passing.negative)
-    return recall, precision
+    recall = ratio(passing.positive, passing.positive[:, -1:])
+    return recall, ratio(passing.positive, passing.positive + passing.negative)

@@ -17,6 +17,7 @@ from scipy.ndimage import find_objects
 
 from ...labels import Label, LabelTable
 from ...spatial import Affine, spacing_mm, voxel_volume_ml
+from ..intervals import defined, ratio
 from .overlap import dice, overlap_counts
 from .surface import surface_agreement
 
@@ -124,12 +125,11 @@ class RegionFigures:
     @property
     def lesion_sensitivity(self) -> float:
         """Share of the true lesions that were found, 0 to 1; NaN where there are none."""
-        counts = self.lesions
-        return counts.found / counts.true if counts and counts.true else np.nan
+        return float(ratio(self.lesions.found, self.lesions.true)) if self.lesions else np.nan
 
     def row(self) -> dict[str, float | int | None]:
         """All figures by name, None where one is not defined; lesions only where they count."""
-        row: dict[str, float | int | None] = {
+        row: dict[str, float] = {
             "dice": self.dice,
             "surface_dice": self.surface_dice,
             "hd95_mm": self.hd95_mm,
@@ -142,8 +142,8 @@ class RegionFigures:
             "lesion_sensitivity": self.lesion_sensitivity,
         }
         for name in LesionCounts._fields:
-            row[f"lesions_{name}"] = getattr(self.lesions, name) if self.lesions else None
-        return {name: None if v is None or np.isnan(v) else v for name, v in row.items()}
+            row[f"lesions_{name}"] = getattr(self.lesions, name) if self.lesions else np.nan
+        return defined(row)
 
 
 def compare(

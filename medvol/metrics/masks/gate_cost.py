@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...slices import Passing, passing_slices
+from ..intervals import ratio
 
 Counts = npt.NDArray[np.int64]
 MOST_MISSED_PERCENT = 1.0  # of the lesion volume, that a threshold may hide to be chosen
@@ -100,7 +101,7 @@ def gate_cost(
         np.concatenate([getattr(c, name) for c in cases]) for name in ("true", "predicted", "both")
     )
     passes, healthy = np.concatenate(seen), true == 0
-    dice = _dice(both[passes].sum(), predicted[passes].sum() + true.sum())
+    dice = float(ratio(2 * both[passes].sum(), predicted[passes].sum() + true.sum()))
     return Cost(
         threshold=threshold,
         missed_ml=float(ml[~passes].sum()),
@@ -110,7 +111,7 @@ def gate_cost(
         false_slices=int((passes & healthy).sum()),
         false_percent=_percent((passes & healthy).sum(), healthy.sum()),
         dice=dice,
-        dice_change=dice - _dice(both.sum(), predicted.sum() + true.sum()),
+        dice_change=dice - float(ratio(2 * both.sum(), predicted.sum() + true.sum())),
         seconds=gated_s,
         saved_percent=100 - _percent(gated_s, plain_s),
     )
@@ -137,9 +138,5 @@ def hides_little(cost: Cost, most_missed_percent: float) -> bool:
     return not cost.missed_cases and not cost.missed_percent > most_missed_percent
 
 
-def _dice(both: float, voxels: float) -> float:
-    return float(2 * both / voxels) if voxels else float("nan")
-
-
 def _percent(part: float, whole: float) -> float:
-    return float(100 * part / whole) if whole else float("nan")
+    return float(ratio(100 * part, whole))

@@ -63,13 +63,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Measure every case once, then add up for each threshold."""
-    from tqdm import tqdm
-
     from ..data.datalist import Datalist
     from ..files import write_json
     from ..metrics.intervals import defined
     from ..metrics.masks.gate_cost import choose, gate_cost
     from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
+    from ..tasks.comparison import watched
     from ..tasks.gate_cost import gate_of, measure_case
     from ..tasks.task import load_bundle
 
@@ -88,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
             bundle, case, gate_weights=_weights(args.gate_weights, case, args.data),
             weights=_weights(args.weights, case, args.data),
         )
-        for case in tqdm(labelled, unit="case", disable=not sys.stderr.isatty(), leave=False)
+        for case in watched(labelled, "case")
     ]  # fmt: skip
     costs = [
         gate_cost(cases, threshold, margin=margin, gap=gap, share=gated.share)

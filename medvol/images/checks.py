@@ -178,11 +178,11 @@ def scaled_to_mm(affine: Affine, unit: str) -> tuple[Affine, list[Note]]:
     return scaled, [Note("N_UNITS", f"lengths in {name} were scaled to mm.")]
 
 
-def check_pair(image: Image, mask: Image, *, values: Collection[int]) -> None:
-    """Refuse a mask that does not belong to its image.
+def check_grid(image: Image, mask: Image) -> None:
+    """Refuse a mask that does not lie on the grid of its image.
 
     Raises:
-        InputError: E_GEOMETRY, the grids differ; E_VALUES, the mask has a value not in `values`.
+        InputError: E_GEOMETRY, the grids differ.
     """
     if not same_grid(image.array.shape, image.affine, mask.array.shape, mask.affine):
         raise InputError(
@@ -191,6 +191,15 @@ def check_pair(image: Image, mask: Image, *, values: Collection[int]) -> None:
             f"{image.path.name}, shape {image.array.shape}.",
             "Resample the mask to the image's grid (nearest neighbour), or correct its affine.",
         )  # fmt: skip
+
+
+def check_pair(image: Image, mask: Image, *, values: Collection[int]) -> None:
+    """Refuse a mask that does not belong to its image.
+
+    Raises:
+        InputError: E_GEOMETRY, the grids differ; E_VALUES, the mask has a value not in `values`.
+    """
+    check_grid(image, mask)
     odd = sorted(set(np.unique(mask.array).tolist()) - set(values))
     if odd:
         raise InputError(

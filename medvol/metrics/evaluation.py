@@ -29,6 +29,7 @@ class Case(Protocol):
         """Remarks on how it was read, one sentence each."""
 
 
+Refused = tuple[tuple[str, InputError], ...]  # name of a case, and why it could not be measured
 CaseT = TypeVar("CaseT", bound=Case, covariant=True)
 
 
@@ -38,7 +39,7 @@ class Evaluation(ABC, Generic[CaseT]):
 
     Args:
         cases: one or more.
-        refused: name of the case, and why.
+        refused: the others.
 
     Attributes:
         noun: what a case is called in words.
@@ -52,7 +53,7 @@ class Evaluation(ABC, Generic[CaseT]):
     source: ClassVar[str] = ""
 
     cases: tuple[CaseT, ...]
-    refused: tuple[tuple[str, InputError], ...]
+    refused: Refused
 
     def __post_init__(self) -> None:
         if not self.cases:

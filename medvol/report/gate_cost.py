@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table and the picture of what a gate costs, threshold by threshold."""
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -13,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..files import write_csv
 from ..metrics.masks.gate_cost import Cost
+from ..text import decimals
 from .figure import save_figure
 
 LINEAR_PERCENT = 1.0  # below, the scale of what is hidden is linear; above, every tenfold a step
@@ -41,7 +40,8 @@ def write_gate_cost(path: str | os.PathLike[str], costs: Sequence[Cost]) -> None
     Raises:
         InputError: E_NOSPACE, the file cannot be written.
     """
-    write_csv(path, Cost._fields, [[_text(value) for value in cost] for cost in costs])
+    rows = [[x if isinstance(x, int) else decimals(x, 4, missing="") for x in c] for c in costs]
+    write_csv(path, Cost._fields, rows)
 
 
 def draw_gate_cost(
@@ -117,9 +117,3 @@ def _mark(
             words = f"from {missed:g} on a whole case is missed"
             marks += [axes.axvspan(missed, 1, color="tab:red", alpha=0.12, label=words)]
     return marks
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return "" if math.isnan(value) else f"{value:.4f}"

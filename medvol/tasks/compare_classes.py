@@ -2,7 +2,6 @@
 """Classes beside true classes: of radiographs, and of the slices of volumes."""
 
 import os
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from ..metrics.classes.evaluation import (
     SliceEvaluation,
     tune,
 )
-from ..metrics.evaluation import Evaluation
+from ..metrics.evaluation import Evaluation, Refused
 from ..metrics.measurements import voxels_per_slice
 from ..report.class_evaluation import (
     ClassPictures,
@@ -56,12 +55,6 @@ class ClassComparison(Comparison[ClassCase]):
         RELIABILITY: "whether probabilities can be believed",
     }
     bundle: Bundle
-
-    @abstractmethod
-    def evaluation(
-        self, cases: tuple[ClassCase, ...], refused: tuple[tuple[str, InputError], ...]
-    ) -> ClassEvaluation:
-        """Figures of all images."""
 
     def pictures(self, evaluation: ClassEvaluation) -> ClassPictures:
         """Draw curves and reliability into the folder."""
@@ -111,8 +104,10 @@ class RadiographComparison(ClassComparison):
 
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)
-        self.part = order.part or TEST
-        if order.calibrate and self.part == VALIDATION:
+        part = order.part or TEST
+        some = f", the first {order.limit} of each class at most" if order.limit else ""
+        self.extent = f"of the {part} part{some}"
+        if order.calibrate and part == VALIDATION:
             raise ValueError(
                 "--calibrate chooses on the validation part, so figures of it would be too good; "
                 "give --part test"
@@ -120,9 +115,9 @@ class RadiographComparison(ClassComparison):
         given = dict(enumerate(self.datalist.class_names))
         found = self.matched(given, dict(enumerate(spec.classes)))
         self.number = {label: number for label, number in found.items() if number is not None}
-        self.items = self._items(self.part)
+        self.items = self._items(part)
         self.validation = self._items(VALIDATION) if order.calibrate else []
-        known = self.part != TRAINING and self.datalist.parts.get(TRAINING)
+        known = part != TRAINING and self.datalist.parts.get(TRAINING)
         self.training = self._items(TRAINING, limited=False) if known else []
         self.bundle = self.load()
 
@@ -154,9 +149,7 @@ class RadiographComparison(ClassComparison):
             answer.classes.probability, tuple(str(note) for note in answer.notes),
         )  # fmt: skip
 
-    def evaluation(
-        self, cases: tuple[ClassCase, ...], refused: tuple[tuple[str, InputError], ...]
-    ) -> ClassEvaluation:
+    def evaluation(self, cases: tuple[ClassCase, ...], refused: Refused) -> ClassEvaluation:
         """Figures of all images; temperature, threshold and the confounding test where asked."""
         chosen_on = [found for _, found in self._answers(self.validation)
                      if not isinstance(found, InputError)]  # fmt: skip
@@ -185,12 +178,6 @@ class RadiographComparison(ClassComparison):
             seen = answer.classes.attention if answer.classes else None
             found[case.case] = radiograph_tile(answer.image.array, seen.heat if seen else None)
         return replace(super().pictures(evaluation), tiles=found, attention=attention)
-
-    def extent(self) -> str:
-        """Which part, and how many of each class at most."""
-        limit = self.order.limit
-        some = f", the first {limit} of each class at most" if limit is not None else ""
-        return f"of the {self.part} part{some}"
 
     def protocol(self, evaluation: Evaluation[ClassCase]) -> dict[str, str]:  # noqa: ARG002
         """How it was run, and what was chosen where."""
@@ -228,6 +215,7 @@ class SliceComparison(ClassComparison):
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)
         self.truth = LabelMaps(self)
+        self.extent = self.truth.extent
         self.bundle = self.load()
 
     def outcomes(self) -> Iterator[tuple[str, ClassCase | InputError]]:
@@ -250,15 +238,9 @@ class SliceComparison(ClassComparison):
             rows.append((name, ClassCase(name, shown, case.patient, true, given, notes)))
         return rows
 
-    def evaluation(
-        self, cases: tuple[ClassCase, ...], refused: tuple[tuple[str, InputError], ...]
-    ) -> ClassEvaluation:
+    def evaluation(self, cases: tuple[ClassCase, ...], refused: Refused) -> ClassEvaluation:
         """Figures of all slices."""
         return SliceEvaluation(cases, refused, self.spec.classes)
-
-    def extent(self) -> str:
-        """Which folds, and how many volumes at most."""
-        return self.truth.extent
 
 
 def completed(items: Sequence[Item], names: Sequence[str], folder: Path) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from ..images.find import case_name
 from ..images.formats import suffixes
 from ..images.image import Image
 from ..images.writing import write_mask
-from ..metrics.evaluation import Evaluation
+from ..metrics.evaluation import Evaluation, Refused
 from ..metrics.masks.comparison import ERRORS, Measure, compare, error_map
 from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
 from ..outputs.registry import OUTPUTS
@@ -129,6 +129,7 @@ class MaskComparison(Comparison[MaskCase]):
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)
         self.truth = LabelMaps(self)
+        self.extent = self.truth.extent
         given = {"tolerance_mm": order.tolerance_mm, "smallest_lesion_ml": order.smallest_lesion_ml}
         self.measure = Measure(**{name: x for name, x in given.items() if x is not None})
         there = set(self.truth.number.values())
@@ -210,9 +211,7 @@ class MaskComparison(Comparison[MaskCase]):
         write_seg_nrrd(folder / SEGMENTS, errors, image.affine, ERRORS)
         draw_errors(folder / PICTURE, image, truth, marked, table=spec.labels, look=look)
 
-    def evaluation(
-        self, cases: tuple[MaskCase, ...], refused: tuple[tuple[str, InputError], ...]
-    ) -> MaskEvaluation:
+    def evaluation(self, cases: tuple[MaskCase, ...], refused: Refused) -> MaskEvaluation:
         """Figures of all cases."""
         return MaskEvaluation(cases, refused, self.measure)
 
@@ -221,10 +220,6 @@ class MaskComparison(Comparison[MaskCase]):
         made = self.order.predictions is None
         files = {name: holds for name, holds in FILES.items() if made or name != MASK}
         return mask_content(evaluation, self.order.output, picture=PICTURE, files=files)
-
-    def extent(self) -> str:
-        """Which folds, how many at most, and how many have no truth."""
-        return self.truth.extent
 
     def lines(self, evaluation: MaskEvaluation) -> list[str]:
         """Dice of the first region."""

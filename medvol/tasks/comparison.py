@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..files import remove, sha256_of
 from ..inferers.gated import GatedInferer
 from ..labels import match_names
-from ..metrics.evaluation import FEW_PATIENTS, Case, Evaluation
+from ..metrics.evaluation import FEW_PATIENTS, Case, Evaluation, Refused
 from ..report.evaluation import (
     About,
     Content,
@@ -99,6 +99,7 @@ class Comparison(ABC, Generic[CaseT]):
 
     Attributes:
         bundle: that gives the answers; None where they are there before.
+        extent: which cases of the datalist were taken, in words.
         options: of `OPTIONS`, those that mean something for this comparison.
         files: file beside the page to what it holds.
 
@@ -110,6 +111,7 @@ class Comparison(ABC, Generic[CaseT]):
     options: ClassVar[frozenset[str]]
     files: ClassVar[Mapping[str, str]] = {}
     bundle: Bundle | None
+    extent: str
 
     def __init__(self, spec: Spec, order: Order) -> None:
         if order.limit is not None and order.limit < 1:
@@ -192,7 +194,7 @@ class Comparison(ABC, Generic[CaseT]):
         found = {
             "Data": f"{self.datalist.name} ({order.data.name}, SHA-256 "
             f"{sha256_of(order.data)[:12]}…)",
-            f"{noun.capitalize()}s": f"{counted(number, noun)} {self.extent()}{failed}",
+            f"{noun.capitalize()}s": f"{counted(number, noun)} {self.extent}{failed}",
             "Patients": f"each {noun} is a patient of its own"
             if patients == number
             else f"of {counted(patients, 'patient')}, whose {noun}s are grouped",
@@ -237,18 +239,12 @@ class Comparison(ABC, Generic[CaseT]):
         """Name of each case, and what was found or why it cannot be used."""
 
     @abstractmethod
-    def evaluation(
-        self, cases: tuple[CaseT, ...], refused: tuple[tuple[str, InputError], ...]
-    ) -> Evaluation[CaseT]:
+    def evaluation(self, cases: tuple[CaseT, ...], refused: Refused) -> Evaluation[CaseT]:
         """All figures of the cases."""
 
     @abstractmethod
     def content(self, evaluation: Any) -> Content:
         """What the page says; pictures are drawn into the folder."""
-
-    @abstractmethod
-    def extent(self) -> str:
-        """Which cases of the datalist were taken, in words."""
 
     @abstractmethod
     def lines(self, evaluation: Any) -> list[str]:

@@ -12,11 +12,12 @@ from ..engine.devices import part_of
 from ..engine.pipeline import IMAGE
 from ..errors import InputError
 from ..images import read_image
+from ..images.checks import check_grid
 from ..inferers.gated import GatedInferer
 from ..metrics.masks.gate_cost import GateCase
 from ..metrics.measurements import voxels_per_slice
 from ..networks.weights import load_weights
-from ..spatial import feet_head_axis, same_grid, voxel_volume_ml
+from ..spatial import feet_head_axis, voxel_volume_ml
 from ..transforms.restore import slice_positions
 from .task import Bundle
 
@@ -75,11 +76,7 @@ def measure_case(
     if mask is None:
         raise ValueError(f"{spec.name} gives no mask; give a bundle that segments")
     image, label = answer.image, read_image(case.label, kind="mask")
-    if not same_grid(label.array.shape, label.affine, image.array.shape, image.affine):
-        raise InputError(
-            "E_GEOMETRY", case.label, "it does not lie on the grid of its image.",
-            "Give a label with the shape and the affine of the image.",
-        )  # fmt: skip
+    check_grid(image, label)
     probability = gated.probability if gated.probability is not None else torch.zeros(1, 0)
     at, inside = slice_positions(
         probability.shape[1], seen["affine"], image.array.shape, image.affine

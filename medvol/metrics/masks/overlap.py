@@ -6,18 +6,20 @@ the case out; when one of them is empty, Dice is 0. Pooled Dice adds the voxels 
 so every voxel counts alike and a case that is empty in truth still costs its false positives.
 """
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ...spatial import voxel_volume_ml
+from ...text import decimals
 from ..evaluator import EvaluatorTable, PooledMetric, Row
 
 COUNTS = ("both", "predicted", "true")
+_figure = partial(decimals, places=4, missing="")
 
 
 def overlap_counts(predicted: Tensor, true: Tensor, values: Sequence[int]) -> Tensor:
@@ -168,7 +170,3 @@ class CaseTable(EvaluatorTable[Overlap]):
         for kind, scores in (("pooled", pooled), ("mean", mean)):
             for region, score in zip(self.regions, scores, strict=True):
                 yield kind, region, _figure(float(score)), "", "", "", "", ""
-
-
-def _figure(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4f}"

@@ -16,7 +16,7 @@ from ..intervals import (
     resampled_estimate,
 )
 from .calibration import SMALLEST, checked, image_losses
-from .confusion import confusion_matrix, macro_rates
+from .confusion import class_rates, confusion_matrix, macro_rates
 from .ranking import roc_auc, weighted_auc, weighted_average_precision
 
 Classes = npt.NDArray[np.int64]
@@ -98,7 +98,24 @@ def class_figures(
     """
     table, true = checked(probability, truth)
     predicted = table.argmax(1)
-    return [_figures_of(c, table[:, c], true, predicted, draws) for c in range(table.shape[1])]
+    value, resampled = map(class_rates, _matrices(true, predicted, table.shape[1], draws))
+    figures = []
+    for number, score in enumerate(table.T):
+        is_it, taken = true == number, predicted == number
+        images = {"precision": taken, "recall": is_it, "specificity": ~is_it, "f1": is_it | taken}
+        found = {
+            name: resampled_estimate(
+                float(getattr(value, name)[number]),
+                getattr(resampled, name)[:, number],
+                draws[:, chosen],
+            )
+            for name, chosen in images.items()
+        }
+        for name, ranking in RANKINGS.items():
+            area = float(ranking(score, is_it, np.ones((1, len(score))))[0])
+            found[name] = resampled_estimate(area, ranking(score, is_it, draws), draws)
+        figures.append(found)
+    return figures
 
 
 def all_figures(
@@ -116,10 +133,7 @@ def all_figures(
         "accuracy": ratio_estimate((predicted == true).astype(np.float64), one, draws),
         "log_loss": ratio_estimate(image_losses(table, true), one, draws),
     }
-    whole = confusion_matrix(true, predicted, classes=classes)
-    cells = np.eye(classes**2)[true * classes + predicted]  # (N, cells)
-    drawn = (draws @ cells).reshape(-1, classes, classes)
-    value, resampled = macro_rates(whole), macro_rates(drawn)
+    value, resampled = map(macro_rates, _matrices(true, predicted, classes, draws))
     for name in ("recall", "precision", "f1", "specificity"):
         figure = float(getattr(value, name))
         found[f"macro_{name}"] = resampled_estimate(figure, getattr(resampled, name), draws)
@@ -132,23 +146,10 @@ def all_figures(
     return found
 
 
-def _figures_of(
-    number: int, score: Numbers, truth: Classes, predicted: Classes, draws: Draws
-) -> dict[str, Estimate]:
-    true, taken = truth == number, predicted == number
-    hits, misses = (true & taken).astype(np.float64), (~true & ~taken).astype(np.float64)
-
-    def share(part: Numbers, whole: npt.NDArray[np.bool_]) -> Estimate:
-        return ratio_estimate(np.where(whole, part, np.nan), whole.astype(np.float64), draws)
-
-    either = true.astype(np.float64) + taken
-    found = {
-        "precision": share(hits, taken),
-        "recall": share(hits, true),
-        "specificity": share(misses, ~true),
-        "f1": ratio_estimate(np.where(either > 0, 2 * hits, np.nan), either, draws),
-    }
-    for name, ranking in RANKINGS.items():
-        value = float(ranking(score, true, np.ones((1, len(score))))[0])
-        found[name] = resampled_estimate(value, ranking(score, true, draws), draws)
-    return found
+def _matrices(
+    truth: Classes, predicted: Classes, classes: int, draws: Draws
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The confusion matrix of the images, and that of each resample, (R, classes, classes)."""
+    cells = np.eye(classes**2)[truth * classes + predicted]  # (N, cells)
+    drawn = (draws @ cells).reshape(-1, classes, classes)
+    return confusion_matrix(truth, predicted, classes=classes), drawn

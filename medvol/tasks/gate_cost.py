@@ -2,7 +2,6 @@
 """A labelled volume through gate and segmenter, for the table of what the gate costs."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,30 +56,19 @@ def measure_case(
             not lie on the image's grid.
         ValueError: the bundle marks no voxels.
     """
-    gated, spec, seen = gate_of(bundle), bundle.spec, {}
+    gated, spec = gate_of(bundle), bundle.spec
     load_weights(gate_weights or spec.gate, gated.gate.network)
     load_weights(weights or spec.weights, bundle.pipeline.network)
     gated.gate.threshold = 0.0  # every slice passes, and the gate is asked all the same
-
-    def restore(data: dict[str, Any]) -> dict[str, Any]:
-        seen["affine"] = np.asarray(data[IMAGE].affine.cpu(), np.float64)
-        return whole(data)
-
-    whole = bundle.pipeline.restore
-    bundle.pipeline.restore = restore
-    try:
-        answer = bundle.predict(case.image)
-    finally:
-        bundle.pipeline.restore = whole
+    answer = bundle.predict(case.image)
     mask = answer.mask
     if mask is None:
         raise ValueError(f"{spec.name} gives no mask; give a bundle that segments")
     image, label = answer.image, read_image(case.label, kind="mask")
     check_grid(image, label)
     probability = gated.probability if gated.probability is not None else torch.zeros(1, 0)
-    at, inside = slice_positions(
-        probability.shape[1], seen["affine"], image.array.shape, image.affine
-    )
+    seen = bundle.pipeline.prepare(image).data[IMAGE].affine.numpy().astype(np.float64)
+    at, inside = slice_positions(probability.shape[1], seen, image.array.shape, image.affine)
     nearest = np.where(inside, np.rint(at), -1).astype(int)
     axis, focus = feet_head_axis(image.affine), spec.focus
     common = np.where(np.isin(label.array, focus), mask, 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..metrics.classes.confounding import CLASS, Predicted
 from ..metrics.classes.confusion import confusion_rates
-from ..metrics.classes.evaluation import POSITIVE, ClassEvaluation
+from ..metrics.classes.evaluation import ClassEvaluation
 from ..metrics.intervals import Estimate
 from ..text import decimals
 from .evaluation import Content, with_interval
@@ -55,7 +55,6 @@ def class_content(evaluation: ClassEvaluation, pictures: ClassPictures) -> Conte
     """What the page of an evaluation of classes says."""
     values = {
         "pictures": pictures,
-        "two": len(evaluation.names) == POSITIVE + 1,
         "figure": figure,
         "of_all": OF_ALL,
         "of_a_class": OF_A_CLASS,

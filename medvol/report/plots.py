@@ -51,7 +51,7 @@ class ClassCurves(NamedTuple):
 def curves_of(evaluation: ClassEvaluation) -> list[ClassCurves]:
     """Curves of each class that occurs and is not alone; of two classes, of the second only."""
     numbers = range(len(evaluation.names))
-    chosen = [POSITIVE] if len(evaluation.names) == POSITIVE + 1 else numbers
+    chosen = [POSITIVE] if evaluation.two else numbers
     found: list[ClassCurves] = []
     for number in chosen:
         name, truth = evaluation.names[number], evaluation.truth == number

@@ -116,6 +116,11 @@ class ClassEvaluation(Evaluation[ClassCase]):
         found = class_figures(self.probability, self.truth, self.draws)
         return dict(zip(self.names, found, strict=True))
 
+    @property
+    def two(self) -> bool:
+        """Whether there are two classes, so that a threshold is of the second."""
+        return len(self.names) == POSITIVE + 1
+
     @cached_property
     def calibrated(self) -> Numbers | None:
         """(N, classes) after the temperature; None without one."""
@@ -147,7 +152,7 @@ class ClassEvaluation(Evaluation[ClassCase]):
 
         None of more classes.
         """
-        if len(self.names) != POSITIVE + 1:
+        if not self.two:
             return []
         score = self.probability[:, POSITIVE]
         rows = threshold_rows(score, self.truth)

@@ -58,6 +58,10 @@ def ratio(above: npt.ArrayLike, below: npt.ArrayLike) -> Any:
 def mean_defined(figures: npt.ArrayLike, *, axis: int) -> Any:
     """Mean along an axis of what is not NaN; NaN where nothing is left.
 
+    Args:
+        figures: of any shape, such as (classes, R) of each resample.
+        axis: that is left out of the result.
+
     Example:
         >>> mean_defined([[0.5, np.nan], [1.0, np.nan]], axis=0).tolist()
         [0.75, nan]

@@ -21,7 +21,7 @@ from ..metrics.classes.evaluation import (
     SliceEvaluation,
     tune,
 )
-from ..metrics.evaluation import Evaluation, Refused
+from ..metrics.evaluation import Refused
 from ..metrics.measurements import voxels_per_slice
 from ..report.class_evaluation import (
     ClassPictures,
@@ -93,8 +93,7 @@ class RadiographComparison(ClassComparison):
     """A bundle of classes of radiographs, beside a part of a datalist with classes.
 
     Args:
-        spec: of the bundle.
-        order: what is to be compared.
+        spec, order: as for `Comparison`.
 
     Raises:
         ValueError: calibration on the part that is measured; others as for `Comparison`.
@@ -179,7 +178,7 @@ class RadiographComparison(ClassComparison):
             found[case.case] = radiograph_tile(answer.image.array, seen.heat if seen else None)
         return replace(super().pictures(evaluation), tiles=found, attention=attention)
 
-    def protocol(self, evaluation: Evaluation[ClassCase]) -> dict[str, str]:  # noqa: ARG002
+    def protocol(self) -> dict[str, str]:
         """How it was run, and what was chosen where."""
         found = {"Run": self.run_words()}
         if self.validation:
@@ -206,8 +205,7 @@ class SliceComparison(ClassComparison):
     Labels of the data are matched with the bundle's by their names; several may be one finding.
 
     Args:
-        spec: of the bundle.
-        order: what is to be compared.
+        spec, order: as for `Comparison`.
     """
 
     options = frozenset({"fold"})

@@ -18,7 +18,7 @@ from ..images.find import case_name
 from ..images.formats import suffixes
 from ..images.image import Image
 from ..images.writing import write_mask
-from ..metrics.evaluation import Evaluation, Refused
+from ..metrics.evaluation import Refused
 from ..metrics.masks.comparison import ERRORS, Measure, compare, error_map
 from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
 from ..outputs.registry import OUTPUTS
@@ -113,8 +113,7 @@ class MaskComparison(Comparison[MaskCase]):
     """A bundle that marks voxels, beside label maps.
 
     Args:
-        spec: of the bundle.
-        order: what is to be compared.
+        spec, order: as for `Comparison`.
 
     Raises:
         InputError: E_LABELS, the data have no region of the bundle; others as for `Comparison`.
@@ -229,7 +228,7 @@ class MaskComparison(Comparison[MaskCase]):
         """Figures of the first region of a case."""
         return f"{case.case}: {case_line(case, self.key)} -> {self.order.output / case.case}"
 
-    def protocol(self, evaluation: Evaluation[MaskCase]) -> dict[str, str]:  # noqa: ARG002
+    def protocol(self) -> dict[str, str]:
         """Where the masks come from."""
         if self.order.predictions is not None:
             folder = self.order.predictions.resolve().name

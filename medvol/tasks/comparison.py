@@ -202,7 +202,7 @@ class Comparison(ABC, Generic[CaseT]):
         if order.names:
             pairs = (f"{name} is {own or 'none'}" for name, own in order.names.items())
             found["Names"] = f"in the data {', '.join(pairs)} of the bundle's"
-        return found | self.protocol(evaluation)
+        return found | self.protocol()
 
     def _remarks(self, evaluation: Evaluation[CaseT]) -> list[str]:
         found = [
@@ -254,7 +254,7 @@ class Comparison(ABC, Generic[CaseT]):
         """One case for the terminal; empty to say nothing."""
         return ""
 
-    def protocol(self, evaluation: Evaluation[CaseT]) -> dict[str, str]:  # noqa: ARG002
+    def protocol(self) -> dict[str, str]:
         """What else belongs to the protocol: name to text."""
         return {}
 

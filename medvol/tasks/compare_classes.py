@@ -155,10 +155,7 @@ class RadiographComparison(ClassComparison):
         tuned = tune(chosen_on) if chosen_on else None
         confounding = None
         if self.order.confounding and self.training:
-            confounding = predict_from_surroundings(
-                self.training, self.items,
-                watch=lambda images: watched(images, "image", words="confounding"),
-            )  # fmt: skip
+            confounding = predict_from_surroundings(self.training, self.items)
         return ClassEvaluation(cases, refused, self.spec.classes, tuned, confounding)
 
     def pictures(self, evaluation: ClassEvaluation) -> ClassPictures:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The confounding test: can class or source be predicted without looking at the lungs?"""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,12 @@ from ..metrics.classes.confounding import (
 )
 from ..slices import evenly
 from ..transforms.surroundings import REGIONS, surroundings
+from .comparison import watched
 
 MOST_TRAINING = 2000  # images; more change little and take minutes
 
 Item = Mapping[str, Any]
 Seen = tuple[Item, dict[str, npt.NDArray[np.float32]]]  # an image, and each region's numbers
-Watch = Callable[[Iterable[Item]], Iterable[Item]]
 
 
 def predict_from_surroundings(
@@ -34,7 +34,6 @@ def predict_from_surroundings(
     measured: Sequence[Item],
     *,
     most_training: int = MOST_TRAINING,
-    watch: Watch = iter,
 ) -> Confounding:
     """Predict class and source from the border, and from what lies around the lungs.
 
@@ -46,7 +45,6 @@ def predict_from_surroundings(
         training: items of a datalist with `image`, `class`, `patient`, and perhaps `source`.
         measured: the same of the part that the network is measured on.
         most_training: as many training images at most, taken evenly.
-        watch: wraps the images, to show progress.
 
     Returns:
         No rows where no training image can be used.
@@ -54,7 +52,7 @@ def predict_from_surroundings(
     patients = {item["patient"] for item in measured}
     apart = [item for item in training if item["patient"] not in patients]
     chosen = evenly(apart, most_training)
-    fitted_on, measured_on = (list(_seen(watch(items))) for items in (chosen, measured))
+    fitted_on, measured_on = (list(_seen(items)) for items in (chosen, measured))
     rows = [row for target in (CLASS, SOURCE) for row in _rows(target, fitted_on, measured_on)]
     lost = len(chosen) + len(measured) - len(fitted_on) - len(measured_on)
     shared = len(training) - len(apart)
@@ -63,7 +61,7 @@ def predict_from_surroundings(
 
 def _seen(items: Iterable[Item]) -> Iterator[Seen]:
     """The images that can be read."""
-    for item in items:
+    for item in watched(items, "image", words="confounding"):
         try:
             pixels = read_image(item["image"], "radiograph").array
         except InputError:

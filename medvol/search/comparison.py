@@ -185,12 +185,8 @@ class Comparison(Search):
         self.begun_with = len(self.study.get_trials(deepcopy=False))
         for name, values in entries.items():
             trial = self._latest(name)
-            if trial is not None and trial.user_attrs[SETTINGS] != _as_read(values):
-                self.close()
-                raise InputError(
-                    "E_FORMAT", folder, f"{name} was trained with other settings.",
-                    "Give the entry another name, or choose another output folder.",
-                )  # fmt: skip
+            if trial is not None:
+                self.check_same(self.folder_of(trial), trial.user_attrs[SETTINGS], values)
 
     def run(self, *, jobs: int = 1, say: Say = lambda _: None) -> None:
         """Train what is not done, and draw the leaderboard; else as `Search.run`."""
@@ -313,7 +309,3 @@ class Comparison(Search):
         configs = [*self.training.configs, own / CHANGES, evaluate]
         run_bundle(self.training.bundle, configs, wanted, threads=threads_of(1))
         return folder
-
-
-def _as_read(values: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(values))

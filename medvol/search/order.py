@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `medvol train` is asked for, and the record that a run keeps of it."""
 
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
 from ..files import read_json, sha256_of, write_json
+from .training import check_same
 
 RECORD = "run.json"
 PACKAGES = ("medvol", "monai", "torch", "pytorch-ignite", "numpy")
@@ -73,18 +72,12 @@ def keep_record(order: Order, folder: Path) -> None:
         InputError: E_FORMAT, the run was started with something else, old and new are named;
             E_NOSPACE, the record cannot be written.
     """
-    path, now = folder / RECORD, json.loads(json.dumps(order.record()))
-    if not path.is_file():
+    path, now = folder / RECORD, order.record()
+    if path.is_file():
+        before = read_json(path, what="record", remedy="Choose another --output.")
+        check_same(path, before.get("run", {}), now)
+    else:
         write_json(path, {"run": now, "data": str(order.data), "versions": versions()})
-        return
-    before = read_json(path, what="record", remedy="Choose another --output.").get("run", {})
-    for key, value in now.items():
-        if before.get(key) != value:
-            changed = difference(key, before.get(key), value)
-            raise InputError(
-                "E_FORMAT", path, f"this run was started with {changed}.",
-                "Restore it, or choose another --output.",
-            )  # fmt: skip
 
 
 def versions() -> dict[str, str]:
@@ -96,21 +89,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # medvol, run from its repository
             continue
     return found
-
-
-def difference(key: str, before: Any, now: Any) -> str:
-    """What changed of a run, old and new.
-
-    Args:
-        key: of its record.
-        before: old value.
-        now: new value.
-
-    Example:
-        >>> difference("settings", {"epochs": 2, "seed": 0}, {"epochs": 3, "seed": 0})
-        'epochs 2, now 3'
-    """
-    if isinstance(before, dict) and isinstance(now, dict):
-        names = [n for n in {**before, **now} if before.get(n) != now.get(n)]
-        return ", ".join(f"{n} {before.get(n)!r}, now {now.get(n)!r}" for n in names)
-    return f"{key} {before!r}, now {now!r}"

@@ -13,14 +13,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..bundle.build import change_bundle
 from ..files import read_json, replacing, write_csv, write_json
 from ..metrics.classes.calibration import reliability
+from ..networks.weights import read_state
 from ..report.plots import draw_reliability
 from ..training.checkpoint import save_atomically
 from ..training.recipe import HALF, ChosenTraining, Installed, halved
 from ..training.tables import class_figures, join_cases, join_slices
-from .run import ALL, PARTS, WEIGHTS, Chosen, Run, read_state
+from .run import ALL, PARTS, WEIGHTS, Chosen, Run
 from .trial import LAST
 
 SUMMARY, MADE = "summary.json", "bundle"
@@ -128,7 +131,9 @@ def install(run: Run) -> list[Path]:
         with replacing(target) as temporary:
             shutil.copyfile(path, temporary)
         written.append(target)
-    last = read_state(run.folder_of(ALL, run.final[-1]) / LAST)
+    last = torch.load(
+        run.folder_of(ALL, run.final[-1]) / LAST, weights_only=True, map_location="cpu"
+    )
     changes = {"metadata#chain_fingerprint": last["chain_fingerprint"]}
     chosen = read_json(run.folder / SUMMARY, what="summary", remedy=RERUN).get("chosen")
     if chosen and isinstance(run.recipe.choice, ChosenTraining):

@@ -22,11 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..data.datalist import Datalist
 from ..errors import InputError
 from ..files import write_json
+from ..networks.weights import read_state
 from ..training.checkpoint import save_atomically
 from ..training.recipe import BEST as BEST_EPOCH
 from ..training.recipe import ChosenTraining, FittedWeights, Recipe, Stage, State, read_recipe
@@ -255,8 +254,7 @@ class _Steps:
         if outcome.stopped == "failed":
             raise failed(folder, f"the training failed: {outcome.reason}")
         is_best = stage.weights == BEST_EPOCH and (folder / BEST).is_file()
-        state = read_state(folder / BEST) if is_best else read_state(folder / LAST)["network"]
-        save_atomically(state, folder / WEIGHTS)
+        save_atomically(read_state(folder / (BEST if is_best else LAST)), folder / WEIGHTS)
         self.say(f"{folder.relative_to(run.folder)}: {outcome.epochs} epochs, "
                  f"{outcome.seconds:.0f} s, ended by {outcome.stopped}")  # fmt: skip
 
@@ -315,8 +313,3 @@ def needed(name: str, stages: Mapping[str, Stage]) -> list[str]:
 def failed(folder: Path, reason: str) -> InputError:
     """The refusal for a process that ended badly; its log lies in the folder."""
     return InputError("E_BUNDLE", folder, f"{reason}.", f"See {folder / LOG}.")
-
-
-def read_state(path: Path) -> Any:
-    """What `torch.save` wrote in this run."""
-    return torch.load(path, weights_only=True, map_location="cpu")

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..errors import InputError
 from .launch import alone, claim, side_by_side, threads_of
-from .training import Training
+from .training import Training, check_same
 from .trial import Halted, Outcome, clean, run_trial
 
 STORAGE = "study.db"
@@ -61,19 +61,18 @@ class Search(ABC):
                 direction="maximize", pruner=pruner or NopPruner(),
             )  # fmt: skip
             overlays = list(training.overlays)
-            self._check({"training": training.changes({}), "overlays": overlays, **plan})
+            plan = {"training": training.changes({}), "overlays": overlays, **plan}
+            if "plan" in self.study.user_attrs:
+                self.check_same(folder, self.study.user_attrs["plan"], plan)
+            self.study.set_user_attr("plan", plan)
 
-    def _check(self, plan: dict[str, Any]) -> None:
-        """Refuse to mix trials that cannot be compared."""
-        before = self.study.user_attrs.get("plan", plan)
-        for key, value in plan.items():
-            if before.get(key) != value:
-                self.close()
-                raise InputError(
-                    "E_FORMAT", self.folder, f"it holds a search with another {key}.",
-                    "Restore it, or choose another output folder.",
-                )  # fmt: skip
-        self.study.set_user_attr("plan", plan)
+    def check_same(self, path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """Refuse to mix trials that cannot be compared, as `training.check_same` does."""
+        try:
+            check_same(path, before, now)
+        except InputError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the study's file."""

@@ -175,6 +175,54 @@ def has_place(config: Config, name: str) -> bool:
     return name in config or bool(parent and isinstance(config.parser.get(parent), dict))
 
 
+def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with what was started otherwise.
+
+    Args:
+        path: of its record, or its folder.
+        before: what it was started with, as JSON knows it.
+        now: what is asked for.
+
+    Raises:
+        InputError: E_FORMAT, names what differs, old and new.
+    """
+    if changed := differences(before, as_json(now)):
+        raise InputError(
+            "E_FORMAT", path, f"it was started with {', '.join(changed)}.",
+            "Restore it, or choose another output folder.",
+        )  # fmt: skip
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs, old and new; of objects the entries.
+
+    Args:
+        before: old values.
+        now: new values.
+
+    Example:
+        >>> differences({"seed": 0, "settings": {"epochs": 2}}, {"settings": {"epochs": 3}})
+        ['seed 0, now None', 'epochs 2, now 3']
+    """
+    found = []
+    for name in {**before, **now}:
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new)
+        elif old != new:
+            found.append(f"{name} {old!r}, now {new!r}")
+    return found
+
+
+def as_json(content: Any) -> Any:
+    """As it is read again after it was written as JSON.
+
+    Raises:
+        TypeError: it holds what JSON does not know.
+    """
+    return json.loads(json.dumps(content))
+
+
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:
     """Id to value of words like `epochs=2`, read by the rules of MONAI's command line (fire's).
 
@@ -194,7 +242,7 @@ def parse_settings(words: Iterable[str]) -> dict[str, Any]:
         if name in settings:
             raise ValueError(f"--set {word}: {name} is given twice; choose one")
         try:
-            settings[name] = json.loads(json.dumps(DefaultParseValue(value)))
+            settings[name] = as_json(DefaultParseValue(value))
         except TypeError as error:
             raise ValueError(f"--set {word}: {error}") from error
     return settings

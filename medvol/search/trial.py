@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One training of a search, in a process of its own: start it, watch its curve, say how it went."""
 
-import json
 import math
 import re
 import subprocess
@@ -15,7 +14,7 @@ from ..files import read_json, write_entries
 from ..training.allowance import read_standing
 from ..training.curves import Point, read_curves
 from .launch import LOG, end, start_bundle
-from .training import Training
+from .training import Training, check_same
 
 CHANGES = "changes.json"
 CURVES = "curves.csv"
@@ -77,11 +76,7 @@ def run_trial(
     """
     path, changes = folder / CHANGES, training.changes(trial)
     if path.is_file():
-        if read_json(path, what="record", remedy="Remove its folder.") != _as_read(changes):
-            raise InputError(
-                "E_FORMAT", path, "this training was started with other settings.",
-                "Restore them, or choose another output folder.",
-            )  # fmt: skip
+        check_same(path, read_json(path, what="record", remedy="Remove its folder."), changes)
     else:
         write_entries(path, changes)
     seen = _Seen(folder / CURVES, training.metric, watch)
@@ -213,7 +208,3 @@ def count_parameters(training: Training, values: Mapping[str, Any]) -> int | Non
         except (InputError, AttributeError):
             continue
     return None
-
-
-def _as_read(content: dict[str, Any]) -> Any:
-    return json.loads(json.dumps(content))

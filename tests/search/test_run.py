@@ -13,7 +13,7 @@ from refusals import refused_by
 
 from medvol.cli import main
 from medvol.search import launch
-from medvol.search.order import Order, difference
+from medvol.search.order import Order
 from medvol.search.results import install, summarise
 from medvol.search.run import Run
 
@@ -291,7 +291,3 @@ def test_the_default_folder_lies_in_runs(
     monkeypatch.chdir(tmp_path)
     assert main(["train", "b", "--data", str(data), "--fold", "-1"]) == 0
     assert (tmp_path / "runs" / "b" / "all" / "model" / "weights.pt").is_file()
-
-
-def test_differences_in_words() -> None:
-    assert difference("from", None, "ab") == "from None, now 'ab'"

@@ -58,7 +58,7 @@ def test_one_that_is_done_is_not_started_again(training: Training, tmp_path: Pat
     assert trained(training, tmp_path / "t", {}) == first
     assert (tmp_path / "t" / "starts.txt").read_text() == "0\n"
     error = refused_by(lambda: trained(training, tmp_path / "t", {"epochs": 9}), "E_FORMAT")
-    assert "other settings" in error.reason
+    assert error.reason == "it was started with epochs None, now 9."
 
 
 def test_one_that_crashes_says_why_and_may_go_on(training: Training, tmp_path: Path) -> None:

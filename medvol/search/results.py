@@ -126,14 +126,13 @@ def install(run: Run) -> list[Path]:
     """
     run.order.check_install()
     written = []
-    for path in sorted(p for p in (run.folder / MADE).rglob("*") if p.is_file()):
-        target = run.order.bundle / path.relative_to(run.folder / MADE)
+    for made in sorted(p for p in (run.folder / MADE).rglob("*") if p.is_file()):
+        target = run.order.bundle / made.relative_to(run.folder / MADE)
         with replacing(target) as temporary:
-            shutil.copyfile(path, temporary)
+            shutil.copyfile(made, temporary)
         written.append(target)
-    last = torch.load(
-        run.folder_of(ALL, run.final[-1]) / LAST, weights_only=True, map_location="cpu"
-    )
+    checkpoint = run.folder_of(ALL, run.final[-1]) / LAST
+    last = torch.load(checkpoint, weights_only=True, map_location="cpu")
     changes = {"metadata#chain_fingerprint": last["chain_fingerprint"]}
     chosen = read_json(run.folder / SUMMARY, what="summary", remedy=RERUN).get("chosen")
     if chosen and isinstance(run.recipe.choice, ChosenTraining):

@@ -196,8 +196,8 @@ def test_another_space_or_training_in_the_same_folder_is_refused(
     search(bundle, folder, Strategy(5, "tpe", "none")).close()
     other = {"learning_rate": Axis((0.1, 0.2))}
     error = refused_by(lambda: search(bundle, folder, strategy, space=other), "E_FORMAT")
-    assert 'learning_rate "Axis(choices=(0.1, 0.3)' in error.reason
-    assert 'now "Axis(choices=(0.1, 0.2)' in error.reason
+    assert "started with learning_rate 'Axis(choices=(0.1, 0.3)," in error.reason
+    assert "now 'Axis(choices=(0.1, 0.2)," in error.reason
     error = refused_by(lambda: search(bundle, folder, strategy, epochs=9), "E_FORMAT")
     assert "started with epochs None, now 9" in error.reason
     error = refused_by(lambda: search(bundle, folder, Strategy(4, "grid")), "E_FORMAT")

@@ -59,5 +59,13 @@ def test_no_cases_no_file(tmp_path: Path) -> None:
 
 def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ignite.distributed, "get_world_size", lambda: 2)
-    with pytest.raises(ValueError, match=r"voxels.csv is written by one process but 2 run.*on one"):
+    words = r"voxels.csv is written by one process but 2 run, .* part of the cases; run on .*run$"
+    with pytest.raises(ValueError, match=words):
         evaluator(tmp_path / "voxels.csv")
+
+
+def test_results_without_their_cases_are_refused(tmp_path: Path) -> None:
+    engine = Engine(lambda *_: None)
+    engine.state.batch, engine.state.output = [], [{"pred": torch.ones(1)}]
+    with pytest.raises(ValueError, match="shorter"):
+        Voxels(tmp_path / "voxels.csv").collect(engine)

@@ -48,6 +48,13 @@ def test_a_ratio_weighs_the_cases_by_what_stands_below() -> None:
     assert found == pytest.approx((10 / 4, 1.0, 3.0, 2))
 
 
+def test_a_resample_with_nothing_below_is_left_out() -> None:
+    # in 1 of 27 resamples "a" is drawn alone; else the most is 3 / 1 (a, a, b), the least 3 / 3
+    draws = draw_patients(["a", "b", "c"])
+    found = ratio_estimate(np.ones(3), np.array([0.0, 1.0, 1.0]), draws)
+    assert found == pytest.approx((3 / 2, 1.0, 3.0, 3))
+
+
 def test_interval_is_wider_when_the_cases_are_of_few_patients() -> None:
     scores = np.array([0.2, 0.2, 0.2, 0.2, 0.8, 0.8, 0.8, 0.8])
     apart = ratio_estimate(scores, np.ones(8), draw_patients(list("abcdefgh")))
@@ -66,7 +73,8 @@ def test_interval_of_a_median_by_hand() -> None:
     assert same == (1.0, 1.0, 5.0, 4)  # both a: 1; both b: of 1, 9, 1, 9; one of each: 1
     left_out = median_estimate(np.array([np.nan, 3.0, 5.0]), draw_patients(list("abc")))
     assert left_out == (4.0, 3.0, 5.0, 2)
-    assert median_estimate(np.full(2, np.nan), draw_patients(["a", "b"])).cases == 0
+    nothing = median_estimate(np.full(2, np.nan), draw_patients(["a", "b"]))
+    assert nothing == pytest.approx((math.nan, math.nan, math.nan, 0), nan_ok=True)
     assert math.isnan(median_estimate(np.array([1.0, 2.0]), draw_patients(["a", "a"])).low)
 
 
@@ -92,11 +100,13 @@ def test_no_case_no_figure() -> None:
 def test_resamples_are_one_or_more() -> None:
     with pytest.raises(ValueError, match="resamples is 0; give 1 or more"):
         draw_patients(["a"], resamples=0)
+    assert draw_patients(["a"], resamples=1).tolist() == [[1]]
 
 
 def test_draws_within_groups_keep_their_numbers() -> None:
     draws = draw_within(["a", "b", "a", "b", "b"], resamples=300)
     assert draws.shape == (300, 5)
+    assert draws.dtype == np.int64
     assert (draws[:, [0, 2]].sum(axis=1) == 2).all()
     assert (draws[:, [1, 3, 4]].sum(axis=1) == 3).all()
     assert draws.mean(axis=0) == pytest.approx([1] * 5, abs=0.2)

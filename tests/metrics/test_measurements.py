@@ -10,6 +10,7 @@ from medvol.metrics.measurements import (
     count_voxels,
     hu_histogram,
     measure,
+    slabs,
     voxels_per_slice,
 )
 
@@ -93,7 +94,7 @@ def test_a_value_that_the_table_does_not_name_is_refused(value: int, dtype: type
 
 def test_refusals_name_what_was_given() -> None:
     labels, volume = phantom()
-    with pytest.raises(ValueError, match=r"\(4, 3, 2\) and the volume \(3, 3, 2\)"):
+    with pytest.raises(ValueError, match=r"\(4, 3, 2\) and the volume \(3, 3, 2\); give a mask on"):
         measure(labels, volume[1:], AFFINE, TABLE)
     with pytest.raises(ValueError, match=r"\[7\] are not in the table"):
         measure(labels, volume, AFFINE, TABLE, reference=Reference("lung", (1, 7)))
@@ -110,11 +111,13 @@ def test_voxels_per_slice(order: str) -> None:
     assert z.tolist() == [3, 3]
     assert [int(a.sum()) for a in voxels_per_slice(labels, (1,))] == [2, 2, 2]
     assert [int(a.sum()) for a in voxels_per_slice(labels, ())] == [0, 0, 0]
+    assert {a.dtype for a in (x, y, z)} == {np.dtype(np.int64)}
 
 
 def test_count_voxels() -> None:
     counts = count_voxels(phantom()[0], top=300)
     assert (counts[0], counts[1], counts[2], counts[300]) == (18, 2, 0, 4)
+    assert counts.dtype == np.int64
 
 
 def test_histogram_bins_are_closed_below_and_leave_out_what_is_outside() -> None:
@@ -125,8 +128,48 @@ def test_histogram_bins_are_closed_below_and_leave_out_what_is_outside() -> None
     assert histogram.counts[300].tolist() == [2, 2, 0, 0]
     assert histogram.shares_percent(300).tolist() == [50, 50, 0, 0]
     assert histogram.shares_percent(2).tolist() == [0, 0, 0, 0]
+    assert histogram.shares_percent(1).tolist() == [0, 0, 0, 100]  # of one voxel
+    assert histogram.counts[300].dtype == np.int64
+
+
+def test_histogram_counts_no_label_but_those_asked_for() -> None:
+    labels, volume = phantom()
+    labels[0, 0, 0] = 2
+    for values, counts in (((1,), {1: [2]}), ((1, 300), {1: [2], 300: [4]}), ((), {})):
+        histogram = hu_histogram(labels, volume, values, range_hu=(-1000, 0), bin_hu=1000)
+        assert {value: count.tolist() for value, count in histogram.counts.items()} == counts
 
 
 def test_histogram_refuses_a_range_that_bins_do_not_fill() -> None:
     with pytest.raises(ValueError, match="multiple"):
         hu_histogram(*phantom(), (1,), range_hu=(-900, -450), bin_hu=100)
+    with pytest.raises(ValueError, match="multiple"):
+        hu_histogram(*phantom(), (1,), range_hu=(-900, -500.5), bin_hu=100)
+    with pytest.raises(ValueError, match="multiple"):
+        hu_histogram(*phantom(), (1,), range_hu=(-900, -900), bin_hu=100)
+
+
+def test_histogram_refuses_a_volume_with_fewer_slices() -> None:
+    labels, volume = phantom()
+    with pytest.raises(ValueError, match="shorter"):
+        hu_histogram(labels, volume[:3], (1, 300))
+
+
+@pytest.mark.parametrize(("order", "voxels"), [("C", [0, 2, 4, 0]), ("F", [3, 3])])
+def test_slabs_lie_together_in_memory(order: str, voxels: list[int]) -> None:
+    """Across the first axis in C order, across the last in Fortran's."""
+    found = list(slabs(*phantom(order)))
+    assert [len(marked) for marked, _ in found] == voxels
+    assert [len(image) for _, image in found] == voxels
+
+
+def test_a_table_without_labels_measures_nothing() -> None:
+    labels, volume = phantom()
+    assert measure(np.zeros_like(labels), volume, AFFINE, LabelTable(())) == []
+
+
+def test_five_strange_values_are_named_at_most() -> None:
+    labels, volume = phantom()
+    labels[0] = np.arange(3, 9).reshape(3, 2)
+    with pytest.raises(ValueError, match=r"values \[3, 4, 5, 6, 7\] are not in the table"):
+        measure(labels, volume, AFFINE, TABLE)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from medvol.metrics.classes.calibration import (
     SMALLEST,
@@ -30,6 +31,8 @@ def test_losses_of_images() -> None:
     )
     assert image_losses([[1.0, 0.0]], [1])[0] == pytest.approx(-math.log(SMALLEST))
     assert image_losses([[1.0, 0.0]], [0])[0] == 0.0
+    assert image_losses([[1 + 5e-7, 0.0]], [0])[0] == 0.0  # above 1 by rounding
+    assert image_losses([[0.5, 0.4995]], [0])[0] == -math.log(0.5)  # a thousandth may be missing
 
 
 def test_reliability_of_the_predicted_class() -> None:
@@ -40,6 +43,7 @@ def test_reliability_of_the_predicted_class() -> None:
     error = (2 * 0.4 + 0.8 + 0.1) / 4
     assert expected_calibration_error(*top(TABLE, TRUTH)) == pytest.approx(error)
     assert math.isnan(expected_calibration_error(*top(np.zeros((0, 3)), [])))
+    assert top([[1 + 5e-7, 0.0]], [0])[0].tolist() == [1.0]  # above 1 by rounding
 
 
 @pytest.mark.parametrize("sharpness", [1.0, 3.0, 0.5])
@@ -60,6 +64,24 @@ def test_temperature_of_four_equal_rows_by_hand() -> None:
     assert with_temperature(table, found)[0].tolist() == pytest.approx([0.5, 0.25, 0.25], rel=1e-3)
 
 
+def test_temperature_of_rows_of_two_kinds_solves_its_equation() -> None:
+    # odds of 9 and of 3 to 1, in each kind three of four right: where the loss is least, the right
+    # ones less the expected ones, weighted by their log odds, add up to 0
+    def slope(temperature: float) -> float:
+        odds = np.log([9, 3])
+        return float((odds * (3 - 4 / (1 + np.exp(-odds / temperature)))).sum())
+
+    table = [[0.9, 0.1]] * 4 + [[0.75, 0.25]] * 4
+    found = fit_class_temperature(table, [0, 0, 0, 1] * 2)
+    assert found == pytest.approx(brentq(slope, 0.5, 5), rel=1e-3)
+
+
+def test_temperature_of_a_probability_of_zero() -> None:
+    # three of four are right where 1 / (1 + SMALLEST ** (1 / T)) is 3 / 4
+    found = fit_class_temperature([[1.0, 0.0]] * 4, [0, 0, 0, 1])
+    assert found == pytest.approx(math.log(1 / SMALLEST) / math.log(3), rel=1e-3)
+
+
 def test_temperature_at_its_ends() -> None:
     assert fit_class_temperature([[0.6, 0.4]] * 3, [0, 0, 0]) == pytest.approx(0.05, rel=1e-3)
     assert fit_class_temperature([[0.9, 0.1]] * 2, [1, 1]) == pytest.approx(20, rel=1e-3)
@@ -71,6 +93,7 @@ def test_temperature_keeps_the_order_and_one_changes_nothing() -> None:
     warm = with_temperature(TABLE, 5.0)
     assert warm.argmax(1).tolist() == [0, 1, 2, 2]
     assert warm.sum(1).tolist() == pytest.approx([1, 1, 1, 1])
+    assert with_temperature(np.array(TABLE, np.float32), 5.0).dtype == np.float64
 
 
 @pytest.mark.parametrize(
@@ -78,7 +101,9 @@ def test_temperature_keeps_the_order_and_one_changes_nothing() -> None:
     [
         ([[0.5, 0.5]], [0, 1], "give \\(N, classes\\) and \\(N,\\)"),
         ([[0.5, 0.5]], [2], "give classes from 0 to 1"),
-        ([[0.5, 0.4]], [0], "add up to 1"),
+        ([[0.5, 0.4]], [0], "^a row does not add up to 1; give probabilities of each class$"),
+        ([[0.5, 0.4985]], [0], "add up to 1"),
+        ([[1.0005, 0.0]], [0], "add up to 1"),
         ([[-0.5, 1.5]], [0], "add up to 1"),
     ],
 )
@@ -139,7 +164,15 @@ def test_calibrating_keeps_the_ranking_and_lowers_the_error() -> None:
 def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match=r"\(2,\) scores and \(3,\) truths; give \(N,\)"):
         roc_auc([0.1, 0.2], [0, 1, 1])
-    with pytest.raises(ValueError, match="other values than 0 and 1"):
+    with pytest.raises(ValueError, match="the truth holds other values than 0 and 1"):
         roc_auc([0.1, 0.2], [0, 2])
-    with pytest.raises(ValueError, match="one class only"):
-        fit_platt([0.1, 0.2], [1, 1])
+    for truth in ([1, 1], [0, 0]):
+        with pytest.raises(ValueError, match=r"^the truth has one class only; give .* negatives$"):
+            fit_platt([0.1, 0.2], truth)
+
+
+def test_platt_scaling_of_one_positive() -> None:
+    """A positive aims at 2/3, each of two negatives at 1/4."""
+    slope, offset = fit_platt([0.0, 0.0, 1.0], [0, 0, 1])
+    assert offset == pytest.approx(np.log(1 / 3), rel=1e-3)
+    assert offset + slope == pytest.approx(np.log(2), rel=1e-3)

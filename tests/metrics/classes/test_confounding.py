@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from medvol.metrics.classes.confounding import Clues, fit_logistic, predict_from
+from medvol.metrics.classes.confounding import (
+    Clues,
+    fit_logistic,
+    predict_from,
+)
 
 
 def test_features_that_give_the_answer_away() -> None:
@@ -89,6 +93,18 @@ def test_features_that_say_nothing_give_the_shares() -> None:
     )
 
 
+def test_many_features_that_are_nearly_alike_are_fitted_to_the_end() -> None:
+    # where the loss is least, its slope by each weight is 0
+    random = np.random.default_rng(0)
+    table, truth = random.normal(size=(40, 30)), np.arange(40) % 3
+    table[:, 1:] += 20 * table[:, :1]
+    model = fit_logistic(table, truth, penalty=1e-3)
+    wrong = model.predict_proba(table) - np.eye(3)[truth]
+    standard = (table - table.mean(0)) / table.std(0)
+    slope = wrong.T @ standard / 40 + 1e-3 * model[-1].coef_
+    assert np.abs(slope).max() < 1e-5
+
+
 def test_scale_of_a_feature_does_not_matter() -> None:
     random = np.random.default_rng(0)
     table, truth = random.normal(size=(50, 4)), random.integers(0, 3, 50)
@@ -111,3 +127,9 @@ def test_scale_of_a_feature_does_not_matter() -> None:
 def test_refusals(features: object, truth: list[int], penalty: float, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         fit_logistic(features, truth, penalty=penalty)  # type: ignore[arg-type]
+
+
+def test_names_without_a_label_are_refused() -> None:
+    training = Clues(["A", "B", "B"], ["ill", "well"], list("abc"))
+    with pytest.raises(ValueError, match="shorter"):
+        predict_from("class", "name", training, Clues(["A"], ["ill"], ["d"]))

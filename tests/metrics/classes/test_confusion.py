@@ -20,6 +20,7 @@ def test_matrix_counts_true_rows_and_predicted_columns() -> None:
     predicted = [0, 0, 0, 0, 1, 2, 1, 1, 0, 0]
     assert confusion_matrix(truth, predicted, classes=3).tolist() == MATRIX.tolist()
     assert confusion_matrix([], [], classes=2).tolist() == [[0, 0], [0, 0]]
+    assert confusion_matrix(truth, predicted, classes=3).dtype == np.int64
 
 
 def test_rates_of_a_row_add_up_to_one() -> None:
@@ -65,6 +66,7 @@ def test_nothing_at_all_has_no_figure() -> None:
 def test_many_matrices_at_once() -> None:
     both = np.stack([MATRIX, np.eye(3, dtype=int)])
     assert macro_rates(both).f1.tolist() == pytest.approx([4 / 9, 1.0])
+    assert confusion_rates(both)[:, 0].tolist() == [pytest.approx([4 / 6, 1 / 6, 1 / 6]), [1, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -78,3 +80,17 @@ def test_many_matrices_at_once() -> None:
 def test_refusals(truth: list[int], predicted: list[int], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         confusion_matrix(truth, predicted, classes=2)
+
+
+def test_each_of_many_matrices_has_figures_of_its_own() -> None:
+    first = np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]])  # the third class does not occur
+    second = np.array([[1, 0, 2], [0, 1, 0], [1, 0, 3]])
+    together = np.stack([first, second])
+    rates, means = class_rates(together), macro_rates(together)
+    for index, alone in enumerate((first, second)):
+        for many, one in zip(rates, class_rates(alone), strict=True):
+            assert many[index].tolist() == pytest.approx(one.tolist(), nan_ok=True)
+        for many, one in zip(means, macro_rates(alone), strict=True):
+            assert many[index] == pytest.approx(float(one))
+    assert rates.recall[0].tolist() == pytest.approx([3 / 4, 1, np.nan], nan_ok=True)
+    assert means.precision.tolist() == pytest.approx([(1 + 2 / 3) / 2, (1 / 2 + 1 + 3 / 5) / 3])

@@ -62,7 +62,7 @@ def test_what_is_chosen_on_validation() -> None:
 
 
 def test_evaluation_needs_an_image() -> None:
-    with pytest.raises(ValueError, match="one case or more"):
+    with pytest.raises(ValueError, match=r"^an evaluation needs one case or more$"):
         ClassEvaluation((), (), ("no", "yes"))
 
 
@@ -87,6 +87,8 @@ def test_a_row_an_image() -> None:
         "loss": pytest.approx(-math.log(0.3)), "notes": "N_X one. N_Y two.",
     }  # fmt: skip
     assert type(row["probability_ill"]) is float
+    with pytest.raises(ValueError, match="shorter"):
+        ClassEvaluation((case,), (), ("not ill", "ill", "very ill")).rows()
 
 
 def test_record() -> None:

@@ -33,6 +33,9 @@ def test_figures_of_each_class() -> None:
     assert second["recall"].value == pytest.approx(2 / 3)
     assert second["recall"].low < 2 / 3 < second["recall"].high
     assert first["recall"][:3] == (1, 1, 1)
+    # a third of the resamples leave out the 0.6 that the 0.5 loses to
+    assert first["auc"].low < 5 / 6 < first["auc"].high == 1
+    assert first["average_precision"].low < 5 / 6 < first["average_precision"].high == 1
     assert third["specificity"].value == 1
     for name in ("precision", "recall", "f1", "auc", "average_precision"):
         assert math.isnan(third[name].value), name
@@ -54,6 +57,8 @@ def test_figures_of_all_classes() -> None:
         }
     )
     assert all(x.low <= x.value <= x.high for x in found.values())
+    for name in ("macro_auc", "macro_average_precision"):
+        assert found[name].low < found[name].value < found[name].high == 1
 
 
 def test_images_of_one_person_have_no_interval() -> None:

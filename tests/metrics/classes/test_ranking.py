@@ -39,6 +39,7 @@ def test_precision_recall_points() -> None:
     curve = precision_recall_curve(SCORE, TRUTH)
     assert curve.x.tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
     assert curve.y.tolist() == pytest.approx([1, 2 / 3, 1 / 2, 3 / 5])
+    assert curve.threshold.tolist() == [0.9, 0.7, 0.2, 0.1]
 
 
 def test_areas() -> None:
@@ -58,6 +59,8 @@ def test_weights_count_cases_as_often() -> None:
     alone = weighted_average_precision(repeated[0][1], repeated[1][1], np.ones((1, 7)))
     assert averages[1] == pytest.approx(alone[0])
     assert np.isnan(averages[2])
+    without_the_first = weighted_average_precision(SCORE, TRUTH, np.array([[0, 1, 1, 1, 1]]))
+    assert without_the_first.tolist() == pytest.approx([(1 / 2 + 2 / 4) / 2])
 
 
 def test_bands_hold_the_curve_and_have_no_width_without_doubt() -> None:
@@ -80,17 +83,40 @@ def test_precision_band_begins_at_the_first_positive() -> None:
     assert band.low[[0, 33, 34, 66, 67, 100]].tolist() == pytest.approx(
         [1, 1, 2 / 3, 2 / 3, 3 / 5, 3 / 5]
     )
+    assert band.x.tolist() == GRID.tolist()
+    # 0.9 twice gives two thirds of the positives; the last needs 3 positives of 7 that pass
+    twice = precision_band(SCORE, TRUTH, np.array([[2, 0, 1, 3, 1]]))
+    assert twice.low[[0, 66, 67, 100]].tolist() == pytest.approx([1, 1, 3 / 7, 3 / 7])
+    alike = precision_band([0.5, 0.5], [0, 1], np.ones((1, 2)))
+    assert alike.low.tolist() == alike.high.tolist() == [0.5] * len(GRID)
+
+
+def test_roc_band_takes_what_each_rate_allows() -> None:
+    # no negative passes with 0.9, half of them with 0.7, all of them with 0.1
+    band = roc_band(SCORE, TRUTH, ONCE)
+    assert band.high[[0, 49, 50, 99, 100]].tolist() == pytest.approx(
+        [1 / 3, 1 / 3, 2 / 3, 2 / 3, 1]
+    )
 
 
 def test_one_class_has_no_band() -> None:
     draws = draw_patients(["a", "b"], resamples=4)
-    assert np.isnan(roc_band([0.1, 0.2], [1, 1], draws).low).all()
+    none = roc_band([0.1, 0.2], [1, 1], draws)
+    assert np.isnan(none.low).all()
+    assert none.x.tolist() == GRID.tolist()
     assert np.isnan(precision_band([0.1, 0.2], [0, 0], draws).high).all()
 
 
-@pytest.mark.parametrize(("score", "truth"), [([0.1], [0, 1]), ([], []), ([0.1], [2])])
-def test_refusals(score: list[float], truth: list[int]) -> None:
-    with pytest.raises(ValueError, match="give"):
+@pytest.mark.parametrize(
+    ("score", "truth", "words"),
+    [
+        ([0.1], [0, 1], r"^\(1,\) scores and \(2,\) truths; give \(N,\) of both$"),
+        ([], [], "^there are no scores; give one or more$"),
+        ([0.1], [2], "^the truth holds other values than 0 and 1; give 1 for a positive$"),
+    ],
+)
+def test_refusals(score: list[float], truth: list[int], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
         roc_curve(score, truth)
 
 
@@ -124,6 +150,7 @@ def test_one_class_only() -> None:
         ([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 0.5),
         ([0.4, 0.4, 0.4], [0, 1, 1], 0.2),  # every threshold is as bad: all pass
         ([0.9, 0.1], [0, 1], 0.05),  # upside down: all pass
+        ([0.9, 0.9, 0.8, 0.1], [1, 1, 1, 0], 0.45),  # two thirds at 0.9, all at 0.8
     ],
 )
 def test_best(probability: list[float], truth: list[int], best: float) -> None:
@@ -144,6 +171,11 @@ def test_auc_by_hand(probability: list[float], truth: list[int], auc: float) -> 
     assert roc_auc(probability, truth) == pytest.approx(auc)
 
 
+def test_scores_are_ranked_as_numbers_whatever_their_type() -> None:
+    assert roc_auc(np.array([0, 1, 2], np.uint8), [0, 1, 1]) == 1.0
+    assert roc_auc([False, True, True], [0, 1, 1]) == 1.0
+
+
 def test_auc_is_that_of_monai() -> None:
     random = np.random.default_rng(0)
     truth = random.integers(0, 2, 200)
@@ -156,7 +188,9 @@ def test_auc_is_that_of_monai() -> None:
 def test_one_class_has_no_auc() -> None:
     assert math.isnan(roc_auc([0.1, 0.9], [1, 1]))
     assert math.isnan(roc_auc([], []))
-    assert all(math.isnan(x) for x in auc_interval([0.1, 0.9], [0, 0])[:3])
+    none = auc_interval([0.1, 0.9], [0, 0])
+    assert all(math.isnan(x) for x in none[:3])
+    assert none.cases == 2
 
 
 def test_interval_holds_the_value_and_narrows_with_cases() -> None:
@@ -165,12 +199,15 @@ def test_interval_holds_the_value_and_narrows_with_cases() -> None:
     for cases in (40, 400):
         truth = np.arange(cases) % 2
         score = random.normal(truth, 1.0)
-        value, low, high, _ = auc_interval(score, truth, resamples=500)
+        value, low, high, counted = auc_interval(score, truth, resamples=500)
         assert value == roc_auc(score, truth)
+        assert counted == cases
         assert low < value < high
         widths.append(high - low)
     # the standard error falls with the root of the cases: 3.2 times
     assert 2 < widths[0] / widths[1] < 5
+    _, low, high, _ = auc_interval(score, truth, resamples=1)
+    assert low == high
 
 
 def test_interval_is_drawn_within_volumes() -> None:
@@ -182,6 +219,8 @@ def test_interval_is_drawn_within_volumes() -> None:
     assert value == low == high == pytest.approx(0.75)  # numbers of each kind never change
     _, low, high, _ = auc_interval(probability, truth, resamples=200)
     assert low < 0.75 < high
+    with pytest.raises(ValueError, match="longer"):
+        auc_interval(probability, truth, volumes[:7])
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

@@ -82,6 +82,9 @@ def test_labels_come_as_numbers_or_as_tensors() -> None:
     scores, classes = scores_and_classes(output)
     assert scores.tolist() == pytest.approx(np.array([[0.5, 0.5], [0.1, 0.9]]))
     assert classes.tolist() == [1, 0]
+    assert classes.device == scores.device
+    elsewhere = [{"pred": item["pred"].to("meta"), "label": 1} for item in output]
+    assert {x.device.type for x in scores_and_classes(elsewhere)} == {"meta"}
 
 
 @pytest.mark.parametrize("label", [int, torch.tensor, lambda x: np.int64(x)])
@@ -129,6 +132,7 @@ def test_the_metric_attaches_to_any_engine() -> None:
     items = [{"pred": torch.tensor(p), "label": int(t)} for p, t in pairs]
     engine.run([items[:3], items[3:]])
     assert engine.state.metrics["accuracy"] == pytest.approx(0.8)
+    assert not hasattr(engine.state, "metric_details")  # figures of single images are not kept
 
 
 def probabilities(*positive: float) -> torch.Tensor:
@@ -198,3 +202,9 @@ def test_table(tmp_path: Path) -> None:
         "a,1,-0.25000,0.00",
         "1.nii.gz,0,0.12500,12.50",
     ]
+
+
+def test_slices_without_their_area_are_refused(tmp_path: Path) -> None:
+    item = {"pred": of_odds(1.0, 2.0), "label": torch.tensor([80.0])}
+    with pytest.raises(ValueError, match="shorter"):
+        SliceScores(tmp_path / "scores.csv").measure(item)

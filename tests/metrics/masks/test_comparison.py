@@ -149,6 +149,8 @@ def test_wrong_arguments() -> None:
         Measure(tolerance_mm=-1.0)
     with pytest.raises(ValueError, match="smallest_lesion_ml is nan; give 0 or more"):
         Measure(smallest_lesion_ml=math.nan)
+    with pytest.raises(ValueError, match="tolerance_mm is inf; give 0 or more"):
+        Measure(tolerance_mm=math.inf)
 
 
 def marks(text: str) -> np.ndarray:
@@ -207,3 +209,11 @@ def test_any_order_in_memory() -> None:
 def test_nothing_at_all() -> None:
     nothing = np.zeros((0, 0, 0), bool)
     assert count_lesions(nothing, nothing) == LesionCounts(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("smallest_ml", "counted"), [(0.02, 1), (0.0201, 0), (0.0, 1)])
+def test_a_lesion_as_large_as_the_smallest_counts(smallest_ml: float, counted: int) -> None:
+    """Two voxels of 0.01 ml."""
+    measure = Measure(smallest_lesion_ml=smallest_ml)
+    found = compare(row(0, 0), row(1, 1), AFFINE, {"x": (1,)}, lesions=("x",), measure=measure)
+    assert found["x"].lesions == (counted, 0, 0, 0)

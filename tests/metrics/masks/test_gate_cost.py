@@ -39,6 +39,7 @@ WELL = case("well", [0.1, 0.7, 0.1, 0.1, 0.1], predicted=[6, 2, 0, 0, 0])
 def test_one_threshold_by_hand() -> None:
     """Slices 1 and 2 of the first pass, slice 1 of the second: 5 s of 20, and 2 of the gates."""
     found = costs(ILL, WELL)
+    assert found.threshold == 0.5
     assert found.missed_ml == 5.0  # 10 voxels
     assert found.missed_percent == 10.0
     assert found.missed_cases == 0
@@ -56,6 +57,11 @@ def test_margin_finds_what_the_threshold_misses_and_costs_time() -> None:
     assert found.missed_ml == 0
     assert (found.false_slices, found.passed_percent) == (4, 70.0)
     assert found.saved_percent == pytest.approx(100 - 100 * (2 + 8 + 6) / 20)
+
+
+def test_gap_between_slices_that_pass_is_closed() -> None:
+    gap = case("gap", [0.9, 0.1, 0.9, 0.1], true=[1, 1, 1, 1])
+    assert [costs(gap, gap=most).missed_ml for most in (0, 1)] == [1.0, 0.5]
 
 
 def test_gate_that_passes_everything_costs_its_own_time() -> None:
@@ -102,6 +108,7 @@ def row(threshold: float, missed_percent: float, missed_cases: int = 0) -> Cost:
         ([row(0.5, 4), row(0.1, 0.2), row(0.3, 0.9)], 1.0, 0.3),
         ([row(0.1, 0.2), row(0.3, 0.9, 1), row(0.5, 0.9)], 1.0, 0.5),
         ([row(0.1, 0.2), row(0.3, 0.9, 1)], 1.0, 0.1),
+        ([row(0.1, 0.2), row(0.3, 1.0), row(0.5, 1.01)], 1.0, 0.3),
         ([row(0.1, 0.2), row(0.3, 0.9), row(0.5, 4)], 5.0, 0.5),
         ([row(0.1, 2), row(0.3, 3)], 1.0, 0.1),  # none is good: the one that hides least
         ([row(0.1, math.nan), row(0.3, math.nan)], 1.0, 0.3),  # no lesion, nothing to hide

@@ -90,6 +90,8 @@ def test_pooled_adds_voxels_and_mean_adds_cases() -> None:
     pooled, mean = summarise(counts[:2])
     assert pooled.tolist() == [pytest.approx(2 / 3)]
     assert mean.tolist() == [1.0]
+    _, mean = summarise(torch.tensor([[[1, 1, 1]], [[1, 2, 2]]]).double())
+    assert mean.tolist() == [0.75]  # a region of one voxel is a region
 
 
 def test_a_region_that_no_case_has_is_not_a_number() -> None:
@@ -110,6 +112,7 @@ def test_a_region_found_where_no_case_has_it_is_zero_pooled() -> None:
         ("lesion", "pooled", 2 * 7 / (8 + 8)),  # (3, 4, 4) and (4, 4, 4)
         ("lesion", "mean", (0.75 + 1) / 2),
         ("lung", "pooled", 2 * 10 / (11 + 12)),  # (4, 5, 6) and (6, 6, 6)
+        ("lung", "mean", (8 / 11 + 1) / 2),
         ("solid", "mean", (0.5 + 1) / 2),
     ],
 )
@@ -145,6 +148,8 @@ def test_bad_arguments_are_refused() -> None:
         RegionDice(REGIONS, "tumour")
     with pytest.raises(ValueError, match=r"reduction is 'median'; give .pooled. or .mean."):
         RegionDice(REGIONS, "lesion", "median")
+    with pytest.raises(ValueError, match="shorter"):
+        RegionDice(REGIONS, "lesion").kept(torch.stack([TRUE, TRUE]), TRUE[None])
     with pytest.raises(ValueError, match="RegionDice needs the truth"):
         RegionDice(REGIONS, "lesion")(torch.stack([label_map(TRUE)]))
 

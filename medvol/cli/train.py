@@ -51,8 +51,9 @@ def run(args: argparse.Namespace) -> int:
         order = _order(args)
         if args.install:
             order.check_install()
-        made = Run(order, args.output or Path("runs") / Path(args.bundle).name)
-        chosen = made.run(jobs=args.jobs, say=lambda line: print(line, flush=True))
+        folder = args.output or Path("runs") / Path(args.bundle).name
+        made = Run(order, folder, jobs=args.jobs, say=lambda line: print(line, flush=True))
+        chosen = made.run()
         summary = summarise(made, chosen)
         written = install(made) if args.install else []
     except ValueError as error:

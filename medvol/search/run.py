@@ -48,6 +48,8 @@ class Run:
     Args:
         order: what is to be trained.
         folder: of the run.
+        jobs: folds at a time.
+        say: is called with each step that was done, one line.
 
     Raises:
         InputError: E_FORMAT, the folder holds a run with other settings, or the recipe or datalist
@@ -55,9 +57,14 @@ class Run:
         ValueError: folds that the datalist does not have, or trainings that the recipe has not.
     """
 
-    def __init__(self, order: Order, folder: Path) -> None:
+    def __init__(
+        self, order: Order, folder: Path, *, jobs: int = 1, say: Say = lambda _: None
+    ) -> None:
         self.order = order
         self.folder = folder.absolute()
+        self.jobs = jobs
+        self.threads = threads_of(jobs)
+        self.say = say
         self.recipe: Recipe = read_recipe(order.bundle)
         self.datalist = Datalist.read(order.data)
         self.in_parts = not order.folds and "validation" in self.datalist.parts
@@ -134,12 +141,8 @@ class Run:
         """Folder of a fold, or of a training in it."""
         return self.folder / ("all" if fold == ALL else f"fold{fold}") / name
 
-    def run(self, *, jobs: int = 1, say: Say = lambda _: None) -> Chosen:
+    def run(self) -> Chosen:
         """Train and measure what is missing.
-
-        Args:
-            jobs: folds at a time.
-            say: is called with each step that was done, one line.
 
         Returns:
             What was chosen: for each fold on the others, and for `ALL` on all.
@@ -148,18 +151,17 @@ class Run:
             InputError: E_BUNDLE, a training or a measurement failed; E_NOSPACE, something cannot
                 be written.
         """
-        steps = _Steps(self, threads_of(jobs), say)
         folds = [*self.order.folds, *([ALL] if self.order.final else [])]
-        side_by_side([partial(steps.fold, fold) for fold in folds], jobs)
+        side_by_side([partial(self._fold, fold) for fold in folds], self.jobs)
         chosen = self._choices()
         for fold in self.order.folds:
             for name in self.evaluated:
-                steps.held_out(fold, name, self.held_out(chosen), chosen.get(fold))
+                self._evaluate(fold, name, "validation", self.held_out(chosen), chosen.get(fold))
         if self.order.final:
             for name in needed(self.chosen_training(chosen.get(ALL)), self.stages):
-                steps.train(ALL, name, threading.Event())
-        if self.in_parts:
-            steps.parts()
+                self._train(ALL, name, threading.Event())
+        for name in self.evaluated if self.in_parts else ():
+            self._evaluate_parts(name)
         return chosen
 
     def _choices(self) -> Chosen:
@@ -216,34 +218,24 @@ class Run:
         named = [made.training for made in self.recipe.install.values() if made.training]
         return list(dict.fromkeys(step for name in named for step in needed(name, self.stages)))
 
-
-class _Steps:
-    """The single steps of a run; each is skipped when its result is there."""
-
-    def __init__(self, run: Run, threads: int, say: Say) -> None:
-        self.run = run
-        self.threads = threads
-        self.say = say
-
-    def fold(self, fold: int, halt: threading.Event) -> None:
+    def _fold(self, fold: int, halt: threading.Event) -> None:
         """Train one fold, and measure for the choice."""
-        run = self.run
-        for name in run.stages if fold != ALL or run.in_parts else run.final:
-            self.train(fold, name, halt)
-            if fold != ALL and run.stages[name].measure:
-                self.measure(fold, name, run.stages[name].measure, MEASURED, None)
+        for name in self.stages if fold != ALL or self.in_parts else self.final:
+            self._train(fold, name, halt)
+            if fold != ALL and self.stages[name].measure:
+                self._measure(fold, name, self.stages[name].measure, MEASURED, None)
 
-    def train(self, fold: int, name: str, halt: threading.Event) -> None:
+    def _train(self, fold: int, name: str, halt: threading.Event) -> None:
         """One training to its end; `weights.pt` then holds the plain weights."""
-        run, folder, stage = self.run, self.run.folder_of(fold, name), self.run.stages[name]
+        folder, stage = self.folder_of(fold, name), self.stages[name]
         if (folder / WEIGHTS).is_file():
             return
-        training = run.trainings[name]
+        training = self.trainings[name]
         settings: dict[str, Any] = {}
         if "fold" in training.config():
-            settings["fold"] = None if run.in_parts else fold
-        if stage.begins_with in run.stages:
-            settings[PRETRAINED] = str(run.folder_of(fold, stage.begins_with) / WEIGHTS)
+            settings["fold"] = None if self.in_parts else fold
+        if stage.begins_with in self.stages:
+            settings[PRETRAINED] = str(self.folder_of(fold, stage.begins_with) / WEIGHTS)
         right = claim(folder)
         if right is None:
             raise InputError("E_NOSPACE", folder, "another process trains here.", "Wait for it.")
@@ -255,47 +247,44 @@ class _Steps:
             raise failed(folder, f"the training failed: {outcome.reason}")
         is_best = stage.weights == BEST_EPOCH and (folder / BEST).is_file()
         save_atomically(read_state(folder / (BEST if is_best else LAST)), folder / WEIGHTS)
-        self.say(f"{folder.relative_to(run.folder)}: {outcome.epochs} epochs, "
+        self.say(f"{folder.relative_to(self.folder)}: {outcome.epochs} epochs, "
                  f"{outcome.seconds:.0f} s, ended by {outcome.stopped}")  # fmt: skip
 
-    def measure(
+    def _measure(
         self, fold: int, name: str, configs: Sequence[str], into: str,
         chosen: Mapping[str, Any] | None, **settings: Any,
     ) -> None:  # fmt: skip
         """Run configs with the weights of a training; their tables come into a folder of its."""
-        run, own = self.run, self.run.folder_of(fold, name)
+        own = self.folder_of(fold, name)
         if (own / into).is_dir():
             return
         weights = own / WEIGHTS
         if chosen:
             weights = own / CHOSEN
-            save_atomically(run.with_chosen(chosen, name, read_state(own / WEIGHTS)), weights)
+            save_atomically(self.with_chosen(chosen, name, read_state(own / WEIGHTS)), weights)
         scratch = own / f".{into}"
         wanted = {"output_dir": scratch, "ckpt_path": weights, **settings}
-        layers: list[str | Path] = [*run.trainings[name].configs, own / CHANGES, *configs]
+        layers: list[str | Path] = [*self.trainings[name].configs, own / CHANGES, *configs]
         try:
-            run_bundle(run.order.bundle, layers, wanted, threads=self.threads)
+            run_bundle(self.order.bundle, layers, wanted, threads=self.threads)
         except subprocess.CalledProcessError as error:
             raise failed(scratch, "the measurement failed") from error
         os.replace(scratch, own / into)
         what = into if into in PARTS else "held-out cases"
-        self.say(f"{own.relative_to(run.folder)}: {what} measured")
+        self.say(f"{own.relative_to(self.folder)}: {what} measured")
 
-    def held_out(self, fold: int, name: str, into: str, chosen: Mapping[str, Any] | None) -> None:
-        """Measure the cases that a fold holds out with the bundle's own configs."""
-        chooses = PART in self.run.trainings[name].config()
-        settings = {PART: "validation"} if chooses else {}
-        self.measure(fold, name, self.run.stages[name].evaluate, into, chosen, **settings)
+    def _evaluate(
+        self, fold: int, name: str, part: str, into: str, chosen: Mapping[str, Any] | None = None
+    ) -> None:
+        """Measure a part, or what a fold holds out, with the bundle's own configs."""
+        settings = {PART: part} if PART in self.trainings[name].config() else {}
+        self._measure(fold, name, self.stages[name].evaluate, into, chosen, **settings)
 
-    def parts(self) -> None:
+    def _evaluate_parts(self, name: str) -> None:
         """Measure the parts that a datalist keeps apart from the training."""
-        run = self.run
-        for name in run.evaluated:
-            chooses = PART in run.trainings[name].config()
-            for part in PARTS:
-                if part in run.datalist.parts and (chooses or part == "validation"):
-                    settings = {PART: part} if chooses else {}
-                    self.measure(ALL, name, run.stages[name].evaluate, part, None, **settings)
+        for part in PARTS if PART in self.trainings[name].config() else PARTS[:1]:
+            if part in self.datalist.parts:
+                self._evaluate(ALL, name, part, part)
 
 
 def needed(name: str, stages: Mapping[str, Stage]) -> list[str]:

@@ -73,8 +73,8 @@ def data(tmp_path: Path) -> Path:
 
 def trained(order: Order, folder: Path, **options: Any) -> tuple[Run, dict[str, Any], list[str]]:
     told: list[str] = []
-    run = Run(order, folder)
-    return run, summarise(run, run.run(say=told.append, **options)), told
+    run = Run(order, folder, say=told.append, **options)
+    return run, summarise(run, run.run()), told
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,19 +101,16 @@ def _report(search: "Tuning") -> int:
     from ..search.tuning import OVERLAY, importance
 
     trials, best = search.trials, search.best
-    failed = sum(trial.state.name == "FAIL" for trial in trials)
+    count = Counter(trial.state.name for trial in trials)
     if best is None:
-        print(f"medvol tune: no trial has a figure; {failed} of {len(trials)} failed. The log of "
-              f"the last is in {search.folder_of(trials[-1])}", file=sys.stderr)  # fmt: skip
+        log = search.folder_of(trials[-1])
+        print(f"medvol tune: no trial has a figure; {count['FAIL']} of {len(trials)} failed. "
+              f"The log of the last is in {log}", file=sys.stderr)  # fmt: skip
         return 2
-    figures: dict[str, dict[int, float]] = {"COMPLETE": {}, "PRUNED": {}}
-    for trial in trials:
-        if trial.state.name in figures and trial.value is not None:
-            figures[trial.state.name][trial.number] = trial.value
     draw_history(search.folder / "history.png", search.study, metric=search.training.metric)
     if importance(search):
         draw_importance(search.folder / "importance.png", search.study)
-    counts = f"{len(figures['COMPLETE'])} trained, {len(figures['PRUNED'])} ended early"
-    print(f"{len(trials)} trials: {counts}, {failed} failed")
+    print(f"{len(trials)} trials: {count['COMPLETE']} trained, {count['PRUNED']} ended early, "
+          f"{count['FAIL']} failed")  # fmt: skip
     print(f"best {line(search, best)}\nconfig {search.folder / OVERLAY}")
-    return 1 if failed else 0
+    return 1 if count["FAIL"] else 0

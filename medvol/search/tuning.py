@@ -132,11 +132,6 @@ def grid(space: Space) -> list[dict[str, Any]]:
     return [dict(zip(points, values, strict=True)) for values in found]
 
 
-def changes(space: Space, drawn: Mapping[str, Any]) -> dict[str, Any]:
-    """Id to value for the config, of what Optuna drew."""
-    return {name: axis.value(drawn[name]) for name, axis in space.items()}
-
-
 def _axis(given: Any) -> Axis:
     if not isinstance(given, dict) or set(given) not in ({"choices"}, *_RANGES):
         raise ValueError("give choices, or low and high with step or log")
@@ -248,7 +243,7 @@ class Tuning(Search):
 
     def values(self, trial: FrozenTrial | Trial) -> dict[str, Any]:
         """Id to value of a trial."""
-        return changes(self.space, trial.params)
+        return {name: axis.value(trial.params[name]) for name, axis in self.space.items()}
 
     def folder_of(self, trial: FrozenTrial | Trial) -> Path:
         """Folder of a trial, by its number."""

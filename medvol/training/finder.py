@@ -110,7 +110,8 @@ class RateFinder:
                 f"{self.rates[len(losses)]:.1e}; give a lower lowest than {self.rates[0]:.1e}"
             )
         found = suggest(self.rates[: len(losses)].tolist(), losses)
-        write_rates(self.folder / "learning_rates.csv", found)
+        steps = zip(found.rates, found.losses, found.smoothed, strict=True)
+        write_csv(self.folder / "learning_rates.csv", COLUMNS, steps)
         draw_rates(self.folder / "learning_rates.png", found)
         print(f"learning rates: steepest {found.steepest:.1e}, valley {found.valley:.1e}")
         return found
@@ -225,11 +226,6 @@ def longest_fall(losses: Sequence[float]) -> list[int]:
     while previous[fall[-1]] >= 0:
         fall.append(previous[fall[-1]])
     return fall[::-1]
-
-
-def write_rates(path: str | os.PathLike[str], found: FoundRates) -> None:
-    """A row a step: rate, loss, smoothed loss."""
-    write_csv(path, COLUMNS, zip(found.rates, found.losses, found.smoothed, strict=True))
 
 
 def draw_rates(path: str | os.PathLike[str], found: FoundRates) -> None:

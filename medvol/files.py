@@ -134,6 +134,12 @@ def write_csv(
             writer.writerow(row)
 
 
+def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """Rows of a table in UTF-8 such as `write_csv` writes, column to text."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def write_json(path: str | os.PathLike[str], content: Any, *, indent: int | None = 2) -> None:
     """Write JSON in UTF-8, whole or not at all, in the order given, with a line end at the end.
 

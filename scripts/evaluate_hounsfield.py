@@ -11,7 +11,6 @@ how a classifier's probabilities agree with the truth.
 """
 
 import argparse
-import csv
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from medvol.answer import Answer
+from medvol.files import read_csv
 from medvol.metrics.classes.calibration import expected_calibration_error, reliability
 from medvol.metrics.classes.ranking import auc_interval, threshold_rows
 from medvol.report.plots import draw_reliability
@@ -75,9 +75,8 @@ def score_of(answer: Answer) -> tuple[np.ndarray, str]:
 def slices(path: Path) -> dict[str, dict[int, int]]:
     """Infection by slice index, by case."""
     cases: dict[str, dict[int, int]] = defaultdict(dict)
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            cases[row["case"]][int(row["z"])] = int(row["infection"])
+    for row in read_csv(path):
+        cases[row["case"]][int(row["z"])] = int(row["infection"])
     return cases
 
 

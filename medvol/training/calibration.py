@@ -5,7 +5,6 @@ Each is a `choice` of a recipe (`medvol.training.recipe`), and reads the table t
 of every fold wrote.
 """
 
-import csv
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..files import read_csv
 from ..metrics.classes.calibration import fit_platt
 from ..metrics.evaluator import EvaluatorTable, Row
 from ..metrics.masks.overlap import dice, overlap_counts
@@ -133,7 +133,7 @@ class ClassBias(FittedWeights):
 def bias_counts(path: Path) -> dict[float, list[int]]:
     """Voxels in both, predicted, true of all cases together, by bias, of a `BiasOverlaps` table."""
     counts: dict[float, list[int]] = {}
-    for row in read_table(path):
+    for row in read_csv(path):
         own = [int(row[column]) for column in BiasOverlaps.columns[2:]]
         before = counts.get(float(row["bias"]), [0, 0, 0])
         counts[float(row["bias"])] = [a + b for a, b in zip(before, own, strict=True)]
@@ -180,10 +180,4 @@ class PlattScaling(FittedWeights):
 
 def slices_of_note(path: Path, smallest_mm2: float) -> list[dict[str, str]]:
     """Rows of a `SliceScores` table without the slices of little lesion."""
-    return [r for r in read_table(path) if not 0 < float(r["lesion_mm2"]) < smallest_mm2]
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV, column to text."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return [r for r in read_csv(path) if not 0 < float(r["lesion_mm2"]) < smallest_mm2]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watching a training: curves as CSV and as a picture, also over a resume; a progress bar."""
 
-import csv
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from ignite.handlers import ProgressBar
 from monai.utils.enums import CommonKeys
 from torch.optim import Optimizer
 
-from ..files import replacing, write_csv
+from ..files import read_csv, replacing, write_csv
 
 COLUMNS = ("epoch", "name", "value")
 PANELS = 4  # in a row of the picture
@@ -30,9 +29,7 @@ def read_curves(path: str | os.PathLike[str]) -> list[Point]:
     """The points of a curve file in their order, as for `Curves`; none without such a file."""
     if not Path(path).is_file():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        return [Point(int(r["epoch"]), r["name"], float(r["value"])) for r in rows]
+    return [Point(int(r["epoch"]), r["name"], float(r["value"])) for r in read_csv(path)]
 
 
 class Curves:

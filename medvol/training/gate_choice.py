@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.metrics import compute_roc_auc
 
-from ..files import write_csv
+from ..files import read_csv, write_csv
+from ..metrics.classes.ranking import roc_auc
 from ..metrics.evaluator import EvaluatorTable, Row
 from ..metrics.intervals import draw_patients, median_estimate, ratio_estimate
 from ..slices import passing_slices
-from .calibration import read_table
 from .recipe import ChosenTraining
 
 SENSITIVITY = 0.98  # of slices, on the patients that choose the threshold
@@ -156,18 +155,15 @@ class GateChoice(ChosenTraining):
     def _gates(self, folds: Sequence[Path]) -> list[tuple[str, int, str]]:
         """Name, slices and AUC of every gate."""
         slices = [row for folder in folds for row in self._slices(folder)]
-        truth = torch.tensor([int(row["true"]) > 0 for row in slices]).long()
-        rows = []
-        for gate in self.gates:
-            score = torch.tensor([float(row[gate]) for row in slices], dtype=torch.float64)
-            rows.append((gate, len(slices), f"{compute_roc_auc(score, truth):.4f}"))
-        return rows
+        truth = [int(row["true"]) > 0 for row in slices]
+        aucs = {gate: roc_auc([float(row[gate]) for row in slices], truth) for gate in self.gates}
+        return [(gate, len(slices), f"{auc:.4f}") for gate, auc in aucs.items()]
 
     def _slices(self, folder: Path) -> Slices:
         """A row a slice of a fold's held-out cases: pixels, and the probability of every gate."""
-        rows = read_table(folder / self.segmenter)
+        rows = read_csv(folder / self.segmenter)
         for gate, table in self.gates.items():
-            given = {(r["case"], r["slice"]): r["probability"] for r in read_table(folder / table)}
+            given = {(r["case"], r["slice"]): r["probability"] for r in read_csv(folder / table)}
             rows = [{**row, gate: given[row["case"], row["slice"]]} for row in rows]
         return rows
 

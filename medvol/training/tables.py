@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..files import write_csv
+from ..files import read_csv, write_csv
 from ..metrics.classes.calibration import expected_calibration_error
+from ..metrics.classes.confusion import class_rates, confusion_matrix
 from ..metrics.classes.figures import accuracy, balanced_accuracy, log_likelihood, macro_auc
 from ..metrics.classes.ranking import auc_interval, roc_auc
 from ..metrics.masks.overlap import summarise
-from .calibration import read_table, slices_of_note
+from .calibration import slices_of_note
 
 SUMMARY = ("pooled", "mean")
 COUNTS = ("voxels_both", "voxels_predicted", "voxels_true")
@@ -35,7 +36,7 @@ def join_cases(tables: Sequence[Path], path: Path) -> dict[str, dict[str, float]
     Returns:
         "pooled" and "mean", each region to Dice.
     """
-    rows = [row for table in tables for row in read_table(table) if row["case"] not in SUMMARY]
+    rows = [row for table in tables for row in read_csv(table) if row["case"] not in SUMMARY]
     regions = list(dict.fromkeys(row["region"] for row in rows))
     names = list(dict.fromkeys(row["case"] for row in rows))
     of = {(row["case"], row["region"]): [float(row[c]) for c in COUNTS] for row in rows}
@@ -106,12 +107,11 @@ def class_figures(
         accuracy, balanced accuracy, AUC, log loss, and recall and precision of each class.
     """
     known = {str(item["image"]): item for item in items}
-    rows = [row for table in tables for row in read_table(table)]
+    rows = [row for table in tables for row in read_csv(table)]
     columns = ["_".join(["probability", *name.split()]) for name in names]
     probability = np.array([[float(row[column]) for column in columns] for row in rows])
     true = np.array([known[row["image"]]["label"] for row in rows])
     source = np.array([known[row["image"]].get("source", "") for row in rows])
-    predicted = probability.argmax(1)
     figures = {
         "images": len(rows),
         "accuracy": accuracy(probability, true),
@@ -119,15 +119,11 @@ def class_figures(
         "AUC": macro_auc(probability, true),
         "log loss": -log_likelihood(probability, true),
     }
-    for index, name in enumerate(names):
-        figures[f"recall {name}"] = _share(predicted[true == index] == index)
-        figures[f"precision {name}"] = _share(true[predicted == index] == index)
+    rates = class_rates(confusion_matrix(true, probability.argmax(1), classes=len(names)))
+    for name, recall, precision in zip(names, rates.recall, rates.precision, strict=True):
+        figures |= {f"recall {name}": float(recall), f"precision {name}": float(precision)}
     for name in np.unique(source) if len(np.unique(source)) > 1 else ():
         own = source == name
         if len(np.unique(true[own])) == len(names):
             figures[f"AUC within {name}"] = macro_auc(probability[own], true[own])
     return figures
-
-
-def _share(hits: npt.NDArray[np.bool_]) -> float:
-    return float(hits.mean()) if len(hits) else float("nan")

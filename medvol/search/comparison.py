@@ -186,7 +186,7 @@ class Comparison(Search):
         for name, values in entries.items():
             trial = self._latest(name)
             if trial is not None:
-                self.check_same(self.folder_of(trial), trial.user_attrs[SETTINGS], values)
+                self._check_same(self.folder_of(trial), trial.user_attrs[SETTINGS], values)
 
     def run(self, *, jobs: int = 1, say: Say = lambda _: None) -> None:
         """Train what is not done, and draw the leaderboard; else as `Search.run`."""

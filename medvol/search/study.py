@@ -63,10 +63,10 @@ class Search(ABC):
             overlays = list(training.overlays)
             plan = {"training": training.changes({}), "overlays": overlays, **plan}
             if "plan" in self.study.user_attrs:
-                self.check_same(folder, self.study.user_attrs["plan"], plan)
+                self._check_same(folder, self.study.user_attrs["plan"], plan)
             self.study.set_user_attr("plan", plan)
 
-    def check_same(self, path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    def _check_same(self, path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """Refuse to mix trials that cannot be compared, as `training.check_same` does."""
         try:
             check_same(path, before, now)

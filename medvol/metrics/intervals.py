@@ -5,7 +5,7 @@ The percentile bootstrap (Efron and Tibshirani 1993, chapter 13). Patients are d
 two scans of one person are alike, and drawn one by one they would make the interval too narrow.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,29 @@ class Estimate(NamedTuple):
     low: float
     high: float
     cases: int
+
+    def interval(self, text: Callable[[float], str]) -> str:
+        """The interval in words; empty where there is none.
+
+        Args:
+            text: how a number is written.
+
+        Example:
+            >>> Estimate(0.84, 0.8, 0.9, 12).interval("{:.2f}".format)
+            '0.80 to 0.90'
+        """
+        if np.isnan(self.value) or np.isnan(self.low):
+            return ""
+        return f"{text(self.low)} to {text(self.high)}"
+
+    def words(self, text: Callable[[float], str]) -> str:
+        """The figure with its interval behind it, such as "0.84 (0.80 to 0.90)".
+
+        Args:
+            text: how a number is written.
+        """
+        interval = self.interval(text)
+        return text(self.value) + (f" ({interval})" if interval else "")
 
     def record(self) -> dict[str, float | int | None]:
         """By name, None for what is not defined, as JSON knows no NaN.

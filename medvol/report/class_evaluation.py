@@ -11,7 +11,7 @@ from ..metrics.classes.confusion import confusion_rates
 from ..metrics.classes.evaluation import ClassEvaluation
 from ..metrics.intervals import Estimate
 from ..text import decimals
-from .evaluation import Content, with_interval
+from .evaluation import Content
 
 # heading, figure of `metrics.classes.figures`
 OF_ALL = {
@@ -83,9 +83,7 @@ def confounding_lines(evaluation: ClassEvaluation) -> list[str]:
 
 def summary_line(evaluation: ClassEvaluation) -> str:
     """One line for the terminal: accuracy and AUC, of how many."""
-    accuracy, auc = (
-        with_interval(evaluation.summary[name], figure) for name in ("accuracy", "macro_auc")
-    )
+    accuracy, auc = (evaluation.summary[name].words(figure) for name in ("accuracy", "macro_auc"))
     return (
         f"accuracy {accuracy}, AUC {auc}; "
         f"{evaluation.noun}s: {len(evaluation.cases)}, patients: {evaluation.patients}"

@@ -6,16 +6,15 @@ measured. `mask_evaluation` and `class_evaluation` fill it. It holds all that it
 nothing.
 """
 
-import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..files import write_csv, write_json, write_text
 from ..metrics.evaluation import Evaluation
-from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED, Estimate
+from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED
 from ..text import NOTICE, counted, digits
 from .html import page_environment
 
@@ -76,46 +75,22 @@ def render_evaluation(evaluation: Evaluation[Any], content: Content, about: Abou
     Args:
         evaluation, content, about: as for `write_evaluation`.
     """
-    environment = page_environment()
-    environment.filters.update(interval=interval_text, with_interval=with_interval)
-    return environment.get_template(content.template).render(
-        content.values,
-        title=about.bundle["Bundle"],
-        kind="medvol evaluation",
-        noun=evaluation.noun,
-        patients=counted(evaluation.patients, "patient"),
-        confidence=f"{CONFIDENCE_PERCENT:g} %",
-        resamples=f"{RESAMPLES:,}",
-        evaluation=evaluation,
-        about=about,
-        remarks=[*content.remarks, *about.remarks],
+    return (
+        page_environment()
+        .get_template(content.template)
+        .render(
+            content.values,
+            title=about.bundle["Bundle"],
+            kind="medvol evaluation",
+            noun=evaluation.noun,
+            patients=counted(evaluation.patients, "patient"),
+            confidence=f"{CONFIDENCE_PERCENT:g} %",
+            resamples=f"{RESAMPLES:,}",
+            evaluation=evaluation,
+            about=about,
+            remarks=[*content.remarks, *about.remarks],
+        )
     )
-
-
-def interval_text(estimate: Estimate, text: Callable[[float], str]) -> str:
-    """The interval of a figure; empty where there is none.
-
-    Args:
-        estimate: the figure.
-        text: how a number is written.
-
-    Example:
-        >>> interval_text(Estimate(0.84, 0.8, 0.9, 12), "{:.2f}".format)
-        '0.80 to 0.90'
-    """
-    if math.isnan(estimate.value) or math.isnan(estimate.low):
-        return ""
-    return f"{text(estimate.low)} to {text(estimate.high)}"
-
-
-def with_interval(estimate: Estimate, text: Callable[[float], str]) -> str:
-    """A figure with its interval behind it, such as "0.84 (0.80 to 0.90)".
-
-    Args:
-        estimate, text: as for `interval_text`.
-    """
-    interval = interval_text(estimate, text)
-    return text(estimate.value) + (f" ({interval})" if interval else "")
 
 
 def write_metrics_csv(path: str | os.PathLike[str], evaluation: Evaluation[Any]) -> None:

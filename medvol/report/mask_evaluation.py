@@ -16,7 +16,7 @@ from matplotlib.image import imread, imsave
 from ..metrics.masks.comparison import EMPTY_RULE
 from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
 from ..text import decimals, ml_text, signed_ml_text
-from .evaluation import Content, with_interval
+from .evaluation import Content
 
 MOST_PICTURES = 30
 JPEG_QUALITY = 85
@@ -85,8 +85,7 @@ def summary_line(evaluation: MaskEvaluation) -> str:
     """One line for the terminal: Dice of the first region with its intervals."""
     key = evaluation.regions[0]
     pooled, mean = (
-        with_interval(evaluation.summary[key][name], fraction)
-        for name in ("dice_pooled", "dice_mean")
+        evaluation.summary[key][name].words(fraction) for name in ("dice_pooled", "dice_mean")
     )
     return (
         f"{key} Dice pooled {pooled}, mean {mean}; "

@@ -3,7 +3,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,27 +29,6 @@ class ClassRow(NamedTuple):
     image: str
     probability: Sequence[float] = ()
     notes: Sequence[str] = ()
-
-
-def write_class_table(
-    path: str | os.PathLike[str], names: Sequence[str], rows: Iterable[ClassRow]
-) -> None:
-    """Write one line an image.
-
-    Columns: `image`, `class`, `index` (of the class, from 0), `probability_<name>` for each class,
-    spaces as underscores, and `notes`. The class is the one with the highest probability, of equal
-    ones the first. Of a refused image, class, index and probabilities are empty.
-
-    Args:
-        path: of the CSV; appears whole or not at all.
-        names: of the classes, in the order of the probabilities.
-        rows: in the order of the file.
-
-    Raises:
-        ValueError: a row has another number of probabilities.
-        InputError: E_NOSPACE, the file cannot be written.
-    """
-    write_csv(path, _columns(names), (_line(row, names) for row in rows))
 
 
 def _columns(names: Sequence[str]) -> tuple[str, ...]:
@@ -104,12 +83,19 @@ class ClassTable:
             self.count[answer.classes.name] += 1
 
     def write(self) -> None:
-        """Write the table.
+        """Write the table, whole or not at all: a line an image.
+
+        Columns: `image`, `class`, `index` (of the class, from 0), `probability_<name>` for each
+        class, spaces as underscores, and `notes`. The class is the one with the highest
+        probability, of equal ones the first. Of a refused image, class, index and probabilities
+        are empty.
 
         Raises:
+            ValueError: a row has another number of probabilities.
             InputError: E_NOSPACE, it cannot be written.
         """
-        write_class_table(self.path, self.names, self.rows)
+        lines = (_line(row, self.names) for row in self.rows)
+        write_csv(self.path, _columns(self.names), lines)
 
     def __str__(self) -> str:
         """How many images are of each class, such as "3 images: 1 normal, 2 pneumonia"."""

@@ -3,12 +3,13 @@
 
 import hashlib
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import __version__
 from ..answer import Answer
 from ..files import sha256_of, write_json
 from ..images.describe import IDENTIFYING_FACTS, describe
@@ -18,7 +19,7 @@ from ..text import NOTICE
 if TYPE_CHECKING:
     from .save import Saving
 
-PACKAGES = ("medvol", "monai", "torch", "numpy", "nibabel", "pydicom")
+PACKAGES = ("monai", "torch", "numpy", "nibabel", "pydicom")
 
 
 def write(path: Path, saving: "Saving") -> None:
@@ -55,7 +56,7 @@ def record_of(answer: Answer) -> dict[str, Any]:
         "remarks": list(run.remarks),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "versions": {name: v for name in PACKAGES if (v := _version(name))},
+        "versions": {"medvol": __version__, **{name: version(name) for name in PACKAGES}},
     }
 
 
@@ -120,10 +121,3 @@ def image_sha256(image: Image) -> str:
     if not image.in_memory:
         return sha256_of(image.path, image.pair)
     return hashlib.sha256(np.ascontiguousarray(image.seen).tobytes()).hexdigest()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -2,7 +2,9 @@
 """The table of classes: its lines, by hand and through an evaluator."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import ignite.distributed
 import numpy as np
@@ -12,9 +14,15 @@ from ignite.engine import Engine
 from monai.data import MetaTensor
 
 from medvol.errors import InputError
-from medvol.outputs.class_table import ClassRow, SaveClasses, write_class_table
+from medvol.outputs.class_table import ClassRow, ClassTable, SaveClasses
 
 NAMES = ("normal", "bacterial pneumonia")
+
+
+def write_rows(path: Path, names: Sequence[str], rows: Sequence[ClassRow]) -> None:
+    table = ClassTable(path, SimpleNamespace(classes=names))
+    table.rows = list(rows)
+    table.write()
 
 
 def lines(path: Path) -> list[list[str]]:
@@ -29,7 +37,7 @@ def test_a_line_an_image(tmp_path: Path) -> None:
         ClassRow("c.png", notes=("E_EMPTY the file has 0 bytes.",)),
         ClassRow("d.png", (1 - 1.234567e-7, 1.234567e-7)),
     ]
-    write_class_table(tmp_path / "out" / "predictions.csv", NAMES, rows)
+    write_rows(tmp_path / "out" / "predictions.csv", NAMES, rows)
     assert lines(tmp_path / "out" / "predictions.csv") == [
         ["image", "class", "index", "probability_normal", "probability_bacterial_pneumonia",
          "notes"],
@@ -42,21 +50,21 @@ def test_a_line_an_image(tmp_path: Path) -> None:
 
 
 def test_a_table_without_images_has_its_columns(tmp_path: Path) -> None:
-    write_class_table(tmp_path / "none.csv", ("a", "b"), [])
+    write_rows(tmp_path / "none.csv", ("a", "b"), [])
     expected = "image,class,index,probability_a,probability_b,notes\n"
     assert (tmp_path / "none.csv").read_text() == expected
 
 
 def test_names_and_probabilities_must_be_as_many(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="x has 3 probabilities, but 2 classes are named"):
-        write_class_table(tmp_path / "t.csv", NAMES, [ClassRow("x", (0.2, 0.3, 0.5))])
+        write_rows(tmp_path / "t.csv", NAMES, [ClassRow("x", (0.2, 0.3, 0.5))])
     assert not (tmp_path / "t.csv").exists()
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(InputError) as caught:
-        write_class_table(tmp_path / "out" / "t.csv", NAMES, [])
+        write_rows(tmp_path / "out" / "t.csv", NAMES, [])
     assert caught.value.code == "E_NOSPACE"
 
 

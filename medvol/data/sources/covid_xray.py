@@ -10,7 +10,7 @@ github.com/ieee8023/covid-chestxray-dataset. Columns are known by their names: `
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -96,15 +96,17 @@ def covid_set(
         reason = "" if all_views else _not_frontal(row)
         kind = modality(row)
         if path is None:
-            left["without a file here"] += 1
+            left["their picture is not in what was given"] += 1
         elif kind == "ct":
             ct.append(path)
-        elif kind != "radiograph" or not name or reason:
-            left["of another modality" if kind != "radiograph" else reason or "unknown"] += 1
+        elif kind != "radiograph":
+            left["neither radiograph nor CT"] += 1
+        elif reason or not name:
+            left[reason or "the finding is not known"] += 1
         else:
             places[_file_name(row)] = len(pictures)
             pictures.append(_picture(row, path, name))
-    notes = [f"{number} rows left out: {_IN_WORDS[what]}." for what, number in left.items()]
+    notes = [f"{number} rows left out: {reason}." for reason, number in left.items()]
     notes.append(f"Sources: {_sources(pictures)}.")
     if ct:
         notes.append(f"{len(ct)} CT images were set aside.")
@@ -121,15 +123,6 @@ def covid_set(
     return ClassSet(
         [*pictures, *others], NAMES, ABOUT, tuple(notes), pairs, {"ct": ct} if ct else {}
     )
-
-
-_IN_WORDS = {
-    "without a file here": "their picture is not in what was given",
-    "of another modality": "neither radiograph nor CT",
-    "unknown": "the finding is not known",
-    "lateral": "lateral views",
-    "unsaid": "the table does not say that the view is frontal",
-}
 
 
 def read_table(path: Path) -> list[Row]:
@@ -192,13 +185,14 @@ def _finding(row: Row) -> str:
 
 
 def _not_frontal(row: Row) -> str:
-    """Why a picture does not count as frontal: "lateral", "unsaid", or "" where it does."""
+    """Why a picture does not count as frontal; "" where it does."""
     if frontal := row.get("frontal"):
-        return "" if frontal == "1" else "lateral"
+        return "" if frontal == "1" else "lateral views"
     view = row["view"].lower()
     if view.startswith(FRONTAL_VIEWS):
         return ""
-    return "lateral" if view in ("l", "ll", "lateral") else "unsaid"
+    lateral = view in ("l", "ll", "lateral")
+    return "lateral views" if lateral else "the table does not say that the view is frontal"
 
 
 def _picture(row: Row, path: Path, name: str) -> PictureFile:
@@ -239,19 +233,16 @@ def _file_name(row: Row) -> str:
 
 def _files_of(rows: Sequence[Row], files: Mapping[str, Path], table: Path) -> list[Path | None]:
     """The file of each row: the one whose name ends as the row says, else of that last name."""
-    by_last: dict[str, list[str]] = {}
-    for name in files:
-        by_last.setdefault(PurePosixPath(name).name, []).append(name)
+    by_ending = _by_ending(files)
     found: list[Path | None] = []
     for row in rows:
         wanted = _file_name(row)
-        names = by_last.get(PurePosixPath(wanted).name, [])
-        whole = [name for name in names if f"/{name}".endswith(f"/{wanted}")]
-        if len(whole or names) > 1:
-            reason = f"{wanted} could be {' or '.join(sorted(whole or names)[:2])}."
+        names = by_ending.get(wanted) or by_ending.get(PurePosixPath(wanted).name, [])
+        if len(names) > 1:
+            reason = f"{wanted} could be {' or '.join(sorted(names)[:2])}."
             remedy = "Give one folder or archive that holds each picture once."
             raise InputError("E_FORMAT", table, reason, remedy)
-        found.append(files[(whole or names)[0]] if names else None)
+        found.append(files[names[0]] if names else None)
     if not any(found):
         reason = "none of its rows has its picture in the given files."
         remedy = "Name the folder or the archives that hold the pictures of this table."
@@ -259,17 +250,23 @@ def _files_of(rows: Sequence[Row], files: Mapping[str, Path], table: Path) -> li
     return found
 
 
+def _by_ending(names: Iterable[str]) -> dict[str, list[str]]:
+    """Names by what they end with, whole folders counted: x/a.png by x/a.png and by a.png."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        folders = name.split("/")
+        for start in range(len(folders)):
+            found.setdefault("/".join(folders[start:]), []).append(name)
+    return found
+
+
 def _near_duplicates(rows: Iterable[Row], places: Mapping[str, int]) -> Iterable[tuple[int, int]]:
     """Pairs of places in the list of pictures that the table calls nearly the same."""
-    ends: dict[str, int] = {}
-    for name, place in places.items():
-        folders = PurePosixPath(name).parts
-        ends.update({"/".join(folders[start:]): place for start in range(len(folders))})
+    by_ending = _by_ending(places)
     for row in rows:
-        other = ends.get(row.get("near_duplicate_of", ""))
-        own = places.get(_file_name(row)) if other is not None else None
-        if own is not None and other is not None and own != other:
-            yield own, other
+        own, names = _file_name(row), by_ending.get(row.get("near_duplicate_of", ""))
+        if names and own in places and own != names[-1]:
+            yield places[own], places[names[-1]]
 
 
 def published(source: ClassSet) -> ClassSet:
@@ -305,11 +302,12 @@ def draw_published(
         InputError: E_EMPTY, there are too few pictures of a kind.
     """
     parts: dict[str, str] = {}
-    for kind, share in _SHARES.items():
+    for kind in ("covid", "normal", "pneumonia"):
         own = Counter(p.patient for p in pictures if _group(p) == kind)
         order = [patient for patient in drawn(own, seed=seed) if patient not in parts]
         for part, size in sizes.items():
-            missing = share(size)
+            covid, normal = size // 2, (size - size // 2) // 2
+            missing = {"covid": covid, "normal": normal}.get(kind, size - covid - normal)
             for patient in [name for name in order if name not in parts]:
                 if own[patient] <= missing:
                     parts[patient] = part
@@ -319,13 +317,6 @@ def draw_published(
                 remedy = "Give all archives of both sources."
                 raise InputError("E_EMPTY", "--as-published", reason, remedy)
     return [replace(p, part=parts[p.patient]) for p in pictures if p.patient in parts]
-
-
-_SHARES: Mapping[str, Callable[[int], int]] = {
-    "covid": lambda size: size // 2,
-    "normal": lambda size: (size - size // 2) // 2,
-    "pneumonia": lambda size: size - size // 2 - (size - size // 2) // 2,
-}
 
 
 def _group(picture: PictureFile) -> str:

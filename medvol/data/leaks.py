@@ -140,10 +140,6 @@ class LeakError(Exception):
 def find_leaks(datalist: Datalist, prints: Mapping[Path, Fingerprint]) -> list[Leak]:
     """Pairs across parts: pixel-identical, nearly the same picture, or of the same patient.
 
-    Args:
-        datalist: paths as in `prints`.
-        prints: fingerprint of each image.
-
     Returns:
         Every pair of equal pictures; of each patient in two parts one pair, unless listed already.
     """

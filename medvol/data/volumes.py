@@ -86,14 +86,7 @@ def label_facts(labels: npt.NDArray[Any], affine: Affine, table: LabelTable) -> 
 def ct_facts(
     ct: npt.NDArray[Any], labels: npt.NDArray[Any], affine: Affine, table: LabelTable
 ) -> CtFacts:
-    """Measure a CT and its label map.
-
-    Args:
-        ct: (X, Y, Z) in HU.
-        labels: (X, Y, Z), values of `table`.
-        affine: voxel index to RAS mm.
-        table: the labels to count.
-    """
+    """Measure a `ct` in HU and its `labels`, (X, Y, Z) both; `affine`, `table` as `label_facts`."""
     mean, std = float(ct.mean(dtype=np.float64)), float(ct.std(dtype=np.float64))
     return CtFacts(**vars(label_facts(labels, affine, table)), hu_mean=mean, hu_std=std)
 

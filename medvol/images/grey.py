@@ -54,11 +54,7 @@ def used_bits(highest: int) -> tuple[int, list[Note]]:
 
 
 def grey_of_values(stored: npt.NDArray[Any], path: Path) -> tuple[Grey, list[Note]]:
-    """Bytes, larger whole numbers by the bits that they use, or fractions, to [0, 1].
-
-    Args:
-        stored: (rows, columns).
-        path: for the message.
+    """A picture (rows, columns) of bytes, of fractions, or of numbers by the bits they use.
 
     Raises:
         InputError: E_VALUES, whole numbers below 0 or above 65535, fractions below 0 or above 1,
@@ -103,10 +99,7 @@ def grey_of_colours(picture: "Picture", path: Path) -> Grey:
 
 
 def coloured_share(colours: npt.NDArray[np.uint8]) -> float:
-    """Share of the pixels whose red, green and blue lie further apart than `STRONG_COLOUR`.
-
-    Args:
-        colours: (rows, columns, 3).
+    """Share of pixels (rows, columns, 3) whose colours lie further apart than `STRONG_COLOUR`.
 
     Example:
         >>> coloured_share(np.array([[[90, 90, 90], [90, 20, 20]]], np.uint8))

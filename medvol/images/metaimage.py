@@ -28,10 +28,7 @@ def is_metaimage(head: bytes) -> bool:
 
 
 def load_metaimage(path: Path) -> Image:
-    """Read a MetaImage volume with its affine to RAS mm.
-
-    Args:
-        path: `.mha` or `.mhd`; voxels raw or zlib-compressed.
+    """Read a MetaImage volume, raw or compressed by zlib, with its affine to RAS mm.
 
     Raises:
         InputError: E_PATH, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_DIMS, E_VALUES or

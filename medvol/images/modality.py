@@ -63,12 +63,9 @@ def guess_modality(array: npt.NDArray[Any]) -> str:
 def check_ct(
     array: npt.NDArray[Any], path: str | PathLike[str], *, modality: str | None = None
 ) -> None:
-    """Refuse values that are not HU of a chest or another part with air and soft tissue.
+    """Refuse an `array` (X, Y, Z) whose values are not HU of a part with air and soft tissue.
 
-    Args:
-        array: (X, Y, Z).
-        path: for the message.
-        modality: what a DICOM header says, such as "MR"; it outweighs the values.
+    The `modality` that the DICOM header at `path` says, such as "MR", outweighs the values.
 
     Raises:
         InputError: E_MODALITY, with what was seen and how to convert.
@@ -88,10 +85,9 @@ def check_ct(
 
 
 def grey_window(array: npt.NDArray[Any]) -> tuple[float, float]:
-    """(black, white) in which an image without units, such as MR, is shown: 0 to its bright end.
+    """(black, white) in which an image (X, Y, Z) without units, such as MR, is shown.
 
-    Args:
-        array: (X, Y, Z), not of one value.
+    It goes from 0 to the bright end of its values.
     """
     seen = sampled(array)
     low, high = min(0.0, float(seen.min())), float(np.percentile(seen, WHITE_PERCENTILE))
@@ -99,13 +95,7 @@ def grey_window(array: npt.NDArray[Any]) -> tuple[float, float]:
 
 
 def sampled(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """About 200,000 values of an image, on a regular sub-grid of its axes; all of a small one.
-
-    Args:
-        array: any shape.
-
-    Returns:
-        (n,) of the values.
+    """About 200,000 values (n,) of an image of any shape, on a sub-grid; all of a small one.
 
     Example:
         >>> sampled(np.array([[0, 1], [2, 3]])).tolist()

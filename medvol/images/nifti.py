@@ -43,10 +43,7 @@ def is_nifti(head: bytes) -> bool:
 
 
 def load_nifti(path: Path) -> Image:
-    """Read a NIfTI volume, with its values rescaled and its affine to RAS mm.
-
-    Args:
-        path: `.nii`, `.nii.gz`, or either file of a pair `.hdr` and `.img`.
+    """Read a NIfTI volume, or either file of a pair, rescaled and with its affine to RAS mm.
 
     Raises:
         InputError: E_PATH, E_EMPTY, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_DIMS,

@@ -48,10 +48,7 @@ def is_nrrd(head: bytes) -> bool:
 
 
 def load_nrrd(path: Path) -> Image:
-    """Read an NRRD volume with its affine to RAS mm.
-
-    Args:
-        path: `.nrrd` or `.nhdr`; encoding raw or gzip.
+    """Read an NRRD volume, raw or gzip, with its affine to RAS mm.
 
     Raises:
         InputError: E_PATH, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_DIMS, E_VALUES or

@@ -64,9 +64,7 @@ def nrrd_header(array: npt.NDArray[Any], affine: Affine, fields: Mapping[str, st
     """The header of `write_nrrd`, with the empty line that ends it.
 
     Args:
-        array: (X, Y, Z) of a type that NRRD knows.
-        affine: (4, 4), voxel index to RAS mm.
-        fields: further keys and their values.
+        array, affine, fields: as for `write_nrrd`.
     """
     lps = RAS_TO_LPS @ np.asarray(affine, np.float64) + 0.0  # no -0
     lines = [

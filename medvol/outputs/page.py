@@ -77,12 +77,7 @@ def context_of(saving: "Saving") -> ReportContext:
 
 
 def value_range(low: float, high: float, values: str) -> str:
-    """A range in words.
-
-    Args:
-        low: lowest value, HU or intensity.
-        high: highest value, in the same unit.
-        values: what they are called, "HU" or "intensity".
+    """A range in words, from `low` to `high` in the unit of `values`, "HU" or "intensity".
 
     Example:
         >>> value_range(-1350, 150, "HU"), value_range(0, 180, "intensity")

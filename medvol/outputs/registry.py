@@ -22,7 +22,9 @@ HAS: Mapping[str, Callable[["Answer"], bool]] = MappingProxyType(
         "several slices": lambda answer: (
             answer.slices is not None and len(answer.slices.probability) > 1
         ),
-        "slice pictures": lambda answer: "slices" in answer.image.facts,
+        "mask of slice pictures": lambda answer: (
+            answer.mask is not None and "slices" in answer.image.facts
+        ),
         "classes": lambda answer: answer.classes is not None,
         "attention": lambda answer: (
             answer.classes is not None and answer.classes.attention is not None
@@ -30,7 +32,7 @@ HAS: Mapping[str, Callable[["Answer"], bool]] = MappingProxyType(
     }
 )
 # what a task must give for it; what is not listed depends on the image or on what is asked for
-GIVEN_WITH = {"several slices": "slices", "slice pictures": "mask", "attention": "classes"}
+GIVEN_WITH = {"several slices": "slices", "mask of slice pictures": "mask", "attention": "classes"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Output:
         name: of the format, as `--format` takes it.
         file: name of the file, or of the folder for several.
         holds: what is in it, in words.
-        needs: what an answer must have, of `HAS`; empty for a file of every answer.
+        need: what an answer must have, of `HAS`; empty for a file of every answer.
         writer: module and function in `outputs`.
         unasked: written also where no format is named.
         together: one file for all images of a run, in the output folder itself.
@@ -50,14 +52,14 @@ class Output:
     name: str
     file: str
     holds: str
-    needs: frozenset[str]
+    need: str
     writer: str
     unasked: bool = True
     together: bool = False
 
     def fits(self, answer: "Answer") -> bool:
         """Whether an answer has what this file needs."""
-        return all(HAS[need](answer) for need in self.needs)
+        return not self.need or HAS[self.need](answer)
 
     def lacks(self, gives: Collection[str]) -> str:
         """What this file needs and a task does not give, such as "mask"; empty where it gives all.
@@ -65,8 +67,8 @@ class Output:
         Args:
             gives: what the answers of the task can have.
         """
-        needed = [GIVEN_WITH.get(need, need) for need in sorted(self.needs)]
-        return next((need for need in needed if need not in gives), "")
+        needed = GIVEN_WITH.get(self.need, self.need)
+        return "" if needed in gives else needed
 
     @property
     def write(self) -> Callable[..., Any]:
@@ -80,43 +82,40 @@ def _named(*outputs: Output) -> Mapping[str, Output]:
     return MappingProxyType({output.name: output for output in outputs})
 
 
-_MASK, _SLICES, _CLASSES, _ALL = (
-    frozenset(need) for need in (["mask"], ["slices"], ["classes"], [])
-)
-_PICTURES = frozenset(["mask", "slice pictures"])
 OUTPUTS = _named(
     Output("nii", "segmentation.nii.gz",
-           "the labels, on the grid of the image", _MASK, "mask.write"),
+           "the labels, on the grid of the image", "mask", "mask.write"),
     Output("seg", "segmentation.seg.nrrd",
-           "the same as segments with names, colours and medical codes", _MASK, "seg_nrrd.write"),
+           "the same as segments with names, colours and medical codes", "mask", "seg_nrrd.write"),
     Output("scene", "scene.mrb",
-           "image and segments together, ready to look at in 3D Slicer", _MASK,
+           "image and segments together, ready to look at in 3D Slicer", "mask",
            "slicer_scene.write"),
     Output("csv", "measurements.csv",
-           "per label: voxels, volume in ml, mean value, share of the organ", _MASK,
+           "per label: voxels, volume in ml, mean value, share of the organ", "mask",
            "measurements.write"),
     Output("png", "overlay.png",
-           "the slices with most lesion", _MASK, "pictures.write_overlay"),
+           "the slices with most lesion", "mask", "pictures.write_overlay"),
     Output("slices", "slices.csv",
-           "per slice: height in mm, probability, marked voxels", _SLICES, "slice_table.write"),
+           "per slice: height in mm, probability, marked voxels", "slices", "slice_table.write"),
     Output("profile", "slices.png",
-           "the probability along z beside the coronal view", frozenset(["several slices"]),
+           "the probability along z beside the coronal view", "several slices",
            "pictures.write_profile"),
     Output("masks", "masks",
-           "a mask for each slice picture, as large as the picture", _PICTURES,
+           "a mask for each slice picture, as large as the picture", "mask of slice pictures",
            "slice_masks.write"),
     Output("rle", "masks_rle.csv",
-           "run lengths of these masks", _PICTURES, "slice_masks.write_runs", unasked=False),
+           "run lengths of these masks", "mask of slice pictures",
+           "slice_masks.write_runs", unasked=False),
     Output("predictions", "predictions.csv",
-           "per image: class, probability of each class, notes", _CLASSES,
+           "per image: class, probability of each class, notes", "classes",
            "class_table.ClassTable", together=True),
     Output("attention", "overlay.png",
-           "the radiograph, plain and under its map", frozenset(["attention"]),
+           "the radiograph, plain and under its map", "attention",
            "pictures.write_attention"),
     Output("html", "report.html",
-           "one page with picture, figures and notes", _ALL, "page.write"),
+           "one page with picture, figures and notes", "", "page.write"),
     Output("json", "run.json",  # the last, so that it knows how long the others took
-           "everything needed to repeat the run", _ALL, "record.write"),
+           "everything needed to repeat the run", "", "record.write"),
 )  # fmt: skip
 
 

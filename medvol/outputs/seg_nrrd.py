@@ -60,9 +60,7 @@ def write_segmentation(
 
     Args:
         stream: open for writing bytes.
-        labels: (X, Y, Z) integers, 0 and values of the table.
-        affine: (4, 4), voxel index to RAS mm.
-        table: names, colours and codes.
+        labels, affine, table: as for `write_seg_nrrd`.
 
     Raises:
         ValueError: a value that the table does not list, or as for `write_seg_nrrd`.
@@ -86,9 +84,7 @@ def segment_fields(mask: npt.NDArray[Any], affine: Affine, table: LabelTable) ->
     itself writes it: older versions (before 5.8) crop the layer to the extent of its first segment.
 
     Args:
-        mask: (X, Y, Z) uint8 or uint16.
-        affine: (4, 4), voxel index to RAS mm.
-        table: names, colours and codes.
+        mask, affine, table: as for `write_seg_nrrd`.
     """
     extent = layer_extent(mask)
     fields: dict[str, str] = {}

@@ -43,14 +43,7 @@ class Canvas:
 
     @classmethod
     def blank(cls, shape: Sequence[int], affine: Affine, edge_mm: float, hu: float) -> "Canvas":
-        """A canvas of one HU.
-
-        Args:
-            shape: voxels along each array axis.
-            affine: voxel index to the mm of the shapes.
-            edge_mm: width over which surfaces fade.
-            hu: everywhere.
-        """
+        """A canvas of `shape` voxels of one `hu`; `affine` and `edge_mm` as the class has them."""
         index = np.ogrid[tuple(slice(n) for n in shape)]
         rows = [
             sum((affine[r, a] * index[a] for a in range(3)), start=affine[r, 3]) for r in range(3)
@@ -148,30 +141,16 @@ class Canvas:
 
 
 def smooth_union(a: Field, b: Field, width_mm: float) -> Field:
-    """Signed distance to both shapes together, their seam rounded over `width_mm`.
+    """Signed distance to two shapes together, their seam rounded over `width_mm`, above 0.
 
-    Args:
-        a: signed distance in mm, any shape.
-        b: that to the other, of the same shape.
-        width_mm: above 0.
-
-    Returns:
-        The same shape, in mm.
+    It is in mm as those to each of them, `a` and `b`, and of the same shape.
     """
     blend = np.maximum(np.float32(width_mm) - np.abs(a - b), 0)
     return np.minimum(a, b) - blend**2 * np.float32(0.25 / width_mm)
 
 
 def smooth_intersection(a: Field, b: Field, width_mm: float) -> Field:
-    """Signed distance to what two shapes share, its edge rounded over `width_mm`.
-
-    Args:
-        a, b: as for `smooth_union`.
-        width_mm: above 0.
-
-    Returns:
-        The same shape, in mm.
-    """
+    """Signed distance to what two shapes share; `a`, `b` and `width_mm` as for `smooth_union`."""
     return -smooth_union(-a, -b, width_mm)
 
 

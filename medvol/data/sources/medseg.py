@@ -163,13 +163,10 @@ def read_lesion(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def soft_tissue_grey(grey: npt.NDArray[np.uint8]) -> int:
-    """The grey of muscle and blood: the highest peak of the smoothed histogram from 150 on.
+    """The grey of muscle and blood in a picture of any shape, 0 to 255.
 
-    Args:
-        grey: 0 to 255, any shape.
-
-    Returns:
-        150 to 252; 252 where the window cuts soft tissue off.
+    It is the highest peak of the smoothed histogram from 150 on; 252 where the window cuts soft
+    tissue off.
     """
     inner = grey[(grey >= DARKEST) & (grey <= BRIGHTEST)]
     counts = np.bincount(inner, minlength=BRIGHTEST + 1).astype(np.float64)
@@ -178,13 +175,7 @@ def soft_tissue_grey(grey: npt.NDArray[np.uint8]) -> int:
 
 
 def grey_to_hu(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
-    """Approximate HU of a chest slice in a lung window.
-
-    Args:
-        grey: 0 to 255, any shape.
-
-    Returns:
-        HU of the same shape as `grey`.
+    """Approximate HU of a chest slice in a lung window, of any shape, from grey of 0 to 255.
 
     Raises:
         ValueError: nothing is dark enough to be lung.
@@ -199,14 +190,11 @@ def grey_to_hu(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
 
 
 def lung_box_spacing_mm(width: int, depth: int) -> float:
-    """Pixel size of a slice that was cropped to the lungs: as large as typical lungs allow.
+    """Pixel size of a slice that was cropped to the lungs, so that it fits into `LUNG_BOX_MM`.
 
     Args:
         width: pixels from right to left.
         depth: pixels from front to back.
-
-    Returns:
-        mm; the picture then fits into `LUNG_BOX_MM`.
 
     Example:
         >>> lung_box_spacing_mm(275, 200)
@@ -218,17 +206,13 @@ def lung_box_spacing_mm(width: int, depth: int) -> float:
 def framed(
     hu: npt.NDArray[np.int16], label: npt.NDArray[np.uint8], spacing_mm: float
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], Affine]:
-    """A slice in a frame of soft tissue, which is background, with its affine (LPS, mm).
+    """The `hu` and `label` (X, Y) of a slice of `spacing_mm` in a frame of soft tissue.
 
-    Without the frame the lungs touch the border, as the air around a patient does.
-
-    Args:
-        hu: (X, Y).
-        label: (X, Y).
-        spacing_mm: of both axes.
+    The frame is background. Without it the lungs touch the border, as the air around a patient
+    does.
 
     Returns:
-        CT (X, Y, 1), label (X, Y, 1), affine.
+        CT (X, Y, 1), label (X, Y, 1), affine (LPS, mm).
     """
     width = round(FRAME_MM / spacing_mm)
     ct = np.pad(hu, width, constant_values=int(SOFT_TISSUE_HU))[..., None]

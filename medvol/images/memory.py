@@ -4,8 +4,8 @@
 The packages are known by name and imported only for an object of theirs.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -43,6 +43,17 @@ class _Found:
     path: Path = NAME
     notes: tuple[Note, ...] = ()
     frames_last: bool = False
+
+    def image(self, array: Array, notes: Sequence[Note], channels: Array | None = None) -> Image:
+        """The values as they were made ready, and what was noticed on the way."""
+        facts: dict[str, Any] = {
+            "format": f"{self.kind} in memory",
+            "stored_dtype": self.array.dtype.name,
+        }
+        if channels is not None:
+            facts["channels"] = list(SEQUENCES)
+        noticed = (*self.notes, *notes)
+        return Image(array, self.affine, self.path, noticed, facts, channels, in_memory=True)
 
 
 def image_of(given: Any, kind: Kind = "volume") -> Image:
@@ -91,13 +102,7 @@ def image_of(given: Any, kind: Kind = "volume") -> Image:
     values = rescaled(array.reshape(shape), 1.0, 0.0, found.path)
     if values.dtype.kind == "f" and np.may_share_memory(values, found.array):
         values = values.copy(order="K")  # NaN are filled in place
-    made = Image(
-        values, found.affine, found.path, (*found.notes, *notes), _facts(found), channels,
-        in_memory=True,
-    )  # fmt: skip
-    if channels is not None:
-        made = replace(made, facts={**made.facts, "channels": list(SEQUENCES)})
-    return checked_volume(made, kind)
+    return checked_volume(found.image(values, notes, channels), kind)
 
 
 def mask_as(labels: Array, affine: Affine, kind: MaskKind) -> Any:
@@ -139,23 +144,16 @@ def _checked_place(affine: Any, path: Path) -> Affine:
     return np.array(affine, np.float64)
 
 
-def _facts(found: _Found) -> dict[str, Any]:
-    return {"format": f"{found.kind} in memory", "stored_dtype": found.array.dtype.name}
-
-
 def _radiograph(found: _Found) -> Image:
-    array, path = found.array, found.path
+    array = found.array
     if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
         array = array.reshape([side for side in array.shape if side > 1])
     if array.ndim != 2:
         reason = f"its shape is {found.array.shape}; a radiograph has (rows, columns)."
-        raise InputError("E_DIMS", path, reason, "Give one picture of one grey value per pixel.")
-    pixels, notes = grey_of_values(array, path)
-    made = Image(
-        np.ascontiguousarray(pixels), found.affine, path, (*found.notes, *notes), _facts(found),
-        in_memory=True,
-    )  # fmt: skip
-    return checked_radiograph(made)
+        remedy = "Give one picture of one grey value per pixel."
+        raise InputError("E_DIMS", found.path, reason, remedy)
+    pixels, notes = grey_of_values(array, found.path)
+    return checked_radiograph(found.image(np.ascontiguousarray(pixels), notes))
 
 
 def _from_nibabel(image: Any) -> _Found:

@@ -131,12 +131,12 @@ def _complete(folder: Path, places: Sequence[Place]) -> tuple[Vector, Vector, Ve
     _check_directions(folder, orientations)
     if (np.abs(spacings / spacings[0] - 1) > SPACING_TOLERANCE).any():
         other = int(np.argmax(np.abs(spacings / spacings[0] - 1).max(axis=1)))
-        raise _fault(
-            folder,
+        reason = (
             f"{places[0].name} has pixels of {_mm(spacings[0])} mm and "
-            f"{places[other].name} of {_mm(spacings[other])} mm.",
-            "Put the slices of one size into a folder of their own.",
+            f"{places[other].name} of {_mm(spacings[other])} mm."
         )
+        remedy = "Put the slices of one size into a folder of their own."
+        raise InputError("E_SERIES", folder, reason, remedy)
     return positions, orientations[0], spacings[0]
 
 
@@ -149,11 +149,9 @@ def _check_directions(folder: Path, orientations: Vector) -> None:
         rest = rest[~same]
     if len(counts) > 1:
         sizes = " + ".join(map(str, counts))
-        raise _fault(
-            folder,
-            f"the images of the series lie in {len(counts)} directions ({sizes} images).",
-            "Put the slices of one direction into a folder of their own.",
-        )
+        reason = f"the images of the series lie in {len(counts)} directions ({sizes} images)."
+        remedy = "Put the slices of one direction into a folder of their own."
+        raise InputError("E_SERIES", folder, reason, remedy)
 
 
 def _unit_axes(path: Path, orientation: Vector) -> tuple[Vector, Vector]:
@@ -188,18 +186,15 @@ def _check_heights(folder: Path, heights: Vector, names: Sequence[str]) -> tuple
             f"{count} missing between {names[k]} and {names[k + 1]} ({gaps[k]:.2f} mm apart)"
             for k, count in holes
         )
-        raise _fault(
-            folder,
-            f"the slices have holes, {where}; the usual step is {usual:.2f} mm.",
-            "Export or copy the series again, whole.",
-        )
+        reason = f"the slices have holes, {where}; the usual step is {usual:.2f} mm."
+        remedy = "Export or copy the series again, whole."
+        raise InputError("E_SERIES", folder, reason, remedy)
     worst = int(np.argmax(np.abs(gaps - usual)))
-    raise _fault(
-        folder,
+    reason = (
         f"the gaps between slices are uneven, from {gaps.min():.2f} to {gaps.max():.2f} mm; the "
-        f"oddest is {gaps[worst]:.2f} mm between {names[worst]} and {names[worst + 1]}.",
-        "Export a series of one slice distance.",
+        f"oddest is {gaps[worst]:.2f} mm between {names[worst]} and {names[worst + 1]}."
     )
+    raise InputError("E_SERIES", folder, reason, "Export a series of one slice distance.")
 
 
 def _same_height_fault(
@@ -213,7 +208,8 @@ def _same_height_fault(
     )
     if (len(gaps) + 1) % levels == 0:
         reason += " The series may hold several phases or reconstructions."
-    return _fault(folder, reason, "Put the slices of one volume into a folder of their own.")
+    remedy = "Put the slices of one volume into a folder of their own."
+    return InputError("E_SERIES", folder, reason, remedy)
 
 
 def _check_sideways(
@@ -225,15 +221,10 @@ def _check_sideways(
     )
     if off.max() > 2 * tolerance:  # its height may be off by one tolerance already
         worst = int(np.argmax(off))
-        raise _fault(
-            folder,
-            f"{names[worst]} is shifted sideways by {off[worst]:.2f} mm against the other slices.",
-            "Export a series whose slices lie straight behind each other.",
-        )
-
-
-def _fault(folder: Path, reason: str, remedy: str) -> InputError:
-    return InputError("E_SERIES", folder, reason, remedy)
+        shift = f"{off[worst]:.2f} mm"
+        reason = f"{names[worst]} is shifted sideways by {shift} against the other slices."
+        remedy = "Export a series whose slices lie straight behind each other."
+        raise InputError("E_SERIES", folder, reason, remedy)
 
 
 def _mm(values: Vector) -> str:

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 READERS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")  # of Pillow; some of the others start programs
 MAX_PIXELS = 2**26  # 8192 x 8192; the largest detectors and stitched films have about 40 million
 ORIENTATION = 0x0112  # EXIF and TIFF tag
-PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _TURNED = range(2, 9)  # values of that tag; 1 is upright
-_STARTS = {PNG_MARK[:4]: "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF"}
+_STARTS = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF"}
 _SHORTEST = 64  # bytes of a header, at least: what is shorter was cut
 
 
@@ -42,11 +41,14 @@ def opened_picture(path: Path) -> "Iterator[Picture]":
             warnings.filterwarnings("ignore", module="PIL")  # of odd tags beside sound pixels
             # A file, not its name: of a name, Pillow 13 maps an uncompressed TIFF that is to be
             # turned with rows and columns exchanged.
-            with path.open("rb") as file, Image.open(file, formats=READERS) as picture:
-                _check_size(picture, path)
-                if picture.format == "PNG":
-                    _check_png(path)
-                yield picture
+            with path.open("rb") as file:
+                with Image.open(file, formats=READERS) as header:
+                    _check_size(header, path)
+                    if header.tile:  # else there is nothing to read, and reading says so
+                        header.verify()  # of PNG the checksums, which reading passes by
+                file.seek(0)
+                with Image.open(file, formats=READERS) as picture:
+                    yield picture
     except UnidentifiedImageError as error:
         raise unknown_content(path) from error
     except Image.DecompressionBombError as error:
@@ -85,23 +87,6 @@ def _check_size(picture: "Picture", path: Path) -> None:
     if picture.width * picture.height > MAX_PIXELS:
         reason = f"its header claims {picture.width} x {picture.height} pixels."
         raise InputError("E_TOO_BIG", path, reason, f"Reduce it to at most {MAX_PIXELS} pixels.")
-
-
-def _check_png(path: Path) -> None:
-    """Prove the checksums of the pixels, which Pillow passes by, and that their end is there."""
-    content = memoryview(path.read_bytes())
-    place, name = len(PNG_MARK), b""
-    while name != b"IEND" and len(content) - place >= 12:
-        (length,) = struct.unpack(">I", content[place : place + 4])
-        name, end = bytes(content[place + 4 : place + 8]), place + 8 + length
-        checksum = bytes(content[end : end + 4])
-        if len(checksum) < 4:
-            break
-        if name == b"IDAT" and zlib.crc32(content[place + 4 : end]).to_bytes(4, "big") != checksum:
-            raise corrupt(path, "the checksum of its pixels is wrong.")
-        place = end + 4
-    if name != b"IEND":
-        raise truncated(path, "it cannot be read to its end (no end mark).")
 
 
 def upright(picture: "Picture") -> "tuple[Picture, list[Note]]":

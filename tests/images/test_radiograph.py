@@ -254,7 +254,7 @@ REFUSED: dict[str, tuple[Write, str, str]] = {
     "PNG damaged in its header": (
         text("a.png", b"\x89PNG\r\n\x1a\n" + bytes(90)), "E_CORRUPT", "header is damaged",
     ),
-    "PNG cut": (cut("a.png"), "E_TRUNCATED", "to its end (no end mark)"),
+    "PNG cut": (cut("a.png"), "E_TRUNCATED", "to its end (Truncated File Read)"),
     "JPEG cut": (cut("a.jpg", quality=95), "E_TRUNCATED", "to its end"),
     "TIFF cut": (cut("a.tif"), "E_TRUNCATED", "to its end"),
     "TIFF with its directory behind": (

@@ -43,7 +43,7 @@ class Output:
         name: of the format, as `--format` takes it.
         file: name of the file, or of the folder for several.
         holds: what is in it, in words.
-        need: what an answer must have, of `HAS`; empty for a file of every answer.
+        needs: what an answer must have, of `HAS`; empty for a file of every answer.
         writer: module and function in `outputs`.
         unasked: written also where no format is named.
         together: one file for all images of a run, in the output folder itself.
@@ -52,14 +52,14 @@ class Output:
     name: str
     file: str
     holds: str
-    need: str
+    needs: str
     writer: str
     unasked: bool = True
     together: bool = False
 
     def fits(self, answer: "Answer") -> bool:
         """Whether an answer has what this file needs."""
-        return not self.need or HAS[self.need](answer)
+        return not self.needs or HAS[self.needs](answer)
 
     def lacks(self, gives: Collection[str]) -> str:
         """What this file needs and a task does not give, such as "mask"; empty where it gives all.
@@ -67,7 +67,7 @@ class Output:
         Args:
             gives: what the answers of the task can have.
         """
-        needed = GIVEN_WITH.get(self.need, self.need)
+        needed = GIVEN_WITH.get(self.needs, self.needs)
         return "" if needed in gives else needed
 
     @property

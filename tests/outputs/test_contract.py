@@ -87,14 +87,14 @@ def test_it_is_not_written_of_an_answer_that_lacks_something(
     output: Output, answers: list[Answer]
 ) -> None:
     for answer in answers:
-        fits = not output.need or HAS[output.need](answer)
+        fits = not output.needs or HAS[output.needs](answer)
         assert (output in chosen(answer, [output.name])) == fits
 
 
 @each_output
 def test_what_it_is_for_is_said(output: Output) -> None:
     assert OUTPUTS[output.name] is output
-    assert output.need in {"", *HAS}
+    assert output.needs in {"", *HAS}
     assert len(output.holds.split()) >= 3
     assert callable(output.write)
 

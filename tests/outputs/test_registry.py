@@ -69,7 +69,7 @@ def test_help_and_choices_of_the_command_are_the_registry() -> None:
 def test_each_output_is_whole(name: str) -> None:
     output = OUTPUTS[name]
     assert output.name == name
-    assert output.need in {"", *HAS}
+    assert output.needs in {"", *HAS}
     assert callable(output.write)
     assert re.fullmatch(r"[a-z]\w*\.\w+", output.writer)
 

@@ -72,8 +72,9 @@ class DenseNetClassifier(TransferClassifier):
         body.class_layers.out = nn.Identity()
         super().__init__(
             body, STAGES, features=features, out_channels=out_channels, hidden=hidden,
-            dropout=dropout, smallest=SMALLEST,
+            dropout=dropout,
         )  # fmt: skip
+        self.smallest = SMALLEST
 
     def own_names(self, given: Iterable[str]) -> dict[str, str]:
         """See `monai_name`."""

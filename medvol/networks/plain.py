@@ -6,23 +6,18 @@ that its ImageNet weights fit, see `load_body`.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
 from .transfer import TransferClassifier, check_at_least_one, check_dropout, check_number
 
-CONVOLUTIONS = (
-    2,
-    2,
-    3,
-    3,
-    3,
-)  # of VGG-16 per block; Simonyan and Zisserman 2015, table 1, column D
-ALEXNET_PLACES, VGG_PLACES = 6, 7  # along each axis that the dense layers see; of 224 x 224 pixels
-# so many are left
+# of VGG-16 per block; Simonyan and Zisserman 2015, table 1, column D
+CONVOLUTIONS = (2, 2, 3, 3, 3)
+# along each axis that the dense layers see; of 224 x 224 pixels so many are left
+ALEXNET_PLACES, VGG_PLACES = 6, 7
 Activation = Literal["relu", "tanh"]
 
 
@@ -87,50 +82,58 @@ def dense_layers(
     return layers
 
 
-class PlainClassifier(TransferClassifier):
-    """Convolutions, their features averaged to a grid of places, and dense layers.
+def averaged(
+    convolutions: nn.Sequential, places: int, dense: nn.Sequential
+) -> dict[str, nn.Module]:
+    """Parts of a body whose features are averaged to a grid of places before the dense layers.
 
-    So images may have any size from that of which the convolutions leave one place. The body is
-    everything but the last dense layer.
+    So images may have any size from that of which the convolutions leave one place.
 
     Args:
         convolutions: with what stands between them.
-        stages: numbers of the layers among them, in groups that learn at one rate.
-        hidden: dense layers from the places on, but the last one.
         places: along each axis.
+        dense: layers from the places on, but the last one.
+    """
+    grid = nn.AdaptiveAvgPool2d(places)
+    return {"features": convolutions, "grid": grid, "flatten": nn.Flatten(), "classifier": dense}
+
+
+class PlainClassifier(TransferClassifier):
+    """Convolutions one after the other, then dense layers, of which the last is the head.
+
+    Args:
+        parts: of the body, by name: first the convolutions, last the dense layers.
+        stages: numbers of the layers in the first part, in groups that learn at one rate.
+        features: numbers that the last part gives.
         out_channels: classes.
-        features: numbers that `hidden` gives.
-        dropout: probability of zeroing a feature before the last layer.
+        dropout: probability of zeroing a feature before the head.
+
+    Attributes:
         activation: what follows the layers, see `start_weights`.
 
     Raises:
         ValueError: an argument out of range; from forward, an image that is too small.
     """
 
+    activation: ClassVar[Activation] = "relu"
+
     def __init__(
         self,
-        convolutions: nn.Sequential,
-        stages: Sequence[Sequence[int]],
-        hidden: nn.Sequential,
+        parts: Mapping[str, nn.Module],
+        stages: Iterable[Iterable[int]],
         *,
-        places: int,
-        out_channels: int,
         features: int,
-        dropout: float = 0.0,
-        activation: Activation = "relu",
+        out_channels: int,
+        dropout: float,
     ) -> None:
-        body = nn.Sequential(
-            OrderedDict(
-                features=convolutions, grid=nn.AdaptiveAvgPool2d(places), flatten=nn.Flatten(),
-                classifier=hidden,
-            )
-        )  # fmt: skip
-        groups = [[f"features.{number}" for number in group] for group in stages]
+        first, *_, last = parts
+        groups = [[f"{first}.{number}" for number in group] for group in stages]
         super().__init__(
-            body, [*groups, ["classifier"]], features=features, out_channels=out_channels,
-            dropout=dropout, smallest=smallest_size(convolutions),
+            nn.Sequential(OrderedDict(parts)), [*groups, [last]],
+            features=features, out_channels=out_channels, dropout=dropout,
         )  # fmt: skip
-        start_weights(self.body, activation)
+        self.smallest = smallest_size(self.body)
+        start_weights(self.body, self.activation)
 
 
 class LeNet5(PlainClassifier):
@@ -163,6 +166,7 @@ class LeNet5(PlainClassifier):
     """
 
     fitting = "a LeNet5 of the same arguments; its last layer may be another"
+    activation = "tanh"
 
     def __init__(
         self,
@@ -187,8 +191,8 @@ class LeNet5(PlainClassifier):
         sizes = [filters[1] * grid * grid, *dense]
         hidden = dense_layers(sizes, activation="tanh", undropped=len(dense))
         super().__init__(
-            convolutions, [[0], [3]], hidden, places=grid, features=sizes[-1],
-            out_channels=out_channels, dropout=dropout, activation="tanh",
+            averaged(convolutions, grid, hidden), [[0], [3]],
+            features=sizes[-1], out_channels=out_channels, dropout=dropout,
         )  # fmt: skip
 
 
@@ -248,9 +252,10 @@ class AlexNet(PlainClassifier):
             nn.Conv2d(four, five, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2),
         )  # fmt: skip
         sizes = [five * ALEXNET_PLACES**2, *dense]
+        hidden = dense_layers(sizes, dropout=dropout)
         super().__init__(
-            convolutions, [[0], [3], [6], [8], [10]], dense_layers(sizes, dropout=dropout),
-            places=ALEXNET_PLACES, features=sizes[-1], out_channels=out_channels,
+            averaged(convolutions, ALEXNET_PLACES, hidden), [[0], [3], [6], [8], [10]],
+            features=sizes[-1], out_channels=out_channels, dropout=0.0,
         )  # fmt: skip
 
 
@@ -315,7 +320,8 @@ class VGG16(PlainClassifier):
             convolutions.append(nn.MaxPool2d(2))
             stages.append(range(start, len(convolutions)))
         sizes = [channels * VGG_PLACES**2, *dense]
+        hidden = dense_layers(sizes, dropout=dropout, undropped=1)
         super().__init__(
-            convolutions, stages, dense_layers(sizes, dropout=dropout, undropped=1),
-            places=VGG_PLACES, features=sizes[-1], out_channels=out_channels, dropout=dropout,
+            averaged(convolutions, VGG_PLACES, hidden), stages,
+            features=sizes[-1], out_channels=out_channels, dropout=dropout,
         )  # fmt: skip

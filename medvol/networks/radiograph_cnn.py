@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plain convolutional classifier of radiographs: blocks, then dense layers."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Self
@@ -9,13 +8,13 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from .plain import dense_layers, smallest_size, start_weights
-from .transfer import TransferClassifier, check_at_least_one, check_dropout
+from .plain import PlainClassifier, dense_layers, smallest_size
+from .transfer import check_at_least_one, check_dropout
 
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
-class RadiographCNN(TransferClassifier):
+class RadiographCNN(PlainClassifier):
     """Blocks of 3x3 convolution, ReLU and 2x2 pooling, then dense layers to the scores.
 
     As it stands: five blocks without padding, which leave 6 x 6 of 256 x 256 pixels, 9,216
@@ -96,16 +95,14 @@ class RadiographCNN(TransferClassifier):
         with torch.no_grad():  # in evaluation, so that no statistics are taken of it
             left = blocks.eval()(torch.zeros(1, in_channels, *size)).numel()
         sizes = [left, *dense]
-        parts = OrderedDict(
-            blocks=blocks.train(), dropout=nn.Dropout(dropout), flatten=nn.Flatten(),
-            dense=dense_layers(sizes, undropped=len(dense)),
-        )  # fmt: skip
-        stages = [*([f"blocks.{n}"] for n in range(len(filters))), ["dense"]]
+        parts = {
+            "blocks": blocks.train(), "dropout": nn.Dropout(dropout), "flatten": nn.Flatten(),
+            "dense": dense_layers(sizes, undropped=len(dense)),
+        }  # fmt: skip
         super().__init__(
-            nn.Sequential(parts), stages, features=sizes[-1], out_channels=out_channels,
-            dropout=dropout, smallest=smallest,
+            parts, [[number] for number in range(len(filters))],
+            features=sizes[-1], out_channels=out_channels, dropout=dropout,
         )  # fmt: skip
-        start_weights(self.body)
         self.rows, self.columns = size
 
     @classmethod

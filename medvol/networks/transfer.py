@@ -31,7 +31,9 @@ class TransferClassifier(nn.Module):
         out_channels: classes; 1 for a single score per image.
         hidden: sizes of dense layers before the last.
         dropout: probability of zeroing a feature before each dense layer of the head.
-        smallest: pixels that an image needs along each axis.
+
+    Attributes:
+        smallest: pixels that an image needs along each axis; 1 unless a subclass needs more.
 
     Returns (forward):
         scores (B, out_channels) of images (B, C, X, Y), before softmax or sigmoid.
@@ -51,7 +53,6 @@ class TransferClassifier(nn.Module):
         out_channels: int,
         hidden: Sequence[int] = (),
         dropout: float = 0.0,
-        smallest: int = 1,
     ) -> None:
         super().__init__()
         check_at_least_one(out_channels=out_channels, hidden=hidden)
@@ -63,7 +64,7 @@ class TransferClassifier(nn.Module):
             layers += [nn.Dropout(dropout), nn.Linear(size, following), nn.ReLU()]
         self.head = nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(sizes[-1], out_channels))
         self.stages = [list(names) for names in stages]
-        self.smallest = smallest
+        self.smallest = 1
         self.body_is_frozen = False
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from medvol.networks.transfer import TransferClassifier, adapt_first_convolution
 
 def tiny() -> TransferClassifier:
     body = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Flatten())
-    return TransferClassifier(body, [["0"], ["1"]], features=8, out_channels=2, smallest=2)
+    return TransferClassifier(body, [["0"], ["1"]], features=8, out_channels=2)
 
 
 def test_kernels_for_more_channels_worked_out_by_hand() -> None:

@@ -12,7 +12,7 @@ from ..report.slice_profile import draw_slice_profile
 if TYPE_CHECKING:
     from .save import Saving
 
-SCALES = {"grad-cam": "weight, of the highest", "occlusion": "fall of the probability"}
+SCALES = {"grad-cam": "share of the highest weight", "occlusion": "fall of the probability"}
 
 
 def write_overlay(path: Path, saving: "Saving") -> None:

@@ -91,6 +91,7 @@ def draw_leaderboard(path: str | os.PathLike[str], rows: Sequence[Row], *, metri
         ]
         axes.set(xlabel=what, xscale="log")
         axes.grid(alpha=0.3)
+        axes.margins(x=0.15)  # for the names beside the points
         for place, (cost, value, name) in enumerate(known):
             rank = f"1 {name}" if place == 0 else str(place + 1)
             axes.scatter(

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from ..images.image import Image
 from ..metrics.measurements import Mask, Volume
 from ..spatial import slice_z_mm
-from .figure import DIM, NOTED, Color, Page, drawable, families
+from .figure import DIM, NOTED, Color, Page, drawable, families, outlined
 from .overlay import Look
 from .planes import FEET_HEAD, FRONT_BACK, RIGHT_LEFT
 from .views import bright_box, lps_view
@@ -70,7 +70,7 @@ def draw_slice_profile(
     beyond = max(0.0, ((extent[1] - extent[0]) / tall - width_mm) / 2)
     left.set(xlim=(-beyond, width_mm + beyond), ylim=extent)
     for x, side in ((0.02, "R"), (0.96, "L")):
-        left.text(x, 0.5, side, transform=left.transAxes, color=DIM, va="center")
+        left.text(x, 0.5, side, transform=left.transAxes, va="center", **outlined())
 
     right = page.figure.add_subplot(page.grid[0, 1], sharey=left)
     counts = np.asarray(probability) >= threshold

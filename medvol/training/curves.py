@@ -111,7 +111,7 @@ def draw_curves(path: str | os.PathLike[str]) -> None:
         curve = [(p.epoch, p.value) for p in points if p.name == name]
         axis.plot(*zip(*curve, strict=True), marker=".")
         axis.set(title=name.replace("_", " "), xlabel="epoch")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.grid(alpha=0.3)
     for axis in panels:
         axis.remove()

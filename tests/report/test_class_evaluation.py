@@ -18,7 +18,7 @@ from refusals import full_disk, refused_by
 
 from medvol.errors import InputError
 from medvol.metrics.classes.confounding import Confounding, Predicted
-from medvol.metrics.classes.evaluation import ClassCase, ClassEvaluation, Tuned
+from medvol.metrics.classes.evaluation import ClassCase, ClassEvaluation, SliceEvaluation, Tuned
 from medvol.metrics.intervals import Estimate
 from medvol.report.class_evaluation import (
     ClassPictures,
@@ -165,6 +165,9 @@ def test_one_image_has_no_interval_and_no_curve() -> None:
     text = text_of(rendered(alone))
     assert "1.000 accuracy not defined AUC 1 image of 1 patient" in text
     assert "With --calibrate one is chosen" in text
+    slices = text_of(rendered(SliceEvaluation(EVALUATION.cases[:1], (), NAMES)))
+    assert "Thresholds on the probability of ill" in slices
+    assert "--calibrate" not in slices  # their datalists have no validation part
     assert curves_of(alone) == []
 
 

@@ -163,6 +163,13 @@ def test_smallest_page() -> None:
     )
     assert small.open == []
     assert "No lesion marked" in small.text
+    focus = Reference("lesion", (1,))
+    context = ReportContext(
+        "a", answer="no lesion found", measurements=rows, table=TABLE, focus=focus
+    )
+    text = Page(render_report(context)).text
+    assert "No lesion found" in text
+    assert "No lesion marked" not in text  # it is said once
     assert "Histogram" not in small.text
     assert not [tag for tag, _ in small.tags if tag in {"img", "svg", "figure", "a"}]
 

@@ -25,7 +25,7 @@ from medvol.report.radiographs import (
     with_heat,
 )
 
-CAPTION = Caption("chest: pneumonia 0.97", "by Grad-CAM", "weight, of the highest")
+CAPTION = Caption("chest: pneumonia 0.97", "by Grad-CAM", "share of the highest weight")
 WIDE = (WIDTH - 2 * MARGIN - GAP - SCALE) / 2
 
 

@@ -110,12 +110,12 @@ def make_bundle(args: argparse.Namespace) -> int:
 
 def check_one(args: argparse.Namespace) -> int:
     """Print what is found in a bundle, a line each, or that nothing is."""
-    from ..bundle.find import all_bundles
+    from ..bundle.find import find_bundle
     from ..sharing.check import check_bundle
 
     folder = Path(args.bundle)
     if not folder.is_dir():  # a folder without metadata is checked too, so it is not looked for
-        folder = all_bundles().get(args.bundle, folder)
+        folder = find_bundle(args.bundle)
     found = check_bundle(folder, run=args.run_it)
     if args.json:
         print(json.dumps([finding._asdict() for finding in found], indent=2))

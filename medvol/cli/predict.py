@@ -157,7 +157,7 @@ def _formats(spec: "Spec", task: "Task", args: argparse.Namespace) -> list[str] 
             raise InputError(
                 "E_BUNDLE", spec.folder,
                 f"its answers have no {lacking}, so there is no {name}.",
-                f"Leave out --format, or give some of {' '.join(possible)}.",
+                f"Leave out --format, or give some of {', '.join(possible)}.",
             )  # fmt: skip
     report = [*task.report] if args.report or args.attention else []
     return list(dict.fromkeys([*asked, *report]))

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from ..files import filling
 from ..images.find import unused_name
+from ..text import counted
 from .datalist import PARTS, Datalist, Item
 from .leaks import Fingerprint, LeakError, find_leaks, fingerprints, same_pictures
 from .picture_files import Handling, check_replaced, lay_out, names_of_members
@@ -86,10 +87,11 @@ def class_datalist(
     if pairs:
         equal = sum(pair.equal for pair in same)
         notes.append(
-            f"{len(pairs)} pairs of the same picture ({equal} pixel-identical) are never divided."
+            f"Never divided: {counted(len(pairs), 'pair')} of the same picture ({equal} "
+            "pixel-identical)."
         )
     if lost:
-        notes.append(f"{lost} patients were joined with another, since they share pictures.")
+        notes.append(f"Joined with another, since they share pictures: {counted(lost, 'patient')}.")
     datalist = list_classes(source.divide(pictures, seed), source.names, about=source.about)
     if leaks := find_leaks(datalist, prints):
         raise LeakError(leaks)

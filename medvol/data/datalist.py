@@ -201,8 +201,8 @@ class Datalist:
                 name = unused_name(case.case, cases)
                 cases[name] = case._replace(case=name)
         if not cases:
-            reason = "none of its cases has a label, so there is no truth to compare."
-            remedy = "Give each case an `image` and a `label`."
+            reason = "none of its cases has a label map, so there is no truth to compare."
+            remedy = "Give each case an `image`, and as `label` the path of its label map."
             raise InputError("E_EMPTY", self.path or self.name, reason, remedy)
         return list(cases.values()), len(items) - len(cases)
 

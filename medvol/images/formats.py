@@ -190,7 +190,7 @@ def _read_file(
     form = format_of(path)
     read: Callable[..., Image] | None = getattr(form, kind, None)
     if form is None or read is None:
-        raise _not_a_volume(path, form) if kind == "volume" else _not_a_radiograph(path)
+        raise _not_a_volume(path, form) if kind == "volume" else _not_a_radiograph(path, form)
     image = read(path, series=series) if kind == "volume" and form.several else read(path)
     nameless = form.name == "DICOM" and dicom.is_nameless(path)
     if nameless or ends_with(path, form.suffixes):
@@ -199,7 +199,11 @@ def _read_file(
     return replace(image, notes=(*image.notes, note))
 
 
-def _not_a_radiograph(path: Path) -> InputError:
+def _not_a_radiograph(path: Path, form: Format | None) -> InputError:
+    if form is not None:
+        reason = f"its content is {form.name}, which is not read as a radiograph."
+        remedy = "Give a PNG, JPEG, TIFF or DICOM file, or take a bundle of volumes."
+        return InputError("E_FORMAT", path, reason, remedy)
     if not ends_with(path, dicom.SUFFIXES):
         return unknown_content(path)
     reason = "it is named like DICOM but lacks the DICM mark at byte 128, and is not a picture."

@@ -26,6 +26,7 @@ from ..data.datalist import Datalist
 from ..errors import InputError
 from ..files import write_json
 from ..networks.weights import read_state
+from ..text import counted
 from ..training.checkpoint import save_atomically
 from ..training.recipe import BEST as BEST_EPOCH
 from ..training.recipe import ChosenTraining, FittedWeights, Recipe, Stage, State, read_recipe
@@ -247,7 +248,7 @@ class Run:
             raise failed(folder, f"the training failed: {outcome.reason}")
         is_best = stage.weights == BEST_EPOCH and (folder / BEST).is_file()
         save_atomically(read_state(folder / (BEST if is_best else LAST)), folder / WEIGHTS)
-        self.say(f"{folder.relative_to(self.folder)}: {outcome.epochs} epochs, "
+        self.say(f"{folder.relative_to(self.folder)}: {counted(outcome.epochs, 'epoch')}, "
                  f"{outcome.seconds:.0f} s, ended by {outcome.stopped}")  # fmt: skip
 
     def _measure(

@@ -200,8 +200,8 @@ class Comparison(ABC, Generic[CaseT]):
             else f"of {counted(patients, 'patient')}, whose {noun}s are grouped",
         }
         if order.names:
-            pairs = (f"{name} is {own or 'none'}" for name, own in order.names.items())
-            found["Names"] = f"in the data {', '.join(pairs)} of the bundle's"
+            pairs = (f"{name} = {own or 'none'}" for name, own in order.names.items())
+            found["Names"] = f"of the data = of the bundle: {', '.join(pairs)}"
         return found | self.protocol()
 
     def _remarks(self, evaluation: Evaluation[CaseT]) -> list[str]:

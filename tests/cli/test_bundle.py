@@ -65,7 +65,7 @@ def test_check_says_nothing_is_wrong_or_what_is(
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["level"], found["file"], found["key"]) == ("error", "models/model.pt", "")
     assert main(["bundle", "check", str(own / "nothing")]) == 2
-    assert "E_PATH" in capsys.readouterr().err
+    assert "there is no such bundle and no such folder" in capsys.readouterr().err
 
 
 def test_a_note_alone_is_not_a_failure(own: Path, capsys: pytest.CaptureFixture[str]) -> None:

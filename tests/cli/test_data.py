@@ -91,7 +91,7 @@ def test_covid_xray_sorts_pictures_into_folders(tmp_path, capsys):
     assert lines[0].split() == ["part", "no_covid", "covid", "all", "patients"]
     assert lines[1].split() == ["training", "14", "14", "28", "14"]
     assert lines[4].split() == ["all", "20", "20", "40", "20"]
-    assert "1 CT images were set aside." in lines
+    assert "Set aside: 1 CT image." in lines
     found = files(out)
     assert len(found) == 40 + 3
     assert found[0] == "ct/ct.png"

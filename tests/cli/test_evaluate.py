@@ -243,13 +243,13 @@ def test_labels_that_differ_are_refused_before_anything_runs(
     assert evaluate(bundle, data, tmp_path / "report", *given, "--map", "effusion=") == 0
     record = json.loads((tmp_path / "report" / "metrics.json").read_text(encoding="utf-8"))
     assert list(record["summary"]) == ["ground-glass opacity", "lung (rest)"]
-    assert record["protocol"]["Names"] == "in the data effusion is none of the bundle's"
+    assert record["protocol"]["Names"] == "of the data = of the bundle: effusion = none"
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "Not measured, since the data lack their labels: lesion, consolidation, lung." in page
     said = ("--map", "effusion=consolidation")
     assert evaluate(bundle, data, tmp_path / "report", *given, *said) == 0
     record = json.loads((tmp_path / "report" / "metrics.json").read_text(encoding="utf-8"))
-    assert record["protocol"]["Names"] == "in the data effusion is consolidation of the bundle's"
+    assert record["protocol"]["Names"] == "of the data = of the bundle: effusion = consolidation"
     assert record["summary"]["consolidation"]["dice_pooled"]["value"] == 1.0
 
 

@@ -47,8 +47,8 @@ def test_copies_and_known_near_duplicates_share_a_part():
     assert (patients["10"], patients["11"], patients["2"]) == ("p0", "p1", "p2")
     assert made.about["notes"] == [
         "first.",
-        "1 pairs of the same picture (1 pixel-identical) are never divided.",
-        "2 patients were joined with another, since they share pictures.",
+        "Never divided: 1 pair of the same picture (1 pixel-identical).",
+        "Joined with another, since they share pictures: 2 patients.",
     ]
 
 

@@ -17,6 +17,7 @@ from medvol.errors import InputError
 from medvol.images import read_image
 from medvol.images.find import find_radiographs, is_radiograph
 from medvol.images.image import Image as Volume
+from medvol.images.writing import write_volume
 
 GREY = grey_values()
 DEEP = GREY.astype(np.uint16) * 257  # 255 becomes 65535
@@ -238,12 +239,18 @@ def text(name: str, content: bytes) -> Write:
     return write
 
 
+def _volume(folder: Path) -> Path:
+    write_volume(folder / "ct.nii.gz", np.zeros((4, 4, 4), np.int16), np.eye(4))
+    return folder / "ct.nii.gz"
+
+
 REFUSED: dict[str, tuple[Write, str, str]] = {
     "no file": (lambda d: d / "none.png", "E_PATH", "no such file"),
     "folder": (lambda d: d, "E_PATH", "this is a folder"),
     "0 bytes": (text("a.png", b""), "E_EMPTY", "0 bytes"),
     "text": (text("a.png", b"hello " * 20), "E_FORMAT", "not a picture"),
     "web page": (text("a.dcm", b"<!DOCTYPE html>" * 20), "E_FORMAT", "not a picture"),
+    "a volume": (_volume, "E_FORMAT", "NIfTI, which is not read as a radiograph"),
     "vector drawing": (
         text("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9), "E_FORMAT", "not a picture",
     ),

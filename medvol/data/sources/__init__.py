@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..datalist import Datalist
 
 OWN = {"read", "output", "scratch", "_"}  # arguments that are not the user's
+AXES = ("X", "Y", "Z")  # of a spacing
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 Rows = Callable[["Datalist"], list[list[str]]]
 
@@ -130,7 +131,8 @@ def _option(name: str, hint: Any, text: str, default: Any) -> Option:
         number = len(within) if kind is tuple else "+"
         settings, hint = {**settings, "nargs": number}, within[0]
     if not required:
-        settings["metavar"] = METAVARS[hint]
+        one = METAVARS[hint]
+        settings["metavar"] = AXES if settings.get("nargs") == len(AXES) else one
     return Option(name, {**settings, "type": hint})
 
 

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from ...errors import InputError
 from ...images.files import COPY_AGAIN, path_error
+from ...text import counted
 from ..classes import ClassSet, class_source
 from ..picture_files import find_pictures
 from ..split import PictureFile, drawn
@@ -106,10 +107,10 @@ def covid_set(
         else:
             places[_file_name(row)] = len(pictures)
             pictures.append(_picture(row, path, name))
-    notes = [f"{number} rows left out: {reason}." for reason, number in left.items()]
+    notes = [f"{counted(rows, 'row')} left out: {reason}." for reason, rows in left.items()]
     notes.append(f"Sources: {_sources(pictures)}.")
     if ct:
-        notes.append(f"{len(ct)} CT images were set aside.")
+        notes.append(f"Set aside: {counted(len(ct), 'CT image')}.")
     pairs = tuple(_near_duplicates(rows, places))
     others = [_second_picture(path) for path in dict.fromkeys((second or {}).values())]
     if others and any(read_name(picture.path.stem) for picture in others):

@@ -73,7 +73,7 @@ def read(
         data: folder chest_xray, or .zip archives.
         classes: 2 for normal and pneumonia, 3 for normal, bacteria and virus.
         protocol: with official, the published test pictures are the test part; with own-split, a
-            fifth of all patients is.
+            fifth of all pictures is, of patients drawn by the seed.
         validation: share of what is not test, for choosing the epoch.
 
     Raises:
@@ -141,7 +141,7 @@ def kermany_files(files: Mapping[str, Path]) -> Iterator[tuple[str, str, Path]]:
             seen.add(place)
             yield folders[0], folders[1], path
     if not seen:
-        reason = "no picture lies in train/NORMAL, train/PNEUMONIA, ..."
+        reason = "it lies elsewhere, and no picture lies in train/NORMAL, train/PNEUMONIA, ..."
         remedy = "Name the folder chest_xray, or the archives, as they were published."
         raise InputError("E_EMPTY", next(iter(files)), reason, remedy)
 

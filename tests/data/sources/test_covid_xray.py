@@ -48,11 +48,11 @@ def test_public_layout_is_sorted_by_finding_view_and_modality(tmp_path):
         "ct": ["ct.png"]
     }
     assert made.notes == (
-        "1 rows left out: lateral views.",
-        "1 rows left out: the finding is not known.",
-        "1 rows left out: their picture is not in what was given.",
+        "1 row left out: lateral views.",
+        "1 row left out: the finding is not known.",
+        "1 row left out: their picture is not in what was given.",
         "Sources: 20 covid of table, 20 no_covid of table.",
-        "1 CT images were set aside.",
+        "Set aside: 1 CT image.",
     )
     first = made.pictures[0]
     assert (first.path.name, first.patient) == ("p0_0.png", "table-0")

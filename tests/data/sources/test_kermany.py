@@ -64,7 +64,7 @@ def test_official_test_pictures_stay_and_the_rest_is_divided_by_patient(chest):
     assert sum(len(datalist.parts[p]) for p in ("training", "validation")) == 28
     assert datalist.about["notes"] == [
         "The official val folder, 16 pictures, is divided together with train.",
-        "1 pairs of the same picture (1 pixel-identical) are never divided.",
+        "Never divided: 1 pair of the same picture (1 pixel-identical).",
     ]
 
 

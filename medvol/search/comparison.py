@@ -199,13 +199,14 @@ class Comparison(Search):
 
     def ask(self) -> Trial | None:
         """The next entry that was not tried, or that had failed before this start."""
-        missing = [name for name in self.entries if self._is_missing(name)]
-        if not missing:
-            return None
-        if not any(self._is_waiting(name) for name in missing):
-            values = dict(self.entries[missing[0]])
+        latest = {name: self._latest(name) for name in self.entries}
+        if not any(trial and trial.state == TrialState.WAITING for trial in latest.values()):
+            name = next((n for n, trial in latest.items() if self._is_missing(trial)), None)
+            if name is None:
+                return None
+            values = dict(self.entries[name])
             parameters = count_parameters(self.training, values)
-            kept = {NAME: missing[0], SETTINGS: values, PARAMETERS: parameters}
+            kept = {NAME: name, SETTINGS: values, PARAMETERS: parameters}
             self.study.enqueue_trial({}, user_attrs=kept)
         trial = self.study.ask()
         while trial.user_attrs[NAME] not in self.entries:  # of a process that died before it asked
@@ -213,15 +214,11 @@ class Comparison(Search):
             trial = self.study.ask()
         return trial
 
-    def _is_missing(self, name: str) -> bool:
-        latest = self._latest(name)
-        if latest is None or self._is_waiting(name):
+    def _is_missing(self, latest: FrozenTrial | None) -> bool:
+        """Whether an entry was not tried, or had failed before this start, by its latest trial."""
+        if latest is None:
             return True
         return latest.state == TrialState.FAIL and latest.number < self.begun_with
-
-    def _is_waiting(self, name: str) -> bool:
-        latest = self._latest(name)
-        return latest is not None and latest.state == TrialState.WAITING
 
     def _latest(self, name: str) -> FrozenTrial | None:
         trials = self.study.get_trials(deepcopy=False)

@@ -5,7 +5,7 @@ import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import ignite.distributed as idist
 import numpy as np
@@ -100,36 +100,38 @@ class Resume:
         if not self.path.is_file():
             return
         state = torch.load(self.path, map_location="cpu", weights_only=True)
-        if state["chain_fingerprint"] != self.chain_fingerprint:
-            raise InputError(
-                "E_BUNDLE",
-                self.path,
-                f"this training was started with chain {state['chain_fingerprint']}, "
-                f"the config now describes chain {self.chain_fingerprint}.",
-                "Restore the chain's settings, or start in another output_dir.",
-            )
+        self._check(state)
         for name, x in self.objects.items():
-            if name not in state:
-                raise InputError(
-                    "E_BUNDLE",
-                    self.path,
-                    f"this training was started without {name}.",
-                    "Take it out of the config, or start in another output_dir.",
-                )
-            planned, steps = getattr(x, "total_steps", None), state[name].get("total_steps")
-            if planned != steps:  # OneCycleLR cannot go on beyond, or stop short of, its plan
-                raise InputError(
-                    "E_BUNDLE",
-                    self.path,
-                    f"this training was planned for {steps} steps, the config now for {planned}.",
-                    "Restore epochs, batch size and data, or start in another output_dir.",
-                )
             x.load_state_dict(state[name])
         engine.state.epoch = state["epoch"]
         engine.state.iteration = state["epoch"] * (engine.state.epoch_length or 0)
         if self.evaluator is not None:
             self.evaluator.state.best_metric = state["best_metric"]
             self.evaluator.state.best_metric_epoch = state["best_metric_epoch"]
+
+    def _check(self, state: Mapping[str, Any]) -> None:
+        """Refuse a state of another training, before anything of it is taken over."""
+        chain = state["chain_fingerprint"]
+        if chain != self.chain_fingerprint:
+            self._refuse(
+                f"started with chain {chain}, the config now describes chain "
+                f"{self.chain_fingerprint}", "Restore the chain's settings",
+            )  # fmt: skip
+        for name, x in self.objects.items():
+            if name not in state:
+                self._refuse(f"started without {name}", "Take it out of the config")
+            planned, steps = getattr(x, "total_steps", None), state[name].get("total_steps")
+            if planned != steps:  # OneCycleLR cannot go on beyond, or stop short of, its plan
+                self._refuse(
+                    f"planned for {steps} steps, the config now for {planned}",
+                    "Restore epochs, batch size and data",
+                )
+
+    def _refuse(self, how: str, remedy: str) -> NoReturn:
+        raise InputError(
+            "E_BUNDLE", self.path, f"this training was {how}.",
+            f"{remedy}, or start in another output_dir.",
+        )  # fmt: skip
 
 
 class BestWeights:

@@ -33,6 +33,10 @@ ERRORS = LabelTable(
         Label(CORRECT, "correct (true positive)", (250, 225, 50)),
     )
 )
+COLUMNS = (  # of a table of cases; behind them the lesions
+    "dice", "surface_dice", "hd95_mm", "true_ml", "predicted_ml", "volume_error_ml", "voxels_both",
+    "voxels_predicted", "voxels_true", "lesion_sensitivity",
+)  # fmt: skip
 EMPTY_RULE = (
     "Where truth and prediction are both empty, Dice, surface Dice and HD95 are not defined, and "
     "no mean or median counts the case. Where only the prediction is empty, Dice and surface Dice "
@@ -129,18 +133,7 @@ class RegionFigures:
 
     def row(self) -> dict[str, float | int | None]:
         """All figures by name, None where one is not defined; lesions only where they count."""
-        row: dict[str, float] = {
-            "dice": self.dice,
-            "surface_dice": self.surface_dice,
-            "hd95_mm": self.hd95_mm,
-            "true_ml": self.true_ml,
-            "predicted_ml": self.predicted_ml,
-            "volume_error_ml": self.volume_error_ml,
-            "voxels_both": self.voxels_both,
-            "voxels_predicted": self.voxels_predicted,
-            "voxels_true": self.voxels_true,
-            "lesion_sensitivity": self.lesion_sensitivity,
-        }
+        row = {name: getattr(self, name) for name in COLUMNS}
         for name in LesionCounts._fields:
             row[f"lesions_{name}"] = getattr(self.lesions, name) if self.lesions else np.nan
         return defined(row)

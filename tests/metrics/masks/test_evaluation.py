@@ -41,6 +41,11 @@ def test_worst_first_by_the_first_region() -> None:
     assert names == ["much false", "a little false", "poor", "good", "nothing there"]
 
 
+def test_cases_whose_truth_has_a_region() -> None:
+    found = MaskEvaluation((*CASES, case("one voxel", 0, 0, 1)), (), Measure())
+    assert (found.cases_with("lesion"), found.cases_with("organ")) == (3, 6)
+
+
 def test_summary_is_of_every_region_over_patients() -> None:
     evaluation = MaskEvaluation(CASES, (), Measure())
     assert evaluation.regions == ("lesion", "organ")

@@ -93,27 +93,28 @@ class Run:
         Raises:
             InputError: E_BUNDLE, no training has a place for a setting; names the nearest id.
         """
-        order, given = self.order, self.order.settings
+        order = self.order
         plain = {
             name: Training(order.bundle, {}, (*order.overlays, *stage.configs))
             for name, stage in self.stages.items()
         }
         configs = {name: training.config() for name, training in plain.items()}
-        loose = {key for key in given if not any(key in config for config in configs.values())}
-        if lost := [k for k in loose if not any(has_place(c, k) for c in configs.values())]:
-            check_ids(next(iter(plain.values())), lost)
-        made = {}
-        for name, stage in self.stages.items():
-            own = configs[name]
-            wanted = {
-                k: v for k, v in given.items() if k in own or (k in loose and has_place(own, k))
-            }
-            made[name] = prepare(
-                order.bundle, data=order.data, settings={**stage.settings, **wanted},
+        settings = {name: dict(stage.settings) for name, stage in self.stages.items()}
+        for key, value in order.settings.items():
+            takers = [name for name, config in configs.items() if key in config]
+            takers = takers or [name for name, config in configs.items() if has_place(config, key)]
+            if not takers:
+                check_ids(next(iter(plain.values())), [key])
+            for name in takers:
+                settings[name][key] = value
+        return {
+            name: prepare(
+                order.bundle, data=order.data, settings=settings[name],
                 overlays=plain[name].overlays, limits=order.limits, weights=self._start(stage),
                 judged=False,
-            )  # fmt: skip
-        return made
+            )
+            for name, stage in self.stages.items()
+        }  # fmt: skip
 
     def _start(self, stage: Stage) -> Path | None:
         """Weights given by the user: for what begins with a pretraining, else for all without."""

@@ -208,6 +208,31 @@ def test_weights_are_given_to_a_config_without_an_id_for_them(data: Path, tmp_pa
     refused_by(lambda: Run(order, tmp_path / "o"), "E_PATH")
 
 
+def test_a_setting_is_for_the_trainings_that_have_its_id_else_its_component(
+    data: Path, tmp_path: Path
+) -> None:
+    recipe = {
+        "trainings": {"model": {}, "gate": {"configs": ["gate.json"], "settings": {"epochs": 7}}},
+        "install": {"models/model.pt": {"training": "model"}},
+    }
+    bundle = made_bundle(tmp_path / "b", recipe)
+    gate = {"network_def#bias": True, "gate_def": {"_target_": "torch.nn.Linear"}}
+    (bundle / "configs" / "gate.json").write_text(json.dumps(gate))
+
+    def settings(**given: Any) -> list[dict[str, Any]]:
+        run = Run(Order(bundle, data, settings=given), tmp_path / "-".join(given))
+        each = [dict(run.trainings[name].settings) for name in ("model", "gate")]
+        return [{k: v for k, v in own.items() if k != "datalist"} for own in each]
+
+    assert settings(epochs=2) == [{"epochs": 2}, {"epochs": 2}]
+    assert settings(**{"network_def#bias": 0}) == [{}, {"epochs": 7, "network_def#bias": 0}]
+    assert settings(**{"gate_def#width": 4}) == [{}, {"epochs": 7, "gate_def#width": 4}]
+    both = {"network_def#dtype": 1}
+    assert settings(**both) == [both, {"epochs": 7, **both}]
+    error = refused_by(lambda: settings(**{"gate#width": 4}), "E_BUNDLE")
+    assert "it has no `gate#width`" in error.reason
+
+
 def test_a_datalist_in_parts(tmp_path: Path) -> None:
     bundle = made_bundle(tmp_path / "b")
     names, parts = ("normal", "ill"), {"training": 4, "validation": 4, "test": 2}

@@ -127,8 +127,8 @@ class Datalist:
         Raises:
             InputError: E_FORMAT, the labels are label maps, or there are none.
         """
-        numbered = [*self.labels] == [*range(len(self.labels))] != []
-        if not numbered or any(not _is_class(item) for item in _all_items(self.content)):
+        items = _all_items(self.content)
+        if not _are_classes(self.labels) or not all(map(_is_class, items)):
             reason = "this is not a datalist of images with classes."
             remedy = "Make one with `medvol data folder` from folders of a class each."
             raise InputError("E_FORMAT", self.path or self.name, reason, remedy)
@@ -255,8 +255,7 @@ def _check(content: Mapping[str, Any]) -> None:
             )
     classified = [item for item in items if _is_class(item)]
     names = list(labels.values())
-    counted = bool(names) and [*map(int, labels)] == [*range(len(names))]
-    if classified and not counted:
+    if classified and not _are_classes(labels):
         raise ValueError(f"labels are {', '.join(labels) or 'missing'}; count them from 0")
     for item in classified:
         label, image = item["label"], item["image"]
@@ -274,6 +273,11 @@ def _all_items(content: Mapping[str, Any]) -> list[Any]:
     if not all(isinstance(items, list) for items in parts):
         raise ValueError("a part is not a list")
     return [item for items in parts for item in items]
+
+
+def _are_classes(labels: Mapping[Any, str]) -> bool:
+    """Whether labels are counted from 0, in this order."""
+    return [*map(int, labels)] == [*range(len(labels))] != []
 
 
 def _is_class(item: Mapping[str, Any]) -> bool:

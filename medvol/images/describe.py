@@ -13,21 +13,18 @@ from .modality import SEQUENCES_OF_MR, guess_modality, sampled
 
 RADIOGRAPH = "radiograph"
 PERCENTILES = (1, 5, 50, 95, 99)
-# facts by which a hospital's archive finds the patient: shown to who has the image, but not to be
-# written into a file that is passed on
-IDENTIFYING_FACTS = ("SeriesInstanceUID",)
 
 
 def describe(image: Image) -> dict[str, Any]:
     """The facts of a volume or radiograph, ready for `json.dumps`.
 
     Returns:
-        `path`, `modality` (by the values; a DICOM header's own word is in `facts`), `facts` (with
-        `IDENTIFYING_FACTS`; take them out of what is passed on, and the folders of `path`),
+        `path`, `modality` (by the values; a DICOM header's own word is in `facts`), `facts`,
         `shape`, `spacing_mm`, `size_mm` (outer edges), `orientation`, `affine` (rows, to RAS mm),
         `voxels`, `values` (`min`, `max` of all voxels; `p1` ... `p99` of about 200,000 of them),
         `channels` (such values by name of the channel; only where there are channels), `notes` as
         [code, text]. Of a radiograph what speaks of a place in space is left out.
+        In what is passed on, take the folders of `path` out and `Image.public_facts` for `facts`.
     """
     array, place, channels = image.array, {}, {}
     modality = RADIOGRAPH if array.ndim == 2 else guess_modality(array)

@@ -13,6 +13,9 @@ import numpy.typing as npt
 from ..errors import Note
 from ..spatial import Affine
 
+# facts by which a hospital's archive finds the patient: shown to who has the image, but not to be
+# written into a file that is passed on
+IDENTIFYING_FACTS = ("SeriesInstanceUID",)
 Kind = Literal["volume", "mask", "sequences", "radiograph"]  # what an image is read as
 
 
@@ -76,6 +79,11 @@ class Image:
     def seen(self) -> npt.NDArray[Any]:
         """What a network sees: the channels (C, X, Y, Z) where there are any, else the array."""
         return self.array if self.channels is None else self.channels
+
+    @property
+    def public_facts(self) -> dict[str, Any]:
+        """The facts that may be passed on: those by which no archive finds the patient."""
+        return {key: fact for key, fact in self.facts.items() if key not in IDENTIFYING_FACTS}
 
     @property
     def meta(self) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..answer import Answer
 from ..engine.attention import METHODS
-from ..images.describe import IDENTIFYING_FACTS
 from ..metrics.measurements import Histogram, Reference, hu_histogram
 from ..report.html import ReportContext, write_report
 from ..spatial import orientation, spacing_mm
@@ -107,11 +106,10 @@ def _facts(answer: Answer) -> dict[str, str]:
             "Orientation": orientation(image.affine),
             "Values": value_range(image.array.min(), image.array.max(), values),
         }
-    facts = {k: str(v) for k, v in image.facts.items() if k not in IDENTIFYING_FACTS}
     return {
         "File": image.path.name,
         "Rows × columns": shape,
-        **{_words(key): text for key, text in facts.items()},
+        **{_words(key): str(fact) for key, fact in image.public_facts.items()},
         "SHA-256": image_sha256(image),
     }
 

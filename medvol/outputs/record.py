@@ -12,7 +12,7 @@ import numpy as np
 from .. import __version__
 from ..answer import Answer
 from ..files import sha256_of, write_json
-from ..images.describe import IDENTIFYING_FACTS, describe
+from ..images.describe import describe
 from ..images.image import Image
 from ..text import NOTICE
 
@@ -111,9 +111,8 @@ def _classes(answer: Answer) -> dict[str, Any]:
 
 def _input(image: Image) -> dict[str, Any]:
     """What was read, without folders and identifiers, which may say who the patient is."""
-    seen = describe(image)
-    facts = {key: v for key, v in seen["facts"].items() if key not in IDENTIFYING_FACTS}
-    return {**seen, "path": image.path.name, "facts": facts, "sha256": image_sha256(image)}
+    public = {"path": image.path.name, "facts": image.public_facts}
+    return {**describe(image), **public, "sha256": image_sha256(image)}
 
 
 def image_sha256(image: Image) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ...bundle.label_set import shared_labels
 from ...errors import InputError
 from ...files import write_csv
+from ...images.files import children
 from ...images.formats import suffixes
 from ...images.image import Image
 from ...images.picture import opened_picture
@@ -123,9 +124,7 @@ def find_cases(folder: Path) -> Iterator[Path]:
     Raises:
         InputError: E_PATH, no such folder.
     """
-    if not folder.is_dir():
-        raise InputError("E_PATH", folder, "there is no such folder.", "Check its name.")
-    for inside in sorted(folder.iterdir()):
+    for inside in sorted(children(folder)):
         if inside.is_dir() and find_slices(inside):
             yield inside
 

@@ -32,7 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line; building it imports no heavy package."""
     parser = argparse.ArgumentParser(
         prog="medvol",
-        description="Medical images to named, measured masks through MONAI bundles.",
+        description="Medical images to named, measured masks, or to probabilities of classes, "
+        "through MONAI bundles.",
         epilog=NOTICE,
     )
     parser.add_argument("--version", action="version", version=f"medvol {__version__}")

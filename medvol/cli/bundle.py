@@ -100,10 +100,13 @@ def explain_bundle(args: argparse.Namespace) -> int:
 
 def make_bundle(args: argparse.Namespace) -> int:
     """Make a bundle, and say what comes next."""
+    from ..bundle.find import shipped_bundles
     from ..bundle.new import new_bundle
 
     folder = new_bundle(args.name, like=args.like, labels=args.labels)
     print(f"{folder} made; its settings are in source.json")
+    if args.name in shipped_bundles():
+        print(f"{args.name} now names this bundle, no longer the shipped one")
     print(f"Train it: medvol train {args.name} --data DATALIST --install")
     return 0
 

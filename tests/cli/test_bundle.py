@@ -37,6 +37,15 @@ def test_explain_prints_and_refuses_what_is_not_there(
     assert "E_BUNDLE" in capsys.readouterr().err
 
 
+def test_a_name_of_a_shipped_bundle_is_noted(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    note = "covid_ct_lesion_3d now names this bundle, no longer the shipped one"
+    assert main(["bundle", "new", "mine", "--from", "covid_ct_lesion_3d"]) == 0
+    assert note not in capsys.readouterr().out
+    assert main(["bundle", "new", "covid_ct_lesion_3d", "--from", "covid_ct_lesion_3d"]) == 0
+    assert note in capsys.readouterr().out
+    assert (own / "covid_ct_lesion_3d").is_dir()
+
+
 def test_build_writes_what_differs_and_check_only_says_so(
     own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

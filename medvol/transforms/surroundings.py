@@ -21,14 +21,15 @@ LUNG_ROWS, LUNG_COLUMNS = slice(2, 14), slice(1, 15)  # where frontal radiograph
 Mask = npt.NDArray[np.bool_]
 
 
-def _regions() -> dict[str, Mask]:
+def regions() -> dict[str, Mask]:
+    """Name of each region to (FIELDS, FIELDS), true where a field is looked at."""
     border, outside = np.ones((FIELDS, FIELDS), bool), np.ones((FIELDS, FIELDS), bool)
     border[BORDER:-BORDER, BORDER:-BORDER] = False
     outside[LUNG_ROWS, LUNG_COLUMNS] = False
     return {"border": border, "without the lungs": outside}
 
 
-REGIONS = _regions()  # name to (FIELDS, FIELDS), true where a field is looked at
+REGIONS = regions()
 
 
 def surroundings(picture: Tensor) -> dict[str, npt.NDArray[np.float32]]:

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from refusals import refused_by
 
-from medvol.bundle.find import shipped_bundles
-from medvol.bundle.spec import TASKS, check_chain, parse_spec, read_spec
+from medvol.bundle.spec import check_chain, parse_spec, read_spec
 from medvol.errors import InputError
 from medvol.metrics.measurements import Reference
 
@@ -154,10 +153,6 @@ def test_a_classifier_of_radiographs(tmp_path: Path) -> None:
     made = read_spec(bundle(tmp_path / "classes", CLASSES))
     assert (made.task, made.classes) == ("radiographs", ("normal", "pneumonia"))
     assert (len(made.labels), made.focus, made.modality) == (0, (), "XR")
-
-
-def test_shipped_bundles_name_each_task() -> None:
-    assert {read_spec(name).task for name in shipped_bundles()} == set(TASKS)
 
 
 @pytest.mark.parametrize(

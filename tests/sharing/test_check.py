@@ -302,17 +302,6 @@ def test_a_finding_is_one_line_and_said_once(tmp_path: Path) -> None:
     assert str(only(found)) == "error a/b.json x#0: it is\\nwrong. Mend it."
 
 
-@pytest.mark.parametrize("name", shipped_bundles())
-def test_shipped_bundles_are_clean_as_they_stand(name: str) -> None:
-    assert list(map(str, check_bundle(shipped_bundles()[name], run=False))) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", shipped_bundles())
-def test_shipped_bundles_are_clean_when_run(name: str) -> None:
-    assert list(map(str, check_bundle(shipped_bundles()[name]))) == []
-
-
 def test_a_copy_of_a_shipped_bundle_loses_nothing(tmp_path: Path) -> None:
     """A check does not depend on where a bundle lies."""
     folder = tmp_path / "copy"

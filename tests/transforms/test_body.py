@@ -92,6 +92,30 @@ def test_what_is_air_and_what_is_body(hu: float, air: bool, dense: bool) -> None
     assert body_mask(ct).sum() == (64 if dense else 0)
 
 
+def test_air_of_just_the_smallest_share_is_lung() -> None:
+    """0.2 % of 1000 voxels are 2."""
+    ct = np.full((10, 10, 10), TISSUE_HU, np.float32)
+    ct[4:6, 5, 5] = AIR_HU
+    assert lung_mask(ct).sum() == 2
+
+
+SIDES = [np.s_[0, 2:8, 2:8], np.s_[-1, 2:8, 2:8], np.s_[2:8, 0, 2:8], np.s_[2:8, -1, 2:8]]
+BESIDE = [np.s_[1, 2:8, 2:8], np.s_[-2, 2:8, 2:8], np.s_[2:8, 1, 2:8], np.s_[2:8, -2, 2:8]]
+ENDS = [np.s_[2:8, 2:8, 0], np.s_[2:8, 2:8, -1]]
+
+
+@pytest.mark.parametrize(
+    ("pocket", "is_lung"),
+    [*((side, False) for side in SIDES), *((place, True) for place in (*BESIDE, *ENDS))],
+)
+def test_air_at_any_side_is_outside_and_at_the_ends_it_is_not(
+    pocket: tuple[int | slice, ...], is_lung: bool
+) -> None:
+    ct = np.full((10, 10, 10), TISSUE_HU, np.float32)
+    ct[pocket] = AIR_HU
+    assert lung_mask(ct).sum() == (36 if is_lung else 0)
+
+
 def test_air_that_touches_only_at_a_corner_is_apart() -> None:
     """6-connected: the air outside does not leak into the lung over an edge of two voxels."""
     ct = chest()
@@ -104,6 +128,12 @@ def test_the_body_is_the_largest_dense_part() -> None:
     mask = body_mask(chest_on_table())
     assert box_of(mask) == BODY
     assert mask.sum() == 26 * 22 * 16 - 1536  # lungs, and the island of consolidation in them
+
+
+def test_dense_parts_that_touch_only_at_an_edge_are_two() -> None:
+    ct = np.full((8, 8, 8), AIR_HU, np.float32)
+    ct[:4, :4], ct[4:, 4:6] = TISSUE_HU, TISSUE_HU
+    assert body_mask(ct).sum() == 4 * 4 * 8
 
 
 CHEST = np.s_[3:29, 5:27, 4:12]  # the body's width and depth, the lungs' slices
@@ -186,6 +216,14 @@ def test_a_lung_that_the_field_of_view_cuts_is_inside() -> None:
     cut = chest_on_table()[9:]
     lungs = tiny_chest().labels[9:] > 0
     assert lungs[0].any()
+    assert inside_body(cut)[lungs].all()
+
+
+def test_lungs_that_the_field_of_view_cuts_in_front_are_inside() -> None:
+    """What is left of them is open along y, and lies between the sides of the body along x."""
+    cut = chest_on_table()[:, 12:]
+    lungs = tiny_chest().labels[:, 12:] > 0
+    assert lungs[:, 0].any()
     assert inside_body(cut)[lungs].all()
 
 

@@ -25,6 +25,13 @@ def test_standardised_values_worked_out_by_hand() -> None:
     assert standardise_head(row(0, 0, 80, 120)).flatten().tolist() == [-4, -4, -1, 1]
 
 
+def test_whole_numbers_become_fractions() -> None:
+    # mean 52; above it 80 and 130: mean 105, standard deviation 25
+    scaled = standardise_head(torch.tensor([0, -2, 80, 130], dtype=torch.int16).reshape(1, 1, 1, 4))
+    assert scaled.dtype == torch.float32
+    assert scaled.flatten().tolist() == pytest.approx([-4, -4, -1, 1])
+
+
 def test_bright_vessels_are_limited_at_four_standard_deviations() -> None:
     # in the head 19 times 100 and once x: mean 100 + d/20 and deviation d * sqrt(19)/20, so the
     # brightest lies sqrt(19) = 4.36 deviations above the mean, whatever it is

@@ -125,14 +125,13 @@ def test_a_mirrored_donor_is_read_from_right_to_left() -> None:
     """A lesion of voxels 1 and 2 along x: mirrored, its neighbour lies on the other side."""
     label = torch.zeros(5, 1, 1, dtype=torch.int64)
     label[1:3] = torch.tensor([1, 2])[:, None, None]
-    donor = (label.float(), label, label.nonzero())
+    donor = (label.half() / 4, label, label.nonzero())
     place, onto = torch.tensor([1, 0, 0]), torch.tensor([3, 0, 0])
-    straight, mirrored = (
-        donor_block(Drawn(donor, flip, onto, place, 1.0), (6, 1, 1))[1].flatten().tolist()
-        for flip in (False, True)
-    )
-    assert straight == [0, 0, 0, 1, 2, 0]
-    assert mirrored == [0, 0, 2, 1, 0, 0]
+    for flip, expected in [(False, [0, 0, 0, 1, 2, 0]), (True, [0, 0, 2, 1, 0, 0])]:
+        excess, found = donor_block(Drawn(donor, flip, onto, place, 1.0), (6, 1, 1))
+        assert found.flatten().tolist() == expected
+        assert excess.flatten().tolist() == [value / 4 for value in expected]
+        assert excess.dtype == torch.float32
 
 
 def test_seed_and_probability() -> None:
@@ -146,6 +145,39 @@ def test_seed_and_probability() -> None:
     assert not torch.equal(made[0], made[2])
     never = RandPasteLesiond(donors(), lesion=[GGO], lung=LUNG, prob=0.0)
     assert torch.equal(never(channels(block(0.2), False))["label"][0], block(0.2)[1])
+
+
+def test_unless_asked_for_half_of_the_cases_get_a_lesion() -> None:
+    paste = RandPasteLesiond(donors(), lesion=[GGO], lung=LUNG).set_random_state(0)
+    given = channels(block(0.2), False)
+    pasted = sum(bool((paste(given)["label"] == GGO).any()) for _ in range(100))
+    assert pasted == pytest.approx(50, abs=20)  # 4 standard deviations
+
+
+def test_the_gain_that_is_drawn_is_the_one_that_is_used() -> None:
+    """As worked out above: 0.62 well inside the lesion, wherever it comes to lie."""
+    paste = RandPasteLesiond(donors(), lesion=[GGO], lung=LUNG, prob=1.0, gain=(2.0, 2.0))
+    paste.set_random_state(0)
+    given = channels(block(0.2), False)
+    densest = max(
+        float(out["image"][out["label"] == GGO].max()) for out in map(paste, [given] * 20)
+    )
+    assert densest == pytest.approx(0.62, abs=1e-3)
+
+
+def test_a_host_without_lung_stays_as_it_is() -> None:
+    image, label = block(0.2)
+    paste = RandPasteLesiond(donors(), lesion=[GGO], lung=LUNG, prob=1.0)
+    assert torch.equal(paste(channels((image, 0 * label), False))["image"][0], image)
+    assert paste.drawn is None
+
+
+def test_each_image_is_a_donor_once() -> None:
+    cases = {"a": channels(sick(0.4), False), "b": channels(sick(0.5), False)}
+    given = [{"image": name} for name in ("a", "b", "a")]
+    found = lesion_donors(given, lambda item: cases[item["image"]], lesion=[GGO], lung=LUNG)
+    assert len(found) == 2
+    assert [label.dtype for _, label, _ in found] == [torch.uint8] * 2
 
 
 def test_cases_without_a_lesion_are_no_donors_and_none_changes_nothing() -> None:

@@ -77,6 +77,7 @@ def test_positions_share_the_middle(
         (1.0, 1.0, [0, 1, 0, 0]),
         (1.25, 1.0, [0, 0.75, 0.25, 0]),
         (-0.25, 1.0, [1, 0, 0, 0]),  # beyond the first voxel's centre: it is repeated
+        (-3.0, 1.0, [1, 0, 0, 0]),
         (9.0, 1.0, [0, 0, 0, 1]),
         (1.5, 2.0, [0.125, 0.375, 0.375, 0.125]),  # triangle of half width 2 at +-0.5, +-1.5
         (1.0, 2.0, [0.25, 0.5, 0.25, 0]),
@@ -87,6 +88,14 @@ def test_positions_share_the_middle(
 def test_weights(position: float, width: float, expected: list[float]) -> None:
     matrix = interpolation_matrix(torch.tensor([position]), 4, width)
     torch.testing.assert_close(matrix, torch.tensor([expected], dtype=torch.float32))
+
+
+def test_unless_asked_for_it_is_linear() -> None:
+    assert interpolation_matrix(torch.tensor([0.25]), 2).tolist() == [[0.75, 0.25]]
+
+
+def test_positions_have_double_precision() -> None:
+    assert source_positions(3, 7, 1 / 3).tolist() == [3 - 1 / 3, 3, 3 + 1 / 3]
 
 
 def test_matrices_act_each_on_its_axis() -> None:
@@ -259,6 +268,17 @@ def test_each_key_has_its_mode() -> None:
     assert len(out["image"].unique()) > 2
     assert out["label"].unique().tolist() == [0, 2]
     assert out["case"] == "a"
+
+
+def test_a_mode_for_each_of_three_keys_of_which_one_is_not_there() -> None:
+    step = ResampleSpacingd(["image", "label", "marks"], (0.5, 1.0, 1.0),
+                            ["linear", "labels", "nearest"])  # fmt: skip
+    edge = np.zeros((4, 4, 4))
+    edge[2:] = 2
+    out = step({"image": volume(edge, np.eye(4)), "marks": volume(edge, np.eye(4))})
+    assert set(out) == {"image", "marks"}
+    assert out["image"][0, :, 0, 0].tolist() == [0, 0, 0, 0.5, 1.5, 2, 2, 2]
+    assert out["marks"][0, :, 0, 0].tolist() == [0, 0, 0, 0, 2, 2, 2, 2]
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,19 @@ def test_padding_is_taken_off_and_the_rest_scaled() -> None:
     assert squeezed[0, 0, 0] == pytest.approx(4 / 7)
 
 
+def test_the_way_back_from_a_picture_that_is_not_square() -> None:
+    wide = torch.tensor([[0.0, 1, 2, 3, 4, 0], [0, 5, 6, 7, 8, 0]])[None]  # padded at the sides
+    assert restore_picture(wide, (2, 4), keep_aspect=True).tolist() == wide[..., 1:5].tolist()
+
+
+def test_one_pixel_is_a_size() -> None:
+    assert picture_size(1) == picture_size((1, 1)) == (1, 1)
+
+
+def test_unless_asked_for_a_picture_is_stretched() -> None:
+    assert bool((ResizePictured("image", 4)({"image": torch.ones(1, 4, 2)})["image"] == 1).all())
+
+
 @pytest.mark.parametrize("keep_aspect", [False, True])
 @pytest.mark.parametrize("shape", [(37, 20), (20, 37), (24, 24), (9, 100)])
 def test_a_slope_comes_back(shape: tuple[int, int], keep_aspect: bool) -> None:

@@ -119,6 +119,23 @@ def test_more_than_256_classes_get_a_wider_type() -> None:
     assert (out.dtype, out.item()) == (torch.int32, 300)
 
 
+@pytest.mark.parametrize(("classes", "dtype"), [(256, torch.uint8), (257, torch.int32)])
+def test_as_many_classes_as_a_byte_holds_fit_it(classes: int, dtype: torch.dtype) -> None:
+    prepare = Chain([Flipd("image", 0)], name="flip", settings={})
+    image = prepare({"image": MetaTensor(torch.zeros(1, 1, 1, 1))})["image"]
+    scores = torch.eye(classes)[-1].reshape(-1, 1, 1, 1)
+    out = InvertLabelsd("pred", prepare)({"image": image, "pred": MetaTensor(scores)})["pred"]
+    assert (out.dtype, out.item()) == (dtype, classes - 1)
+
+
+def test_scores_that_are_not_finite_are_refused() -> None:
+    data = {"image": MetaTensor(torch.zeros(1, 1, 1, 1)), "pred": torch.full((2, 1, 1, 1), np.nan)}
+    with pytest.raises(
+        ValueError, match=r"^the network gave scores that are not finite; check its"
+    ):
+        InvertLabelsd("pred", Chain([], name="none", settings={}))(data)
+
+
 def test_the_networks_input_and_scores_are_left_as_they_are(ct: Path) -> None:
     prepare = chain()
     data = prepare({"image": str(ct)})
@@ -185,7 +202,7 @@ def test_a_tilt_of_rounding_is_not_a_tilt() -> None:
 def test_tilted_slices_are_refused() -> None:
     tilted = THICK.copy()
     tilted[2, 0] = 0.1
-    with pytest.raises(ValueError, match="tilted against those of the input"):
+    with pytest.raises(ValueError, match=r"^the network's slices are tilted .*; give a chain that"):
         on_input_slices(torch.zeros(1, 3), tilted, (3, 3, 3), THICK)
 
 

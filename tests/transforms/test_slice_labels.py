@@ -42,6 +42,7 @@ def test_transforms_change_labels_only() -> None:
     assert SliceClassd("label")(data)["label"].tolist() == [0, 1, 0, 2]
     placed = SlicePositiond("label", classes=2)(data)["label"]
     assert placed.shape == LABEL.shape
+    assert placed.dtype == torch.uint8
     assert SliceClassd("label")({"label": placed})["label"].tolist() == [0, 0, 1, 1]
     assert torch.equal(placed.affine, data["label"].affine)
     assert torch.equal(data["label"].as_tensor(), LABEL)
@@ -90,6 +91,12 @@ def test_the_table_to_draw_from() -> None:
 def test_an_area_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="smallest_mm2 is 0; give more than 0"):
         SliceClassesd("label", [1], smallest_mm2=0)
+
+
+def test_less_than_a_square_millimetre_may_count() -> None:
+    small = MetaTensor(LABEL, affine=torch.diag(torch.tensor([0.5, 1.0, 1.0, 1.0])))
+    table = SliceClassesd("label", [1], smallest_mm2=0.5)({"label": small})["label_slices"]
+    assert table.tolist() == [[True, False, True, False], [False, True, False, True]]
 
 
 def test_which_slices_hold_which_class() -> None:

@@ -55,6 +55,13 @@ def test_a_label_of_all_slices_and_its_middle() -> None:
         MiddleSliced("label")({"label": torch.zeros(2, 3, 3)})
 
 
+def test_five_slices_are_a_slab_and_the_third_is_its_middle() -> None:
+    data = {"image": levels(), "label": labels(), "label_slices": slices_of_classes(labels(), 4)}
+    slab = RandSliceStackd(label_slices=5, ratios=[0, 1, 0, 0])(data)
+    assert slab["image"].shape == slab["label"].shape == (5, 2, 3)
+    assert torch.equal(MiddleSliced("label")(slab)["label"], labels()[..., 2])
+
+
 def test_classes_come_by_their_ratios_and_slices_alike_within_one() -> None:
     # class 2 is in no slice: 0 is drawn half the time (all four slices), 3 half (slices 0 and 2)
     counts = draw([1, 0, 5, 1])

@@ -4,11 +4,13 @@
 import numpy as np
 import torch
 
-from medvol.transforms.surroundings import REGIONS, surroundings
+from medvol.transforms.surroundings import REGIONS, regions, surroundings
 
 
 def test_regions() -> None:
-    border, outside = REGIONS["border"], REGIONS["without the lungs"]
+    assert [*regions()] == [*REGIONS] == ["border", "without the lungs"]
+    border, outside = regions().values()
+    assert border.dtype == outside.dtype == bool
     assert (border.sum(), outside.sum()) == (16 * 16 - 14 * 14, 16 * 16 - 12 * 14)
     assert (outside | border).tolist() == outside.tolist()  # the border is part of it
     assert not outside[8, 8]

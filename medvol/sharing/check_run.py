@@ -16,9 +16,10 @@ from ..answer import Answer
 from ..bundle.config import Config
 from ..bundle.spec import read_spec
 from ..data.phantoms.chest import chest_ct_phantom
+from ..images.image import Kind
 from ..images.writing import write_volume
 from ..networks.weights import load_state, read_state
-from ..tasks.task import load_bundle
+from ..tasks.task import load_bundle, task_of
 from .check_configs import importable
 from .findings import Findings
 
@@ -76,13 +77,8 @@ def check_run(found: Findings, configs: Mapping[str, Path]) -> None:
         found.catching(inference, "", "Run `medvol predict` to see more."),
     ):
         spec = read_spec(found.folder)
-        if spec.task == "radiographs":
-            image = radiograph(Path(folder))
-        elif spec.modality == "MR":
-            image = head(Path(folder), sequences=spec.takes_sequences)
-        elif spec.modality in ("CT", None):
-            image = chest(Path(folder))
-        else:
+        image = phantom(Path(folder), task_of(spec).kind, spec.modality)
+        if image is None:
             found.note(
                 configs["metadata"], "network_data_format#inputs#image#modality",
                 f"there is no phantom for {spec.modality}.", "Predict an image of your own.",
@@ -111,6 +107,24 @@ def wrong_in(answer: Answer) -> list[str]:
     if answer.mask is None and answer.slices is None and answer.classes is None:
         wrong.append("it gives neither a mask nor classes.")
     return wrong
+
+
+def phantom(folder: Path, kind: Kind, modality: str | None) -> Path | None:
+    """Draw what a bundle takes.
+
+    Args:
+        folder: takes the files.
+        kind: what the bundle reads its images as.
+        modality: of the image; None where the bundle names none.
+
+    Returns:
+        File or folder to predict; None for a modality of which there is no phantom.
+    """
+    if kind == "radiograph":
+        return radiograph(folder)
+    if modality == "MR":
+        return head(folder, sequences=kind == "sequences")
+    return chest(folder) if modality in ("CT", None) else None
 
 
 def chest(folder: Path) -> Path:

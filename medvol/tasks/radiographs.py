@@ -10,7 +10,7 @@ from ..answer import Answer, Classes
 from ..bundle.spec import Spec
 from ..errors import InputError
 from ..images.find import find_radiographs
-from ..images.image import Image
+from ..images.image import Image, Kind
 from .cases import Reading, Source, opened
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Radiographs:
     """
 
     takes = "radiographs"
+    kind: Kind = "radiograph"
     options = frozenset({"attention", "batch_size"})
     gives = frozenset({"classes"})
     formats = ("predictions",)
@@ -48,7 +49,7 @@ class Radiographs:
         Raises:
             InputError: it cannot be used; the code says why.
         """
-        return opened(source, "radiograph", reading)
+        return opened(source, self.kind, reading)
 
     def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:  # noqa: ARG002
         """The probability of each class.

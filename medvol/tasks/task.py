@@ -17,6 +17,7 @@ from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_o
 if TYPE_CHECKING:
     from ..engine.attention import AttentionMaps
     from ..engine.pipeline import Pipeline, Prepared, Processed
+    from ..images.image import Kind
 
 Given = TypeVar("Given")
 Got = TypeVar("Got")
@@ -42,6 +43,11 @@ class Task(Reader, Protocol):
     """
 
     takes: str
+
+    @property
+    def kind(self) -> "Kind":
+        """What an image is read as."""
+
     options: frozenset[str]
     formats: tuple[str, ...] | None
     report: tuple[str, ...]

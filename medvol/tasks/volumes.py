@@ -11,7 +11,7 @@ from ..answer import Answer, Slices
 from ..bundle.spec import Spec
 from ..errors import InputError
 from ..images.find import find_volumes
-from ..images.image import Image
+from ..images.image import Image, Kind
 from ..images.modality import check_ct
 from ..images.sequences import find_patients
 from ..images.slice_images import SEQUENCE_NAMES
@@ -43,6 +43,11 @@ class Volumes:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
+    @property
+    def kind(self) -> Kind:
+        """Several MR sequences on one grid, or one volume."""
+        return "sequences" if self.spec.takes_sequences else "volume"
+
     def find(self, folder: Path) -> list[Path]:
         """The volumes directly in a folder; of a bundle of MR sequences, the patients."""
         return (find_patients if self.spec.takes_sequences else find_volumes)(folder)
@@ -62,7 +67,7 @@ class Volumes:
                 f"reads no others than {', '.join(SEQUENCE_NAMES)}.",
                 "Run it with python -m monai.bundle run.",
             )  # fmt: skip
-        image = opened(source, "sequences" if spec.takes_sequences else "volume", reading)
+        image = opened(source, self.kind, reading)
         if spec.modality == "CT":
             check_ct(image.array, image.path, modality=image.facts.get("Modality"))
         return image

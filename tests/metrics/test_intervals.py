@@ -133,3 +133,18 @@ def test_record_has_none_for_what_is_not_defined() -> None:
     assert Estimate(0.5, math.nan, 1.0, 3).record() == {
         "value": 0.5, "low": None, "high": 1.0, "cases": 3,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("estimate", "interval", "words"),
+    [
+        (Estimate(0.84, 0.8, 0.9, 12), "0.80 to 0.90", "0.84 (0.80 to 0.90)"),
+        (Estimate(0.84, math.nan, math.nan, 1), "", "0.84"),
+        (Estimate(math.nan, math.nan, math.nan, 0), "", "nan"),
+        (Estimate(math.nan, 0.8, 0.9, 12), "", "nan"),
+    ],
+    ids=["with an interval", "of one patient", "of no case", "not defined"],
+)
+def test_a_figure_in_words(estimate: Estimate, interval: str, words: str) -> None:
+    assert estimate.interval("{:.2f}".format) == interval
+    assert estimate.words("{:.2f}".format) == words

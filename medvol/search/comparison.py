@@ -183,10 +183,8 @@ class Comparison(Search):
         self.entries = entries
         super().__init__(training, folder, {})
         self.begun_with = len(self.study.get_trials(deepcopy=False))
-        for name, values in entries.items():
-            trial = self._latest(name)
-            if trial is not None:
-                self._check_same(self.folder_of(trial), trial.user_attrs[SETTINGS], values)
+        for name, trial in self._latest().items():
+            self._check_same(self.folder_of(trial), trial.user_attrs[SETTINGS], entries[name])
 
     def run(self, *, jobs: int = 1, say: Say = lambda _: None) -> None:
         """Train what is not done, and draw the leaderboard; else as `Search.run`."""
@@ -199,9 +197,10 @@ class Comparison(Search):
 
     def ask(self) -> Trial | None:
         """The next entry that was not tried, or that had failed before this start."""
-        latest = {name: self._latest(name) for name in self.entries}
-        if not any(trial and trial.state == TrialState.WAITING for trial in latest.values()):
-            name = next((n for n, trial in latest.items() if self._is_missing(trial)), None)
+        latest = self._latest()
+        if not any(trial.state == TrialState.WAITING for trial in latest.values()):
+            missing = (n for n in self.entries if n not in latest or self._may_retry(latest[n]))
+            name = next(missing, None)
             if name is None:
                 return None
             values = dict(self.entries[name])
@@ -214,15 +213,14 @@ class Comparison(Search):
             trial = self.study.ask()
         return trial
 
-    def _is_missing(self, latest: FrozenTrial | None) -> bool:
-        """Whether an entry was not tried, or had failed before this start, by its latest trial."""
-        if latest is None:
-            return True
-        return latest.state == TrialState.FAIL and latest.number < self.begun_with
+    def _may_retry(self, trial: FrozenTrial) -> bool:
+        """Whether it had failed before this start."""
+        return trial.state == TrialState.FAIL and trial.number < self.begun_with
 
-    def _latest(self, name: str) -> FrozenTrial | None:
+    def _latest(self) -> dict[str, FrozenTrial]:
+        """The latest trial of each entry that has one, by name."""
         trials = self.study.get_trials(deepcopy=False)
-        return next((t for t in reversed(trials) if t.user_attrs.get(NAME) == name), None)
+        return {t.user_attrs[NAME]: t for t in trials if t.user_attrs.get(NAME) in self.entries}
 
     def may_go_on(self, trial: FrozenTrial) -> bool:
         """Whether it is one of these entries."""
@@ -243,8 +241,7 @@ class Comparison(Search):
     @property
     def ended(self) -> dict[str, FrozenTrial]:
         """The latest trial of each entry that has ended, by name."""
-        latest = {name: self._latest(name) for name in self.entries}
-        return {n: t for n, t in latest.items() if t is not None and t.state.is_finished()}
+        return {name: t for name, t in self._latest().items() if t.state.is_finished()}
 
     @property
     def rows(self) -> list[Row]:

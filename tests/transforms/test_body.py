@@ -227,6 +227,12 @@ def test_lungs_that_the_field_of_view_cuts_in_front_are_inside() -> None:
     assert inside_body(cut)[lungs].all()
 
 
+def test_a_cut_lung_of_which_the_scan_has_no_end_is_inside() -> None:
+    """Nothing of the body lies above or below, so only its sides say what is inside."""
+    lungs = tiny_chest().labels[9:, :, 5:11] > 0
+    assert inside_body(chest_on_table()[9:, :, 5:11])[lungs].all()
+
+
 def test_a_lesion_in_a_cut_lung_is_inside() -> None:
     cut = chest_on_table()[9:]
     cut[1:3, 14:17, 6:9] = 30  # dense, so no lung; surrounded by lung, and not part of the body

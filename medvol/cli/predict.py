@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     """Predict every image; one refused image does not stop the others."""
     from ..bundle.spec import read_spec
     from ..tasks.cases import Reading, find_cases
-    from ..tasks.task import task_of
+    from ..tasks.task import load_bundle, task_of
 
     if args.spacing and min(args.spacing) <= 0:
         return _misused(f"spacing is {args.spacing}; give three numbers above 0")
@@ -107,11 +107,9 @@ def run(args: argparse.Namespace) -> int:
     if ready is None:
         return 2
 
-    from ..tasks.task import Bundle
-
     try:
-        bundle = Bundle(spec, device=args.device, precision=args.precision, gate=args.gate,
-                        progress=sys.stderr.isatty())  # fmt: skip
+        bundle = load_bundle(spec, device=args.device, precision=args.precision, gate=args.gate,
+                             progress=sys.stderr.isatty())  # fmt: skip
     except ValueError as error:
         return _misused(str(error))
     images = chain([ready], cases[len(refused) + 1 :])

@@ -30,7 +30,7 @@ from ..report.evaluation import (
     write_metrics_json,
 )
 from ..text import counted
-from .task import Bundle
+from .task import Bundle, load_bundle
 
 CaseT = TypeVar("CaseT", bound=Case)
 Given = TypeVar("Given")
@@ -65,7 +65,7 @@ class Order:
         part: of the datalist; None for what the task takes.
         limit: only the first so many cases, of each class where there are classes.
         predictions: folder of masks that are there; None where the bundle makes them.
-        device, precision: as for `Bundle`.
+        device, precision: as for `load_bundle`.
         tolerance_mm: of surface Dice; None for the default.
         smallest_lesion_ml: of a lesion that counts; None for the default.
         calibrate: whether temperature and threshold are chosen on the validation part.
@@ -124,7 +124,7 @@ class Comparison(ABC, Generic[CaseT]):
 
     def load(self) -> Bundle:
         """The bundle, ready to predict."""
-        return Bundle(self.spec, device=self.order.device, precision=self.order.precision)
+        return load_bundle(self.spec, device=self.order.device, precision=self.order.precision)
 
     def run_words(self) -> str:
         """How the bundle runs, such as "fp32 on cpu", and at which threshold its gate is."""

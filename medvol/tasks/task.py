@@ -69,58 +69,49 @@ def task_of(spec: Spec) -> Task:
 
 
 def load_bundle(
-    name_or_folder: str | os.PathLike[str],
+    bundle: Spec | str | os.PathLike[str],
     *,
     device: str = "auto",
     precision: str | None = None,
     gate: float | str | None = None,
+    progress: bool = False,
 ) -> "Bundle":
     """Load a bundle for prediction.
 
     Args:
-        name_or_folder: name of a bundle, or its folder.
-        device: "auto", "cpu" or "cuda".
-        precision: "fp32" or "bf16"; None keeps the bundle's own.
-        gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
-
-    Raises:
-        InputError: E_BUNDLE, no such bundle, or one that cannot be built.
-        ValueError: no such device or precision.
-    """
-    return Bundle(read_spec(name_or_folder), device=device, precision=precision, gate=gate)
-
-
-class Bundle:
-    """A bundle, loaded once, that gives answers to images.
-
-    Args:
-        spec: of the bundle.
+        bundle: its name, folder or spec.
         device: "auto", "cpu" or "cuda".
         precision: "fp32" or "bf16"; None keeps the bundle's own.
         gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
         progress: show a bar over the windows of a volume on stderr.
 
     Raises:
-        InputError: E_BUNDLE, the bundle cannot be built.
+        InputError: E_BUNDLE, no such bundle, or one that cannot be built.
         ValueError: no such device or precision.
     """
+    from ..engine.pipeline import Pipeline
 
-    def __init__(
-        self,
-        spec: Spec,
-        *,
-        device: str = "auto",
-        precision: str | None = None,
-        gate: float | str | None = None,
-        progress: bool = False,
-    ) -> None:
-        from ..engine.pipeline import Pipeline
+    spec = bundle if isinstance(bundle, Spec) else read_spec(bundle)
+    task = task_of(spec)
+    pipeline = Pipeline(
+        spec, device=device, precision=precision, gate=gate, any_reader=task.any_reader
+    )
+    return Bundle(task, pipeline, progress=progress)
 
-        self.spec = spec
-        self.task = task_of(spec)
-        self.pipeline = Pipeline(
-            spec, device=device, precision=precision, gate=gate, any_reader=self.task.any_reader
-        )
+
+class Bundle:
+    """A bundle, loaded once by `load_bundle`, that gives answers to images.
+
+    Args:
+        task: of the bundle.
+        pipeline: its parts.
+        progress: show a bar over the windows of a volume on stderr.
+    """
+
+    def __init__(self, task: Task, pipeline: "Pipeline", *, progress: bool = False) -> None:
+        self.spec = pipeline.spec
+        self.task = task
+        self.pipeline = pipeline
         self.progress = progress
         self._maps: dict[str, AttentionMaps] = {}
 

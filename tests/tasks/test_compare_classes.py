@@ -17,7 +17,7 @@ from medvol.errors import InputError
 from medvol.metrics.classes.evaluation import ClassCase
 from medvol.tasks.compare_classes import RadiographComparison, SliceComparison, completed
 from medvol.tasks.comparison import Order
-from medvol.tasks.task import Bundle
+from medvol.tasks.task import Bundle, load_bundle
 
 NAMES = ("normal", "pneumonia")
 CHEST = tiny_chest(noise_hu=5)
@@ -88,7 +88,7 @@ def test_answers_and_refusals(spec: Spec, tmp_path: Path) -> None:
     cases = [case for case in outcomes.values() if isinstance(case, ClassCase)]
     assert [case.truth for case in cases] == [1, 1, 0]
     assert [case.image for case in cases] == ["test_000.png", "test_002.png", "test_003.png"]
-    alone = Bundle(spec, device="cpu").predict(tmp_path / "test_003.png").classes
+    alone = load_bundle(spec, device="cpu").predict(tmp_path / "test_003.png").classes
     assert alone is not None
     assert np.allclose(cases[2].probability, alone.probability, atol=1e-6)
 

@@ -74,10 +74,10 @@ def test_a_speck_in_the_air_is_not_the_head() -> None:
     assert torch.equal(HeadBox()(spoiled), HeadBox()(BRAIN))
 
 
-@pytest.mark.parametrize(("bright", "belongs"), [(1, False), (2, True)])
+@pytest.mark.parametrize(("bright", "belongs"), [(4, False), (5, True)])
 def test_a_line_belongs_to_the_head_from_a_twentieth_on(bright: int, belongs: bool) -> None:
-    """Of the first column's 40 rows, and of the first row's 40 columns, 2 are 5 %."""
-    volume = torch.zeros(1, 40, 40, 2)
+    """Of the first column's 100 rows, and of the first row's 100 columns, 5 are 5 %."""
+    volume = torch.zeros(1, 100, 100, 2)
     volume[0, 10:30, 10:30, 1] = 100
     volume[0, 0, 15 : 15 + bright, 0] = 100
     volume[0, 20 : 20 + bright, 2, 1] = 100

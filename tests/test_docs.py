@@ -26,8 +26,8 @@ from radiographs import chest_folder, chest_like, made_classes, save_picture
 from tiny_bundle import quarter_bundle, tiny_bundle
 
 from medvol.cli import COMMANDS
+from medvol.codes import ERROR_CODES, NOTE_CODES
 from medvol.data.phantoms.chest import chest_ct_phantom
-from medvol.errors import ERROR_CODES, NOTE_CODES
 from medvol.images.writing import write_volume
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -230,10 +230,22 @@ def test_settings_of_a_bundle_are_those_of_its_configs(page: str) -> None:
             assert setting == json.loads(value), f"{file} {name}"
 
 
-def test_every_code_stands_in_a_table_of_its_kind() -> None:
-    errors, notes = re.split(r"^## Notes$", PAGES["docs/errors.md"], flags=re.MULTILINE)
-    assert re.findall(r"^\| `(\w+)` \|", errors, re.MULTILINE) == list(ERROR_CODES)
-    assert re.findall(r"^\| `(\w+)` \|", notes, re.MULTILINE) == list(NOTE_CODES)
+def test_the_page_of_codes_is_what_the_code_says() -> None:
+    page = ROOT / "docs" / "errors.md"
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([EN]_\w+)` \|", text, re.MULTILINE)) == {
+        *ERROR_CODES,
+        *NOTE_CODES,
+    }
+    command = [sys.executable, ROOT / "scripts" / "write_codes.py", "--check"]
+    assert subprocess.run(command, check=False).returncode == 0, "run python scripts/write_codes.py"
+
+
+@pytest.mark.xfail(reason="codes whose refusals are being written")
+def test_every_code_is_given_somewhere() -> None:
+    code = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "medvol").rglob("*.py")
+                   if p.name != "codes.py")  # fmt: skip
+    assert [name for name in (*ERROR_CODES, *NOTE_CODES) if f'"{name}"' not in code] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)

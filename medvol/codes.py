@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every code of a refusal or a note: when it is given, and what the user can do.
+
+`docs/errors.md` is made of these tables by `python scripts/write_codes.py`.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Code(NamedTuple):
+    """When a code is given, and what the user can do: Markdown, a sentence or more each."""
+
+    reason: str
+    remedy: str
+
+
+ERROR_CODES: Mapping[str, Code] = MappingProxyType(
+    {
+        "E_PATH": Code(
+            "There is no such file, it may not be opened, or a name leads out of its folder.",
+            "Check the spelling and the permissions. Keep header and data files together.",
+        ),
+        "E_EMPTY": Code(
+            "The file has zero bytes, or the folder holds no image.",
+            "Copy or download it again, or name the folder that holds the images.",
+        ),
+        "E_FORMAT": Code(
+            "The content is not what the name says and cannot be read: a picture or a web page "
+            "named `.nii.gz`, an unknown data type.",
+            "Export the image as NIfTI, NRRD, MetaImage or DICOM; a radiograph as PNG, JPEG, "
+            "TIFF or DICOM.",
+        ),
+        "E_TRUNCATED": Code(
+            "The file ends before its data does. A download or copy was cut.",
+            "Copy or download it again.",
+        ),
+        "E_CORRUPT": Code(
+            "A checksum is wrong, or the header contradicts the data.",
+            "Copy or download it again, or export it again.",
+        ),
+        "E_TOO_BIG": Code(
+            "The header claims more voxels than the limit, an archive inflates to too much, or "
+            "the prediction needs more memory than there is, in the machine or in the "
+            "container.",
+            "Crop the image or reduce its resolution, unpack the archive yourself, or use a "
+            "machine with more memory.",
+        ),
+        "E_DIMS": Code(
+            "It is one slice, several frames or channels, an axis has no voxels, or slice "
+            "pictures differ in size. A radiograph has several frames or pages.",
+            "Give one whole volume of two or more slices; of radiographs, one picture a file.",
+        ),
+        "E_VALUES": Code(
+            "The values are not an image: colour, complex numbers, infinite, one value "
+            "everywhere, more than 1 % NaN, CT without a known rescaling, a radiograph that is "
+            "strongly coloured or whose fractions go beyond 0 to 1; or labels that a mask "
+            "cannot hold. With `--strict`: the image would be used with a note.",
+            "Export it again with one true grey value per voxel.",
+        ),
+        "E_MODALITY": Code(
+            "A CT in HU is expected, and the values look like something else: grey 0 to 255, 0 "
+            "to 1, HU + 1024, MR. Or a radiograph is expected, and the DICOM file is a CT, an "
+            "MR or a detector's raw image. The line says what was seen.",
+            "Export the CT in HU. The line says how to convert, if that is possible. For "
+            "radiographs, give CR or DX for presentation.",
+        ),
+        "E_GEOMETRY": Code(
+            "The place or orientation in the patient is not sure: sform and qform disagree, the "
+            "affine is singular, positions or spacings are missing; or a mask does not lie on "
+            "the grid of its CT.",
+            "Convert it again from the original DICOM files.",
+        ),
+        "E_SERIES": Code(
+            "DICOM slices do not form one regular volume: a slice is missing, doubled, or of "
+            "another size, gaps are uneven, or there are several series. The line says where, "
+            "or lists the series. Or it is not clear which file is which MR sequence.",
+            "Choose one with `--series UID`, or export the series again. For MR see "
+            "[names](brain_mri.md#what-goes-in).",
+        ),
+        "E_DECODER": Code(
+            "The data are compressed with a method that no installed package reads.",
+            "Install the package that the line names, or export without compression.",
+        ),
+        "E_LABELS": Code(
+            "Labels or classes of data, weights and bundle do not correspond by name, or a set "
+            "of masks has no foreground. The line names both.",
+            "Say what corresponds, with [`--map`](evaluation.md#labels-go-by-their-names) where "
+            "the command has it, or rename in the datalist.",
+        ),
+        "E_OUTPUT": Code(
+            "The output is, contains or lies in an input; or writing would replace a file that "
+            "medvol did not write, or that was changed since.",
+            "Choose another output folder, or move the file that the line names.",
+        ),
+        "E_CHANGED": Code(
+            "An input changed or vanished while it was used; or the settings of a training that "
+            "goes on differ from those it began with.",
+            "Copy the input to a place where nothing else writes, and run again. For a "
+            "training, follow the line.",
+        ),
+        "E_FAILED": Code(
+            "Something else failed in this case: the system reported an error, or the process "
+            "that worked on the case died or took too long.",
+            "Follow the line. The other cases are done; run the same command again for this one.",
+        ),
+        "E_NOSPACE": Code(
+            "The output cannot be written, or reads back differently.",
+            "Free some space, or choose another output folder.",
+        ),
+        "E_BUNDLE": Code(
+            "A bundle lacks or contradicts something: no such name, broken config, a field of "
+            "`metadata.json` that is missing, misspelt or wrong, missing weights, weights of "
+            "another network or of another chain.",
+            "Follow the line; [bundles](bundles.md) says what a bundle must hold.",
+        ),
+    }
+)
+NOTE_CODES: Mapping[str, Code] = MappingProxyType(
+    {
+        "N_SQUEEZED": Code(
+            "The file has four axes, but one frame only. It was used as 3D.",
+            "Nothing.",
+        ),
+        "N_NAN_FILLED": Code(
+            "At most 1 % of the voxels were NaN. They got the lowest value of the image.",
+            "Check the export if they lie inside the body.",
+        ),
+        "N_UNITS": Code(
+            "The file counts in metres or microns. Lengths were scaled to mm.",
+            "Check that the size in mm is plausible: `medvol inspect` prints it.",
+        ),
+        "N_SHEAR_RESAMPLED": Code(
+            "The gantry was tilted, so the grid is sheared. The network saw resampled slices; "
+            "the mask is back on the sheared grid.",
+            "Open `segmentation.seg.nrrd` or `scene.mrb`. ITK and 3D Slicer refuse a sheared "
+            "`.nii.gz`.",
+        ),
+        "N_ANISO": Code(
+            "Slices are 10 mm or more apart.",
+            "Do not trust small findings and volumes: much lies between the slices.",
+        ),
+        "N_EXIF": Code(
+            "A picture was turned upright as its file asks, as viewers show it. Its mask is "
+            "upright too.",
+            "Nothing; a program that reads pixels without looking at EXIF must turn the picture "
+            "first.",
+        ),
+        "N_LOCALIZER": Code(
+            "Overview pictures in the DICOM folder were left out.",
+            "Nothing.",
+        ),
+        "N_FORMAT": Code(
+            "Content and file name disagree. The content was used.",
+            "Rename the file.",
+        ),
+        "N_BITS": Code(
+            "A picture of 16 bits a pixel uses only 12 (or 8) of them: no value is higher. "
+            "White is taken to be 4095 (or 255).",
+            "Nothing, unless the picture should be very dark.",
+        ),
+        "N_SPACING": Code(
+            "Slice pictures carry no spacing. One was assumed; the note says which.",
+            "Trust pixels and shares, not ml. Give `--spacing` if you know it, or NIfTI volumes.",
+        ),
+        "N_SEQUENCE": Code(
+            "An MR sequence is missing, or its head does not lie on that of FLAIR. It was "
+            "registered to FLAIR; the note says by how many mm and degrees. Where it is missing "
+            "or could not be registered, FLAIR took its place.",
+            "Add the file, if the sequence was taken; look at the scene, if it was registered; "
+            "see [names](brain_mri.md#what-goes-in).",
+        ),
+        "N_RESAMPLED": Code(
+            "An MR sequence lies on another grid than FLAIR. It was resampled by the position "
+            "in its header.",
+            "Look at the scene: where the patient moved a little between the sequences, "
+            "register them first.",
+        ),
+        "N_SIZE": Code(
+            "The extent or the voxels of the image are unusual for the part of the body.",
+            "Check spacing and size with `medvol inspect`; a wrong spacing makes every ml wrong.",
+        ),
+        "N_SHIFT": Code(
+            "The values are unlike those of the data that the bundle was trained on, such as "
+            "soft tissue that lies 150 HU too high.",
+            "Check the calibration or the export before you trust the mask.",
+        ),
+        "N_PADDING": Code(
+            "The header names a padding value that lies in tissue. It was not applied.",
+            "Nothing; export the series again if the header is to be right.",
+        ),
+        "N_OTHER": Code(
+            "The folder holds files of other kinds, which were passed by. They are counted.",
+            "Nothing, unless one of them belongs to the image.",
+        ),
+    }
+)

@@ -18,6 +18,11 @@ from ..errors import InputError
 CHUNK_BYTES = 1 << 20  # a bomb is found out after this many inflated bytes too many
 GZIP_MAGIC = b"\x1f\x8b"
 COPY_AGAIN = "Copy or download the file again."
+# what systems and devices leave in folders beside the user's own files, in lower case
+JUNK = frozenset(
+    ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir", "#recycle",
+     "system volume information", "lost+found", "icon\r")
+)  # fmt: skip
 _WINDOW_BITS = {"gzip": 31, "zlib": 15}  # what zlib expects around the deflated data
 
 
@@ -70,14 +75,27 @@ def natural_key(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed by wherever folders are searched.
+
+    Args:
+        name: one part of a path, without the folders around it.
+
+    Example:
+        >>> [is_hidden(name) for name in (".ct_1.nii.gz", "._x", "Thumbs.db", "ct_1.nii.gz")]
+        [True, True, True, False]
+    """
+    return name.startswith((".", "~$")) or name.lower() in JUNK
+
+
 def children(folder: Path) -> list[Path]:
-    """What lies directly inside a folder, numbers in names counted; hidden things are passed by.
+    """What lies directly inside a folder, numbers in names counted, without what `is_hidden`.
 
     Raises:
         InputError: E_PATH, no such folder, or one that may not be opened.
     """
     try:
-        inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        inside = [path for path in folder.iterdir() if not is_hidden(path.name)]
     except (OSError, ValueError) as error:
         raise path_error(folder, error) from error
     return sorted(inside, key=lambda path: (natural_key(path), path.name))

@@ -18,6 +18,7 @@ from monai.bundle import ConfigParser, ReferenceResolver
 from monai.bundle.config_item import ComponentLocator
 from monai.bundle.properties import InferProperties, TrainProperties
 
+from ..images.files import is_hidden
 from .findings import Findings
 
 SUFFIXES = (".json", ".yaml", ".yml")
@@ -37,7 +38,7 @@ def config_files(folder: Path) -> dict[str, Path]:
     found = {
         path.stem: path
         for path in sorted((folder / "configs").glob("*"), reverse=True)
-        if path.suffix in SUFFIXES
+        if path.suffix in SUFFIXES and not is_hidden(path.name)
     }
     return dict(sorted(found.items()))
 

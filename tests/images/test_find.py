@@ -9,7 +9,7 @@ from radiographs import cr_image, save_picture
 from refusals import refused_by
 
 from medvol.errors import InputError
-from medvol.images.files import children, walk
+from medvol.images.files import children, is_hidden, walk
 from medvol.images.find import (
     case_name,
     find_radiographs,
@@ -149,11 +149,27 @@ def test_a_walk_does_not_go_in_circles(tmp_path: Path, link: str, target: str) -
     assert found == ["in/a/x", "in/elsewhere/y"]
 
 
+JUNK = (".ct_1.nii.gz", "._ct.nii.gz", ".Trash-1000/files/a.nii.gz", "__MACOSX/._a.nii.gz",
+        "@eaDir/a.nii.gz", "Thumbs.db", "THUMBS.DB", "desktop.ini", "$RECYCLE.BIN/a.nii.gz",
+        "~$ct.nii.gz")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_what_systems_leave_is_hidden(name: str) -> None:
+    assert is_hidden(name.partition("/")[0])
+
+
+@pytest.mark.parametrize("name", ["ct.nii.gz", "thumbs", "a.Thumbs.db", "macosx", "~ct", "IM_1"])
+def test_what_users_name_is_not_hidden(name: str) -> None:
+    assert not is_hidden(name)
+
+
 def test_hidden_files_are_passed_by(tmp_path: Path) -> None:
-    for name in ("._ct.nii.gz", "ct.nii.gz", ".trash/a.nii.gz"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("ct.nii.gz", *JUNK):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert find_volumes(tmp_path) == [tmp_path / "ct.nii.gz"]
+    assert list(walk(tmp_path)) == children(tmp_path) == [tmp_path / "ct.nii.gz"]
     write(tmp_path / ".old", ct_series())
     (tmp_path / "case").mkdir()
     (tmp_path / ".old").rename(tmp_path / "case" / ".old")

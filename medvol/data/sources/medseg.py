@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
 from ...errors import InputError
+from ...images.files import children
 from ...images.picture import opened_picture
 from ...images.writing import write_mask, write_volume
 from ...labels import Label, LabelTable
@@ -125,7 +126,8 @@ def find_slices(folder: Path) -> Iterator[SliceFiles]:
     """Picture and mask of each slice, training slices first, by number."""
     for split, layouts in LAYOUTS.items():
         for images, masks in layouts:
-            pictures = [p for p in (folder / images).glob("*") if p.suffix in (".jpg", ".png")]
+            inside = children(folder / images) if (folder / images).is_dir() else []
+            pictures = [path for path in inside if path.suffix.lower() in (".jpg", ".png")]
             for image in sorted(pictures, key=lambda path: (len(path.stem), path.stem)):
                 yield SliceFiles(split, image.stem, image, folder / masks / f"{image.stem}.png")
 

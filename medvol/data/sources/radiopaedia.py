@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ...images import read_image
 from ...images.checks import check_pair
+from ...images.files import children
 from ...images.writing import write_mask
 from ..datalist import Datalist
 from ..lung_lesions import LABELS, LESION_NAMES, LESION_VALUES, merge_labels
@@ -82,13 +83,17 @@ def patient_of(case: str) -> str:
 def find_cases(folder: Path) -> Iterator[CaseFiles]:
     """The files of each case in either layout, sorted by name."""
     if (folder / "rp_im").is_dir():
-        for ct in sorted((folder / "rp_im").glob("*.nii.gz")):
+        for ct in _ending_with(folder / "rp_im", ".nii.gz"):
             case = "rp" + ct.name.removesuffix(".nii.gz")
             yield CaseFiles(case, ct, folder / "rp_msk" / ct.name, folder / "rp_lung_msk" / ct.name)
-    for ct in sorted(folder.glob("*_ct.nii.gz")):
+    for ct in _ending_with(folder, "_ct.nii.gz"):
         case = ct.name.removesuffix("_ct.nii.gz")
         lesion, lung = (folder / f"{case}_{kind}.nii.gz" for kind in ("lesion", "lung"))
         yield CaseFiles(case, ct, lesion, lung)
+
+
+def _ending_with(folder: Path, ending: str) -> list[Path]:
+    return sorted(path for path in children(folder) if path.name.endswith(ending))
 
 
 SOURCE = volume_source(read, writes=("labels",), look=Look(LABELS, focus=LESION_VALUES))

@@ -2,7 +2,6 @@
 """Files that appear whole or not at all; tables, JSON and checksums."""
 
 import csv
-import errno
 import hashlib
 import json
 import os
@@ -14,13 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .failures import write_error
 
 HASH_CHUNK_BYTES = 1 << 20
-_NO_SPACE = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
-    *(errno.EROFS, errno.EACCES, errno.EPERM),  # not allowed
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),  # no place of that name
-}
 
 
 @contextmanager
@@ -223,15 +218,11 @@ def sha256_of(path: str | os.PathLike[str], parts: Sequence[Path] = ()) -> str:
 
 
 def _refusal(error: OSError, path: Path) -> Exception:
-    """What to raise for a failed write: a refusal that names the remedy, or the error itself."""
-    if error.errno not in _NO_SPACE:
-        return error
-    return InputError(
-        "E_NOSPACE",
-        path,
-        f"it could not be written ({error.strerror}).",
-        "Free some space or choose another output folder.",
-    )
+    """What to raise for a failed write; an error of a file elsewhere is not one of writing."""
+    path = path.absolute()
+    named = Path(os.fsdecode(error.filename)).absolute() if error.filename else path
+    here = named.is_relative_to(path.parent) or path.is_relative_to(named)
+    return write_error(path, error) if here else error
 
 
 def _umask() -> int:

@@ -153,3 +153,20 @@ def test_checksum_of_two_files_of_one_image_passes_others_by(tmp_path):
     write(tmp_path / "other.txt", "")
     assert sha256_of(header, (data, header)) == whole
     assert sha256_of(tmp_path) != whole
+
+
+def test_what_cannot_be_written_names_the_output_and_another_file_itself(tmp_path):
+    with pytest.raises(InputError, match="could not be written") as caught:
+        write_text("/proc/nowhere/a.txt", "text")
+    assert (caught.value.code, caught.value.path) == ("E_NOSPACE", "/proc/nowhere/a.txt")
+    long = tmp_path / ("n" * 300)
+    with pytest.raises(InputError, match="File name too long") as caught:
+        write_text(long, "text")
+    assert (caught.value.code, caught.value.path) == ("E_NOSPACE", str(long))
+
+    def read_another():
+        with replacing(tmp_path / "a" / "out.txt"):
+            (tmp_path / "none.txt").read_text()
+
+    with pytest.raises(FileNotFoundError):  # an input, of which the caller speaks
+        read_another()

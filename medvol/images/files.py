@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..failures import path_error
 
 CHUNK_BYTES = 1 << 20  # a bomb is found out after this many inflated bytes too many
 GZIP_MAGIC = b"\x1f\x8b"
@@ -55,18 +56,6 @@ def file_size(path: Path) -> int:
     if status.st_size == 0:
         raise InputError("E_EMPTY", path, "the file has 0 bytes.", COPY_AGAIN)
     return status.st_size
-
-
-def path_error(path: Path, error: OSError | ValueError) -> InputError:
-    """E_PATH for what the system says about a name: missing, link loop, permission, bad name."""
-    if isinstance(error, FileNotFoundError):
-        reason, remedy = "no such file or folder.", "Check the name and the folder."
-    elif isinstance(error, PermissionError):
-        reason, remedy = "you may not open it.", "Ask for permission to read it, or copy it."
-    else:
-        words = error.strerror if isinstance(error, OSError) else str(error)
-        reason, remedy = f"it cannot be opened ({words}).", "Name a file that can be opened."
-    return InputError("E_PATH", path, reason, remedy)
 
 
 def natural_key(path: Path) -> list[tuple[int, str]]:

@@ -11,10 +11,11 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InputError, Note
+from ..failures import path_error
 from . import dicom
 from .archive import is_zip, load_zip
 from .checks import checked_affine, checked_values
-from .files import COPY_AGAIN, file_size, path_error, read_head
+from .files import COPY_AGAIN, file_size, read_head
 from .image import Image, Kind
 from .metaimage import is_metaimage, load_metaimage
 from .nifti import is_nifti, load_nifti

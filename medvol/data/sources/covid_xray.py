@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...errors import InputError
-from ...images.files import COPY_AGAIN, path_error
+from ...failures import path_error
+from ...images.files import COPY_AGAIN
 from ...text import counted
 from ..classes import ClassSet, class_source
 from ..picture_files import find_pictures

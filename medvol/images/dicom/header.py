@@ -17,7 +17,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from ...errors import InputError
-from ..files import COPY_AGAIN, path_error, truncated
+from ...failures import path_error
+from ..files import COPY_AGAIN, truncated
 from . import SUFFIXES, has_mark, is_nameless
 from .geometry import Place
 

@@ -11,7 +11,8 @@ import numpy as np
 from pydicom import dcmread
 
 from ...errors import InputError
-from ..files import file_size, path_error, walk
+from ...failures import path_error
+from ..files import file_size, walk
 from .header import Slice, judged, read_slices
 
 MAX_FILES = 20_000  # a whole-body CT has 2,000 slices; more than this is an archive, not a study

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the system and the packages raise, as refusals with a code, a file and a remedy."""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from .errors import InputError, refusal_behind
+
+DEBUG = "MEDVOL_DEBUG"  # environment variable; with it the traceback of a failure is printed too
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+AWAY = {  # the disk, the share or the card reader that a path lies on does not answer
+    errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET, getattr(errno, "EREMOTEIO", errno.EIO),
+}  # fmt: skip
+NAMES = {  # a path that leads to nothing that can be opened
+    errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ,
+}  # fmt: skip
+
+
+def path_error(path: str | os.PathLike[str], error: OSError | ValueError) -> InputError:
+    """E_PATH for what the system says about a name: missing, link loop, permission, bad name.
+
+    Args:
+        path: that was to be opened.
+        error: that came of it; a ValueError is a name that no system takes.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    words = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    if isinstance(error, FileNotFoundError):
+        reason, remedy = "no such file or folder.", "Check the name and the folder."
+    elif isinstance(error, PermissionError):
+        reason = "you may not open it, or not look into a folder above it."
+        remedy = "Ask for permission to read it, or copy it."
+    elif number in AWAY:
+        reason = f"the disk or network share does not answer ({words})."
+        remedy = "Connect it again, or copy the files to a local disk."
+    else:
+        reason, remedy = f"it cannot be opened ({words}).", "Name a file that can be opened."
+    return InputError("E_PATH", path, reason, remedy)
+
+
+def write_error(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """E_NOSPACE for what the system says when a file is written: full, read-only, no such place.
+
+    Args:
+        path: that was to be written.
+        error: that came of it.
+    """
+    return InputError(
+        "E_NOSPACE", path, f"it could not be written ({error.strerror or error}).",
+        "Free some space or choose another output folder.",
+    )  # fmt: skip
+
+
+def failure(error: BaseException, path: str | os.PathLike[str]) -> InputError:
+    """The refusal that an error is; with MEDVOL_DEBUG set its traceback goes to stderr.
+
+    A refusal among its causes is taken as it is. What the system says of a file names that file.
+    Out of memory is E_TOO_BIG. Anything else is E_FAILED, with the line where it was raised.
+
+    Args:
+        error: whatever a piece of work raised.
+        path: of the image, bundle or other file that was worked on.
+
+    Example:
+        >>> print(failure(FileNotFoundError(2, "No such file or directory"), "ct.nii.gz"))
+        E_PATH ct.nii.gz: no such file or folder. Check the name and the folder.
+        >>> print(failure(MemoryError(), "ct.nii.gz").code)
+        E_TOO_BIG
+    """
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error, file=sys.stderr)
+    if refusal := refusal_behind(error):
+        return refusal
+    if out_of_memory(error):
+        return InputError(
+            "E_TOO_BIG", path, "the memory of this machine did not suffice.",
+            "Crop the image, close other programs, or use a machine with more memory.",
+        )  # fmt: skip
+    if isinstance(error, OSError):
+        named = error.filename if isinstance(error.filename, str | os.PathLike) else path
+        if error.errno in FULL:
+            return write_error(named, error)
+        if isinstance(error, FileNotFoundError | PermissionError) or error.errno in AWAY | NAMES:
+            return path_error(named, error)
+    return InputError(
+        "E_FAILED", path, f"{_words(error)} (at {_place(error)}).",
+        f"Run it again with {DEBUG}=1 to see more, and report it.",
+    )  # fmt: skip
+
+
+@contextmanager
+def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make whatever is raised inside a refusal, see `failure`.
+
+    Args:
+        path: that is worked on.
+
+    Raises:
+        InputError: in place of any other Exception.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise failure(error, path) from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ended: Python's, NumPy's, or torch's, on any device."""
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's, without importing torch
+        or (isinstance(error, RuntimeError) and "allocate memory" in str(error))  # torch's of a CPU
+    )
+
+
+def raised_by_us(error: BaseException) -> bool:
+    """Whether medvol's own code raised an error, and not a package that it called."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and _module(frames[-1]) is not None
+
+
+def _words(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    words = lines[0].strip().rstrip(".") if lines else ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    """Module and line of medvol's own code where an error passed last, else of whatever raised."""
+    steps = list(traceback.walk_tb(error.__traceback__))
+    own = [(name, line) for frame, line in steps if (name := _module(frame))]
+    if own:
+        return "{}:{}".format(*own[-1])
+    return f"{steps[-1][0].f_globals.get('__name__')}:{steps[-1][1]}" if steps else "unknown"
+
+
+def _module(frame: FrameType) -> str | None:
+    """Name of a module of medvol, such as "medvol.images.nifti"; None for another."""
+    name = str(frame.f_globals.get("__name__"))
+    return name if name.startswith(f"{__package__}.") else None

@@ -191,8 +191,9 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
             "Nothing; export the series again if the header is to be right.",
         ),
         "N_OTHER": Code(
-            "The folder holds files of other kinds, which were passed by. They are counted.",
-            "Nothing, unless one of them belongs to the image.",
+            "The folder holds files beside the images that are read. They were passed by, and are "
+            "counted by kind.",
+            "Nothing, unless one of them is an image or belongs to one: then convert or rename it.",
         ),
     }
 )

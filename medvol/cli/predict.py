@@ -89,7 +89,7 @@ def _threshold(text: str) -> float | str:
 def run(args: argparse.Namespace) -> int:
     """Predict every image; one refused image does not stop the others."""
     from ..bundle.spec import read_spec
-    from ..tasks.cases import Reading, find_cases
+    from ..tasks.cases import Reading, find_cases, remarks_on
     from ..tasks.task import load_bundle, task_of
 
     if args.spacing and min(args.spacing) <= 0:
@@ -103,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     _ = spec.weights_sha256  # missing weights too are said before torch is loaded
     reading = Reading(args.series, args.spacing, args.strict)
     cases = find_cases(task, args.images, series=args.series)
+    for remark in remarks_on(args.images, cases):
+        print(f"medvol: {remark}", file=sys.stderr)
     refused, ready = _first_readable(task, cases, reading)  # before torch: a refusal is quick
     if ready is None:
         return 2

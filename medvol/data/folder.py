@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every readable image of a folder, as a list that MONAI's datasets take."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..errors import InputError
-from ..images.find import case_name, find_radiographs, find_volumes
+from ..errors import InputError, Note
+from ..images.find import case_name, find_radiographs, find_volumes, passed_by
 from ..images.sequences import find_patients
 
 FIND = {"volume": find_volumes, "sequences": find_patients, "radiograph": find_radiographs}
@@ -21,7 +22,7 @@ def image_items(
     image_key: str = "image",
     kind: Literal["volume", "sequences", "radiograph"] = "volume",
 ) -> list[dict[str, str]]:
-    """List the images of a folder.
+    """List the images of a folder; a line of the log says what else is in it.
 
     Args:
         folder: searched as `images.find` does for the kind: "volume" and "sequences" (of MR, one
@@ -37,12 +38,15 @@ def image_items(
             would replace the other; E_EMPTY, no image in it; E_FORMAT as in `find_volumes`.
     """
     paths = FIND[kind](Path(folder))
+    others = passed_by(Path(folder), paths)
     if not paths:
-        reason = f"the folder holds no {kind} that medvol reads."
+        reason = f"the folder holds no {kind} that medvol reads. {others}"
         remedy = RADIOGRAPHS if kind == "radiograph" else VOLUMES
-        raise InputError("E_EMPTY", folder, reason, remedy)
+        raise InputError("E_EMPTY", folder, reason.strip(), remedy)
     if kind != "radiograph":
         _check_names(paths)
+    if others.files:
+        logging.getLogger(__name__).warning("%s: %s", folder, Note("N_OTHER", str(others)))
     return [{image_key: str(path)} for path in paths]
 
 

@@ -18,6 +18,7 @@ from ..failures import path_error
 
 CHUNK_BYTES = 1 << 20  # a bomb is found out after this many inflated bytes too many
 GZIP_MAGIC = b"\x1f\x8b"
+MAX_LINKS = 100_000  # folders that link to each other could be walked in endlessly many orders
 COPY_AGAIN = "Copy or download the file again."
 # what systems and devices leave in folders beside the user's own files, in lower case
 JUNK = frozenset(
@@ -93,27 +94,33 @@ def children(folder: Path) -> list[Path]:
 def walk(folder: Path) -> Iterator[Path]:
     """All files below a folder, each where it is seen in a listing by name (see `children`).
 
-    Links to files and to folders elsewhere are followed, each folder once. A link to a folder above
-    or below is passed by: it would lead in circles, or to what is found in its own place.
+    Links to files and folders are followed, as if what they lead to lay there. A link to a folder
+    that it lies in itself, perhaps by other links, leads in circles and is passed by.
 
     Raises:
-        InputError: E_PATH, no such folder, or one inside it that may not be opened.
+        InputError: E_PATH, no such folder, or one inside it that may not be opened, or more than
+            `MAX_LINKS` links to folders.
     """
-    waiting = children(folder)[::-1]
-    root = folder.resolve()
-    seen = {root}
+    followed = 0
+    root: tuple[Path, ...] = (folder.resolve(),)
+    waiting = [(path, root) for path in children(folder)[::-1]]
     while waiting:
-        path = waiting.pop()
-        if not path.is_dir():
-            yield path
-            continue
-        target = path.resolve()
-        around = target.is_relative_to(root) or any(
-            place.is_relative_to(target) for place in (root, path.parent.resolve())
-        )
-        if target not in seen and not (path.is_symlink() and around):
-            seen.add(target)
-            waiting += children(path)[::-1]
+        path, places = waiting.pop()  # `places`: where the links were that led here
+        try:
+            if not path.is_dir():
+                yield path
+                continue
+            if path.is_symlink():
+                target, places = path.resolve(), (*places, path.parent.resolve())
+                if any(place.is_relative_to(target) for place in places):
+                    continue
+                followed += 1
+        except OSError as error:
+            raise path_error(path, error) from error
+        if followed > MAX_LINKS:
+            reason = f"it holds more than {MAX_LINKS} links to folders."
+            raise InputError("E_PATH", folder, reason, "Name the folders that the links lead to.")
+        waiting += [(inside, places) for inside in children(path)[::-1]]
 
 
 def beside(header: Path, name: str) -> Path:

@@ -2,13 +2,76 @@
 """Images in folders, known by their names, and what their cases are called."""
 
 import os
-from collections.abc import Container
+import re
+from collections import Counter
+from collections.abc import Collection, Container
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..text import counted
 from . import dicom
 from .files import children, walk
 from .formats import FORMATS, ends_with, suffixes
+
+_MASK_FILE = re.compile(r"(^|[\W_])masks?$", re.IGNORECASE)  # x_mask, "lung masks", mask
+_MASK_FOLDER = re.compile(r"masks?$", re.IGNORECASE)  # also ManualMask
+
+
+@dataclass(frozen=True)
+class PassedBy:
+    """Files of a folder that are not, and do not belong to, what was taken of it.
+
+    Args:
+        folder: that was searched.
+        files: below it.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        """How many of which kinds, and one of them; empty where there are none.
+
+        Example:
+            >>> print(PassedBy(Path("in"), (Path("in/a.JP2"), Path("in/b.jp2"), Path("in/c.txt"))))
+            3 files were passed by: 2 .jp2, 1 .txt (such as a.JP2).
+        """
+        if not self.files:
+            return ""
+        names = [path.relative_to(self.folder) for path in self.files]
+        kinds = Counter(map(_kind, names)).most_common()
+        words = ", ".join(f"{number} {kind}" for kind, number in kinds)
+        number, verb = len(self.files), "was" if len(self.files) == 1 else "were"
+        return f"{counted(number, 'file')} {verb} passed by: {words} (such as {names[0]})."
+
+
+def passed_by(folder: Path, taken: Collection[Path]) -> PassedBy:
+    """What lies below a folder beside the files and folders that were taken of it.
+
+    Raises:
+        InputError: E_PATH, as for `files.walk`.
+    """
+    taken = set(taken)
+    rest = (path for path in walk(folder) if taken.isdisjoint((path, *path.parents)))
+    return PassedBy(folder, tuple(rest))
+
+
+def _kind(path: Path) -> str:
+    if is_mask(path):
+        return "masks"
+    known = (suffix for suffix in suffixes() if ends_with(path, (suffix,)))
+    return max(known, key=len, default=path.suffix.lower()) or "without a suffix"
+
+
+def is_mask(path: Path) -> bool:
+    """Whether a file is called a mask, as `..._mask.png`, or lies in a folder that is.
+
+    Args:
+        path: below the folder that is searched.
+    """
+    named = _MASK_FILE.search(case_name(path)) is not None
+    return named or any(map(_MASK_FOLDER.search, path.parts[:-1]))
 
 
 def is_volume(path: Path) -> bool:
@@ -57,12 +120,14 @@ def find_radiographs(folder: str | os.PathLike[str]) -> list[Path]:
     """All radiographs below a folder, in the order of `files.walk`.
 
     Pictures and DICOM files are known by their suffix; files without one, or with a number for
-    one, as scanners write them, by the mark of DICOM in them.
+    one, as scanners write them, by the mark of DICOM in them. Masks, and what lies in a folder
+    called so, are passed by.
 
     Raises:
         InputError: E_PATH, no such folder, or one inside it that may not be opened.
     """
-    return [path for path in walk(Path(folder)) if is_radiograph(path)]
+    folder = Path(folder)
+    return [p for p in walk(folder) if not is_mask(p.relative_to(folder)) and is_radiograph(p)]
 
 
 def case_name(path: str | os.PathLike[str]) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..errors import InputError, Note
 from ..spatial import Affine
 from .files import children
+from .find import is_mask
 from .formats import ends_with, suffixes
 from .image import Image
 from .picture import opened_picture, upright
@@ -32,7 +33,7 @@ SLICE_SPACING_MM = (0.9, 0.9, 5.0)
 
 def is_slice_picture(path: Path) -> bool:
     """Whether this is a picture by its name, and no mask of one (`..._mask.png`)."""
-    return ends_with(path, suffixes("slices")) and not path.stem.lower().endswith(MASK_ENDING)
+    return ends_with(path, suffixes("slices")) and not is_mask(Path(path.name))
 
 
 def find_slices(folder: Path) -> list[Path]:

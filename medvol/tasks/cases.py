@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from ..answer import Refusal
-from ..errors import InputError
+from ..errors import InputError, Note
 from ..images import read_image
-from ..images.find import case_name, unused_name
+from ..images.find import case_name, passed_by, unused_name
 from ..images.image import Image, Kind
 from ..images.memory import NAME, image_of
 
@@ -86,8 +86,9 @@ def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None
     for start in given:
         paths = task.find(start) if start.is_dir() and series is None else [start]
         if not paths:
+            reason = f"the folder holds no image that this bundle reads. {passed_by(start, [])}"
             raise InputError(
-                "E_EMPTY", start, "the folder holds no image that this bundle reads.",
+                "E_EMPTY", start, reason.strip(),
                 "Give an image file, a folder of DICOM slices, or a folder of images.",
             )  # fmt: skip
         for path in paths:
@@ -95,6 +96,21 @@ def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None
             name = unused_name((inside / case_name(path)).as_posix(), found)
             found[name] = Case(path, name)
     return list(found.values())
+
+
+def remarks_on(given: Sequence[Path], cases: Sequence[Case]) -> list[str]:
+    """A line for each folder that holds files beside the images that were found in it.
+
+    Args:
+        given: files and folders, as `find_cases` got them.
+        cases: that it found.
+
+    Raises:
+        InputError: E_PATH, a folder that may not be opened.
+    """
+    taken = [Path(case.path) for case in cases]
+    rest = [passed_by(folder, taken) for folder in given if folder.is_dir()]
+    return [f"{it.folder}: {Note('N_OTHER', str(it))}" for it in rest if it.files]
 
 
 def opened(source: Source, kind: Kind, reading: Reading) -> Image:

@@ -114,7 +114,10 @@ def test_one_broken_image_among_good_ones(
     assert lines[2][:5] == [str(broken), "", "", "", ""]
     assert lines[2][5].startswith("E_TRUNCATED it cannot be read to its end")
     said = capsys.readouterr()
-    (line,) = said.err.splitlines()
+    remark, line = said.err.splitlines()
+    assert remark == (
+        f"medvol: {folder}: N_OTHER 1 file was passed by: 1 .txt (such as notes.txt)."
+    )
     assert line.startswith(f"medvol: E_TRUNCATED {broken}: ")
     assert ", 1 refused (" in said.out.splitlines()[-1]
 
@@ -249,7 +252,7 @@ def test_output_that_cannot_be_written(
     (tmp_path / "out").write_text("a file where the folder should be")
     assert predict(bundle, tmp_path / "out", folder) == 2
     said = capsys.readouterr()
-    assert said.err.startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
+    assert said.err.splitlines()[1].startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
     assert said.out == ""  # said before any image was looked at
 
 

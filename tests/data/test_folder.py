@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from refusals import refused_by
 
 from medvol.data.folder import image_items
 from medvol.errors import InputError
@@ -57,6 +58,28 @@ def test_names_that_differ_behind_a_dot_are_two_cases(tmp_path: Path) -> None:
     assert [Path(item["image"]).name for item in image_items(tmp_path)] == [
         "1.2.840.10", "1.2.840.11",
     ]  # fmt: skip
+
+
+def test_hidden_things_are_passed_by_and_the_rest_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As `monai.bundle run` lists a folder, for each kind of image."""
+    junk = ("._a.nii.gz", ".ct_1.nii.gz", ".Trash-1000/files/a.nii.gz", "Thumbs.db", "desktop.ini",
+            "__MACOSX/a.png", "@eaDir/a.png", ".p/flair.nii.gz", "._p_1.png")  # fmt: skip
+    for name in (*junk, *("p/" + name for name in junk), "a.nii.gz", "p/flair.nii.gz"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert image_items(tmp_path) == [{"image": str(tmp_path / "a.nii.gz")}]
+    assert image_items(tmp_path, kind="sequences") == [{"image": str(tmp_path / "p")}]
+    assert caplog.messages == [
+        f"{tmp_path}: N_OTHER 1 file was passed by: 1 .nii.gz (such as {name})."
+        for name in ("p/flair.nii.gz", "a.nii.gz")
+    ]
+    error = refused_by(lambda: image_items(tmp_path, kind="radiograph"), "E_EMPTY")
+    assert error.reason == (
+        "the folder holds no radiograph that medvol reads. 2 files were passed by: 2 .nii.gz "
+        "(such as a.nii.gz)."
+    )
 
 
 def test_no_image_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images in folders: order, hidden files, links, what is one volume; and names of cases."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,14 @@ from radiographs import cr_image, save_picture
 from refusals import refused_by
 
 from medvol.errors import InputError
+from medvol.images import files
 from medvol.images.files import children, is_hidden, walk
 from medvol.images.find import (
     case_name,
     find_radiographs,
     find_volumes,
     is_volume,
+    passed_by,
     unused_name,
 )
 
@@ -121,32 +125,74 @@ def test_a_walk_goes_through_names_with_their_numbers_counted(tmp_path: Path) ->
     refused_by(lambda: children(tmp_path / "a10"), "E_PATH")
 
 
-def test_a_walk_follows_links_elsewhere_once(tmp_path: Path) -> None:
+def test_a_walk_follows_links(tmp_path: Path) -> None:
     inside, elsewhere = tmp_path / "in", tmp_path / "out"
-    for name in ("in/a/x", "out/y", "out/deeper/z"):
+    for name in ("in/a/x", "in/.store/s", "out/y", "out/deeper/z"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (inside / "file").symlink_to(elsewhere / "y")
     (inside / "folder").symlink_to(elsewhere)
     (inside / "folder2").symlink_to(elsewhere)
     (inside / "gone").symlink_to(tmp_path / "nowhere")
+    (inside / "in_store").symlink_to(inside / ".store")
+    (inside / "twin").symlink_to(inside / "a")
     found = [path.relative_to(inside).as_posix() for path in walk(inside)]
-    assert found == ["a/x", "file", "folder/deeper/z", "folder/y", "gone"]
+    assert found == ["a/x", "file", "folder/deeper/z", "folder/y", "folder2/deeper/z",
+                     "folder2/y", "gone", "in_store/s", "twin/x"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("link", "target"),
-    [("in/up", "."), ("in/self", "in"), ("in/a/over", "in"), ("in/side", "in/a"),
-     ("out/round", "out"), ("out/back", "in"), ("out/top", ".")],
+    [("in/up", "."), ("in/self", "in"), ("in/a/over", "in"), ("out/round", "out"),
+     ("out/back", "in"), ("out/top", "."), ("out/deep/over", "out"), ("out/loop", "out/loop")],
 )  # fmt: skip
 def test_a_walk_does_not_go_in_circles(tmp_path: Path, link: str, target: str) -> None:
-    for name in ("in/a/x", "out/y"):
+    for name in ("in/a/x", "out/deep/y"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "in" / "elsewhere").symlink_to(tmp_path / "out")
     (tmp_path / link).symlink_to(tmp_path / target)
     found = [path.relative_to(tmp_path).as_posix() for path in walk(tmp_path / "in")]
-    assert found == ["in/a/x", "in/elsewhere/y"]
+    found = [name for name in found if not name.endswith("/loop")]  # a file that cannot be opened
+    assert found == ["in/a/x", "in/elsewhere/deep/y"]
+
+
+def test_folders_that_link_to_each_other_are_walked_once_on_every_way(tmp_path: Path) -> None:
+    for name, other in (("in/a", "b"), ("b", "c"), ("c", "b")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "x").touch()
+        (tmp_path / name / "next").symlink_to(tmp_path / other)
+    found = [path.relative_to(tmp_path).as_posix() for path in walk(tmp_path / "in")]
+    assert found == ["in/a/next/next/x", "in/a/next/x", "in/a/x"]
+
+
+def test_a_walk_with_too_many_links_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    for name in ("in/l1", "in/l2"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(tmp_path / "out")
+    monkeypatch.setattr(files, "MAX_LINKS", 2)
+    assert list(walk(tmp_path / "in")) == []
+    monkeypatch.setattr(files, "MAX_LINKS", 1)
+    error = refused_by(lambda: list(walk(tmp_path / "in")), "E_PATH")
+    assert "more than 1 links to folders" in error.reason
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.ENOTCONN])
+def test_a_folder_that_the_system_does_not_open_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (tmp_path / "a").mkdir()
+
+    def fail(_: Path) -> bool:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "is_dir", fail)
+    error = refused_by(lambda: list(walk(tmp_path)), "E_PATH")
+    assert error.path == str(tmp_path / "a")
+    assert os.strerror(number) in error.reason or number == errno.EACCES
 
 
 JUNK = (".ct_1.nii.gz", "._ct.nii.gz", ".Trash-1000/files/a.nii.gz", "__MACOSX/._a.nii.gz",
@@ -174,3 +220,27 @@ def test_hidden_files_are_passed_by(tmp_path: Path) -> None:
     (tmp_path / "case").mkdir()
     (tmp_path / ".old").rename(tmp_path / "case" / ".old")
     assert not is_volume(tmp_path / "case")
+
+
+def test_masks_are_no_radiographs(tmp_path: Path) -> None:
+    taken = ["a.png", "unmask.png", "x_mask_2.png"]
+    masks = ["a_mask.png", "lung masks/a.png", "ManualMask/left/a.png", "mask.png", "A-MASKS.PNG"]
+    for name in (*taken, *masks):
+        save_picture(tmp_path / name)
+    assert [path.name for path in find_radiographs(tmp_path)] == taken
+    assert len(find_radiographs(tmp_path / "lung masks")) == 1
+
+
+def test_what_was_not_taken_is_counted_by_kind(tmp_path: Path) -> None:
+    for name in ("a.png", "b/c.NII.GZ", "b/d.nii.gz", "e", "case/1.txt", "lungs.seg.nrrd"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    rest = passed_by(tmp_path, [tmp_path / "a.png", tmp_path / "case"])
+    assert str(rest) == (
+        "4 files were passed by: 2 .nii.gz, 1 without a suffix, 1 .nrrd (such as b/c.NII.GZ)."
+    )
+    rest = passed_by(tmp_path, [tmp_path / "b", tmp_path / "case", *tmp_path.glob("[a-l]*")])
+    assert str(rest) == ""
+    one = passed_by(tmp_path / "case", [])
+    assert str(one) == "1 file was passed by: 1 .txt (such as 1.txt)."
+    assert str(passed_by(tmp_path / "case", [tmp_path / "case"])) == ""

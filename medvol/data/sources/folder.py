@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...images.files import natural_key
-from ...images.find import find_radiographs
+from ...images.find import find_radiographs, passed_by
 from ..classes import ClassSet, by_shares, class_source
 from ..split import PictureFile
 
@@ -51,9 +51,11 @@ def read(
     pattern = _compiled(patient_pattern)
     root = root.absolute()
     found = list(_found(root))
+    others = str(passed_by(root, [path for _, _, path in found]))
     present = sorted({name for _, name, _ in found}, key=lambda name: natural_key(Path(name)))
     if len(present) < 2:
-        reason = f"there are pictures of {len(present)} classes; two are needed."
+        there = ", ".join(present) or "none"
+        reason = f"two class folders with pictures are needed; there is {there}. {others}".strip()
         remedy = "Put the pictures of each class into a folder with its name."
         raise InputError("E_EMPTY", root, reason, remedy)
     if classes is not None and set(classes) != set(present):
@@ -76,7 +78,7 @@ def read(
     alone = "Each file counts as a patient of its own; `--patient-pattern` says what they share."
     test = 0.0 if any(picture.part for picture in pictures) else test
     divide = by_shares(training=1 - validation - test, validation=validation, test=test)
-    notes = () if pattern else (alone,)
+    notes = tuple(filter(None, ("" if pattern else alone, others)))
     return ClassSet(pictures, tuple(classes or present), about, notes=notes, divide=divide)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Class folders with and without parts; patients by a pattern; refusals."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -69,6 +70,47 @@ def test_other_layouts_are_refused(tmp_path):
     assert error.reason == "folders of classes lie beside folders of parts."
     no_training = make_class_folders(tmp_path / "test only", {"test/a": 1, "test/b": 1})
     refused_by(lambda: folder_set(no_training), "E_EMPTY")
+
+
+def test_what_is_not_taken_is_counted_and_named(tmp_path):
+    root = make_class_folders(tmp_path, {"train/a": 2, "train/b": 2})
+    for name in ("test/x1.png", "train/a/x.jfif"):
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(root / "train/a/a_p0_0.png", root / name)
+    for name in ("a.jp2", "b.JP2", "notes.txt", "a_mask.png", "lung masks/a.png"):
+        (root / "train/b" / name).parent.mkdir(exist_ok=True)
+        shutil.copy(root / "train/a/a_p0_0.png", root / "train/b" / name)
+    (root / "train/b/.hidden.png").touch()
+    made = folder_set(root)
+    taken = ["a_p0_0.png", "a_p0_1.png", "x.jfif", "b_p0_0.png", "b_p0_1.png"]
+    assert [picture.path.name for picture in made.pictures] == taken
+    assert made.notes[1] == (
+        "6 files were passed by: 2 .jp2, 2 masks, 1 .png, 1 .txt (such as test/x1.png)."
+    )
+
+
+def test_pictures_beside_their_masks_are_no_two_classes(tmp_path):
+    root = make_class_folders(tmp_path, {"images": 2, "masks": 2})
+    error = refused_by(lambda: folder_set(root), "E_EMPTY")
+    assert error.reason == (
+        "two class folders with pictures are needed; there is images. 2 files were "
+        "passed by: 2 masks (such as masks/masks_p0_0.png)."
+    )
+
+
+def test_classes_and_parts_may_be_links(tmp_path):
+    """Into a hidden store inside, to a folder elsewhere, and a part that is another's link."""
+    root = tmp_path / "root"
+    make_class_folders(root / ".store", {"a": 12})
+    make_class_folders(tmp_path / "elsewhere", {"b": 12})
+    (root / "train").mkdir()
+    (root / "train/a").symlink_to("../.store/a")
+    (root / "train/b").symlink_to(tmp_path / "elsewhere/b")
+    (root / "test").symlink_to("train")
+    made = folder_set(root)
+    assert Counter((p.part, p.name) for p in made.pictures) == {
+        ("", "a"): 12, ("", "b"): 12, ("test", "a"): 12, ("test", "b"): 12
+    }  # fmt: skip
 
 
 def test_pattern_that_is_none_is_refused(tmp_path):

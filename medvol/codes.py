@@ -54,9 +54,10 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "E_VALUES": Code(
             "The values are not an image: colour, complex numbers, infinite, one value "
-            "everywhere, more than 1 % NaN, CT without a known rescaling, a radiograph that is "
-            "strongly coloured or whose fractions go beyond 0 to 1; or labels that a mask "
-            "cannot hold. With `--strict`: the image would be used with a note.",
+            "everywhere, more than 1 % NaN, CT without a known rescaling or with a slice whose "
+            "rescaling contradicts its neighbours; a radiograph that is strongly coloured, whose "
+            "fractions go beyond 0 to 1, or whose header calls bones white and black; or labels "
+            "that a mask cannot hold. With `--strict`: the image would be used with a note.",
             "Export it again with one true grey value per voxel.",
         ),
         "E_MODALITY": Code(
@@ -187,7 +188,8 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
             "Check the calibration or the export before you trust the mask.",
         ),
         "N_PADDING": Code(
-            "The header names a padding value that lies in tissue. It was not applied.",
+            "The header names a padding value that lies in the body. It was not applied: voxels "
+            "and pixels with this value are as they were stored.",
             "Nothing; export the series again if the header is to be right.",
         ),
         "N_OTHER": Code(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """DICOM series written from nothing, so that a test can break each one in one known way."""
 
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 import pytest
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
@@ -152,6 +154,18 @@ def write(folder: Path, images: Sequence[Dataset]) -> list[Path]:
     for image, path in zip(images, paths, strict=True):
         image.save_as(path, enforce_file_format=True)
     return paths
+
+
+def put_bytes(path: Path, name: str, value: bytes) -> None:
+    """Put raw bytes, of which there must be an even number, in place of a short value of a file."""
+    tag = tag_for_keyword(name)
+    assert tag is not None
+    content = path.read_bytes()
+    start = content.index(struct.pack("<HH", tag >> 16, tag & 0xFFFF), 132)
+    (length,) = struct.unpack_from("<H", content, start + 6)
+    end = start + 8 + length
+    short = struct.pack("<H", len(value))
+    path.write_bytes(content[: start + 6] + short + value + content[end:])
 
 
 def _part(image: Dataset, *names: str) -> Dataset:

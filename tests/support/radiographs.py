@@ -91,7 +91,7 @@ def cr_image(values: npt.NDArray[Any] | None = None, **changed: Any) -> Dataset:
             delattr(header, name)
         else:
             setattr(header, name, value)
-    if "BitsStored" in changed:
+    if "BitsStored" in changed and "HighBit" not in changed:
         header.HighBit = changed["BitsStored"] - 1
     header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID

@@ -28,7 +28,9 @@ SAME_HEIGHT = 1e-3  # of the slice step, or of a millimetre where all heights ar
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where one slice lies, in DICOM's LPS millimetres; None for what its header does not say.
+    """Where one slice lies, in DICOM's LPS millimetres.
+
+    None stands for what its header does not say, NaN for what it says in other words than numbers.
 
     Args:
         path: its file.
@@ -117,8 +119,10 @@ def _complete(folder: Path, places: Sequence[Place]) -> tuple[Vector, Vector, Ve
         ("spacing", "PixelSpacing"),
     ):
         for place in places:
-            if getattr(place, name) is None:
-                reason = f"the header lacks {keyword}, so its place in the patient is not known."
+            value = getattr(place, name)
+            if value is None or np.isnan(value).any():
+                fault = f"lacks {keyword}" if value is None else f"has no numbers in {keyword}"
+                reason = f"the header {fault}, so its place in the patient is not known."
                 remedy = "Export the original slices, not a secondary capture."
                 raise InputError("E_GEOMETRY", place.path, reason, remedy)
     positions = np.array([place.position for place in places])

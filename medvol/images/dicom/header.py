@@ -2,6 +2,7 @@
 """What the header of a DICOM file says of the slices in it; the pixels are not read."""
 
 import logging
+import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ class Slice:
         frame: number of the frame in the file, from 0.
         instance: SOPInstanceUID.
         series: SeriesInstanceUID.
-        modality: such as "CT".
+        modality: such as "CT", by Modality or else by the class of a CT; "" where neither says it.
         localizer: whether it is an overview, no slice of a volume.
         screenshot: whether it is a secondary capture without a place in the patient.
         syntax: transfer syntax.
@@ -58,10 +59,10 @@ class Slice:
         grey: one monochrome sample a pixel.
         place: where it lies, as far as given.
         slope, intercept: factor and addend from stored to modality value (in HU for CT); None when
-            absent.
+            absent, NaN when they are not numbers.
         rescale_type: unit of the modality value, such as "HU"; "" when absent.
         padding: lowest and highest stored value that stand for "outside the scan".
-        technical: the values of `TECHNICAL` that are given.
+        technical: the values of `TECHNICAL` that are given and can be read.
     """
 
     path: Path
@@ -187,7 +188,14 @@ def _frames(header: Dataset, path: Path) -> list[Dataset]:
 def _flat(header: Dataset, groups: Sequence[Dataset]) -> Dataset:
     flat = Dataset()
     flat.file_meta = header.file_meta
-    items = [sequence.value[0] for group in groups for sequence in group if sequence.VR == "SQ"]
+    items = [
+        item
+        for group in groups
+        for sequence in group
+        if sequence.VR == "SQ"
+        and not sequence.tag.is_private  # which may hold a whole other header
+        for item in sequence.value[:1]
+    ]
     for part in (header, *items):
         for tag in _TAGS[:-2]:
             if tag in part:
@@ -198,14 +206,13 @@ def _flat(header: Dataset, groups: Sequence[Dataset]) -> Dataset:
 def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
     position = _numbers(header, "ImagePositionPatient", 3)
     slope, intercept = (_numbers(header, f"Rescale{x}", 1) for x in ("Slope", "Intercept"))
-    image_type = [str(word).upper() for word in header.get("ImageType") or []]
     return Slice(
         path=path,
         frame=number,
         instance=str(header.get("SOPInstanceUID", "")),
         series=str(header.get("SeriesInstanceUID", "")),
-        modality=str(header.get("Modality", "")),
-        localizer="LOCALIZER" in image_type,
+        modality=_modality(header),
+        localizer="LOCALIZER" in str(header.get("ImageType", "")).upper(),
         screenshot=str(header.get("SOPClassUID", "")).startswith(SCREENSHOT) and position is None,
         syntax=UID(header.file_meta.TransferSyntaxUID),
         rows=int(header.Rows),
@@ -221,20 +228,51 @@ def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
         ),
         slope=None if slope is None else float(slope[0]),
         intercept=None if intercept is None else float(intercept[0]),
-        rescale_type=str(header.get("RescaleType") or "").upper(),
+        rescale_type=str(header.get("RescaleType") or "").strip().upper(),
         padding=_padding(header),
         technical={
-            name: kind(header[name].value)
-            for name, kind in TECHNICAL.items()
-            if header.get(name) not in (None, "")
+            name: fact for name in TECHNICAL if (fact := _fact(header, name)) not in (None, "")
         },
     )
 
 
+def _modality(header: Dataset) -> str:
+    given = str(header.get("Modality") or "").strip().upper()
+    by_class = "CT Image Storage" in UID(header.get("SOPClassUID") or "").name
+    return given or ("CT" if by_class else "")
+
+
+def _fact(header: Dataset, name: str) -> str | float | None:
+    """A technical value; None where it is absent or no such value (120 kV, ********, 6,00)."""
+    value = _value(header, name)
+    try:
+        fact = None if value is None else TECHNICAL[name](value)
+    except (TypeError, ValueError):
+        return None
+    return fact if isinstance(fact, str) or (fact is not None and math.isfinite(fact)) else None
+
+
 def _numbers(header: Dataset, name: str, count: int) -> np.ndarray[Any, Any] | None:
-    value = header.get(name)
-    numbers = np.array([] if value is None else value, np.float64).reshape(-1)
-    return numbers if numbers.size == count and np.isfinite(numbers).all() else None
+    """(count,) numbers, NaN where something else stands there; None where nothing does."""
+    value = _value(header, name)
+    if value is None:
+        return None
+    try:
+        numbers = np.array(value, np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        numbers = np.array([])
+    usable = numbers.size == count and np.isfinite(numbers).all()
+    return numbers if usable else np.full(count, np.nan)
+
+
+def _value(header: Dataset, name: str) -> Any:
+    """A value of the header; None where it is absent or empty, "?" where it cannot be read."""
+    if name not in header:
+        return None
+    try:
+        return None if header[name].is_empty else header[name].value
+    except Exception:  # pydicom reads a value when it is asked for, and may raise nearly anything
+        return "?"
 
 
 def _padding(header: Dataset) -> tuple[int, int] | None:

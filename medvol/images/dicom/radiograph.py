@@ -2,7 +2,8 @@
 """A radiograph kept as DICOM (CR, DX) as grey in [0, 1], shown as its header asks.
 
 Stored values pass the modality LUT or rescale, then the first VOI LUT or window (DICOM PS3.3,
-C.11.1 and C.11.2), by pydicom. MONOCHROME1 says that 0 is white; it is turned round.
+C.11.1 and C.11.2), by pydicom. MONOCHROME1 says that 0 is white; it is turned round. The shape of
+the presentation LUT says the same once more (C.11.6); where it says the opposite, it is refused.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.uid import UID
 
 from ...errors import InputError, Note
 from ...spatial import Affine
@@ -21,7 +23,7 @@ from ..grey import Grey, grey_of_colours, used_bits
 from ..image import Image
 from ..picture import MAX_PIXELS
 from .header import Slice, judged, read_slices
-from .volume import check_decoder, decode_frames
+from .pixels import check_decoder, decode_frames
 
 RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is not a term of DICOM, but often written
 UNSAID = ("", "OT", "SC")  # screenshots and scanned films are stored as "other"
@@ -30,6 +32,7 @@ _WINDOW = ("WindowCenter", "WindowWidth")
 _OPTIONAL = (*_MODALITY, *_WINDOW, "VOILUTFunction", "ModalityLUTSequence", "VOILUTSequence")
 _LUTS = ("ModalityLUTSequence", "VOILUTSequence")
 _FACTS = ("ViewPosition", "BodyPartExamined", "PhotometricInterpretation", "BitsStored")
+BACKGROUND = 0.05  # of grey from black or from white, as padding is that frames a picture
 _FAR = 100.0  # window widths from the centre: there any window has reached black or white
 
 
@@ -37,7 +40,8 @@ def load_radiograph_dicom(path: Path) -> Image:
     """Read a DICOM file of one frame as a radiograph.
 
     Without LUT and window the whole range of the stored bits is shown, as far as 16 bits are used
-    (`used_bits`). Padding (PixelPaddingValue to PixelPaddingRangeLimit) becomes 0, black.
+    (`used_bits`). Padding (PixelPaddingValue to PixelPaddingRangeLimit) becomes 0, black, unless
+    some of it would be shown as neither black nor white, as what lies in the picture is.
 
     Returns:
         (rows, columns) float32 in [0, 1]; the affine has the mm between rows and between columns
@@ -65,16 +69,14 @@ def load_radiograph_dicom(path: Path) -> Image:
     if not image.grey:
         return Image(_grey_of_colours(stored, path), affine, path, (), facts)
     outside = image.outside(stored)
-    remedy = "Export it again, with a window."
-    with judged(path, "its header does not say how to show it", remedy):
-        values, (black, white), notes = _shown(stored, outside, header)
-    if not white > black:
-        reason = f"its rescale or LUT makes every value {black:g}."
-        raise InputError("E_VALUES", path, reason, "Export it again with its true values.")
-    grey = ((values - black) / (white - black)).clip(0, 1)
-    if header.PhotometricInterpretation == "MONOCHROME1":
-        grey = 1 - grey
-    grey[outside] = 0
+    grey, notes = _grey(stored, outside, header, path)
+    middle = np.abs(grey[outside] - 0.5) < 0.5 - BACKGROUND
+    if middle.any():
+        grey, notes = _grey(stored, np.zeros_like(outside), header, path)
+        text = f"{outside.sum()} pixels have the header's padding value, but some are neither black"
+        notes.append(Note("N_PADDING", f"{text} nor white; they were left as they are."))
+    else:
+        grey[outside] = 0
     return Image(grey.astype(np.float32), affine, path, tuple(notes), facts)
 
 
@@ -118,6 +120,17 @@ def _check_kind(image: Slice, header: Dataset) -> None:
         reason = "it is the detector's raw image (FOR PROCESSING)."
         remedy = "Give the image FOR PRESENTATION of the same exposure."
         raise InputError("E_MODALITY", image.path, reason, remedy)
+    shown = str(header.get("PhotometricInterpretation")), str(header.get("PresentationLUTShape"))
+    if shown == ("MONOCHROME2", "INVERSE") or (
+        shown == ("MONOCHROME1", "IDENTITY")
+        and "Digital X-Ray" in UID(header.get("SOPClassUID") or "").name
+    ):
+        reason = (
+            f"its header contradicts itself ({' with a PresentationLUTShape of '.join(shown)}), so "
+            "it is not known whether bones are white or black."
+        )
+        remedy = "Look at it in a viewer, and export it with white bones, as PNG or DICOM."
+        raise InputError("E_VALUES", image.path, reason, remedy)
     if image.rows * image.columns > MAX_PIXELS:
         reason = f"its header claims {image.columns} x {image.rows} pixels."
         remedy = f"Reduce it to at most {MAX_PIXELS} pixels."
@@ -134,6 +147,20 @@ def _grey_of_colours(stored: npt.NDArray[Any], path: Path) -> Grey:
         reason = f"its colours are kept as {stored.dtype}, not with 8 bits."
         raise InputError("E_VALUES", path, reason, "Export it as grey (MONOCHROME2).")
     return grey_of_colours(Pillow.fromarray(stored), path)
+
+
+def _grey(
+    stored: npt.NDArray[Any], outside: npt.NDArray[np.bool_], header: Dataset, path: Path
+) -> tuple[npt.NDArray[Any], list[Note]]:
+    """Grey in [0, 1] (rows, columns) with bones white, and remarks; of padding too."""
+    remedy = "Export it again, with a window."
+    with judged(path, "its header does not say how to show it", remedy):
+        values, (black, white), notes = _shown(stored, outside, header)
+    if not white > black:
+        reason = f"its rescale or LUT makes every value {black:g}."
+        raise InputError("E_VALUES", path, reason, "Export it again with its true values.")
+    grey = ((values - black) / (white - black)).clip(0, 1)
+    return (1 - grey if header.PhotometricInterpretation == "MONOCHROME1" else grey), notes
 
 
 def _shown(

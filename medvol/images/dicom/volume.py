@@ -1,45 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder of DICOM slices, or a multi-frame DICOM image, to one volume in HU."""
 
-import warnings
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
-from pydicom.pixels import get_decoder, iter_pixels
-from pydicom.pixels.utils import get_expected_length
-from pydicom.uid import JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
 from ...errors import InputError, Note
 from ..checks import volume_shape
-from ..files import COPY_AGAIN, truncated
 from ..image import Image
 from .geometry import stack_slices
-from .header import Slice, judged
+from .header import Slice
+from .pixels import check_decoder, decode_frames
 from .series import Study, read_study
 
 AIR_HU = -1024  # what padding outside the scan becomes in a CT
-HU_TYPES = ("", "HU", "HU_MOD", "US")  # of RescaleType; absent means HU in a CT image
-_JPEG_END = b"\xff\xd9"
-_PIXEL_TAGS = [
-    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
-    *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    "PixelData",
-]
+# Padding lies outside what a body can be: not above air, or above the 12 bits that scanners use.
+# Lung is -950 to -700 HU; -1000 in it is noise, which 24 HU less do not change.
+BODY_HU = (-1000, 3071)
+# Slices beside each other, each with its own rescale, may be this much further apart on average
+# than with one rescale. A wrong factor of 1.03 or an intercept of 25 is found; noise of two slices
+# is the same in both.
+MAX_RESCALE_JUMP_HU = 25.0
+NEIGHBOUR_STEP = 4  # every fourth pixel either way is looked at for it
+# of RescaleType; absent means HU in a CT image, US is "unspecified"
+HU_TYPES = ("", "HU", "HU_MOD", "US", "H", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS")
 
 
 def load_dicom(folder: Path, *, series: str | None = None) -> Image:
     """Read one DICOM series as a volume.
 
     CT values are HU by each slice's own rescale; the photometric interpretation does not change
-    them. Padding (PixelPaddingValue to PixelPaddingRangeLimit) becomes `AIR_HU` in a CT. Files
-    that repeat another one are used once.
+    them. Padding (PixelPaddingValue to PixelPaddingRangeLimit) becomes `AIR_HU` in a CT, but only
+    outside `BODY_HU`: where a header calls water or lung padding, the values are kept. Files that
+    repeat another one are used once.
 
     Args:
         folder: looked through with its subfolders; or one multi-frame file.
@@ -61,7 +61,7 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
     stack = stack_slices(folder, [image.place for image in slices])
     ordered = [slices[k] for k in stack.order]
     check_decoder(ordered)
-    array, padded, stored_dtype = _read_values(ordered)
+    array, padding, stored_dtype = _read_values(ordered)
     notes = []
     if count := study.left_out["localizer"]:
         notes.append(Note("N_LOCALIZER", f"{count} localizer images were left out."))
@@ -73,17 +73,25 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
                 "on the sheared grid of the slices.",
             )
         )
+    if padding["kept"]:
+        notes.append(
+            Note(
+                "N_PADDING",
+                f"{padding['kept']} voxels have the header's padding value, but are between "
+                f"{BODY_HU[0]} and {BODY_HU[1]} HU as a body is; they were left as they are.",
+            )
+        )
     first = ordered[0]
     facts: dict[str, Any] = {
         "format": "DICOM",
         "stored_dtype": stored_dtype,
         "SeriesInstanceUID": first.series,
-        "Modality": first.modality,
+        **({"Modality": first.modality} if first.modality else {}),
         **first.technical,
         "TransferSyntax": first.syntax.name,
     }
-    if padded:
-        facts["padding_voxels"] = padded
+    if padding["applied"]:
+        facts["padding_voxels"] = padding["applied"]
     if study.left_out:
         facts["left_out"] = dict(study.left_out)
     return Image(array, stack.affine, folder, tuple(notes), facts)
@@ -122,16 +130,16 @@ def _check_values(slices: Sequence[Slice]) -> None:
         if not image.grey:
             reason = "it is a colour image, and a volume needs one grey value a pixel."
             raise InputError("E_VALUES", image.path, reason, "Export the original slices.")
-        if image.modality != "CT":
-            continue
-        if image.intercept is None or not image.slope:
-            raise InputError(
-                "E_VALUES", image.path,
-                "it is a CT image without RescaleSlope and RescaleIntercept, so its values are not "
-                "known HU.",
-                "Export the original slices with their rescale.",
-            )  # fmt: skip
-        if image.rescale_type not in HU_TYPES:
+        scale = {"RescaleSlope": image.slope, "RescaleIntercept": image.intercept}
+        odd = [name for name, number in scale.items() if number is not None and math.isnan(number)]
+        if image.modality == "CT" and not odd:
+            odd = [name for name, number in scale.items() if number is None]
+        if odd or (image.modality == "CT" and not image.slope):
+            fault = f"has no number in {' and '.join(odd)}" if odd else "has a RescaleSlope of 0"
+            reason = f"its header {fault}, so its true values are not known."
+            remedy = "Export the original slices with their rescale."
+            raise InputError("E_VALUES", image.path, reason, remedy)
+        if image.modality == "CT" and image.rescale_type not in HU_TYPES:
             reason = f"its values are {image.rescale_type} (RescaleType), not HU."
             raise InputError("E_MODALITY", image.path, reason, "Give a series of HU.")
 
@@ -149,51 +157,61 @@ def _check_size(folder: Path, slices: Sequence[Slice]) -> None:
             )  # fmt: skip
 
 
-def check_decoder(slices: Sequence[Slice]) -> None:
-    """Refuse pixels that no installed package decodes, before they are read.
-
-    Raises:
-        InputError: E_DECODER, with the packages that would.
-    """
-    for image in {image.syntax: image for image in slices}.values():
-        try:
-            with warnings.catch_warnings():  # of a damaged UID, which is not a known syntax either
-                warnings.simplefilter("ignore")
-                decoder = get_decoder(image.syntax)
-        except NotImplementedError as error:
-            reason = f"its pixels are compressed as {image.syntax.name}, which no package reads."
-            remedy = "Export the series uncompressed (Explicit VR Little Endian)."
-            raise InputError("E_DECODER", image.path, reason, remedy) from error
-        if not decoder.is_available:
-            raise InputError(
-                "E_DECODER", image.path,
-                f"its pixels are compressed as {image.syntax.name}, and no decoder is installed.",
-                f"Install one of these packages: {'; '.join(decoder.missing_dependencies)}.",
-            )  # fmt: skip
-
-
-def _read_values(slices: Sequence[Slice]) -> tuple[npt.NDArray[Any], int, str]:
-    """The rescaled volume (column, row, slice), how many voxels were padding, the stored type."""
+def _read_values(slices: Sequence[Slice]) -> tuple[npt.NDArray[Any], Counter[str], str]:
+    """The rescaled volume (column, row, slice), voxels of padding as in `rescale`, stored type."""
     first = slices[0]
     shape = (len(slices), first.rows, first.columns)
     volume: npt.NDArray[Any] = np.empty(shape, np.int16)
-    padded = 0
+    padding: Counter[str] = Counter()
+    usual = Counter((image.slope, image.intercept) for image in slices)
+    before: tuple[Slice, npt.NDArray[Any]] | None = None
     for k, (image, stored) in enumerate(zip(slices, _stored(slices), strict=True)):
-        values, outside = rescale(stored, image)
+        here = image, stored[::NEIGHBOUR_STEP, ::NEIGHBOUR_STEP]
+        if before and len(usual) > 1 and image.modality == "CT":
+            _check_rescales(before, here, usual)
+        before = here
+        values, counts = rescale(stored, image)
         if volume.dtype == np.int16 and not _fits_int16(values):
             volume = volume.astype(np.float32)
         volume[k] = values
-        padded += outside
+        padding += counts
         dtype = stored.dtype.name
-    return volume.transpose(2, 1, 0), padded, dtype
+    return volume.transpose(2, 1, 0), padding, dtype
 
 
-def rescale(stored: npt.NDArray[Any], image: Slice) -> tuple[npt.NDArray[Any], int]:
+def _check_rescales(
+    one: tuple[Slice, npt.NDArray[Any]],
+    other: tuple[Slice, npt.NDArray[Any]],
+    usual: Counter[tuple[float | None, float | None]],
+) -> None:
+    """Refuse neighbours (slice, stored values) whose rescales differ where their values do not.
+
+    A scanner may give each slice its own rescale; then the stored values differ, and the HU agree.
+    """
+    (odd, stored), (even, beside) = sorted(
+        (one, other), key=lambda pair: usual[pair[0].slope, pair[0].intercept]
+    )
+    if (odd.slope, odd.intercept) == (even.slope, even.intercept):
+        return
+    values = rescale(beside, even)[0]
+    alike = replace(odd, slope=even.slope, intercept=even.intercept)
+    own, same = (float(np.abs(rescale(stored, image)[0] - values).mean()) for image in (odd, alike))
+    if own - same <= MAX_RESCALE_JUMP_HU:
+        return
+    words = [f"slope {image.slope:g} and intercept {image.intercept:g}" for image in (odd, even)]
+    reason = (
+        f"its rescale ({words[0]}) is not that of {even.place.name} beside it ({words[1]}), and "
+        f"puts the two {own:.0f} HU apart; with the same rescale they are {same:.0f} HU apart."
+    )
+    raise InputError("E_VALUES", odd.path, reason, "Export the original slices again.")
+
+
+def rescale(stored: npt.NDArray[Any], image: Slice) -> tuple[npt.NDArray[Any], Counter[str]]:
     """Stored values (rows, columns) to modality values, padding of a CT to air.
 
     Returns:
-        Values (rows, columns) as int64 when slope and intercept are whole, else float64; and the
-        number of pixels that were padding.
+        Values (rows, columns) as int64 when slope and intercept are whole, else float64; and how
+        many pixels of padding were "applied", and "kept" since they lie in `BODY_HU`.
     """
     slope = 1.0 if image.slope is None else image.slope
     intercept = 0.0 if image.intercept is None else image.intercept
@@ -202,11 +220,13 @@ def rescale(stored: npt.NDArray[Any], image: Slice) -> tuple[npt.NDArray[Any], i
         values = stored.astype(np.int64) * int(slope) + int(intercept)
     else:
         values = stored * slope + intercept
-    if image.modality != "CT":
-        return values, 0
-    outside = image.outside(stored)
+    if image.modality != "CT" or image.padding is None:
+        return values, Counter()
+    padding = image.outside(stored)
+    outside = padding & ((values <= BODY_HU[0]) | (values > BODY_HU[1]))
     values[outside] = AIR_HU
-    return values, int(outside.sum())
+    applied = int(outside.sum())
+    return values, Counter(applied=applied, kept=int(padding.sum()) - applied)
 
 
 def _fits_int16(values: npt.NDArray[Any]) -> bool:
@@ -219,34 +239,3 @@ def _stored(slices: Sequence[Slice]) -> Iterator[npt.NDArray[Any]]:
     """The stored values (rows, columns) of each slice in turn; a multi-frame file is read once."""
     for path, group in groupby(slices, key=lambda image: image.path):
         yield from decode_frames(path, [image.frame for image in group])
-
-
-def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
-    """The stored values (rows, columns) of some frames of a file; colours (rows, columns, 3).
-
-    Raises:
-        InputError: E_TRUNCATED, E_CORRUPT.
-    """
-    with judged(path, "its pixels cannot be decoded", COPY_AGAIN):
-        content = dcmread(path, specific_tags=_PIXEL_TAGS)
-        _check_length(path, content)
-        arrays = list(iter_pixels(content, indices=list(frames)))
-    yield from arrays
-
-
-def _check_length(path: Path, content: Dataset) -> None:
-    """Refuse pixels that end too early: some decoders fill the rest with anything."""
-    syntax = content.file_meta.TransferSyntaxUID
-    data = content.get("PixelData")
-    if data is None:
-        reason = "the file ends before or inside its pixels."
-    elif not syntax.is_compressed and len(data) < (expected := get_expected_length(content)):
-        reason = f"it has {len(data)} bytes of pixels, and its header promises {expected}."
-    elif syntax in (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes) and not all(
-        _JPEG_END in frame[-16:]
-        for frame in generate_frames(data, number_of_frames=int(content.get("NumberOfFrames") or 1))
-    ):
-        reason = f"its compressed pixels ({syntax.name}) have no end mark."
-    else:
-        return
-    raise truncated(path, reason)

@@ -8,9 +8,15 @@ import dicom_phantoms as phantoms
 import numpy as np
 import pydicom
 import pytest
-from dicom_phantoms import brightest, broken, refusal, set_on
+from dicom_phantoms import brightest, broken, put_bytes, refusal, set_on
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
     JPEGLSLossless,
     RLELossless,
 )
@@ -102,7 +108,8 @@ def test_a_last_slice_cut_anywhere_never_shortens_the_volume(
         ({"ImageOrientationPatient": None}, "E_GEOMETRY", "lacks ImageOrientationPatient"),
         ({"PixelSpacing": None}, "E_GEOMETRY", "lacks PixelSpacing"),
         ({"PixelSpacing": [0, 0.75]}, "E_GEOMETRY", "above 0 mm"),
-        ({"RescaleIntercept": None}, "E_VALUES", "without RescaleSlope"),
+        ({"RescaleIntercept": None}, "E_VALUES", "no number in RescaleIntercept"),
+        ({"RescaleSlope": 0}, "E_VALUES", "RescaleSlope of 0"),
         ({"RescaleType": "Z_EFF"}, "E_MODALITY", "Z_EFF"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "E_VALUES", "colour"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "E_VALUES", "colour"),
@@ -127,6 +134,88 @@ def test_frames_of_an_enhanced_ct_may_lie_in_any_order(tmp_path: Path) -> None:
     phantoms.write(tmp_path, [header])
 
     assert brightest(load_dicom(tmp_path)) == (3, 5, 2)
+
+
+def test_an_enhanced_ct_may_hold_empty_and_private_sequences(tmp_path: Path) -> None:
+    header = phantoms.enhanced_ct()
+    header.SharedFunctionalGroupsSequence[0].ReferencedImageSequence = []
+    for frame in header.PerFrameFunctionalGroupsSequence:
+        frame.ReferencedImageSequence = []
+        private = Dataset()
+        private.RescaleSlope, private.PixelSpacing = 7, [9, 9]
+        frame.add(DataElement(0x00090010, "LO", "PHANTOM WORKS"))
+        frame.add(DataElement(0x00091001, "SQ", [private]))
+    phantoms.write(tmp_path / "one", [header])
+    phantoms.write(tmp_path / "many", phantoms.ct_series())
+
+    one, many = load_dicom(tmp_path / "one"), load_dicom(tmp_path / "many")
+
+    np.testing.assert_array_equal(one.array, many.array)
+    np.testing.assert_array_equal(one.affine, many.affine)
+
+
+@pytest.mark.parametrize("text", [b"120 kV", b"********", b"6,00", b"nan ", b"1\\2 "])
+def test_numbers_that_place_no_voxel_may_be_unreadable(tmp_path: Path, text: bytes) -> None:
+    for name in ("KVP", "SliceThickness"):
+        paths = phantoms.write(tmp_path / name, phantoms.ct_series())
+        for path in paths:
+            put_bytes(path, name, text)
+
+        image = load_dicom(tmp_path / name)
+
+        assert name not in image.facts
+        assert image.facts["Manufacturer"] == "Phantom Works"
+        assert image.array[3, 5, 2] == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("RescaleSlope", "E_VALUES"),
+        ("RescaleIntercept", "E_VALUES"),
+        ("PixelSpacing", "E_GEOMETRY"),
+        ("ImagePositionPatient", "E_GEOMETRY"),
+        ("ImageOrientationPatient", "E_GEOMETRY"),
+    ],
+)
+@pytest.mark.parametrize("text", [b"6,00", b"1e999 "])
+def test_numbers_that_a_voxel_needs_must_be_readable(
+    tmp_path: Path, name: str, code: str, text: bytes
+) -> None:
+    paths = phantoms.write(tmp_path, phantoms.ct_series())
+    put_bytes(paths[4], name, text)
+
+    error = refusal(tmp_path)
+
+    assert (error.code, Path(error.path).name) == (code, "IM004.dcm")
+    assert f" in {name}" in error.reason
+
+
+@pytest.mark.parametrize("charset", [b"ISO 2022 IR 87", b"GB18030 ", b"no such thing "])
+def test_an_unusual_charset_is_no_fault(tmp_path: Path, charset: bytes) -> None:
+    for path in phantoms.write(tmp_path, phantoms.ct_series(SpecificCharacterSet="ISO_IR 100")):
+        put_bytes(path, "SpecificCharacterSet", charset)
+        put_bytes(path, "Manufacturer", b"\xd6\xd0\x1b$B\xff")
+
+    assert load_dicom(tmp_path).array[3, 5, 2] == 1000
+
+
+@pytest.mark.parametrize(
+    "syntax", [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian], ids=str
+)
+def test_other_ways_to_write_a_header(tmp_path: Path, syntax: UID) -> None:
+    series = phantoms.ct_series()
+    for one in series:
+        one.file_meta.TransferSyntaxUID = syntax
+        if not syntax.is_little_endian:
+            one.PixelData = np.frombuffer(one.PixelData, "<u2").astype(">u2").tobytes()
+    phantoms.write(tmp_path, series)
+
+    image = load_dicom(tmp_path)
+
+    np.testing.assert_array_equal(
+        image.array, phantoms.stored_values().transpose(2, 1, 0).astype(int) - 1024
+    )
 
 
 def test_frames_without_places_are_refused(tmp_path: Path) -> None:

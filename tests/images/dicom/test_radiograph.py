@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    DigitalXRayImageStorageForPresentation,
     JPEG2000Lossless,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     RLELossless,
@@ -142,6 +143,59 @@ def test_padding_is_black_whichever_way_round(tmp_path: Path) -> None:
     assert read(tmp_path, values, **padded) == [0, 1, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("padding", "limit", "shown"),
+    [
+        (128, None, [0, 0.02745, 0.03529, 0.50196, 0.9451, 0.95294, 1]),  # in the picture
+        (0, 200, [0, 0.02745, 0.03529, 0.50196, 0.9451, 0.95294, 1]),  # most of it
+        (241, None, [0, 0.02745, 0.03529, 0.50196, 0.9451, 0.95294, 1]),  # 0.05 from white
+        (243, None, [0, 0.02745, 0.03529, 0.50196, 0.9451, 0, 1]),
+        (9, None, [0, 0.02745, 0, 0.50196, 0.9451, 0.95294, 1]),
+    ],
+)
+def test_padding_that_lies_in_the_picture_is_left_alone(
+    tmp_path: Path, padding: int, limit: int | None, shown: list[float]
+) -> None:
+    values = np.array([[0, 7, 9, 128, 241, 243, 255]], np.uint8)
+    given = {"PixelPaddingValue": padding}
+    if limit is not None:
+        given["PixelPaddingRangeLimit"] = limit
+    image = read_image(save_cr(tmp_path / "a.dcm", values, **given), "radiograph")
+    np.testing.assert_allclose(image.array[0], shown, atol=1e-5)
+    kept = padding in (128, 241, 0)
+    assert [note.code for note in image.notes] == ["N_PADDING"] * kept
+
+
+def test_padding_in_the_picture_counts_among_its_bits(tmp_path: Path) -> None:
+    values = np.array([[0, 819, 3000, 4095]], np.uint16)
+    image = read_image(
+        save_cr(tmp_path / "a.dcm", values, PixelPaddingValue=3000, PixelPaddingRangeLimit=4095),
+        "radiograph",
+    )
+    np.testing.assert_allclose(image.array[0], values[0] / 4095, atol=1e-6)
+    assert [note.code for note in image.notes] == ["N_BITS", "N_PADDING"]
+
+
+@pytest.mark.parametrize("modality", ["CR", "DX"])
+@pytest.mark.parametrize(
+    ("photometric", "shape", "shown"),
+    [
+        ("MONOCHROME2", "IDENTITY", [0, 0.39216, 0.78431, 1]),
+        ("MONOCHROME1", "INVERSE", [1, 0.60784, 0.21569, 0]),
+    ],
+)
+def test_the_shape_of_the_presentation_lut_repeats_the_photometric_interpretation(
+    tmp_path: Path, modality: str, photometric: str, shape: str, shown: list[float]
+) -> None:
+    given = {"PhotometricInterpretation": photometric, "PresentationLUTShape": shape}
+    assert read(tmp_path, Modality=modality, **given) == shown
+
+
+def test_a_cr_may_call_monochrome1_identical_after_its_inversion(tmp_path: Path) -> None:
+    given = {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"}
+    assert read(tmp_path, **given) == [1, 0.60784, 0.21569, 0]
+
+
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless], ids=["RLE", "JPEG 2000"])
 def test_compressed_pixels(tmp_path: Path, syntax: str) -> None:
     large = np.kron(grey_values().astype(np.uint16) * 257, np.ones((2, 2), np.uint16))
@@ -213,6 +267,21 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "MR": (changed(Modality="MR"), "E_MODALITY", "says MR"),
     "raw": (
         changed(Modality="DX", PresentationIntentType="FOR PROCESSING"), "E_MODALITY", "raw image",
+    ),
+    "turned round and not": (
+        changed(PresentationLUTShape="INVERSE"), "E_VALUES", "whether bones are white or black",
+    ),
+    "not turned round and turned": (
+        changed(
+            PresentationLUTShape="IDENTITY",
+            PhotometricInterpretation="MONOCHROME1",
+            SOPClassUID=DigitalXRayImageStorageForPresentation,
+        ),
+        "E_VALUES", "MONOCHROME1 with a PresentationLUTShape of IDENTITY",
+    ),
+    "shifted bits": (
+        of_values(np.full((8, 8), 65280, np.uint16), BitsStored=12, HighBit=15),
+        "E_CORRUPT", "BitsStored 12 and HighBit 15",
     ),
     "no mark": (no_mark, "E_FORMAT", "lacks the DICM mark"),
     "frames": (changed(**FRAMES), "E_DIMS", "2 frames"),

@@ -11,13 +11,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_phantoms import SHIPPED, brightest, refusal, world
-from pydicom.uid import (
-    JPEG2000Lossless,
-    JPEGLSLossless,
-    RLELossless,
-)
+from pydicom.uid import SecondaryCaptureImageStorage
 
-from medvol.images.dicom import volume as dicom
 from medvol.images.dicom.series import read_study
 from medvol.images.dicom.volume import load_dicom
 from medvol.spatial import RAS_TO_LPS, spacing_mm
@@ -90,13 +85,44 @@ def test_monochrome1_is_a_matter_of_display_and_leaves_hu_alone(tmp_path: Path) 
     assert load_dicom(tmp_path).array[4, 5, 2] == 24  # 1048 - 1024; SimpleITK inverts it
 
 
-def test_each_slice_has_its_own_rescale(tmp_path: Path) -> None:
-    series = phantoms.ct_series(np.full((3, 16, 16), 100, np.uint16))
-    for slope, one in enumerate(series, start=1):
+def test_each_slice_has_its_own_rescale_where_its_stored_values_have(tmp_path: Path) -> None:
+    slopes = [1, 2, 3]
+    series = phantoms.ct_series(np.array([np.full((16, 16), 3600 // x) for x in slopes], np.uint16))
+    for slope, one in zip(slopes, series, strict=True):
         one.RescaleSlope = slope
     phantoms.write(tmp_path, series)
 
-    assert load_dicom(tmp_path).array[0, 0].tolist() == [-924, -824, -724]
+    assert load_dicom(tmp_path).array[0, 0].tolist() == [2576, 2576, 2576]  # 3600 - 1024
+
+
+@pytest.mark.parametrize("number", [0, 4, 7])
+def test_one_slice_with_four_times_the_slope_of_its_series_is_named(
+    tmp_path: Path, number: int
+) -> None:
+    series = phantoms.ct_series()
+    series[number].RescaleSlope = 4
+    phantoms.write(tmp_path, series)
+
+    error = refusal(tmp_path)
+
+    assert (error.code, Path(error.path).name) == ("E_VALUES", f"IM{number:03d}.dcm")
+    assert "slope 4 and intercept -1024" in error.reason
+    assert "with the same rescale they are 10 HU apart" in error.reason  # the step of the phantom
+
+
+@pytest.mark.parametrize(("intercept", "read"), [(-999, True), (-998, False)])
+def test_an_intercept_beside_others_may_be_off_by_25_hu(
+    tmp_path: Path, intercept: int, read: bool
+) -> None:
+    series = phantoms.ct_series(np.full((4, 16, 16), 1024, np.uint16))
+    series[0].PixelData = np.full((16, 16), 1025, np.uint16).tobytes()
+    series[3].RescaleIntercept = intercept
+    phantoms.write(tmp_path, series)
+
+    if read:
+        assert load_dicom(tmp_path).array[0, 0].tolist() == [1, 0, 0, 25]
+    else:
+        assert "intercept -998" in refusal(tmp_path).reason
 
 
 def test_signed_values_and_values_above_int16(tmp_path: Path) -> None:
@@ -142,6 +168,43 @@ def test_padding_becomes_air(tmp_path: Path, padding: int, limit: int | None, st
     assert image.facts["padding_voxels"] == 16
 
 
+@pytest.mark.parametrize(
+    ("padding", "limit", "applied", "kept"),
+    [
+        (0, None, [], [0]),  # water of a CT that is stored in HU
+        (-1024, 200, [-1024, -1000], [-999, -800, 0, 40]),  # nearly everything
+        (-999, None, [], [-999]),
+        (-1000, None, [-1000], []),
+        (3071, None, [], [3071]),  # metal
+        (3072, None, [3072], []),
+    ],
+    ids=["water", "range", "above air", "air", "metal", "above metal"],
+)
+def test_padding_that_lies_in_the_body_is_left_alone(
+    tmp_path: Path, padding: int, limit: int | None, applied: list[int], kept: list[int]
+) -> None:
+    stored = np.array([-1024, -1000, -999, -800, 0, 40, 3071, 3072], np.int16)
+    changed = {"PixelPaddingValue": padding, "PixelPaddingRangeLimit": limit}
+    series = phantoms.ct_series(
+        np.tile(stored, (3, 4, 1)), PixelRepresentation=1, BitsStored=16, HighBit=15,
+        RescaleIntercept=0,
+    )  # fmt: skip
+    for one in series:
+        for name, value in changed.items():
+            if value is not None:
+                one.add_new(name, "SS", value)
+    phantoms.write(tmp_path, series)
+
+    image = load_dicom(tmp_path)
+
+    air = [-1024 if value in applied else value for value in stored.tolist()]
+    assert image.array[:, 0, 0].tolist() == air
+    assert image.facts.get("padding_voxels", 0) == 3 * 4 * len(applied)
+    assert [str(note).split(" voxels")[0] for note in image.notes] == (
+        [f"N_PADDING {3 * 4 * len(kept)}"] if kept else []
+    )
+
+
 def test_an_mr_needs_no_rescale_and_keeps_its_padding(tmp_path: Path) -> None:
     phantoms.write(
         tmp_path,
@@ -151,19 +214,6 @@ def test_an_mr_needs_no_rescale_and_keeps_its_padding(tmp_path: Path) -> None:
     )
 
     assert load_dicom(tmp_path).array[4, 5, 2] == 1048
-
-
-@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=str)
-def test_compressed_pixels_are_the_same_pixels(tmp_path: Path, syntax: str) -> None:
-    values = np.tile(phantoms.stored_values(3), (1, 4, 4))  # JPEG 2000 wants 32 pixels or more
-    series = phantoms.ct_series(values)
-    for one in series:
-        one.compress(syntax)
-    phantoms.write(tmp_path, series)
-
-    np.testing.assert_array_equal(
-        load_dicom(tmp_path).array, values.transpose(2, 1, 0).astype(np.int16) - 1024
-    )
 
 
 def test_facts_are_technical_and_name_nobody(tmp_path: Path) -> None:
@@ -185,38 +235,22 @@ def test_facts_are_technical_and_name_nobody(tmp_path: Path) -> None:
     assert "ecret" not in str(read_study(tmp_path))
 
 
-def test_a_syntax_that_no_package_reads_is_named(tmp_path: Path) -> None:
-    series = phantoms.ct_series()
-    for one in series:
-        one.compress(RLELossless)
-        one.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.100"
-    phantoms.write(tmp_path, series)
+@pytest.mark.parametrize("word", ["HU", "hounsfield", "HOUNSFIELD UNITS ", "US"])
+def test_words_for_hounsfield(tmp_path: Path, word: str) -> None:
+    phantoms.write(tmp_path, phantoms.ct_series(RescaleType=word))
 
-    error = refusal(tmp_path)
-
-    assert error.code == "E_DECODER"
-    assert "MPEG2 Main Profile / Main Level" in error.reason
-    assert "uncompressed" in error.remedy
+    assert load_dicom(tmp_path).array[3, 5, 2] == 1000
 
 
-def test_a_missing_decoder_is_named_with_its_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Absent:
-        is_available = False
-        missing_dependencies = ("pylibjpeg - requires pylibjpeg>=2.0 and pylibjpeg-rle>=2.0",)
+def test_a_ct_without_modality_is_known_by_its_class(tmp_path: Path) -> None:
+    phantoms.write(tmp_path / "ct", phantoms.ct_series(Modality=None))
+    other = phantoms.ct_series(Modality=None, SOPClassUID=SecondaryCaptureImageStorage)
+    phantoms.write(tmp_path / "other", other)
 
-    series = phantoms.ct_series()
-    for one in series:
-        one.compress(RLELossless)
-    phantoms.write(tmp_path, series)
-    monkeypatch.setattr(dicom, "get_decoder", lambda _: Absent)
-
-    error = refusal(tmp_path)
-
-    assert error.code == "E_DECODER"
-    assert "RLE Lossless" in error.reason
-    assert "pylibjpeg-rle" in error.remedy
+    assert load_dicom(tmp_path / "ct").facts["Modality"] == "CT"
+    image = load_dicom(tmp_path / "other")  # its values will say what it is
+    assert "Modality" not in image.facts
+    assert image.array[3, 5, 2] == 1000
 
 
 def test_claimed_size_is_judged_before_memory_is_taken(tmp_path: Path) -> None:

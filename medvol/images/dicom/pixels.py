@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stored values of DICOM images: decompressed, whole, without bits that are no part of them."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.pixels import get_decoder, iter_pixels
+from pydicom.pixels.utils import get_expected_length
+from pydicom.uid import (
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+    RLELossless,
+)
+
+from ...errors import InputError
+from ..files import COPY_AGAIN, truncated
+from .header import Slice, judged
+
+_JPEG_END = b"\xff\xd9"
+_WITH_END = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
+_PIXEL_TAGS = [
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
+    *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    "PixelData",
+]
+
+
+def check_decoder(slices: Sequence[Slice]) -> None:
+    """Refuse pixels that no installed package decodes, before they are read.
+
+    Raises:
+        InputError: E_DECODER, with the packages that would.
+    """
+    for image in {image.syntax: image for image in slices}.values():
+        try:
+            with warnings.catch_warnings():  # of a damaged UID, which is not a known syntax either
+                warnings.simplefilter("ignore")
+                decoder = get_decoder(image.syntax)
+        except NotImplementedError as error:
+            reason = f"its pixels are compressed as {image.syntax.name}, which no package reads."
+            remedy = "Export the series uncompressed (Explicit VR Little Endian)."
+            raise InputError("E_DECODER", image.path, reason, remedy) from error
+        if not decoder.is_available:
+            raise InputError(
+                "E_DECODER", image.path,
+                f"its pixels are compressed as {image.syntax.name}, and no decoder is installed.",
+                f"Install one of these packages: {'; '.join(decoder.missing_dependencies)}.",
+            )  # fmt: skip
+
+
+def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
+    """The stored values (rows, columns) of some frames of a file; colours (rows, columns, 3).
+
+    Raises:
+        InputError: E_TRUNCATED; E_CORRUPT, also where the bits contradict the header.
+    """
+    with judged(path, "its pixels cannot be decoded", COPY_AGAIN):
+        content = dcmread(path, specific_tags=_PIXEL_TAGS)
+        _check_length(path, content)
+        strict = content.file_meta.TransferSyntaxUID in JPEGLSTransferSyntaxes
+        plugin = "pyjpegls" if strict else ""  # the other one fills what is damaged with anything
+        pixels = iter_pixels(
+            content, indices=list(frames), correct_unused_bits=False, decoding_plugin=plugin
+        )
+        arrays = [_used_bits(array, content, path) for array in pixels]
+    yield from arrays
+
+
+def _used_bits(array: npt.NDArray[Any], content: Dataset, path: Path) -> npt.NDArray[Any]:
+    """Decoded values without the bits above BitsStored, in which an overlay may lie.
+
+    Where HighBit is not BitsStored - 1, programs differ, so the values must fit without shift. So
+    they must when a compression has its own depth, of which no overlay is a part.
+
+    Raises:
+        InputError: E_CORRUPT, they do not fit.
+    """
+    stored = int(content.BitsStored)
+    high = int(content.get("HighBit") or stored - 1)
+    unused = 8 * array.dtype.itemsize - min(stored, high + 1)
+    values: npt.NDArray[Any] = (array << unused) >> unused
+    syntax = content.file_meta.TransferSyntaxUID
+    certain = high == stored - 1 and (not syntax.is_compressed or syntax == RLELossless)
+    if certain or np.array_equal(values, array):
+        return values
+    raise InputError(
+        "E_CORRUPT", path,
+        f"its header says BitsStored {stored} and HighBit {high}, which its values, from "
+        f"{array.min()} to {array.max()}, do not fit.",
+        "Export it again uncompressed, with a HighBit that is BitsStored - 1.",
+    )  # fmt: skip
+
+
+def _check_length(path: Path, content: Dataset) -> None:
+    """Refuse pixels that end too early: some decoders fill the rest with anything."""
+    syntax = content.file_meta.TransferSyntaxUID
+    data = content.get("PixelData")
+    if data is None:
+        reason = "the file ends before or inside its pixels."
+    elif not syntax.is_compressed and len(data) < (expected := get_expected_length(content)):
+        reason = f"it has {len(data)} bytes of pixels, and its header promises {expected}."
+    elif syntax in _WITH_END and not all(
+        _JPEG_END in frame.rstrip(b"\0")[-16:]
+        for frame in generate_frames(data, number_of_frames=int(content.get("NumberOfFrames") or 1))
+    ):
+        reason = f"its compressed pixels ({syntax.name}) have no end mark."
+    else:
+        return
+    raise truncated(path, reason)

@@ -56,14 +56,11 @@ def _unpacked(archive: Path, scratch: Path) -> dict[str, Path]:
     """Members of an archive that look like radiographs, under the names that they had."""
     folder = scratch / f"{len(os.listdir(scratch)) if scratch.exists() else 0:03d}"
     folder.mkdir(parents=True)
-    members = {}
-    for flat, name in unpack(archive, folder).items():
-        own = folder / f"{flat}-" / Path(name).name  # a folder each: names may occur twice
-        own.parent.mkdir()
-        os.replace(folder / flat, own)
-        if is_radiograph(own):
-            members[name.replace("\\", "/")] = own
-    return members
+    return {
+        name.replace("\\", "/"): file
+        for file, name in unpack(archive, folder).items()
+        if is_radiograph(file)
+    }
 
 
 @contextmanager

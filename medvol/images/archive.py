@@ -6,18 +6,19 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
-from .files import corrupt, truncated
+from .files import corrupt, is_hidden, truncated
 from .image import Image
 
 MAX_INFLATED_BYTES = 4 << 30  # 8,000 slices of 512 x 512
 MAX_FILES = 100_000
 MAX_RATIO = 100  # CT slices deflate to a half or a third; a bomb to a thousandth
 SMALL_BYTES = 64 << 20  # below this no ratio is a danger
-IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db")
+LONGEST_NAME = 60  # characters of a folder or file; file systems take 255 bytes
 UNPACK = "Unpack the archive and give the folder."
 
 
@@ -46,20 +47,23 @@ def load_zip(path: Path, *, series: str | None = None) -> Image:
         try:
             return replace(load_dicom(folder, series=series), path=path)
         except InputError as error:
-            member = members.get(Path(error.path).name)
+            member = members.get(Path(error.path))
             fault = path / member if member else path
             raise InputError(error.code, fault, error.reason, error.remedy) from error
 
 
-def unpack(path: Path, folder: Path) -> dict[str, str]:
-    """Write every member into one flat folder under a name of our own.
+def unpack(path: Path, folder: Path) -> dict[Path, str]:
+    """Write every member that is not hidden into a folder, where its name says.
+
+    A member whose name is taken, be it by one that differs in capitals only, lies in a folder of
+    its own beside the others.
 
     Args:
         path: the archive.
         folder: an empty folder.
 
     Returns:
-        Name in the folder -> name in the archive.
+        File in the folder -> name in the archive.
 
     Raises:
         InputError: as for `load_zip`: E_CORRUPT, damaged; E_TRUNCATED, cut; E_DECODER, packed with
@@ -68,11 +72,11 @@ def unpack(path: Path, folder: Path) -> dict[str, str]:
     written = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            for number, member in enumerate(_checked_members(archive, path)):
-                name = f"{number:06d}"
-                with archive.open(member) as source, (folder / name).open("wb") as target:
-                    shutil.copyfileobj(source, target)
-                written[name] = member.filename
+            for number, (member, parts) in enumerate(_checked_members(archive, path).items()):
+                target = _created(folder, parts, number)
+                with archive.open(member) as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+                written[target] = member.filename
     except zipfile.BadZipFile as error:
         if "not a zip file" in str(error) or "Truncated" in str(error):
             raise truncated(path, "the archive ends before its list of contents.") from error
@@ -90,23 +94,39 @@ def unpack(path: Path, folder: Path) -> dict[str, str]:
     return written
 
 
-def _checked_members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
-    """The files of an archive, refused as a whole when any of them is not to be trusted."""
-    members = [
-        member
-        for member in archive.infolist()
-        if not member.filename.endswith("/")
-        and not any(word in member.filename for word in IGNORED)
-    ]
-    if not members:
-        raise InputError("E_EMPTY", path, "the archive holds no files.", "Pack the slices again.")
-    for member in members:
+def _created(folder: Path, parts: Sequence[str], number: int) -> Path:
+    """An empty file below a folder, made where its name says, or where nothing else can be."""
+    target = folder.joinpath(*(part[-LONGEST_NAME:] for part in parts))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch(exist_ok=False)
+    except (FileExistsError, NotADirectoryError):
+        target = folder / f"member {number}" / target.name
+        target.parent.mkdir(exist_ok=True)
+        target.touch(exist_ok=False)
+    return target
+
+
+def _checked_members(
+    archive: zipfile.ZipFile, path: Path
+) -> dict[zipfile.ZipInfo, tuple[str, ...]]:
+    """The files of an archive with the parts of their names; hidden ones are passed by.
+
+    An archive is refused as a whole when any of them is not to be trusted.
+    """
+    members = {}
+    for member in archive.infolist():
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]):
             reason = f"it holds the name {member.filename!r}, which leads out of the archive."
             raise InputError("E_PATH", path, reason, "Do not trust it; ask for the plain files.")
+        if member.is_dir() or any(map(is_hidden, name.parts)):
+            continue
         if member.flag_bits & 1:
             raise InputError("E_FORMAT", path, "the archive is encrypted.", UNPACK)
+        members[member] = name.parts or ("unnamed",)
+    if not members:
+        raise InputError("E_EMPTY", path, "the archive holds no files.", "Pack the slices again.")
     inflated = sum(member.file_size for member in members)
     packed = max(1, sum(member.compress_size for member in members))
     too_dense = inflated > SMALL_BYTES and inflated > MAX_RATIO * packed

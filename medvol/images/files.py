@@ -173,12 +173,12 @@ def read_head(path: Path, count: int) -> bytes:
         if not head.startswith(GZIP_MAGIC):
             return head
         file.seek(0)
-        inflated = b""
+        inflated = bytearray()
         for chunk in _inflate(file, _WINDOW_BITS["gzip"], path):
             inflated += chunk
             if len(inflated) >= count:
                 break
-        return inflated[:count]
+        return bytes(inflated[:count])
 
 
 def read_block(block: DataBlock) -> npt.NDArray[np.uint8]:

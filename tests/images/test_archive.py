@@ -3,6 +3,7 @@
 
 import tempfile
 import zipfile
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -43,6 +44,58 @@ def test_reads_as_the_folder_does(tmp_path, slices, method):
     np.testing.assert_array_equal(image.affine, folder.affine)
     assert image.path == path
     assert image.facts == folder.facts
+
+
+JUNK = ["._IM000.dcm", ".nomedia", "__MACOSX/._IM", "Thumbs.db", ".DS_Store", "a/.hidden/IM"]
+
+
+def test_the_folder_and_its_archive_give_the_same_notes(tmp_path, slices):
+    """Empty and hidden members are passed by, whatever lies in them; other kinds are counted."""
+    for name in (*JUNK, "readme.txt", "report.pdf", "DICOMDIR", "IM000 copy.dcm"):
+        file = tmp_path / "case" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(slices[0].read_bytes() if name.startswith("IM0") else b"")
+    files = sorted(file for file in (tmp_path / "case").rglob("*") if file.is_file())
+    names = [str(file.relative_to(tmp_path)) for file in files]
+    image = read_image(packed(tmp_path / "case.zip", files, names=names))
+    folder = read_image(tmp_path / "case")
+    np.testing.assert_array_equal(image.array, folder.array)
+    assert (image.notes, image.facts) == (folder.notes, folder.facts)
+    assert [str(note) for note in image.notes] == [
+        "N_OTHER files of other kinds (4) were passed by: 1 .pdf, 1 .txt, 1 DICOMDIR, 1 copy."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [("IM_0008", b"<html>", "E_FORMAT"), ("IM008.dcm", b"", "E_EMPTY"),
+     ("CT.1.2.840.8", bytes(400), "E_TRUNCATED")],
+)  # fmt: skip
+def test_the_folder_and_its_archive_are_refused_alike(tmp_path, slices, name, content, code):
+    (tmp_path / "case" / name).write_bytes(content)
+    path = packed(tmp_path / "case.zip", [*slices, tmp_path / "case" / name])
+    folder = refused(tmp_path / "case", code, "", "again", names=tmp_path / "case" / name)
+    refused(path, code, folder.reason, folder.remedy, names=path / "study" / "series" / name)
+
+
+def test_causes_name_the_members(tmp_path, slices):
+    path = packed(tmp_path / "case.zip", slices[:3] + slices[4:])
+    where = "1 missing between study/series/IM002.dcm and study/series/IM004.dcm (5.00 mm apart)"
+    refused(path, "E_SERIES", where, "again")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["IM"] * 8, ["IM", "im", "a/IM", "A/im", "IM/deeper", "a/IM/x", "IM/deeper/z", ""],
+     ["x" * 300 + str(k) for k in range(8)], ["/".join("abc" * 30) + str(k) for k in range(8)],
+     [f"患者 1\\スライス\n{k}" for k in range(8)]],
+    ids=["equal", "nested", "long", "deep", "odd"],
+)  # fmt: skip
+def test_every_member_is_read_whatever_its_name(tmp_path, slices, names):
+    doubled = len(set(names)) < 8
+    with pytest.warns(UserWarning, match="Duplicate name") if doubled else nullcontext():
+        path = packed(tmp_path / "case.zip", slices, names=names)
+    np.testing.assert_array_equal(read_image(path).array, read_image(tmp_path / "case").array)
 
 
 def test_names_of_other_systems_are_ignored_and_equal_names_kept_apart(tmp_path, slices):

@@ -1,25 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """DICOM: how its files are known, and what their headers and pixels become."""
 
+import re
 from pathlib import Path
 
-SUFFIXES = (".dcm", ".dicom", ".ima")
+from ...errors import InputError
+from ..files import read_head
+
+SUFFIXES = (".dcm", ".dicom", ".ima", ".dcm.gz")
+HEAD_BYTES = 132
+# The first element of a file that was written without preamble: group 2 or 8, one of the elements
+# that may come first, then a type of value in letters, or (only in little endian) a short length.
+_BARE = re.compile(
+    rb"\x02\x00[\x00-\x02]\x00[A-Z]{2}"
+    rb"|\x08\x00(?:[\x00-\x08]|[\x12-\x18])\x00(?:[A-Z]{2}|[\x00-\xff][\x00\x01]\x00\x00)"
+    rb"|\x00\x08\x00(?:[\x00-\x08]|[\x12-\x18])[A-Z]{2}",
+    re.DOTALL,
+)
 
 
 def has_mark(head: bytes) -> bool:
-    """Whether the first bytes of a file hold the mark of DICOM, at byte 128."""
-    return head[128:132] == b"DICM"
+    """Whether the first bytes of a file are DICOM's: the mark at byte 128, or bare elements."""
+    return head[128:132] == b"DICM" or _BARE.match(head) is not None
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether this is a file with the mark of DICOM in it; False when it cannot be opened."""
+    """Whether the content of this file is DICOM, perhaps in gzip; False if it cannot be opened."""
     try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return has_mark(file.read(132))
-    except OSError:
+        return path.is_file() and has_mark(read_head(path, HEAD_BYTES))
+    except (OSError, InputError):
         return False
+
+
+def is_named(path: Path) -> bool:
+    """Whether the name says that it is DICOM."""
+    return path.name.lower().endswith(SUFFIXES)
 
 
 def is_nameless(path: Path) -> bool:

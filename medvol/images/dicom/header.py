@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from ...errors import InputError
-from ...failures import path_error
-from ..files import COPY_AGAIN, truncated
-from . import SUFFIXES, has_mark, is_nameless
+from ..files import truncated
+from .dataset import read_dataset
 from .geometry import Place
+from .strays import known_kind
 
 logging.getLogger("pydicom").addHandler(logging.NullHandler())  # else it prints beside a refusal
 
+NO_IMAGE = "DICOM without an image"
 SCREENSHOT = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture, all its kinds
 TECHNICAL: dict[str, type[str] | type[float]] = {  # facts that name no person and no day
     "ConvolutionKernel": str,
@@ -92,28 +92,18 @@ class Slice:
 
 
 def read_slices(path: Path, folder: Path, left_out: Counter[str]) -> list[Slice]:
-    """The slices of one file below `folder`.
+    """The slices of one DICOM file below `folder`.
 
     A file that holds no image gives none, and its kind is counted in `left_out`.
 
     Raises:
-        InputError: E_PATH, E_EMPTY, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_DIMS; the path is the
-            file's.
+        InputError: E_FORMAT, E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_DIMS; the path is the file's.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(132)
-    except OSError as error:
-        raise path_error(path, error) from error
-    if not has_mark(start):
-        _refuse_broken(path, start)
-        left_out["not DICOM"] += 1
-        return []
     name = str(path.relative_to(folder)) if path != folder else path.name
     with judged(path, "its DICOM header cannot be read", "Export the series again."):
-        header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+        header = read_dataset(path, stop_before_pixels=True, specific_tags=_TAGS)
         if not _is_image(header, path):
-            left_out[str(header.get("Modality", "not an image"))] += 1
+            left_out[str(header.get("Modality") or known_kind(path) or NO_IMAGE)] += 1
             return []
         frames = _frames(header, path)
         if len(frames) == 1:
@@ -144,29 +134,16 @@ def judged(path: Path, what: str, remedy: str) -> Iterator[None]:
         raise InputError("E_CORRUPT", path, f"{what} ({why}).", remedy) from error
 
 
-def _refuse_broken(path: Path, start: bytes) -> None:
-    """Refuse a file that was meant to be a slice: left out, it would shorten the volume unseen."""
-    named = path.suffix.lower() in SUFFIXES
-    may_be_slice = named or is_nameless(path)
-    if may_be_slice and not start:
-        raise InputError("E_EMPTY", path, "the file has 0 bytes.", COPY_AGAIN)
-    if may_be_slice and not start.strip(b"\0"):
-        raise truncated(path, "the file begins with nothing but 0.")
-    if named:
-        reason = "the file is named like DICOM but lacks the DICM mark at byte 128."
-        remedy = "Export it as a DICOM file, or take it out of the folder."
-        raise InputError("E_FORMAT", path, reason, remedy)
-
-
 def _is_image(header: Dataset, path: Path) -> bool:
-    """Whether the class is one of images, or unknown but with rows; by both places that name it."""
+    """Whether the class is one of images, or unknown but with rows; by both places that name it.
+
+    Without rows an unknown class is no image where both places name it; else the file is cut.
+    """
     given = (header.file_meta.get("MediaStorageSOPClassUID"), header.get("SOPClassUID"))
     names = [UID(uid).name for uid in given if uid]
     image = any("Image Storage" in name for name in names)
     known = any(name not in given for name in names)
-    if "TransferSyntaxUID" not in header.file_meta or (
-        "Rows" not in header and (image or not names)
-    ):
+    if "Rows" not in header and (image or not (known or (given[0] and given[0] == given[1]))):
         raise truncated(path, "the file ends inside its header.")
     return image or ("Rows" in header and not known)
 

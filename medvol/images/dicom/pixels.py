@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder, iter_pixels
@@ -22,6 +21,7 @@ from pydicom.uid import (
 
 from ...errors import InputError
 from ..files import COPY_AGAIN, truncated
+from .dataset import read_dataset
 from .header import Slice, judged
 
 _JPEG_END = b"\xff\xd9"
@@ -63,7 +63,7 @@ def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any
         InputError: E_TRUNCATED; E_CORRUPT, also where the bits contradict the header.
     """
     with judged(path, "its pixels cannot be decoded", COPY_AGAIN):
-        content = dcmread(path, specific_tags=_PIXEL_TAGS)
+        content = read_dataset(path, specific_tags=_PIXEL_TAGS)
         _check_length(path, content)
         strict = content.file_meta.TransferSyntaxUID in JPEGLSTransferSyntaxes
         plugin = "pyjpegls" if strict else ""  # the other one fills what is damaged with anything

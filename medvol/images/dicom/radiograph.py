@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.uid import UID
@@ -22,6 +21,7 @@ from ...spatial import Affine
 from ..grey import Grey, grey_of_colours, used_bits
 from ..image import Image
 from ..picture import MAX_PIXELS
+from .dataset import read_dataset
 from .header import Slice, judged, read_slices
 from .pixels import check_decoder, decode_frames
 
@@ -101,7 +101,7 @@ def _only_slice(path: Path) -> Slice:
 def _header(path: Path) -> Dataset:
     """The header without the pixels, and without elements that have no value."""
     with judged(path, "its DICOM header cannot be read", "Export it again."):
-        header = dcmread(path, stop_before_pixels=True)
+        header = read_dataset(path, stop_before_pixels=True)
         for name in _OPTIONAL:
             if name in header and header[name].is_empty:
                 del header[name]

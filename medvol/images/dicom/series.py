@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom import dcmread
 
-from ...errors import InputError
+from ...errors import InputError, Note
 from ...failures import path_error
-from ..files import file_size, walk
+from ..files import file_size, read_head, walk
+from . import HEAD_BYTES, has_mark, is_named
+from .dataset import read_dataset
 from .header import Slice, judged, read_slices
+from .strays import known_kind, stray, suffix_of
 
 MAX_FILES = 20_000  # a whole-body CT has 2,000 slices; more than this is an archive, not a study
 
@@ -25,6 +27,19 @@ class Study:
     series: dict[str, list[Slice]]
     left_out: Counter[str]
 
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Remarks on what was left out."""
+        others = {kind: count for kind, count in self.left_out.items() if kind != "localizer"}
+        notes = []
+        if count := self.left_out["localizer"]:
+            notes.append(Note("N_LOCALIZER", f"{count} localizer images were left out."))
+        if others:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
+            text = f"files of other kinds ({sum(others.values())}) were passed by: {kinds}."
+            notes.append(Note("N_OTHER", text))
+        return tuple(notes)
+
     def __str__(self) -> str:
         """What tells its series apart, the largest first, without a name or a day of a patient."""
         return "; ".join(_summary(uid, slices) for uid, slices in self.series.items())
@@ -33,8 +48,9 @@ class Study:
 def read_study(folder: Path) -> Study:
     """Read the headers of all DICOM images below `folder` (or of the one file `folder`).
 
-    Files that are not DICOM, hidden files, reports, segmentations and plans are left out, as are
-    localizers and screenshots when there is anything else.
+    Left out are files that are known not to be slices, by content (reports, segmentations, plans)
+    or by name (`strays.known_kind`), and localizers and screenshots when there is anything else.
+    A file of which nothing is known, or that is named as slices are, may be a damaged slice.
 
     Raises:
         InputError: E_PATH, E_EMPTY, E_FORMAT, E_TRUNCATED, E_CORRUPT for a file that cannot be
@@ -46,7 +62,20 @@ def read_study(folder: Path) -> Study:
         reason = "the folder holds no file."
         raise InputError("E_EMPTY", folder, reason, "Give the folder that the DICOM slices lie in.")
     left_out: Counter[str] = Counter()
-    slices = [image for file in files for image in read_slices(file, folder, left_out)]
+    heads = {file: _head(file) for file in files}
+    slices = [
+        image
+        for file, head in heads.items()
+        if has_mark(head)
+        for image in read_slices(file, folder, left_out)
+    ]
+    others = [file for file, head in heads.items() if not has_mark(head)]
+    of_slices = {suffix_of(image.path) for image in slices}
+    for file in others:
+        kind = known_kind(file)
+        if is_named(file) or (slices and (not kind or suffix_of(file) in of_slices)):
+            raise stray(file, heads[file], len(slices))
+        left_out[kind] += 1
     if not slices:
         reason = f"none of its {len(files)} files is a DICOM image."
         remedy = "Give the folder that the DICOM slices lie in."
@@ -87,6 +116,13 @@ def _files(folder: Path) -> Iterator[Path]:
         yield path
 
 
+def _head(path: Path) -> bytes:
+    try:
+        return read_head(path, HEAD_BYTES)
+    except OSError as error:
+        raise path_error(path, error) from error
+
+
 def _without_copies(slices: Sequence[Slice], left_out: Counter[str]) -> list[Slice]:
     """Drop a file that repeats another one: same instance, same place, same pixel bytes."""
     kept: dict[tuple[str, int], Slice] = {}
@@ -116,7 +152,7 @@ def _same_place(first: Slice, second: Slice) -> bool:
 
 def _same_pixels(first: Path, second: Path) -> bool:
     with judged(second, "its pixels cannot be read", "Export the series again."):
-        one, other = (dcmread(path, specific_tags=["PixelData"]) for path in (first, second))
+        one, other = (read_dataset(path, specific_tags=["PixelData"]) for path in (first, second))
     return bool(
         one.file_meta.TransferSyntaxUID == other.file_meta.TransferSyntaxUID
         and one.get("PixelData") == other.get("PixelData")

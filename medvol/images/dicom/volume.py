@@ -62,9 +62,7 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
     ordered = [slices[k] for k in stack.order]
     check_decoder(ordered)
     array, padding, stored_dtype = _read_values(ordered)
-    notes = []
-    if count := study.left_out["localizer"]:
-        notes.append(Note("N_LOCALIZER", f"{count} localizer images were left out."))
+    notes = [*study.notes]
     if stack.tilt_degrees:
         notes.append(
             Note(

@@ -247,7 +247,7 @@ def report(path: Path) -> None:
 
 
 def no_mark(path: Path) -> None:
-    path.write_bytes(save_cr(path).read_bytes()[132:])
+    path.write_bytes(save_cr(path).read_bytes()[150:])
 
 
 def changed(**values: Any) -> Callable[[Path], object]:

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What lies in a DICOM folder is sorted into series, and what is no slice is left out."""
 
+import gzip
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import dicom_phantoms as phantoms
+import numpy as np
 import pytest
-from dicom_phantoms import SHIPPED, refusal
+from dicom_phantoms import SHIPPED, refusal, world
 from pydicom.uid import (
     SecondaryCaptureImageStorage,
     SegmentationStorage,
@@ -34,8 +36,72 @@ def test_what_is_no_slice_is_left_out(tmp_path: Path) -> None:
     result = load_dicom(tmp_path)
 
     assert result.array.shape == (16, 16, 8)
-    assert [note.code for note in result.notes] == ["N_LOCALIZER"]
-    assert result.facts["left_out"] == {"SEG": 1, "localizer": 1, "screenshot": 1, "not DICOM": 1}
+    assert [str(note) for note in result.notes] == [
+        "N_LOCALIZER 1 localizer images were left out.",
+        "N_OTHER files of other kinds (3) were passed by: 1 .txt, 1 SEG, 1 screenshot.",
+    ]
+    assert result.facts["left_out"] == {"SEG": 1, "localizer": 1, "screenshot": 1, ".txt": 1}
+
+
+ODD_NAMES = ("IM_0007", "CT.1.2.840.7", "IM_0007.bin", "slice7.xyz", "7")
+
+
+@pytest.mark.parametrize("name", [*ODD_NAMES, "IM007.dcm", "IM007.dcm.gz", "IM007.gz"])
+@pytest.mark.parametrize("way", ["whole", "bare", "packed", "packed-bare"])
+def test_the_last_slice_counts_however_it_is_called_and_written(
+    tmp_path: Path, name: str, way: str
+) -> None:
+    last = phantoms.write(tmp_path, phantoms.ct_series())[-1]
+    content = last.read_bytes()[132 if "bare" in way else 0 :]
+    last.unlink()
+    (tmp_path / name).write_bytes(gzip.compress(content) if "packed" in way else content)
+
+    image = load_dicom(tmp_path)
+
+    np.testing.assert_array_equal(
+        image.array, phantoms.stored_values().transpose(2, 1, 0).astype(np.int16) - 1024
+    )
+    assert image.notes == ()
+    assert world(image, (0, 0, 7)) == [20.0, 30.0, 117.5]  # z = 100 + 7 * 2.5
+
+
+@pytest.mark.parametrize("name", [*ODD_NAMES, "IM007.dcm", "IM007.dcm.gz"])
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"<!DOCTYPE html><html>404</html>" * 20, "E_FORMAT", "it is a web page, but "),
+        (b"Access denied", "E_FORMAT", "it is not a DICOM file, but "),
+        (gzip.compress(b"<html>" * 50), "E_FORMAT", "it is a web page, but "),
+    ],
+    ids=["html", "text", "packed-html"],
+)
+def test_what_lies_in_the_place_of_the_last_slice_is_refused_by_name(
+    tmp_path: Path, name: str, content: bytes, code: str, words: str
+) -> None:
+    phantoms.write(tmp_path, phantoms.ct_series())[-1].unlink()
+    (tmp_path / name).write_bytes(content)
+    if name == "IM_0007.bin":  # a kind that is known not to be a slice, unless slices are called so
+        assert load_dicom(tmp_path).facts.get("left_out") == {".bin": 1}
+        (tmp_path / "IM000.dcm").rename(tmp_path / "IM_0000.bin")
+
+    error = refusal(tmp_path)
+
+    assert (error.code, Path(error.path).name) == (code, name)
+    assert words in error.reason
+
+
+def test_a_packed_slice_that_is_cut_or_a_bomb_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = phantoms.write(tmp_path, phantoms.ct_series())[-1]
+    packed = gzip.compress(last.read_bytes())
+    last.write_bytes(packed[:-9])
+    assert (refusal(tmp_path).code, refusal(tmp_path).path) == ("E_TRUNCATED", str(last))
+    last.write_bytes(packed)
+    monkeypatch.setattr("medvol.images.dicom.dataset.MAX_INFLATED_BYTES", 1 << 20)
+    assert load_dicom(tmp_path).array.shape == (16, 16, 8)
+    last.write_bytes(gzip.compress(gzip.decompress(packed) + bytes(1 << 20)))
+    assert (refusal(tmp_path).code, refusal(tmp_path).path) == ("E_TOO_BIG", str(last))
 
 
 def test_a_series_is_chosen_by_its_uid(tmp_path: Path) -> None:

@@ -36,8 +36,12 @@ class InputError(Exception):
         super().__init__(code, self.path, reason, remedy)
 
     def __str__(self) -> str:
-        line = f"{self.code} {self.path}: {self.reason} {self.remedy}"
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        return printable(f"{self.code} {self.path}: {self.reason} {self.remedy}")
+
+
+def printable(line: str) -> str:
+    """Line breaks, control codes and bytes that are not UTF-8 as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def refusal_behind(error: BaseException) -> InputError | None:

@@ -5,11 +5,11 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from .errors import InputError, refusal_behind
+from .errors import InputError, printable, refusal_behind
 
 DEBUG = "MEDVOL_DEBUG"  # environment variable; with it the traceback of a failure is printed too
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
@@ -110,6 +110,22 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except Exception as error:
         raise failure(error, path) from error
+
+
+def listed(refused: Sequence[InputError], cases: int) -> str:
+    """What a run of several cases ends with: how many failed, and a line for each.
+
+    Args:
+        refused: why each was.
+        cases: of the whole run.
+
+    Example:
+        >>> print(listed([InputError("E_EMPTY", "b.nii", "it has 0 bytes.", "Copy it.")], 3))
+        medvol: 1 of 3 failed:
+          E_EMPTY b.nii
+    """
+    names = (printable(f"{error.code} {error.path}") for error in refused)
+    return "\n  ".join([f"medvol: {len(refused)} of {cases} failed:", *names])
 
 
 def out_of_memory(error: BaseException) -> bool:

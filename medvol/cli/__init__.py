@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `medvol`: one module per subcommand, each with `add_parser` and `run`.
 
-Exit status: 0 done, 1 some cases failed or a check did not pass, 2 refused (bad input or usage).
+`main` is the one net under all of them: no traceback leaves it. Exit status: 0 done, 1 a check did
+not pass or some trainings of a search failed, 2 something was refused or failed, 128 + the signal's
+number when stopped by a signal (130 for Ctrl-C).
 """
 
 import argparse
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from .. import __version__
-from ..errors import InputError
+from ..failures import failure, raised_by_us
+from ..stopping import Stopped, stoppable
 from ..text import NOTICE
 
 COMMANDS = (
@@ -46,17 +52,32 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; an `InputError` becomes one line on stderr and exit status 2."""
-    args = build_parser().parse_args(argv)
+    """Run one command; whatever it raises becomes one line on stderr and an exit status.
+
+    An `InputError` is printed as it is, a `ValueError` or `ImportError` of medvol's own behind the
+    name of the command, anything else as `failures.failure` has it. What a terminal cannot show is
+    printed as an escape.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    command = "medvol"
     try:
-        status: int = args.run(args)
-    except InputError as error:
-        print(f"medvol: {error}", file=sys.stderr)
-        return 2
+        with stoppable():
+            args = build_parser().parse_args(argv)
+            words = [getattr(args, name, None) for name in ("command", "source", "bundle_command")]
+            command = " ".join([command, *filter(None, words)])
+            status: int = args.run(args)
     except BrokenPipeError:  # the reader of our output went away, as in `medvol ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        print("medvol: stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        with suppress(OSError):  # a terminal that was closed
+            print("medvol: stopped", file=sys.stderr)
+        return 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
+    except Exception as error:
+        refusal = failure(error, command)
+        misused = isinstance(error, ValueError | ImportError) and raised_by_us(error)
+        print(f"{command}: {error}" if misused else f"medvol: {refusal}", file=sys.stderr)
+        return 2
     return status

@@ -45,17 +45,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Train the entries that are missing, then say which is best."""
-    try:
-        require("optuna", feature="medvol compare", install="medvol[tune]")
-        contest = _contest(args)
-        if args.list:
-            for name, values in contest.entries.items():
-                print(name, " ".join(f"{key}={value}" for key, value in values.items()))
-            return 0
-        comparison = _comparison(args, contest)
-    except (ImportError, ValueError) as error:
-        print(f"medvol compare: {error}", file=sys.stderr)
-        return 2
+    require("optuna", feature="medvol compare", install="medvol[tune]")
+    contest = _contest(args)
+    if args.list:
+        for name, values in contest.entries.items():
+            print(name, " ".join(f"{key}={value}" for key, value in values.items()))
+        return 0
+    comparison = _comparison(args, contest)
     metric = comparison.training.metric
     try:
         comparison.run(

@@ -66,9 +66,6 @@ def run(args: argparse.Namespace) -> int:
     except LeakError as error:
         print(f"medvol data {name}: nothing written; {error}", file=sys.stderr)
         return 1
-    except ValueError as error:
-        print(f"medvol data {name}: {error}", file=sys.stderr)
-        return 2
     if source.picture:
         _draw(source, datalist, file.parent / source.picture)
     print(aligned(source.rows(datalist)))

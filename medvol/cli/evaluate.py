@@ -2,7 +2,6 @@
 """`medvol evaluate`: a bundle beside the truth of a datalist, as figures, and as a page."""
 
 import argparse
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -69,16 +68,12 @@ def run(args: argparse.Namespace) -> int:
     from ..tasks.comparison import comparison_of
 
     spec = read_spec(args.bundle, weights=args.weights)
-    try:
-        comparison = comparison_of(spec, _order(args))
-    except ValueError as error:
-        print(f"medvol evaluate: {error}", file=sys.stderr)
-        return 2
+    comparison = comparison_of(spec, _order(args))
     evaluation = comparison.run()
     if evaluation is None:
         return 2
     comparison.write(evaluation)
-    return 1 if evaluation.refused else 0
+    return 2 if evaluation.refused else 0
 
 
 def _order(args: argparse.Namespace) -> Any:

@@ -3,7 +3,6 @@
 
 import argparse
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,12 +71,8 @@ def run(args: argparse.Namespace) -> int:
     from ..tasks.gate_cost import gate_of, measure_case
     from ..tasks.task import load_bundle
 
-    try:
-        labelled, _ = Datalist.read(args.data).labelled(fold=args.fold)
-        bundle = load_bundle(args.bundle, device=args.device)
-    except ValueError as error:
-        print(f"medvol gate-cost: {error}", file=sys.stderr)
-        return 2
+    labelled, _ = Datalist.read(args.data).labelled(fold=args.fold)
+    bundle = load_bundle(args.bundle, device=args.device)
     gated = gate_of(bundle)
     own = gated.gate.threshold  # before it is opened to ask about every slice
     margin = gated.gate.margin if args.margin is None else args.margin

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..errors import InputError
+from ..errors import InputError, printable
+from ..failures import failure
 
 if TYPE_CHECKING:
     from ..images.image import Image
@@ -48,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
         for read in _readers(given, args):
             try:
                 described.append(describe(read()))
-            except InputError as error:
-                print(f"medvol: {error}", file=sys.stderr)
+            except Exception as error:  # one image does not stop the others
+                print(f"medvol: {failure(error, given)}", file=sys.stderr)
                 status = 2
     if args.json:
         print(json.dumps(described, indent=2))
@@ -65,8 +66,8 @@ def _readers(given: Path, args: argparse.Namespace) -> "list[Callable[[], Image]
             return _readers_of_bundle(given, args)
         paths = find_images(given) if given.is_dir() and args.series is None else [given]
         return [partial(_load, path, args.series) for path in paths]
-    except InputError as error:
-        return [partial(_refuse, error)]
+    except Exception as error:  # one path does not stop the others
+        return [partial(_refuse, failure(error, given))]
 
 
 def _refuse(error: InputError) -> NoReturn:
@@ -173,7 +174,7 @@ def table(facts: Mapping[str, Any]) -> str:
     lines += [("note", " ".join(note)) for note in facts["notes"]]
     width = max(len(name) for name, _ in lines)
     body = [f"  {name:<{width}}  {value}" for name, value in lines]
-    return "\n".join(_printable(line) for line in [facts["path"], *body])
+    return "\n".join(printable(line) for line in [facts["path"], *body])
 
 
 def _place(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -199,8 +200,3 @@ def _times(numbers: Iterable[float]) -> str:
 
 def _short(number: float) -> str:
     return f"{number:.4g}" if abs(number) < 1000 else f"{number:.0f}"
-
-
-def _printable(line: str) -> str:
-    """Line breaks and bytes that are not UTF-8 shown as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

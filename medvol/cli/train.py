@@ -2,7 +2,6 @@
 """`medvol train`: train a bundle by its recipe, and measure it on held-out cases."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,18 +46,14 @@ def run(args: argparse.Namespace) -> int:
     from ..search.results import SUMMARY, install, summarise
     from ..search.run import Run
 
-    try:
-        order = _order(args)
-        if args.install:
-            order.check_install()
-        folder = args.output or Path("runs") / Path(args.bundle).name
-        made = Run(order, folder, jobs=args.jobs, say=lambda line: print(line, flush=True))
-        chosen = made.run()
-        summary = summarise(made, chosen)
-        written = install(made) if args.install else []
-    except ValueError as error:
-        print(f"medvol train: {error}", file=sys.stderr)
-        return 2
+    order = _order(args)
+    if args.install:
+        order.check_install()
+    folder = args.output or Path("runs") / Path(args.bundle).name
+    made = Run(order, folder, jobs=args.jobs, say=lambda line: print(line, flush=True))
+    chosen = made.run()
+    summary = summarise(made, chosen)
+    written = install(made) if args.install else []
     for line in figures(summary):
         print(line)
     print(f"summary {made.folder / SUMMARY}")

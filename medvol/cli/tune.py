@@ -47,12 +47,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Run the trials that are missing, then write what they say."""
-    try:
-        require("optuna", feature="medvol tune", install="medvol[tune]")
-        search = _search(args)
-    except (ImportError, ValueError) as error:
-        print(f"medvol tune: {error}", file=sys.stderr)
-        return 2
+    require("optuna", feature="medvol tune", install="medvol[tune]")
+    search = _search(args)
     try:
         search.run(jobs=args.jobs, say=lambda trial: print(line(search, trial), flush=True))
         return _report(search)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import InputError
+from ..errors import InputError, printable
 
 
 class Finding(NamedTuple):
@@ -28,8 +28,7 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         place = f"{self.file} {self.key}".strip()
-        line = f"{self.level} {place}: {self.reason} {self.remedy}"
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        return printable(f"{self.level} {place}: {self.reason} {self.remedy}")
 
 
 class Findings(list[Finding]):

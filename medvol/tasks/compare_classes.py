@@ -13,6 +13,7 @@ from ..answer import Answer, Refusal
 from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
 from ..errors import InputError
+from ..failures import failure
 from ..metrics.classes.calibration import reliability, top
 from ..metrics.classes.evaluation import (
     POSITIVE,
@@ -218,8 +219,8 @@ class SliceComparison(ClassComparison):
         for case in watched(self.truth.cases, "case"):
             try:
                 yield from self._slices(self.bundle.predict(case.image), case)
-            except InputError as error:
-                yield case.case, error
+            except Exception as error:  # one case does not stop the others
+                yield case.case, failure(error, case.image)
 
     def _slices(self, answer: Answer, case: LabelledCase) -> list[tuple[str, ClassCase]]:
         if answer.slices is None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
 from ..errors import InputError
+from ..failures import failure
 from ..files import filling, remove
 from ..images import read_image
 from ..images.checks import check_pair
@@ -146,8 +147,8 @@ class MaskComparison(Comparison[MaskCase]):
         for case in watched(self.truth.cases, "case"):
             try:
                 yield case.case, self.measured(case)
-            except InputError as error:
-                yield case.case, error
+            except Exception as error:  # one case does not stop the others
+                yield case.case, failure(error, case.image)
 
     def measured(self, case: LabelledCase) -> MaskCase:
         """Measure one case; write its mask and, for a report, its errors as segments and picture.

@@ -18,6 +18,7 @@ from ..bundle.spec import Spec
 from ..data.datalist import Datalist
 from ..engine.devices import part_of
 from ..errors import InputError
+from ..failures import listed
 from ..files import remove, sha256_of
 from ..inferers.gated import GatedInferer
 from ..labels import match_names
@@ -155,6 +156,10 @@ class Comparison(ABC, Generic[CaseT]):
             done.append(found)
             if line := self.line(found):
                 _say(line, sys.stdout)
+        if refused and done:
+            print(
+                listed([error for _, error in refused], len(refused) + len(done)), file=sys.stderr
+            )
         return self.evaluation(tuple(done), tuple(refused)) if done else None
 
     def write(self, evaluation: Evaluation[CaseT]) -> None:

@@ -142,12 +142,16 @@ def test_broken_cases_are_listed_and_do_not_stop_the_others(
     image.write_bytes(image.read_bytes()[:-40])
     folder = masks(data, a=CHEST.labels, b=CHEST.labels)
     report = tmp_path / "report"
-    assert evaluate(bundle, data, report, "--predictions", str(folder)) == 1
+    assert evaluate(bundle, data, report, "--predictions", str(folder)) == 2
     said = capsys.readouterr().err.splitlines()
     assert [line.split()[:2] for line in said] == [
         ["medvol:", "E_TRUNCATED"],
         ["medvol:", "E_PATH"],
+        ["medvol:", "2"],
+        ["E_TRUNCATED", str(image)],
+        ["E_PATH", str(folder / "c")],
     ]
+    assert said[2] == "medvol: 2 of 3 failed:"
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "Not measured: 2 cases" in page
     assert "E_TRUNCATED a_ct.nii.gz" in page

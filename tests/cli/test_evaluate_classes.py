@@ -158,9 +158,10 @@ def test_broken_images_are_listed_and_do_not_stop_the_others(
     (data.parent / "test_000.png").write_bytes(b"")
     (data.parent / "test_003.png").unlink()
     report = tmp_path / "report"
-    assert evaluate(bundle, data, report) == 1
+    assert evaluate(bundle, data, report) == 2
     said = capsys.readouterr().err.splitlines()
-    assert [line.split()[:2] for line in said] == [["medvol:", "E_EMPTY"], ["medvol:", "E_PATH"]]
+    assert [line.split()[1] for line in said[:2]] == ["E_EMPTY", "E_PATH"]
+    assert said[2] == "medvol: 2 of 16 failed:"
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "Not measured: 2 images" in page
     assert "E_EMPTY test_000.png" in page

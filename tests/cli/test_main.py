@@ -2,6 +2,8 @@
 """The command line as a whole: exit status, one line for a refusal, no traceback."""
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,6 +53,90 @@ def test_stopped_by_hand(
 ) -> None:
     assert run_with(monkeypatch, interrupt) == 130
     assert capsys.readouterr().err == "medvol: stopped\n"
+
+
+def test_a_wrong_argument_is_one_line_behind_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(_: argparse.Namespace) -> int:
+        InputError("E_ODD", "a.nii", "", "")
+        return 0
+
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(run=run, command="data", source="folder")
+    monkeypatch.setattr(cli, "build_parser", lambda: parser)
+    assert cli.main([]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("medvol data folder: unknown error code 'E_ODD'")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KeyError("fold"), "medvol: E_FAILED medvol: KeyError: 'fold' (at "),
+        (ValueError("of a package"), "medvol: E_FAILED medvol: ValueError: of a package (at "),
+        (OSError(116, "Stale file handle", "a/b"), "medvol: E_PATH a/b: the disk or network share"),
+        (OSError(28, "No space left on device"), "medvol: E_NOSPACE medvol: it could not be"),
+        (MemoryError(), "medvol: E_TOO_BIG medvol: the memory of this machine"),
+    ],
+)
+def test_whatever_is_raised_is_one_line(
+    error: Exception,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(_: argparse.Namespace) -> int:
+        raise error
+
+    assert run_with(monkeypatch, run) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert len(said.splitlines()) == 1
+    monkeypatch.setenv("MEDVOL_DEBUG", "1")
+    assert run_with(monkeypatch, run) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", r"\u80f8"), ("cp1252", r"\u80f8")])
+def test_what_the_terminal_cannot_show_is_escaped(
+    encoding: str, shown: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "胸部.nii.gz"
+    command = [sys.executable, "-m", "medvol", "inspect", str(path)]
+    done = subprocess.run(
+        command, capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": encoding}
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.decode(encoding).splitlines()
+    assert line.startswith("medvol: E_PATH ")
+    assert shown in line
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_cleans_up_as_ctrl_c_does(name: str, tmp_path: Path) -> None:
+    code = (
+        "import argparse, sys, tempfile, time; from medvol import cli\n"
+        "def run(args):\n"
+        f"    with tempfile.TemporaryDirectory(dir={str(tmp_path)!r}):\n"
+        "        print('ready', flush=True); time.sleep(60)\n"
+        "parser = argparse.ArgumentParser(); parser.set_defaults(run=run)\n"
+        "cli.build_parser = lambda: parser\n"
+        "sys.exit(cli.main([]))"
+    )
+    number = getattr(signal, name)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert len([*tmp_path.iterdir()]) == 1
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+        assert process.stderr is not None
+        assert process.stderr.read() == "medvol: stopped\n"
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_every_command_has_help_and_says_what_it_is_not_for(

@@ -4,6 +4,8 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ import numpy.typing as npt
 from ..errors import InputError, Note
 from ..spatial import same_grid
 from .files import children
-from .find import find_volumes
+from .find import PassedBy, find_volumes, is_mask, passed_by
 from .formats import open_volume
 from .image import Image
+from .numbering import check_one_patient
 from .registration import LEAST_SHARED, SAME_HEAD, head_overlap, on_grid, register
 from .slice_images import (
     SEQUENCES,
@@ -71,11 +74,21 @@ def load_sequences(
         )
         raise InputError("E_FORMAT", given, reason, "Put them into folders of their own.")
     if pictures:
-        return load_slices(given, pictures, spacing_mm=spacing_mm)
+        image = load_slices(given, pictures, spacing_mm=spacing_mm)
+        return _with_others(image, pictures)
     if not volumes:
         reason = "the folder holds neither slice pictures nor volumes."
         raise InputError("E_EMPTY", given, reason, f"{NAMING}; or give a folder of slice pictures.")
-    return _load_volumes(given, sequence_files(given, volumes))
+    files = sequence_files(given, volumes)
+    return _with_others(_load_volumes(given, files), [*files.values()])
+
+
+def _with_others(image: Image, taken: Sequence[Path]) -> Image:
+    """With a note, where the patient's folder holds more than the image and masks of it."""
+    rest = passed_by(image.path, taken)
+    others = PassedBy(rest.folder, tuple(path for path in rest.files if not is_mask(path)))
+    notes = [Note("N_OTHER", str(others))] if others.files else []
+    return replace(image, notes=(*image.notes, *notes))
 
 
 def is_patient(path: Path) -> bool:
@@ -109,15 +122,25 @@ def sequence_of(name: str) -> str | None:
         >>> sequence_of("6692-T1_post.nii.gz"), sequence_of("fla.nii.gz"), sequence_of("t2.nii")
         ('t1c', 'flair', None)
     """
-    words = set(re.split(r"[_\-.\s]+", name.lower()))
+    words = set(_words(name))
     return next((sequence for sequence, known in WORDS if words & set(known)), None)
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[_\-.\s]+", name.lower())
+
+
+def _patient_words(name: str) -> list[str]:
+    """The words of a file's name before the first that says something of its sequence."""
+    known = {word for _, words in WORDS for word in words}
+    return list(takewhile(lambda word: word not in known, _words(name)))
 
 
 def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
     """The volume of each sequence.
 
     Raises:
-        InputError: E_SERIES, two for one sequence, or none that is FLAIR.
+        InputError: E_SERIES, two for one sequence, none that is FLAIR, or two patients.
     """
     found: dict[str, Path] = {}
     for volume in volumes:
@@ -128,6 +151,7 @@ def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
     if SEQUENCES[SHOWN] not in found:
         names = ", ".join(volume.name for volume in volumes)
         raise InputError("E_SERIES", folder, f"no file looks like FLAIR ({names}).", f"{NAMING}.")
+    check_one_patient(folder, {path.name: _patient_words(path.name) for path in found.values()})
     return found
 
 

@@ -20,6 +20,7 @@ from .files import children
 from .find import is_mask
 from .formats import ends_with, suffixes
 from .image import Image
+from .numbering import check_numbers
 from .picture import opened_picture, upright
 
 MASK_ENDING = "_mask"
@@ -60,8 +61,8 @@ def load_slices(
         lies at 0 mm.
 
     Raises:
-        InputError: what `read_picture` refuses; E_SERIES, two pictures of one name; E_DIMS, sizes
-            that differ; E_VALUES, one value everywhere.
+        InputError: what `read_picture` and `check_numbers` refuse; E_DIMS, sizes that differ;
+            E_VALUES, one value everywhere.
         ValueError: a spacing that is not three positive numbers.
     """
     notes = []
@@ -72,11 +73,7 @@ def load_slices(
         notes.append(Note("N_SPACING", text))
     if len(spacing_mm) != 3 or min(spacing_mm) <= 0:
         raise ValueError(f"spacing_mm is {spacing_mm}; give three positive numbers, one an axis")
-    stems: dict[str, Path] = {}
-    for picture in pictures:
-        if (other := stems.setdefault(picture.stem, picture)) != picture:
-            reason = f"{other.name} and {picture.name} both look like one slice."
-            raise InputError("E_SERIES", path, reason, "Keep one picture a slice.")
+    check_numbers(path, pictures)
     read = [read_picture(picture) for picture in pictures]
     for picture, (pixels, _) in zip(pictures, read, strict=True):
         if pixels.shape != read[0][0].shape:

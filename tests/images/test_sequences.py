@@ -3,6 +3,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,39 @@ def test_two_files_of_one_sequence_are_refused(tmp_path: Path) -> None:
     save_nifti(tmp_path / "t1_gd.nii.gz", BRAIN.sequences[2], AFFINE)
     error = refused_by(lambda: read_image(tmp_path, "sequences"), "E_SERIES")
     assert "t1_gd.nii.gz and t1c.nii.gz both look like t1c" in error.reason
+
+
+def test_files_of_two_patients_are_refused(tmp_path: Path) -> None:
+    save_volumes(tmp_path, BRAIN)
+    for name, own in (("flair", "p1_flair"), ("t1", "p1_t1"), ("t1c", "p2_t1c")):
+        (tmp_path / f"{name}.nii.gz").rename(tmp_path / f"{own}.nii.gz")
+    error = refused_by(lambda: read_image(tmp_path, "sequences"), "E_SERIES")
+    assert error.reason == "p1_flair.nii.gz and p2_t1c.nii.gz name two patients."
+    (tmp_path / "p2_t1c.nii.gz").rename(tmp_path / "p1_t1c.nii.gz")
+    assert read_image(tmp_path, "sequences").notes == ()
+
+
+@pytest.mark.parametrize("save", [save_slices, save_volumes])
+def test_other_files_of_a_patient_are_counted_but_not_masks(
+    tmp_path: Path, save: Callable[[Path, TinyBrain], Path]
+) -> None:
+    folder = tmp_path / "p"
+    if save is save_volumes:
+        folder.mkdir()
+    save(folder, BRAIN)
+    for name in ("readme.txt", "p_mask.png", "Thumbs.db"):
+        (folder / name).touch()
+    notes = [note for note in read_image(folder, "sequences").notes if note.code == "N_OTHER"]
+    assert notes == [("N_OTHER", "1 file was passed by: 1 .txt (such as readme.txt).")]
+
+
+def test_missing_slices_of_a_patient_are_refused(tmp_path: Path) -> None:
+    """Of 6 slices, 3 and 4 are missing: the rest would be read as a head of 4."""
+    folder = save_slices(tmp_path / "p", BRAIN)
+    for number in (3, 4):
+        (folder / f"p_{number}.tif").unlink()
+    error = refused_by(lambda: read_image(folder, "sequences"), "E_SERIES")
+    assert "these slices are missing: 3 to 4." in error.reason
 
 
 def test_without_flair_is_refused(tmp_path: Path) -> None:

@@ -3,16 +3,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
-
-class Unmatched(NamedTuple):
-    """Names that a state dict lacks for the body, and names that the body has no place for."""
-
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
+from .fit import Fit, fit_partly
 
 
 class TransferClassifier(nn.Module):
@@ -122,7 +117,7 @@ class TransferClassifier(nn.Module):
         self.body.train(mode and not self.body_is_frozen)
         return self
 
-    def load_body(self, state: Mapping[str, Tensor]) -> Unmatched:
+    def load_body(self, state: Mapping[str, Tensor], *, may_lack: Sequence[str] = ()) -> Fit:
         """Take over the body's weights from a state dict; the head stays as it is.
 
         The state dict is of a network of this class ("body." before each name), of its body alone,
@@ -131,37 +126,36 @@ class TransferClassifier(nn.Module):
 
         Args:
             state: names to weights.
+            may_lack: names within the body, or beginnings of names, that may be missing.
 
         Returns:
-            What did not match; a classifier's own head is among the unexpected. Counters of
-            batches, which older files lack and nothing reads, are not missed.
+            What was taken, by names within the body, and what did not match; a classifier's own
+            head is among the unexpected.
 
         Raises:
-            ValueError: nothing matches, or a matching name has another shape.
+            ValueError: nothing matches, a weight is missing or has another shape, or there are
+                more layers than the body has.
         """
         own = self.body.state_dict()
         names = self.own_names(state)
-        taken = {names[name]: value for name, value in state.items() if names[name] in own}
-        if not taken:
+        if not {*names.values()} & {*own}:
             raise ValueError(
                 f"the state dict has none of the body's {len(own)} weights, but {list(state)[:3]}"
                 f"; give one of {self.fitting}"
             )
         first = next(name for name, value in own.items() if value.dim() == 4)
-        if first in taken and taken[first].dim() == 4:
-            taken[first] = adapt_first_convolution(taken[first], own[first].shape[1])
-        for name in sorted(taken):
-            if taken[name].shape != own[name].shape:
-                raise ValueError(
-                    f"{name} has shape {tuple(taken[name].shape)}, the network "
-                    f"{tuple(own[name].shape)}; give weights of the same depth and width"
-                )
-        self.body.load_state_dict(taken, strict=False)
-        missing = (name for name in own if name not in taken)
-        return Unmatched(
-            tuple(name for name in missing if not name.endswith("num_batches_tracked")),
-            tuple(name for name in state if names[name] not in own),
-        )
+        adapted = {
+            given: adapt_first_convolution(value, own[first].shape[1])
+            if names[given] == first and value.dim() == 4
+            else value
+            for given, value in state.items()
+        }
+        try:
+            found = fit_partly(own, adapted, names=names, may_lack=may_lack)
+        except ValueError as error:
+            raise ValueError(f"{error}; give weights of the same depth and width") from error
+        self.body.load_state_dict(found.taken, strict=False)
+        return found
 
 
 def adapt_first_convolution(weight: Tensor, channels: int) -> Tensor:

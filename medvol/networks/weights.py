@@ -2,7 +2,7 @@
 """Weights from a file into a network, or a refusal that says which file and why."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from ..errors import InputError, require
 from ..files import sha256_of
+from .fit import fit_whole
 from .transfer import TransferClassifier
 
-CHECKPOINT_KEYS = ("state_dict", "model", "network")  # where checkpoints keep their state dict
+# where checkpoints keep their state dict
+CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "network")
 WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")  # of DistributedDataParallel,
 # torch.compile and Lightning, before every name
 SAVE = "Save network.state_dict() with torch.save; fetch a Git LFS pointer with git lfs pull."
@@ -30,7 +32,8 @@ def read_state(
 ) -> dict[str, Tensor]:
     """The state dict in a file, without running anything that stands in it.
 
-    Checkpoints are opened: {"state_dict": ...}, {"model": ...} and medvol's own, {"network": ...}.
+    Checkpoints are opened: {"state_dict": ...}, {"model_state_dict": ...}, {"model": ...} and
+    medvol's own, {"network": ...}.
     What `DistributedDataParallel`, `torch.compile` or Lightning put before every name is taken
     off, unless the network has such names itself.
 
@@ -44,7 +47,8 @@ def read_state(
         Names to weights.
 
     Raises:
-        InputError: E_BUNDLE, it cannot be opened, or holds no state dict.
+        InputError: E_BUNDLE, it cannot be opened, holds no state dict, or a weight is not a
+            finite number.
         ImportError: a `.safetensors` file without the package safetensors.
     """
     try:
@@ -65,6 +69,11 @@ def read_state(
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError("E_BUNDLE", path, "it holds something else than names with tensors.", SAVE)
+    for name, value in state.items():
+        if not torch.isfinite(value).all():
+            what = "NaN" if value.isnan().any() else "infinite numbers"
+            reason = f"the weights hold {what} in {name}."
+            raise InputError("E_BUNDLE", path, reason, "Train again; it went astray.")
     return unwrapped(state, own)
 
 
@@ -107,23 +116,9 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         state: names to weights.
 
     Raises:
-        ValueError: a name is missing or unknown, or a weight has another shape.
-
-    Example:
-        >>> load_state(nn.Linear(2, 3), {"bias": torch.zeros(3)})
-        Traceback (most recent call last):
-        ValueError: weight is missing
+        ValueError: a name is missing or unknown, or a weight has another shape; see `fit_whole`.
     """
-    own = network.state_dict()
-    if lacking := [name for name in own if name not in state]:
-        raise ValueError(f"{lacking[0]} is missing")
-    if unknown := [name for name in state if name not in own]:
-        raise ValueError(f"the network has no {unknown[0]}")
-    for name, value in state.items():
-        if value.shape != own[name].shape:
-            shapes = tuple(value.shape), tuple(own[name].shape)
-            raise ValueError(f"{name} has shape {shapes[0]}, the network {shapes[1]}")
-    network.load_state_dict(dict(state))
+    network.load_state_dict(fit_whole(network.state_dict(), state), strict=False)
 
 
 def load_weights(
@@ -162,6 +157,7 @@ def start_from(
     *,
     keep_head: bool = False,
     freeze_body: bool = False,
+    may_lack: Sequence[str] = (),
 ) -> Classifier:
     """Load weights into a classifier's body, print what was loaded, and freeze it if asked.
 
@@ -171,6 +167,7 @@ def start_from(
             loads nothing.
         keep_head: the file is of this very network, and its head is loaded too.
         freeze_body: let only the head train.
+        may_lack: names within the body, or beginnings of names, that the file may lack.
 
     Returns:
         `network`.
@@ -187,11 +184,12 @@ def start_from(
             if keep_head:
                 load_state(network, state)
             else:
-                missing, unexpected = network.load_body(state)
+                _, missing, unexpected = network.load_body(state, may_lack=may_lack)
         except ValueError as error:
             raise InputError(
                 "E_BUNDLE", path, f"the weights do not fit the network: {error}.",
-                "Give weights of the same kind of network, depth and width.",
+                "Give weights of the same kind of network, depth and width, or name in `may_lack` "
+                "what they may lack.",
             ) from error  # fmt: skip
         print(f"weights {path.name}, sha256 {sha256_of(path)}")
         print(f"missing: {', '.join(missing) or 'none'}")

@@ -18,6 +18,7 @@ TRAIN = "train.json"
 HANDLERS = "train#handlers"
 EVALUATOR = "validate#evaluator"
 PRETRAINED = "pretrained"  # id of weights to start with, where a config has one
+MAY_LACK = "may_lack"  # id of the names that these may lack
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,12 @@ class Training:
             "patience": self.patience,
         }
         start = {
-            "_target_": "medvol.training.checkpoint.StartFrom",
+            "_target_": "medvol.training.start.StartFrom",
             "network": "@network",
             "weights": str(self.weights),
         }
+        if self.weights and MAY_LACK in self.config():
+            start[MAY_LACK] = f"@{MAY_LACK}"
         handlers = [start, allowance] if self.weights else [allowance]
         return {**self.settings, **trial, f"+{HANDLERS}": handlers}
 

@@ -18,7 +18,6 @@ from torch.utils.data import DistributedSampler
 
 from ..errors import InputError
 from ..files import replacing
-from ..networks.weights import read_state
 
 
 class Stateful(Protocol):
@@ -66,7 +65,7 @@ class Resume:
         evaluator: Engine | None = None,
     ) -> None:
         self.path = Path(path)
-        self.objects = {name: _unwrapped(x) for name, x in objects.items()}
+        self.objects = {name: unwrapped(x) for name, x in objects.items()}
         self.chain_fingerprint = chain_fingerprint
         self.evaluator = evaluator
 
@@ -146,7 +145,7 @@ class BestWeights:
 
     def __init__(self, path: str | os.PathLike[str], network: torch.nn.Module) -> None:
         self.path = Path(path)
-        self.network = _unwrapped(network)
+        self.network = unwrapped(network)
 
     def attach(self, engine: Engine) -> None:
         """Look at each validation of an evaluator."""
@@ -157,48 +156,7 @@ class BestWeights:
             save_atomically(self.network.state_dict(), self.path)
 
 
-class StartFrom:
-    """Take the weights in a file that fit a network, before the first epoch.
-
-    Names whose shape is another, such as a head for other classes, keep their random weights and
-    are printed. A training that goes on from `Resume` keeps its own weights. Attach it to the
-    trainer behind `Resume`.
-
-    Args:
-        network: that is trained.
-        weights: `.pt`, `.pth` or `.safetensors` file with a state dict, see `read_state`.
-    """
-
-    def __init__(self, network: torch.nn.Module, weights: str | os.PathLike[str]) -> None:
-        self.network = _unwrapped(network)
-        self.path = Path(weights)
-
-    def attach(self, engine: Engine) -> None:
-        """Load when the training starts."""
-        engine.add_event_handler(Events.STARTED, self)
-
-    def __call__(self, engine: Engine) -> None:
-        """Load, unless the training was begun before.
-
-        Raises:
-            InputError: E_BUNDLE, no such file, no state dict, or nothing in it fits.
-        """
-        if engine.state.epoch > 0:
-            return
-        own = self.network.state_dict()
-        given = read_state(self.path, own)
-        fitting = {n: x for n, x in given.items() if n in own and own[n].shape == x.shape}
-        if not fitting:
-            raise InputError(
-                "E_BUNDLE", self.path, "none of its weights fits the network.",
-                "Give weights of the same kind of network, depth and width.",
-            )  # fmt: skip
-        self.network.load_state_dict(fitting, strict=False)
-        left = sorted(set(own) - set(fitting))
-        print(f"weights {self.path.name}: {len(fitting)} taken; not in it: {', '.join(left)}")
-
-
-def _unwrapped(x: Any) -> Any:
+def unwrapped(x: Any) -> Any:
     """The network inside `DistributedDataParallel`, whose names of weights are the plain ones."""
     return x.module if isinstance(x, DistributedDataParallel) else x
 

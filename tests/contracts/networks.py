@@ -192,13 +192,16 @@ class TransferContract(ClassificationContract):
             found = other.body(grey.expand(-1, channels, -1, -1))
             torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
-    def test_what_is_missing_is_named(self, setting: Setting) -> None:
+    def test_what_is_missing_is_refused_unless_it_is_named(self, setting: Setting) -> None:
         state = dict(self.network(setting).body.state_dict())
         gone = [name for name in state if name.endswith("weight")][-1]
         del state[gone]
         state["fc.weight"] = torch.zeros(1000, 8)
-        found = self.network(setting, seed=1).load_body(state)
-        assert found == ((gone,), ("fc.weight",))
+        network = self.network(setting, seed=1)
+        with pytest.raises(ValueError, match=rf"weights is missing \({re.escape(gone)}\)"):
+            network.load_body(state)
+        _, *left = network.load_body(state, may_lack=[gone])
+        assert left == [(gone,), ("fc.weight",)]
 
     def test_weights_of_another_network_are_refused(self, setting: Setting) -> None:
         network = self.network(setting)

@@ -39,13 +39,16 @@ STATE = dict(linear(0).state_dict())
         STATE,
         {"model": STATE, "best": 0.5},
         {"network": STATE, "optimizer": {"lr": 0.1}, "epoch": 3},
+        {"model_state_dict": STATE, "optimizer_state_dict": {"lr": 0.1}},
+        {"state_dict": behind("network._orig_mod.module.", STATE)},
         {"state_dict": behind("model.", STATE), "epoch": 3},
         {"model": behind("module.", STATE)},
         behind("_orig_mod.", STATE),
         behind("_orig_mod.module.", STATE),
     ],
     ids=[
-        "state dict", "under model", "medvol's checkpoint", "Lightning", "several processes",
+        "state dict", "under model", "medvol's checkpoint", "under model_state_dict",
+        "three wrappers under state_dict", "Lightning", "several processes",
         "compiled", "compiled in several processes",
     ],
 )  # fmt: skip
@@ -80,9 +83,21 @@ def test_safetensors_are_read_where_the_package_is(tmp_path: Path) -> None:
         ("none.safetensors", "cannot be read (No such file", "Copy models/none.safetensors"),
         ("text.pt", "not a state dict", "git lfs pull"),
         ("settings.pt", "something else than names with tensors", "torch.save"),
-        ("wide.pt", "weight has shape (4, 2), the network (3, 2)", "same version"),
-        ("short.pt", "bias is missing", "same version"),
-        ("long.pt", "the network has no scale", "same version"),
+        (
+            "wide.pt",
+            "2 differ (weight has shape (4, 2), the network (3, 2), bias has shape (4,), the "
+            "network (3,)).",
+            "same version",
+        ),
+        ("short.pt", "1 of 2 weights is missing (bias).", "same version"),
+        ("long.pt", "1 is unexpected (scale).", "same version"),
+        (
+            "other.pt",
+            "2 of 2 weights are missing (weight, bias), 5 are unexpected (0, 1, 2 and 2 more).",
+            "same version",
+        ),
+        ("nan.pt", "the weights hold NaN in bias.", "Train again"),
+        ("inf.pt", "the weights hold infinite numbers in weight.", "Train again"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_by_name(
@@ -92,6 +107,9 @@ def test_what_cannot_be_taken_is_refused_by_name(
     torch.save(linear(0, outputs=4).state_dict(), tmp_path / "wide.pt")
     torch.save({"weight": STATE["weight"]}, tmp_path / "short.pt")
     torch.save({**STATE, "scale": torch.ones(1)}, tmp_path / "long.pt")
+    torch.save({str(n): torch.ones(1) for n in range(5)}, tmp_path / "other.pt")
+    torch.save({**STATE, "bias": torch.tensor([0.0, torch.nan, torch.inf])}, tmp_path / "nan.pt")
+    torch.save({**STATE, "weight": STATE["weight"] / 0}, tmp_path / "inf.pt")
     (tmp_path / "text.pt").write_text("version https://git-lfs.github.com/spec/v1")
     made, before = linear(1), linear(1).state_dict()
     error = refused_by(lambda: load_weights(tmp_path / name, made), "E_BUNDLE")
@@ -116,7 +134,7 @@ def test_a_file_is_never_run(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def weights(tmp_path: Path) -> Path:
     """As torchvision names them: the body's names, and a last layer of 1,000 classes."""
     state = {**network(0).body.state_dict(), "fc.weight": torch.zeros(1000, 32)}
-    del state["bn1.bias"]
+    del state["bn1.num_batches_tracked"]
     torch.save(state, tmp_path / "resnet18.pth")
     return tmp_path / "resnet18.pth"
 
@@ -129,7 +147,7 @@ def test_the_body_takes_them_and_what_did_not_match_is_said(
     assert torch.equal(made.head[1].weight, network(1).head[1].weight)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     assert capsys.readouterr().out.splitlines() == [
-        f"weights resnet18.pth, sha256 {digest}", "missing: bn1.bias", "unexpected: fc.weight",
+        f"weights resnet18.pth, sha256 {digest}", "missing: none", "unexpected: fc.weight",
     ]  # fmt: skip
     assert all(weight.requires_grad for weight in made.parameters())
 
@@ -146,6 +164,22 @@ def test_head_and_body_of_an_earlier_stage(tmp_path: Path) -> None:
     torch.save(network(0).state_dict(), tmp_path / "w.pt")
     made = start_from(network(1), tmp_path / "w.pt", keep_head=True)
     assert torch.equal(made.head[1].weight, network(0).head[1].weight)
+
+
+def test_what_a_file_may_lack_is_named_by_the_user(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = torch.load(weights)
+    kept = {name: value for name, value in state.items() if not name.startswith("layer4.1.")}
+    torch.save(kept, weights)
+    reason = refused_by(lambda: start_from(network(1), weights), "E_BUNDLE").reason
+    assert "10 of 120 weights are missing (layer4.1.conv1.weight, " in reason
+    refused_by(lambda: start_from(network(1), weights, may_lack=["layer4.1.conv"]), "E_BUNDLE")
+    made = start_from(network(1), weights, may_lack=["layer4.1"])
+    assert torch.equal(made.body.conv1.weight, state["conv1.weight"])
+    last = made.body.layer4[1].conv1.weight
+    assert torch.equal(last, network(1).body.layer4[1].conv1.weight)
+    assert "missing: layer4.1.conv1.weight" in capsys.readouterr().out
 
 
 def test_a_safetensors_file_of_another_library_starts_a_network(
@@ -171,6 +205,11 @@ def test_other_networks_are_refused(weights: Path, tmp_path: Path) -> None:
     five = tmp_path / "five.pt"
     error = refused_by(lambda: start_from(network(1), five, keep_head=True), "E_BUNDLE")
     assert "head.1.weight has shape (5, 32), the network (2, 32)" in error.reason
+    for depth, reason in ((18, "are unexpected (layer1.2.conv1.weight"), (50, "are missing (")):
+        torch.save(ResidualClassifier(3, 2, width=4, depth=34).body.state_dict(), tmp_path / "34")
+        other = ResidualClassifier(3, 2, width=4, depth=depth)
+        error = refused_by(lambda other=other: start_from(other, tmp_path / "34"), "E_BUNDLE")
+        assert reason in error.reason
     wide = ResidualClassifier(3, 2, width=8)
     error = refused_by(lambda: start_from(wide, weights), "E_BUNDLE")
     assert error.path == str(weights)

@@ -201,7 +201,7 @@ def test_weights_are_given_to_a_config_without_an_id_for_them(data: Path, tmp_pa
     run, _, _ = trained(Order(bundle, data, (0,), final=False, weights=given), tmp_path / "out")
     changes = json.loads((run.folder / "fold0" / "model" / "changes.json").read_text())
     assert changes["+train#handlers"][0] == {
-        "_target_": "medvol.training.checkpoint.StartFrom", "network": "@network",
+        "_target_": "medvol.training.start.StartFrom", "network": "@network",
         "weights": str(given),
     }  # fmt: skip
     order = Order(bundle, data, (0,), final=False, weights=tmp_path / "none.pt")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights before the first epoch: of a training all but the head, of an evaluation all."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from refusals import refused_by
+from torch import nn
+
+from medvol.networks.resunet import ResUNet
+from medvol.training.start import LoadWeights, StartFrom
+
+
+def network(seed: int, classes: int = 2, features: tuple[int, ...] = (4, 8)) -> ResUNet:
+    torch.manual_seed(seed)
+    return ResUNet(2, 1, classes, features=features)
+
+
+def started(handler: StartFrom | LoadWeights, *, epoch: int = 0) -> None:
+    engine = Engine(lambda *_: None)
+    engine.add_event_handler(Events.STARTED, lambda: setattr(engine.state, "epoch", epoch))
+    handler.attach(engine)
+    engine.run([0], max_epochs=epoch + 1)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    torch.save({"network": network(0).state_dict(), "epoch": 3}, tmp_path / "last.pt")
+    return tmp_path / "last.pt"
+
+
+def equal(one: nn.Module, other: nn.Module, part: str) -> bool:
+    states = [{n: x for n, x in m.state_dict().items() if n.startswith(part)} for m in (one, other)]
+    return all(torch.equal(states[0][n], states[1][n]) for n in states[0])
+
+
+def test_a_head_for_other_classes_keeps_its_own(
+    saved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = network(1, classes=5)
+    started(StartFrom(made, saved))
+    assert equal(made, network(0), "encoder")
+    assert equal(made, network(1, classes=5), "heads")
+    taken = len(made.state_dict()) - 2
+    left = "not in it: heads.0.conv.weight, heads.0.conv.bias"
+    assert capsys.readouterr().out == f"weights last.pt: {taken} taken; {left}\n"
+    same = network(1)
+    started(StartFrom(same, saved))
+    assert equal(same, network(0), "")
+
+
+def test_a_training_that_was_begun_keeps_its_weights(saved: Path) -> None:
+    made = network(1)
+    started(StartFrom(made, saved), epoch=1)
+    assert equal(made, network(1), "")
+
+
+def test_a_part_of_a_network_is_refused_unless_it_is_named(saved: Path) -> None:
+    whole = network(0).state_dict()
+    torch.save({n: x for n, x in whole.items() if n.startswith("encoder")}, saved)
+    made = network(1)
+    error = refused_by(lambda: started(StartFrom(made, saved)), "E_BUNDLE")
+    assert "weights are missing (" in error.reason
+    assert error.path == str(saved)
+    assert "may_lack" in error.remedy
+    assert equal(made, network(1), "")
+    rest = sorted({name.partition(".")[0] for name in whole} - {"encoder"})
+    started(StartFrom(made, saved, may_lack=rest))
+    assert equal(made, network(0), "encoder")
+
+
+def test_a_deeper_network_is_refused(saved: Path) -> None:
+    deeper = network(0, features=(4, 8, 16))
+    error = refused_by(lambda: started(StartFrom(deeper, saved)), "E_BUNDLE")
+    assert "weights are missing" in error.reason
+    torch.save(deeper.state_dict(), saved)
+    error = refused_by(lambda: started(StartFrom(network(1), saved)), "E_BUNDLE")
+    assert "unexpected" in error.reason or "differ" in error.reason
+
+
+def test_an_evaluation_takes_every_form_of_file_and_all_or_nothing(saved: Path) -> None:
+    made = network(1)
+    started(LoadWeights(made, saved, device="cpu"))
+    assert equal(made, network(0), "")
+    refused_by(lambda: started(LoadWeights(network(1, classes=5), saved)), "E_BUNDLE")
+    torch.save({"module." + n: x for n, x in network(2).state_dict().items()}, saved)
+    started(LoadWeights(made, saved))
+    assert equal(made, network(2), "")

@@ -55,9 +55,10 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
         "E_VALUES": Code(
             "The values are not an image: colour, complex numbers, infinite, one value "
             "everywhere, more than 1 % NaN, CT without a known rescaling or with a slice whose "
-            "rescaling contradicts its neighbours; a radiograph that is strongly coloured, whose "
-            "fractions go beyond 0 to 1, or whose header calls bones white and black; or labels "
-            "that a mask cannot hold. With `--strict`: the image would be used with a note.",
+            "rescaling contradicts its neighbours; a picture that is transparent; a radiograph "
+            "that is strongly coloured, whose fractions go beyond 0 to 1, or whose header calls "
+            "bones white and black; or labels that a mask cannot hold. With `--strict`: the image "
+            "would be used with a note.",
             "Export it again with one true grey value per voxel.",
         ),
         "E_MODALITY": Code(

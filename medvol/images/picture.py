@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 READERS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")  # of Pillow; some of the others start programs
+PHOTOGRAPH = "MPO"  # JPEG with previews or another eye's picture behind the first, which counts
 MAX_PIXELS = 2**26  # 8192 x 8192; the largest detectors and stitched films have about 40 million
+TRANSPARENT = ("LA", "PA", "RGBA", "RGBa")  # modes with an alpha channel
 ORIENTATION = 0x0112  # EXIF and TIFF tag
 _TURNED = range(2, 9)  # values of that tag; 1 is upright
 _STARTS = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF"}
@@ -81,12 +83,41 @@ def unknown_content(path: Path) -> InputError:
 
 def _check_size(picture: "Picture", path: Path) -> None:
     frames = getattr(picture, "n_frames", 1)
-    if frames > 1:
+    if frames > 1 and picture.format != PHOTOGRAPH:
         reason = f"it holds {frames} frames, not one picture."
         raise InputError("E_DIMS", path, reason, "Save each one as a picture of its own.")
     if picture.width * picture.height > MAX_PIXELS:
         reason = f"its header claims {picture.width} x {picture.height} pixels."
         raise InputError("E_TOO_BIG", path, reason, f"Reduce it to at most {MAX_PIXELS} pixels.")
+
+
+def opaque(picture: "Picture", path: Path) -> "Picture":
+    """The picture (rows, columns) without its transparency, where nothing shows through it.
+
+    Where a picture is transparent, what is seen depends on what lies behind. It does not matter
+    where every pixel is the same before black as without its transparency.
+
+    Args:
+        picture: (rows, columns), any mode; a transparent value of 16 bits is not looked at.
+        path: for the message.
+
+    Raises:
+        InputError: E_VALUES, pixels that are not black are transparent.
+    """
+    from PIL import Image, ImageChops
+
+    if not picture.has_transparency_data or picture.mode[0] in "IF":
+        return picture
+    seen = picture.convert("RGBA")
+    plain = seen.convert("RGB")
+    before_black = Image.alpha_composite(Image.new("RGBA", seen.size, (0, 0, 0, 255)), seen)
+    if ImageChops.difference(before_black.convert("RGB"), plain).getbbox():
+        raise InputError(
+            "E_VALUES", path,
+            "it is transparent in places, so its values depend on what lies behind it.",
+            "Save it without transparency (alpha channel), before the background that is meant.",
+        )  # fmt: skip
+    return plain if picture.mode in TRANSPARENT else picture
 
 
 def upright(picture: "Picture") -> "tuple[Picture, list[Note]]":

@@ -9,13 +9,12 @@ import numpy as np
 from ..errors import InputError, Note
 from .grey import Grey, grey_of_colours, grey_of_values, scaled_bits
 from .image import Image
-from .picture import opened_picture, upright
+from .picture import TRANSPARENT, opaque, opened_picture, upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-_TRANSPARENT = ("LA", "PA", "RGBA", "RGBa")
-_COLOURS = (*_TRANSPARENT, "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
+_COLOURS = (*TRANSPARENT, "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 _PHOTOMETRIC, _SAMPLE_BITS = 262, 258  # TIFF tags
 _WHITE_IS_ZERO = 0
 _LOWEST_WITH_8_BITS = 16  # 4096 / 256
@@ -24,22 +23,21 @@ _LOWEST_WITH_8_BITS = 16  # 4096 / 256
 def load_radiograph_picture(path: Path) -> Image:
     """Read a PNG, JPEG, TIFF, BMP or GIF as a radiograph, upright as its file asks.
 
-    Colours become their brightness, see `grey_of_colours`. Where a picture is transparent the
-    black behind it is seen, as outside the field of a radiograph. Colour profiles, gamma and
-    single transparent colours are not looked at.
+    Colours become their brightness, see `grey_of_colours`. Colour profiles and gamma are not looked
+    at.
 
     Returns:
         (rows, columns) float32 in [0, 1], and an affine without spacing, since pictures have none.
 
     Raises:
-        InputError: what `opened_picture` refuses; E_VALUES, values that are not grey.
+        InputError: what `opened_picture` and `opaque` refuse; E_VALUES, values that are not grey.
     """
     with opened_picture(path) as picture:
         facts = {"format": picture.format, "stored_mode": picture.mode}
         inverted = _is_inverted(picture)
         deep = _has_deep_colours(picture)
         turned, notes = upright(picture)
-        pixels, remarks = _grey(turned, path)
+        pixels, remarks = _grey(opaque(turned, path), path)
         if deep and pixels.max() < _LOWEST_WITH_8_BITS / 255:
             reason = "it has 16 bits a colour, of which the upper ones are unused."
             raise InputError("E_VALUES", path, reason, "Save it as grey of 16 bits.")
@@ -59,11 +57,6 @@ def _grey(picture: "Picture", path: Path) -> tuple[Grey, list[Note]]:
     if mode not in _COLOURS:
         reason = f"its pixels are of kind {mode}, which is neither grey nor usual colours."
         raise InputError("E_VALUES", path, reason, "Save it as grey of 8 or 16 bits.")
-    if mode in _TRANSPARENT:
-        from PIL import Image as Pillow
-
-        seen = picture.convert("RGBA")
-        picture = Pillow.alpha_composite(Pillow.new("RGBA", seen.size, (0, 0, 0, 255)), seen)
     return grey_of_colours(picture.convert("RGB"), path), []
 
 

@@ -21,7 +21,7 @@ from .find import is_mask
 from .formats import ends_with, suffixes
 from .image import Image
 from .numbering import check_numbers
-from .picture import opened_picture, upright
+from .picture import opaque, opened_picture, upright
 
 MASK_ENDING = "_mask"
 SEQUENCES = ("t1", "flair", "t1c")  # order of the channels: before contrast, FLAIR, after contrast
@@ -44,6 +44,24 @@ def find_slices(folder: Path) -> list[Path]:
         InputError: E_PATH, no such folder.
     """
     return [path for path in children(folder) if is_slice_picture(path)]
+
+
+def mask_beside(picture: Path) -> Path:
+    """The mask of a slice picture: `<name>_mask` in its folder, whatever its suffix and capitals.
+
+    Raises:
+        InputError: E_PATH, there is none; E_SERIES, there are several.
+    """
+    name = picture.stem + MASK_ENDING
+    pictures = [path for path in children(picture.parent) if ends_with(path, suffixes("slices"))]
+    found = [path for path in pictures if path.stem.lower() == name.lower()]
+    if not found:
+        reason = f"there is no {name} beside it."
+        raise InputError("E_PATH", picture, reason, "Copy the whole data set into the folder.")
+    if len(found) > 1:
+        reason = f"{found[0].name} and {found[1].name} both look like its mask."
+        raise InputError("E_SERIES", picture, reason, "Keep one mask a slice.")
+    return found[0]
 
 
 def load_slices(
@@ -110,14 +128,14 @@ def centred_affine(shape: Sequence[int], spacing_mm: Sequence[float]) -> Affine:
 
 
 def read_picture(path: Path) -> tuple[npt.NDArray[np.uint8], list[Note]]:
-    """The pixels of a colour picture, upright as its file asks; its transparency is not looked at.
+    """The pixels of a colour picture, upright as its file asks.
 
     Returns:
         (rows, columns, 3) uint8, and what was noticed.
 
     Raises:
-        InputError: what `opened_picture` refuses; E_VALUES, not three sequences as colours of
-            8 bits.
+        InputError: what `opened_picture` and `opaque` refuse; E_VALUES, not three sequences as
+            colours of 8 bits.
     """
     with opened_picture(path) as picture:
         if picture.mode not in ("RGB", "RGBA"):
@@ -128,7 +146,7 @@ def read_picture(path: Path) -> tuple[npt.NDArray[np.uint8], list[Note]]:
                 "Save the three sequences of the slice as one RGB picture, or give NIfTI volumes.",
             )  # fmt: skip
         turned, notes = upright(picture)
-        return np.asarray(turned.convert("RGB")), notes
+        return np.asarray(opaque(turned, path).convert("RGB")), notes
 
 
 def _size(pixels: npt.NDArray[Any]) -> str:

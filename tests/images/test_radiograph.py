@@ -130,11 +130,44 @@ def test_a_picture_of_one_bit_is_black_and_white(tmp_path: Path) -> None:
     assert read_image(path, "radiograph").array.tolist() == np.eye(4).tolist()
 
 
-def test_where_a_picture_is_transparent_the_black_behind_it_is_seen(tmp_path: Path) -> None:
-    values = np.full((1, 3, 4), 200, np.uint8)
-    values[0, :, 3] = 255, 51, 0  # opaque, a fifth, nothing
-    pixels = read_image(save_picture(tmp_path / "a.png", values), "radiograph").array
-    np.testing.assert_allclose(pixels, [[200 / 255, 40 / 255, 0]], atol=1e-6)
+@pytest.mark.parametrize("alpha", [0, 1, 128, 254])
+@pytest.mark.parametrize("channels", [2, 4])
+def test_transparency_must_not_change_values(tmp_path: Path, alpha: int, channels: int) -> None:
+    """Of 2 x 2 pixels one is black; it may be transparent, as around a round field."""
+    values = np.full((2, 2, channels), 200, np.uint8)
+    values[0, 0], values[..., -1] = 0, 255
+    values[0, 0, -1] = alpha
+    read = read_image(save_picture(tmp_path / "a.png", values), "radiograph")
+    np.testing.assert_allclose(read.array, np.float32([[0, 200], [200, 200]]) / 255)
+    assert read.notes == ()
+    values[0, 1, -1] = alpha
+    save_picture(tmp_path / "a.png", values)
+    error = refused_by(lambda: read_image(tmp_path / "a.png", "radiograph"), "E_VALUES")
+    assert "transparent in places" in error.reason
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_a_transparent_colour_must_not_be_seen(tmp_path: Path, mode: str) -> None:
+    """A colour that no pixel has, black, or a grey that pixels have."""
+    image = Image.fromarray(np.uint8([[0, 100], [200, 100]])).convert(mode)
+    for grey, allowed in ((7, True), (0, True), (100, False)):
+        colour = (grey,) * 3 if mode == "RGB" else grey
+        image.save(path := tmp_path / "a.png", transparency=colour)
+        if allowed:
+            array = read_image(path, "radiograph").array
+            assert array.tolist() == (np.float32([[0, 100], [200, 100]]) / np.float32(255)).tolist()
+        else:
+            refused_by(lambda: read_image(tmp_path / "a.png", "radiograph"), "E_VALUES")
+
+
+def test_of_a_photograph_with_previews_the_first_picture_counts(tmp_path: Path) -> None:
+    first, preview = Image.fromarray(GREY), Image.fromarray(GREY // 2)
+    first.save(
+        tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[preview], quality=100
+    )
+    read = read_image(tmp_path / "a.jpg", "radiograph")
+    assert (read.facts["format"], read.notes) == ("MPO", ())
+    np.testing.assert_allclose(read.array, truth(), atol=4 / 255)
 
 
 def test_brightness_of_a_tinted_picture(tmp_path: Path) -> None:
@@ -277,7 +310,7 @@ REFUSED: dict[str, tuple[Write, str, str]] = {
         stored("a.png", np.full((9, 9), 51, np.uint8)), "E_VALUES", "the same grey, 0.2 of white",
     ),
     "nothing but transparent": (
-        stored("a.png", np.dstack([COLOURS, 0 * GREY])), "E_VALUES", "the same grey, 0 of white",
+        stored("a.png", np.dstack([COLOURS, 0 * GREY])), "E_VALUES", "transparent in places",
     ),
     "photograph": (lambda d: photograph(d / "a.png"), "E_VALUES", "75 % of its pixels are strong"),
     "colours of 12 bits": (

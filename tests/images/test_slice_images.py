@@ -10,7 +10,13 @@ from brain_phantoms import SHAPE, TUMOUR, TUMOUR_BOX, save_slices, tiny_brain
 from PIL import Image
 from refusals import refused_by
 
-from medvol.images.slice_images import find_slices, is_slice_picture, load_slices, read_picture
+from medvol.images.slice_images import (
+    find_slices,
+    is_slice_picture,
+    load_slices,
+    mask_beside,
+    read_picture,
+)
 from medvol.spatial import orientation, spacing_mm
 
 BRAIN = tiny_brain()
@@ -59,6 +65,19 @@ def test_what_a_slice_is_called(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("picture", "mask"), [("X.TIF", "X_mask.TIF"), ("X.TIF", "x_MASK.png"), ("x.jpg", "x_mask.Tif")]
+)
+def test_a_mask_is_found_whatever_its_capitals(tmp_path: Path, picture: str, mask: str) -> None:
+    for name in (picture, mask, "X_2_mask.TIF", ".X_mask.TIF"):
+        (tmp_path / name).touch()
+    assert mask_beside(tmp_path / picture) == tmp_path / mask
+    (tmp_path / "x_mask.jpeg").touch()
+    refused_by(lambda: mask_beside(tmp_path / picture), "E_SERIES")
+    error = refused_by(lambda: mask_beside(tmp_path / "Y.TIF"), "E_PATH")
+    assert error.reason == "there is no Y_mask beside it."
+
+
 def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees to the right to see it upright
@@ -71,9 +90,17 @@ def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
     assert [note.code for note in notes] == ["N_EXIF"]
 
 
-def test_transparency_is_not_looked_at(tmp_path: Path) -> None:
-    Image.new("RGBA", (2, 2), (1, 2, 3, 0)).save(tmp_path / "a.png")
+def test_transparency_must_not_change_values(tmp_path: Path) -> None:
+    Image.new("RGBA", (2, 2), (1, 2, 3, 255)).save(tmp_path / "a.png")
     assert read_picture(tmp_path / "a.png")[0][0, 0].tolist() == [1, 2, 3]
+    Image.new("RGBA", (2, 2), (10, 20, 30, 128)).save(tmp_path / "a.png")
+    refused_by(lambda: read_picture(tmp_path / "a.png"), "E_VALUES")
+
+
+def test_of_a_photograph_with_previews_the_first_picture_counts(tmp_path: Path) -> None:
+    first, second = (Image.new("RGB", (16, 16), (grey, grey, grey)) for grey in (50, 200))
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    assert (read_picture(tmp_path / "a.jpg")[0] == 50).all()
 
 
 def grey(path: Path) -> None:

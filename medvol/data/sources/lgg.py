@@ -18,16 +18,15 @@ from ...bundle.label_set import shared_labels
 from ...errors import InputError
 from ...files import write_csv
 from ...images.files import children
-from ...images.formats import suffixes
 from ...images.image import Image
 from ...images.picture import opened_picture
 from ...images.rle import encode_rle
 from ...images.slice_images import (
-    MASK_ENDING,
     SEQUENCES,
     SLICE_SPACING_MM,
     find_slices,
     load_slices,
+    mask_beside,
 )
 from ...images.writing import write_mask, write_volume
 from ..datalist import Datalist
@@ -139,14 +138,10 @@ def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
     """The mask beside a slice picture, (columns, rows), 0 and 1.
 
     Raises:
-        InputError: E_PATH, there is none; E_DIMS, it has another size than the slices; and what
-            `opened_picture` refuses.
+        InputError: what `mask_beside` and `opened_picture` refuse; E_DIMS, it has another size than
+            the slices.
     """
-    names = [picture.with_name(picture.stem + MASK_ENDING + s) for s in suffixes("slices")]
-    path = next((name for name in names if name.is_file()), None)
-    if path is None:
-        reason = f"there is no {picture.stem}{MASK_ENDING} beside it."
-        raise InputError("E_PATH", picture, reason, "Copy the whole data set into the folder.")
+    path = mask_beside(picture)
     with opened_picture(path) as picture_of_mask:
         pixels = np.asarray(picture_of_mask.convert("L")).T
     if pixels.shape != image.array.shape[:2]:

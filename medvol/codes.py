@@ -76,9 +76,9 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "E_SERIES": Code(
             "DICOM slices do not form one regular volume: a slice is missing, doubled, or of "
-            "another size, gaps are uneven, or there are several series. The line says where, "
-            "or lists the series. Or it is not clear which MR sequence, slice or patient a file "
-            "is of.",
+            "another size, gaps are uneven, there are several series, or several scans in one. "
+            "The line says where, what differs, or lists the series. Or it is not clear which MR "
+            "sequence, slice or patient a file is of.",
             "Choose one with `--series UID`, or export the series again. For MR see "
             "[names](brain_mri.md#what-goes-in).",
         ),

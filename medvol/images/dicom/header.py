@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,11 @@ TECHNICAL: dict[str, type[str] | type[float]] = {  # facts that name no person a
     "SliceThickness": float,
     "Manufacturer": str,
 }
+ORIGIN = (  # what tells scans apart; by some of it an archive finds the patient, so never shown
+    "PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "AcquisitionNumber", "InstanceNumber",
+)  # fmt: skip
 _TAGS = [
+    *ORIGIN,
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", *TECHNICAL),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
@@ -63,6 +67,7 @@ class Slice:
         rescale_type: unit of the modality value, such as "HU"; "" when absent.
         padding: lowest and highest stored value that stand for "outside the scan".
         technical: the values of `TECHNICAL` that are given and can be read.
+        origin: the values of `ORIGIN` that are given and can be read.
     """
 
     path: Path
@@ -82,6 +87,7 @@ class Slice:
     rescale_type: str
     padding: tuple[int, int] | None
     technical: dict[str, str | float]
+    origin: dict[str, str] = field(repr=False)
 
     def outside(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Where stored values (rows, columns) stand for "outside the scan"."""
@@ -210,6 +216,7 @@ def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
         technical={
             name: fact for name in TECHNICAL if (fact := _fact(header, name)) not in (None, "")
         },
+        origin={name: word for name in ORIGIN if (word := _word(header, name)) not in ("", "?")},
     )
 
 
@@ -227,6 +234,12 @@ def _fact(header: Dataset, name: str) -> str | float | None:
     except (TypeError, ValueError):
         return None
     return fact if isinstance(fact, str) or (fact is not None and math.isfinite(fact)) else None
+
+
+def _word(header: Dataset, name: str) -> str:
+    """A value as text without blanks around it; "" where it is absent, "?" where unreadable."""
+    value = _value(header, name)
+    return "" if value is None else str(value).strip()
 
 
 def _numbers(header: Dataset, name: str, count: int) -> np.ndarray[Any, Any] | None:

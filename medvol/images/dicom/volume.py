@@ -17,6 +17,7 @@ from ..checks import volume_shape
 from ..image import Image
 from .geometry import stack_slices
 from .header import Slice
+from .mixing import check_likeness, check_one_scan
 from .pixels import check_decoder, decode_frames
 from .series import Study, read_study
 
@@ -58,10 +59,13 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
     slices = _choose(folder, study, series)
     _check_values(slices)
     _check_size(folder, slices)
+    check_one_scan(folder, slices)
     stack = stack_slices(folder, [image.place for image in slices])
     ordered = [slices[k] for k in stack.order]
     check_decoder(ordered)
     array, padding, stored_dtype = _read_values(ordered)
+    if ordered[0].modality in ("CT", ""):
+        check_likeness(folder, array)
     notes = [*study.notes]
     if stack.tilt_degrees:
         notes.append(

@@ -2,9 +2,13 @@
 """Label tables: what each value of a mask is called, its colour and its code."""
 
 import colorsys
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
+
+from .errors import InputError
 
 CODE_CONTEXT = "Segmentation category and type - DICOM master list"
 REGION_CONTEXT = "Anatomic codes - DICOM master list"
@@ -145,7 +149,7 @@ def match_names(
 ) -> dict[int, int | None]:
     """Which of a bundle's labels each label of a data set is, by its name; numbers do not count.
 
-    Upper and lower case and spaces make no difference.
+    Names are compared as `name_key` makes them.
 
     Args:
         given: number to name of the data's labels, without background.
@@ -167,21 +171,20 @@ def match_names(
         >>> match_names({1: "infection"}, {1: "lesion"}, {"infection": "lesion"})
         {1: 1}
     """
-    numbers = {_key(name): number for number, name in own.items()}
+    numbers = {name_key(name): number for number, name in own.items()}
     for name, other in said.items():
-        if _key(name) not in map(_key, given.values()):
+        if name_key(name) not in map(name_key, given.values()):
             raise ValueError(f"the data have no {name!r}, only {_listed(given)}")
-        if other and _key(other) not in numbers:
+        if other and name_key(other) not in numbers:
             raise ValueError(f"the bundle has no {other!r}, only {_listed(own)}")
-    wanted = {_key(name): _key(other) for name, other in said.items()}
-    found = {
-        number: numbers.get(wanted.get(_key(name), _key(name))) for number, name in given.items()
-    }
+    wanted = {name_key(name): name_key(other) for name, other in said.items()}
+    keys = {number: name_key(name) for number, name in given.items()}
+    found = {number: numbers.get(wanted.get(key, key)) for number, key in keys.items()}
     differ = [
-        f"{name!r} ({number})"
-        for number, name in given.items()
+        f"{given[number]!r} ({number})"
+        for number, key in keys.items()
         if found[number] is None
-        and _key(name) not in wanted
+        and key not in wanted
         and not (rest and (number not in own or number in found.values()))
     ]
     if differ or all(number is None for number in found.values()):
@@ -192,8 +195,34 @@ def match_names(
     return found
 
 
-def _key(name: str) -> str:
-    return "".join(name.split()).casefold()
+def check_names(path: str | PathLike[str], stored: Sequence[str], own: Sequence[str]) -> None:
+    """Refuse weights that were trained for labels or classes of other names, or in another order.
+
+    Args:
+        path: of the weights.
+        stored: names that lie beside them, in the order of the network's outputs; () for none.
+        own: names that they would be used for; () for none. Without both nothing is compared.
+
+    Raises:
+        InputError: E_LABELS, they differ by more than `name_key` passes by.
+    """
+    if stored and own and [*map(name_key, stored)] != [*map(name_key, own)]:
+        raise InputError(
+            "E_LABELS", path,
+            f"these weights were trained for {', '.join(stored)}, not for {', '.join(own)}.",
+            "Give the names in that order, or take other weights.",
+        )  # fmt: skip
+
+
+def name_key(name: str) -> str:
+    """What is left of a name where case, spaces, `_` and `-` make no difference.
+
+    Example:
+        >>> name_key("No COVID-19") == name_key("no_covid19")
+        True
+    """
+    plain = unicodedata.normalize("NFKC", name)  # macOS takes letters and accents apart
+    return "".join(plain.replace("_", " ").replace("-", " ").split()).casefold()
 
 
 def _listed(names: Mapping[int, str]) -> str:

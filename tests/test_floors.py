@@ -137,7 +137,7 @@ def test_imports_go_to_a_lower_floor(module: str) -> None:
         ("images.x", "from ..inferers import precision", "images (floor 3) imports inferers"),
         ("metrics.x", "from ..networks.resunet import ResUNet", "metrics (floor 2) imports netw"),
         ("bundle.spec", "from ..chains import lung_ct", "bundle (floor 3) imports chains"),
-        ("chains", "from .data.datalist import load_items", "chains (floor 4) imports data (flo"),
+        ("chains", "from .data.items import load_items", "chains (floor 4) imports data (flo"),
         ("answer", "from .outputs import save", "answer (floor 4) imports outputs (floor 6)"),
         ("files", "from .slices import runs", "files (floor 1) imports slices (floor 1)"),
         ("images.x", "import medvol.errors", "absolute medvol.errors"),
@@ -158,7 +158,7 @@ def test_the_check_finds_what_it_is_for(module: str, source: str, words: str) ->
         ("chains", "from .images.reader import load_imaged\nfrom .transforms import resample"),
         ("images.x", "from ..files import replacing\nfrom .. import __version__"),
         ("images.__init__", "from .mask import write_mask"),
-        ("cli.data", "from ..data.datalist import load_items\nimport medvolution"),
+        ("cli.data", "from ..data.items import load_items\nimport medvolution"),
         ("tasks.x", "from ..bundle.find import find_bundle\nimport numpy"),
     ],
 )

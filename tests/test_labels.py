@@ -7,8 +7,18 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from refusals import refused_by
 
-from medvol.labels import Code, Label, LabelTable, Terminology, default_color, match_names
+from medvol.labels import (
+    Code,
+    Label,
+    LabelTable,
+    Terminology,
+    check_names,
+    default_color,
+    match_names,
+    name_key,
+)
 
 LESION = Terminology(
     Code("SCT", "49755003", "Morphologically Altered Structure"),
@@ -122,6 +132,7 @@ def test_marks_that_slicer_keeps_for_itself_are_refused(mark: str) -> None:
         Code("SCT", "1", f"a{mark}b")
 
 
+OWN_CLASSES = ["no_covid", "covid"]
 OWN = {1: "ground-glass opacity", 2: "consolidation", 3: "lung (rest)"}
 
 
@@ -129,6 +140,7 @@ OWN = {1: "ground-glass opacity", 2: "consolidation", 3: "lung (rest)"}
     ("given", "said", "found"),
     [
         ({1: "Ground-Glass  Opacity", 2: "consolidation"}, {}, {1: 1, 2: 2}),
+        ({1: "ground_glass-opacity", 2: "consolidation"}, {}, {1: 1, 2: 2}),
         ({3: "consolidation", 1: "lung(rest)"}, {}, {3: 2, 1: 3}),  # numbers do not count
         ({1: "glass", 2: "lung (rest)"}, {"GLASS": "Ground-glass opacity"}, {1: 1, 2: 3}),
         ({1: "lesion", 2: "lung (rest)"}, {"lesion": ""}, {1: None, 2: 3}),
@@ -139,6 +151,28 @@ def test_labels_are_matched_by_name(
     given: dict[int, str], said: dict[str, str], found: dict[int, int | None]
 ) -> None:
     assert match_names(given, OWN, said) == found
+
+
+@pytest.mark.parametrize("name", ["no covid", "No_COVID", "NO-COVID", " no\tcovid ", "noCovid"])
+def test_names_that_are_the_same(name: str) -> None:
+    assert name_key(name) == "nocovid"
+
+
+def test_letters_and_accents_that_macos_takes_apart() -> None:
+    assert name_key("U\u0308brige") == name_key("\u00fcbrige")
+    assert name_key("ubrige") != name_key("\u00fcbrige")
+
+
+def test_weights_of_other_names_are_refused() -> None:
+    check_names("last.pt", ["No COVID", "covid"], ["no_covid", "COVID"])
+    check_names("last.pt", (), ["covid"])
+    check_names("last.pt", ["covid"], ())
+    for stored in (["covid", "no_covid"], ["no_covid"], ["no_covid", "covid", "other"]):
+        error = refused_by(lambda: check_names("last.pt", stored, OWN_CLASSES), "E_LABELS")  # noqa: B023
+        assert (error.path, error.reason) == (
+            "last.pt", f"these weights were trained for {', '.join(stored)}, not for no_covid, "
+            "covid.",
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(

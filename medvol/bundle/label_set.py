@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..files import read_json
-from ..labels import LabelTable, default_color
+from ..labels import LabelTable, default_color, name_key
 from .find import find_part
 
 FEWEST_CLASSES = 2
@@ -35,17 +35,19 @@ def label_parameters(labels: Mapping[str, Any]) -> dict[str, Any]:
             `focus_labels` and `focus_name` (what a reader looks for), `reference_organ`
             (`{"name": "lung", "labels": [1]}`, what shares in percent are of) and `background`.
             A row may have `color` and `terminology` as in metadata.json, and `of`: the values of
-            the data's masks that become this label.
+            the data's masks that become this label; names of the data then do not count, and rows
+            without it are of their own value. `unlabelled` (`{"value": 4, "name": "lung or not"}`)
+            is what a loss for partly labelled data knows beside the labels.
 
     Returns:
         Of classes `names`, `count`, `channels` and `text`. Of labels `table`, `values`, `count`
         (with background), `channels`, `text`, `focus`, `focus_name`, `focus_id`, `reference_organ`
-        or None, `regions`, `ratios` and `relabel`, the transforms that turn the data's values into
-        these labels.
+        or None, `regions`, `ratios` and `data`, what they are in the data, as
+        `medvol.data.items.load_items` takes it.
 
     Raises:
-        ValueError: fewer than two classes, a name twice, values that are not 1, 2, 3 and so on, or
-            a focus or organ of labels that are not there.
+        ValueError: fewer than two classes, a name twice (see `labels.name_key`), values that are
+            not 1, 2, 3 and so on, or a focus or organ of labels that are not there.
 
     >>> lung = label_parameters({"label_table": [{"value": 1, "name": "lung", "of": [1, 2, 3]}]})
     >>> lung["channels"], lung["regions"], lung["count"]
@@ -76,12 +78,12 @@ def label_parameters(labels: Mapping[str, Any]) -> dict[str, Any]:
         "reference_organ": organ,
         "regions": _regions(rows, focus, focus_name, organ),
         "ratios": [1] * (len(rows) + 1),
-        "relabel": _relabel(rows),
+        "data": _in_data(rows, labels.get("unlabelled")),
     }
 
 
 def _named(names: Sequence[str]) -> dict[str, Any]:
-    if len(names) < FEWEST_CLASSES or len(set(names)) < len(names):
+    if len(names) < FEWEST_CLASSES or len({*map(name_key, names)}) < len(names):
         raise ValueError(f"the classes are {list(names)}; give two different names or more")
     return {
         "names": list(names),
@@ -105,16 +107,10 @@ def _regions(
     return regions
 
 
-def _relabel(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The transforms that make this bundle's labels of the data's; none where they are the same.
-
-    Values that no label is made of become background.
-    """
-    pairs = [(value, row["value"]) for row in rows for value in row.get("of", [row["value"]])]
-    if all(old == new for old, new in pairs):
-        return []
-    old, new = ([*values] for values in zip(*pairs, strict=True))
-    return [
-        {"_target_": "LabelFilterd", "keys": "label", "applied_labels": old},
-        {"_target_": "MapLabelValued", "keys": "label", "orig_labels": old, "target_labels": new},
-    ]
+def _in_data(rows: Sequence[Mapping[str, Any]], unlabelled: Any) -> dict[str, str | int]:
+    """Value to name of these labels in the data; value to number where a row says `of` what."""
+    if any("of" in row for row in rows):
+        return {str(x): row["value"] for row in rows for x in row.get("of", [row["value"]])}
+    return {
+        str(row["value"]): row["name"] for row in [*rows, *([unlabelled] if unlabelled else [])]
+    }

@@ -63,6 +63,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Measure every case once, then add up for each threshold."""
     from ..data.datalist import Datalist
+    from ..data.items import check_foreground, label_numbers
     from ..files import write_json
     from ..metrics.intervals import defined
     from ..metrics.masks.gate_cost import choose, gate_cost
@@ -71,15 +72,19 @@ def run(args: argparse.Namespace) -> int:
     from ..tasks.gate_cost import gate_of, measure_case
     from ..tasks.task import load_bundle
 
-    labelled, _ = Datalist.read(args.data).labelled(fold=args.fold)
+    datalist = Datalist.read(args.data)
+    labelled, _ = datalist.labelled(fold=args.fold)
     bundle = load_bundle(args.bundle, device=args.device)
     gated = gate_of(bundle)
     own = gated.gate.threshold  # before it is opened to ask about every slice
     margin = gated.gate.margin if args.margin is None else args.margin
     gap = gated.gate.gap if args.gap is None else args.gap
+    names = {label.value: label.name for label in bundle.spec.labels}
+    numbers = label_numbers(datalist, names)
+    check_foreground(datalist, [case.label for case in labelled], numbers)
     cases = [
         measure_case(
-            bundle, case, gate_weights=_weights(args.gate_weights, case, args.data),
+            bundle, case, numbers, gate_weights=_weights(args.gate_weights, case, args.data),
             weights=_weights(args.weights, case, args.data),
         )
         for case in watched(labelled, "case")

@@ -2,7 +2,7 @@
 """Pictures with classes on the way to a datalist: joined, divided, listed, checked for leaks."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from ..files import filling
 from ..images.find import unused_name
+from ..labels import name_key
 from ..text import counted
 from .datalist import PARTS, Datalist, Item
 from .leaks import Fingerprint, LeakError, find_leaks, fingerprints, same_pictures
@@ -55,6 +56,21 @@ class ClassSet:
         index = {at: number for number, at in enumerate(places)}
         pairs = ((index[a], index[b]) for a, b in self.pairs if a in index and b in index)
         return replace(self, pictures=[self.pictures[at] for at in places], pairs=tuple(pairs))
+
+
+def one_spelling(names: Iterable[str]) -> dict[str, str]:
+    """Each spelling of a class to the one that counts: the commonest, of equal ones the first.
+
+    Args:
+        names: of the classes of pictures, one a picture; compared as `labels.name_key` makes them.
+
+    Example:
+        >>> one_spelling(["NORMAL", "Normal", "normal", "Normal", "ill"])
+        {'Normal': 'Normal', 'NORMAL': 'Normal', 'normal': 'Normal', 'ill': 'ill'}
+    """
+    chosen: dict[str, str] = {}
+    commonest = [name for name, _ in Counter(names).most_common()]
+    return {name: chosen.setdefault(name_key(name), name) for name in commonest}
 
 
 def class_datalist(

@@ -207,37 +207,6 @@ class Datalist:
         return list(cases.values()), len(items) - len(cases)
 
 
-def load_items(
-    datalist: str | os.PathLike[str] | None,
-    *,
-    part: str = "training",
-    fold: int | None = None,
-    repeat: int = 1,
-    limit: int | None = None,
-    classes: bool = False,
-) -> list[Item]:
-    """Read the items of a part or of one side of a fold; what the bundles' configs call.
-
-    Args:
-        datalist: the file; None for no items, where a config may name a further datalist or not.
-        part, fold, repeat, limit: as for `Datalist.items`.
-        classes: refuse a list whose labels are label maps.
-
-    Returns:
-        Items with absolute paths, in the order of the file.
-
-    Raises:
-        InputError: E_PATH, no such datalist; E_FORMAT, not JSON of this form, or without classes.
-        ValueError: as for `Datalist.items`.
-    """
-    if datalist is None:
-        return []
-    read = Datalist.read(datalist)
-    if classes:
-        _ = read.class_names
-    return read.items(part, fold=fold, repeat=repeat, limit=limit)
-
-
 def _check(content: Mapping[str, Any]) -> None:
     """Refuse what is not of the form above, or contradicts itself, as `Datalist` says."""
     if not any(part in content for part in PARTS):

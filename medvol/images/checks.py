@@ -200,11 +200,15 @@ def check_pair(image: Image, mask: Image, *, values: Collection[int]) -> None:
         InputError: E_GEOMETRY, the grids differ; E_VALUES, the mask has a value not in `values`.
     """
     check_grid(image, mask)
-    odd = sorted(set(np.unique(mask.array).tolist()) - set(values))
-    if odd:
-        raise InputError(
-            "E_VALUES", mask.path,
-            f"the mask holds {', '.join(f'{v:g}' for v in odd[:5])}; "
-            f"known values are {', '.join(map(str, values))}.",
-            "Check that the file is the mask that its name says.",
-        )  # fmt: skip
+    if odd := sorted(set(np.unique(mask.array).tolist()) - set(values)):
+        raise odd_values(mask.path, odd, values)
+
+
+def odd_values(path: Path, odd: Sequence[int], values: Collection[int]) -> InputError:
+    """E_VALUES of a mask that holds what no label is called."""
+    return InputError(
+        "E_VALUES", path,
+        f"the mask holds {', '.join(map(str, odd[:5]))}; "
+        f"known values are {', '.join(map(str, values))}.",
+        "Check that the file is the mask that its name says.",
+    )  # fmt: skip

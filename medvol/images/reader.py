@@ -3,16 +3,18 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import monai.data
 import numpy as np
 import numpy.typing as npt
+import torch
 from monai.transforms import LoadImaged
 
 from . import read_image
+from .checks import odd_values
 from .find import is_radiograph, is_volume
 from .image import Kind, check_kind
 from .modality import check_ct
@@ -81,6 +83,29 @@ class ImageReader(monai.data.ImageReader):
         return array, {**image.meta, **place}
 
 
+class LoadMaskd(LoadImaged):
+    """MONAI's `LoadImaged` of a mask whose item says what its values mean.
+
+    `label_numbers` of an item leads from the values in its file to labels, as
+    `medvol.data.items.load_items` puts it there. It is taken out; without it values stay.
+    """
+
+    def __call__(self, data: Any, reader: Any = None) -> Any:
+        result = super().__call__(data, reader)
+        numbers: Mapping[int, int] | None = result.pop("label_numbers", None)
+        if numbers is None:
+            return result
+        for key in self.keys:
+            values = result[key].as_tensor()
+            there = torch.bincount(values.flatten().int()).nonzero().flatten().tolist()
+            if odd := [value for value in there if value not in numbers]:
+                raise odd_values(Path(data[key]), odd, numbers)
+            if any(numbers[value] != value for value in there):
+                table = torch.tensor([numbers.get(value, 0) for value in range(there[-1] + 1)])
+                values.copy_(table[values.long()])
+        return result
+
+
 def load_imaged(keys: str, *, kind: Kind = "volume", modality: str | None = None) -> LoadImaged:
     """MONAI's `LoadImaged` with `ImageReader`, made without the remarks of readers not used.
 
@@ -101,7 +126,8 @@ def load_imaged(keys: str, *, kind: Kind = "volume", modality: str | None = None
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
-            return LoadImaged(keys, reader=ImageReader(kind=kind, modality=modality))
+            made = LoadMaskd if kind == "mask" else LoadImaged
+            return made(keys, reader=ImageReader(kind=kind, modality=modality))
     finally:
         logger.setLevel(level)
 

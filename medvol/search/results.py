@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from ..bundle.build import change_bundle
+from ..data.items import classified
 from ..files import read_json, replacing, write_csv, write_json
 from ..metrics.classes.calibration import reliability
 from ..networks.weights import read_state
@@ -79,7 +80,8 @@ def _joined(run: Run, name: str, folders: Sequence[Path]) -> dict[str, Any]:
         draw_reliability(run.folder / f"reliability{ending}.png", bins, title=run.order.bundle.name)
         return figures
     if all((folder / "predictions.csv").is_file() for folder in folders):
-        items, names = run.datalist.items("training"), run.datalist.class_names
+        names = run.class_names(name)
+        items = classified(run.datalist, run.datalist.items("training"), names)
         return class_figures([folder / "predictions.csv" for folder in folders], items, names)
     return {}
 
@@ -91,7 +93,8 @@ def _figures_of_parts(run: Run) -> list[dict[str, Any]]:
         for part in PARTS:
             table = run.folder_of(ALL, name) / part / "predictions.csv"
             if table.is_file():
-                names, items = run.datalist.class_names, run.datalist.items(part)
+                names = run.class_names(name)
+                items = classified(run.datalist, run.datalist.items(part), names)
                 figures = class_figures([table], items, names)
                 rows.append({"training": name, "part": part, **figures})
     columns = list(dict.fromkeys(column for row in rows for column in row))

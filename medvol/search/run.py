@@ -38,6 +38,7 @@ from .trial import BEST, CHANGES, LAST, run_trial
 ALL = -1
 WEIGHTS, CHOSEN, CHOICE = "weights.pt", "chosen.pt", "choice.json"
 MEASURED, HELD_OUT, AS_TRAINED = "measured", "held_out", "held_out_as_trained"
+CLASSES = "class_names"  # id of the names of classes, where a config has them
 PART, PARTS = "validate#part", ("validation", "test")
 Chosen = Mapping[int, dict[str, Any]]
 Say = Callable[[str], None]
@@ -138,6 +139,15 @@ class Run:
                     "E_BUNDLE", config.path, "it has no `fold`, so it knows no cross-validation.",
                     "Leave --fold and --folds out.",
                 )  # fmt: skip
+
+    def class_names(self, name: str) -> list[str]:
+        """The classes of a training of images in the order of its network's outputs.
+
+        Those of the datalist where the config names none.
+        """
+        training = self.trainings[name]
+        own = {**training.config().parser.get(), **training.settings}.get(CLASSES)
+        return list(own or self.datalist.class_names)
 
     def folder_of(self, fold: int, name: str = "") -> Path:
         """Folder of a fold, or of a training in it."""

@@ -17,6 +17,7 @@ from ..errors import InputError
 TRAIN = "train.json"
 HANDLERS = "train#handlers"
 EVALUATOR = "validate#evaluator"
+DATA = "train#dataset#data"
 PRETRAINED = "pretrained"  # id of weights to start with, where a config has one
 MAY_LACK = "may_lack"  # id of the names that these may lack
 
@@ -102,7 +103,8 @@ def prepare(
 
     Raises:
         InputError: E_BUNDLE, no such bundle, a config that cannot be read, or an id that it does
-            not have; E_PATH, no such datalist or weights.
+            not have; E_PATH, no such datalist or weights; E_LABELS, the datalist's labels are not
+            the bundle's.
         ValueError: settings that contradict each other.
     """
     changed = dict(settings or {})
@@ -119,6 +121,8 @@ def prepare(
             training = replace(training, weights=start)
     for name, value in changed.items():
         config.parser[name] = value
+    if DATA in config:  # labels without names, and no datalist, are refused before anything runs
+        config.build(DATA)
     if not isinstance(config.parser.get(HANDLERS), list) or EVALUATOR not in config:
         raise InputError(
             "E_BUNDLE", config.path, f"it has no list `{HANDLERS}` or no `{EVALUATOR}`.",

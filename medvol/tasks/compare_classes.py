@@ -12,6 +12,7 @@ import numpy as np
 from ..answer import Answer, Refusal
 from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
+from ..data.items import matched
 from ..errors import InputError
 from ..failures import failure
 from ..metrics.classes.calibration import reliability, top
@@ -113,7 +114,7 @@ class RadiographComparison(ClassComparison):
                 "give --part test"
             )
         given = dict(enumerate(self.datalist.class_names))
-        found = self.matched(given, dict(enumerate(spec.classes)))
+        found = matched(self.datalist, given, dict(enumerate(spec.classes)), order.names)
         self.number = {label: number for label, number in found.items() if number is not None}
         self.items = self._items(part)
         self.validation = self._items(VALIDATION) if order.calibrate else []

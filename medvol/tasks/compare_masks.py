@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
+from ..data.items import check_foreground, label_numbers, true_labels
 from ..errors import InputError
 from ..failures import failure
 from ..files import filling, remove
@@ -71,7 +72,8 @@ class LabelMaps:
         number: value in a true label map to the bundle's label, 0 for none.
 
     Raises:
-        InputError: E_LABELS, names do not correspond; E_EMPTY, no case has a label map.
+        InputError: E_LABELS, names do not correspond, or no label map of the datalist has
+            foreground; E_EMPTY, no case has a label map.
         ValueError: there is no such fold.
     """
 
@@ -80,9 +82,10 @@ class LabelMaps:
         cases, self.unlabelled = comparison.datalist.labelled(fold=self.order.fold)
         self.cases = cases[: self.order.limit]
         own = {label.value: label.name for label in comparison.spec.labels}
-        names = {value: name for value, name in comparison.datalist.labels.items() if value}
-        found = comparison.matched(names or own, own, rest=True)
-        self.number = {0: 0} | {value: label or 0 for value, label in found.items()}
+        self.number = label_numbers(comparison.datalist, own, self.order.names)
+        every, _ = comparison.datalist.labelled()  # a fold of healthy cases is none to refuse
+        masks = [case.label for case in (*self.cases, *every)]
+        check_foreground(comparison.datalist, masks, self.number)
 
     def read(self, case: LabelledCase, image: Image) -> npt.NDArray[np.integer[Any]]:
         """The true label map (X, Y, Z) of an image.
@@ -94,11 +97,7 @@ class LabelMaps:
         Raises:
             InputError: it cannot be read; E_GEOMETRY, another grid; E_VALUES, a value without name.
         """
-        truth = read_image(case.label, kind="mask")
-        check_pair(image, truth, values=tuple(sorted(self.number)))
-        table = np.zeros(max(self.number) + 1, np.uint16)
-        table[list(self.number)] = list(self.number.values())
-        return table[truth.array]
+        return true_labels(case.label, image, self.number)
 
     @property
     def extent(self) -> str:

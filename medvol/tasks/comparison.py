@@ -21,7 +21,6 @@ from ..errors import InputError
 from ..failures import listed
 from ..files import remove, sha256_of
 from ..inferers.gated import GatedInferer
-from ..labels import match_names
 from ..metrics.evaluation import FEW_PATIENTS, Case, Evaluation, Refused
 from ..report.evaluation import (
     About,
@@ -218,26 +217,6 @@ class Comparison(ABC, Generic[CaseT]):
             few = counted(evaluation.patients, "patient")
             found.append(f"Intervals come from {few}: too few to rely on.")
         return found + self.remarks(evaluation)
-
-    def matched(
-        self, given: Mapping[int, str], own: Mapping[int, str], *, rest: bool = False
-    ) -> dict[int, int | None]:
-        """Number in the data to number in the bundle, by names.
-
-        Args:
-            given, own, rest: as for `labels.match_names`.
-
-        Raises:
-            InputError: E_LABELS, the names do not correspond.
-        """
-        try:
-            return match_names(given, own, self.order.names, rest=rest)
-        except ValueError as error:
-            raise InputError(
-                "E_LABELS", self.order.data, f"{error}.",
-                'Say what corresponds: --map "name in the data=name in the bundle", or '
-                '--map "name in the data=" for what the bundle does not know.',
-            ) from error  # fmt: skip
 
     @abstractmethod
     def outcomes(self) -> Iterator[tuple[str, CaseT | InputError]]:

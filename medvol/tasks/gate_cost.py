@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A labelled volume through gate and segmenter, for the table of what the gate costs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..data.datalist import LabelledCase
+from ..data.items import true_labels
 from ..engine.devices import part_of
 from ..engine.pipeline import IMAGE
 from ..errors import InputError
-from ..images import read_image
-from ..images.checks import check_grid
 from ..inferers.gated import GatedInferer
 from ..metrics.masks.gate_cost import GateCase
 from ..metrics.measurements import voxels_per_slice
@@ -39,6 +39,7 @@ def gate_of(bundle: Bundle) -> GatedInferer:
 def measure_case(
     bundle: Bundle,
     case: LabelledCase,
+    numbers: Mapping[int, int],
     *,
     gate_weights: Path | None = None,
     weights: Path | None = None,
@@ -48,12 +49,13 @@ def measure_case(
     Args:
         bundle: with a gate; its threshold becomes 0.
         case: the volume and its truth.
+        numbers: value in the truth to the bundle's label, see `data.items.label_numbers`.
         gate_weights: of the gate; None for the bundle's models/model_gate.pt.
         weights: of the segmenter; None for the bundle's own.
 
     Raises:
         InputError: the image, its label or the weights cannot be used; E_GEOMETRY, the label does
-            not lie on the image's grid.
+            not lie on the image's grid; E_VALUES, it holds a value without name.
         ValueError: the bundle marks no voxels.
     """
     gated, spec = gate_of(bundle), bundle.spec
@@ -64,17 +66,15 @@ def measure_case(
     mask = answer.mask
     if mask is None:
         raise ValueError(f"{spec.name} gives no mask; give a bundle that segments")
-    image, label = answer.image, read_image(case.label, kind="mask")
-    check_grid(image, label)
+    image = answer.image
+    truth = true_labels(case.label, image, numbers)
     probability = gated.probability if gated.probability is not None else torch.zeros(1, 0)
     seen = bundle.pipeline.prepare(image).data[IMAGE].affine.numpy().astype(np.float64)
     at, inside = slice_positions(probability.shape[1], seen, image.array.shape, image.affine)
     nearest = np.where(inside, np.rint(at), -1).astype(int)
     axis, focus = feet_head_axis(image.affine), spec.focus
-    common = np.where(np.isin(label.array, focus), mask, 0)
-    true, predicted, both = (
-        voxels_per_slice(mask, focus)[axis] for mask in (label.array, mask, common)
-    )
+    common = np.where(np.isin(truth, focus), mask, 0)
+    true, predicted, both = (voxels_per_slice(mask, focus)[axis] for mask in (truth, mask, common))
     return GateCase(
         case=case.case,
         probability=probability[0].numpy(),

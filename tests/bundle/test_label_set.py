@@ -40,7 +40,7 @@ def test_labels_give_channels_regions_and_names() -> None:
         ("all Lesions", [1, 2]), ("haze", [1]), ("solid", [2]), ("lung", [1, 2, 3]), ("rest", [3]),
     ]  # fmt: skip
     assert [row["color"] for row in made["table"]] == [[4, 5, 6], [1, 2, 3], [7, 8, 9]]
-    assert made["relabel"] == []
+    assert made["data"] == {"1": "haze", "2": "solid", "3": "rest"}
     LabelTable.from_metadata({"label_table": made["table"]})
 
 
@@ -51,13 +51,20 @@ def test_one_label_is_its_own_focus_and_needs_no_colour() -> None:
     assert tuple(made["table"][0]["color"]) == default_color(1)
 
 
-def test_labels_made_of_others_need_two_transforms_and_the_rest_is_background() -> None:
+def test_labels_made_of_others_say_so_by_number() -> None:
     rows = [{"value": 1, "name": "air", "of": [3]}, {"value": 2, "name": "lesion", "of": [1, 2]}]
     made = label_parameters({"label_table": rows})
-    keep, change = made["relabel"]
-    assert (keep["_target_"], keep["applied_labels"]) == ("LabelFilterd", [3, 1, 2])
-    assert (change["orig_labels"], change["target_labels"]) == ([3, 1, 2], [1, 2, 2])
+    assert made["data"] == {"3": 1, "1": 2, "2": 2}
     assert "of" not in made["table"][0]
+    rows[0].pop("of")
+    assert label_parameters({"label_table": rows[:1]})["data"] == {"1": "air"}
+    assert label_parameters({"label_table": rows})["data"] == {"1": 2, "2": 2}
+
+
+def test_what_a_loss_knows_beside_the_labels_has_a_name_in_the_data() -> None:
+    made = label_parameters({**LESIONS, "unlabelled": {"value": 4, "name": "rest or not"}})
+    assert made["data"]["4"] == "rest or not"
+    assert made["count"] == 4
 
 
 @pytest.mark.parametrize(
@@ -68,6 +75,7 @@ def test_labels_made_of_others_need_two_transforms_and_the_rest_is_background() 
         ({"focus_labels": [1, 4]}, "focus_labels names [1, 4]"),
         ({"reference_organ": {"name": "lung", "labels": [9]}}, "reference_organ names [9]"),
         ({"classes": ["a", "a"]}, "two different names"),
+        ({"classes": ["No A", "no_a"]}, "two different names"),
     ],
 )
 def test_what_contradicts_itself_is_refused(change: dict[str, Any], words: str) -> None:

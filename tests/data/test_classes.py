@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from class_phantoms import noise
 
-from medvol.data.classes import ClassSet, by_shares, class_datalist, class_rows, list_classes
+from medvol.data.classes import (
+    ClassSet,
+    by_shares,
+    class_datalist,
+    class_rows,
+    list_classes,
+    one_spelling,
+)
 from medvol.data.leaks import LeakError, fingerprint
 from medvol.data.split import PictureFile
 
@@ -34,6 +41,14 @@ def made_set(seeds: list[int], *, parts: dict[int, str] | None = None, pairs=())
 
 def sides(datalist) -> dict[str, str]:
     return {i["case"]: part for part in ("training", "test") for i in datalist.parts[part]}
+
+
+def test_one_class_has_one_spelling():
+    spelt = ["NORMAL", "Normal", "nor_mal", "Normal", "ill", "Ill"]
+    assert one_spelling(spelt) == {
+        "Normal": "Normal", "NORMAL": "Normal", "nor_mal": "Normal", "ill": "ill", "Ill": "ill"
+    }  # fmt: skip
+    assert one_spelling(["a", "b"]) == {"a": "a", "b": "b"}
 
 
 def test_copies_and_known_near_duplicates_share_a_part():

@@ -23,7 +23,8 @@ from medvol.bundle.config import Config
 from medvol.bundle.find import find_bundle
 from medvol.chains import brain_mri, lung_ct
 from medvol.cli import main
-from medvol.data.datalist import Datalist, load_items
+from medvol.data.datalist import Datalist
+from medvol.data.items import load_items
 from medvol.images import read_image
 from medvol.metrics.classes.calibration import fit_platt
 from medvol.metrics.masks.overlap import dice, overlap_counts

@@ -79,7 +79,8 @@ def test_masks_of_mr_sequences(tmp_path: Path) -> None:
     datalist = tmp_path / "data" / "datalist.json"
     words = ["data", "lgg", tmp_path / "lgg", "-o", datalist, "--folds", "3"]
     assert main([*map(str, words)]) == 0
-    labels = write(tmp_path / "labels.json", {"label_table": [{"value": 1, "name": "oedema"}]})
+    rows = [{"value": 1, "name": "oedema", "of": [1]}]  # which the data call brain tumour
+    labels = write(tmp_path / "labels.json", {"label_table": rows})
     folder = new_bundle(tmp_path / "oedema", like="brain_mri_tumor", labels=labels)
     change_bundle(folder, {"parameters#features": [4, 8], "parameters#patch_size": [32, 32]})
     train(folder, datalist, "repeat=2", "batch_size=2")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from radiographs import made_classes
 
-from medvol.data.datalist import load_items
+from medvol.data.items import load_items
 from medvol.metrics.classes.confounding import CLASS, NAME_ALONE, SOURCE, Confounding
 from medvol.tasks.confounding import predict_from_surroundings
 

@@ -76,6 +76,11 @@ def load_items(
 def classified(datalist: Datalist, items: Sequence[Item], classes: Sequence[str]) -> list[Item]:
     """Items whose `label` is the place of their class among those of a bundle.
 
+    Args:
+        datalist: with classes.
+        items: of it.
+        classes: of the bundle, in the order of its network's outputs.
+
     Raises:
         InputError: E_FORMAT, the datalist has no classes; E_LABELS, one that the bundle has not.
     """

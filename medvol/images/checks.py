@@ -205,7 +205,13 @@ def check_pair(image: Image, mask: Image, *, values: Collection[int]) -> None:
 
 
 def odd_values(path: Path, odd: Sequence[int], values: Collection[int]) -> InputError:
-    """E_VALUES of a mask that holds what no label is called."""
+    """E_VALUES of a mask that holds what no label is called.
+
+    Args:
+        path: of the mask.
+        odd: values in it that are not known.
+        values: that are.
+    """
     return InputError(
         "E_VALUES", path,
         f"the mask holds {', '.join(map(str, odd[:5]))}; "

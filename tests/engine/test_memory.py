@@ -1,18 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The estimate of memory, against numbers worked out by hand."""
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 
-from medvol.engine import memory
-from medvol.engine.memory import (
-    Estimate,
-    available_bytes,
-    control_group_bytes,
-    needed_bytes,
-)
+from medvol.engine.memory import Estimate, needed_bytes
 
 GIB = 1 << 30
 # five volumes of a million float32, and three and four classes of an eighth of them
@@ -43,72 +34,3 @@ def test_fits(free: int, fits: bool) -> None:
     estimate = Estimate(3 * GIB, free)
     assert estimate.fits == fits
     assert str(estimate) == "3.0 GiB needed, 3.0 GiB free"
-
-
-MIB = 1 << 20
-
-
-def group(folder: Path, limit: str, used: int, unused_files: int, *, version: int) -> None:
-    """A control group as the kernel shows it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    names = {1: ("limit_in_bytes", "usage_in_bytes", "total_inactive_file"),
-             2: ("max", "current", "inactive_file")}[version]  # fmt: skip
-    (folder / f"memory.{names[0]}").write_text(f"{limit}\n")
-    (folder / f"memory.{names[1]}").write_text(f"{used}\n")
-    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {unused_files}\nfile 9\n")
-
-
-def process_in(root: Path, *lines: str) -> None:
-    (root / "proc/self").mkdir(parents=True)
-    (root / "proc/self/cgroup").write_text("".join(f"{line}\n" for line in lines))
-
-
-def test_a_container_with_control_groups_of_version_2(tmp_path: Path) -> None:
-    process_in(tmp_path, "0::/")
-    group(tmp_path / "sys/fs/cgroup", str(800 * MIB), 500 * MIB, 120 * MIB, version=2)
-    assert control_group_bytes(tmp_path) == 420 * MIB  # 800 - 500, and 120 that can be given up
-
-
-def test_a_group_is_limited_by_those_above_it(tmp_path: Path) -> None:
-    process_in(tmp_path, "0::/machine/job")
-    mount = tmp_path / "sys/fs/cgroup"
-    group(mount / "machine/job", "max", 10 * MIB, 0, version=2)
-    group(mount / "machine", str(300 * MIB), 100 * MIB, 0, version=2)
-    assert control_group_bytes(tmp_path) == 200 * MIB
-    group(mount / "machine/job", str(110 * MIB), 10 * MIB, 0, version=2)
-    assert control_group_bytes(tmp_path) == 100 * MIB
-
-
-@pytest.mark.parametrize("seen", ["docker/7c1e", ""], ids=["whole tree", "own group alone"])
-def test_a_container_with_control_groups_of_version_1(tmp_path: Path, seen: str) -> None:
-    process_in(tmp_path, "5:cpu,cpuacct:/docker/7c1e", "4:memory:/docker/7c1e", "1:name=systemd:/")
-    mount = tmp_path / "sys/fs/cgroup/memory"
-    group(mount / seen, str(700 * MIB), 600 * MIB, 50 * MIB, version=1)
-    assert control_group_bytes(tmp_path) == 150 * MIB
-
-
-def test_more_in_use_than_allowed_leaves_nothing(tmp_path: Path) -> None:
-    process_in(tmp_path, "0::/")
-    group(tmp_path / "sys/fs/cgroup", str(10 * MIB), 11 * MIB, 0, version=2)
-    assert control_group_bytes(tmp_path) == 0
-
-
-def test_no_limit(tmp_path: Path) -> None:
-    assert control_group_bytes(tmp_path) is None  # another system
-    process_in(tmp_path, "0::/user.slice")
-    assert control_group_bytes(tmp_path) is None  # a group without the files
-    group(tmp_path / "sys/fs/cgroup/user.slice", "max", 11 * MIB, 0, version=2)
-    assert control_group_bytes(tmp_path) is None
-
-
-@pytest.mark.parametrize(("allowed", "expected"), [(None, 8), (3, 3), (9, 8)])
-def test_the_smaller_of_machine_and_container_counts(
-    monkeypatch: pytest.MonkeyPatch, allowed: int | None, expected: int
-) -> None:
-    monkeypatch.setattr(memory, "control_group_bytes", lambda _: allowed)
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=8))
-    assert available_bytes() == expected
-
-
-def test_some_memory_is_free() -> None:
-    assert GIB // 16 < available_bytes() < 1 << 50

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much memory a process can still take, of the machine or its container; loads no torch."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+GIB = 1 << 30
+
+
+class GroupFiles(NamedTuple):
+    """Files of a control group, and the line of its memory.stat with files that nobody uses."""
+
+    limit: str
+    used: str
+    unused_files: str
+
+
+V1 = GroupFiles("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+V2 = GroupFiles("memory.max", "memory.current", "inactive_file")
+
+
+def available_bytes() -> int:
+    """Memory that a process can take without swapping, in bytes: of the machine, or of the
+    container that it runs in, whichever is less."""
+    free = int(psutil.virtual_memory().available)
+    allowed = control_group_bytes(Path("/"))
+    return free if allowed is None else min(free, allowed)
+
+
+def control_group_bytes(root: Path) -> int | None:
+    """Memory that Linux control groups (version 1 or 2) still allow this process, in bytes.
+
+    A group is limited by those above it too. What a group holds of files that nobody uses at the
+    moment counts as free, since it is given up on demand.
+
+    Args:
+        root: of the file system, with `proc/self/cgroup` and `sys/fs/cgroup`.
+
+    Returns:
+        None where no group has a limit, as outside of containers and on other systems.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    allowed: list[int] = []
+    for line in lines:  # such as "0::/user.slice", or "4:memory:/docker/7c1e" in version 1
+        _, controllers, path = line.split(":", 2)
+        if controllers == "" or "memory" in controllers.split(","):
+            names, place = (V1, "memory") if controllers else (V2, "")
+            mount = root / "sys/fs/cgroup" / place
+            group = mount / path.lstrip("/")
+            inside = group if group.is_dir() else mount  # a container may see its own group alone
+            for folder in (inside, *inside.parents):
+                allowed += _allowed(folder, names)
+                if folder == mount:
+                    break
+    return min(allowed, default=None)
+
+
+def _allowed(group: Path, names: GroupFiles) -> list[int]:
+    """Limit less use of one group, as a list of one number; empty where it has no limit."""
+    try:
+        limit = (group / names.limit).read_text(encoding="ascii").strip()
+        used = int((group / names.used).read_text(encoding="ascii"))
+        facts = (group / "memory.stat").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return []
+    if limit == "max":
+        return []
+    counts = dict(zip(facts[::2], map(int, facts[1::2]), strict=False))
+    return [max(0, int(limit) - used + counts.get(names.unused_files, 0))]

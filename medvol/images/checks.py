@@ -19,6 +19,11 @@ MAX_LABEL = 65535  # of a mask, see labels.Label
 SHEAR_COSINE = 1e-4  # ITK and 3D Slicer accept no more
 THICK_SLICE_MM = 10.0
 SINGULAR = 1e-6  # determinant of the axes as unit vectors; 1 for a rectangular grid
+MIN_VOXEL_MM = 0.005  # micro-CT has 0.01; finer is microscopy, or metres taken for mm
+MAX_SIDE_MM = 5000.0  # no table moves a body that far
+USUAL_SIDES_MM = (50.0, 2500.0)  # second longest and longest: an inner ear, a tall body
+MIN_BODY_MM = 38.0  # of the second longest side; the smallest field of dental CT is 40
+FAR_MM, MAX_FAR_MM = 1e4, 1e6  # of the origin; at 1e6 float32 counts in steps of 0.06 mm
 MM_PER_UNIT = {"m": 1000.0, "mm": 1.0, "um": 0.001}
 
 
@@ -139,11 +144,17 @@ def _as_labels(array: npt.NDArray[Any], low: float, high: float, path: Path) -> 
     return array.astype(np.uint8 if high <= 255 else np.uint16, order="K", copy=False)
 
 
-def checked_affine(affine: Affine, path: Path) -> list[Note]:
-    """Refuse an affine that gives voxels no place; remark on tilt and slices of 10 mm and more.
+def checked_place(shape: Sequence[int], affine: Affine, path: Path) -> list[Note]:
+    """Refuse a place or size that no volume has; remark on what is unusual.
+
+    Args:
+        shape: (X, Y, Z).
+        affine: (4, 4), voxel index to RAS mm.
+        path: for the message.
 
     Raises:
-        InputError: E_GEOMETRY, not finite, or its axes do not span space.
+        InputError: E_GEOMETRY, the affine is not finite, its axes do not span space, or voxels,
+            sides or the distance to the origin are beyond what a body can have.
     """
     directions = affine[:3, :3]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -152,7 +163,7 @@ def checked_affine(affine: Affine, path: Path) -> list[Note]:
         _refuse_affine(path, "its affine has a zero axis or values that are not numbers.")
     if abs(np.linalg.det(directions / norms)) < SINGULAR:
         _refuse_affine(path, "its affine is singular: two axes point the same way.")
-    notes = []
+    notes = _unusual_size(shape, affine, path)
     if shear_cosine(affine) > SHEAR_COSINE:
         text = "the grid is sheared (tilted gantry); results come back on this very grid."
         notes.append(Note("N_SHEAR_RESAMPLED", text))
@@ -161,6 +172,43 @@ def checked_affine(affine: Affine, path: Path) -> list[Note]:
         text = f"slices are {thickness:.4g} mm apart; small findings fall between them."
         notes.append(Note("N_ANISO", text))
     return notes
+
+
+def _unusual_size(shape: Sequence[int], affine: Affine, path: Path) -> list[Note]:
+    spacing, sides = spacing_mm(affine), _sides_mm(shape, affine)
+    far = float(np.abs(affine[:3, 3]).max())
+    size = f"it is {_times(sides)} mm in size, its voxels {_times(spacing)} mm"
+    if min(spacing) < MIN_VOXEL_MM or max(sides) > MAX_SIDE_MM:
+        _refuse_affine(path, f"{size}, which no part of a body is.")
+    if far > MAX_FAR_MM:
+        _refuse_affine(path, f"its first voxel lies {far:.3g} mm from the origin.")
+    _, middle, longest = sorted(sides)
+    if middle < USUAL_SIDES_MM[0] or longest > USUAL_SIDES_MM[1]:
+        return [Note("N_SIZE", f"{size}; if its spacing is wrong, so is every ml.")]
+    if far > FAR_MM:
+        return [Note("N_SIZE", f"its first voxel lies {far:.3g} mm from the origin.")]
+    return []
+
+
+def check_body_size(shape: Sequence[int], affine: Affine, path: Path) -> None:
+    """Refuse a volume that is too small to show a part of a human body.
+
+    Raises:
+        InputError: E_GEOMETRY, its second longest side is shorter than `MIN_BODY_MM`.
+    """
+    sides = _sides_mm(shape, affine)
+    if sorted(sides)[1] < MIN_BODY_MM:
+        reason = f"it is {_times(sides)} mm in size, too small for a part of a human body."
+        remedy = "Check its spacing with medvol inspect, and export it again in mm."
+        raise InputError("E_GEOMETRY", path, reason, remedy)
+
+
+def _sides_mm(shape: Sequence[int], affine: Affine) -> list[float]:
+    return [n * step for n, step in zip(shape, spacing_mm(affine), strict=True)]
+
+
+def _times(lengths: Sequence[float]) -> str:
+    return " x ".join(f"{length:.3g}" for length in lengths)
 
 
 def _refuse_affine(path: Path, reason: str) -> None:

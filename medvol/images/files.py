@@ -126,17 +126,23 @@ def walk(folder: Path) -> Iterator[Path]:
 def beside(header: Path, name: str) -> Path:
     """The data file that a header names: in the header's own folder, nowhere else.
 
+    A name whose bytes are not UTF-8 (surrogates stand for them) is also looked for as Latin-1.
+
     Raises:
         InputError: E_PATH, the name leads out of the folder, or there is no such file.
     """
-    data = header.parent / name
-    if Path(name).name != name:
+    if len(Path(name).parts) != 1 or name == "..":
         reason = f"its header names the data file {name!r}, which is not in the header's folder."
         raise InputError("E_PATH", header, reason, "Put both files in one folder, as exported.")
-    if not data.exists():
-        reason = f"its header names the data file {name!r}, which is not there."
-        raise InputError("E_PATH", header, reason, "Put both files in one folder, as exported.")
-    return data
+    latin_1 = name.encode("utf-8", "surrogateescape").decode("latin-1")
+    for data in (header.parent / name, header.parent / latin_1):
+        try:
+            os.stat(data)
+        except (OSError, ValueError):
+            continue
+        return data
+    reason = f"its header names the data file {name!r}, which is not there."
+    raise InputError("E_PATH", header, reason, "Put both files in one folder, as exported.")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..errors import InputError, Note
 from ..failures import path_error
 from . import dicom
 from .archive import is_zip, load_zip
-from .checks import checked_affine, checked_values
+from .checks import checked_place, checked_values
 from .files import COPY_AGAIN, file_size, read_head
 from .image import Image, Kind
 from .metaimage import is_metaimage, load_metaimage
@@ -152,12 +152,13 @@ def checked_volume(image: Image, kind: Kind = "volume") -> Image:
     """A volume or mask whose values and place are known to make sense, with what was noticed.
 
     Raises:
-        InputError: E_VALUES or E_GEOMETRY, as `checked_values` and `checked_affine` say.
+        InputError: E_VALUES or E_GEOMETRY, as `checked_values` and `checked_place` say.
     """
     array, notes = checked_values(image.array, image.path, kind)
     notes = [*image.notes, *notes]
     known = {note.code for note in notes}
-    notes += [note for note in checked_affine(image.affine, image.path) if note.code not in known]
+    placed = checked_place(array.shape, image.affine, image.path)
+    notes += [note for note in placed if note.code not in known]
     return replace(image, array=array, notes=tuple(notes))
 
 

@@ -12,9 +12,28 @@ from ..spatial import RAS_TO_LPS, Affine
 from .checks import rescaled, volume_shape
 from .files import DataBlock, file_size, read_block, truncated
 from .image import Image
-from .text_header import TextHeader
+from .text_header import TextHeader, header_lines
 
 MAX_HEADER_BYTES = 1 << 16
+FIRST_FIELDS = (
+    b"Comment",
+    b"ObjectType",
+    b"ObjectSubType",
+    b"NDims",
+    b"Name",
+    b"ID",
+    b"ParentID",
+    b"Color",
+    b"AcquisitionDate",
+    b"BinaryData",
+    b"BinaryDataByteOrderMSB",
+    b"ElementByteOrderMSB",
+    b"CompressedData",
+    b"CompressedDataSize",
+    b"DistanceUnits",
+    b"Modality",
+    b"HeaderSize",
+)  # any that MetaIO takes before NDims
 DTYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
     "MET_INT": "i4", "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4",
@@ -24,7 +43,7 @@ DTYPES = {
 
 def is_metaimage(head: bytes) -> bool:
     """Whether these first bytes of a file are a MetaImage header."""
-    return re.match(rb"(ObjectType|NDims|Comment)\s*=", head) is not None
+    return re.match(rb"\s*(" + b"|".join(FIRST_FIELDS) + rb")\s*=", head) is not None
 
 
 def load_metaimage(path: Path) -> Image:
@@ -62,8 +81,7 @@ def read_header(path: Path) -> TextHeader:
     end = re.search(rb"^ElementDataFile\s*=[^\n]*(\n|\Z)", head, re.MULTILINE)
     if end is None:
         raise truncated(path, "its header does not come to its end (ElementDataFile).")
-    text = head[: end.end()].decode("utf-8", "replace")
-    pairs = (line.partition("=") for line in text.splitlines())
+    pairs = (line.partition("=") for line in header_lines(head[: end.end()]))
     fields = {name.strip(): value.strip() for name, _, value in pairs}
     return TextHeader(path, fields, end.end())
 

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the values of a volume look like: a CT in HU, or something that must be converted first."""
 
-from os import PathLike
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from .checks import check_body_size
+from .hounsfield import are_neighbours_alike, check_slices, levels_of
+from .image import Image
 
-CT, OFFSET_CT, GREY, UNIT, OTHER = (
+CT, OFFSET_CT, SCALED_CT, GREY, UNIT, OTHER = (
     "CT in HU",
     "CT in HU + 1024",
+    "CT of another scale or offset",
     "windowed grey 0-255",
     "scaled to 0-1",
     "MR or other",
@@ -30,6 +34,7 @@ PADDING_SHARE = 0.2  # noise gives no single HU so many voxels
 STORED_OFFSET = 1024  # of CT kept as unsigned numbers
 _CONVERT = {
     OFFSET_CT: "Subtract 1024 from every voxel, or export it again with its rescale intercept.",
+    SCALED_CT: "Export it again with its rescale slope and intercept: air -1000, water 0.",
     GREY: "Export it again in HU; or, if its window is known, turn grey into "
     "low + grey / 255 * (high - low).",
     UNIT: "Export it again in HU; or, if its window is known, turn each value into "
@@ -45,12 +50,13 @@ def guess_modality(array: npt.NDArray[Any]) -> str:
         array: (X, Y, Z), any real type; about 200,000 voxels of it are looked at.
 
     Returns:
-        `CT`, `OFFSET_CT`, `GREY`, `UNIT` or `OTHER`.
+        `CT`, `OFFSET_CT`, `SCALED_CT`, `GREY`, `UNIT` or `OTHER`.
     """
-    values = sampled(array)
+    values, step = sampled(array), _step(array)
     low, high = np.percentile(values, (0.1, 99.9))
     if _looks_like_ct(values, MIN_SOFT_TISSUE):
-        return CT
+        levels = levels_of(values) if are_neighbours_alike(array, step) else None
+        return OTHER if levels is None else CT if levels.are_hu else SCALED_CT
     if low >= -1 and high <= 1:
         return UNIT
     if low >= 0 and high <= 255:
@@ -60,22 +66,28 @@ def guess_modality(array: npt.NDArray[Any]) -> str:
     return OTHER
 
 
-def check_ct(
-    array: npt.NDArray[Any], path: str | PathLike[str], *, modality: str | None = None
-) -> None:
-    """Refuse an `array` (X, Y, Z) whose values are not HU of a part with air and soft tissue.
+def checked_ct(image: Image) -> Image:
+    """A volume whose values are HU of a part of the body with air and soft tissue.
 
-    The `modality` that the DICOM header at `path` says, such as "MR", outweighs the values.
+    The modality that its DICOM header says, such as "MR", outweighs the values.
+
+    Returns:
+        The image, with a note where gas or tissue lies elsewhere than in other CTs.
 
     Raises:
-        InputError: E_MODALITY, with what was seen and how to convert.
+        InputError: E_MODALITY, with what was seen and how to convert; E_VALUES, a slice contradicts
+            those beside it; E_GEOMETRY, too small for a part of a body.
     """
+    array, path, modality = image.array, image.path, image.facts.get("Modality")
     if modality not in (None, "CT"):
         reason = f"its DICOM header says {modality}; a CT is expected."
         raise InputError("E_MODALITY", path, reason, "Give the CT series.")
+    check_body_size(array.shape, image.affine, path)
     seen = guess_modality(array)
     if seen == CT:
-        return
+        check_slices(array, path)
+        levels = levels_of(sampled(array))
+        return replace(image, notes=(*image.notes, *(levels.notes() if levels else ())))
     low, middle, high = np.percentile(sampled(array), (0.1, 50, 99.9))
     reason = (
         f"a CT in HU is expected (air -1000, soft tissue 0 to 100); its values go from {low:.4g} "
@@ -101,8 +113,12 @@ def sampled(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         >>> sampled(np.array([[0, 1], [2, 3]])).tolist()
         [0.0, 1.0, 2.0, 3.0]
     """
-    step = max(1, round((array.size / SAMPLE_VOXELS) ** (1 / array.ndim)))
-    return array[(slice(None, None, step),) * array.ndim].astype(np.float32).ravel()
+    grid = (slice(None, None, _step(array)),) * array.ndim
+    return array[grid].astype(np.float32).ravel()
+
+
+def _step(array: npt.NDArray[Any]) -> int:
+    return max(1, round((array.size / SAMPLE_VOXELS) ** (1 / array.ndim)))
 
 
 def _looks_like_ct(values: npt.NDArray[np.float32], min_tissue: float) -> bool:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputError
-from ..spatial import Affine, same_grid, spacing_mm
-from .checks import rescaled, scaled_to_mm, volume_shape
+from ..spatial import Affine, same_grid, shear_cosine, spacing_mm
+from .checks import SHEAR_COSINE, rescaled, scaled_to_mm, volume_shape
 from .files import (
     GZIP_MAGIC,
     DataBlock,
@@ -28,6 +29,7 @@ from .image import Image
 HEADER_BYTES = {348: 1, 540: 2}  # sizeof_hdr -> NIfTI version
 MAX_VOX_OFFSET = 1 << 26  # extensions of 64 MiB; more is a damaged header
 FORM_TOLERANCE = 0.5  # voxels between sform and qform; a float32 quaternion is good to 0.3 mm
+SPACING_TOLERANCE = 0.01  # between sform and pixdim: rounded to 3 digits they agree
 NUMBERS = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8",
     256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
@@ -153,7 +155,8 @@ def affine_of(header: Any, shape: tuple[int, int, int], path: Path) -> Affine:
         path: for the refusal.
 
     Raises:
-        InputError: E_GEOMETRY, neither is there, or they disagree.
+        InputError: E_GEOMETRY, neither is there, or they disagree with each other or with the
+            voxel sizes.
     """
     remedy = "Convert it again from the original DICOM files."
     sform = np.asarray(header.get_sform(), dtype=np.float64) if header["sform_code"] > 0 else None
@@ -163,6 +166,8 @@ def affine_of(header: Any, shape: tuple[int, int, int], path: Path) -> Affine:
         if only is None:
             reason = "it has no orientation (sform code and qform code are 0)."
             raise InputError("E_GEOMETRY", path, reason, remedy)
+        if qform is None:
+            _check_spacing(only, np.abs(header["pixdim"][1:4].astype(np.float64)), path)
         return only
     tolerance_mm = FORM_TOLERANCE * min(spacing_mm(qform))
     with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity agree with nothing
@@ -171,6 +176,25 @@ def affine_of(header: Any, shape: tuple[int, int, int], path: Path) -> Affine:
         reason = f"its sform and qform disagree by more than {tolerance_mm:.3g} mm in a corner."
         raise InputError("E_GEOMETRY", path, reason, remedy)
     return sform
+
+
+def _check_spacing(sform: Affine, pixdim_mm: npt.NDArray[np.float64], path: Path) -> None:
+    """Without a qform ITK and 3D Slicer take the voxel sizes of pixdim, nibabel those of the sform.
+
+    A sheared grid is passed by: its slices are not as far apart as its third axis is long.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        spacing = np.linalg.norm(sform[:3, :3], axis=0)
+        apart = np.abs(pixdim_mm / spacing - 1).max()
+        if apart <= SPACING_TOLERANCE or shear_cosine(sform) > SHEAR_COSINE:
+            return
+    if not (np.isfinite(spacing).all() and spacing.all()):  # `checked_place` says what is wrong
+        return
+    reason = (
+        f"its sform has voxels of {' x '.join(f'{s:.4g}' for s in spacing)} mm, its pixdim "
+        f"{' x '.join(f'{s:.4g}' for s in pixdim_mm)}; programs differ in which they believe."
+    )
+    raise InputError("E_GEOMETRY", path, reason, "Convert it again from the original DICOM files.")
 
 
 def _qform(header: Any, path: Path) -> Affine:

@@ -12,7 +12,7 @@ from ..spatial import RAS_TO_LPS, Affine
 from .checks import rescaled, scaled_to_mm, volume_shape
 from .files import DataBlock, corrupt, file_size, read_block, truncated
 from .image import Image
-from .text_header import TextHeader
+from .text_header import TextHeader, header_lines
 
 MAX_HEADER_BYTES = 1 << 20  # a segmentation of 1,000 named segments has 500 kB
 TYPES = {
@@ -82,7 +82,7 @@ def read_header(path: Path) -> TextHeader:
             raise corrupt(path, f"its header has no end within {MAX_HEADER_BYTES} bytes.")
         raise truncated(path, "it ends within its header.")
     fields = {}
-    for line in head[: end.start() if end else len(head)].decode("utf-8", "replace").splitlines():
+    for line in header_lines(head[: end.start() if end else len(head)]):
         name, colon, value = line.partition(":")
         if colon and not line.startswith("#") and not value.startswith("="):
             fields[name.strip().lower()] = value.strip()

@@ -17,7 +17,7 @@ from . import read_image
 from .checks import odd_values
 from .find import is_radiograph, is_volume
 from .image import Kind, check_kind
-from .modality import check_ct
+from .modality import checked_ct
 from .sequences import is_patient
 
 _LOOKS_LIKE = {
@@ -75,7 +75,7 @@ class ImageReader(monai.data.ImageReader):
         """
         image = read_image(img, self.kind, series=self.series)
         if self.modality == "CT":
-            check_ct(image.array, image.path, modality=image.facts.get("Modality"))
+            image = checked_ct(image)
         array = image.seen
         if self.kind != "mask":
             array = array.astype(np.float32, order="K", copy=False)

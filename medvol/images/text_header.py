@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Headers of text lines, as NRRD and MetaImage have them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +10,8 @@ from ..errors import InputError
 from .files import beside, corrupt
 
 Number = TypeVar("Number", int, float)
+# what stands for several data files: LIST, and a printf pattern with first, last and step
+SEVERAL = re.compile(r"LIST(\s+\d+)?|.*%\d*[diu].*\s-?\d+\s+-?\d+\s+-?\d+(\s+\d+)?")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,12 @@ class TextHeader:
         Raises:
             InputError: E_FORMAT, there are several; E_PATH, it is elsewhere or missing.
         """
-        if name.upper().startswith("LIST") or "%" in name:
+        if SEVERAL.fullmatch(name):
             reason = "its voxels are spread over several data files."
             raise InputError("E_FORMAT", self.path, reason, f"Save it as one {suffix} file.")
         return beside(self.path, name)
+
+
+def header_lines(head: bytes) -> list[str]:
+    """The lines of a header; bytes that are not UTF-8 stay as they are, as in names of files."""
+    return [line.decode("utf-8", "surrogateescape") for line in head.splitlines()]

@@ -12,7 +12,7 @@ from ..bundle.spec import Spec
 from ..errors import InputError
 from ..images.find import find_volumes
 from ..images.image import Image, Kind
-from ..images.modality import check_ct
+from ..images.modality import checked_ct
 from ..images.sequences import find_patients
 from ..images.slice_images import SEQUENCE_NAMES
 from ..slices import positive
@@ -68,9 +68,7 @@ class Volumes:
                 "Run it with python -m monai.bundle run.",
             )  # fmt: skip
         image = opened(source, self.kind, reading)
-        if spec.modality == "CT":
-            check_ct(image.array, image.path, modality=image.facts.get("Modality"))
-        return image
+        return checked_ct(image) if spec.modality == "CT" else image
 
     def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:
         """The mask, and what a gate found in each slice.

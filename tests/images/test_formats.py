@@ -177,9 +177,9 @@ def test_an_added_format_is_known_by_content_and_by_name(made_up: Path) -> None:
     assert read_image(made_up, "mask").array.dtype == np.uint8
     radiograph = read_image(made_up, "radiograph").array
     assert radiograph.tolist() == (expected[..., 0].astype(np.float32) / 24).tolist()
-    assert read_image(made_up).notes == ()
+    assert [note.code for note in read_image(made_up).notes] == ["N_SIZE"]
     odd = made_up.rename(made_up.with_suffix(".nii"))
-    (note,) = read_image(odd).notes
+    note = read_image(odd).notes[0]
     assert str(note) == "N_FORMAT its content is Made up whatever its name says."
     assert case_name(made_up) == "case2"
     assert ".mup" in suffixes()

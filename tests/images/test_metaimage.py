@@ -74,6 +74,38 @@ def test_data_behind_a_foreign_header(tmp_path, size):
     np.testing.assert_array_equal(read_image(path).array, CT)
 
 
+@pytest.mark.parametrize("name", ["./ct.raw", "Lister.raw", "list.raw", "100%.raw", "a %d.raw"])
+def test_names_of_data_files(tmp_path, name):
+    (tmp_path / name).write_bytes(CT.tobytes(order="F"))
+    path = write(tmp_path / "made.mhd", b"", file=name)
+    image = read_image(path)
+    np.testing.assert_array_equal(image.array, CT)
+    assert image.pair == (path, tmp_path / name)
+    if name in ("./ct.raw", "list.raw"):  # ITK itself takes the others for lists
+        itk = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))
+        np.testing.assert_array_equal(itk.transpose(2, 1, 0), CT)
+
+
+def test_a_name_and_a_comment_in_latin_1(tmp_path):
+    (tmp_path / "Müller.raw").write_bytes(CT.tobytes(order="F"))
+    path = write(tmp_path / "ct.mhd", b"", file="NAME", Comment="Gerät")
+    head = path.read_bytes().replace(b"NAME", b"M\xfcller.raw")
+    path.write_bytes(head.replace("Gerät".encode(), b"Ger\xe4t"))
+    np.testing.assert_array_equal(read_image(path).array, CT)
+
+
+@pytest.mark.parametrize("first", ["BinaryData", "CompressedData", "NDims"])
+def test_any_field_may_come_first(tmp_path, first):
+    path = write(tmp_path / "ct.mha")
+    head, mark, data = path.read_bytes().partition(b"ElementDataFile")
+    lines = sorted(head.decode().splitlines(), key=lambda line: not line.startswith(first + " "))
+    path.write_bytes("\n".join([*lines, ""]).encode() + mark + data)
+    assert path.read_bytes().startswith(first.encode())
+    np.testing.assert_array_equal(read_image(path).array, CT)
+    itk = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))
+    np.testing.assert_array_equal(itk.transpose(2, 1, 0), CT)
+
+
 def test_one_frame_of_4d_is_squeezed(tmp_path):
     path = write(
         tmp_path / "ct.mha", NDims="4", DimSize="32 32 16 1", Offset="-30 -40 -20 0",

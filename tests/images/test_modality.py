@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Telling HU from what only looks like a CT, on phantoms and on real volumes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from phantoms import tiny_chest
+from phantoms import TINY_AFFINE, tiny_chest
 
 from medvol.errors import InputError
 from medvol.images import read_image
+from medvol.images.image import Image
 from medvol.images.modality import (
     CT,
     GREY,
     OFFSET_CT,
     OTHER,
+    SCALED_CT,
     UNIT,
-    check_ct,
+    checked_ct,
     grey_window,
     guess_modality,
     sampled,
@@ -31,6 +35,10 @@ WRONG = {
     "thousandth": (lambda hu: hu / 300, OTHER, "Hounsfield"),
     "z-score": (lambda hu: (hu - hu.mean()) / hu.std(), OTHER, "Hounsfield"),
     "abdomen-window": (lambda hu: np.clip(hu, -160, 240), OTHER, "Hounsfield"),
+    "half": (lambda hu: hu * 0.5, SCALED_CT, "rescale slope"),
+    "three-quarters": (lambda hu: hu * 0.75, SCALED_CT, "rescale slope"),
+    "double": (lambda hu: hu * 2.0, OTHER, "Hounsfield"),
+    "shift-of-300": (lambda hu: hu + 300, OTHER, "Hounsfield"),
 }
 RIGHT = {
     "as-it-is": lambda hu: hu,
@@ -40,14 +48,18 @@ RIGHT = {
     "int16": lambda hu: np.rint(hu).astype(np.int16),
     "float64": lambda hu: hu.astype(np.float64),
 }
-LUNGS_ONLY = {f"lungs-in-{fill}": fill for fill in (-1024, -2000, 0)}
+
+
+def ct_image(values: np.ndarray, affine: np.ndarray = TINY_AFFINE, **facts: str) -> Image:
+    return Image(values, affine, Path("ct.nii.gz"), facts=facts)
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_hu_is_accepted(name):
     values = RIGHT[name](CHEST)
     assert guess_modality(values) == CT
-    check_ct(values, "ct.nii.gz")
+    image = ct_image(values)
+    assert checked_ct(image).array is values
 
 
 def test_a_crop_to_the_lungs_is_accepted():
@@ -61,7 +73,7 @@ def test_other_values_are_refused(name):
     values = convert(CHEST)
     assert guess_modality(values) == guess
     with pytest.raises(InputError) as caught:
-        check_ct(values, "ct.nii.gz")
+        checked_ct(ct_image(values))
     assert (caught.value.code, caught.value.path) == ("E_MODALITY", "ct.nii.gz")
     assert f"look like {guess}" in caught.value.reason
     assert remedy in caught.value.remedy
@@ -92,13 +104,27 @@ def test_how_much_air_a_ct_has(air: int, guess: str) -> None:
 def test_the_message_says_what_was_seen():
     grey = np.repeat(np.float32([0, 10, 255]), [100, 800, 100]).reshape(10, 10, 10)
     with pytest.raises(InputError, match="go from 0 to 255, median 10, and look like windowed"):
-        check_ct(grey, "ct.nii.gz")
+        checked_ct(ct_image(grey, np.diag([8.0, 8.0, 8.0, 1.0])))
 
 
 def test_the_dicom_header_outweighs_the_values():
-    with pytest.raises(InputError, match="E_MODALITY mr: its DICOM header says MR; a CT is"):
-        check_ct(CHEST, "mr", modality="MR")
-    check_ct(CHEST, "ct", modality="CT")
+    with pytest.raises(InputError, match=r"E_MODALITY ct.* its DICOM header says MR; a CT is"):
+        checked_ct(ct_image(CHEST, Modality="MR"))
+    checked_ct(ct_image(CHEST, Modality="CT"))
+
+
+def test_a_chest_of_36_mm_is_refused() -> None:
+    with pytest.raises(InputError, match=r"E_GEOMETRY .* it is 36 x 36 x 64 mm in size, too small"):
+        checked_ct(ct_image(CHEST, np.diag([1.125, 1.125, 4.0, 1.0])))
+    checked_ct(ct_image(CHEST, np.diag([1.1876, 1.1876, 4.0, 1.0])))  # 38.003 mm
+
+
+def test_a_shift_is_remarked() -> None:
+    image = checked_ct(ct_image(CHEST + 150))
+    (note,) = image.notes
+    assert note.code == "N_SHIFT"
+    assert "gas lies near -840 HU" in note.text or "gas lies near -860 HU" in note.text
+    assert checked_ct(ct_image(CHEST)).notes == ()
 
 
 def test_a_sample_is_a_regular_sub_grid():
@@ -112,6 +138,8 @@ def test_a_sample_is_a_regular_sub_grid():
 
 CASES = [
     *(f"ct_radiopaedia/rp{n}_ct.nii.gz" for n in (1, 2, 3, 4, 6, 7, 8, 9)),
+    *(f"ct_coronacases/coronacases_{n:03}_ct.nii.gz" for n in (1, 3, 4, 6, 7, 8, 9)),
+    "ct_coronacases/radiopaedia_14_85914_0_ct.nii.gz",
     *(f"ct_hounsfield/{name}_ct.nii.gz" for name in ("P001", "P002", "cap001", "normal001")),
     "ct_formats/CTChest4.nrrd",
     "ct_formats/totalseg_example_ct_sm.nii.gz",
@@ -119,13 +147,22 @@ CASES = [
 ]
 
 
+BURNT_IN = {f"ct_radiopaedia/rp{n}_ct.nii.gz" for n in range(1, 9)}  # corners below any air
+SCALES = ("half", "three-quarters", "double", "shift-of-300")  # whatever they are called
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_real_ct(real_data, case):
-    hu = read_image(real_data / case).array[::2, ::2].astype(np.float32)
+    image = read_image(real_data / case)
+    assert checked_ct(image).notes == image.notes
+    hu = image.array[::2, ::2].astype(np.float32)
     for name in RIGHT:
         assert guess_modality(RIGHT[name](hu)) == CT, name
     for name, (convert, guess, _) in WRONG.items():
-        assert guess_modality(convert(hu)) == guess, name
+        if name not in SCALES:
+            assert guess_modality(convert(hu)) == guess, name
+        elif case not in BURNT_IN:
+            assert guess_modality(convert(hu)) != CT, name
 
 
 @pytest.mark.parametrize("case", [1, 2, 3, 4, 6, 7, 8, 9])

@@ -147,7 +147,7 @@ def test_a_qfac_of_zero_means_one(tmp_path):
 
 def test_oblique_by_30_degrees(tmp_path):
     c, s = np.cos(np.pi / 6), np.sin(np.pi / 6)
-    oblique = np.array([[c, -s, 0, 3], [s, c, 0, -4], [0, 0, 2, 9], [0, 0, 0, 1]])
+    oblique = np.array([[2 * c, -2 * s, 0, 3], [2 * s, 2 * c, 0, -4], [0, 0, 2, 9], [0, 0, 0, 1]])
     image = nibabel.Nifti1Image(CT, oblique)
     image.set_qform(oblique, code=1)
     nibabel.save(image, tmp_path / "ct.nii.gz")
@@ -160,13 +160,36 @@ def test_micro_ct_of_10_microns(tmp_path):
     small = np.diag([0.01, 0.01, 0.01, 1.0])
     image = read_image(save_nifti(tmp_path / "ct.nii.gz", CT, small))
     np.testing.assert_allclose(image.affine, small, rtol=1e-6)
+    assert [note.code for note in image.notes] == ["N_SIZE"]
 
 
 @pytest.mark.parametrize(("code", "factor"), [(1, 1000.0), (3, 0.001)], ids=["metre", "micron"])
 def test_other_units_are_scaled_to_mm(tmp_path, code, factor):
-    image = read_image(patched(tmp_path / "ct.nii", (UNITS, "B", code)))
-    np.testing.assert_allclose(image.affine[:3], TINY_AFFINE[:3] * factor, rtol=1e-6)
-    assert "N_UNITS" in [note.code for note in image.notes]
+    data = header_and_voxels(affine=np.diag([1 / factor, 1 / factor, 1 / factor, 1]) @ TINY_AFFINE)
+    image = read_image(patched(tmp_path / "ct.nii", (UNITS, "B", code), data=data))
+    np.testing.assert_allclose(image.affine, TINY_AFFINE, rtol=1e-6)
+    assert [note.code for note in image.notes] == ["N_UNITS"]
+
+
+@pytest.mark.parametrize(("factor", "agrees"), [(1.0, True), (1.009, True), (1.011, False),
+                                                (0.5, False), (0.0, False)])  # fmt: skip
+def test_a_lone_sform_beside_other_voxel_sizes(tmp_path, factor, agrees):
+    """nibabel takes the sform, ITK the voxel sizes of pixdim: SimpleITK reads 1 mm for 2."""
+    path = patched(
+        tmp_path / "ct.nii", *((PIXDIM + 4 * k, "f", factor * (2, 2, 4)[k - 1]) for k in (1, 2, 3))
+    )
+    if agrees:
+        np.testing.assert_array_equal(read_image(path).affine, TINY_AFFINE)
+    else:
+        refused(path, "E_GEOMETRY", "its sform has voxels of 2 x 2 x 4 mm, its pixdim", "DICOM")
+
+
+def test_a_lone_sheared_sform_beside_the_distance_of_slices(tmp_path):
+    sheared = TINY_AFFINE.copy()
+    sheared[1, 2] = 1.0
+    data = header_and_voxels(affine=sheared)  # its third axis is 4.12 mm long, slices 4 mm apart
+    path = patched(tmp_path / "ct.nii", (PIXDIM + 12, "f", 4.0), data=data)
+    assert [note.code for note in read_image(path).notes] == ["N_SHEAR_RESAMPLED"]
 
 
 def test_one_frame_of_4d_is_squeezed(tmp_path):
@@ -176,7 +199,7 @@ def test_one_frame_of_4d_is_squeezed(tmp_path):
 
 
 def test_shear_and_thick_slices_are_remarked(tmp_path):
-    tilted = np.array([[1.0, 0, 0, 0], [0, 1, 2, 0], [0, 0, 10, 0], [0, 0, 0, 1]])
+    tilted = np.array([[2.0, 0, 0, 0], [0, 2, 2, 0], [0, 0, 10, 0], [0, 0, 0, 1]])
     image = read_image(save_nifti(tmp_path / "ct.nii.gz", CT, tilted))
     np.testing.assert_array_equal(image.affine, tilted)
     assert [note.code for note in image.notes] == ["N_SHEAR_RESAMPLED", "N_ANISO"]

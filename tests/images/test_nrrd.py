@@ -2,6 +2,7 @@
 """Reading NRRD: what SimpleITK writes reads back the same; what is wrong is refused."""
 
 import gzip
+import os
 
 import numpy as np
 import pytest
@@ -86,8 +87,13 @@ def test_big_endian_raw(tmp_path):
 
 
 def test_microns_are_scaled(tmp_path):
-    image = read_image(write(tmp_path / "ct.nrrd", space_units='"um" "um" "um"'))
-    np.testing.assert_allclose(np.diag(image.affine), (-0.002, -0.002, 0.004, 1))
+    microns = {
+        "space_directions": "(2000,0,0) (0,2000,0) (0,0,4000)",
+        "space_origin": "(-30000,-40000,-20000)",
+        "space_units": '"um" "um" "um"',
+    }
+    image = read_image(write(tmp_path / "ct.nrrd", **microns))
+    np.testing.assert_allclose(image.affine, TINY_AFFINE)
     assert [note.code for note in image.notes] == ["N_UNITS"]
 
 
@@ -186,6 +192,40 @@ def test_wrong_crc(tmp_path):
 def test_a_data_file_outside_the_folder(tmp_path, name):
     path = write(tmp_path / "ct.nhdr", b"", encoding="raw", data_file=name)
     refused(path, "E_PATH", "not in the header's folder", "one folder")
+
+
+@pytest.mark.parametrize("name", ["./ct.raw", "Lister.raw", "list.raw", "100%.raw", "a %d.raw"])
+def test_names_of_data_files(tmp_path, name):
+    write(tmp_path / "made.nhdr", b"", encoding="raw", data_file=name)
+    (tmp_path / name).write_bytes(CT.tobytes(order="F"))
+    np.testing.assert_array_equal(read_image(tmp_path / "made.nhdr").array, CT)
+    if name != "a %d.raw":  # ITK misses the numbers of a pattern
+        itk = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(tmp_path / "made.nhdr"))
+        np.testing.assert_array_equal(itk.transpose(2, 1, 0), CT)
+
+
+@pytest.mark.parametrize("name", ["Müller.raw".encode("latin-1"), "Müller.raw".encode()])
+@pytest.mark.parametrize("same", [True, False])
+def test_a_name_in_latin_1(tmp_path, name, same):
+    path = write(tmp_path / "ct.nhdr", b"", encoding="raw", data_file="NAME", lines="# Gerät\n")
+    head = path.read_bytes().replace(b"NAME", name).replace("Gerät".encode(), b"Ger\xe4t")
+    path.write_bytes(head.replace(b"\n", b"\r\n"))
+    data = os.fsencode(tmp_path) + b"/" + (name if same else "Müller.raw".encode())
+    with open(data, "wb") as file:
+        file.write(CT.tobytes(order="F"))
+    np.testing.assert_array_equal(read_image(path).array, CT)
+
+
+@pytest.mark.parametrize("name", ["LIST", "LIST 2", "ct%03d.raw 1 16 1", "ct%d.raw 1 16 1 2"])
+def test_several_data_files(tmp_path, name):
+    path = write(tmp_path / "ct.nhdr", b"", encoding="raw", data_file=name)
+    refused(path, "E_FORMAT", "several data files", "one .nrrd file")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_a_data_file_that_no_system_can_have(tmp_path, name):
+    path = write(tmp_path / "ct.nhdr", b"", encoding="raw", data_file=name)
+    refused(path, "E_PATH", "which is not there", "one folder")
 
 
 def test_a_missing_data_file(tmp_path):

@@ -24,7 +24,7 @@ from .images.reader import load_imaged
 from .spatial import AXIS_CODES
 from .transforms.body import Foreground
 from .transforms.head import HeadBox, StandardiseHeadd
-from .transforms.intensity import LUNG_WINDOW_HU, WindowHUd
+from .transforms.intensity import LUNG_WINDOW_HU, PaddingToAird, WindowHUd
 from .transforms.resample import ResampleSpacingd
 from .transforms.resize_picture import ResizePictured, picture_size
 
@@ -95,6 +95,7 @@ def lung_ct(
         steps.append(load_imaged(label_key, kind="mask"))
     steps += [
         EnsureChannelFirstd(keys, channel_dim="no_channel"),
+        PaddingToAird(image_key),
         Orientationd(keys, axcodes="RAS", labels=AXIS_CODES),
         ResampleSpacingd(keys, spacing_mm, mode=["linear", "labels"][: len(keys)]),
     ]

@@ -55,7 +55,7 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
         "E_VALUES": Code(
             "The values are not an image: colour, complex numbers, infinite, one value "
             "everywhere, more than 1 % NaN, CT without a known rescaling or with a slice whose "
-            "rescaling contradicts its neighbours; a picture that is transparent; a radiograph "
+            "values contradict its neighbours; a picture that is transparent; a radiograph "
             "that is strongly coloured, whose fractions go beyond 0 to 1, or whose header calls "
             "bones white and black; or labels that a mask cannot hold. With `--strict`: the image "
             "would be used with a note.",
@@ -63,15 +63,15 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "E_MODALITY": Code(
             "A CT in HU is expected, and the values look like something else: grey 0 to 255, 0 "
-            "to 1, HU + 1024, MR. Or a radiograph is expected, and the DICOM file is a CT, an "
-            "MR or a detector's raw image. The line says what was seen.",
+            "to 1, HU + 1024, HU of another scale, noise, MR. Or a radiograph is expected, and "
+            "the DICOM file is a CT, an MR or a detector's raw image. The line says what was seen.",
             "Export the CT in HU. The line says how to convert, if that is possible. For "
             "radiographs, give CR or DX for presentation.",
         ),
         "E_GEOMETRY": Code(
-            "The place or orientation in the patient is not sure: sform and qform disagree, the "
-            "affine is singular, positions or spacings are missing; or a mask does not lie on "
-            "the grid of its CT.",
+            "The place or orientation in the patient is not sure: sform, qform and voxel sizes "
+            "disagree, the affine is singular, positions or spacings are missing; the volume is "
+            "smaller or larger than a body can be; or a mask does not lie on the grid of its CT.",
             "Convert it again from the original DICOM files.",
         ),
         "E_SERIES": Code(
@@ -181,12 +181,12 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
             "register them first.",
         ),
         "N_SIZE": Code(
-            "The extent or the voxels of the image are unusual for the part of the body.",
+            "The volume is less than 50 mm wide or more than 2.5 m long, or it lies more than "
+            "10 m from the origin.",
             "Check spacing and size with `medvol inspect`; a wrong spacing makes every ml wrong.",
         ),
         "N_SHIFT": Code(
-            "The values are unlike those of the data that the bundle was trained on, such as "
-            "soft tissue that lies 150 HU too high.",
+            "Gas and soft tissue of a CT lie elsewhere than in other CTs, such as 150 HU too high.",
             "Check the calibration or the export before you trust the mask.",
         ),
         "N_PADDING": Code(

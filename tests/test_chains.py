@@ -52,6 +52,17 @@ class TestLungCt(ChainContract):
     ]
 
 
+@pytest.mark.parametrize("padding", [-2000, -3024, -32768])
+def test_padding_outside_the_field_of_view_moves_nothing(tmp_path: Path, padding: int) -> None:
+    made = tiny_chest(noise_hu=10)
+    inputs = []
+    for fill in (-1000, padding):  # it touches the body: 5 of its 26 columns are cut
+        made.ct[:8] = fill
+        inputs.append(lung_ct()({"image": save_nifti(tmp_path / "ct.nii.gz", *made[::2])})["image"])
+    assert torch.equal(inputs[0], inputs[1])
+    assert torch.equal(inputs[0].affine, inputs[1].affine)
+
+
 class TestBrainMri(ChainContract):
     make = brain_mri
     image = staticmethod(lambda folder: save_volumes(folder / "patient", tiny_brain()))

@@ -193,6 +193,11 @@ def _unusual_size(shape: Sequence[int], affine: Affine, path: Path) -> list[Note
 def check_body_size(shape: Sequence[int], affine: Affine, path: Path) -> None:
     """Refuse a volume that is too small to show a part of a human body.
 
+    Args:
+        shape: (X, Y, Z).
+        affine: (4, 4), voxel index to RAS mm.
+        path: for the message.
+
     Raises:
         InputError: E_GEOMETRY, its second longest side is shorter than `MIN_BODY_MM`.
     """

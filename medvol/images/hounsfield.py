@@ -37,9 +37,9 @@ class Levels(NamedTuple):
     """Where gas and soft tissue lie in an image, in HU.
 
     Args:
-        gas: highest peak of gas.
-        darkest: 1 % of the gas is darker.
-        tissue: rightmost high peak of soft tissue; None where there is none.
+        gas: highest peak of gas, HU.
+        darkest: 1 % of the gas is darker, HU.
+        tissue: rightmost high peak of soft tissue, HU; None where there is none.
         beyond: most of what is darker than tissue is darker than air can be.
     """
 
@@ -86,10 +86,10 @@ def levels_of(values: Values) -> Levels | None:
 
 
 def are_neighbours_alike(array: npt.NDArray[Any], step: int) -> bool:
-    """Whether neighbours along some axis of (X, Y, Z) go together, as in noise they do not.
+    """Whether neighbours along some axis go together, as in noise they do not.
 
     Args:
-        array: the volume.
+        array: (X, Y, Z) in HU.
         step: each such voxel along each axis is looked at.
     """
     for axis in range(3):
@@ -151,11 +151,11 @@ def _histogram(
     values: Values, limits: tuple[int, int]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Smoothed share of the values in each bin, and the bins' middles."""
-    edges = np.arange(limits[0], limits[1] + 1, BIN_HU)
+    edges = np.arange(limits[0], limits[1] + 1, BIN_HU, dtype=np.float64)
     share = np.histogram(values, edges)[0] / max(1, values.size)
     kernel = np.array([1, 2, 3, 2, 1]) / 9
-    smooth = np.convolve(np.pad(share, 2, mode="edge"), kernel, "valid").astype(np.float64)
-    return smooth, edges[:-1] + BIN_HU / 2
+    smooth = np.convolve(np.pad(share, 2, mode="edge"), kernel, "valid")
+    return smooth.astype(np.float64), edges[:-1] + BIN_HU / 2
 
 
 def _tissue_peak(values: Values) -> float | None:

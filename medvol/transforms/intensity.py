@@ -12,6 +12,8 @@ from torch import Tensor
 from .keys import ItemTransform
 
 Window = tuple[float, float]  # lowest and highest HU shown
+AIR_HU = -1000.0
+PADDING_BELOW_HU = -1500.0  # noise does not come so far; padding is -2000, -3024 or -32768
 LUNG_WINDOW_HU: Window = (-1350.0, 150.0)  # level -600, width 1500
 
 Volume = TypeVar("Volume", torch.Tensor, np.ndarray[Any, Any])
@@ -38,6 +40,23 @@ def window_hu(volume: Volume, window: Window) -> Volume:
     if not low < high:
         raise ValueError(f"window ({low}, {high}) has no width; give (low, high) with low < high")
     return ((volume - low) / (high - low)).clip(0, 1)
+
+
+class PaddingToAird(ItemTransform):
+    """Padding around a round field of view becomes air, so that averages at its edge are tissue's.
+
+    Args:
+        keys: items in HU, of any shape.
+        below_hu: padding is what lies below.
+    """
+
+    def __init__(self, keys: KeysCollection, below_hu: float = PADDING_BELOW_HU) -> None:
+        super().__init__(keys)
+        self.below_hu = below_hu
+
+    def change(self, item: Tensor, *_: Any) -> Tensor:
+        padding = item < self.below_hu
+        return item.masked_fill(padding, AIR_HU) if padding.any() else item
 
 
 class WindowHUd(ItemTransform):

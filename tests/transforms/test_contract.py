@@ -15,7 +15,7 @@ from monai.transforms import Compose, Transform
 import medvol.transforms
 from medvol.transforms.body import KeepInsideBodyd
 from medvol.transforms.head import StandardiseHeadd
-from medvol.transforms.intensity import WindowHUd
+from medvol.transforms.intensity import PaddingToAird, WindowHUd
 from medvol.transforms.paste_lesion import RandPasteLesiond, lesion_donors
 from medvol.transforms.resample import ResampleSpacingd
 from medvol.transforms.resize_picture import ResizePictured
@@ -37,6 +37,11 @@ DONORS = lesion_donors([{"image": "a"}], lambda _: sample(), lesion=[1, 2], lung
 class TestWindowHUd(TransformContract):
     make = WindowHUd
     settings: ClassVar = {"lung": {"keys": "image"}}
+
+
+class TestPaddingToAird(TransformContract):
+    make = PaddingToAird
+    settings: ClassVar = {"of small values": {"keys": "image", "below_hu": 0.5}}
 
 
 class TestStandardiseHeadd(TransformContract):

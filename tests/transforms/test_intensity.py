@@ -8,7 +8,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from medvol.transforms.intensity import LUNG_WINDOW_HU, WindowHUd, window_hu
+from medvol.transforms.intensity import LUNG_WINDOW_HU, PaddingToAird, WindowHUd, window_hu
 
 MEDIASTINUM_HU = (-160.0, 240.0)  # level 40, width 400
 
@@ -42,6 +42,12 @@ def test_what_was_given_is_not_changed_and_the_place_stays() -> None:
     assert torch.equal(out["image"].affine, affine)
     assert out["label"] is given
     assert float(given.max()) == -600
+
+
+def test_padding_becomes_air_and_no_other_value_changes() -> None:
+    given = torch.tensor([-32768.0, -3024, -2000, -1501, -1500, -1350, -1024, 40, 3071])
+    kept = [-1500, -1350, -1024, 40, 3071]
+    assert PaddingToAird("image")({"image": given})["image"].tolist() == [-1000] * 4 + kept
 
 
 def test_a_missing_item_is_an_error() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..files import filling
-from ..images.find import unused_name
+from ..images.find import CaseNames
 from ..labels import name_key
 from ..text import counted
 from .datalist import PARTS, Datalist, Item
@@ -128,15 +128,13 @@ def list_classes(
         ValueError: a class that is not in `names`.
     """
     parts: dict[str, list[Item]] = {part: [] for part in PARTS}
-    taken: set[str] = set()
+    names_of_cases = CaseNames()
     for picture in pictures:
-        case = unused_name(picture.path.stem, taken)
-        taken.add(case)
         item = {
             "image": str(picture.path),
             "label": names.index(picture.name),
             "class": picture.name,
-            "case": case,
+            "case": names_of_cases.new(picture.path.stem),
             "patient": picture.patient,
         }
         parts[picture.part].append({**item, **picture.extra})

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 
 from ..errors import InputError
 from ..files import read_json, write_json
-from ..images.find import case_name, unused_name
+from ..images.find import CaseNames, case_name
 
 PARTS = ("training", "validation", "test")
 FILES = ("image", "label")  # keys of an item that may hold paths
@@ -194,17 +194,16 @@ class Datalist:
             ValueError: there is no such fold.
         """
         items = self.items("validation" if fold >= 0 else "training", fold=fold)
-        cases: dict[str, LabelledCase] = {}
+        cases, names = [], CaseNames()
         for item in items:
             if item.get("label") and not _is_class(item):
                 case = _labelled(item, self.path or Path(self.name))
-                name = unused_name(case.case, cases)
-                cases[name] = case._replace(case=name)
+                cases.append(case._replace(case=names.new(case.case)))
         if not cases:
             reason = "none of its cases has a label map, so there is no truth to compare."
             remedy = "Give each case an `image`, and as `label` the path of its label map."
             raise InputError("E_EMPTY", self.path or self.name, reason, remedy)
-        return list(cases.values()), len(items) - len(cases)
+        return cases, len(items) - len(cases)
 
 
 def _check(content: Mapping[str, Any]) -> None:

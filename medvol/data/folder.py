@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError, Note
-from ..images.find import case_name, find_radiographs, find_volumes, passed_by
+from ..images.find import case_name, find_radiographs, find_volumes, passed_by, same_name_key
 from ..images.sequences import find_patients
 
 FIND = {"volume": find_volumes, "sequences": find_patients, "radiograph": find_radiographs}
@@ -54,7 +54,7 @@ def _check_names(paths: Sequence[Path]) -> None:
     cases: dict[str, Path] = {}
     for path in paths:
         name = case_name(path)
-        if (other := cases.setdefault(name, path)) != path:
+        if (other := cases.setdefault(same_name_key(name), path)) != path:
             raise InputError(
                 "E_PATH", path,
                 f"it and {other.name} are both called {name}, so their masks would have one name.",

@@ -11,7 +11,7 @@ from typing import Literal
 from ..errors import InputError
 from ..images.archive import unpack
 from ..images.files import walk
-from ..images.find import find_radiographs, is_radiograph, unused_name
+from ..images.find import CaseNames, find_radiographs, is_radiograph
 from .datalist import Datalist, Item
 
 Handling = Literal["stay", "copy", "link"]
@@ -103,10 +103,9 @@ def lay_out(
     }
     set_aside: dict[str, list[str]] = {}
     for name, paths in (aside or {}).items():
-        taken: set[str] = set()
+        stems = CaseNames()
         for path in paths:
-            taken.add(stem := unused_name(path.stem, taken))
-            target = folder / name / f"{stem}{path.suffix}"
+            target = folder / name / f"{stems.new(path.stem)}{path.suffix}"
             _place(path, target, folder, handling)
             set_aside.setdefault(name, []).append(target.relative_to(folder).as_posix())
     shutil.rmtree(folder / UNPACKED, ignore_errors=True)

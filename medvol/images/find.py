@@ -3,8 +3,9 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Collection, Container
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from . import dicom
 from .files import children, walk
 from .formats import FORMATS, ends_with, suffixes
 
+RESERVED = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789"),
+}
 _MASK_FILE = re.compile(r"(^|[\W_])masks?$", re.IGNORECASE)  # x_mask, "lung masks", mask
 _MASK_FOLDER = re.compile(r"masks?$", re.IGNORECASE)  # also ManualMask
 
@@ -146,15 +154,41 @@ def case_name(path: str | os.PathLike[str]) -> str:
     return name
 
 
-def unused_name(name: str, taken: Container[str]) -> str:
-    """The name itself, or with the first of _2, _3, ... that is not taken.
+class CaseNames:
+    """Names of cases that may all be folders beside each other, on any system.
+
+    Names that differ in capitals only, or in how an accent is written, are one name on Windows and
+    macOS. Names such as `con`, and those that end with a dot or a blank, Windows does not take.
 
     Example:
-        >>> unused_name("ct", {"ct", "ct_2"})
-        'ct_3'
+        >>> names = CaseNames()
+        >>> [names.new(name) for name in ("ct", "Ct", "ct_2", "a/con", "ct.")]
+        ['ct', 'Ct_2', 'ct_2_2', 'a/_con', 'ct_']
     """
-    numbered, count = name, 1
-    while numbered in taken:
-        count += 1
-        numbered = f"{name}_{count}"
-    return numbered
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def new(self, wanted: str) -> str:
+        """The name that is wanted, or one like it with the first of _2, _3, ... that is not taken.
+
+        Args:
+            wanted: perhaps with `/` between folders.
+        """
+        name = numbered = "/".join(map(_for_windows, wanted.split("/")))
+        count = 1
+        while (key := same_name_key(numbered)) in self._taken:
+            count += 1
+            numbered = f"{name}_{count}"
+        self._taken.add(key)
+        return numbered
+
+
+def same_name_key(name: str) -> str:
+    """What two names share that are one name on some file system."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _for_windows(name: str) -> str:
+    reserved = name.partition(".")[0].rstrip().upper() in RESERVED
+    return re.sub(r"[. ]$", "_", f"_{name}" if reserved else name)

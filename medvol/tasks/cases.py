@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 from ..answer import Refusal
 from ..errors import InputError, Note
 from ..images import read_image
-from ..images.find import case_name, passed_by, unused_name
+from ..images.find import CaseNames, case_name, passed_by
 from ..images.image import Image, Kind
 from ..images.memory import NAME, image_of
 
@@ -70,7 +70,7 @@ class Reader(Protocol):
 
 
 def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None) -> list[Case]:
-    """A case of each image; folders of images are opened, equal names get a number.
+    """A case of each image; folders of images are opened, each case has a name of its own.
 
     The name of an image in a folder says where in it: "a/x1" for a/x1.png.
 
@@ -82,7 +82,7 @@ def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None
     Raises:
         InputError: E_EMPTY, a folder without images; others as for the task.
     """
-    found: dict[str, Case] = {}
+    found, names = [], CaseNames()
     for start in given:
         paths = task.find(start) if start.is_dir() and series is None else [start]
         if not paths:
@@ -93,9 +93,9 @@ def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None
             )  # fmt: skip
         for path in paths:
             inside = path.relative_to(start).parent if path != start else Path()
-            name = unused_name((inside / case_name(path)).as_posix(), found)
-            found[name] = Case(path, name)
-    return list(found.values())
+            name = names.new((inside / case_name(path)).as_posix())
+            found.append(Case(path, name))
+    return found
 
 
 def remarks_on(given: Sequence[Path], cases: Sequence[Case]) -> list[str]:

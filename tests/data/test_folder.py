@@ -36,8 +36,13 @@ def test_a_folder_of_dicom_slices_is_one_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("names", "case"),
-    [(("a.mha", "a.nii.gz"), "a"), (("1.2.nii", "1.2.zip"), "1.2"), (("A.NRRD", "A.nii"), "A")],
-    ids=["suffixes", "dots", "capitals"],
+    [
+        (("a.mha", "a.nii.gz"), "a"),
+        (("1.2.nii", "1.2.zip"), "1.2"),
+        (("A.NRRD", "A.nii"), "A"),
+        (("Ct.mha", "ct.mha"), "ct"),
+    ],
+    ids=["suffixes", "dots", "capitals", "capitals alone"],
 )
 def test_two_images_of_one_case_are_refused(
     tmp_path: Path, names: tuple[str, str], case: str

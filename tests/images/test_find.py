@@ -14,12 +14,12 @@ from medvol.errors import InputError
 from medvol.images import files
 from medvol.images.files import children, is_hidden, walk
 from medvol.images.find import (
+    CaseNames,
     case_name,
     find_radiographs,
     find_volumes,
     is_volume,
     passed_by,
-    unused_name,
 )
 
 
@@ -42,11 +42,27 @@ def test_case_name(path: str, name: str) -> None:
 
 
 def test_a_name_that_is_taken_gets_the_next_number() -> None:
-    taken: set[str] = set()
-    for expected in ("ct", "ct_2", "ct_3"):
-        assert unused_name("ct", taken) == expected
-        taken.add(expected)
-    assert unused_name("ct_2", taken) == "ct_2_2"
+    names = CaseNames()
+    assert [names.new("ct") for _ in range(3)] == ["ct", "ct_2", "ct_3"]
+    assert names.new("ct_2") == "ct_2_2"
+
+
+def test_names_that_are_one_on_some_system_are_told_apart() -> None:
+    names = CaseNames()
+    given = ["Ct", "ct", "a/b", "A/B", "caf\u00e9", "cafe\u0301", "stra\u00dfe", "STRASSE"]
+    assert [names.new(name) for name in given] == [
+        "Ct", "ct_2", "a/b", "A/B_2", "caf\u00e9", "cafe\u0301_2", "stra\u00dfe", "STRASSE_2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("con", "_con"), ("a/NUL.1", "a/_NUL.1"), ("COM1", "_COM1"), ("lpt9 .x", "_lpt9 .x"),
+     ("ct.", "ct_"), ("aux./ct ", "_aux_/ct_"), ("console", "console"), ("COM10", "COM10"),
+     ("a.con", "a.con"), ("胸部\n1", "胸部\n1"), (".ct", ".ct"), ("1.2.840", "1.2.840")],
+)  # fmt: skip
+def test_a_case_may_be_a_folder_on_windows(name: str, folder: str) -> None:
+    assert CaseNames().new(name) == folder
 
 
 def test_find_volumes_in_natural_order(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from ...errors import InputError
 from ...images.files import natural_key
 from ...images.find import find_radiographs, passed_by
-from ..classes import ClassSet, by_shares, class_source
+from ...labels import name_key
+from ..classes import ClassSet, by_shares, class_source, one_spelling
 from ..split import PictureFile
 
 PART_OF = {
@@ -38,7 +39,8 @@ def read(
         patient_pattern: regular expression, searched in the path below the class folder, for what
             is the patient: its first group, or all that it matches (left out, each file is its
             own).
-        classes: in the order of their labels (left out, in natural order).
+        classes: in the order of their labels (left out, in natural order); names are compared
+            without capitals, blanks, _ and -.
         validation: share of the validation part where the folders have none.
         test: share of the test part where the folders have no parts.
 
@@ -51,6 +53,12 @@ def read(
     pattern = _compiled(patient_pattern)
     root = root.absolute()
     found = list(_found(root))
+    spelling = one_spelling(name for _, name, _ in found)
+    if classes is not None:
+        given = {name_key(name): name for name in classes}
+        spelling = {name: given.get(name_key(name), one) for name, one in spelling.items()}
+    joined = [f"{name} counts as {one}." for name, one in spelling.items() if name != one]
+    found = [(part, spelling[name], path) for part, name, path in found]
     others = str(passed_by(root, [path for _, _, path in found]))
     present = sorted({name for _, name, _ in found}, key=lambda name: natural_key(Path(name)))
     if len(present) < 2:
@@ -78,7 +86,7 @@ def read(
     alone = "Each file counts as a patient of its own; `--patient-pattern` says what they share."
     test = 0.0 if any(picture.part for picture in pictures) else test
     divide = by_shares(training=1 - validation - test, validation=validation, test=test)
-    notes = tuple(filter(None, ("" if pattern else alone, others)))
+    notes = tuple(filter(None, ("" if pattern else alone, *joined, others)))
     return ClassSet(pictures, tuple(classes or present), about, notes=notes, divide=divide)
 
 

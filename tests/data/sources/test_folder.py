@@ -55,6 +55,19 @@ def test_pattern_finds_the_patient_below_the_class_folder(tmp_path):
     assert error.path.endswith("x.png")
 
 
+def test_one_class_may_be_spelt_in_two_ways(tmp_path):
+    """The commonest spelling counts, or that of `--classes`."""
+    counts = {"train/NORMAL": 3, "train/no_covid": 1, "test/Normal": 2, "test/No COVID": 2}
+    root = make_class_folders(tmp_path, counts)
+    made = folder_set(root)
+    assert made.names == ("NORMAL", "No COVID")
+    assert Counter(picture.name for picture in made.pictures) == {"NORMAL": 5, "No COVID": 3}
+    assert made.notes[1:] == ("Normal counts as NORMAL.", "no_covid counts as No COVID.")
+    assert folder_set(root, classes=["normal", "No COVID"]).names == ("normal", "No COVID")
+    error = refused_by(lambda: folder_set(root, classes=["normal", "covid"]), "E_FORMAT")
+    assert error.reason == "its classes are No COVID, normal, not normal, covid."
+
+
 def test_order_of_the_classes_can_be_given(tmp_path):
     root = make_class_folders(tmp_path, {"ill": 1, "well": 1})
     assert folder_set(root, classes=["well", "ill"]).names == ("well", "ill")

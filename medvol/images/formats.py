@@ -63,9 +63,9 @@ def _starts(*marks: bytes) -> Callable[[bytes], bool]:
 
 
 def _dicom_file(path: Path, *, series: str | None = None) -> Image:
-    from .dicom.volume import load_dicom_file  # here: pydicom takes a while
+    from .dicom.volume import load_dicom  # here: pydicom takes a while
 
-    return load_dicom_file(path, series=series)
+    return load_dicom(path, series=series)
 
 
 def _dicom_radiograph(path: Path) -> Image:

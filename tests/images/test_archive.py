@@ -61,9 +61,9 @@ def test_the_folder_and_its_archive_give_the_same_notes(tmp_path, slices):
     folder = read_image(tmp_path / "case")
     np.testing.assert_array_equal(image.array, folder.array)
     assert (image.notes, image.facts) == (folder.notes, folder.facts)
-    assert [str(note) for note in image.notes] == [
-        "N_OTHER files of other kinds (4) were passed by: 1 .pdf, 1 .txt, 1 DICOMDIR, 1 copy."
-    ]
+    assert str(image.notes[0]) == (
+        "N_OTHER files were passed by: 1 .pdf, 1 .txt, 1 DICOMDIR, 1 copy."
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ...errors import InputError
 from ...spatial import RAS_TO_LPS, Affine
+from ...text import counted
 
 Vector = npt.NDArray[np.float64]
 POSITION_TOLERANCE_MM = 0.1  # two positions, each rounded to 0.1 mm
@@ -208,7 +209,7 @@ def _same_height_fault(
     levels = int((~same).sum()) + 1
     reason = (
         f"{names[pair]} and {names[pair + 1]} are different images of one place "
-        f"({len(gaps) + 1} images at {levels} places)."
+        f"({len(gaps) + 1} images at {counted(levels, 'place')})."
     )
     if (len(gaps) + 1) % levels == 0:
         reason += " The series may hold several phases or reconstructions."

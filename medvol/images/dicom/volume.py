@@ -99,22 +99,6 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
     return Image(array, stack.affine, folder, tuple(notes), facts)
 
 
-def load_dicom_file(path: Path, *, series: str | None = None) -> Image:
-    """Read one multi-frame file, see `load_dicom`.
-
-    Raises:
-        InputError: as `load_dicom`; E_DIMS, it is one slice, names its folder.
-    """
-    try:
-        return load_dicom(path, series=series)
-    except InputError as error:
-        if error.code != "E_DIMS":
-            raise
-        reason = "it is a single DICOM slice, not a volume."
-        remedy = f"Give the folder that holds all its slices, such as {path.parent}."
-        raise InputError("E_DIMS", path, reason, remedy) from error
-
-
 def _choose(folder: Path, study: Study, series: str | None) -> list[Slice]:
     if series is None and len(study.series) == 1:
         return next(iter(study.series.values()))
@@ -148,6 +132,10 @@ def _check_values(slices: Sequence[Slice]) -> None:
 
 def _check_size(folder: Path, slices: Sequence[Slice]) -> None:
     first = slices[0]
+    if len(slices) == 1 and folder.is_file():
+        reason = "it is a single DICOM slice, not a volume."
+        remedy = f"Give the folder that holds all its slices, such as {folder.parent}."
+        raise InputError("E_DIMS", folder, reason, remedy)
     volume_shape((first.columns, first.rows, len(slices)), folder)
     for image in slices:
         if (image.rows, image.columns) != (first.rows, first.columns):

@@ -72,6 +72,10 @@ def shrink(series: list[Dataset]) -> None:
     series[3].Rows, series[3].PixelData = 8, series[3].PixelData[:256]
 
 
+def add_phase(series: list[Dataset]) -> None:
+    series.extend(phantoms.ct_series(phantoms.stored_values() + 1))
+
+
 @pytest.mark.parametrize(
     ("what", "code", "words"),
     [
@@ -82,7 +86,7 @@ def shrink(series: list[Dataset]) -> None:
         (set_on(3, ImageOrientationPatient=[0, 1, 0, 0, 0, 1]), "E_SERIES", "2 directions (7 + 1"),
         (set_on(3, PixelSpacing=[0.6, 0.75]), "E_SERIES", "IM003.dcm of 0.6 x 0.75 mm"),
         (shrink, "E_SERIES", "IM000.dcm has 16 x 16 pixels and IM003.dcm 16 x 8"),
-        (lambda s: s.extend(phantoms.ct_series()), "E_SERIES", "several phases"),
+        (add_phase, "E_SERIES", "several phases"),
         (lambda s: s.__delitem__(np.s_[1:]), "E_DIMS", "one slice"),
         (set_on(0, ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), "E_SERIES", "2 directions"),
     ],
@@ -210,7 +214,7 @@ def places(
         ),
         (
             [3, 3],
-            "a and b are different images of one place (2 images at 1 places). The series may hold "
+            "a and b are different images of one place (2 images at 1 place). The series may hold "
             "several phases or reconstructions.",
             "Put the slices of one volume into a folder of their own.",
         ),

@@ -96,8 +96,8 @@ def test_a_part_inside_another_or_over_its_end_is_refused(tmp_path: Path) -> Non
     names = {"AcquisitionNumber": 1}, {"AcquisitionNumber": 2}
     phantoms.write(tmp_path / "inside", in_parts(9, 10, *names))
     assert "1 in 15, 2 in 1 images" in refusal(tmp_path / "inside").reason
-    twice = [*ct_series(AcquisitionNumber=1), *ct_series(AcquisitionNumber=2)]
-    phantoms.write(tmp_path / "twice", twice)
+    later = ct_series(phantoms.stored_values() + 1, AcquisitionNumber=2)
+    phantoms.write(tmp_path / "twice", [*ct_series(AcquisitionNumber=1), *later])
     assert "1 in 8, 2 in 8 images" in refusal(tmp_path / "twice").reason
 
 

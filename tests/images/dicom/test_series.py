@@ -38,11 +38,12 @@ def test_what_is_no_slice_is_left_out(tmp_path: Path) -> None:
     assert result.array.shape == (16, 16, 8)
     assert [str(note) for note in result.notes] == [
         "N_LOCALIZER 1 localizer images were left out.",
-        "N_OTHER files of other kinds (3) were passed by: 1 .txt, 1 SEG, 1 screenshot.",
+        "N_OTHER files were passed by: 1 .txt, 1 SEG, 1 screenshot.",
     ]
     assert result.facts["left_out"] == {"SEG": 1, "localizer": 1, "screenshot": 1, ".txt": 1}
 
 
+HU = phantoms.stored_values().transpose(2, 1, 0).astype(np.int16) - 1024
 ODD_NAMES = ("IM_0007", "CT.1.2.840.7", "IM_0007.bin", "slice7.xyz", "7")
 
 
@@ -58,9 +59,7 @@ def test_the_last_slice_counts_however_it_is_called_and_written(
 
     image = load_dicom(tmp_path)
 
-    np.testing.assert_array_equal(
-        image.array, phantoms.stored_values().transpose(2, 1, 0).astype(np.int16) - 1024
-    )
+    np.testing.assert_array_equal(image.array, HU)
     assert image.notes == ()
     assert world(image, (0, 0, 7)) == [20.0, 30.0, 117.5]  # z = 100 + 7 * 2.5
 
@@ -137,15 +136,53 @@ def test_a_copy_of_a_slice_is_used_once(tmp_path: Path) -> None:
     assert image.facts["left_out"] == {"copy": 1}
 
 
-def test_an_instance_with_two_contents_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 5], ids=["one", "some"])
+def test_a_copy_with_a_new_uid_is_used_once(tmp_path: Path, count: int) -> None:
+    copies = phantoms.ct_series()[:count]
+    paths = phantoms.write(tmp_path, [*copies, *phantoms.ct_series()])
+
+    image = load_dicom(tmp_path)
+
+    np.testing.assert_array_equal(image.array, HU)
+    assert image.facts["left_out"] == {"copy": count}
+    assert str(image.notes[0]) == f"N_OTHER files were passed by: {count} copy."
+    copies[0].RescaleIntercept = -1000  # the same pixels, but other values
+    copies[0].save_as(paths[0])
+    assert "are different images of one place" in refusal(tmp_path).reason
+
+
+def test_a_copy_of_an_enhanced_ct_is_used_once(tmp_path: Path) -> None:
+    phantoms.write(tmp_path, [phantoms.enhanced_ct(), phantoms.enhanced_ct()])
+    image = load_dicom(tmp_path)
+    np.testing.assert_array_equal(image.array, HU)
+    assert image.facts["left_out"] == {"copy": 1}
+
+
+@pytest.mark.parametrize("shared", [2, 8], ids=["two", "all"])
+@pytest.mark.parametrize("place", ["elsewhere", "here"])
+def test_files_of_one_uid_that_differ_are_refused(tmp_path: Path, shared: int, place: str) -> None:
     series = phantoms.ct_series()
-    series[1].SOPInstanceUID = series[0].SOPInstanceUID
+    for one in series[:shared]:
+        one.SOPInstanceUID = series[0].SOPInstanceUID
+        if place == "here":
+            one.ImagePositionPatient = series[0].ImagePositionPatient
     phantoms.write(tmp_path, series)
 
     error = refusal(tmp_path)
 
     assert (error.code, Path(error.path).name) == ("E_SERIES", "IM001.dcm")
-    assert "IM000.dcm" in error.reason
+    assert error.reason == (
+        f"{shared} files of the series have one SOPInstanceUID, this and IM000.dcm among them, but "
+        "differ in place or pixels."
+    )
+
+
+def test_slices_without_any_uid_are_one_volume(tmp_path: Path) -> None:
+    series = phantoms.ct_series(series="")
+    for one in series:
+        one.SOPInstanceUID = one.SOPClassUID = ""
+    phantoms.write(tmp_path, series)
+    np.testing.assert_array_equal(load_dicom(tmp_path).array, HU)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data set of a DICOM file, however the file is written: bare, in gzip, without its syntax."""
 
+import struct
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from ...errors import InputError
-from ..files import GZIP_MAGIC, read_head
+from ..files import GZIP_MAGIC, inflated_chunks, read_head
 
 MAX_INFLATED_BYTES = 1 << 29  # of one file; 1,000 frames of 512 x 512
+_META_BYTES = 1024  # in which the transfer syntax stands
+_DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 
 
 def read_dataset(path: Path, **options: Any) -> Dataset:
@@ -26,8 +34,8 @@ def read_dataset(path: Path, **options: Any) -> Dataset:
         **options: of `dcmread`.
 
     Raises:
-        InputError: E_TRUNCATED, E_CORRUPT, damaged gzip; E_TOO_BIG, it inflates to more than
-            `MAX_INFLATED_BYTES`; E_FORMAT, compressed pixels without a TransferSyntaxUID.
+        InputError: E_TRUNCATED, E_CORRUPT, damaged gzip or deflate; E_TOO_BIG, it inflates to more
+            than `MAX_INFLATED_BYTES`; E_FORMAT, compressed pixels without a TransferSyntaxUID.
         Exception: nearly any, for damaged data; see `header.judged`.
     """
     header = dcmread(_opened(path), force=True, **options)
@@ -45,10 +53,28 @@ def read_dataset(path: Path, **options: Any) -> Dataset:
 def _opened(path: Path) -> Path | BytesIO:
     """The file, or its inflated content where it is gzip."""
     with path.open("rb") as file:
-        if file.read(len(GZIP_MAGIC)) != GZIP_MAGIC:
+        start = file.read(_META_BYTES)
+        if _DEFLATED in start:
+            _check_deflated(path, file, start)
+        if not start.startswith(GZIP_MAGIC):
             return path
     inflated = read_head(path, MAX_INFLATED_BYTES + 1)
     if len(inflated) > MAX_INFLATED_BYTES:
-        reason = f"it inflates to more than {MAX_INFLATED_BYTES >> 20} MiB."
-        raise InputError("E_TOO_BIG", path, reason, "Unpack the file.")
+        raise _too_big(path)
     return BytesIO(inflated)
+
+
+def _check_deflated(path: Path, file: BinaryIO, start: bytes) -> None:
+    """Refuse deflated elements that are cut, damaged or too many; pydicom inflates them at once."""
+    (meta_bytes,) = struct.unpack_from("<I", start, 140)  # FileMetaInformationGroupLength
+    file.seek(144 + meta_bytes)
+    size = 0
+    for chunk in inflated_chunks(file, -15, path):
+        size += len(chunk)
+        if size > MAX_INFLATED_BYTES:
+            raise _too_big(path)
+
+
+def _too_big(path: Path) -> InputError:
+    reason = f"it inflates to more than {MAX_INFLATED_BYTES >> 20} MiB."
+    return InputError("E_TOO_BIG", path, reason, "Unpack the file.")

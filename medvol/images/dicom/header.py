@@ -136,7 +136,8 @@ def judged(path: Path, what: str, remedy: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # damaged data makes pydicom and the decoders raise nearly anything
-        why = str(error).strip().rpartition("\n")[2].strip()
+        lines = [line.strip() for line in str(error).strip().splitlines()]
+        why = "; ".join(lines[1:] or lines)  # of several decoders, what each says
         raise InputError("E_CORRUPT", path, f"{what} ({why}).", remedy) from error
 
 

@@ -13,6 +13,8 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder, iter_pixels
 from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import (
+    JPEG2000,
+    JPEG2000Lossless,
     JPEG2000TransferSyntaxes,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
@@ -20,12 +22,18 @@ from pydicom.uid import (
 )
 
 from ...errors import InputError
-from ..files import COPY_AGAIN, truncated
+from ..files import COPY_AGAIN, corrupt, truncated
 from .dataset import read_dataset
 from .header import Slice, judged
 
 _JPEG_END = b"\xff\xd9"
 _WITH_END = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
+# The decoders that refuse damaged data; pydicom would try others next, which fill it with anything.
+# Pillow refuses some sound colours too.
+_STRICT = {
+    **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
+    **dict.fromkeys((JPEG2000, JPEG2000Lossless), "pillow"),
+}
 _PIXEL_TAGS = [
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
     *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
@@ -65,12 +73,16 @@ def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any
     with judged(path, "its pixels cannot be decoded", COPY_AGAIN):
         content = read_dataset(path, specific_tags=_PIXEL_TAGS)
         _check_length(path, content)
-        strict = content.file_meta.TransferSyntaxUID in JPEGLSTransferSyntaxes
-        plugin = "pyjpegls" if strict else ""  # the other one fills what is damaged with anything
-        pixels = iter_pixels(
-            content, indices=list(frames), correct_unused_bits=False, decoding_plugin=plugin
-        )
-        arrays = [_used_bits(array, content, path) for array in pixels]
+        syntax = content.file_meta.TransferSyntaxUID
+        plugin = _STRICT.get(syntax, "") if content.SamplesPerPixel == 1 else ""
+        with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
+            pixels = iter_pixels(
+                content, indices=list(frames), correct_unused_bits=False, decoding_plugin=plugin
+            )
+            arrays = [_used_bits(array, content, path) for array in pixels]
+        if syntax == RLELossless and any("padding" in str(remark) for remark in remarks):
+            _check_runs(path, content)
     yield from arrays
 
 
@@ -100,18 +112,58 @@ def _used_bits(array: npt.NDArray[Any], content: Dataset, path: Path) -> npt.NDA
 
 
 def _check_length(path: Path, content: Dataset) -> None:
-    """Refuse pixels that end too early: some decoders fill the rest with anything."""
+    """Refuse pixels of another length: some decoders cut them, or fill the rest with anything."""
     syntax = content.file_meta.TransferSyntaxUID
     data = content.get("PixelData")
     if data is None:
-        reason = "the file ends before or inside its pixels."
-    elif not syntax.is_compressed and len(data) < (expected := get_expected_length(content)):
-        reason = f"it has {len(data)} bytes of pixels, and its header promises {expected}."
+        raise truncated(path, "the file ends before or inside its pixels.")
+    if not syntax.is_compressed or syntax.is_deflated:
+        expected = get_expected_length(content)
+        if len(data) < expected:
+            reason = f"it has {len(data)} bytes of pixels, and its header promises {expected}."
+            raise truncated(path, reason)
+        if data[expected + expected % 2 :].strip(b"\0") or _is_shifted(path, content):
+            raise corrupt(
+                path, f"it holds more than the {expected} bytes that its header promises."
+            )
     elif syntax in _WITH_END and not all(
-        _JPEG_END in frame.rstrip(b"\0")[-16:]
-        for frame in generate_frames(data, number_of_frames=int(content.get("NumberOfFrames") or 1))
+        _JPEG_END in frame.rstrip(b"\0")[-16:] for frame in _compressed(content)
     ):
-        reason = f"its compressed pixels ({syntax.name}) have no end mark."
-    else:
-        return
-    raise truncated(path, reason)
+        raise truncated(path, f"its compressed pixels ({syntax.name}) have no end mark.")
+
+
+def _is_shifted(path: Path, content: Dataset) -> bool:
+    """Whether something else than zeros and later elements follows the pixels in the file.
+
+    Up to three bytes are no element, and harm nobody. Files inflated before are not looked at.
+    """
+    if content.filename is None or content.file_meta.TransferSyntaxUID.is_deflated:
+        return False
+    with path.open("rb") as file:
+        file.seek(content["PixelData"].file_tell + len(content.PixelData))
+        rest = file.read()
+    little = content.file_meta.TransferSyntaxUID.is_little_endian
+    group = int.from_bytes(rest[:2], "little" if little else "big")
+    return len(rest) > 3 and any(rest) and not (0x7FE0 <= group <= 0x7FFF or group >= 0xFFFA)
+
+
+def _compressed(content: Dataset) -> Iterator[bytes]:
+    count = int(content.get("NumberOfFrames") or 1)
+    return generate_frames(content.PixelData, number_of_frames=count)
+
+
+def _check_runs(path: Path, content: Dataset) -> None:
+    """Refuse run lengths in which the last pixel is not the end of a run; padding may follow it."""
+    count = int(content.Rows) * int(content.Columns)
+    for frame in _compressed(content):
+        starts = np.frombuffer(frame[:64], "<u4")
+        ends = [*starts[2 : starts[0] + 1].tolist(), len(frame)]
+        for start, end in zip(starts[1 : starts[0] + 1].tolist(), ends, strict=True):
+            done = 0
+            while done < count and start < end:
+                size = frame[start]
+                literal = size < 128
+                start += size + 2 if literal else 2 if size > 128 else 1
+                done += size + 1 if literal else 257 - size if size > 128 else 0
+            if done != count:
+                raise corrupt(path, f"a run of its compressed pixels ends behind the {count}th.")

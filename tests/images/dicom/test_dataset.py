@@ -10,12 +10,13 @@ from dicom_phantoms import refusal
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.uid import RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 from radiographs import cr_image, truth
 
 from medvol.images import read_image
-from medvol.images.dicom import has_mark, is_dicom
+from medvol.images.dicom import dataset, has_mark, is_dicom
 from medvol.images.dicom.volume import load_dicom
+from medvol.images.files import inflated_chunks
 
 HU = phantoms.stored_values().transpose(2, 1, 0).astype(np.int16) - 1024
 
@@ -103,3 +104,30 @@ def test_what_cannot_be_opened_is_no_dicom(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(b"\x1f\x8b\x08\0")
     for name in ("x.gz", "nowhere", "."):
         assert not is_dicom(tmp_path / name)
+
+
+def deflated(folder: Path) -> Path:
+    """A deflated file below a folder; the folder's second slice."""
+    series = phantoms.ct_series()
+    for one in series:
+        one.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    return phantoms.write(folder, series)[1]
+
+
+def test_a_deflated_file_that_is_cut_or_inflates_to_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = deflated(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    error = refusal(tmp_path)
+    assert (error.code, error.path) == ("E_TRUNCATED", str(path))
+
+    path.write_bytes(whole)
+    with path.open("rb") as file:
+        file.seek(144 + int.from_bytes(whole[140:144], "little"))
+        size = sum(map(len, inflated_chunks(file, -15, path)))
+    monkeypatch.setattr(dataset, "MAX_INFLATED_BYTES", size)
+    np.testing.assert_array_equal(load_dicom(tmp_path).array, HU)
+    monkeypatch.setattr(dataset, "MAX_INFLATED_BYTES", size - 4)  # of other slices, too
+    assert refusal(tmp_path).code == "E_TOO_BIG"

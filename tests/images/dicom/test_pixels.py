@@ -43,7 +43,7 @@ def test_compressed_pixels_are_the_same_pixels(tmp_path: Path, syntax: str) -> N
     np.testing.assert_array_equal(load_dicom(tmp_path).array, HU)
 
 
-@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless], ids=str)
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless, RLELossless], ids=str)
 @pytest.mark.parametrize("tail", [b"\0" * 4096, b"\xff" * 10], ids=["zeros", "fill"])
 def test_compressed_frames_may_be_padded(tmp_path: Path, syntax: str, tail: bytes) -> None:
     phantoms.write(tmp_path, changed_frames(syntax, lambda frame: frame + tail))
@@ -59,8 +59,12 @@ def test_compressed_frames_may_be_padded(tmp_path: Path, syntax: str, tail: byte
         # half of the data, with an end: a tolerant decoder fills the rest with anything
         (JPEGLSLossless, lambda frame: frame[: len(frame) // 2] + b"\xff\xd9", "E_CORRUPT"),
         (JPEG2000Lossless, lambda frame: frame[: len(frame) // 2] + b"\xff\xd9", "E_CORRUPT"),
+        (JPEG2000Lossless, lambda frame: frame[:900] + frame[901:], "E_CORRUPT"),
+        (RLELossless, lambda frame: frame[:-100], "E_CORRUPT"),
+        # a run that goes on behind the last pixel
+        (RLELossless, lambda frame: frame.rstrip(b"\0")[:-65] + bytes([127]) * 129, "E_CORRUPT"),
     ],
-    ids=["LS-cut", "2000-cut", "LS-half", "2000-half"],
+    ids=["LS-cut", "2000-cut", "LS-half", "2000-half", "2000-shift", "RLE-cut", "RLE-long"],
 )
 def test_compressed_frames_that_lack_something_are_refused(
     tmp_path: Path, syntax: str, change: Callable[[bytes], bytes], code: str
@@ -78,6 +82,43 @@ def changed_frames(syntax: str, change: Callable[[bytes], bytes]) -> list[Any]:
         frame = next(generate_frames(one.PixelData, number_of_frames=1))
         one.PixelData = encapsulate([change(frame.rstrip(b"\0"))])
     return series
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"\n", bytes(5000), b"\xfc\xff\xfc\xffOB\0\0\4\0\0\0abcd"],
+    ids=["newline", "zeros", "DataSetTrailingPadding"],
+)
+def test_what_may_follow_the_pixels_in_a_file(tmp_path: Path, tail: bytes) -> None:
+    for path in phantoms.write(tmp_path, phantoms.ct_series(NOISY)):
+        path.write_bytes(path.read_bytes() + tail)
+
+    np.testing.assert_array_equal(load_dicom(tmp_path).array, HU)
+
+
+@pytest.mark.parametrize("more", [bytes(4), b"\0\0\0\1", b"\1\0"], ids=["zeros", "pixels", "pixel"])
+def test_pixels_behind_the_last_one_must_be_zeros(tmp_path: Path, more: bytes) -> None:
+    series = phantoms.ct_series(NOISY)
+    series[2].PixelData += more
+    path = phantoms.write(tmp_path, series)[2]
+
+    if more == bytes(4):
+        np.testing.assert_array_equal(load_dicom(tmp_path).array, HU)
+    else:
+        assert (error := refusal(tmp_path)).code == "E_CORRUPT"
+        assert error.path == str(path)
+        assert "more than the 8192 bytes" in error.reason
+
+
+@pytest.mark.parametrize("place", [1, 4000], ids=["first pixel", "in the middle"])
+def test_pixels_that_were_shifted_in_the_file_are_refused(tmp_path: Path, place: int) -> None:
+    path = phantoms.write(tmp_path, phantoms.ct_series(NOISY))[2]
+    whole = path.read_bytes()
+    start = len(whole) - 8192 + place
+    path.write_bytes(whole[:start] + b"\x0d" * 4 + whole[start:])
+
+    assert (error := refusal(tmp_path)).code == "E_CORRUPT"
+    assert error.path == str(path)
 
 
 @pytest.mark.parametrize("syntax", [None, RLELossless, JPEGLSLossless], ids=str)

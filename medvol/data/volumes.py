@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..labels import LabelTable
 from ..spatial import Affine, orientation, spacing_mm, voxel_volume_ml
+from ..text import counted
 from .datalist import Datalist
 from .sources import Look, Rows, Source, options_of, summary
 from .split import Group, assign_folds
@@ -140,8 +141,13 @@ def list_volumes(
         The datalist, which holds `facts` by case beside MONAI's keys.
 
     Raises:
+        InputError: E_LABELS, none of the label maps has foreground.
         ValueError: fewer patients than folds.
     """
+    if not any(number for case in cases for number in case.facts.voxels.values()):
+        reason = f"none of its {counted(len(cases), 'label map')} has foreground."
+        remedy = "Check the values of the masks, and whether they are the masks of these images."
+        raise InputError("E_LABELS", cases[0].label.parent, reason, remedy)
     volumes = Counter(c.patient for c in cases)
     lesion_ml = dict.fromkeys(volumes, 0.0)
     for c in cases:

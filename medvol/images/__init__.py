@@ -21,8 +21,8 @@ def read_image(
     Args:
         path: a file, a folder of DICOM slices, a .zip of one, or a patient's folder.
         kind: "volume", 3 axes, HU for CT; "mask", a volume of whole numbers, one value everywhere
-            allowed; "sequences", one patient's MR sequences as channels; "radiograph", 2 axes,
-            grey in [0, 1].
+            allowed, or a picture of one slice, (columns, rows, 1) of 0 and 1; "sequences", one
+            patient's MR sequences as channels; "radiograph", 2 axes, grey in [0, 1].
         series: SeriesInstanceUID, where a folder of volumes or masks holds several.
         spacing_mm: of slice pictures of sequences: columns, rows and slices; None assumes one, with
             a note.
@@ -45,8 +45,12 @@ def read_image(
         from .sequences import load_sequences
 
         return load_sequences(path, spacing_mm=spacing_mm)
+    if kind == "mask":
+        from .mask_picture import open_mask
+
+        return open_mask(path, series=series)
     from .formats import open_radiograph, open_volume
 
     if kind == "radiograph":
         return open_radiograph(path)
-    return open_volume(path, series=series, kind=kind)
+    return open_volume(path, series=series)

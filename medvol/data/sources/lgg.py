@@ -17,9 +17,9 @@ import numpy.typing as npt
 from ...bundle.label_set import shared_labels
 from ...errors import InputError
 from ...files import write_csv
+from ...images import read_image
 from ...images.files import children
 from ...images.image import Image
-from ...images.picture import opened_picture
 from ...images.rle import encode_rle
 from ...images.slice_images import (
     SEQUENCES,
@@ -35,7 +35,6 @@ from . import Look
 
 TUMOUR = 1
 LABELS = shared_labels("brain_tumour")
-TRUE_FROM = 128  # of 255: masks kept as JPEG have soft borders
 LAYOUT = "The folder must hold <case>/<case>_<n>.tif and <case>/<case>_<n>_mask.tif"
 ABOUT = {
     "name": "lgg_mri",
@@ -138,19 +137,18 @@ def read_mask(picture: Path, image: Image) -> npt.NDArray[np.uint8]:
     """The mask beside a slice picture, (columns, rows), 0 and 1.
 
     Raises:
-        InputError: what `mask_beside` and `opened_picture` refuse; E_DIMS, it has another size than
-            the slices.
+        InputError: what `mask_beside` and `read_image` refuse; E_DIMS, it has another size than the
+            slices.
     """
     path = mask_beside(picture)
-    with opened_picture(path) as picture_of_mask:
-        pixels = np.asarray(picture_of_mask.convert("L")).T
+    pixels = read_image(path, "mask").array[:, :, 0]
     if pixels.shape != image.array.shape[:2]:
         reason = (
             f"the mask is {pixels.shape[0]} x {pixels.shape[1]} pixels large, its slice "
             f"{image.array.shape[0]} x {image.array.shape[1]}."
         )
         raise InputError("E_DIMS", path, reason, "Check that the mask belongs to the slice.")
-    return (pixels >= TRUE_FROM).astype(np.uint8)
+    return pixels
 
 
 def slice_facts(image: Image, mask: npt.NDArray[np.uint8]) -> SliceFacts:

@@ -23,7 +23,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ...errors import InputError
 from ...images.files import children
-from ...images.picture import opened_picture
+from ...images.picture import opened_picture, upright
 from ...images.writing import write_mask, write_volume
 from ...labels import Label, LabelTable
 from ...spatial import Affine
@@ -139,7 +139,7 @@ def read_grey(path: Path) -> npt.NDArray[np.uint8]:
     from front to back. On a screen that is the patient turned by 90 degrees and mirrored.
     """
     with opened_picture(path) as picture:
-        return np.asarray(picture.convert("L"))
+        return np.asarray(upright(picture)[0].convert("L"))
 
 
 def read_lesion(path: Path) -> npt.NDArray[np.uint8]:

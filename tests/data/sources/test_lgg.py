@@ -81,13 +81,40 @@ def test_slices_with_encoded_masks(tmp_path: Path) -> None:
     assert [row["has_tumour"] for row in table[18:]] == ["0"] * 6
 
 
-def test_jpeg_masks_with_soft_borders(tmp_path: Path) -> None:
-    folder = save_slices(tmp_path / "in" / "p_1", tiny_brain(), suffix=".png", masks=".png")
-    Image.new("L", (32, 40), 127).save(folder / "p_1_1_mask.png")
-    Image.new("L", (32, 40), 128).save(folder / "p_1_2_mask.png")
-    read(tmp_path / "in", tmp_path / "out", folds=1)
-    found = [row["tumour_pixels"] for row in slices(tmp_path / "out")]
-    assert found[:3] == ["0", f"{32 * 40}", "36"]
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_masks_are_turned_as_their_slices_are(suffix: str, tmp_path: Path) -> None:
+    """Stored on their side, with the EXIF tag that says so; both come back as they were."""
+    made, folder = tiny_brain(), save_slices(tmp_path / "in" / "p_1", tiny_brain(), suffix=suffix,
+                                             masks=suffix)  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the stored picture is to be turned to the right
+    for path in folder.iterdir():
+        with Image.open(path) as picture:
+            turned = picture.transpose(Image.Transpose.ROTATE_90)
+        turned.save(path, exif=exif)
+    (row,) = read(tmp_path / "in", tmp_path / "out", folds=1).parts["training"]
+    assert np.array_equal(read_image(row["image"], "sequences").seen, made.sequences)
+    assert np.array_equal(read_image(row["label"], "mask").array, made.mask)
+
+
+def test_masks_of_ones_are_masks(tmp_path: Path) -> None:
+    folder = save_slices(tmp_path / "in" / "p_1", tiny_brain(), masks=".png")
+    for path in folder.glob("*_mask.png"):
+        with Image.open(path) as picture:
+            ones = Image.fromarray(np.asarray(picture) // 255)
+        ones.save(path)
+    (row,) = read(tmp_path / "in", tmp_path / "out", folds=1).parts["training"]
+    assert np.array_equal(read_image(row["label"], "mask").array, tiny_brain().mask)
+
+
+def test_a_set_without_any_tumour_is_refused(tmp_path: Path) -> None:
+    save_slices(tmp_path / "in" / "p_1", tiny_brain(tumour=False))
+    error = refused_by(lambda: read(tmp_path / "in", tmp_path / "out", folds=1), "E_LABELS")
+    assert (error.path, error.reason) == (
+        str(tmp_path / "out" / "labels"), "none of its 1 label map has foreground."
+    )  # fmt: skip
+    save_slices(tmp_path / "in" / "p_2", tiny_brain())
+    assert len(read(tmp_path / "in", tmp_path / "out", folds=1).parts["training"]) == 2
 
 
 @pytest.mark.parametrize(

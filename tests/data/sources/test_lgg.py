@@ -31,7 +31,7 @@ def test_volumes_and_masks_in_patient_axes(tmp_path: Path) -> None:
     assert (row["case"], row["patient"]) == (CASE, "TCGA_XX_0000")
     image, made = read_image(row["image"], "sequences"), tiny_brain()
     assert np.array_equal(image.seen, made.sequences)
-    assert image.notes == ()
+    assert [note.code for note in image.notes] == ["N_SIZE"]  # a head of 3 cm
     label = nibabel.load(row["label"])
     assert np.array_equal(np.asarray(label.dataobj), made.mask)
     assert nibabel.aff2axcodes(label.affine) == ("L", "P", "S")

@@ -64,7 +64,8 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
         "E_MODALITY": Code(
             "A CT in HU is expected, and the values look like something else: grey 0 to 255, 0 "
             "to 1, HU + 1024, HU of another scale, noise, MR. Or a radiograph is expected, and "
-            "the DICOM file is a CT, an MR or a detector's raw image. The line says what was seen.",
+            "the DICOM file is a CT, an MR or a detector's raw image. Or slices of MR are, and a "
+            "picture is white at its edges. The line says what was seen.",
             "Export the CT in HU. The line says how to convert, if that is possible. For "
             "radiographs, give CR or DX for presentation.",
         ),

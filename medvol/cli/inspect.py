@@ -4,7 +4,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -65,9 +65,19 @@ def _readers(given: Path, args: argparse.Namespace) -> "list[Callable[[], Image]
         if args.bundle:
             return _readers_of_bundle(given, args)
         paths = find_images(given) if given.is_dir() and args.series is None else [given]
+        _remark(given, paths)
         return [partial(_load, path, args.series) for path in paths]
     except Exception as error:  # one path does not stop the others
         return [partial(_refuse, failure(error, given))]
+
+
+def _remark(given: Path, taken: Sequence[Path]) -> None:
+    """Say what a folder holds beside its images."""
+    from ..errors import Note
+    from ..images.find import passed_by
+
+    if given.is_dir() and (others := passed_by(given, taken)).files:
+        print(f"medvol: {given}: {Note('N_OTHER', str(others))}", file=sys.stderr)
 
 
 def _refuse(error: InputError) -> NoReturn:
@@ -81,6 +91,7 @@ def _readers_of_bundle(given: Path, args: argparse.Namespace) -> "list[Callable[
 
     task, reading = task_of(read_spec(args.bundle)), Reading(series=args.series)
     cases = find_cases(task, [given], series=args.series)
+    _remark(given, [Path(case.path) for case in cases])
     return [partial(task.read, case.source, reading) for case in cases]
 
 
@@ -135,9 +146,9 @@ def _load(path: Path, series: str | None) -> "Image":
     from ..images.slice_images import is_slice_picture
 
     if path.is_dir() and _holds_slices(path):
-        return read_image(path, "sequences")
+        return _sequences(path)
     if path.is_file() and is_slice_picture(path):
-        return read_image(path, "radiograph" if _is_grey(path) else "sequences")
+        return read_image(path, "radiograph") if _is_grey(path) else _sequences(path)
     try:
         return read_image(path, series=series)
     except InputError as error:
@@ -147,6 +158,16 @@ def _load(path: Path, series: str | None) -> "Image":
             return read_image(path, "radiograph")
         except InputError as other:
             raise (error if other.code == "E_MODALITY" else other) from None  # a slice of a CT
+
+
+def _sequences(path: Path) -> "Image":
+    """Colour pictures; it is said that this is a guess."""
+    from ..images import read_image
+
+    image = read_image(path, "sequences")
+    guess = "in colour, so read as slices of MR sequences; --bundle reads as a bundle does."
+    print(f"medvol: {path}: {guess}", file=sys.stderr)
+    return image
 
 
 def table(facts: Mapping[str, Any]) -> str:

@@ -201,6 +201,37 @@ def test_a_picture_beside_volumes_is_passed_over(ct, capsys):
     assert capsys.readouterr().out == TABLE.format(path=ct)
 
 
+def test_plots_are_no_slices(tmp_path, capsys):
+    """White at the edges, as `curves.png` of a training is; a head has air around it."""
+    plot = np.full((40, 40, 3), 255, np.uint8)
+    plot[10:30, 10:30] = (30, 90, 200)
+    for number in (1, 2):
+        Image.fromarray(plot).save(tmp_path / f"loss_{number}.png")
+    for given in (tmp_path, tmp_path / "loss_1.png"):
+        assert run(given) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert shown.err.startswith(f"medvol: E_MODALITY {given}: it is white at its edges")
+    Image.fromarray(plot).save(tmp_path / "curves.png")
+    assert run(tmp_path) == 2
+    assert "E_SERIES" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("ct")
+def test_what_is_guessed_or_passed_by_is_said(tmp_path, capsys):
+    save_slices(tmp_path / "p", tiny_brain())
+    for name in ("notes.txt", "Thumbs.db", "xray.jp2"):
+        (tmp_path / name).touch()
+    assert run(tmp_path) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"medvol: {tmp_path}: N_OTHER 2 files were passed by: 1 .txt, 1 .jp2 (such as notes.txt).",
+        f"medvol: {tmp_path / 'p'}: in colour, so read as slices of MR sequences; --bundle reads "
+        "as a bundle does.",
+    ]
+    assert run(tmp_path, "--bundle", "brain_mri_tumor") == 0
+    assert "N_OTHER 3 files were passed by" in capsys.readouterr().err
+
+
 def test_several_series_are_listed_then_chosen(tmp_path, capsys):
     write(tmp_path / "case", [*ct_series(), *ct_series(series=OTHER_UID)])
     assert run(tmp_path / "case") == 2

@@ -155,6 +155,23 @@ def test_slices_of_one_value_are_refused(tmp_path: Path) -> None:
     refused_by(lambda: load_slices(tmp_path, find_slices(tmp_path)), "E_VALUES")
 
 
+@pytest.mark.parametrize(("edge", "refused"), [(199, False), (200, True)])
+def test_slices_that_are_white_at_their_edges_are_refused(
+    tmp_path: Path, edge: int, refused: bool
+) -> None:
+    """Of 64 pixels 28 lie at the edges; more than half of them have the grey of the case."""
+    pixels = np.full((8, 8, 3), 255, np.uint8)
+    pixels[..., 1] = edge
+    pixels[2:6, 2:6] = 7
+    pixels[0] = 0
+    Image.fromarray(pixels).save(tmp_path / "a_1.png")
+    pictures = find_slices(tmp_path)
+    if refused:
+        refused_by(lambda: load_slices(tmp_path, pictures), "E_MODALITY")
+    else:
+        assert load_slices(tmp_path, pictures).array.max() == edge
+
+
 def test_too_many_pixels_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     refused_by(lambda: read_picture(folder / "p_1.tif"), "E_TOO_BIG")

@@ -5,10 +5,9 @@ import csv
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,25 @@ from .errors import InputError
 from .failures import write_error
 
 HASH_CHUNK_BYTES = 1 << 20
+SCRATCH = ".medvol-"  # begins the names of unfinished files; the number of the process follows
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """Make a folder; where the block raises, what was made of it and is empty goes again.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for place in new:
+            with suppress(OSError):
+                place.rmdir()
+        raise
 
 
 @contextmanager
@@ -30,61 +48,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     final = Path(path)
     suffix = "".join(final.suffixes[-2:])
-    temporary: Path | None = None
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=suffix, prefix=".medvol-", dir=final.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, final)
-        temporary = None
+        with made(final.parent):
+            handle, name = tempfile.mkstemp(suffix, f"{SCRATCH}{os.getpid()}-", final.parent)
+            os.close(handle)
+            temporary = Path(name)
+            try:
+                yield temporary
+                temporary.chmod(0o666 & ~_umask())
+                os.replace(temporary, final)
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise _refusal(error, final) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give an empty folder in `folder`; when the block ends well all that is in it moves up.
-
-    What it is called there replaces what had that name, a folder with all its files; folders move
-    first. When the block raises, older files in `folder` stay as they were.
-
-    Raises:
-        InputError: E_NOSPACE, the disk is full or the folder cannot be written.
-    """
-    final = Path(folder)
-    scratch: Path | None = None
-    try:
-        final.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".medvol-", dir=final))
-        yield scratch
-        for made in sorted(scratch.iterdir(), key=Path.is_file):
-            target = final / made.name
-            if made.is_dir() and target.is_dir():
-                os.replace(target, scratch / f".old-{made.name}")  # goes with the scratch folder
-            os.replace(made, target)
-    except OSError as error:
-        raise _refusal(error, final) from error
-    finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-
-def remove(path: str | os.PathLike[str]) -> None:
-    """Take a file away that may be there, such as one of an older run.
-
-    Raises:
-        InputError: E_NOSPACE, the folder cannot be written.
-    """
-    try:
-        Path(path).unlink(missing_ok=True)
-    except OSError as error:
-        raise _refusal(error, Path(path)) from error
+        raise write_failure(error, final) from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -217,8 +193,13 @@ def sha256_of(path: str | os.PathLike[str], parts: Sequence[Path] = ()) -> str:
     return digest.hexdigest()
 
 
-def _refusal(error: OSError, path: Path) -> Exception:
-    """What to raise for a failed write; an error of a file elsewhere is not one of writing."""
+def write_failure(error: OSError, path: Path) -> Exception:
+    """What to raise for a failed write; an error of a file elsewhere is not one of writing.
+
+    Args:
+        error: what the system said.
+        path: of the file or folder that was to be written.
+    """
     path = path.absolute()
     named = Path(os.fsdecode(error.filename)).absolute() if error.filename else path
     here = named.is_relative_to(path.parent) or path.is_relative_to(named)

@@ -9,9 +9,7 @@ import pytest
 
 from medvol.errors import InputError
 from medvol.files import (
-    filling,
     read_json,
-    remove,
     replacing,
     sha256_of,
     write_csv,
@@ -33,32 +31,6 @@ def files(folder: Path) -> dict[str, str]:
     return {
         p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file()
     }
-
-
-def test_folders_and_files_replace_those_of_their_names(tmp_path):
-    for name in ("train/a.txt", "train/b.txt", "other/c.txt", "list.txt"):
-        write(tmp_path / name, "old")
-    with filling(tmp_path) as scratch:
-        write(scratch / "train" / "b.txt", "new")
-        write(scratch / "test" / "d.txt", "new")
-        write(scratch / "list.txt", "new")
-    assert files(tmp_path) == {
-        "train/b.txt": "new", "test/d.txt": "new", "other/c.txt": "old", "list.txt": "new"
-    }  # fmt: skip
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["list.txt", "other", "test", "train"]
-
-
-def test_a_failure_leaves_all_as_it_was(tmp_path):
-    write(tmp_path / "train" / "a.txt", "old")
-
-    def fail():
-        with filling(tmp_path) as scratch:
-            write(scratch / "train" / "b.txt", "new")
-            raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no"):
-        fail()
-    assert files(tmp_path) == {"train/a.txt": "old"}
 
 
 def test_a_file_keeps_its_suffixes_while_it_is_written_and_the_usual_rights(tmp_path):
@@ -84,12 +56,6 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="could not be written") as caught:
         write_text(tmp_path / "taken" / "a.txt", "text")
     assert caught.value.code == "E_NOSPACE"
-
-
-def test_what_may_be_there_is_removed(tmp_path):
-    remove(write(tmp_path / "a", ""))
-    remove(tmp_path / "a")
-    assert files(tmp_path) == {}
 
 
 def test_a_table_has_a_line_of_names_and_a_line_a_row(tmp_path):

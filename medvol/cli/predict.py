@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,9 @@ from .options import add_device, add_output
 if TYPE_CHECKING:
     from ..answer import Answer, Refusal
     from ..bundle.spec import Spec
-    from ..tasks.cases import Case, Reading
-    from ..tasks.task import Bundle, Task
+    from ..outputs.results import Results
+    from ..tasks.cases import Case
+    from ..tasks.task import Task
 
 # words that mean something for some tasks only: each task names its own
 OPTIONS = ("gate", "series", "spacing", "attention", "batch_size")
@@ -49,6 +50,10 @@ def add_parser(commands: Any) -> None:
         "but rle; of radiographs predictions)",
     )  # fmt: skip
     parser.add_argument("--report", action="store_true", help="a page for each image")
+    parser.add_argument(
+        "--overwrite", action="store_true",
+        help="compute what is complete again; what medvol did not write is never touched",
+    )  # fmt: skip
     volumes = parser.add_argument_group("for bundles that take volumes")
     volumes.add_argument(
         "--gate", metavar="THRESHOLD", type=_threshold,
@@ -89,8 +94,9 @@ def _threshold(text: str) -> float | str:
 def run(args: argparse.Namespace) -> int:
     """Predict every image; one refused image does not stop the others."""
     from ..bundle.spec import read_spec
-    from ..tasks.cases import Reading, find_cases, remarks_on
-    from ..tasks.task import load_bundle, task_of
+    from ..outputs.results import Results
+    from ..tasks.cases import find_cases, remarks_on
+    from ..tasks.task import task_of
 
     if args.spacing and min(args.spacing) <= 0:
         return _misused(f"spacing is {args.spacing}; give three numbers above 0")
@@ -101,23 +107,15 @@ def run(args: argparse.Namespace) -> int:
     _check_options(spec, task, args)
     formats = _formats(spec, task, args)
     _ = spec.weights_sha256  # missing weights too are said before torch is loaded
-    reading = Reading(args.series, args.spacing, args.strict)
     cases = find_cases(task, args.images, series=args.series)
+    results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite)
+    results.check_place(args.images, {case.name: case.path for case in cases})
     for remark in remarks_on(args.images, cases):
         print(f"medvol: {remark}", file=sys.stderr)
-    refused, ready = _first_readable(task, cases, reading)  # before torch: a refusal is quick
-    if ready is None:
-        return 2
-
     try:
-        bundle = load_bundle(spec, device=args.device, precision=args.precision, gate=args.gate,
-                             progress=sys.stderr.isatty())  # fmt: skip
+        failed = _write_all(args, spec, cases, _outcomes(args, task, cases, results), results)
     except ValueError as error:
         return _misused(str(error))
-    images = chain([ready], cases[len(refused) + 1 :])
-    del ready  # or its image would stay in memory to the end
-    answers = bundle.predict_many(images, batch_size=args.batch_size, reading=reading)
-    failed = _write_all(args, bundle, cases, chain(refused, answers), formats)
     return 0 if not failed else 2 if failed == len(cases) else 1
 
 
@@ -163,68 +161,118 @@ def _formats(spec: "Spec", task: "Task", args: argparse.Namespace) -> list[str] 
     return list(dict.fromkeys([*asked, *report]))
 
 
-def _first_readable(
-    task: "Task", cases: "Sequence[Case]", reading: "Reading"
-) -> "tuple[list[Refusal], Case | None]":
-    """Why the first images are refused, and the first that is not, read."""
-    from ..tasks.cases import read_case, refusal_of
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that may change an answer."""
+    names = ("precision", "gate", "series", "spacing", "strict", "attention")
+    return {name: getattr(args, name) for name in names}
 
-    refused: list[Refusal] = []
-    for case in cases:
+
+def _outcomes(
+    args: argparse.Namespace, task: "Task", cases: "Sequence[Case]", results: "Results"
+) -> "Iterator[Answer | Refusal | None]":
+    """An answer to each case in their order, or why it is refused; None where it is complete.
+
+    Torch is loaded with the first image that can be read: a refusal before is quick.
+
+    Raises:
+        InputError: E_BUNDLE, the bundle cannot be loaded, or allows no maps.
+        ValueError: no such device.
+    """
+    from ..answer import Refusal
+    from ..tasks.cases import Reading, read_case, refusal_of
+    from ..tasks.task import load_bundle
+
+    passed: dict[int, Refusal | None] = {}  # what is not computed
+    computed: list[int] = []
+    reading = Reading(args.series, args.spacing, args.strict)
+
+    def to_do() -> "Iterator[Case]":
+        for index, case in enumerate(cases):
+            try:
+                if results.is_current(case.name, Path(case.path)):
+                    passed[index] = None
+                    continue
+            except InputError as error:
+                passed[index] = refusal_of(case, error)
+                continue
+            computed.append(index)
+            yield case
+
+    waiting = to_do()
+    ready: list[Case] = []
+    for case in waiting:
         try:
             case, image = read_case(task, case, reading)
-            return refused, replace(case, image=image)
+            ready.append(replace(case, image=image))
+            break
         except InputError as error:
-            refused.append(refusal_of(case, error))
-            if len(refused) == len(cases):
-                for refusal in refused:
-                    print(f"medvol: {refusal.error}", file=sys.stderr)
-    return refused, None
+            passed[computed.pop()] = refusal_of(case, error)
+    at = 0
+    if ready:
+        bundle = load_bundle(results.spec, device=args.device, precision=args.precision,
+                             gate=args.gate, progress=sys.stderr.isatty())  # fmt: skip
+        method = (args.attention or "grad-cam") if "attention" in (results.alone or ()) else ""
+        if method:
+            bundle.maps(method)  # where none can be made, that is said before any image is seen
+        images = chain(iter([ready.pop()]), waiting)  # or its image would stay in memory
+        answers = bundle.predict_many(images, batch_size=args.batch_size, reading=reading)
+        for number, answer in enumerate(answers):
+            while at < computed[number]:
+                yield passed[at]
+                at += 1
+            at += 1
+            if method and not isinstance(answer, Refusal):
+                answer = bundle.with_attention(answer, method)
+            yield answer
+    for index in range(at, len(cases)):
+        yield passed[index]
 
 
 def _write_all(
     args: argparse.Namespace,
-    bundle: "Bundle",
+    spec: "Spec",
     cases: "Sequence[Case]",
-    answers: "Iterator[Answer | Refusal]",
-    formats: Sequence[str] | None,
+    outcomes: "Iterator[Answer | Refusal | None]",
+    results: "Results",
 ) -> int:
     """Write and print each answer when it comes; how many images failed."""
     from tqdm import tqdm
 
     from ..answer import Refusal
-    from ..outputs.save import save
 
-    started, method = time.perf_counter(), args.attention or "grad-cam"
-    if "attention" in (formats or ()):
-        bundle.maps(method)  # where none can be made, that is said before any image is looked at
-    together = [OUTPUTS[name] for name in formats or () if OUTPUTS[name].together]
-    tables = [output.write(args.output / output.file, bundle.spec) for output in together]
-    alone = None if formats is None else [n for n in formats if not OUTPUTS[n].together]
-    with_files = alone is None or bool(alone)
+    started = time.perf_counter()
+    tables: list[Any] = []
+    early: list[Refusal] = []  # before the first answer, with which the tables load torch
+    with_files = results.alone is None or bool(results.alone)
     failed = 0
-    bar = tqdm(zip(cases, answers, strict=True), total=len(cases), unit="image", leave=False,
+    bar = tqdm(zip(cases, outcomes, strict=True), total=len(cases), unit="image", leave=False,
                disable=len(cases) == 1 or not sys.stderr.isatty())  # fmt: skip
     for case, answer in bar:
+        if not tables and not isinstance(answer, Refusal):
+            tables = [output.write(args.output / output.file, spec) for output in results.together]
+            for table, refusal in product(tables, early):
+                table.add(refusal.path, refusal)
         folder = args.output / case.name
+        remarks: Sequence[str] = ()
         try:
             if isinstance(answer, Refusal):
                 raise answer.error
-            if "attention" in (alone or ()):
-                answer = bundle.with_attention(answer, method)
-            if with_files:
-                save(answer, folder, formats=alone)
+            if answer is not None:
+                remarks = (*answer.run.remarks, *(results.save(answer) if with_files else ()))
         except InputError as error:
             failed += 1
             answer = Refusal(case.name, str(case.path), error)
             with bar.external_write_mode(file=sys.stderr):
                 print(f"medvol: {error}", file=sys.stderr)
         else:
-            for remark in answer.run.remarks:
+            for remark in remarks:
                 print(f"medvol: {case.name}: {remark}", file=sys.stderr)
             if with_files or len(cases) <= FEW:
+                said = line(answer) if answer else f"{case.name}: complete already, left as it is"
                 with bar.external_write_mode(file=sys.stdout):
-                    print(line(answer) + (f" -> {folder}" if with_files else ""))
+                    print(said + (f" -> {folder}" if with_files else ""))
+        if not tables and isinstance(answer, Refusal):
+            early.append(answer)
         for table in tables:
             table.add(str(case.path), answer)
     if failed < len(cases):

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from ..files import filling
 from ..images.find import CaseNames
 from ..labels import name_key
+from ..owned import filling
 from ..text import counted
 from .datalist import PARTS, Datalist, Item
 from .leaks import Fingerprint, LeakError, find_leaks, fingerprints, same_pictures
@@ -175,7 +175,7 @@ def write_classes(
         InputError: what `read` refuses; E_NOSPACE, the files cannot be written.
     """
     folder = output.parent
-    with filling(folder) as made_here, names_of_members(made_here.absolute()) as scratch:
+    with filling(folder, data=True) as made_here, names_of_members(made_here.absolute()) as scratch:
         source = read(scratch)
         paths = [picture.path for picture in source.pictures]
         datalist = class_datalist(source, fingerprints(paths), seed=seed)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..failures import path_error
+from ..owned import results_in
 
 CHUNK_BYTES = 1 << 20  # a bomb is found out after this many inflated bytes too many
 GZIP_MAGIC = b"\x1f\x8b"
@@ -79,13 +80,16 @@ def is_hidden(name: str) -> bool:
 
 
 def children(folder: Path) -> list[Path]:
-    """What lies directly inside a folder, numbers in names counted, without what `is_hidden`.
+    """What lies directly inside a folder, numbers in names counted, hidden things passed by.
+
+    Files that medvol wrote as results are passed by too, see `owned.results_in`.
 
     Raises:
         InputError: E_PATH, no such folder, or one that may not be opened.
     """
     try:
-        inside = [path for path in folder.iterdir() if not is_hidden(path.name)]
+        own = results_in(folder)
+        inside = [p for p in folder.iterdir() if not is_hidden(p.name) and p.name not in own]
     except (OSError, ValueError) as error:
         raise path_error(folder, error) from error
     return sorted(inside, key=lambda path: (natural_key(path), path.name))

@@ -48,6 +48,7 @@ class Image:
             is the one of them that is shown and measured.
         pair: header and data file, side by side, where they are two; empty where `path` is all.
         in_memory: it comes from an object, whatever lies at `path`.
+        sha256: of the files as they were read, see `unchanged`; empty where nobody looked.
 
     Raises:
         ValueError: the array has neither 2 nor 3 axes, or 2 and is not float32; the channels are
@@ -62,6 +63,7 @@ class Image:
     channels: npt.NDArray[Any] | None = None
     pair: tuple[Path, ...] = ()
     in_memory: bool = False
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         shape, dtype = self.array.shape, self.array.dtype

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..answer import Answer, Refusal
 from ..bundle.spec import Spec
-from ..files import remove, write_csv
+from ..files import write_csv
 from ..metrics.evaluator import EvaluatorTable, Row
+from ..owned import filling, withdraw
 
 REFUSED = ""  # in the count of classes
 
@@ -57,11 +58,12 @@ class ClassTable:
         spec: of the bundle, which names the classes.
 
     Raises:
-        InputError: E_NOSPACE, the folder cannot be written.
+        InputError: E_OUTPUT, a file of that name is there which is not medvol's own; E_NOSPACE, the
+            folder cannot be written.
     """
 
     def __init__(self, path: Path, spec: Spec) -> None:
-        remove(path)
+        withdraw(path.parent, [path.name])
         self.path = path
         self.names = spec.classes
         self.rows: list[ClassRow] = []
@@ -92,10 +94,11 @@ class ClassTable:
 
         Raises:
             ValueError: a row has another number of probabilities.
-            InputError: E_NOSPACE, it cannot be written.
+            InputError: E_OUTPUT, as for the table; E_NOSPACE, it cannot be written.
         """
         lines = (_line(row, self.names) for row in self.rows)
-        write_csv(self.path, _columns(self.names), lines)
+        with filling(self.path.parent) as scratch:
+            write_csv(scratch / self.path.name, _columns(self.names), lines)
 
     def __str__(self) -> str:
         """How many images are of each class, such as "3 images: 1 normal, 2 pneumonia"."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`run.json`: everything needed to repeat the run, and what it gave, for programs."""
+"""`run.json`: everything needed to repeat the run, what it gave, and the files beside it."""
 
 import hashlib
 import platform
@@ -11,9 +11,10 @@ import numpy as np
 
 from .. import __version__
 from ..answer import Answer
-from ..files import sha256_of, write_json
+from ..files import sha256_of
 from ..images.describe import describe
 from ..images.image import Image
+from ..owned import FILES, checksums, write_record
 from ..text import NOTICE
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def write(path: Path, saving: "Saving") -> None:
     Raises:
         InputError: E_NOSPACE, it cannot be written.
     """
-    write_json(path, record_of(saving.answer))
+    asked = {"formats": saving.formats, "request_sha256": saving.request}
+    record = {**record_of(saving.answer), **asked, FILES: checksums(saving.folder)}
+    write_record(path, record)
 
 
 def record_of(answer: Answer) -> dict[str, Any]:
@@ -112,11 +115,16 @@ def _classes(answer: Answer) -> dict[str, Any]:
 def _input(image: Image) -> dict[str, Any]:
     """What was read, without folders and identifiers, which may say who the patient is."""
     public = {"path": image.path.name, "facts": image.public_facts}
+    if image.pair:
+        public["pair"] = [path.name for path in image.pair]
     return {**describe(image), **public, "sha256": image_sha256(image)}
 
 
 def image_sha256(image: Image) -> str:
-    """SHA-256 of an image's files; of one in memory, of its values in the order of the array."""
-    if not image.in_memory:
-        return sha256_of(image.path, image.pair)
-    return hashlib.sha256(np.ascontiguousarray(image.seen).tobytes()).hexdigest()
+    """SHA-256 of an image's files as they were read; of one in memory, of its values in order.
+
+    Of an image that no task read, that of its files now.
+    """
+    if image.in_memory:
+        return hashlib.sha256(np.ascontiguousarray(image.seen).tobytes()).hexdigest()
+    return image.sha256 or sha256_of(image.path, image.pair)

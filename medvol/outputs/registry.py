@@ -31,6 +31,7 @@ HAS: Mapping[str, Callable[["Answer"], bool]] = MappingProxyType(
         ),
     }
 )
+RECORD = "json"  # format of the record of a run
 # what a task must give for it; what is not listed depends on the image or on what is asked for
 GIVEN_WITH = {"several slices": "slices", "mask of slice pictures": "mask", "attention": "classes"}
 

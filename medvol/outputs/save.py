@@ -2,23 +2,22 @@
 """The files of an answer: those that were chosen of `registry.OUTPUTS`, all or none."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, TypeVar
 
 import numpy.typing as npt
 
 from ..answer import Answer, Attention, Classes, Slices
 from ..bundle.spec import Spec
-from ..files import filling
 from ..images.image import Image
 from ..images.modality import grey_window
+from ..owned import filling
 from ..transforms.intensity import LUNG_WINDOW_HU
-from .registry import OUTPUTS, Output, chosen
+from .registry import OUTPUTS, RECORD, Output, chosen
 
 Part = TypeVar("Part")
 
@@ -31,11 +30,15 @@ class Saving:
         answer: what a bundle found in one image.
         outputs: that are written, in this order.
         folder: where they appear first.
+        formats: that were asked for; None for all.
+        request: what else was asked for, see `results.Results`.
     """
 
     answer: Answer
     outputs: Sequence[Output]
     folder: Path
+    formats: Sequence[str] | None = None
+    request: str = ""
 
     @cached_property
     def window(self) -> tuple[float, float]:
@@ -77,39 +80,48 @@ class Saving:
 
 
 def save(
-    answer: Answer, folder: str | PathLike[str], *, formats: Collection[str] | None = None
+    answer: Answer,
+    folder: str | PathLike[str],
+    *,
+    formats: Sequence[str] | None = None,
+    request: str = "",
 ) -> dict[str, Path]:
-    """Write the files of an answer; each appears whole or not at all.
+    """Write the files of an answer; all appear, each whole, or none.
+
+    Files of an older run go, where medvol wrote them and nobody changed them; nothing else is
+    replaced or removed. The record `run.json` is always written.
 
     Args:
         answer: what a bundle found in one image.
         folder: made when it is not there.
         formats: names of `OUTPUTS`; None writes all that the answer has, but run lengths.
-
-    Returns:
-        Format to path of what was written.
+        request: what else was asked for, see `results.Results`; kept in the record.
 
     Raises:
-        InputError: E_NOSPACE, something cannot be written.
-        ValueError: an unknown format.
+        InputError: E_OUTPUT, something in the folder would be replaced that is not medvol's own;
+            E_NOSPACE, something cannot be written.
+        ValueError: an unknown format, or one that needs what the answer does not have.
+
+    Returns:
+        Format to path of what was asked for.
     """
-    folder = Path(folder)
-    outputs = chosen(answer, formats)
+    asked = chosen(answer, formats)
+    if lacking := set(formats or ()).difference(output.name for output in asked):
+        first = next(OUTPUTS[name] for name in formats or () if name in lacking)
+        given = ", ".join(name for name, x in OUTPUTS.items() if x.fits(answer) and not x.together)
+        what = f"is for all images together, not for {answer.case} alone"
+        if not first.together:
+            what = f"needs {first.needs}, which the answer to {answer.case} does not have"
+        raise ValueError(f"{first.name} {what}; give some of {given}")
+    record = OUTPUTS[RECORD]  # always: it says whose the other files are
+    outputs = [*(output for output in asked if output != record), record]
     started = time.perf_counter()
     with filling(folder) as scratch:
-        saving = Saving(answer, outputs, scratch)
+        saving = Saving(answer, outputs, scratch, formats, request)
         for output in outputs:
             answer.run.times_s["write"] = time.perf_counter() - started
             output.write(scratch / output.file, saving)
-        for output in OUTPUTS.values():  # of an older run, which would contradict the new files
-            old = folder / output.file
-            if output.together:
-                continue
-            if old.is_dir():
-                rmtree(old, ignore_errors=True)
-            else:
-                old.unlink(missing_ok=True)
-    return {output.name: folder / output.file for output in outputs}
+    return {output.name: Path(folder) / output.file for output in asked}
 
 
 def _there(part: Part | None) -> Part:

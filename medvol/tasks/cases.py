@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -14,6 +15,7 @@ from ..images import read_image
 from ..images.find import CaseNames, case_name, passed_by
 from ..images.image import Image, Kind
 from ..images.memory import NAME, image_of
+from ..images.unchanged import read_unchanged
 
 # a path, or an object that `images.memory.image_of` takes
 Source: TypeAlias = Any
@@ -123,17 +125,18 @@ def opened(source: Source, kind: Kind, reading: Reading) -> Image:
 
     Raises:
         InputError: it cannot be used; the code says why. E_VALUES, reading is strict, and the image
-            would be used with a note.
+            would be used with a note; E_CHANGED, its files change meanwhile.
         TypeError: an object that is not an image.
     """
-    if not _is_path(source):
-        image = image_of(source, kind)
-    elif kind == "sequences":
-        image = read_image(source, kind, spacing_mm=reading.spacing_mm)
-    elif kind == "volume":
-        image = read_image(source, kind, series=reading.series)
+    if _is_path(source):
+        options: dict[str, Any] = {}
+        if kind == "sequences":
+            options["spacing_mm"] = reading.spacing_mm
+        elif kind == "volume":
+            options["series"] = reading.series
+        image = read_unchanged(Path(source), partial(read_image, source, kind, **options))
     else:
-        image = read_image(source, kind)
+        image = image_of(source, kind)
     if reading.strict and image.notes:
         raise InputError(
             "E_VALUES", image.path, f"it would be used with a note, {image.notes[0]}",

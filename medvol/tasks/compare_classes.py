@@ -58,9 +58,9 @@ class ClassComparison(Comparison[ClassCase]):
     }
     bundle: Bundle
 
-    def pictures(self, evaluation: ClassEvaluation) -> ClassPictures:
-        """Draw curves and reliability into the folder."""
-        curves, bins = (self.order.output / name for name in (CURVES, RELIABILITY))
+    def pictures(self, evaluation: ClassEvaluation, folder: Path) -> ClassPictures:
+        """Draw curves and reliability into a folder."""
+        curves, bins = (folder / name for name in (CURVES, RELIABILITY))
         drawn = curves_of(evaluation)
         if drawn:
             draw_curves(curves, drawn)
@@ -72,9 +72,9 @@ class ClassComparison(Comparison[ClassCase]):
         draw_reliability(bins, groups, cases=cases, share="share that is right")
         return ClassPictures(curves if drawn else None, bins)
 
-    def content(self, evaluation: ClassEvaluation) -> Content:
+    def content(self, evaluation: ClassEvaluation, folder: Path) -> Content:
         """Figures, curves and what else the task has."""
-        return class_content(evaluation, self.pictures(evaluation))
+        return class_content(evaluation, self.pictures(evaluation, folder))
 
     def lines(self, evaluation: ClassEvaluation) -> list[str]:
         """Accuracy and AUC, what else predicts the class, and what was chosen."""
@@ -160,7 +160,7 @@ class RadiographComparison(ClassComparison):
             confounding = predict_from_surroundings(self.training, self.items)
         return ClassEvaluation(cases, refused, self.spec.classes, tuned, confounding)
 
-    def pictures(self, evaluation: ClassEvaluation) -> ClassPictures:
+    def pictures(self, evaluation: ClassEvaluation, folder: Path) -> ClassPictures:
         """Curves, reliability, and the images with the highest losses."""
         paths = {item["case"]: item["image"] for item in self.items}
         found, attention = {}, True
@@ -175,7 +175,7 @@ class RadiographComparison(ClassComparison):
                     attention = False
             seen = answer.classes.attention if answer.classes else None
             found[case.case] = radiograph_tile(answer.image.array, seen.heat if seen else None)
-        return replace(super().pictures(evaluation), tiles=found, attention=attention)
+        return replace(super().pictures(evaluation, folder), tiles=found, attention=attention)
 
     def protocol(self) -> dict[str, str]:
         """How it was run, and what was chosen where."""

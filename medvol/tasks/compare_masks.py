@@ -13,7 +13,6 @@ from ..data.datalist import LabelledCase
 from ..data.items import check_foreground, label_numbers, true_labels
 from ..errors import InputError
 from ..failures import failure
-from ..files import filling, remove
 from ..images import read_image
 from ..images.checks import check_pair
 from ..images.find import case_name
@@ -26,6 +25,7 @@ from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
 from ..outputs.registry import OUTPUTS
 from ..outputs.save import display_window
 from ..outputs.seg_nrrd import write_seg_nrrd
+from ..owned import filling, withdraw
 from ..report.error_picture import draw_errors
 from ..report.evaluation import Content
 from ..report.mask_evaluation import case_line, mask_content, summary_line
@@ -158,8 +158,8 @@ class MaskComparison(Comparison[MaskCase]):
             InputError: image, truth or mask cannot be used, or something cannot be written.
         """
         folder = self.order.output / case.case
-        for name in (PICTURE, SEGMENTS):  # of an older run, which would contradict the page
-            remove(folder / name)
+        made = () if self.bundle is None else (MASK,)
+        withdraw(folder, (PICTURE, SEGMENTS, *made))
         image = task_of(self.spec).read(case.image, AS_IT_IS)
         truth = self.truth.read(case, image)
         marked = self._marked(case, image)
@@ -214,7 +214,7 @@ class MaskComparison(Comparison[MaskCase]):
         """Figures of all cases."""
         return MaskEvaluation(cases, refused, self.measure)
 
-    def content(self, evaluation: MaskEvaluation) -> Content:
+    def content(self, evaluation: MaskEvaluation, folder: Path) -> Content:  # noqa: ARG002
         """Summary, cases and their pictures."""
         made = self.order.predictions is None
         files = {name: holds for name, holds in FILES.items() if made or name != MASK}

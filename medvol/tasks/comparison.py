@@ -19,9 +19,10 @@ from ..data.datalist import Datalist
 from ..engine.devices import part_of
 from ..errors import InputError
 from ..failures import listed
-from ..files import remove, sha256_of
+from ..files import sha256_of
 from ..inferers.gated import GatedInferer
 from ..metrics.evaluation import FEW_PATIENTS, Case, Evaluation, Refused
+from ..owned import filling, withdraw
 from ..report.evaluation import (
     About,
     Content,
@@ -144,8 +145,7 @@ class Comparison(ABC, Generic[CaseT]):
         Returns:
             None where every case was refused.
         """
-        for name in (PAGE, TABLE, RECORD, *self.files):
-            remove(self.order.output / name)
+        withdraw(self.order.output, (PAGE, TABLE, RECORD, *self.files))
         done, refused = [], []
         for case, found in self.outcomes():
             if isinstance(found, InputError):
@@ -164,17 +164,18 @@ class Comparison(ABC, Generic[CaseT]):
     def write(self, evaluation: Evaluation[CaseT]) -> None:
         """Write tables and, where that was asked for, the page; say the main figures."""
         output = self.order.output
-        write_metrics_csv(output / TABLE, evaluation)
-        content = self.content(evaluation) if self.order.report else None
-        about = self.about(evaluation)
-        write_metrics_json(output / RECORD, evaluation, about)
-        if content is not None:
-            write_evaluation(output / PAGE, evaluation, content, about)
+        with filling(output) as scratch:
+            write_metrics_csv(scratch / TABLE, evaluation)
+            content = self.content(evaluation, scratch) if self.order.report else None
+            about = self.about(evaluation, scratch)
+            write_metrics_json(scratch / RECORD, evaluation, about)
+            if content is not None:
+                write_evaluation(scratch / PAGE, evaluation, content, about)
         last = f"report {output / PAGE}" if self.order.report else f"figures in {output}"
         print("\n".join([*self.lines(evaluation), last]))
 
-    def about(self, evaluation: Evaluation[CaseT]) -> About:
-        """What was measured on what, in words."""
+    def about(self, evaluation: Evaluation[CaseT], folder: Path) -> About:
+        """What was measured on what, in words, with the files that lie in a folder."""
         order, spec = self.order, self.spec
         bundle = {"Bundle": spec.name, "Version": spec.version, "medvol": __version__}
         if order.predictions is None:
@@ -183,7 +184,7 @@ class Comparison(ABC, Generic[CaseT]):
             own = spec.folder / "models" / "model.pt"
             bundle |= {"Weights": spec.weights.name} if spec.weights != own else {}
         files = {TABLE: f"figures of each {evaluation.noun}", RECORD: "all figures, for programs"}
-        files |= {name: x for name, x in self.files.items() if (order.output / name).exists()}
+        files |= {name: x for name, x in self.files.items() if (folder / name).exists()}
         return About(
             protocol=self._protocol(evaluation),
             bundle=bundle,
@@ -227,8 +228,8 @@ class Comparison(ABC, Generic[CaseT]):
         """All figures of the cases."""
 
     @abstractmethod
-    def content(self, evaluation: Any) -> Content:
-        """What the page says; pictures are drawn into the folder."""
+    def content(self, evaluation: Any, folder: Path) -> Content:
+        """What the page says; pictures are drawn into a folder."""
 
     @abstractmethod
     def lines(self, evaluation: Any) -> list[str]:

@@ -17,6 +17,7 @@ from tiny_bundle import threshold_weights, tiny_bundle
 from medvol.cli import main
 from medvol.images import read_image
 from medvol.metrics.masks.overlap import dice, overlap_counts
+from medvol.owned import MANIFEST, filling
 from medvol.tasks.task import load_bundle
 
 CHEST = tiny_chest(noise_hu=5)
@@ -62,7 +63,8 @@ def without_lesion() -> np.ndarray:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    found = (p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    return sorted(str(p.relative_to(folder)) for p in found)
 
 
 def test_network_to_page(
@@ -166,12 +168,25 @@ def test_every_case_broken_leaves_no_page_of_an_older_run(
     bundle: Path, data: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "report"
-    report.mkdir()
-    for name in ("report.html", "metrics.csv", "metrics.json"):
-        (report / name).write_text("old")
+    with filling(report) as scratch:
+        for name in ("report.html", "metrics.csv", "metrics.json"):
+            (scratch / name).write_text("old")
     (tmp_path / "masks").mkdir()
     assert evaluate(bundle, data, report, "--predictions", str(tmp_path / "masks")) == 2
     assert files(report) == []
+
+
+@pytest.mark.parametrize("mine", ["metrics.csv", "c/segmentation.nii.gz", "c/errors.png"])
+def test_what_medvol_did_not_write_stays(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mine: str
+) -> None:
+    report = tmp_path / "report"
+    (report / "c").mkdir(parents=True)
+    (report / mine).write_text("mine")
+    assert evaluate(bundle, data, report, "--fold", "1") == 2
+    errors = capsys.readouterr().err
+    assert f"E_OUTPUT {report / mine}: it would be replaced, but medvol did not" in errors
+    assert (report / mine).read_text() == "mine"
 
 
 def test_other_weights(bundle: Path, data: Path, tmp_path: Path) -> None:

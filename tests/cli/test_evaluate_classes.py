@@ -17,6 +17,7 @@ from refusals import full_disk
 from tiny_bundle import quarter_bundle, tiny_bundle
 
 from medvol.cli import main
+from medvol.owned import MANIFEST, filling
 
 BOTTOM_LEFT = 2
 EACH = {"training": 12, "validation": 6, "test": 8}
@@ -55,7 +56,7 @@ def test_network_to_page(
 ) -> None:
     report = tmp_path / "report"
     assert evaluate(bundle, data, report, "--calibrate") == 0
-    assert sorted(path.name for path in report.iterdir()) == OUTPUTS
+    assert sorted(path.name for path in report.iterdir()) == [MANIFEST, *OUTPUTS]
     record = record_of(report)
     assert record["summary"]["accuracy"]["value"] == 0.5
     assert record["summary"]["macro_auc"]["value"] == 1.0
@@ -174,11 +175,11 @@ def test_every_image_broken_leaves_no_page_of_an_older_run(bundle: Path, tmp_pat
     for image in data.parent.glob("*.png"):
         image.write_bytes(b"")
     report = tmp_path / "report"
-    report.mkdir()
-    for name in OUTPUTS:
-        (report / name).write_text("old")
+    with filling(report) as scratch:
+        for name in OUTPUTS:
+            (scratch / name).write_text("old")
     assert evaluate(bundle, data, report) == 2
-    assert list(report.iterdir()) == []
+    assert [path.name for path in report.iterdir()] == [MANIFEST]
 
 
 def test_other_weights(bundle: Path, data: Path, tmp_path: Path) -> None:
@@ -253,7 +254,7 @@ def test_full_disk(
         assert evaluate(bundle, data, tmp_path / "out", "--no-confounding") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.split()[1] == "E_NOSPACE"
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_class_that_does_not_occur_is_said(bundle: Path, data: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tiny_bundle import tiny_bundle, tiny_network, tiny_radiograph_bundle
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.errors import InputError
+from medvol.owned import MANIFEST
 from medvol.tasks.cases import find_cases
 from medvol.tasks.task import task_of
 
@@ -91,7 +92,7 @@ def test_folders_in_folders_in_natural_order(bundle: Path, folder: Path, tmp_pat
     assert predict(bundle, tmp_path / "out", folder) == 0
     found = [Path(line[0]).relative_to(folder).as_posix() for line in table(tmp_path / "out")]
     assert found == ["a/x1.png", "a/x2.png", "a/x10.png", "b/c/x1.png"]
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["predictions.csv"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [MANIFEST, "predictions.csv"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -278,9 +279,8 @@ def test_a_page_for_each_image(
     assert predict(bundle, tmp_path / "out", folder, options=options) == 1
     made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
     cases = ("a/x1", "b/c/x1")
-    assert made == {"predictions.csv"} | {
-        f"{case}/{file}" for case in cases for file in ("overlay.png", "report.html")
-    }
+    files = ("overlay.png", "report.html", "run.json")
+    assert made == {"predictions.csv", MANIFEST} | {f"{c}/{file}" for c in cases for file in files}
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith(f" -> {tmp_path / 'out' / 'a' / 'x1'}")
     page = (tmp_path / "out" / "a" / "x1" / "report.html").read_text(encoding="utf-8")

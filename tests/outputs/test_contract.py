@@ -22,7 +22,7 @@ from medvol.outputs.save import save as save_answer
 from medvol.tasks.task import load_bundle
 
 SINGLE = [output for output in OUTPUTS.values() if not output.together]
-TIMED = {"html", "json"}  # they hold how long the run took
+TIMED = {"html", "json"}  # they hold how long the run took; the record is always written
 each_output = pytest.mark.parametrize("output", SINGLE, ids=lambda output: output.name)
 
 
@@ -52,7 +52,7 @@ def test_it_is_one_whole_file_of_its_name(
 ) -> None:
     written = save_answer(fitting(output, answers), tmp_path / "out", formats=[output.name])
     assert written == {output.name: tmp_path / "out" / output.file}
-    assert os.listdir(tmp_path / "out") == [output.file]
+    assert set(os.listdir(tmp_path / "out")) == {output.file, "run.json"}
     files = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
     assert files
     assert all(path.stat().st_size > 0 for path in files)
@@ -64,9 +64,10 @@ def test_twice_it_is_the_same(output: Output, answers: list[Answer], tmp_path: P
     for name in ("a", "b"):
         save_answer(answer, tmp_path / name, formats=[output.name])
         files = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
-        found.append([(p.relative_to(tmp_path / name), p.read_bytes()) for p in files])
-    names = [[path for path, _ in files] for files in found]
-    assert names[0] == names[1]
+        found.append({p.relative_to(tmp_path / name).as_posix(): p.read_bytes() for p in files})
+    assert found[0].keys() == found[1].keys()
+    for files in found:
+        del files["run.json"]
     assert found[0] == found[1] or output.name in TIMED
 
 
@@ -84,11 +85,15 @@ def test_without_room_nothing_is_left(
 
 @each_output
 def test_it_is_not_written_of_an_answer_that_lacks_something(
-    output: Output, answers: list[Answer]
+    output: Output, answers: list[Answer], tmp_path: Path
 ) -> None:
     for answer in answers:
         fits = not output.needs or HAS[output.needs](answer)
         assert (output in chosen(answer, [output.name])) == fits
+        if not fits:
+            with pytest.raises(ValueError, match=f"^{output.name} needs {output.needs}, which"):
+                save_answer(answer, tmp_path / "out", formats=[output.name, "json"])
+            assert not (tmp_path / "out").exists()
 
 
 @each_output

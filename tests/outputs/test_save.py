@@ -14,7 +14,7 @@ import slicerio
 import torch
 from matplotlib import image as pictures
 from phantoms import save_nifti, tiny_chest
-from refusals import full_disk
+from refusals import full_disk, refused_by
 from tiny_bundle import tiny_bundle
 
 from medvol import __version__
@@ -141,7 +141,9 @@ def test_run_can_be_repeated_from_its_record(saved: Path, result: Answer) -> Non
 def test_only_what_was_asked_for(result: Answer, tmp_path: Path) -> None:
     written = save(result, tmp_path, formats=["html", "csv"])
     assert list(written) == ["csv", "html"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["measurements.csv", "report.html"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "measurements.csv", "report.html", "run.json"
+    ]  # fmt: skip
     page = (tmp_path / FILES["html"]).read_text(encoding="utf-8")
     assert "data:image/png;base64," in page
     assert "scene.mrb" not in page
@@ -150,13 +152,53 @@ def test_only_what_was_asked_for(result: Answer, tmp_path: Path) -> None:
 def test_unknown_format(result: Answer, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"unknown formats \['pdf'\]; give some of nii, seg"):
         save(result, tmp_path / "new", formats=["nii", "pdf"])
+    with pytest.raises(ValueError, match="predictions is for all images together, not for chest"):
+        save(result, tmp_path / "new", formats=["predictions"])
     assert not (tmp_path / "new").exists()
 
 
 def test_a_second_run_takes_the_place_of_the_first(result: Answer, tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("old")
-    save(result, tmp_path, formats=["json"])
-    assert json.loads((tmp_path / "run.json").read_text())["case"] == "chest"
+    save(result, tmp_path, formats=["nii", "csv"])
+    (tmp_path / "notes.txt").write_text("mine")
+    save(result, tmp_path, formats=["csv"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "measurements.csv", "notes.txt", "run.json"
+    ]  # fmt: skip
+
+
+def test_the_record_lists_every_file_with_its_checksum(saved: Path) -> None:
+    files = json.loads((saved / "run.json").read_text(encoding="utf-8"))["files"]
+    assert files == {
+        name: hashlib.sha256((saved / name).read_bytes()).hexdigest()
+        for name in sorted(set(FILES.values()) - {"run.json"})
+    }
+
+
+@pytest.mark.parametrize("mine", ["run.json", "measurements.csv"])
+def test_what_medvol_did_not_write_is_not_replaced(
+    result: Answer, tmp_path: Path, mine: str
+) -> None:
+    (tmp_path / mine).write_text("mine")
+    (tmp_path / "scene.mrb").write_text("mine, and not asked for")
+    error = refused_by(lambda: save(result, tmp_path, formats=["nii", "csv"]), "E_OUTPUT")
+    assert error.path == str(tmp_path / mine)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {
+        mine: "mine", "scene.mrb": "mine, and not asked for"
+    }  # fmt: skip
+
+
+def test_a_corrected_mask_stays_whatever_is_written(result: Answer, tmp_path: Path) -> None:
+    save(result, tmp_path, formats=["nii", "csv"])
+    before = (tmp_path / "run.json").read_bytes()
+    mask = nibabel.load(tmp_path / FILES["nii"])
+    corrected = np.asarray(mask.dataobj) * 0
+    nibabel.save(nibabel.Nifti1Image(corrected, mask.affine), tmp_path / FILES["nii"])
+    for formats in (["csv"], ["nii"], None):
+        error = refused_by(lambda asked=formats: save(result, tmp_path, formats=asked), "E_OUTPUT")
+        assert error.path == str(tmp_path / FILES["nii"])
+        assert "was changed since" in error.reason
+    assert not np.asarray(nibabel.load(tmp_path / FILES["nii"]).dataobj).any()
+    assert (tmp_path / "run.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", FILES)

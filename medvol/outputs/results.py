@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a run of `medvol predict`: what may be written there, and what is done already."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .. import __version__
+from ..bundle.spec import Spec
+from ..errors import InputError
+from ..files import sha256_of
+from ..images.unchanged import input_sha256
+from ..owned import FILES, MANIFEST, RUN, check_owned, read_record
+from .registry import OUTPUTS, Output
+
+if TYPE_CHECKING:
+    from ..answer import Answer
+
+ELSEWHERE = "Choose an output folder that is not part of the input."
+# what every answer of a task has, of `registry.HAS`; attention where it is asked for
+GIVEN_BY = {
+    "volumes": ("", "mask"), "slices": ("", "slices"), "radiographs": ("", "classes", "attention")
+}  # fmt: skip
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run writes into a folder for each case, and what of it is there already.
+
+    Args:
+        folder: of the run; a case has a folder of its own in it.
+        spec: of the bundle.
+        formats: names of `OUTPUTS`; None for all that an answer has.
+        asked: options by name, as far as they may change an answer.
+        device: that is asked for.
+        overwrite: complete cases are computed again.
+    """
+
+    folder: Path
+    spec: Spec
+    formats: Sequence[str] | None
+    asked: Mapping[str, Any]
+    device: str = "auto"
+    overwrite: bool = False
+
+    @property
+    def alone(self) -> list[str] | None:
+        """Formats of files for each case; None for all that an answer has."""
+        formats = self.formats
+        return None if formats is None else [n for n in formats if not OUTPUTS[n].together]
+
+    @property
+    def together(self) -> list[Output]:
+        """Files for all cases together."""
+        return [OUTPUTS[name] for name in self.formats or () if OUTPUTS[name].together]
+
+    @cached_property
+    def request(self) -> str:
+        """SHA-256 of all that decides about an answer, but its image: equal for equal answers."""
+        from ..engine.devices import choose_device  # here: it loads torch
+
+        spec, configs = self.spec, self.spec.folder / "configs"
+        files = {name: configs / f"{name}.json" for name in ("inference", "metadata")}
+        everything = {
+            "medvol": __version__,
+            "bundle": [spec.name, spec.version, spec.weights_sha256, spec.gate_sha256],
+            "configs": {name: sha256_of(path) for name, path in files.items() if path.is_file()},
+            "asked": self.asked,
+            "device": str(choose_device(self.device)),
+        }
+        text = json.dumps(everything, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def check_place(self, given: Sequence[Path], cases: Mapping[str, str]) -> None:
+        """Refuse to write where the input lies; called before anything is computed.
+
+        Args:
+            given: files and folders that the user named.
+            cases: name to path of the input of each case.
+
+        Raises:
+            InputError: E_OUTPUT, the folder is or lies in an input folder, or that of a case is,
+                holds or lies in an input; or a table there is not medvol's own.
+        """
+        inputs = [*given, *map(Path, cases.values())]
+        around = {place: path for path in inputs for place in _places(path)[1:]}
+        within = {_places(path)[0]: path for path in inputs if os.path.isdir(path)}
+        folders = [] if self.alone == [] else [self.folder / name for name in cases]
+        for folder in [self.folder, *folders]:
+            places = _places(folder)
+            itself = places[0] if folder.exists() else None
+            if itself in within:
+                _refuse(folder, "is", within[itself])
+            if found := next((place for place in places if place in within), None):
+                _refuse(folder, "lies in", within[found])
+            if folder != self.folder and itself in around:
+                _refuse(folder, "holds", around[itself])
+        check_owned(self.folder, [output.file for output in self.together])
+
+    def is_current(self, case: str, path: Path) -> bool:
+        """Whether all that is asked for of a case is there, of this input, and as it was written.
+
+        Args:
+            case: its name.
+            path: of its input.
+
+        Raises:
+            InputError: E_OUTPUT, something there is not medvol's own or was changed since; E_PATH,
+                the input cannot be read.
+            ValueError: no such device.
+        """
+        if self.alone == []:
+            return False
+        folder = self.folder / case
+        record = read_record(folder / RUN)
+        files = record.get(FILES, {})
+        check_owned(folder, [*files, *self._sure, RUN])
+        if self.overwrite or self.together or not record or not self._holds_all(record):
+            return False
+        replaced = {*read_record(folder / MANIFEST).get(FILES, ())}.intersection(files)
+        if replaced or not all((folder / name).exists() for name in files):
+            return False
+        if record["request_sha256"] != self.request:
+            return False
+        pair = [path.parent / name for name in record["input"].get("pair", ())]
+        return bool(record["input"]["sha256"] == input_sha256(path, pair))
+
+    @property
+    def _sure(self) -> list[str]:
+        """Files that a case will have for sure."""
+        given = GIVEN_BY[self.spec.task]
+        return [
+            output.file
+            for name, output in OUTPUTS.items()
+            if output.needs in given and not output.together
+            and (output.unasked if self.formats is None else name in self.formats)
+        ]  # fmt: skip
+
+    def _holds_all(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record lists the files of all formats that are asked for."""
+        if self.formats is None:
+            return record["formats"] is None
+        tops = {RUN, *(name.partition("/")[0] for name in record[FILES])}
+        return all(OUTPUTS[name].file in tops for name in self.formats)
+
+    def save(self, answer: "Answer") -> list[str]:
+        """Write the files of a case.
+
+        Raises:
+            InputError: as for `save.save`.
+
+        Returns:
+            What the answer lacks of what was asked for, a sentence each.
+        """
+        from .save import save  # here: it loads torch
+
+        formats = self.alone
+        lacking = [n for n in formats or () if not OUTPUTS[n].fits(answer)]
+        wanted = None if formats is None else [n for n in formats if n not in lacking]
+        save(answer, self.folder / answer.case, formats=wanted, request=self.request)
+        return [f"It has no {OUTPUTS[name].needs}, so there is no {name}." for name in lacking]
+
+
+def _refuse(folder: Path, how: str, path: Path) -> NoReturn:
+    reason = f"this output folder {how} the input {path}."
+    raise InputError("E_OUTPUT", folder, reason, ELSEWHERE)
+
+
+def _places(path: Path) -> list[Place]:
+    """What the system calls a path and the folders around it, those that exist, the inmost first.
+
+    So links, and other spellings of a name where the system takes them for one, are seen through.
+    """
+    real, found = Path(os.path.realpath(path)), []
+    for place in (real, *real.parents):
+        with suppress(OSError):
+            status = place.stat()
+            found.append((status.st_dev, status.st_ino))
+    return found

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose a file in an output folder is: what medvol wrote itself, unchanged since, or not its own.
+
+Two records say so, each with a seal over its content: `run.json`, of all files beside it that one
+prediction wrote, and `.medvol.json`, of what other commands wrote into a folder. A file that
+neither lists with its checksum is never replaced or removed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .files import SCRATCH, made, sha256_of, write_failure, write_json
+
+RUN, MANIFEST = "run.json", ".medvol.json"
+FILES, DATA, SEAL = "files", "data", "record_sha256"  # keys of a record
+ASIDE = "Move or rename it, or choose another output folder."
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Content of a record that medvol wrote and nobody changed; empty for anything else."""
+    content = _content(path)
+    return content if content.pop(SEAL, None) == _seal(content) else {}
+
+
+def write_record(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a record with its seal.
+
+    Args:
+        path: of `RUN` or `MANIFEST` in a folder.
+        content: what JSON knows; under `FILES` name to checksum, see `checksums`.
+
+    Raises:
+        InputError: E_NOSPACE, it cannot be written.
+    """
+    text = json.dumps(content, allow_nan=False, default=str)
+    write_json(path, {**content, SEAL: _seal(json.loads(text))})
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """All files below a folder: name with `/` between folders -> checksum; of a link its target."""
+    return {path.relative_to(folder).as_posix(): _checksum(path) for path in _files(folder)}
+
+
+def check_owned(folder: Path, names: Iterable[str]) -> None:
+    """Refuse to replace or remove what medvol did not write, or what was changed since.
+
+    Args:
+        folder: that holds the files, or will.
+        names: of files in it, as `checksums` has them; those that are not there are no matter.
+
+    Raises:
+        InputError: E_OUTPUT, names the first file that is there and is not medvol's own.
+    """
+    records = [read_record(folder / record).get(FILES, {}) for record in (RUN, MANIFEST)]
+    for name in names:
+        path = folder / name
+        between = [folder / place for place in Path(name).parents if place.name]
+        if linked := next(filter(Path.is_symlink, between), None):
+            reason = "it is a link to another folder, into which the results would go."
+            raise InputError("E_OUTPUT", linked, reason, ASIDE)
+        if not os.path.lexists(path) or (name in (RUN, MANIFEST) and read_record(path)):
+            continue
+        known = {record[name] for record in records if name in record}
+        if path.is_dir() or not known:
+            reason = "it would be replaced, but medvol did not write it."
+            raise InputError("E_OUTPUT", path, reason, ASIDE)
+        if _checksum(path) not in known:
+            reason = "it would be replaced, but was changed since medvol wrote it."
+            raise InputError("E_OUTPUT", path, reason, ASIDE)
+
+
+def withdraw(folder: Path, names: Iterable[str]) -> None:
+    """Take files of an older run away, which would contradict what is to come.
+
+    Args:
+        folder: that holds them, or will.
+        names: as for `check_owned`.
+
+    Raises:
+        InputError: E_OUTPUT, one is not medvol's own, and all stay; E_NOSPACE, the folder cannot
+            be written.
+    """
+    names = list(names)
+    check_owned(folder, names)
+    for name in names:
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise write_failure(error, folder / name) from error
+
+
+@contextmanager
+def filling(folder: str | os.PathLike[str], *, data: bool = False) -> Iterator[Path]:
+    """Give an empty folder in `folder`; when the block ends well all files in it move up.
+
+    They take the place of what medvol wrote there before, and of nothing else. A `RUN` among them
+    is the record of them all, and what the older one lists besides is removed; without one they are
+    listed in `MANIFEST`. When the block raises, everything in `folder` stays as it was.
+
+    Args:
+        folder: made when it is not there.
+        data: other commands may read the files as input; else they are results, which are never
+            taken for input.
+
+    Raises:
+        InputError: E_OUTPUT, something there is not medvol's own; E_NOSPACE, the disk is full or
+            the folder cannot be written.
+    """
+    final = Path(folder)
+    try:
+        with made(final):
+            scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=final))
+            try:
+                yield scratch
+                _settle(scratch, final, data)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise write_failure(error, final) from error
+
+
+def results_in(folder: Path) -> set[str]:
+    """Names of the files directly in a folder that are results of medvol, which are never input.
+
+    So say the records in the folder, and those in the folder around it, whoever changed them.
+    """
+    folder = folder.absolute()
+    found = {RUN} if _content(folder / RUN) else set[str]()
+    for place, prefix in ((folder, ""), (folder.parent, f"{folder.name}/")):
+        for record in (_content(place / RUN), _content(place / MANIFEST)):
+            names = set(record.get(FILES, ())).difference(record.get(DATA, ()))
+            found |= {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    return {name for name in found if "/" not in name}
+
+
+def _settle(scratch: Path, final: Path, data: bool) -> None:
+    """Move what is in `scratch` into `final`, where that replaces nothing but medvol's own."""
+    old: Iterable[str] = ()
+    if (scratch / RUN).is_file():
+        old = read_record(final / RUN).get(FILES, ())
+    else:
+        record, new = read_record(final / MANIFEST), checksums(scratch)
+        inputs = {*record.get(DATA, ())}.difference(new).union(new if data else ())
+        files = {**record.get(FILES, {}), **new}
+        write_record(scratch / MANIFEST, {FILES: files, DATA: sorted(inputs)})
+    names = [path.relative_to(scratch).as_posix() for path in _files(scratch)]
+    check_owned(final, [*names, *old])
+    for name in set(old).difference(names):
+        (final / name).unlink(missing_ok=True)
+        with suppress(OSError):  # its folder stays where something else is in it
+            (final / name).parent.rmdir()
+    for name in names:
+        (final / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(scratch / name, final / name)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(Path(top, name) for top, _, names in os.walk(folder) for name in names)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Content of what has the form of a record, or nothing."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and isinstance(content.get(FILES), dict) else {}
+
+
+def _checksum(path: Path) -> str:
+    return f"link to {os.readlink(path)}" if path.is_symlink() else sha256_of(path)
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

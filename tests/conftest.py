@@ -2,12 +2,22 @@
 """Settings of the whole test suite: strict configs, few threads, where real data lies."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from child_work import InlineChild
 
 os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def work_inline() -> Iterator[None]:
+    """Commands work in this process, not in a `Child`, which takes seconds to load torch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("medvol.engine.child.Child", InlineChild)
+        yield
 
 
 @pytest.fixture(scope="session")

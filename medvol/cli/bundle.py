@@ -5,6 +5,8 @@ import argparse
 import json
 from pathlib import Path
 
+from .options import add_time_limit
+
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `bundle` and its own commands to the command line."""
@@ -48,13 +50,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="look for what is wrong with a bundle",
         description="Check a bundle's layout, metadata, ids, components, labels, licences, weights "
         "and network, and run one phantom through it. A bundle's configs are code that is run: "
-        "check bundles of strangers with --no-run. Exit status 1 when something is wrong.",
+        "in a process of its own; check bundles of strangers with --no-run. Exit status 1 when "
+        "something is wrong.",
     )
     check.add_argument("bundle", help="name or folder")
     check.add_argument("--json", action="store_true", help="print a list of objects instead")
     check.add_argument(
         "--no-run", dest="run_it", action="store_false", help="read the files; run nothing of it"
     )
+    add_time_limit(check, "the bundle's code")
     check.set_defaults(run=check_one)
 
     build = own.add_parser(
@@ -114,12 +118,15 @@ def make_bundle(args: argparse.Namespace) -> int:
 def check_one(args: argparse.Namespace) -> int:
     """Print what is found in a bundle, a line each, or that nothing is."""
     from ..bundle.find import find_bundle
-    from ..sharing.check import check_bundle
+    from ..sharing.check import check_apart, check_bundle
 
     folder = Path(args.bundle)
     if not folder.is_dir():  # a folder without metadata is checked too, so it is not looked for
         folder = find_bundle(args.bundle)
-    found = check_bundle(folder, run=args.run_it)
+    if args.run_it:
+        found = check_apart(folder, seconds=args.time_limit)
+    else:
+        found = check_bundle(folder, run=False)
     if args.json:
         print(json.dumps([finding._asdict() for finding in found], indent=2))
     else:

@@ -4,6 +4,8 @@
 import argparse
 from pathlib import Path
 
+TIME_LIMIT_S = 3600.0  # a large CT on a slow CPU takes some minutes
+
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     """Add the bundle of a command, which comes first."""
@@ -57,6 +59,30 @@ def add_device(parser: argparse.ArgumentParser, *, precision: bool = True) -> No
     if precision:
         words = "default: that of the bundle"
         parser.add_argument("--precision", choices=["fp32", "bf16"], help=words)
+
+
+def add_time_limit(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add `--time-limit`, after which a process that works on one thing is ended.
+
+    Args:
+        parser: of the command.
+        what: that may take so long, in words.
+    """
+    parser.add_argument(
+        "--time-limit", type=_seconds, default=TIME_LIMIT_S, metavar="SECONDS",
+        help=f"after which {what} is ended (default {TIME_LIMIT_S:g})",
+    )  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    """A time above 0; argparse prints what is wrong with another word."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; give seconds above 0")
+    return value
 
 
 def add_training_options(parser: argparse.ArgumentParser, *, one: str, many: str) -> None:

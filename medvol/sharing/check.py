@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..engine import child
+from ..engine.serve import Handler
 from ..errors import InputError
 from ..images import dicom
 from ..images.formats import suffixes
@@ -60,6 +62,37 @@ def check_bundle(folder: Path, *, run: bool = True) -> list[Finding]:
         if has_weights and not wrong:  # a phantom would only say again what is wrong
             check_run(found, configs)
     return found
+
+
+def check_apart(folder: Path, *, seconds: float | None = None) -> list[Finding]:
+    """`check_bundle` in a process of its own, which the bundle's code may bring down.
+
+    Args:
+        folder: the bundle's root.
+        seconds: s that it may take, above 0; None for as long as it likes.
+
+    Raises:
+        InputError: E_PATH, the folder is not there.
+    """
+    with child.Child(f"{__name__}:checker", limits=child.Limits(seconds)) as process:
+        try:
+            findings: list[Finding] = process.ask(folder)
+        except InputError as error:
+            if not process.lost:
+                raise
+            found = Findings(folder)
+            found += check_bundle(folder, run=False)
+            found.error(
+                folder / "configs" / "inference.json", "", error.reason,
+                "Look at what the configs name, or check with --no-run.",
+            )  # fmt: skip
+            return found
+    return findings
+
+
+def checker(_: None) -> Handler:
+    """Checks bundles, for a `Child`."""
+    return lambda folders: (list(check_bundle(folder)) for folder in folders)
 
 
 def _check_pages(found: Findings) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 from ..answer import Refusal
 from ..errors import InputError, Note
+from ..failures import failure
 from ..images import read_image
 from ..images.find import CaseNames, case_name, passed_by
 from ..images.image import Image, Kind
@@ -166,9 +167,19 @@ def read_case(task: Reader, case: Case, reading: Reading) -> tuple[Case, Image]:
     return replace(case, read_s=time.perf_counter() - started), image
 
 
-def refusal_of(case: Case, error: InputError) -> Refusal:
-    """Why a case is refused."""
-    return Refusal(case.name or case_name(case.path), case.path, error)
+def refusal_of(case: Case, error: Exception) -> Refusal:
+    """Why a case is refused, by whatever was raised.
+
+    Args:
+        case: that was worked on.
+        error: that came of it.
+
+    Raises:
+        TypeError: an object was given that is not an image.
+    """
+    if isinstance(error, TypeError) and not _is_path(case.source):
+        raise error
+    return Refusal(case.name or case_name(case.path), case.path, failure(error, case.path))
 
 
 def _is_path(source: Source) -> bool:

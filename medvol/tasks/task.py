@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..answer import Answer, Attention, Refusal
 from ..bundle.spec import Spec, read_spec
-from ..errors import InputError
 from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class Bundle:
 
         Raises:
             InputError: the image cannot be used; the code says why. E_BUNDLE, a part of the bundle
-                failed.
+                failed; E_FAILED, anything else that was raised.
             TypeError: an object that is not an image.
         """
         (answer,) = self.predict_many([image], reading=reading)
@@ -203,7 +202,7 @@ class Bundle:
         try:
             case, image = read_case(self.task, case, reading)
             return self._answer(case, self.pipeline.run(image, progress=self.progress))
-        except InputError as error:
+        except Exception as error:  # one image does not stop the others
             return refusal_of(case, error)
 
     def _in_batches(
@@ -213,7 +212,7 @@ class Bundle:
             try:
                 case, image = read_case(self.task, case, reading)
                 return case, self.pipeline.prepare(image)
-            except InputError as error:
+            except Exception as error:  # one image does not stop the others
                 return refusal_of(case, error)
 
         ready = _ahead(prepare, cases, size)
@@ -231,8 +230,10 @@ class Bundle:
                 self._answer(case, found)
                 for (case, _), found in zip(images, processed, strict=True)
             ]
-        except InputError as error:
-            return [refusal_of(case, error) for case, _ in images]
+        except Exception as error:
+            if len(images) > 1:  # which of them it is shows when each is alone
+                return [answer for image in images for answer in self._answers([image])]
+            return [refusal_of(images[0][0], error)]
 
     def _answer(self, case: Case, processed: "Processed") -> Answer:
         run = replace(processed.run, times_s={"read": case.read_s, **processed.run.times_s})

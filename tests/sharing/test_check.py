@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from medvol.bundle.find import shipped_bundles
+from medvol.engine import child
 from medvol.errors import InputError
-from medvol.sharing.check import check_bundle
+from medvol.sharing.check import check_apart, check_bundle
 from medvol.sharing.findings import Finding, Findings
 
+RealChild = child.Child  # before the fixture of all tests puts another in its place
 TENSOR = {
     "type": "image", "format": "hounsfield", "modality": "CT", "num_channels": 1,
     "spatial_shape": ["8*n", "*", 16], "dtype": "float32", "value_range": [0, 1],
@@ -239,10 +241,10 @@ class Outside:
 @pytest.mark.parametrize(
     ("spoil", "file", "words"),
     [
-        (spoil_weights(conv(extra=torch.zeros(1))), "models/model.pt", "the network has no extra"),
-        (spoil_weights({"bias": torch.zeros(2)}), "models/model.pt", "weight is missing"),
+        (spoil_weights(conv(extra=torch.zeros(1))), "models/model.pt", "1 is unexpected (extra)"),
+        (spoil_weights({"bias": torch.zeros(2)}), "models/model.pt", "weights is missing (weight)"),
         (spoil_weights(conv(bias=torch.tensor([0.0, torch.nan]))), "models/model.pt",
-         "bias holds NaN"),
+         "hold NaN in bias"),
         (spoil_weights(Outside()), "models/model.pt", "weights_only=True"),
         (lambda f: change(f, "metadata", "network_data_format#inputs#image#num_channels", 3),
          "configs/inference.json", "expected input"),
@@ -307,3 +309,35 @@ def test_a_copy_of_a_shipped_bundle_loses_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(shipped_bundles()["covid_ct_lesion_3d"], folder)
     assert list(map(str, check_bundle(folder, run=False))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds", "words"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 60, "died (signal 9, SIGKILL"),
+        ("import time; time.sleep(60)", 3, "it took longer than 3 s."),
+    ],
+    ids=["dies", "hangs"],
+)
+def test_a_bundle_that_brings_its_process_down_is_a_finding(
+    tmp_path: Path, code: str, seconds: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "Child", RealChild)
+    zoo = zoo_bundle(tmp_path / "zoo")
+    (zoo / "scripts" / "net.py").write_text(code)
+    found = check_apart(zoo, seconds=seconds)
+    (error,) = [finding for finding in found if finding.level == "error"]
+    assert error.file == "configs/inference.json"
+    assert words in error.reason
+    assert "--no-run" in error.remedy
+
+
+def test_the_same_is_found_in_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "Child", RealChild)
+    zoo = zoo_bundle(tmp_path / "zoo")
+    (zoo / "LICENSE").unlink()
+    assert check_apart(zoo) == check_bundle(zoo)
+    with pytest.raises(InputError, match="E_PATH"):
+        check_apart(zoo / "none")

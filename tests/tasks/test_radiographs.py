@@ -108,6 +108,32 @@ def test_a_refused_image_keeps_its_place(
     assert error.path == str(bad[0])
 
 
+def test_what_nobody_foresaw_stops_one_image_and_not_the_others(
+    bundle: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = load_bundle(bundle, device="cpu")
+    read, answered = classifier.task.read, classifier.task.answer
+
+    def odd_read(source: Path, reading: Any) -> Any:
+        if source == images[0]:
+            raise KeyError("fold")
+        return read(source, reading)
+
+    def odd_answer(processed: Any, pipeline: Any) -> Answer:
+        if processed.image.path == images[2]:
+            raise OSError(116, "Stale file handle", "gone.pt")
+        return answered(processed, pipeline)
+
+    monkeypatch.setattr(classifier.task, "read", odd_read)
+    monkeypatch.setattr(classifier.task, "answer", odd_answer)
+    said = list(classifier.predict_many(images[:4], batch_size=4))
+    assert [isinstance(answer, Refusal) for answer in said] == [True, False, True, False]
+    first, other = said[0].error, said[2].error
+    assert (first.code, first.path) == ("E_FAILED", str(images[0]))
+    assert first.reason.startswith("KeyError: 'fold' (at medvol.tasks.cases:")
+    assert (other.code, other.path) == ("E_PATH", "gone.pt")
+
+
 def test_no_images_no_answers(classifier: Bundle) -> None:
     assert list(classifier.predict_many([])) == []
     with pytest.raises(ValueError, match="batch_size is 0; give 1 or more"):
@@ -188,11 +214,12 @@ def test_a_bundle_that_gives_no_probabilities(
     assert reason in refused_by(lambda: odd.predict(images[0]), "E_BUNDLE").reason
 
 
-def test_weights_that_are_no_numbers(tmp_path: Path, images: list[Path]) -> None:
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
     state = tiny_network().state_dict()
     state["head.1.bias"].fill_(float("nan"))
-    broken = load_bundle(tiny_radiograph_bundle(tmp_path / "b", weights=state))
-    assert "add up to 1" in refused_by(lambda: broken.predict(images[0]), "E_BUNDLE").reason
+    bundle = tiny_radiograph_bundle(tmp_path / "b", weights=state)
+    refusal = refused_by(lambda: load_bundle(bundle), "E_BUNDLE")
+    assert refusal.reason == "the weights hold NaN in head.1.bias."
 
 
 def test_a_bundle_of_stock_parts(tmp_path: Path) -> None:

@@ -13,22 +13,34 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import NoReturn
 
 from ...errors import InputError
 from ...failures import path_error
 from ...images.files import COPY_AGAIN
 from ...text import counted
 from ..classes import ClassSet, class_source
+from ..findings import (
+    COVID,
+    FLAGS,
+    LEFT_OUT,
+    NO_COVID,
+    class_of_finding,
+    modality,
+    parse_said,
+)
 from ..picture_files import find_pictures
 from ..split import PictureFile, drawn
 from .kermany import read_name
 
 Row = Mapping[str, str]
-NAMES = ("no_covid", "covid")
+NAMES = (NO_COVID, COVID)
 NEEDED = ("finding", "view", "modality")
 FILE_COLUMNS = ("path", "filename")
-UNKNOWN_FINDINGS = ("", "todo", "unknown", "?", "nan")
-FRONTAL_VIEWS = ("pa", "ap")  # views begin with these words: AP Supine, AP Erect, PA
+FINDING_COLUMNS = ("finding_filled", "finding")
+FRONTAL_VIEWS = (["pa"], ["ap"])  # first words of views: AP Supine, AP Erect, PA
+MOST_WORDS = 5  # unknown ones in a message
 PUBLISHED_SIZES = {"training": 153, "validation": 79, "test": 83}
 ABOUT = {
     "name": "Chest radiographs: COVID-19",
@@ -47,6 +59,7 @@ def read(
     second: Sequence[Path] | None = None,
     as_published: bool = False,
     all_views: bool = False,
+    finding: Sequence[str] | None = None,
 ) -> ClassSet:
     """Sort radiographs into train, validation and test (70/15/15), CT aside, draw samples.png.
 
@@ -58,13 +71,17 @@ def read(
         as_published: 315 images (153/79/83) with children's radiographs of --second as the only
             negatives, for comparison with the published detector.
         all_views: take lateral views and those of unknown view too.
+        finding: what findings are that medvol does not know, each "WORD=covid" or "WORD=no_covid";
+            "WORD=" leaves its rows out.
 
     Raises:
         InputError: as for `covid_set` and `published`, and what `find_pictures` refuses.
+        ValueError: as for `findings.parse_said`.
     """
+    said = parse_said(finding or ())
     files = find_pictures(images, scratch)
     others = find_pictures(second, scratch) if second else None
-    found = covid_set(metadata, files, second=others, all_views=all_views)
+    found = covid_set(metadata, files, second=others, all_views=all_views, said=said)
     return published(found) if as_published else found
 
 
@@ -74,6 +91,7 @@ def covid_set(
     *,
     second: Mapping[str, Path] | None = None,
     all_views: bool = False,
+    said: Mapping[str, str] = MappingProxyType({}),
 ) -> ClassSet:
     """Radiographs of a table with covid or no_covid; CT images set aside.
 
@@ -82,10 +100,12 @@ def covid_set(
         files: as from `picture_files.find_pictures`; those that no row names are passed by.
         second: pictures of another source, all without COVID-19.
         all_views: also lateral views and those of which the table does not say the view.
+        said: what findings are that `findings` does not list, see `findings.parse_said`.
 
     Raises:
-        InputError: E_PATH, E_EMPTY, E_FORMAT, the table; E_EMPTY, no row has its picture in
-            `files`, or one class is empty; E_FORMAT, a name that two files have.
+        InputError: E_PATH, E_EMPTY, E_FORMAT, the table; E_LABELS, words that are not known;
+            E_EMPTY, no row has its picture in `files`, or one class is empty; E_FORMAT, a name that
+            two files have.
     """
     rows = read_table(table)
     found = _files_of(rows, files, table)
@@ -93,21 +113,29 @@ def covid_set(
     pictures: list[PictureFile] = []
     ct: list[Path] = []
     places: dict[str, int] = {}
+    unknown: Counter[tuple[str, str]] = Counter()
     for row, path in zip(rows, found, strict=True):
-        name = _class(row)
+        name = _class(row, said)
         reason = "" if all_views else _not_frontal(row)
-        kind = modality(row)
+        kind = modality(row["modality"])
         if path is None:
             left["their picture is not in what was given"] += 1
         elif kind == "ct":
             ct.append(path)
         elif kind != "radiograph":
             left["neither radiograph nor CT"] += 1
+        elif reason is None:
+            unknown["frontal", row["frontal"]] += 1
+        elif not reason and name is None:
+            column = "covid" if "covid" in row else _finding_column(row)
+            unknown[column, row[column]] += 1
         elif reason or not name:
             left[reason or "the finding is not known"] += 1
         else:
             places[_file_name(row)] = len(pictures)
             pictures.append(_picture(row, path, name))
+    if unknown:
+        _refuse_unknown(table, unknown)
     notes = [f"{counted(rows, 'row')} left out: {reason}." for reason, rows in left.items()]
     notes.append(f"Sources: {_sources(pictures)}.")
     if ct:
@@ -158,40 +186,45 @@ def read_table(path: Path) -> list[Row]:
     return rows
 
 
-def modality(row: Row) -> str:
-    """ "radiograph", "ct", or what else the table says.
-
-    Example:
-        >>> [modality({"modality": word}) for word in ("X-ray", "CT", "ultrasound")]
-        ['radiograph', 'ct', 'ultrasound']
-    """
-    word = row["modality"].lower()
-    if word == "ct" or word.startswith(("ct ", "computed")):
-        return "ct"
-    plain = word.replace("-", "").replace(" ", "")
-    return "radiograph" if plain in ("xray", "xr", "cr", "dx", "radiograph") else word
+def _class(row: Row, said: Mapping[str, str]) -> str | None:
+    """covid, no_covid, "" where nobody knows, or None for a word that is not listed."""
+    if "covid" not in row:
+        return class_of_finding(_finding(row), said)
+    flag = row["covid"].lower()
+    return {True: COVID, False: NO_COVID, None: LEFT_OUT}[FLAGS[flag]] if flag in FLAGS else None
 
 
-def _class(row: Row) -> str:
-    """covid, no_covid, or "" where nobody knows."""
-    if "covid" in row:
-        return {"1": NAMES[1], "0": NAMES[0]}.get(row["covid"], "")
-    finding = _finding(row).lower()
-    if finding in UNKNOWN_FINDINGS:
-        return ""
-    return NAMES["covid" in finding]
+def _refuse_unknown(table: Path, words: Counter[tuple[str, str]]) -> NoReturn:
+    """Refuse words that are not listed, by column and how often they are there."""
+    known = [f"{word!r} in {column} ({counted(n, 'row')})" for (column, word), n in words.items()]
+    more = f", and {len(known) - MOST_WORDS} more" if len(known) > MOST_WORDS else ""
+    column, word = next(iter(words))
+    remedy = (
+        f'Say what a word is, such as --finding "{word}=no_covid"; "{word}=" leaves its rows out.'
+        if column in FINDING_COLUMNS
+        else "Write 1 or 0, or leave it empty."
+    )
+    reason = f"it has words that are not known: {', '.join(known[:MOST_WORDS])}{more}."
+    raise InputError("E_LABELS", table, reason, remedy)
 
 
 def _finding(row: Row) -> str:
-    return row.get("finding_filled") or row["finding"]
+    return row[_finding_column(row)]
 
 
-def _not_frontal(row: Row) -> str:
-    """Why a picture does not count as frontal; "" where it does."""
-    if frontal := row.get("frontal"):
-        return "" if frontal == "1" else "lateral views"
+def _finding_column(row: Row) -> str:
+    return next(column for column in FINDING_COLUMNS if row.get(column) or column == "finding")
+
+
+def _not_frontal(row: Row) -> str | None:
+    """Why a picture does not count as frontal; "" where it does, None for an unknown word."""
+    flag = row.get("frontal", "").lower()
+    if flag not in FLAGS:
+        return None
+    if (frontal := FLAGS[flag]) is not None:
+        return "" if frontal else "lateral views"
     view = row["view"].lower()
-    if view.startswith(FRONTAL_VIEWS):
+    if view.split()[:1] in FRONTAL_VIEWS:
         return ""
     lateral = view in ("l", "ll", "lateral")
     return "lateral views" if lateral else "the table does not say that the view is frontal"

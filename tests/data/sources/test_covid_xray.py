@@ -9,12 +9,12 @@ from class_phantoms import COHEN_COLUMNS, make_cohen_set, make_kermany_set, writ
 from refusals import refused_by
 
 from medvol.data.classes import ClassSet
+from medvol.data.findings import class_of_finding, modality, parse_said
 from medvol.data.picture_files import find_pictures
 from medvol.data.sources.covid_xray import (
     PUBLISHED_SIZES,
     covid_set,
     draw_published,
-    modality,
     published,
     read_table,
 )
@@ -97,10 +97,64 @@ def test_class_of_a_row(tmp_path, row, name):
     assert [p.name for p in pictures] == ([name] if name else [])
 
 
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ({"covid": "1.0"}, "covid"),
+        ({"covid": "0.0"}, "no_covid"),
+        ({"covid": "True"}, "covid"),
+        ({"covid": "nan"}, None),
+        ({"finding": "SARS-CoV-2"}, "covid"),
+        ({"finding": "covid_19"}, "covid"),
+        ({"finding": "Pneumonia/Bacterial, ARDS"}, "no_covid"),
+        ({"finding": "Pneumonia/todo"}, None),
+        ({"view": "", "frontal": "1.0"}, "no_covid"),
+        ({"view": "PA", "frontal": "no"}, None),
+        ({"view": "Apical"}, None),
+        ({"view": "ap semi erect"}, "no_covid"),
+        ({"modality": "Computed Radiography"}, "no_covid"),
+    ],
+)
+def test_words_that_were_guessed(tmp_path, row, name):
+    _, pictures = one(tmp_path, [{"filename": "x.png", **row}])
+    assert [p.name for p in pictures] == ([name] if name else [])
+
+
+def test_words_that_are_not_listed_are_refused_and_counted(tmp_path):
+    words = ["NonCOVID", "COVID-19 negative", "NonCOVID", "Pneumonia, covid suspect"]
+    rows = [{"filename": f"{n}.png", "finding": word} for n, word in enumerate(words)]
+    lateral = {"filename": "l.png", "finding": "odd", "view": "L"}  # left out, so not asked about
+    error = refused_by(lambda: one(tmp_path, [*rows, lateral]), "E_LABELS")
+    assert (error.path, error.reason) == (
+        str(tmp_path / "t.csv"),
+        "it has words that are not known: 'NonCOVID' in finding (2 rows), 'COVID-19 negative' in "
+        "finding (1 row), 'Pneumonia, covid suspect' in finding (1 row).",
+    )
+    assert '--finding "NonCOVID=no_covid"' in error.remedy
+    said = parse_said(["noncovid=no_covid", "COVID-19 negative=no_covid", "covid suspect="])
+    _, pictures = one(tmp_path, [*rows, lateral], said=said)
+    assert [p.name for p in pictures] == ["no_covid"] * 3
+    for column, word in (("covid", "2"), ("covid", "maybe"), ("frontal", "x")):
+        error = refused_by(lambda: one(tmp_path, [{"filename": "x.png", column: word}]), "E_LABELS")  # noqa: B023
+        assert f"{word!r} in {column} (1 row)" in error.reason
+        assert error.remedy == "Write 1 or 0, or leave it empty."
+
+
+def test_many_unknown_words_are_counted(tmp_path):
+    rows = [{"filename": f"{n}.png", "finding": f"odd {n}"} for n in range(7)]
+    assert refused_by(lambda: one(tmp_path, rows), "E_LABELS").reason.endswith("and 2 more.")
+
+
+@pytest.mark.parametrize("pair", ["NonCOVID", "NonCOVID=other", "a=COVID"])
+def test_what_is_said_of_a_word(pair):
+    with pytest.raises(ValueError, match='give "WORD=covid", "WORD=no_covid", or "WORD="'):
+        parse_said([pair])
+    assert parse_said(["a=b=covid"]) == {"a=b": "covid"}
+
+
 def test_modalities():
-    assert [modality({"modality": m}) for m in ("X-Ray", "xray", "CR", "CT", "CT scan", "MR")] == [
-        *["radiograph"] * 3, "ct", "ct", "mr"
-    ]  # fmt: skip
+    words = ("X-Ray", "xray", "CR", "CT", "CT scan", "MR")
+    assert [modality(word) for word in words] == [*["radiograph"] * 3, "ct", "ct", "mr"]
 
 
 def test_patient_is_the_group_then_the_id_within_its_source_then_the_file(tmp_path):
@@ -249,6 +303,11 @@ def test_children_of_both_kinds_are_needed(second):
 def test_rows_of_the_real_table(real_data):
     folder = real_data / "xray_covid"
     rows = read_table(folder / "metadata.csv")
+    words = {row[column] for row in rows for column in ("finding", "finding_filled")}
+    by_word = {word: class_of_finding(word, {}) for word in words}
+    assert {w for w, name in by_word.items() if name == "covid"} == {"COVID-19", "COVID-19, ARDS"}
+    assert {w for w, name in by_word.items() if not name} == {"todo", "Unknown"}
+    assert None not in by_word.values()
     files = {row["path"]: Path(row["path"]) for row in rows}
     made = covid_set(folder / "metadata.csv", files)
     assert Counter((p.name, p.extra["source"]) for p in made.pictures) == {

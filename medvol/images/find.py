@@ -5,7 +5,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,23 +89,31 @@ def is_volume(path: Path) -> bool:
         InputError: E_PATH, a folder that may not be opened.
     """
     if path.is_dir():
-        return any(map(dicom.is_dicom, walk(path)))
+        return any(map(_is_slice, walk(path)))
     half = tuple(ending for form in FORMATS for ending in form.half)
     return path.is_file() and ends_with(path, suffixes("volume")) and not ends_with(path, half)
+
+
+def _is_slice(path: Path) -> bool:
+    """Whether a file is DICOM by content, or by its name, so that a damaged one is not lost."""
+    return path.is_file() and (dicom.is_named(path) or dicom.is_dicom(path))
 
 
 def find_volumes(folder: Path) -> list[Path]:
     """The volumes directly inside a folder, numbers in names counted: case2 before case10.
 
-    A folder that itself holds DICOM files is one volume. Hidden files are passed by.
+    A folder that itself holds DICOM files is one volume, and so is one whose sub-folders hold parts
+    of one series. Hidden files are passed by.
 
     Raises:
-        InputError: E_PATH, no such folder; E_FORMAT, DICOM files beside other images.
+        InputError: E_PATH, no such folder; E_FORMAT, DICOM files beside other images; E_SERIES,
+            parts of one series beside other images.
     """
     inside = children(folder)
-    slices = [path for path in inside if dicom.is_dicom(path)]
+    slices = [path for path in inside if _is_slice(path)]
     if not slices:
-        return [path for path in inside if is_volume(path)]
+        volumes = [path for path in inside if is_volume(path)]
+        return [folder] if _is_split(folder, volumes) else volumes
     others = [path for path in inside if path.is_file() and is_volume(path) and path not in slices]
     if others:
         reason = (
@@ -115,6 +123,27 @@ def find_volumes(folder: Path) -> list[Path]:
         remedy = "Put the DICOM files and the other images into folders of their own."
         raise InputError("E_FORMAT", folder, reason, remedy)
     return [folder]
+
+
+def _is_split(folder: Path, volumes: Sequence[Path]) -> bool:
+    """Whether the volumes of a folder are its sub-folders, with parts of one series in them.
+
+    Raises:
+        InputError: E_SERIES, some of them are.
+    """
+    folders = [path for path in volumes if path.is_dir()]
+    if len(folders) < 2:
+        return False
+    from .dicom.parts import parts_of_series  # here: pydicom takes a while
+
+    parts = parts_of_series(folders)
+    if not parts or len(parts) == len(volumes):
+        return bool(parts)
+    names = ", ".join(path.name for path in parts[:4])
+    more = f" and {len(parts) - 4} more" if len(parts) > 4 else ""
+    reason = f"its folders {names}{more} hold parts of one series, but lie beside other images."
+    remedy = "Put them into one folder of their own, and the others into another."
+    raise InputError("E_SERIES", folder, reason, remedy)
 
 
 def is_radiograph(path: Path) -> bool:

@@ -58,7 +58,7 @@ def stray(path: Path, head: bytes, slices: int) -> InputError:
     if (is_named(path) or is_nameless(path)) and not head.strip(b"\0"):
         return truncated(path, "the file begins with nothing but 0.")
     what = "a web page" if _WEB_PAGE.match(head) else "not a DICOM file"
-    why = "its name says" if is_named(path) else f"it lies among {slices} DICOM images"
-    reason = f"it is {what}, but {why}, so a slice may be missing."
+    why = "its name says DICOM" if is_named(path) else f"it lies among {slices} DICOM images"
+    reason = f"it is {what}, though {why}; so a slice may be missing."
     remedy = "Copy or export it again, or take it out of the folder."
     return InputError("E_FORMAT", path, reason, remedy)

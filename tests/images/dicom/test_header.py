@@ -58,7 +58,7 @@ def damage_rle(path: Path) -> None:
         (damage_rle, "E_CORRUPT", "cannot be decoded"),
         (lambda p: p.write_bytes(b""), "E_EMPTY", "0 bytes"),
         (lambda p: p.write_bytes(bytes(900)), "E_TRUNCATED", "nothing but 0"),
-        (lambda p: p.write_bytes(b"<html>" * 50), "E_FORMAT", "a web page, but its name says"),
+        (lambda p: p.write_bytes(b"<html>" * 50), "E_FORMAT", "a web page, though its name"),
         (lambda p: (p.unlink(), p.symlink_to("gone")), "E_PATH", "no such file"),
     ],
     ids=[

@@ -182,7 +182,9 @@ def test_one_series_of_two(
     both = [
         image
         for uid, kernel in zip(uids, ("B70f", "B30f"), strict=True)
-        for image in dicom_phantoms.ct_series(stored, series=uid, ConvolutionKernel=kernel)
+        for image in dicom_phantoms.ct_series(
+            stored, series=uid, ConvolutionKernel=kernel, PixelSpacing=[3, 3]
+        )
     ]
     dicom_phantoms.write(tmp_path / "study", both)
     assert predict(bundle, tmp_path / "out", tmp_path / "study", options=QUICK) == 2

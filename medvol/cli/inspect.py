@@ -73,11 +73,10 @@ def _readers(given: Path, args: argparse.Namespace) -> "list[Callable[[], Image]
 
 def _remark(given: Path, taken: Sequence[Path]) -> None:
     """Say what a folder holds beside its images."""
-    from ..errors import Note
     from ..images.find import passed_by
 
-    if given.is_dir() and (others := passed_by(given, taken)).files:
-        print(f"medvol: {given}: {Note('N_OTHER', str(others))}", file=sys.stderr)
+    for note in passed_by(given, taken).notes if given.is_dir() else []:
+        print(f"medvol: {given}: {note}", file=sys.stderr)
 
 
 def _refuse(error: InputError) -> NoReturn:

@@ -45,9 +45,14 @@ def image_items(
         raise InputError("E_EMPTY", folder, reason.strip(), remedy)
     if kind != "radiograph":
         _check_names(paths)
-    if others.files:
-        logging.getLogger(__name__).warning("%s: %s", folder, Note("N_OTHER", str(others)))
+    say_notes(folder, others.notes)
     return [{image_key: str(path)} for path in paths]
+
+
+def say_notes(source: str | os.PathLike[str], notes: Sequence[Note]) -> None:
+    """Notes on a source of images as lines of the log."""
+    for note in notes:
+        logging.getLogger(__name__).warning("%s: %s", source, note)
 
 
 def _check_names(paths: Sequence[Path]) -> None:

@@ -11,8 +11,9 @@ from typing import Literal
 from ..errors import InputError
 from ..images.archive import unpack
 from ..images.files import walk
-from ..images.find import CaseNames, find_radiographs, is_radiograph
+from ..images.find import CaseNames, find_radiographs, passed_by
 from .datalist import Datalist, Item
+from .folder import say_notes
 
 Handling = Literal["stay", "copy", "link"]
 FOLDERS = {"training": "train", "validation": "validation", "test": "test"}  # of the parts
@@ -20,7 +21,7 @@ UNPACKED = ".unpacked"
 
 
 def find_pictures(sources: Sequence[Path], scratch: Path) -> dict[str, Path]:
-    """All radiographs of folders and zip archives.
+    """All radiographs of folders and zip archives; lines of the log say what else is there.
 
     Args:
         sources: folders, archives, or folders that hold archives in place of pictures.
@@ -49,18 +50,19 @@ def find_pictures(sources: Sequence[Path], scratch: Path) -> dict[str, Path]:
 
 
 def _pictures_or_archives(folder: Path) -> list[Path]:
-    return find_radiographs(folder) or [p for p in walk(folder) if p.suffix.lower() == ".zip"]
+    found = find_radiographs(folder) or [p for p in walk(folder) if p.suffix.lower() == ".zip"]
+    say_notes(folder, passed_by(folder, found).notes)
+    return found
 
 
 def _unpacked(archive: Path, scratch: Path) -> dict[str, Path]:
     """Members of an archive that look like radiographs, under the names that they had."""
     folder = scratch / f"{len(os.listdir(scratch)) if scratch.exists() else 0:03d}"
     folder.mkdir(parents=True)
-    return {
-        name.replace("\\", "/"): file
-        for file, name in unpack(archive, folder).items()
-        if is_radiograph(file)
-    }
+    names = unpack(archive, folder)
+    found = find_radiographs(folder)
+    say_notes(archive, passed_by(folder, found).notes)
+    return {names[file].replace("\\", "/"): file for file in found}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, Note
 from ..text import counted
 from . import dicom
 from .files import children, walk
@@ -37,6 +37,11 @@ class PassedBy:
 
     folder: Path
     files: tuple[Path, ...]
+
+    @property
+    def notes(self) -> list[Note]:
+        """What is to be remarked: one note, or none where every file was taken."""
+        return [Note("N_OTHER", str(self))] if self.files else []
 
     def __str__(self) -> str:
         """How many of which kinds, and one of them; empty where there are none.

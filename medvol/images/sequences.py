@@ -18,7 +18,7 @@ from .files import children
 from .find import PassedBy, find_volumes, is_mask, passed_by
 from .formats import open_volume
 from .image import Image
-from .numbering import check_one_patient
+from .numbering import OWN_FOLDER, check_one_patient
 from .registration import LEAST_SHARED, SAME_HEAD, head_overlap, on_grid, register
 from .slice_images import (
     SEQUENCES,
@@ -87,8 +87,7 @@ def _with_others(image: Image, taken: Sequence[Path]) -> Image:
     """With a note, where the patient's folder holds more than the image and masks of it."""
     rest = passed_by(image.path, taken)
     others = PassedBy(rest.folder, tuple(path for path in rest.files if not is_mask(path)))
-    notes = [Note("N_OTHER", str(others))] if others.files else []
-    return replace(image, notes=(*image.notes, *notes))
+    return replace(image, notes=(*image.notes, *others.notes))
 
 
 def is_patient(path: Path) -> bool:
@@ -107,11 +106,19 @@ def find_patients(folder: Path) -> list[Path]:
         that reading it says what is wrong.
 
     Raises:
-        InputError: E_PATH, no such folder.
+        InputError: E_PATH, no such folder; E_FORMAT, pictures beside folders of pictures.
     """
-    if folder.is_dir() and is_patient(folder):
-        return [folder]
     inside = [path for path in children(folder) if path.is_dir()]
+    if is_patient(folder):
+        pictures, others = find_slices(folder), list(filter(find_slices, inside))
+        if pictures and others:
+            reason = (
+                f"it holds slice pictures ({len(pictures)}, such as {pictures[0].name}) beside "
+                f"folders of slice pictures ({len(others)}, such as {others[0].name}), so it is "
+                "not known which are the patients."
+            )
+            raise InputError("E_FORMAT", folder, reason, f"{OWN_FOLDER}.")
+        return [folder]
     return list(filter(is_patient, inside)) or [folder]
 
 

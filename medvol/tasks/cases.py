@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from ..answer import Refusal
-from ..errors import InputError, Note
+from ..errors import InputError
 from ..failures import failure
 from ..images import read_image
 from ..images.find import CaseNames, case_name, passed_by
@@ -113,7 +113,7 @@ def remarks_on(given: Sequence[Path], cases: Sequence[Case]) -> list[str]:
     """
     taken = [Path(case.path) for case in cases]
     rest = [passed_by(folder, taken) for folder in given if folder.is_dir()]
-    return [f"{it.folder}: {Note('N_OTHER', str(it))}" for it in rest if it.files]
+    return [f"{others.folder}: {note}" for others in rest for note in others.notes]
 
 
 def opened(source: Source, kind: Kind, reading: Reading) -> Image:

@@ -48,6 +48,19 @@ def test_folders_and_archives_give_the_names_that_they_hold(tmp_path, scratch):
     assert all(scratch in path.parents and path.is_file() for path in found.values())
 
 
+def test_what_is_not_taken_is_said_zipped_or_not(tmp_path, scratch, caplog):
+    folder = make_class_folders(tmp_path / "set", {"a": 2, "b": 1})
+    for name in ("a/x_mask.png", "b/masks/y.png", "readme.txt", "a/z.jp2", "__MACOSX/a.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((folder / "a" / "a_p0_0.png").read_bytes())
+    archive = pack(folder, tmp_path / "set.zip")
+    for source in (folder, archive):
+        names = [Path(name).name for name in find_pictures([source], scratch)]
+        assert names == ["a_p0_0.png", "a_p0_1.png", "b_p0_0.png"]
+    said = [message.partition(": ")[2].partition(" (")[0] for message in caplog.messages]
+    assert said == ["N_OTHER 4 files were passed by: 2 masks, 1 .jp2, 1 .txt"] * 2
+
+
 def test_a_folder_of_archives_is_their_content(tmp_path, scratch):
     for name in ("x", "y"):
         (tmp_path / "zips").mkdir(exist_ok=True)

@@ -187,6 +187,18 @@ def test_patients_of_a_folder_in_natural_order(tmp_path: Path) -> None:
     refused_by(lambda: find_patients(tmp_path / "none"), "E_PATH")
 
 
+def test_a_picture_beside_folders_of_patients_is_refused(tmp_path: Path) -> None:
+    folder = save_slices(tmp_path / "p1", BRAIN)
+    (tmp_path / "overview.png").write_bytes((folder / "p1_1.tif").read_bytes())
+    error = refused_by(lambda: find_patients(tmp_path), "E_FORMAT")
+    assert "slice pictures (1, such as overview.png) beside folders" in error.reason
+    (tmp_path / "overview.png").rename(tmp_path / "overview_mask.png")
+    assert find_patients(tmp_path) == [folder]
+    (folder / "masks").mkdir()
+    (folder / "p1_1_mask.tif").rename(folder / "masks" / "p1_1_mask.tif")
+    assert find_patients(folder) == [folder]
+
+
 def test_monais_reader_gives_channels_first(tmp_path: Path) -> None:
     reader = ImageReader(kind="sequences")
     array, meta = reader.get_data(reader.read([save_volumes(tmp_path, BRAIN)]))

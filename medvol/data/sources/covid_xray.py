@@ -137,6 +137,8 @@ def covid_set(
     if unknown:
         _refuse_unknown(table, unknown)
     notes = [f"{counted(rows, 'row')} left out: {reason}." for reason, rows in left.items()]
+    if unnamed := len({*files.values()}.difference(filter(None, found))):
+        notes.append(f"{counted(unnamed, 'picture')} passed by, since no row names them.")
     notes.append(f"Sources: {_sources(pictures)}.")
     if ct:
         notes.append(f"Set aside: {counted(len(ct), 'CT image')}.")

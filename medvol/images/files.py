@@ -184,7 +184,7 @@ def read_head(path: Path, count: int) -> bytes:
             return head
         file.seek(0)
         inflated = bytearray()
-        for chunk in inflated_chunks(file, _WINDOW_BITS["gzip"], path):
+        for chunk in _inflate(file, _WINDOW_BITS["gzip"], path):
             inflated += chunk
             if len(inflated) >= count:
                 break
@@ -230,7 +230,7 @@ def _fill(block: DataBlock, voxels: memoryview | None) -> None:
     done = -block.skip
     with block.path.open("rb") as file:
         file.seek(block.start)
-        for chunk in inflated_chunks(file, _WINDOW_BITS[block.encoding], block.path):
+        for chunk in _inflate(file, _WINDOW_BITS[block.encoding], block.path):
             part = chunk[max(0, -done) :] if done < 0 else chunk
             begin, done = max(0, done), done + len(chunk)
             if done > block.count:
@@ -250,17 +250,8 @@ def _compare(block: DataBlock, found: int) -> None:
         raise InputError("E_CORRUPT", block.path, reason, remedy)
 
 
-def inflated_chunks(file: BinaryIO, window_bits: int, path: Path) -> Iterator[bytes]:
-    """Inflated chunks of one or more gzip members (or one zlib stream), checksums proven.
-
-    Args:
-        file: at the first byte of the data; nothing but zeros may follow them.
-        window_bits: what `zlib.decompressobj` calls so, such as -15 for deflate without a checksum.
-        path: for the message.
-
-    Raises:
-        InputError: E_TRUNCATED, E_CORRUPT.
-    """
+def _inflate(file: BinaryIO, window_bits: int, path: Path) -> Iterator[bytes]:
+    """Inflated chunks of one or more gzip members (or one zlib stream), checksums proven."""
     decoder = zlib.decompressobj(window_bits)
     chunk = file.read(CHUNK_BYTES)
     ended = False  # the file, not the stream

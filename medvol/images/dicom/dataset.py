@@ -2,6 +2,7 @@
 """The data set of a DICOM file, however the file is written: bare, in gzip, without its syntax."""
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +17,7 @@ from pydicom.uid import (
 )
 
 from ...errors import InputError
-from ..files import GZIP_MAGIC, inflated_chunks, read_head
+from ..files import CHUNK_BYTES, GZIP_MAGIC, read_head, truncated
 
 MAX_INFLATED_BYTES = 1 << 29  # of one file; 1,000 frames of 512 x 512
 _META_BYTES = 1024  # in which the transfer syntax stands
@@ -68,11 +69,14 @@ def _check_deflated(path: Path, file: BinaryIO, start: bytes) -> None:
     """Refuse deflated elements that are cut, damaged or too many; pydicom inflates them at once."""
     (meta_bytes,) = struct.unpack_from("<I", start, 140)  # FileMetaInformationGroupLength
     file.seek(144 + meta_bytes)
-    size = 0
-    for chunk in inflated_chunks(file, -15, path):
-        size += len(chunk)
+    decoder, rest, size = zlib.decompressobj(-zlib.MAX_WBITS), file.read(), 0
+    while not decoder.eof:
+        chunk = decoder.decompress(rest, CHUNK_BYTES)
+        size, rest = size + len(chunk), decoder.unconsumed_tail
         if size > MAX_INFLATED_BYTES:
             raise _too_big(path)
+        if not chunk and not decoder.eof:
+            raise truncated(path, "the deflated data stop before their end.")
 
 
 def _too_big(path: Path) -> InputError:

@@ -162,8 +162,8 @@ def _frames(header: Dataset, path: Path) -> list[Dataset]:
     if count == 1 and not per_frame:
         return [header]
     if len(per_frame) != count:
-        reason = f"it has {count} frames, but {len(per_frame)} of them say where they lie."
-        remedy = "Export the series as single slices or as an enhanced (multi-frame) image."
+        reason = f"it has {count} frames, and says of {len(per_frame)} where they lie."
+        remedy = "Export each frame as a file of its own, or all as an enhanced CT or MR image."
         raise InputError("E_DIMS", path, reason, remedy)
     shared = list(header.get("SharedFunctionalGroupsSequence") or [])
     return [_flat(header, [*shared, own]) for own in per_frame]
@@ -202,7 +202,7 @@ def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
         rows=int(header.Rows),
         columns=int(header.Columns),
         grey=int(header.get("SamplesPerPixel") or 1) == 1
-        and str(header.get("PhotometricInterpretation", "")).startswith("MONOCHROME"),
+        and str(header.get("PhotometricInterpretation", "MONOCHROME")).startswith("MONOCHROME"),
         place=Place(
             path,
             name,

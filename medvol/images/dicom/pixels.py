@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stored values of DICOM images: decompressed, whole, without bits that are no part of them."""
 
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,11 +23,13 @@ from pydicom.uid import (
 )
 
 from ...errors import InputError
-from ..files import COPY_AGAIN, corrupt, truncated
+from ..files import corrupt, truncated
 from .dataset import read_dataset
 from .header import Slice, judged
 
 _JPEG_END = b"\xff\xd9"
+_SOC, _SIZ = b"\xff\x4f", b"\xff\x51"  # of JPEG 2000, which may lie in a JP2 file
+_SOF = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # of JPEG and JPEG-LS
 _WITH_END = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
 # The decoders that refuse damaged data; pydicom would try others next, which fill it with anything.
 # Pillow refuses some sound colours too.
@@ -70,7 +73,7 @@ def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any
     Raises:
         InputError: E_TRUNCATED; E_CORRUPT, also where the bits contradict the header.
     """
-    with judged(path, "its pixels cannot be decoded", COPY_AGAIN):
+    with judged(path, "its pixels cannot be decoded", "Copy the file again, or export it again."):
         content = read_dataset(path, specific_tags=_PIXEL_TAGS)
         _check_length(path, content)
         syntax = content.file_meta.TransferSyntaxUID
@@ -112,7 +115,10 @@ def _used_bits(array: npt.NDArray[Any], content: Dataset, path: Path) -> npt.NDA
 
 
 def _check_length(path: Path, content: Dataset) -> None:
-    """Refuse pixels of another length: some decoders cut them, or fill the rest with anything."""
+    """Refuse pixels of another length: some decoders cut them, or fill the rest with anything.
+
+    So are compressed ones of another size, before a decoder takes memory for them.
+    """
     syntax = content.file_meta.TransferSyntaxUID
     data = content.get("PixelData")
     if data is None:
@@ -126,10 +132,14 @@ def _check_length(path: Path, content: Dataset) -> None:
             raise corrupt(
                 path, f"it holds more than the {expected} bytes that its header promises."
             )
-    elif syntax in _WITH_END and not all(
-        _JPEG_END in frame.rstrip(b"\0")[-16:] for frame in _compressed(content)
-    ):
-        raise truncated(path, f"its compressed pixels ({syntax.name}) have no end mark.")
+    elif syntax in _WITH_END:
+        size = int(content.Rows), int(content.Columns)
+        for frame in _compressed(content):
+            if _JPEG_END not in frame.rstrip(b"\0")[-16:]:
+                raise truncated(path, f"its compressed pixels ({syntax.name}) have no end mark.")
+            if (coded := _coded_size(frame)) and coded != size:
+                sizes = [f"{rows} rows of {columns} pixels" for rows, columns in (size, coded)]
+                raise corrupt(path, f"its header promises {sizes[0]}, its pixels {sizes[1]}.")
 
 
 def _is_shifted(path: Path, content: Dataset) -> bool:
@@ -150,6 +160,20 @@ def _is_shifted(path: Path, content: Dataset) -> bool:
 def _compressed(content: Dataset) -> Iterator[bytes]:
     count = int(content.get("NumberOfFrames") or 1)
     return generate_frames(content.PixelData, number_of_frames=count)
+
+
+def _coded_size(frame: bytes) -> tuple[int, int] | None:
+    """Rows and columns that a compressed frame of the JPEG family claims; None where unclear."""
+    if (start := frame.find(_SIZ)) >= 0 and _SOC in frame[:start]:
+        columns, rows, left, top = struct.unpack_from(">4I", frame, start + 6)
+        return rows - top, columns - left
+    place = 2
+    while place + 9 <= len(frame) and frame[place] == 0xFF:
+        mark, length, _, rows, columns = struct.unpack_from(">xBHBHH", frame, place)
+        if mark in _SOF:
+            return rows, columns
+        place += 1 if mark == 0xFF else 2 + length  # 0xFF may be repeated before a mark
+    return None
 
 
 def _check_runs(path: Path, content: Dataset) -> None:

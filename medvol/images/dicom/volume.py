@@ -25,10 +25,10 @@ AIR_HU = -1024  # what padding outside the scan becomes in a CT
 # Padding lies outside what a body can be: not above air, or above the 12 bits that scanners use.
 # Lung is -950 to -700 HU; -1000 in it is noise, which 24 HU less do not change.
 BODY_HU = (-1000, 3071)
-# Slices beside each other, each with its own rescale, may be this much further apart on average
-# than with one rescale. A wrong factor of 1.03 or an intercept of 25 is found; noise of two slices
-# is the same in both.
+# Tissue of slices beside each other, each with its own rescale, may be this much further apart (by
+# the median) than with the same rescale. In a chest CT of 4 mm a factor of 1.05 is found, 1.03 not.
 MAX_RESCALE_JUMP_HU = 25.0
+TISSUE_HU = -300  # and above; air keeps its value whatever the factor
 NEIGHBOUR_STEP = 4  # every fourth pixel either way is looked at for it
 # of RescaleType; absent means HU in a CT image, US is "unspecified"
 HU_TYPES = ("", "HU", "HU_MOD", "US", "H", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS")
@@ -184,8 +184,14 @@ def _check_rescales(
     if (odd.slope, odd.intercept) == (even.slope, even.intercept):
         return
     values = rescale(beside, even)[0]
+    tissue = values > TISSUE_HU
+    if not tissue.any():
+        tissue[...] = True
     alike = replace(odd, slope=even.slope, intercept=even.intercept)
-    own, same = (float(np.abs(rescale(stored, image)[0] - values).mean()) for image in (odd, alike))
+    own, same = (
+        float(np.median(np.abs(rescale(stored, image)[0] - values)[tissue]))
+        for image in (odd, alike)
+    )
     if own - same <= MAX_RESCALE_JUMP_HU:
         return
     words = [f"slope {image.slope:g} and intercept {image.intercept:g}" for image in (odd, even)]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stored values are those of the header's bits, whatever the compression; others are refused."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,27 @@ def test_compressed_frames_that_lack_something_are_refused(
     phantoms.write(tmp_path, changed_frames(syntax, change))
 
     assert refusal(tmp_path).code == code
+
+
+@pytest.mark.parametrize(
+    ("syntax", "place"), [(JPEGLSLossless, b"\xff\xf7"), (JPEG2000Lossless, b"\xff\x51")], ids=str
+)
+def test_a_compression_that_claims_another_size_is_refused_before_it_takes_memory(
+    tmp_path: Path, syntax: str, place: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def claim(frame: bytes) -> bytes:
+        start = frame.index(place)
+        size = struct.pack(">HH", 64, 20000) if syntax == JPEGLSLossless else b"\0\0\x4e\x20"
+        start += 5 if syntax == JPEGLSLossless else 6
+        return frame[:start] + size + frame[start + 4 :]
+
+    phantoms.write(tmp_path, changed_frames(syntax, claim))
+    monkeypatch.setattr(pixels, "iter_pixels", None)
+
+    error = refusal(tmp_path)
+
+    assert error.code == "E_CORRUPT"
+    assert "64 rows of 64 pixels, its pixels 64 rows of 20000 pixels" in error.reason
 
 
 def changed_frames(syntax: str, change: Callable[[bytes], bytes]) -> list[Any]:

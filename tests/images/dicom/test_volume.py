@@ -110,6 +110,22 @@ def test_one_slice_with_four_times_the_slope_of_its_series_is_named(
     assert "with the same rescale they are 10 HU apart" in error.reason  # the step of the phantom
 
 
+@pytest.mark.parametrize(("slope", "read"), [(1.02, True), (1.03, False)])
+def test_a_slope_is_judged_by_tissue_however_little_there_is(
+    tmp_path: Path, slope: float, read: bool
+) -> None:
+    stored = np.full((4, 16, 16), 24, np.uint16)
+    stored[:, ::4, 4] = 1064  # a few pixels at 40 HU, moved by 21 or 32 HU
+    series = phantoms.ct_series(stored)
+    series[1].RescaleSlope = slope
+    phantoms.write(tmp_path, series)
+
+    if read:
+        assert load_dicom(tmp_path).array[4, 0, 1] == pytest.approx(61.28)  # 1064 * 1.02 - 1024
+    else:
+        assert "puts the two 32 HU apart" in refusal(tmp_path).reason
+
+
 @pytest.mark.parametrize(("intercept", "read"), [(-999, True), (-998, False)])
 def test_an_intercept_beside_others_may_be_off_by_25_hu(
     tmp_path: Path, intercept: int, read: bool

@@ -44,7 +44,7 @@ class Config:
         except (OSError, ValueError) as error:
             raise self._refused(f"it cannot be read: {last_line(error)}.") from error
         for name, value in overrides.items():
-            self.parser[name] = value
+            self.parser[name] = literal(value)
 
     def __contains__(self, name: str) -> bool:
         return name in self.parser
@@ -68,6 +68,21 @@ class Config:
 
     def _refused(self, reason: str) -> InputError:
         return InputError("E_BUNDLE", self.path, reason, REMEDY)
+
+
+def literal(value: Any) -> Any:
+    """A value as MONAI reads it unchanged: in a plain text it takes `#` for its own `::`.
+
+    Args:
+        value: of an entry; what is not a text, and an expression or a reference, stay as they are.
+
+    Example:
+        >>> literal("scans"), literal("scans#2"), literal("@chain#size"), literal(2)
+        ('scans', "$'scans\\\\x232'", '@chain#size', 2)
+    """
+    if not isinstance(value, str) or "#" not in value or value.startswith(("$", "@", "%")):
+        return value
+    return "$" + repr(value).replace("#", "\\x23").replace("@", "\\x40")
 
 
 def last_line(error: BaseException) -> str:

@@ -52,11 +52,13 @@ def read_state(
         ImportError: a `.safetensors` file without the package safetensors.
     """
     try:
-        state = _read(Path(path), device)
+        open(path, "rb").close()  # what is raised behind this is about the content
     except OSError as error:
         raise InputError(
             "E_BUNDLE", path, f"the weights cannot be read ({error.strerror}).", remedy
         ) from error
+    try:
+        state = _read(Path(path), device)
     except ImportError:
         raise
     except Exception as error:  # pickle, zip, end of file and safetensors have no common ancestor
@@ -80,7 +82,6 @@ def read_state(
 def _read(path: Path, device: torch.device | str) -> Any:
     if path.suffix != ".safetensors":
         return torch.load(path, map_location=device, weights_only=True)
-    path.open("rb").close()  # its own error names no path
     package = require(
         "safetensors.torch", feature="reading .safetensors", install="medvol[weights]"
     )

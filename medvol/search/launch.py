@@ -12,6 +12,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ..bundle.config import literal
+
 PROGRAM = (sys.executable, "-m", "monai.bundle", "run")
 LOG = "log.txt"
 LOCK = ".lock"
@@ -52,14 +54,26 @@ def start_bundle(
     files = [str(bundle / "configs" / c) if isinstance(c, str) else str(c) for c in configs]
     folder = Path(settings["output_dir"])
     folder.mkdir(parents=True, exist_ok=True)
-    command = [*PROGRAM, "--config_file", str(files), "--bundle_root", str(bundle)]
-    for name, value in settings.items():
-        command += [f"--{name}", str(value)]
+    command = [*PROGRAM]
+    for name, value in {"config_file": files, "bundle_root": bundle, **settings}.items():
+        command += [f"--{name}", as_word(value)]
     with open(folder / LOG, "a", encoding="utf-8") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=watched,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )  # fmt: skip
+
+
+def as_word(value: Any) -> str:
+    """A value as a word that python-fire, and then MONAI, read as that value.
+
+    Unquoted, fire takes 1e5 for a number, a,b for two texts, and cuts scans#2 to scans.
+
+    Example:
+        >>> as_word("1e5"), as_word(Path("a,b")), as_word([1, "x"]), as_word(None)
+        ("'1e5'", "'a,b'", "[1, 'x']", 'None')
+    """
+    return repr(literal(str(value) if isinstance(value, Path) else value))
 
 
 def run_bundle(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all trainings of a search have in common, checked before the first of them starts."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -10,8 +9,9 @@ from typing import Any
 
 from fire.parser import DefaultParseValue
 
-from ..bundle.config import Config
+from ..bundle.config import Config, literal
 from ..bundle.find import find_bundle
+from ..bundle.settings import as_json, differences
 from ..errors import InputError
 
 TRAIN = "train.json"
@@ -68,12 +68,13 @@ class Training:
         start = {
             "_target_": "medvol.training.start.StartFrom",
             "network": "@network",
-            "weights": str(self.weights),
+            "weights": literal(str(self.weights)),
         }
         if self.weights and MAY_LACK in self.config():
             start[MAY_LACK] = f"@{MAY_LACK}"
         handlers = [start, allowance] if self.weights else [allowance]
-        return {**self.settings, **trial, f"+{HANDLERS}": handlers}
+        settings = {name: literal(value) for name, value in {**self.settings, **trial}.items()}
+        return {**settings, f"+{HANDLERS}": handlers}
 
 
 def prepare(
@@ -200,38 +201,10 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
         )  # fmt: skip
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs, old and new; of objects the entries.
-
-    Args:
-        before: old values.
-        now: new values.
-
-    Example:
-        >>> differences({"seed": 0, "settings": {"epochs": 2}}, {"settings": {"epochs": 3}})
-        ['seed 0, now None', 'epochs 2, now 3']
-    """
-    found = []
-    for name in {**before, **now}:
-        old, new = before.get(name), now.get(name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new)
-        elif old != new:
-            found.append(f"{name} {old!r}, now {new!r}")
-    return found
-
-
-def as_json(content: Any) -> Any:
-    """As it is read again after it was written as JSON.
-
-    Raises:
-        TypeError: it holds what JSON does not know.
-    """
-    return json.loads(json.dumps(content))
-
-
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:
     """Id to value of words like `epochs=2`, read by the rules of MONAI's command line (fire's).
+
+    But for `#`, behind which fire reads nothing: it is part of a text.
 
     Raises:
         ValueError: a word without `=` or id, an id that is there twice, or a value that JSON does
@@ -249,7 +222,9 @@ def parse_settings(words: Iterable[str]) -> dict[str, Any]:
         if name in settings:
             raise ValueError(f"--set {word}: {name} is given twice; choose one")
         try:
-            settings[name] = as_json(DefaultParseValue(value))
+            read = as_json(DefaultParseValue(value))
+            quoted = value[:1] in ("'", '"')
+            settings[name] = value if isinstance(read, str) and not quoted else read
         except TypeError as error:
             raise ValueError(f"--set {word}: {error}") from error
     return settings

@@ -21,6 +21,7 @@ CURVES = "curves.csv"
 LAST, BEST = "last.pt", "model.pt"  # of `Resume` and `BestWeights`
 POLL_S = 0.2
 NOT_COMPARED = ("learning_rate",)  # stands in the curves, and is not a result
+_REFUSAL = re.compile(r"^medvol: (E_.*)", re.MULTILINE)
 _CAUSE = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt|Exit)\b.*", re.MULTILINE)
 
 
@@ -174,6 +175,8 @@ def failure(status: int, log: Path, begin: int = 0) -> str:
     with open(log, "rb") as file:
         file.seek(begin)
         text = file.read().decode("utf-8", "replace")
+    if refusal := _REFUSAL.search(text):
+        return refusal[1]
     found = _CAUSE.search(text)  # the first is the cause, the others are MONAI's layers around it
     lines = text.strip().splitlines()
     return " ".join((found[0] if found else lines[-1] if lines else f"status {status}").split())

@@ -12,7 +12,7 @@ from monai.bundle import verify_net_in_out
 from PIL import Image
 
 from ..answer import Answer
-from ..bundle.config import Config
+from ..bundle.config import Config, literal
 from ..bundle.spec import read_spec
 from ..data.phantoms.chest import chest_ct_phantom
 from ..images.image import Kind
@@ -47,7 +47,7 @@ def check_weights(found: Findings, configs: Mapping[str, Path], *, has_weights: 
             verify_net_in_out(
                 net_id="network_def", meta_file=str(configs["metadata"]),
                 config_file=str(inference), device="cpu", p=POWER, n=FACTOR, any=ANY_SIZE,
-                bundle_root=str(found.folder),
+                bundle_root=literal(str(found.folder)),
             )  # fmt: skip
         path = found.folder / "models" / "model.pt"
         if not has_weights:

@@ -3,7 +3,7 @@
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -14,10 +14,18 @@ from ignite.engine import Engine, Events
 from monai.data import Dataset
 from monai.transforms.transform import Randomizable
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DistributedSampler
 
+from ..bundle.settings import curve_settings, differences, in_words
 from ..errors import InputError
 from ..files import replacing
+from ..labels import check_names
+
+MOVED = {  # of an optimizer's groups: what a plan of the rates moves, so it is taken over
+    True: {"params", "lr", "betas", "momentum"},
+    False: {"params"},
+}
 
 
 class Stateful(Protocol):
@@ -43,10 +51,11 @@ def save_atomically(state: Mapping[str, Any], path: str | os.PathLike[str]) -> N
 class Resume:
     """Write the whole state after every epoch, and go on from it when the file is there.
 
-    The file holds the state dicts of `objects`, the epoch, the best validation figure and the
-    chain's fingerprint, and loads with `torch.load(weights_only=True)`. Start the same training
-    again and it continues; with another chain it refuses. With several GPUs the first process
-    writes and all read. Attach it to the trainer.
+    The file holds the state dicts of `objects`, the epoch, the best validation figure, the chain's
+    fingerprint, the names of labels or classes, and the settings that the curve depends on
+    (`curve_settings`); it loads with `torch.load(weights_only=True)`. Start the same training again
+    and it continues; with another chain, other names or other settings it refuses. With several
+    GPUs the first process writes and all read. Attach it to the trainer.
 
     Args:
         path: checkpoint file, such as "runs/a/last.pt".
@@ -54,6 +63,8 @@ class Resume:
         chain_fingerprint: of the transform chain, see `medvol.chains`.
         evaluator: its best figure so far is kept, so that a worse epoch after a resume does not
             take the place of the best weights.
+        names: of the labels or classes, in the order of the network's scores.
+        accept_changes: go on with other settings, from the next epoch.
     """
 
     def __init__(
@@ -63,14 +74,25 @@ class Resume:
         *,
         chain_fingerprint: str,
         evaluator: Engine | None = None,
+        names: Sequence[str] = (),
+        accept_changes: bool = False,
     ) -> None:
         self.path = Path(path)
         self.objects = {name: unwrapped(x) for name, x in objects.items()}
         self.chain_fingerprint = chain_fingerprint
         self.evaluator = evaluator
+        self.names = list(names)
+        self.accept_changes = accept_changes
+        self.settings = curve_settings()
 
     def attach(self, engine: Engine) -> None:
-        """Load when a trainer starts, and save after each of its epochs."""
+        """Load when a trainer starts, and save after each of its epochs.
+
+        Raises:
+            InputError: as for `load`; before anything runs.
+        """
+        if self.path.is_file():
+            self._check(read_checkpoint(self.path))
         engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
@@ -85,6 +107,8 @@ class Resume:
         state: dict[str, Any] = {name: x.state_dict() for name, x in self.objects.items()}
         state["epoch"] = engine.state.epoch
         state["chain_fingerprint"] = self.chain_fingerprint
+        state["names"] = self.names
+        state["settings"] = self.settings
         if self.evaluator is not None:
             state["best_metric"] = float(self.evaluator.state.best_metric)
             state["best_metric_epoch"] = int(self.evaluator.state.best_metric_epoch)
@@ -94,43 +118,87 @@ class Resume:
         """Go on from the file where it is there.
 
         Raises:
-            InputError: E_BUNDLE, the training was started with another chain, plan or parts.
+            InputError: E_CHANGED, the training was started with another chain, other settings or
+                parts; E_LABELS, with other names; E_CORRUPT, the file is damaged.
         """
         if not self.path.is_file():
             return
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
+        state = read_checkpoint(self.path)
         self._check(state)
         for name, x in self.objects.items():
-            x.load_state_dict(state[name])
+            self._restore(x, state[name])
         engine.state.epoch = state["epoch"]
         engine.state.iteration = state["epoch"] * (engine.state.epoch_length or 0)
-        if self.evaluator is not None:
+        if self.evaluator is not None and "best_metric" in state:
             self.evaluator.state.best_metric = state["best_metric"]
             self.evaluator.state.best_metric_epoch = state["best_metric_epoch"]
 
+    def _restore(self, x: Stateful, state: dict[str, Any]) -> None:
+        """Take a state over; when changes are accepted, without the settings of before."""
+        if self.accept_changes and isinstance(x, LRScheduler):
+            x.last_epoch = x._step_count = state["last_epoch"]
+            return
+        groups = getattr(x, "param_groups", []) if self.accept_changes else []
+        planned = any(isinstance(other, LRScheduler) for other in self.objects.values())
+        own = [{k: v for k, v in group.items() if k not in MOVED[planned]} for group in groups]
+        x.load_state_dict(state)
+        for group, settings in zip(getattr(x, "param_groups", []), own, strict=False):
+            group.update(settings)
+
     def _check(self, state: Mapping[str, Any]) -> None:
         """Refuse a state of another training, before anything of it is taken over."""
+        check_names(self.path, state.get("names", ()), self.names)
         chain = state["chain_fingerprint"]
+        before = state.get("settings") or self.settings  # of files that hold none
+        changed = differences(before, self.settings) if self.settings else []
+        if changed and not self.accept_changes:
+            self._refuse(in_words(changed), "Restore it, take it with `--accept_changes True`")
         if chain != self.chain_fingerprint:
             self._refuse(
-                f"started with chain {chain}, the config now describes chain "
-                f"{self.chain_fingerprint}", "Restore the chain's settings",
-            )  # fmt: skip
+                f"chain {chain}, now {self.chain_fingerprint}", "Restore the chain's settings"
+            )
         for name, x in self.objects.items():
             if name not in state:
-                self._refuse(f"started without {name}", "Take it out of the config")
+                self._refuse(f"no {name}, now with it", "Take it out of the config")
             planned, steps = getattr(x, "total_steps", None), state[name].get("total_steps")
-            if planned != steps:  # OneCycleLR cannot go on beyond, or stop short of, its plan
+            if planned != steps and not self.accept_changes:
+                # OneCycleLR cannot go on beyond, or stop short of, its plan
                 self._refuse(
-                    f"planned for {steps} steps, the config now for {planned}",
-                    "Restore epochs, batch size and data",
+                    f"a plan of {steps} steps, now {planned}", "Restore epochs, batch size and data"
                 )
 
     def _refuse(self, how: str, remedy: str) -> NoReturn:
         raise InputError(
-            "E_BUNDLE", self.path, f"this training was {how}.",
+            "E_CHANGED", self.path, f"this training was started with {how}.",
             f"{remedy}, or start in another output_dir.",
         )  # fmt: skip
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `Resume` wrote, on the CPU.
+
+    Raises:
+        InputError: E_PATH, it cannot be opened; E_CORRUPT, it is cut, damaged, or something else.
+    """
+    try:
+        open(path, "rb").close()  # what is raised behind this is about the content
+    except OSError as error:
+        reason = f"the checkpoint cannot be opened ({error.strerror})."
+        raise InputError("E_PATH", path, reason, "Check the permissions.") from error
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and the end of a file have no common ancestor
+        raise _damaged(path, "it is cut or damaged") from error
+    if not isinstance(state, dict) or not {"epoch", "chain_fingerprint"} <= set(state):
+        raise _damaged(path, "it is not the checkpoint of a training")
+    return state
+
+
+def _damaged(path: str | os.PathLike[str], how: str) -> InputError:
+    return InputError(
+        "E_CORRUPT", path, f"{how}, so the training cannot go on from it.",
+        "Start over: take it and curves.csv away, or give `medvol train` --fresh.",
+    )  # fmt: skip
 
 
 class BestWeights:

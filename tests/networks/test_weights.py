@@ -82,6 +82,7 @@ def test_safetensors_are_read_where_the_package_is(tmp_path: Path) -> None:
         ("none.pt", "cannot be read (No such file", "Copy models/none.pt into the bundle"),
         ("none.safetensors", "cannot be read (No such file", "Copy models/none.safetensors"),
         ("text.pt", "not a state dict", "git lfs pull"),
+        ("cut.pt", "not a state dict", "git lfs pull"),
         ("settings.pt", "something else than names with tensors", "torch.save"),
         (
             "wide.pt",
@@ -111,6 +112,7 @@ def test_what_cannot_be_taken_is_refused_by_name(
     torch.save({**STATE, "bias": torch.tensor([0.0, torch.nan, torch.inf])}, tmp_path / "nan.pt")
     torch.save({**STATE, "weight": STATE["weight"] / 0}, tmp_path / "inf.pt")
     (tmp_path / "text.pt").write_text("version https://git-lfs.github.com/spec/v1")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "long.pt").read_bytes()[:-1])
     made, before = linear(1), linear(1).state_dict()
     error = refused_by(lambda: load_weights(tmp_path / name, made), "E_BUNDLE")
     assert error.path == str(tmp_path / name)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from fire.parser import DefaultParseValue
+from monai.bundle import ConfigParser
 
 from medvol.search import launch
 
@@ -20,9 +22,31 @@ def test_words_threads_and_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for threads in (3, 4):
         launch.run_bundle(bundle, configs, {"fold": 1, "output_dir": out}, threads=threads)
     files = [str(bundle / "configs" / "train.json"), str(tmp_path / "own.json")]
-    words = ["--config_file", str(files), "--bundle_root", str(bundle), "--fold", "1",
-             "--output_dir", str(out)]  # fmt: skip
+    words = ["--config_file", str(files), "--bundle_root", f"'{bundle}'", "--fold", "1",
+             "--output_dir", f"'{out}'"]  # fmt: skip
     assert (out / "log.txt").read_text() == f"{words} 3\n{words} 4\n"
+
+
+ODD_NAMES = (
+    "scans#2", "20241129", "1e5", "a,b", "None", "True", "two words", "it's", 'a "b"', "影像",
+    "[a]", "a=b", "-x", "--x", "\\n", "a@b#c", "#", "'", "(1", "0x1f", "a: b", "\udcff",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_arrives_as_it_is(name: str) -> None:
+    """Through the two readers there are: python-fire's, then MONAI's."""
+    for path in (Path("/scans") / name, Path("/scans") / name / "datalist.json"):
+        received = DefaultParseValue(launch.as_word(path))
+        parser = ConfigParser({"dataset_dir": received, "file": "$@dataset_dir + '/x'"})
+        assert parser.get_parsed_content("dataset_dir") == str(path)
+        assert parser.get_parsed_content("file") == f"{path}/x"
+    assert not launch.as_word(Path(name)).startswith("-")
+
+
+def test_values_of_other_kinds_arrive_as_they_are() -> None:
+    for value in (None, True, 3, 1e-5, [1, "a#b"], {"a": "20241129"}, "@chain#size", "$1 + 1"):
+        assert DefaultParseValue(launch.as_word(value)) == value
 
 
 def test_a_failure_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

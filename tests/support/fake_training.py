@@ -7,6 +7,7 @@ on from its last epoch. `mood` says how it fails. Where `weights` names a folder
 `model.pt` come from there; where `tables` does, a measurement copies those of its fold or part.
 """
 
+import ast
 import fcntl
 import json
 import shutil
@@ -51,9 +52,9 @@ def quality(learning_rate: float, width: int = 0) -> float:
 
 
 def main(words: list[str]) -> None:
-    given = dict(zip(words[::2], words[1::2], strict=True))
+    given = {name: ast.literal_eval(x) for name, x in zip(words[::2], words[1::2], strict=True)}
     config: dict[str, Any] = {}
-    for file in json.loads(given["--config_file"].replace("'", '"')):
+    for file in given["--config_file"]:
         config |= json.loads(Path(file).read_text())
     folder = Path(given["--output_dir"])
     if config.get("measured"):

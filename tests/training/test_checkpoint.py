@@ -3,7 +3,8 @@
 
 import os
 import random
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,19 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data import Dataset
 from monai.transforms import Compose, RandGaussianNoise
+from refusals import refused_by
 from small_training import BATCHES, CHAIN, EPOCHS, StopAt, make_training, toy_network
 from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler
 
 from medvol.errors import InputError
-from medvol.training.checkpoint import RANK_STRIDE, BestWeights, EpochSeed, save_atomically
+from medvol.training.checkpoint import (
+    RANK_STRIDE,
+    BestWeights,
+    EpochSeed,
+    read_checkpoint,
+    save_atomically,
+)
 from medvol.training.curves import read_curves
 
 
@@ -121,7 +129,7 @@ def test_another_chain_is_refused_and_nothing_is_overwritten(tmp_path: Path) -> 
     before = (tmp_path / "last.pt").read_bytes()
     with pytest.raises(InputError) as caught:
         make_training(tmp_path, chain="f" * 16).run()
-    assert (caught.value.code, caught.value.path) == ("E_BUNDLE", os.fspath(tmp_path / "last.pt"))
+    assert (caught.value.code, caught.value.path) == ("E_CHANGED", os.fspath(tmp_path / "last.pt"))
     assert CHAIN in caught.value.reason
     assert "f" * 16 in caught.value.reason
     assert "another output_dir" in caught.value.remedy
@@ -130,10 +138,39 @@ def test_another_chain_is_refused_and_nothing_is_overwritten(tmp_path: Path) -> 
 
 def test_another_plan_of_the_learning_rate_is_refused(tmp_path: Path) -> None:
     make_training(tmp_path, epochs=1).run()
-    with pytest.raises(InputError, match=f"planned for {EPOCHS * BATCHES} steps") as caught:
+    with pytest.raises(InputError, match=f"a plan of {EPOCHS * BATCHES} steps") as caught:
         make_training(tmp_path, planned=EPOCHS + 1).run()
-    assert caught.value.code == "E_BUNDLE"
-    assert f"now for {(EPOCHS + 1) * BATCHES}." in caught.value.reason
+    assert caught.value.code == "E_CHANGED"
+    assert f"now {(EPOCHS + 1) * BATCHES}." in caught.value.reason
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "of zero bytes": lambda _: b"",
+    "cut": lambda whole: whole[: len(whole) // 2],
+    "cut by a byte": lambda whole: whole[:-1],
+    "with NULs for its first half": lambda whole: bytes(len(whole) // 2) + whole[len(whole) // 2 :],
+    "all NULs": lambda whole: bytes(len(whole)),
+    "a text": lambda _: b"version https://git-lfs.github.com/spec/v1",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_refused_in_one_line(
+    damage: Callable[[bytes], bytes], uninterrupted: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "last.pt"
+    path.write_bytes(damage((uninterrupted / "last.pt").read_bytes()))
+    error = refused_by(lambda: make_training(tmp_path).run(), "E_CORRUPT")
+    assert error.path == os.fspath(path)
+    assert "cut or damaged" in error.reason
+    assert "--fresh" in error.remedy
+
+
+def test_a_file_of_weights_is_not_a_checkpoint(uninterrupted: Path, tmp_path: Path) -> None:
+    shutil.copy(uninterrupted / "model.pt", tmp_path / "last.pt")
+    error = refused_by(lambda: make_training(tmp_path).run(), "E_CORRUPT")
+    assert "not the checkpoint of a training" in error.reason
+    refused_by(lambda: read_checkpoint(tmp_path), "E_PATH")
 
 
 def test_best_weights_are_a_plain_state_dict(uninterrupted: Path) -> None:

@@ -21,6 +21,10 @@ MAX_PIXELS = 2**26  # 8192 x 8192; the largest detectors and stitched films have
 TRANSPARENT = ("LA", "PA", "RGBA", "RGBa")  # modes with an alpha channel
 ORIENTATION = 0x0112  # EXIF and TIFF tag
 _TURNED = range(2, 9)  # values of that tag; 1 is upright
+DAMAGED = (  # what Pillow raises of bytes that are not as they were written
+    OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError,
+    struct.error, zlib.error,
+)  # fmt: skip
 _STARTS = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF"}
 _SHORTEST = 64  # bytes of a header, at least: what is shorter was cut
 
@@ -56,7 +60,7 @@ def opened_picture(path: Path) -> "Iterator[Picture]":
     except Image.DecompressionBombError as error:
         reason = "its header claims too many pixels."
         raise InputError("E_TOO_BIG", path, reason, "Reduce its resolution.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+    except DAMAGED as error:
         cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
         reason = f"it cannot be read to its end ({error})."
         raise (truncated if cut else corrupt)(path, reason) from error

@@ -2,6 +2,7 @@
 """One radiograph kept in many ways is read as one; what is none is refused; folders."""
 
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -382,6 +383,16 @@ def test_each_damaged_byte_of_a_png_is_found_or_harmless(tmp_path: Path, kind: s
         except InputError:
             refusals += 1
     assert refusals > len(content) - 15  # the end mark's own checksum is nobody's loss
+
+
+def test_a_tiff_with_an_empty_directory_behind_is_refused(tmp_path: Path) -> None:
+    path = picture("a.tif")(tmp_path)
+    content = bytearray(path.read_bytes())
+    (directory,) = struct.unpack_from("<I", content, 4)
+    (entries,) = struct.unpack_from("<H", content, directory)
+    struct.pack_into("<I", content, directory + 2 + 12 * entries, len(content))
+    path.write_bytes(content + struct.pack("<HI", 0, 0))
+    refused_by(lambda: read_image(path, "radiograph"), "E_CORRUPT")
 
 
 def test_0_is_white_in_the_files_that_say_so(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def without_copies(slices: Sequence[Slice], left_out: Counter[str]) -> list[Slic
 
     Args:
         slices: of one series.
-        left_out: files that are dropped are counted here as "copy".
+        left_out: files that are dropped are counted here as "duplicate".
 
     Raises:
         InputError: E_SERIES, files of one SOPInstanceUID that differ; E_CORRUPT and the like, a
@@ -42,7 +42,7 @@ def without_copies(slices: Sequence[Slice], left_out: Counter[str]) -> list[Slic
         dropped.add(pair[1])
     rest = [image for image in slices if image not in dropped]
     dropped.update(pair[1] for pair in _pairs(rest, _place) if same(pair))
-    left_out["copy"] += len({image.path for image in dropped})
+    left_out["duplicate"] += len({image.path for image in dropped})
     return [image for image in slices if image not in dropped]
 
 

@@ -16,6 +16,7 @@ from .copies import without_copies
 from .header import Slice, read_slices
 from .strays import known_kind, stray, suffix_of
 
+COUNTED = ("duplicate", "screenshot")  # kinds of files that are words, beside suffixes and codes
 MAX_FILES = 20_000  # a whole-body CT has 2,000 slices; more than this is an archive, not a study
 
 
@@ -123,7 +124,8 @@ def _head(path: Path) -> bytes:
 
 
 def _listed(kinds: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    words = {kind: counted(count, kind) for kind, count in kinds.items() if kind in COUNTED}
+    return ", ".join(words.get(kind, f"{count} {kind}") for kind, count in sorted(kinds.items()))
 
 
 def _summary(uid: str, slices: Sequence[Slice]) -> str:

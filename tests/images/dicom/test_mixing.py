@@ -175,7 +175,7 @@ def test_two_scans_without_any_uid_are_told_by_their_pixels(tmp_path: Path) -> N
 
     error = refusal(tmp_path / "two")
 
-    # 8 columns of 16 HU apart, and slices of 10: 138 or 118 HU, as often
+    # 8 columns are 128 HU apart, and slices 10: they differ by 138 or 118 HU, as often
     assert error.code == "E_SERIES"
     assert "differ more (by 128 HU) than slices two apart (by 20 HU)" in error.reason
 
@@ -193,12 +193,59 @@ def test_from_when_on_slices_are_unlike_their_neighbours(shift_hu: int, refused:
         check_likeness(Path("ct"), array)
 
 
+@pytest.mark.parametrize(("odd", "refused"), [(range(1, 14, 2), True), (range(1, 10, 2), False)])
+def test_how_many_slices_must_be_unlike_their_neighbours(odd: range, refused: bool) -> None:
+    """Of 14 slices with two neighbours; 7 odd ones spoil all of them, 5 spoil 10 or 71 %."""
+    array = np.zeros((8, 8, 16))
+    array[..., list(odd)] = 100
+    if refused:
+        with pytest.raises(InputError, match="neighbouring slices differ more"):
+            check_likeness(Path("ct"), array)
+    else:
+        check_likeness(Path("ct"), array)
+
+
+def in_pairs(share: float, pairs: int, count: int = 24) -> np.ndarray:
+    """(4, 4, count) HU that grow by 10, but within the first pairs by this share of that."""
+    gaps = np.full(count - 1, 10.0)
+    gaps[1 : 2 * pairs : 2] *= share
+    return np.zeros((4, 4, count)) + np.cumsum([0, *gaps])
+
+
+@pytest.mark.parametrize(
+    ("share", "pairs", "refused"),
+    [(0.89, 11, True), (0.91, 11, False), (0, 9, True), (0, 8, False)],
+)
+def test_from_when_on_slices_come_in_pairs(share: float, pairs: int, refused: bool) -> None:
+    """Of 11 gaps that have two beside them; 9 of them are 82 %, 8 are 73 %."""
+    if refused:
+        words = (
+            rf"E_SERIES ct: the slices come in pairs that differ less \(by {share * 10:.0f} HU\)"
+        )
+        with pytest.raises(InputError, match=words if pairs == 11 else "in pairs"):
+            check_likeness(Path("ct"), in_pairs(share, pairs))
+    else:
+        check_likeness(Path("ct"), in_pairs(share, pairs))
+
+
+@pytest.mark.parametrize("first", range(6))
+@pytest.mark.parametrize("count", range(1, 6))
+def test_a_box_in_a_few_slices_is_no_pair(first: int, count: int) -> None:
+    array = np.full((16, 16, 8), -1000, np.int16)
+    array[4:12, 4:12, first : first + count] = 40
+    check_likeness(Path("ct"), array)
+
+
 def test_real_volumes_are_like_their_neighbours(real_data: Path) -> None:
     import nibabel
 
     volume = np.asarray(nibabel.load(real_data / "ct_radiopaedia" / "rp3_ct.nii.gz").dataobj)
     check_likeness(Path("ct"), volume)
-    mixed = volume[..., :100].copy()
+    mixed = volume[..., :40].copy()
     mixed[..., 1::2] = np.roll(mixed[..., 1::2], 8, axis=1)
-    with pytest.raises(InputError, match="E_SERIES"):
+    with pytest.raises(InputError, match="neighbouring slices differ more"):
         check_likeness(Path("ct"), mixed)
+    twice = volume[..., :20].repeat(2, axis=2).astype(np.float32)
+    twice[..., 1::2] += np.random.default_rng(0).normal(0, 60, twice[..., 1::2].shape)
+    with pytest.raises(InputError, match="in pairs"):
+        check_likeness(Path("ct"), twice)

@@ -17,6 +17,7 @@ from pydicom.uid import (
 
 from medvol.images.dicom.series import read_study
 from medvol.images.dicom.volume import load_dicom
+from medvol.text import counted
 
 
 def test_what_is_no_slice_is_left_out(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_a_copy_of_a_slice_is_used_once(tmp_path: Path) -> None:
     image = load_dicom(tmp_path)
 
     assert image.array.shape == (16, 16, 8)
-    assert image.facts["left_out"] == {"copy": 1}
+    assert image.facts["left_out"] == {"duplicate": 1}
 
 
 @pytest.mark.parametrize("count", [1, 5], ids=["one", "some"])
@@ -144,8 +145,8 @@ def test_a_copy_with_a_new_uid_is_used_once(tmp_path: Path, count: int) -> None:
     image = load_dicom(tmp_path)
 
     np.testing.assert_array_equal(image.array, HU)
-    assert image.facts["left_out"] == {"copy": count}
-    assert str(image.notes[0]) == f"N_OTHER files were passed by: {count} copy."
+    assert image.facts["left_out"] == {"duplicate": count}
+    assert str(image.notes[0]) == f"N_OTHER files were passed by: {counted(count, 'duplicate')}."
     copies[0].RescaleIntercept = -1000  # the same pixels, but other values
     copies[0].save_as(paths[0])
     assert "are different images of one place" in refusal(tmp_path).reason
@@ -155,7 +156,7 @@ def test_a_copy_of_an_enhanced_ct_is_used_once(tmp_path: Path) -> None:
     phantoms.write(tmp_path, [phantoms.enhanced_ct(), phantoms.enhanced_ct()])
     image = load_dicom(tmp_path)
     np.testing.assert_array_equal(image.array, HU)
-    assert image.facts["left_out"] == {"copy": 1}
+    assert image.facts["left_out"] == {"duplicate": 1}
 
 
 @pytest.mark.parametrize("shared", [2, 8], ids=["two", "all"])

@@ -161,7 +161,8 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "N_BITS": Code(
             "A picture of 16 bits a pixel uses only 12 (or 8) of them: no value is higher. "
-            "White is taken to be 4095 (or 255).",
+            "White is taken to be 4095 (or 255). Or BitsStored and HighBit of a DICOM image "
+            "contradict each other, and its values fit both.",
             "Nothing, unless the picture should be very dark.",
         ),
         "N_SPACING": Code(

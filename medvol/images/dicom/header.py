@@ -39,7 +39,8 @@ _TAGS = [
     *ORIGIN,
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", *TECHNICAL),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
-    *("BitsAllocated", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("RescaleSlope", "RescaleIntercept", "RescaleType"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
@@ -65,6 +66,7 @@ class Slice:
         slope, intercept: factor and addend from stored to modality value (in HU for CT); None when
             absent, NaN when they are not numbers.
         rescale_type: unit of the modality value, such as "HU"; "" when absent.
+        bits: "BitsStored 12 and HighBit 15", where these two contradict each other; else "".
         padding: lowest and highest stored value that stand for "outside the scan".
         technical: the values of `TECHNICAL` that are given and can be read.
         origin: the values of `ORIGIN` that are given and can be read.
@@ -85,6 +87,7 @@ class Slice:
     slope: float | None
     intercept: float | None
     rescale_type: str
+    bits: str
     padding: tuple[int, int] | None
     technical: dict[str, str | float]
     origin: dict[str, str] = field(repr=False)
@@ -136,7 +139,7 @@ def judged(path: Path, what: str, remedy: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # damaged data makes pydicom and the decoders raise nearly anything
-        lines = [line.strip() for line in str(error).strip().splitlines()]
+        lines = [line.strip() for line in str(error).strip().split("\n")]
         why = "; ".join(lines[1:] or lines)  # of several decoders, what each says
         raise InputError("E_CORRUPT", path, f"{what} ({why}).", remedy) from error
 
@@ -188,8 +191,8 @@ def _flat(header: Dataset, groups: Sequence[Dataset]) -> Dataset:
 
 
 def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
-    position = _numbers(header, "ImagePositionPatient", 3)
-    slope, intercept = (_numbers(header, f"Rescale{x}", 1) for x in ("Slope", "Intercept"))
+    position = numbers(header, "ImagePositionPatient", 3)
+    slope, intercept = (numbers(header, f"Rescale{x}", 1) for x in ("Slope", "Intercept"))
     return Slice(
         path=path,
         frame=number,
@@ -199,26 +202,45 @@ def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
         localizer="LOCALIZER" in str(header.get("ImageType", "")).upper(),
         screenshot=str(header.get("SOPClassUID", "")).startswith(SCREENSHOT) and position is None,
         syntax=UID(header.file_meta.TransferSyntaxUID),
-        rows=int(header.Rows),
-        columns=int(header.Columns),
-        grey=int(header.get("SamplesPerPixel") or 1) == 1
-        and str(header.get("PhotometricInterpretation", "MONOCHROME")).startswith("MONOCHROME"),
+        rows=whole_number(header, "Rows", path),
+        columns=whole_number(header, "Columns", path),
+        grey=header.get("SamplesPerPixel") in (None, 1)
+        and str(header.get("PhotometricInterpretation") or "MONOCHROME").startswith("MONOCHROME"),
         place=Place(
             path,
             name,
             position,
-            _numbers(header, "ImageOrientationPatient", 6),
-            _numbers(header, "PixelSpacing", 2),
+            numbers(header, "ImageOrientationPatient", 6),
+            numbers(header, "PixelSpacing", 2),
         ),
         slope=None if slope is None else float(slope[0]),
         intercept=None if intercept is None else float(intercept[0]),
         rescale_type=str(header.get("RescaleType") or "").strip().upper(),
+        bits=_odd_bits(header),
         padding=_padding(header),
         technical={
             name: fact for name in TECHNICAL if (fact := _fact(header, name)) not in (None, "")
         },
         origin={name: word for name in ORIGIN if (word := _word(header, name)) not in ("", "?")},
     )
+
+
+def whole_number(header: Dataset, name: str, path: Path) -> int:
+    """A number without which an image has no pixels.
+
+    Args:
+        header: of one image.
+        name: keyword of the element.
+        path: for the message.
+
+    Raises:
+        InputError: E_CORRUPT, something else stands there, or nothing does.
+    """
+    value = _value(header, name)
+    if not isinstance(value, int):
+        reason = f"its header has no number in {name}."
+        raise InputError("E_CORRUPT", path, reason, "Export the series again.")
+    return value
 
 
 def _modality(header: Dataset) -> str:
@@ -243,17 +265,26 @@ def _word(header: Dataset, name: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _numbers(header: Dataset, name: str, count: int) -> np.ndarray[Any, Any] | None:
-    """(count,) numbers, NaN where something else stands there; None where nothing does."""
+def numbers(header: Dataset, name: str, count: int | None) -> np.ndarray[Any, Any] | None:
+    """The numbers of one element.
+
+    Args:
+        header: of one image.
+        name: keyword of the element.
+        count: how many there must be; None for any number of them.
+
+    Returns:
+        (count,) float64, NaN where something else stands there; None where nothing does.
+    """
     value = _value(header, name)
     if value is None:
         return None
     try:
-        numbers = np.array(value, np.float64).reshape(-1)
+        found = np.array(value, np.float64).reshape(-1)
     except (TypeError, ValueError):
-        numbers = np.array([])
-    usable = numbers.size == count and np.isfinite(numbers).all()
-    return numbers if usable else np.full(count, np.nan)
+        found = np.array([])
+    usable = found.size == (count or max(found.size, 1)) and np.isfinite(found).all()
+    return found if usable else np.full(count or 1, np.nan)
 
 
 def _value(header: Dataset, name: str) -> Any:
@@ -264,6 +295,12 @@ def _value(header: Dataset, name: str) -> Any:
         return None if header[name].is_empty else header[name].value
     except Exception:  # pydicom reads a value when it is asked for, and may raise nearly anything
         return "?"
+
+
+def _odd_bits(header: Dataset) -> str:
+    stored, high = header.get("BitsStored"), header.get("HighBit")
+    odd = isinstance(stored, int) and isinstance(high, int) and high != stored - 1
+    return f"BitsStored {stored} and HighBit {high}" if odd else ""
 
 
 def _padding(header: Dataset) -> tuple[int, int] | None:

@@ -22,11 +22,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from ...errors import InputError
+from ...errors import InputError, Note
 from ..files import corrupt, truncated
 from .dataset import read_dataset
-from .header import Slice, judged
+from .header import Slice, judged, whole_number
 
+_AGAIN = "Copy the file again, or export it again."
 _JPEG_END = b"\xff\xd9"
 _SOC, _SIZ = b"\xff\x4f", b"\xff\x51"  # of JPEG 2000, which may lie in a JP2 file
 _SOF = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # of JPEG and JPEG-LS
@@ -37,10 +38,10 @@ _STRICT = {
     **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
     **dict.fromkeys((JPEG2000, JPEG2000Lossless), "pillow"),
 }
+_NUMBERS = ["BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel"]
 _PIXEL_TAGS = [
-    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
-    *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    "PixelData",
+    *("PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
+    *(*_NUMBERS, "HighBit", "PixelData"),
 ]
 
 
@@ -56,7 +57,7 @@ def check_decoder(slices: Sequence[Slice]) -> None:
                 warnings.simplefilter("ignore")
                 decoder = get_decoder(image.syntax)
         except NotImplementedError as error:
-            reason = f"its pixels are compressed as {image.syntax.name}, which no package reads."
+            reason = f"its pixels are stored as {image.syntax.name}, which no package reads."
             remedy = "Export the series uncompressed (Explicit VR Little Endian)."
             raise InputError("E_DECODER", image.path, reason, remedy) from error
         if not decoder.is_available:
@@ -67,13 +68,20 @@ def check_decoder(slices: Sequence[Slice]) -> None:
             )  # fmt: skip
 
 
+def notes_on_bits(slices: Sequence[Slice]) -> list[Note]:
+    """A remark on decoded slices whose BitsStored and HighBit contradict each other."""
+    odd = [image.bits for image in slices if image.bits]
+    text = f"images with {', '.join(sorted(set(odd)))}: {len(odd)}; their values fit both."
+    return [Note("N_BITS", text)] if odd else []
+
+
 def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
     """The stored values (rows, columns) of some frames of a file; colours (rows, columns, 3).
 
     Raises:
         InputError: E_TRUNCATED; E_CORRUPT, also where the bits contradict the header.
     """
-    with judged(path, "its pixels cannot be decoded", "Copy the file again, or export it again."):
+    with judged(path, "its pixels cannot be decoded", _AGAIN):
         content = read_dataset(path, specific_tags=_PIXEL_TAGS)
         _check_length(path, content)
         syntax = content.file_meta.TransferSyntaxUID
@@ -123,15 +131,16 @@ def _check_length(path: Path, content: Dataset) -> None:
     data = content.get("PixelData")
     if data is None:
         raise truncated(path, "the file ends before or inside its pixels.")
+    for name in _NUMBERS:
+        whole_number(content, name, path)
     if not syntax.is_compressed or syntax.is_deflated:
         expected = get_expected_length(content)
         if len(data) < expected:
             reason = f"it has {len(data)} bytes of pixels, and its header promises {expected}."
             raise truncated(path, reason)
         if data[expected + expected % 2 :].strip(b"\0") or _is_shifted(path, content):
-            raise corrupt(
-                path, f"it holds more than the {expected} bytes that its header promises."
-            )
+            reason = f"it holds more than the {expected} bytes of pixels that its header promises."
+            raise InputError("E_CORRUPT", path, reason, _AGAIN)
     elif syntax in _WITH_END:
         size = int(content.Rows), int(content.Columns)
         for frame in _compressed(content):

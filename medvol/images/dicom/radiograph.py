@@ -22,8 +22,8 @@ from ..grey import Grey, grey_of_colours, used_bits
 from ..image import Image
 from ..picture import MAX_PIXELS
 from .dataset import read_dataset
-from .header import Slice, judged, read_slices
-from .pixels import check_decoder, decode_frames
+from .header import Slice, judged, numbers, read_slices
+from .pixels import check_decoder, decode_frames, notes_on_bits
 
 RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is not a term of DICOM, but often written
 UNSAID = ("", "OT", "SC")  # screenshots and scanned films are stored as "other"
@@ -77,6 +77,7 @@ def load_radiograph_dicom(path: Path) -> Image:
         notes.append(Note("N_PADDING", f"{text} nor white; they were left as they are."))
     else:
         grey[outside] = 0
+    notes += notes_on_bits([image])
     return Image(grey.astype(np.float32), affine, path, tuple(notes), facts)
 
 
@@ -105,6 +106,11 @@ def _header(path: Path) -> Dataset:
         for name in _OPTIONAL:
             if name in header and header[name].is_empty:
                 del header[name]
+    for name in (*_MODALITY, *_WINDOW):
+        found = numbers(header, name, 1 if name in _MODALITY else None)
+        if found is not None and np.isnan(found).any():
+            reason = f"its header has no number in {name}, so it is not known how to show it."
+            raise InputError("E_CORRUPT", path, reason, "Export it again, with a window.")
     for pair in (_MODALITY, _WINDOW):
         if sum(name in header for name in pair) == 1:  # half of a pair says nothing
             del header[next(name for name in pair if name in header)]

@@ -18,7 +18,7 @@ from ..image import Image
 from .geometry import stack_slices
 from .header import Slice
 from .mixing import check_likeness, check_one_scan
-from .pixels import check_decoder, decode_frames
+from .pixels import check_decoder, decode_frames, notes_on_bits
 from .series import Study, read_study
 
 AIR_HU = -1024  # what padding outside the scan becomes in a CT
@@ -66,7 +66,7 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
     array, padding, stored_dtype = _read_values(ordered)
     if ordered[0].modality in ("CT", ""):
         check_likeness(folder, array)
-    notes = [*study.notes]
+    notes = [*study.notes, *notes_on_bits(ordered)]
     if stack.tilt_degrees:
         notes.append(
             Note(

@@ -109,6 +109,8 @@ def test_a_last_slice_cut_anywhere_never_shortens_the_volume(
         ({"PixelSpacing": None}, "E_GEOMETRY", "lacks PixelSpacing"),
         ({"PixelSpacing": [0, 0.75]}, "E_GEOMETRY", "above 0 mm"),
         ({"RescaleIntercept": None}, "E_VALUES", "no number in RescaleIntercept"),
+        ({"Columns": None}, "E_CORRUPT", "no number in Columns"),
+        ({"BitsStored": None}, "E_CORRUPT", "no number in BitsStored"),
         ({"RescaleSlope": 0}, "E_VALUES", "RescaleSlope of 0"),
         ({"RescaleType": "Z_EFF"}, "E_MODALITY", "Z_EFF"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "E_VALUES", "colour"),

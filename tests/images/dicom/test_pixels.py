@@ -129,7 +129,7 @@ def test_pixels_behind_the_last_one_must_be_zeros(tmp_path: Path, more: bytes) -
     else:
         assert (error := refusal(tmp_path)).code == "E_CORRUPT"
         assert error.path == str(path)
-        assert "more than the 8192 bytes" in error.reason
+        assert "more than the 8192 bytes of pixels" in error.reason
 
 
 @pytest.mark.parametrize("place", [1, 4000], ids=["first pixel", "in the middle"])
@@ -173,7 +173,11 @@ def test_a_high_bit_that_is_wrong_does_no_harm_where_the_values_leave_no_choice(
     series = phantoms.ct_series(NOISY, BitsStored=stored, HighBit=high)
     path = phantoms.write(tmp_path, series)[0]
 
-    np.testing.assert_array_equal(load_dicom(tmp_path).array, HU)
+    image = load_dicom(tmp_path)
+
+    np.testing.assert_array_equal(image.array, HU)
+    text = f"images with BitsStored {stored} and HighBit {high}: 3; their values fit both."
+    assert [str(note) for note in image.notes] == [f"N_BITS {text}"]
     np.testing.assert_array_equal(read_by_itk(path), HU[:, :, 0])
 
 

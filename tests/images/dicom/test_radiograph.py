@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dicom_phantoms import put_bytes
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -166,6 +167,13 @@ def test_padding_that_lies_in_the_picture_is_left_alone(
     assert [note.code for note in image.notes] == ["N_PADDING"] * kept
 
 
+def test_a_high_bit_that_is_wrong_is_noted(tmp_path: Path) -> None:
+    values = np.array([[0, 819, 4095]], np.uint16)
+    image = read_image(save_cr(tmp_path / "a.dcm", values, BitsStored=12, HighBit=15), "radiograph")
+    assert image.array.tolist() == [[0, np.float32(0.2), 1]]
+    assert [note.code for note in image.notes] == ["N_BITS"]
+
+
 def test_padding_in_the_picture_counts_among_its_bits(tmp_path: Path) -> None:
     values = np.array([[0, 819, 3000, 4095]], np.uint16)
     image = read_image(
@@ -306,6 +314,13 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     ),
     "window without width": (
         changed(WindowCenter=100, WindowWidth=0), "E_CORRUPT", "how to show it",
+    ),
+    "window that is no number": (
+        lambda p: put_bytes(save_cr(p, WindowCenter=9, WindowWidth=9), "WindowWidth", b"6,00"),
+        "E_CORRUPT", "no number in WindowWidth",
+    ),
+    "two slopes": (
+        changed(RescaleSlope=[1, 2], RescaleIntercept=0), "E_CORRUPT", "no number in RescaleSlope",
     ),
     "unknown window": (
         changed(WindowCenter=9, WindowWidth=9, VOILUTFunction="CURVED"), "E_CORRUPT", "CURVED",

@@ -11,9 +11,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from .errors import InputError
@@ -98,7 +98,9 @@ def withdraw(folder: Path, names: Iterable[str]) -> None:
 
 
 @contextmanager
-def filling(folder: str | os.PathLike[str], *, data: bool = False) -> Iterator[Path]:
+def filling(
+    folder: str | os.PathLike[str], *, data: bool = False, old: Collection[str] = ()
+) -> Iterator[Path]:
     """Give an empty folder in `folder`; when the block ends well all files in it move up.
 
     They take the place of what medvol wrote there before, and of nothing else. A `RUN` among them
@@ -109,6 +111,7 @@ def filling(folder: str | os.PathLike[str], *, data: bool = False) -> Iterator[P
         folder: made when it is not there.
         data: other commands may read the files as input; else they are results, which are never
             taken for input.
+        old: names of files of an older run, that are removed where they are not written again.
 
     Raises:
         InputError: E_OUTPUT, something there is not medvol's own; E_NOSPACE, the disk is full or
@@ -120,7 +123,7 @@ def filling(folder: str | os.PathLike[str], *, data: bool = False) -> Iterator[P
             scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=final))
             try:
                 yield scratch
-                _settle(scratch, final, data)
+                _settle(scratch, final, data, old)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
@@ -141,16 +144,37 @@ def results_in(folder: Path) -> set[str]:
     return {name for name in found if "/" not in name}
 
 
-def _settle(scratch: Path, final: Path, data: bool) -> None:
+def claim(folder: Path, names: Iterable[str]) -> None:
+    """List files in a folder as medvol's own, which other commands may read.
+
+    Args:
+        folder: that holds them.
+        names: as `checksums` has them.
+
+    Raises:
+        InputError: E_NOSPACE, the list cannot be written.
+    """
+    _list(folder, folder, {name: _checksum(folder / name) for name in names}, data=True)
+
+
+def _list(
+    folder: Path, final: Path, new: Mapping[str, str], *, data: bool, old: Collection[str] = ()
+) -> None:
+    """Write into a folder what the list in `final` says, with new files, without old ones."""
+    record = read_record(final / MANIFEST)
+    images = {name for name in new if data and not name.endswith(".json")}  # no datalists
+    inputs = {*record.get(DATA, ())}.difference(new, old).union(images)
+    kept = {name: x for name, x in record.get(FILES, {}).items() if name not in old}
+    files = {**kept, **new}
+    write_record(folder / MANIFEST, {FILES: files, DATA: sorted(inputs)})
+
+
+def _settle(scratch: Path, final: Path, data: bool, old: Collection[str]) -> None:
     """Move what is in `scratch` into `final`, where that replaces nothing but medvol's own."""
-    old: Iterable[str] = ()
     if (scratch / RUN).is_file():
         old = read_record(final / RUN).get(FILES, ())
     else:
-        record, new = read_record(final / MANIFEST), checksums(scratch)
-        inputs = {*record.get(DATA, ())}.difference(new).union(new if data else ())
-        files = {**record.get(FILES, {}), **new}
-        write_record(scratch / MANIFEST, {FILES: files, DATA: sorted(inputs)})
+        _list(scratch, final, checksums(scratch), data=data, old=old)
     names = [path.relative_to(scratch).as_posix() for path in _files(scratch)]
     check_owned(final, [*names, *old])
     for name in set(old).difference(names):
@@ -172,7 +196,15 @@ def _content(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) and isinstance(content.get(FILES), dict) else {}
+    files = content.get(FILES) if isinstance(content, dict) else None
+    inside = isinstance(files, dict) and all(map(_is_inside, files))
+    return content if inside else {}
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name in a record, which may come from anybody, stays within the folder."""
+    parts = PureWindowsPath(name)  # knows both slashes and drives
+    return not parts.anchor and ".." not in parts.parts
 
 
 def _checksum(path: Path) -> str:

@@ -148,6 +148,20 @@ def test_a_record_that_somebody_changed_says_nothing_and_stays(tmp_path):
     assert files(tmp_path) == {"a.txt": "old", "mine.txt": "mine"}
 
 
+@pytest.mark.parametrize(
+    "name", ["../mine.txt", "a/../../mine.txt", "{root}/mine.txt", "C:x", "..\\x"]
+)
+def test_a_record_that_leads_out_of_its_folder_says_nothing(tmp_path, name):
+    mine, out = write(tmp_path / "mine.txt", "mine"), tmp_path / "out"
+    out.mkdir()
+    digest = hashlib.sha256(b"mine").hexdigest()
+    write_record(out / RUN, {"files": {name.format(root=tmp_path): digest}})
+    assert read_record(out / RUN) == {}
+    assert results_in(out) == set()
+    assert refused_by(lambda: run(out, a_txt="new"), "E_OUTPUT").path == str(out / RUN)
+    assert mine.read_text() == "mine"
+
+
 def test_a_link_is_known_by_where_it_leads(tmp_path):
     for name in ("a", "b"):
         write(tmp_path / name, name)

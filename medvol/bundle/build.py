@@ -30,6 +30,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import read_json, write_text
+from ..owned import MANIFEST, check_owned, claim, read_record
 from .find import find_part
 from .label_set import label_parameters
 
@@ -247,15 +248,24 @@ def stale_files(folder: Path) -> dict[Path, str]:
 def build_bundle(folder: Path) -> list[Path]:
     """Build a bundle's configs from its source, and write those that differ.
 
+    In a bundle that `new_bundle` made, one that was changed by hand is not replaced.
+
     Returns:
         The files that were written.
 
     Raises:
-        InputError: as `build_files`; E_NOSPACE, a file cannot be written.
+        InputError: as `build_files`; E_OUTPUT, a config was changed by hand; E_NOSPACE, a file
+            cannot be written.
     """
     stale = stale_files(folder)
+    names = [path.relative_to(folder).as_posix() for path in stale]
+    listed = bool(read_record(folder / MANIFEST))
+    if listed:
+        check_owned(folder, names)
     for path, text in stale.items():
         write_text(path, text)
+    if listed:
+        claim(folder, names)
     return [*stale]
 
 

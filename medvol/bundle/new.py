@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import read_json, write_text
+from ..owned import checksums, claim
 from ..text import NOTICE
 from .build import SOURCE, assemble, build, build_bundle, parts_for, read_source, to_text
 from .find import find_bundle, user_folder
@@ -116,6 +117,7 @@ def new_bundle(
     write_text(folder / SOURCE, to_text(source) + "\n")
     build_bundle(folder)
     _write_texts(folder, other.name, channels)
+    claim(folder, checksums(folder))
     return folder
 
 

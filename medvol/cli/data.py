@@ -55,19 +55,22 @@ class SourceParser(argparse.ArgumentParser):
 def run(args: argparse.Namespace) -> int:
     """Make the datalist, print what it holds, and draw its picture."""
     from ..data.leaks import LeakError
+    from ..owned import check_owned, filling
 
     given = dict(vars(args))
     name, output, _ = (given.pop(key) for key in ("source", "output", "run"))
     given.pop("command", None)
     source = find_source(name)
     file: Path = output / source.file if source.file else output
+    check_owned(file.parent, filter(None, (file.name, source.picture)))
     try:
         datalist = source.make(file, **given)
     except LeakError as error:
         print(f"medvol data {name}: nothing written; {error}", file=sys.stderr)
         return 1
     if source.picture:
-        _draw(source, datalist, file.parent / source.picture)
+        with filling(file.parent) as scratch:
+            _draw(source, datalist, scratch / source.picture)
     print(aligned(source.rows(datalist)))
     for note in datalist.about.get("notes", ()):
         print(note)

@@ -33,14 +33,16 @@ def run(args: argparse.Namespace) -> int:
     from ..images.writing import write_mask, write_volume
     from ..metrics.masks.overlap import dice, overlap_counts
     from ..outputs.save import save
+    from ..owned import filling
     from ..spatial import voxel_volume_ml
     from ..tasks.task import load_bundle
 
     ct, truth = args.output / "phantom_ct.nii.gz", args.output / "phantom_truth.nii.gz"
     print(f"Making a chest CT with known lesions: {ct}")
     phantom = chest_ct_phantom(seed=SEED)
-    write_volume(ct, phantom.ct, phantom.affine)
-    write_mask(truth, phantom.labels, phantom.affine)
+    with filling(args.output, data=True) as scratch:
+        write_volume(scratch / ct.name, phantom.ct, phantom.affine)
+        write_mask(scratch / truth.name, phantom.labels, phantom.affine)
 
     print(f"Running {BUNDLE} on it ...")
     answer = load_bundle(BUNDLE).predict(ct)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..data.datalist import LabelledCase
     from ..metrics.masks.gate_cost import Cost
 
+FILES = TABLE, PICTURE, RECORD = "gate_cost.csv", "gate_cost.png", "gate_cost.json"
 THRESHOLDS = (0.0, 0.01, 0.02, 0.03, *(k / 20 for k in range(1, 20)), 0.97, 0.99)
 COLUMNS = (  # on the terminal: heading, figure, how it is written; {} is what the bundle looks for
     ("threshold", "threshold", "{:.2f}"),
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from ..files import write_json
     from ..metrics.intervals import defined
     from ..metrics.masks.gate_cost import choose, gate_cost
+    from ..owned import check_owned, filling
     from ..report.gate_cost import GateLook, draw_gate_cost, write_gate_cost
     from ..tasks.comparison import watched
     from ..tasks.gate_cost import gate_of, measure_case
@@ -74,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
     datalist = Datalist.read(args.data)
     labelled, _ = datalist.labelled(fold=args.fold)
+    check_owned(args.output, FILES)
     bundle = load_bundle(args.bundle, device=args.device)
     gated = gate_of(bundle)
     own = gated.gate.threshold  # before it is opened to ask about every slice
@@ -97,13 +100,14 @@ def run(args: argparse.Namespace) -> int:
     name, finding = bundle.spec.name, bundle.spec.focus_name
     number = counted(len(cases), "case")
     title = f"Gate of {name}: {number}, gaps up to {gap} closed, margin {margin} (in slices)"
-    write_gate_cost(args.output / "gate_cost.csv", costs)
     look = GateLook(title, finding, args.most_missed, own)
-    draw_gate_cost(args.output / "gate_cost.png", costs, chosen, look)
     rule = {"margin": margin, "gap": gap, "most_missed_percent": args.most_missed}
     record = {"bundle": name, "bundle_threshold": own, "cases": [c.case for c in cases], **rule,
               "chosen": defined(chosen._asdict())}  # fmt: skip
-    write_json(args.output / "gate_cost.json", record)
+    with filling(args.output) as scratch:
+        write_gate_cost(scratch / TABLE, costs)
+        draw_gate_cost(scratch / PICTURE, costs, chosen, look)
+        write_json(scratch / RECORD, record)
     print(title, table(costs, chosen, finding), sep="\n")
     print(conclusion(chosen, finding, args.most_missed))
     print(f"The bundle's own threshold: {'none, its gate is off' if own is None else f'{own:g}'}. "

@@ -93,6 +93,7 @@ def _short(value: Any) -> str:
 
 def _report(search: "Tuning") -> int:
     """Pictures and last lines; status 0, 1 when some trials failed, 2 when no trial is whole."""
+    from ..owned import filling
     from ..report.plots import draw_history, draw_importance
     from ..search.tuning import OVERLAY, importance
 
@@ -103,9 +104,10 @@ def _report(search: "Tuning") -> int:
         print(f"medvol tune: no trial has a figure; {count['FAIL']} of {len(trials)} failed. "
               f"The log of the last is in {log}", file=sys.stderr)  # fmt: skip
         return 2
-    draw_history(search.folder / "history.png", search.study, metric=search.training.metric)
-    if importance(search):
-        draw_importance(search.folder / "importance.png", search.study)
+    with filling(search.folder) as scratch:
+        draw_history(scratch / "history.png", search.study, metric=search.training.metric)
+        if importance(search):
+            draw_importance(scratch / "importance.png", search.study)
     print(f"{len(trials)} trials: {count['COMPLETE']} trained, {count['PRUNED']} ended early, "
           f"{count['FAIL']} failed")  # fmt: skip
     print(f"best {line(search, best)}\nconfig {search.folder / OVERLAY}")

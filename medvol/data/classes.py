@@ -14,7 +14,7 @@ from ..owned import filling
 from ..text import counted
 from .datalist import PARTS, Datalist, Item
 from .leaks import Fingerprint, LeakError, find_leaks, fingerprints, same_pictures
-from .picture_files import Handling, check_replaced, lay_out, names_of_members
+from .picture_files import Handling, check_sources, lay_out, names_of_members, of_older_run
 from .sources import Source, options_of, summary
 from .split import PictureFile, assign_parts, join_patients
 
@@ -172,15 +172,19 @@ def write_classes(
 
     Raises:
         LeakError: a patient or a picture would stand in two parts.
-        InputError: what `read` refuses; E_NOSPACE, the files cannot be written.
+        InputError: what `read` refuses; E_OUTPUT, a file there is read now or is not medvol's own;
+            E_NOSPACE, the files cannot be written.
     """
-    folder = output.parent
-    with filling(folder, data=True) as made_here, names_of_members(made_here.absolute()) as scratch:
+    folder, old = output.parent, of_older_run(output)
+    with (
+        filling(folder, data=True, old=old) as made_here,
+        names_of_members(made_here.absolute()) as scratch,
+    ):
         source = read(scratch)
         paths = [picture.path for picture in source.pictures]
         datalist = class_datalist(source, fingerprints(paths), seed=seed)
         datalist = lay_out(datalist, scratch, handling=files, aside=source.aside)
-        check_replaced(output, scratch, paths)
+        check_sources(folder, scratch, old, paths)
         datalist.write(scratch / output.name, folder=folder)
     return Datalist.read(output)
 

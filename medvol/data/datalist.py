@@ -87,14 +87,14 @@ class Datalist:
 
         Args:
             path: of the file.
-            folder: where the file will be moved to; None where it stays.
+            folder: where it and what lies beside it will be moved to; None where they stay.
 
         Raises:
             InputError: E_NOSPACE, it cannot be written.
         """
-        root = Path(folder or Path(path).parent).resolve()
+        roots = [Path(path).parent.resolve(), Path(folder or Path(path).parent).resolve()]
         parts = {
-            part: [{k: _stored(v, root) if k in FILES else v for k, v in item.items()}
+            part: [{k: _stored(v, roots) if k in FILES else v for k, v in item.items()}
                    for item in items]
             for part, items in self.parts.items()
         }  # fmt: skip
@@ -287,13 +287,14 @@ def _sides(items: Sequence[Item], fold: int) -> tuple[list[Item], list[Item]]:
     return sides
 
 
-def _stored(value: Any, root: Path) -> Any:
-    """A path as the file has it: relative to the file's folder where it lies in it."""
+def _stored(value: Any, roots: Sequence[Path]) -> Any:
+    """A path as the file has it: relative to the first of these folders that it lies in."""
     if not isinstance(value, str) or not os.path.isabs(value):
         return value
     path = Path(value)
     place = path.parent.resolve() / path.name  # a link to an image elsewhere stays the link
-    return place.relative_to(root).as_posix() if place.is_relative_to(root) else value
+    root = next(filter(place.is_relative_to, roots), None)
+    return place.relative_to(root).as_posix() if root else value
 
 
 def _first_of_each(items: list[Item], limit: int | None) -> list[Item]:

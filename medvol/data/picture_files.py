@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..images.archive import unpack
 from ..images.files import walk
 from ..images.find import CaseNames, find_radiographs, passed_by
+from ..owned import DATA, MANIFEST, read_record
 from .datalist import Datalist, Item
 from .folder import say_notes
 
@@ -134,44 +135,47 @@ def _place(source: Path, target: Path, folder: Path, handling: Handling) -> None
         shutil.copyfile(source, target)
 
 
-def check_replaced(output: Path, scratch: Path, sources: Iterable[Path]) -> None:
-    """Refuse to replace folders of pictures that an older run did not write, or that are in use.
+def of_older_run(output: Path) -> list[str]:
+    """Pictures beside a datalist that `lay_out` put there for an older one of its name.
 
     Args:
-        output: the datalist that will be written; folders beside it are replaced.
-        scratch: what will move there.
-        sources: pictures that the data set was made of.
+        output: the datalist that will be written.
 
-    Raises:
-        InputError: E_NOSPACE, a folder holds files that the datalist there does not list, or
-            pictures that were read now.
+    Returns:
+        Their names, from the datalist's folder.
     """
-    listed = set(_listed(output))
-    sources = [path for path in sources if scratch not in path.parents]
-    for made in sorted(path for path in scratch.iterdir() if path.is_dir()):
-        folder = output.parent.absolute() / made.name
-        stranger = next((p for p in _files(folder) if p not in listed), None)
-        own = next((path for path in sources if folder in path.parents), None)
-        if stranger or own:
-            what = f"holds {(own or stranger or folder).name}, which"
-            why = "is read now" if own else "the datalist beside it does not list"
-            reason = f"this folder would be replaced, but {what} {why}."
-            remedy = "Write the datalist into a folder of its own."
-            raise InputError("E_NOSPACE", folder, reason, remedy)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if not path.is_dir() or path.is_symlink())
-
-
-def _listed(output: Path) -> Iterator[Path]:
-    """Absolute paths of what an older datalist lists; nothing where there is none."""
     root = output.parent.absolute()
+    written = read_record(root / MANIFEST).get(DATA, ())
     try:
         old = Datalist.read(output)
     except InputError:
-        return
-    for items in old.parts.values():
-        yield from (root / item["image"] for item in items)
-    for names in dict(old.about.get("set_aside", {})).values():
-        yield from (root / name for name in names)
+        return []
+    paths = [Path(item["image"]) for items in old.parts.values() for item in items]
+    paths += [
+        root / name for names in dict(old.about.get("set_aside", {})).values() for name in names
+    ]
+    names = (path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root))
+    return sorted({*names}.intersection(written))
+
+
+def check_sources(
+    folder: Path, scratch: Path, old: Iterable[str], sources: Iterable[Path]
+) -> None:  # fmt: skip
+    """Refuse to lay pictures out among those that the data set is made of.
+
+    Args:
+        folder: of the datalist.
+        scratch: what will move there.
+        old: what goes from there, see `of_older_run`.
+        sources: pictures that the data set is made of.
+
+    Raises:
+        InputError: E_OUTPUT, names the first of them.
+    """
+    made = {path.name for path in scratch.iterdir() if path.is_dir()}
+    places = {folder.absolute() / name for name in made.union(Path(name).parts[0] for name in old)}
+    for path in sources:
+        if not places.isdisjoint(path.absolute().parents):
+            reason = "it is read now, and lies where the pictures of the data set go."
+            remedy = "Write the datalist into a folder of its own."
+            raise InputError("E_OUTPUT", path, reason, remedy)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..labels import LabelTable
+from ..owned import filling
 from ..spatial import Affine, orientation, spacing_mm, voxel_volume_ml
 from ..text import counted
 from .datalist import Datalist
@@ -217,9 +218,10 @@ def volume_source(
     """
 
     def make(output: Path, **given: Any) -> Datalist:
-        datalist = read(output=output.parent, **given)
-        datalist.write(output)
-        return datalist
+        with filling(output.parent, data=True) as scratch:
+            datalist = read(output=scratch, **given)
+            datalist.write(scratch / output.name, folder=output.parent)
+        return Datalist.read(output)
 
     picture = "overview.png" if look else ""
     return Source(

@@ -129,7 +129,7 @@ class Results:
             return False
         if record["request_sha256"] != self.request:
             return False
-        pair = [path.parent / name for name in record["input"].get("pair", ())]
+        pair = [path.with_name(name) for name in record["input"].get("pair", ())]
         return bool(record["input"]["sha256"] == input_sha256(path, pair))
 
     @property

@@ -27,6 +27,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..errors import InputError
 from ..files import read_json, write_entries
+from ..owned import filling
 from ..report.leaderboard import Row, draw_leaderboard, ranked, write_leaderboard
 from .launch import alone, run_bundle, threads_of
 from .study import Say, Search
@@ -177,6 +178,8 @@ class Comparison(Search):
             same name and other settings.
     """
 
+    writes = (TABLE, PICTURE, OVERLAY, ENTRIES, TEST)
+
     def __init__(
         self, training: Training, entries: Mapping[str, Mapping[str, Any]], folder: Path
     ) -> None:
@@ -193,7 +196,8 @@ class Comparison(Search):
         with alone(self.folder):
             self.write()
             if self.winner is not None:
-                draw_leaderboard(self.folder / PICTURE, self.rows, metric=self.training.metric)
+                with filling(self.folder) as scratch:
+                    draw_leaderboard(scratch / PICTURE, self.rows, metric=self.training.metric)
 
     def ask(self) -> Trial | None:
         """The next entry that was not tried, or that had failed before this start."""
@@ -271,9 +275,11 @@ class Comparison(Search):
     def write(self) -> None:
         """Table, and the winner as a config; only the winner's weights are kept."""
         winner = self.winner
-        write_leaderboard(self.folder / TABLE, self.rows)
+        with filling(self.folder) as scratch:
+            write_leaderboard(scratch / TABLE, self.rows)
+            if winner is not None:
+                write_entries(scratch / OVERLAY, dict(self.entries[winner.name]))
         if winner is not None:
-            write_entries(self.folder / OVERLAY, dict(self.entries[winner.name]))
             self.keep_weights_of(self.ended[winner.name])
 
     def test(self, settings: Mapping[str, Any]) -> Path:

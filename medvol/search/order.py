@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import read_json, sha256_of, write_json
+from ..owned import check_owned
 from .training import check_same
 
 RECORD = "run.json"
@@ -70,13 +71,16 @@ def keep_record(order: Order, folder: Path) -> None:
 
     Raises:
         InputError: E_FORMAT, the run was started with something else, old and new are named;
-            E_NOSPACE, the record cannot be written.
+            E_OUTPUT, the folder of a new run holds what the run would replace; E_NOSPACE, the
+            record cannot be written.
     """
     path, now = folder / RECORD, order.record()
     if path.is_file():
         before = read_json(path, what="record", remedy="Choose another --output.")
         check_same(path, before.get("run", {}), now)
     else:
+        names = ("all", "bundle", "summary.json", "figures.csv", "cross_validation.csv")
+        check_owned(folder, [*names, *(f"fold{fold}" for fold in order.folds)])
         write_json(path, {"run": now, "data": str(order.data), "versions": versions()})
 
 

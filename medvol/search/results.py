@@ -20,6 +20,7 @@ from ..data.items import classified
 from ..files import read_json, replacing, write_csv, write_json
 from ..metrics.classes.calibration import reliability
 from ..networks.weights import read_state
+from ..owned import filling
 from ..report.plots import draw_reliability
 from ..training.checkpoint import save_atomically
 from ..training.recipe import HALF, ChosenTraining, Installed, halved
@@ -42,8 +43,15 @@ def summarise(run: Run, chosen: Chosen) -> dict[str, Any]:
         The summary.
 
     Raises:
-        InputError: E_NOSPACE, something cannot be written.
+        InputError: E_OUTPUT, one of them was changed since it was written; E_NOSPACE, something
+            cannot be written.
     """
+    with filling(run.folder) as scratch:
+        return _summarised(run, chosen, scratch)
+
+
+def _summarised(run: Run, chosen: Chosen, into: Path) -> dict[str, Any]:
+    """What `summarise` gives and writes, into a folder."""
     order, folders = run.order, [run.folder_of(fold) for fold in run.order.folds]
     summary: dict[str, Any] = {"bundle": order.bundle.name, "folds": len(folders)}
     if chosen:
@@ -51,25 +59,25 @@ def summarise(run: Run, chosen: Chosen) -> dict[str, Any]:
         summary["chosen_by_fold"] = {str(fold): chosen[fold] for fold in order.folds}
         if isinstance(run.recipe.choice, ChosenTraining):
             patients = {case.case: case.patient for case in run.datalist.labelled()[0]}
-            summary |= run.recipe.choice.summarise(folders, patients, run.folder)
+            summary |= run.recipe.choice.summarise(folders, patients, into)
     for name in run.evaluated if folders else ():
         tables = [folder / name / run.held_out(chosen) for folder in folders]
-        summary.setdefault("held_out", {})[name] = _joined(run, name, tables)
-    if run.in_parts and (rows := _figures_of_parts(run)):
+        summary.setdefault("held_out", {})[name] = _joined(run, name, tables, into)
+    if run.in_parts and (rows := _figures_of_parts(run, into)):
         summary["parts"] = rows
-    write_json(run.folder / SUMMARY, _without_nan(summary))
+    write_json(into / SUMMARY, _without_nan(summary))
     if order.final and not order.only:
         for place, made in run.recipe.install.items():
             name = made.training or run.chosen_training(chosen.get(ALL))
             if name in run.stages:
-                _make(run, run.folder / MADE / place, name, made, chosen.get(ALL))
+                _make(run, into / MADE / place, name, made, chosen.get(ALL))
     return summary
 
 
-def _joined(run: Run, name: str, folders: Sequence[Path]) -> dict[str, Any]:
+def _joined(run: Run, name: str, folders: Sequence[Path], into: Path) -> dict[str, Any]:
     """Figures of a training over all folds, by the tables that its evaluation wrote."""
     ending = f"_{name}" if len(run.evaluated) > 1 else ""
-    path = run.folder / f"cross_validation{ending}.csv"
+    path = into / f"cross_validation{ending}.csv"
     if all((folder / "cases.csv").is_file() for folder in folders):
         return join_cases([folder / "cases.csv" for folder in folders], path)
     if all((folder / "slice_scores.csv").is_file() for folder in folders):
@@ -77,7 +85,7 @@ def _joined(run: Run, name: str, folders: Sequence[Path]) -> dict[str, Any]:
         tables = [folder / "slice_scores.csv" for folder in folders]
         slices, figures = join_slices(tables, path, smallest_mm2=smallest)
         bins = {"held-out slices": reliability(slices.probability, slices.truth)}
-        draw_reliability(run.folder / f"reliability{ending}.png", bins, title=run.order.bundle.name)
+        draw_reliability(into / f"reliability{ending}.png", bins, title=run.order.bundle.name)
         return figures
     if all((folder / "predictions.csv").is_file() for folder in folders):
         names = run.class_names(name)
@@ -86,7 +94,7 @@ def _joined(run: Run, name: str, folders: Sequence[Path]) -> dict[str, Any]:
     return {}
 
 
-def _figures_of_parts(run: Run) -> list[dict[str, Any]]:
+def _figures_of_parts(run: Run, into: Path) -> list[dict[str, Any]]:
     """Figures of images with a class, a row a training and part; `figures.csv`."""
     rows: list[dict[str, Any]] = []
     for name in run.stages:
@@ -100,7 +108,7 @@ def _figures_of_parts(run: Run) -> list[dict[str, Any]]:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     if rows:
         lines = [[_short(row.get(column, "")) for column in columns] for row in rows]
-        write_csv(run.folder / "figures.csv", columns, lines)
+        write_csv(into / "figures.csv", columns, lines)
     return rows
 
 

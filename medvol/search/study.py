@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 from filelock import FileLock
@@ -18,6 +18,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..errors import InputError
+from ..owned import check_owned
 from .launch import alone, claim, side_by_side, threads_of
 from .training import Training, check_same
 from .trial import Halted, Outcome, clean, run_trial
@@ -38,8 +39,11 @@ class Search(ABC):
         pruner: ends a trial that does badly; None ends none.
 
     Raises:
-        InputError: E_FORMAT, the folder holds a search for something else.
+        InputError: E_FORMAT, the folder holds a search for something else; E_OUTPUT, that of a new
+            search holds what it would replace.
     """
+
+    writes: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
@@ -51,6 +55,8 @@ class Search(ABC):
         self.training = training
         self.folder = folder
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        if not (folder / STORAGE).exists():
+            check_owned(folder, self.writes)
         with alone(folder):
             self.storage = optuna.storages.RDBStorage(
                 f"sqlite:///{(folder / STORAGE).absolute()}",

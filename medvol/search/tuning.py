@@ -30,6 +30,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..errors import InputError
 from ..files import read_json, write_csv, write_entries
+from ..owned import filling
 from .study import STARTED, Search
 from .training import Training
 
@@ -212,6 +213,8 @@ class Tuning(Search):
         ValueError: a grid without end.
     """
 
+    writes = (TABLE, OVERLAY, TRIALS, "history.png", "importance.png")
+
     def __init__(self, training: Training, space: Space, folder: Path, strategy: Strategy) -> None:
         self.space = space
         self.strategy = strategy
@@ -258,8 +261,6 @@ class Tuning(Search):
     def write(self) -> None:
         """`trials.csv`, and the best trial as a config; only its weights are kept."""
         best = self.best
-        if best is not None:
-            write_entries(self.folder / OVERLAY, self.values(best))
         self.keep_weights_of(best)
         metric = self.training.metric
         columns = ("trial", "state", metric, "best_epoch", "epochs", "seconds", "stopped")
@@ -269,7 +270,10 @@ class Tuning(Search):
             known = [trial.number, trial.state.name.lower(), trial.value]
             known += [kept.get(name) for name in columns[3:]]
             rows.append([*known, *trial.params.values(), kept.get("reason")])
-        write_csv(self.folder / TABLE, [*columns, *self.space, "reason"], rows)
+        with filling(self.folder) as scratch:
+            if best is not None:
+                write_entries(scratch / OVERLAY, self.values(best))
+            write_csv(scratch / TABLE, [*columns, *self.space, "reason"], rows)
 
 
 def importance(search: Tuning) -> dict[str, float]:

@@ -13,6 +13,7 @@ from medvol.bundle.config import Config
 from medvol.bundle.find import all_bundles, find_bundle, shipped_bundles
 from medvol.bundle.new import new_bundle
 from medvol.errors import InputError
+from medvol.owned import MANIFEST
 
 LUNG = {"label_table": [{"value": 1, "name": "lung", "of": [1, 2, 3]}]}
 CLASSES = {"classes": ["normal", "nodule", "effusion"]}
@@ -88,7 +89,9 @@ def test_a_bundle_of_ones_own_can_be_the_next_ones_model(own: Path, tmp_path: Pa
 def test_a_folder_is_made_where_it_is_named(tmp_path: Path) -> None:
     folder = new_bundle(tmp_path / "there", like="covid_ct_lesion_3d")
     assert folder == tmp_path / "there"
-    assert sorted(os.listdir(folder)) == ["LICENSE", "configs", "docs", "source.json"]
+    assert sorted(os.listdir(folder)) == [
+        MANIFEST, "LICENSE", "configs", "docs", "source.json"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -52,15 +52,31 @@ def test_build_writes_what_differs_and_check_only_says_so(
     main(["bundle", "new", "mine", "--from", "covid_ct_lesion_3d"])
     capsys.readouterr()
     path = own / "mine" / "configs" / "train.json"
-    train = json.loads(path.read_text())
-    path.write_text(json.dumps({**train, "epochs": 99}))
+    train, source = json.loads(path.read_text()), json.loads((own / "mine/source.json").read_text())
+    source["train"]["epochs"] = 98
+    (own / "mine" / "source.json").write_text(json.dumps(source))
     assert main(["bundle", "build", "mine", "--check"]) == 1
     assert capsys.readouterr().out == f"{path} differs from its source\n"
-    assert json.loads(path.read_text())["epochs"] == 99
+    assert json.loads(path.read_text()) == train
     assert main(["bundle", "build", "mine"]) == 0
     assert capsys.readouterr().out == f"{path} written\n"
-    assert json.loads(path.read_text()) == train
+    assert json.loads(path.read_text()) == {**train, "epochs": 98}
     assert main(["bundle", "build", "--check"]) == 0
+
+
+def test_build_does_not_replace_a_config_that_was_changed_by_hand(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["bundle", "new", "mine", "--from", "covid_ct_lesion_3d"])
+    path = own / "mine" / "configs" / "train.json"
+    built = path.read_text()
+    path.write_text(json.dumps({**json.loads(built), "epochs": 99}))
+    assert main(["bundle", "build", "mine"]) == 2
+    assert f"E_OUTPUT {path}: it would be replaced, but was changed" in capsys.readouterr().err
+    assert json.loads(path.read_text())["epochs"] == 99
+    path.rename(path.with_name("kept.json"))
+    assert main(["bundle", "build", "mine"]) == 0
+    assert path.read_text() == built
 
 
 def test_check_says_nothing_is_wrong_or_what_is(

@@ -25,6 +25,7 @@ from phantoms import make_medseg_set, make_radiopaedia_set
 from medvol.cli import data, main
 from medvol.data import sources
 from medvol.data.datalist import Datalist
+from medvol.owned import MANIFEST
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,8 @@ def run(*words) -> int:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    found = (p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    return sorted(p.relative_to(folder).as_posix() for p in found)
 
 
 @pytest.mark.usefixtures("drawn")
@@ -74,7 +76,7 @@ def test_kermany_from_archives_makes_folders_and_is_the_same_when_run_again(tmp_
     assert Datalist.read(out / "datalist.json").class_names == ("normal", "bacteria", "virus")
     assert run(*words, "-o", out / "datalist.json") == 0
     assert (files(out), (out / "datalist.json").read_bytes()) == first
-    assert sorted(os.listdir(out)) == [
+    assert sorted(set(os.listdir(out)) - {MANIFEST}) == [
         "datalist.json", "samples.png", "test", "train", "validation"
     ]  # fmt: skip
     assert run(*words, "--seed", 1, "-o", out / "datalist.json") == 0
@@ -111,7 +113,7 @@ def test_covid_xray_as_published_needs_enough_pictures(tmp_path, capsys):
     assert "needs children's radiographs" in capsys.readouterr().err
     assert run(*words, "--second", chest, "-o", tmp_path / "out" / "d.json") == 2
     assert "56 pictures of kind covid are missing" in capsys.readouterr().err
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_folder_divides_by_patient(tmp_path, capsys):
@@ -159,7 +161,7 @@ def test_leaks_end_with_1_and_write_nothing(tmp_path, capsys, leak, words):
     error = capsys.readouterr().err
     assert error.startswith("medvol data folder: nothing written; 1 leak between the parts:\n")
     assert words in error
-    assert list(out.iterdir()) == []
+    assert not out.exists()
 
 
 def test_refusals_and_wrong_settings_end_with_2(tmp_path, capsys):
@@ -172,7 +174,7 @@ def test_refusals_and_wrong_settings_end_with_2(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("medvol: E_EMPTY ")
     assert run("covid-xray", tmp_path / "none.csv", root, "-o", out) == 2
     assert capsys.readouterr().err.startswith("medvol: E_PATH ")
-    assert list(out.parent.iterdir()) == []
+    assert not out.parent.exists()
 
 
 def test_a_damaged_picture_of_an_archive_is_named(tmp_path, capsys):
@@ -180,24 +182,39 @@ def test_a_damaged_picture_of_an_archive_is_named(tmp_path, capsys):
     (chest / "train" / "NORMAL" / "IM-0115-0001.png").write_bytes(b"no picture")
     assert run("kermany", pack(chest, tmp_path / "c.zip"), "-o", tmp_path / "out" / "d.json") == 2
     assert capsys.readouterr().err.startswith("medvol: E_FORMAT IM-0115-0001.png: ")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
-def test_pictures_of_others_are_not_replaced(tmp_path, capsys):
+@pytest.mark.parametrize("mine", ["datalist.json", "samples.png"])
+def test_what_medvol_did_not_write_is_not_replaced(tmp_path, capsys, mine):
     folder, out = make_cohen_set(tmp_path / "cohen"), tmp_path / "out"
-    mine = save_picture(out / "train" / "mine.png", 1)
-    words = ["covid-xray", folder / "metadata.csv", folder / "images"]
-    assert run(*words, "-o", out / "datalist.json") == 2
-    assert "holds mine.png, which the datalist beside it does not list" in capsys.readouterr().err
-    assert files(out) == ["train/mine.png"]
-    assert mine.is_file()
+    out.mkdir()
+    (out / mine).write_text("mine")
+    words = ["covid-xray", folder / "metadata.csv", folder / "images", "-o", out / "datalist.json"]
+    assert run(*words) == 2
+    error = f"medvol: E_OUTPUT {out / mine}: it would be replaced, but medvol did not write it."
+    assert capsys.readouterr().err.startswith(error)
+    assert [(p.name, p.read_text()) for p in out.iterdir()] == [(mine, "mine")]
+
+
+def test_a_changed_label_map_is_not_replaced(tmp_path, capsys):
+    words = ["phantom", "-o", tmp_path, "--count", 1, "--spacing", 8, 8, 12]
+    assert run(*words) == 0
+    assert run(*words, "--seed", 0) == 0  # what was not changed is
+    label = tmp_path / "phantom_000_label.nii.gz"
+    mask = nibabel.load(label)
+    nibabel.save(nibabel.Nifti1Image(np.asarray(mask.dataobj) * 0, mask.affine), label)
+    mine = label.read_bytes()
+    assert run(*words) == 2
+    assert f"E_OUTPUT {label}: it would be replaced, but was changed" in capsys.readouterr().err
+    assert label.read_bytes() == mine
 
 
 def test_radiopaedia_writes_datalist_labels_and_picture(tmp_path, capsys):
     out = tmp_path / "out"
     folder = make_radiopaedia_set(tmp_path / "in")
     assert run("radiopaedia", folder, "-o", out / "datalist.json", "--folds", 2) == 0
-    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*")) == [
+    assert files(out) == [
         "datalist.json",
         "labels/rp1_label.nii.gz",
         "labels/rp2_label.nii.gz",
@@ -220,7 +237,7 @@ def test_medseg_writes_datalist_volumes_and_picture(tmp_path, capsys):
     out = tmp_path / "out"
     folder = make_medseg_set(tmp_path / "in")
     assert run("medseg", folder, "-o", out / "datalist.json", "--spacing", 2) == 0
-    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*")) == [
+    assert files(out) == [
         "datalist.json",
         *[f"images/medseg_{n}_ct.nii.gz" for n in ("0", "10", "1", "2")],
         *[f"labels/medseg_{n}_label.nii.gz" for n in ("0", "10", "1", "2")],
@@ -237,7 +254,7 @@ def test_medseg_writes_datalist_volumes_and_picture(tmp_path, capsys):
 def test_phantoms_are_written_and_listed(tmp_path, capsys):
     words = ["--count", 2, "--seed", 3, "--spacing", 8, 8, 12, "--orientation", "RAS"]
     assert run("phantom", "-o", tmp_path, *words, "--lesions", 0) == 0
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
+    assert files(tmp_path) == [
         "datalist.json",
         "phantom_003_ct.nii.gz",
         "phantom_003_label.nii.gz",
@@ -278,7 +295,7 @@ def test_brain_slices_become_volumes_table_and_picture(tmp_path, capsys):
     out = tmp_path / "out"
     folder = make_lgg_set(tmp_path / "in", patients=3)
     assert run("lgg", folder, "-o", out / "datalist.json", "--folds", 3) == 0
-    found = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*"))
+    found = files(out)
     assert found[0] == "datalist.json"
     assert found[1:4] == [f"labels/TCGA_XX_000{k}_20000101.nii.gz" for k in range(3)]
     assert found[4:6] == ["overview.png", "slices.csv"]

@@ -54,6 +54,11 @@ def test_table_is_of_the_files(
         assert str(path.resolve()) in said
     assert "medvol predict YOUR_CT" in said
     assert "Research use only" in said
+    truth = out / "phantom_truth.nii.gz"
+    truth.write_bytes(b"mine")
+    assert main(["demo", str(out)]) == 2
+    assert f"E_OUTPUT {truth}: " in capsys.readouterr().err
+    assert truth.read_bytes() == b"mine"
 
 
 @pytest.mark.slow

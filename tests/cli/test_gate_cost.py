@@ -82,6 +82,15 @@ def test_planted_lesions(
     assert (tmp_path / "gate_cost.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_table_of_somebody_else_stays(
+    bundle: Path, datalist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gate_cost.csv").write_text("mine")
+    assert main(["gate-cost", str(bundle), "--data", str(datalist), "-o", str(tmp_path)]) == 2
+    assert f"E_OUTPUT {tmp_path / 'gate_cost.csv'}: " in capsys.readouterr().err
+    assert (tmp_path / "gate_cost.csv").read_text() == "mine"
+
+
 def test_the_reason_of_the_choice_is_true() -> None:
     good = Cost(0.3, 0.0, 0.9, 0, *[0.0] * 7)  # type: ignore[arg-type]
     assert conclusion(good, "tumour", 2.5) == (

@@ -12,12 +12,14 @@ from refusals import refused_by
 
 from medvol.data.datalist import Datalist
 from medvol.data.picture_files import (
-    check_replaced,
+    check_sources,
     find_pictures,
     lay_out,
     names_of_members,
+    of_older_run,
 )
 from medvol.errors import InputError
+from medvol.owned import filling
 
 
 @pytest.fixture
@@ -99,20 +101,34 @@ def test_pictures_stay_but_those_of_archives_move(tmp_path, scratch):
     assert sorted(os.listdir(scratch)) == ["test"]
 
 
-def test_only_folders_of_an_older_run_are_replaced(tmp_path, scratch):
-    out, source = tmp_path / "out", save_picture(tmp_path / "in" / "a.png", 0)
-    made = lay_out(listed(source), scratch, handling="copy")
-    check_replaced(out / "datalist.json", scratch, [source])  # nothing there yet
-    old = save_picture(out / "train" / "a" / "old.png", 1)
-    error = refused_by(
-        lambda: check_replaced(out / "datalist.json", scratch, [source]), "E_NOSPACE"
+def test_pictures_of_an_older_run_go_and_all_others_stay(tmp_path):
+    output, a, b = (
+        tmp_path / "out" / "datalist.json",
+        *(save_picture(tmp_path / "in" / f"{name}.png", k) for k, name in enumerate("ab")),
     )
-    assert "holds old.png, which the datalist beside it does not list" in error.reason
-    listed(old).write(out / "datalist.json")
-    check_replaced(out / "datalist.json", scratch, [source])
-    error = refused_by(lambda: check_replaced(out / "datalist.json", scratch, [old]), "E_NOSPACE")
-    assert "is read now" in error.reason
-    assert made.parts["validation"] == []
+
+    def write(*pictures):
+        old = of_older_run(output)
+        with filling(output.parent, data=True, old=old) as scratch:
+            made = lay_out(listed(*pictures), scratch, handling="copy")
+            check_sources(output.parent, scratch, old, pictures)
+            made.write(scratch / output.name, folder=output.parent)
+
+    def there():
+        return sorted(p.relative_to(output.parent).as_posix() for p in output.parent.rglob("*.png"))
+
+    write(a, b)
+    mine = save_picture(output.parent / "train" / "a" / "mine.png", 2)
+    assert there() == ["test/a/b.png", "train/a/a.png", "train/a/mine.png"]
+    write(b)
+    assert there() == ["train/a/b.png", "train/a/mine.png"]
+    error = refused_by(lambda: write(output.parent / "train" / "a" / "b.png"), "E_OUTPUT")
+    assert error.path == str(output.parent / "train" / "a" / "b.png")
+    assert error.reason == "it is read now, and lies where the pictures of the data set go."
+    mine.rename(output.parent / "train" / "a" / "a.png")
+    error = refused_by(lambda: write(a), "E_OUTPUT")
+    assert (error.path, "did not write" in error.reason) == (str(mine.parent / "a.png"), True)
+    assert there() == ["train/a/a.png", "train/a/b.png"]
 
 
 def test_refusals_name_members_of_archives(tmp_path):

@@ -192,6 +192,17 @@ def test_another_training_in_the_same_folder_is_refused(bundle: Path, tmp_path: 
     assert error.reason == "it was started with epochs None, now 9."
 
 
+@pytest.mark.parametrize("mine", ["leaderboard.csv", "entries/a/notes.txt"])
+def test_a_new_comparison_goes_where_nothing_of_its_names_lies(
+    bundle: Path, tmp_path: Path, mine: str
+) -> None:
+    (tmp_path / "out" / mine).parent.mkdir(parents=True)
+    (tmp_path / "out" / mine).write_text("mine")
+    error = refused_by(lambda: Comparison(prepare(bundle), {"a": {}}, tmp_path / "out"), "E_OUTPUT")
+    assert error.path == str(tmp_path / "out" / mine.partition("/")[0])
+    assert len([*(tmp_path / "out").rglob("*")]) == mine.count("/") + 1
+
+
 SIZE = 224
 
 

@@ -125,6 +125,28 @@ def test_the_same_again_does_nothing_and_other_settings_are_refused(
     assert "datalist" in refused_by(lambda: Run(order, run.folder), "E_FORMAT").reason
 
 
+@pytest.mark.parametrize("mine", ["fold0/model/weights.pt", "all/x.txt", "summary.json"])
+def test_a_new_run_goes_where_nothing_of_its_names_lies(
+    data: Path, tmp_path: Path, mine: str
+) -> None:
+    bundle = made_bundle(tmp_path / "b", BIAS_RECIPE)
+    (tmp_path / "out" / mine).parent.mkdir(parents=True)
+    (tmp_path / "out" / mine).write_text("mine")
+    order = Order(bundle, data, (0, 1), settings={"epochs": 2})
+    error = refused_by(lambda: Run(order, tmp_path / "out"), "E_OUTPUT")
+    assert error.path == str(tmp_path / "out" / mine.partition("/")[0])
+    assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == [tmp_path / "out" / mine]
+
+
+def test_a_table_that_was_changed_is_not_replaced(data: Path, tmp_path: Path) -> None:
+    order = Order(made_bundle(tmp_path / "b", BIAS_RECIPE), data, (0,), settings={"epochs": 1})
+    trained(order, tmp_path / "out")
+    table = tmp_path / "out" / "cross_validation.csv"
+    table.write_text("mine")
+    assert refused_by(lambda: trained(order, tmp_path / "out"), "E_OUTPUT").path == str(table)
+    assert table.read_text() == "mine"
+
+
 def test_what_more_folds_choose_otherwise_is_measured_again(data: Path, tmp_path: Path) -> None:
     bundle = made_bundle(tmp_path / "b", BIAS_RECIPE)
     first, summary, _ = trained(Order(bundle, data, (0, 1)), tmp_path / "out")

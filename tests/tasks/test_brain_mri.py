@@ -100,10 +100,11 @@ def test_masks_of_slices_are_as_large_as_they_and_black_without_tumour(
 def test_masks_of_an_older_run_are_taken_away(
     predictor: Bundle, patients: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "masks").mkdir()
-    (tmp_path / "masks" / "old_mask.png").write_bytes(b"x")
+    save(predictor.predict(patients / "p2" / "p2_2.png"), tmp_path)
+    (tmp_path / "masks" / "mine_mask.png").write_bytes(b"x")
     save(predictor.predict(patients / "p2" / "p2_3.png"), tmp_path)
-    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["p2_3_mask.png"]
+    names = sorted(path.name for path in (tmp_path / "masks").iterdir())
+    assert names == ["mine_mask.png", "p2_3_mask.png"]
 
 
 def test_mask_of_a_wide_picture_lies_on_it(predictor: Bundle, tmp_path: Path) -> None:

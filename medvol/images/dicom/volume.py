@@ -219,10 +219,10 @@ def rescale(stored: npt.NDArray[Any], image: Slice) -> tuple[npt.NDArray[Any], C
     if image.modality != "CT" or image.padding is None:
         return values, Counter()
     padding = image.outside(stored)
-    outside = padding & ((values <= BODY_HU[0]) | (values > BODY_HU[1]))
-    values[outside] = AIR_HU
-    applied = int(outside.sum())
-    return values, Counter(applied=applied, kept=int(padding.sum()) - applied)
+    kept = padding & (values > BODY_HU[0]) & (values <= BODY_HU[1])
+    values[padding ^ kept] = AIR_HU
+    count = int(kept.sum())
+    return values, Counter(applied=int(padding.sum()) - count, kept=count)
 
 
 def _fits_int16(values: npt.NDArray[Any]) -> bool:

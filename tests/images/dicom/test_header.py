@@ -138,6 +138,22 @@ def test_frames_of_an_enhanced_ct_may_lie_in_any_order(tmp_path: Path) -> None:
     assert brightest(load_dicom(tmp_path)) == (3, 5, 2)
 
 
+def test_slices_may_be_multi_frame_files_of_one_frame(tmp_path: Path) -> None:
+    values = phantoms.stored_values()
+    phantoms.write(tmp_path / "many", phantoms.ct_series(NumberOfFrames=1))
+    enhanced = [phantoms.enhanced_ct(values[k : k + 1]) for k in range(8)]
+    for k, one in enumerate(enhanced):
+        place = one.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
+        place.ImagePositionPatient = [-20, -30, 100 + 2.5 * k]
+    phantoms.write(tmp_path / "enhanced", enhanced)
+
+    many, frames = load_dicom(tmp_path / "many"), load_dicom(tmp_path / "enhanced")
+
+    np.testing.assert_array_equal(many.array, values.transpose(2, 1, 0).astype(int) - 1024)
+    np.testing.assert_array_equal(frames.array, many.array)
+    np.testing.assert_array_equal(frames.affine, many.affine)
+
+
 def test_an_enhanced_ct_may_hold_empty_and_private_sequences(tmp_path: Path) -> None:
     header = phantoms.enhanced_ct()
     header.SharedFunctionalGroupsSequence[0].ReferencedImageSequence = []

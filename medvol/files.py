@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -34,6 +35,39 @@ def made(folder: Path) -> Iterator[None]:
             with suppress(OSError):
                 place.rmdir()
         raise
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that files cannot be written into, before work starts; nothing stays of it.
+
+    Raises:
+        InputError: E_NOSPACE, it cannot be made, or nothing can be written there.
+    """
+    try:
+        with suppress(KeyError), made(folder), tempfile.TemporaryFile(prefix=SCRATCH, dir=folder):
+            raise KeyError  # so that a folder that was made goes again
+    except OSError as error:
+        raise write_error(folder, error) from error
+
+
+def sweep(folder: Path, process: int, top: Path) -> None:
+    """Take away what a process that was killed left unfinished, and folders that are empty then.
+
+    Args:
+        folder: that it wrote into.
+        process: its number.
+        top: the outermost folder that may be taken away.
+    """
+    left = [*folder.glob(f"{SCRATCH}{process}-*")]
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    for place in (folder, *folder.parents) if left else ():
+        if place.is_relative_to(top):
+            with suppress(OSError):  # something else is in it
+                place.rmdir()
 
 
 @contextmanager

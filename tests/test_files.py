@@ -9,9 +9,11 @@ import pytest
 
 from medvol.errors import InputError
 from medvol.files import (
+    check_writable,
     read_json,
     replacing,
     sha256_of,
+    sweep,
     write_csv,
     write_entries,
     write_json,
@@ -136,3 +138,31 @@ def test_what_cannot_be_written_names_the_output_and_another_file_itself(tmp_pat
 
     with pytest.raises(FileNotFoundError):  # an input, of which the caller speaks
         read_another()
+
+
+def test_a_folder_is_tried_before_work_starts_and_nothing_stays_of_it(tmp_path):
+    check_writable(tmp_path / "a" / "b")
+    check_writable(tmp_path)
+    assert [*tmp_path.iterdir()] == []
+    write(tmp_path / "file", "")
+    for folder in (tmp_path / "file", tmp_path / "file" / "b", Path("/proc/none"),
+                   tmp_path / ("n" * 300)):  # fmt: skip
+        with pytest.raises(InputError, match="could not be written") as caught:
+            check_writable(folder)
+        assert (caught.value.code, caught.value.path) == ("E_NOSPACE", str(folder))
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
+    out = tmp_path / "out"
+    write(out / "a" / ".medvol-77-x" / "mask.nii.gz", "half")
+    write(out / "a" / ".medvol-77-y.json", "half")
+    write(out / "b" / ".medvol-77-x" / "mask.nii.gz", "half")
+    write(out / "b" / ".medvol-7-x" / "mask.nii.gz", "of another process")
+    (out / "c").mkdir()
+    for case in "abc":
+        sweep(out / case, 77, out)
+    assert files(tmp_path) == {"out/b/.medvol-7-x/mask.nii.gz": "of another process"}
+    assert sorted(p.name for p in out.iterdir()) == ["b", "c"]
+    write(tmp_path / "new" / "a" / ".medvol-77-x" / "mask.nii.gz", "half")
+    sweep(tmp_path / "new" / "a", 77, tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -91,7 +91,10 @@ def _readers_of_bundle(given: Path, args: argparse.Namespace) -> "list[Callable[
     task, reading = task_of(read_spec(args.bundle)), Reading(series=args.series)
     cases = find_cases(task, [given], series=args.series)
     _remark(given, [Path(case.path) for case in cases])
-    return [partial(task.read, case.source, reading) for case in cases]
+    return [
+        partial(_refuse, case.error) if case.error else partial(task.read, case.source, reading)
+        for case in cases
+    ]
 
 
 def find_images(folder: Path) -> list[Path]:

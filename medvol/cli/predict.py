@@ -4,21 +4,22 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import chain, product
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..failures import listed
+from ..files import check_writable, sweep
 from ..outputs.registry import OUTPUTS
-from .options import add_device, add_output
+from .options import add_device, add_output, add_time_limit
 
 if TYPE_CHECKING:
-    from ..answer import Answer, Refusal
     from ..bundle.spec import Spec
+    from ..engine.child import Child
     from ..outputs.results import Results
     from ..tasks.cases import Case
+    from ..tasks.predicting import Outcome
     from ..tasks.task import Task
 
 # words that mean something for some tasks only: each task names its own
@@ -43,6 +44,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--bundle", required=True, help="name of a bundle, or its folder")
     add_output(parser)
     add_device(parser)
+    add_time_limit(parser, "work on an image")
     parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
     parser.add_argument(
         "--format", nargs="+", metavar="FORMAT", choices=OUTPUTS,
@@ -92,16 +94,22 @@ def _threshold(text: str) -> float | str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict every image; one refused image does not stop the others."""
+    """Predict every image; one refused image does not stop the others.
+
+    Raises:
+        ValueError: an option that makes no sense.
+    """
     from ..bundle.spec import read_spec
+    from ..engine import child
     from ..outputs.results import Results
     from ..tasks.cases import find_cases, remarks_on
+    from ..tasks.predicting import Job, start
     from ..tasks.task import task_of
 
     if args.spacing and min(args.spacing) <= 0:
-        return _misused(f"spacing is {args.spacing}; give three numbers above 0")
+        raise ValueError(f"spacing is {args.spacing}; give three numbers above 0")
     if args.batch_size is not None and args.batch_size < 1:
-        return _misused(f"batch_size is {args.batch_size}; give 1 or more")
+        raise ValueError(f"batch_size is {args.batch_size}; give 1 or more")
     spec = read_spec(args.bundle)
     task = task_of(spec)
     _check_options(spec, task, args)
@@ -109,19 +117,19 @@ def run(args: argparse.Namespace) -> int:
     _ = spec.weights_sha256  # missing weights too are said before torch is loaded
     cases = find_cases(task, args.images, series=args.series)
     results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite)
+    check_writable(args.output)
     results.check_place(args.images, {case.name: case.path for case in cases})
     for remark in remarks_on(args.images, cases):
         print(f"medvol: {remark}", file=sys.stderr)
-    try:
-        failed = _write_all(args, spec, cases, _outcomes(args, task, cases, results), results)
-    except ValueError as error:
-        return _misused(str(error))
-    return 0 if not failed else 2 if failed == len(cases) else 1
-
-
-def _misused(reason: str) -> int:
-    print(f"medvol predict: {reason}", file=sys.stderr)
-    return 2
+    job = Job(results, args.batch_size, progress=len(cases) == 1 and sys.stderr.isatty())
+    in_batch = task.batch_size and (args.batch_size or task.batch_size)
+    work = f"{start.__module__}:{start.__name__}"
+    limits = child.Limits(args.time_limit)
+    with child.Child(work, job, limits=limits, together=2 * in_batch if in_batch else 1) as process:
+        refused = _say_all(cases, process, results)
+    if refused and len(cases) > 1:
+        print(listed(refused, len(cases)), file=sys.stderr)
+    return 2 if refused else 0
 
 
 def _check_options(spec: "Spec", task: "Task", args: argparse.Namespace) -> None:
@@ -167,129 +175,47 @@ def _asked(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names}
 
 
-def _outcomes(
-    args: argparse.Namespace, task: "Task", cases: "Sequence[Case]", results: "Results"
-) -> "Iterator[Answer | Refusal | None]":
-    """An answer to each case in their order, or why it is refused; None where it is complete.
-
-    Torch is loaded with the first image that can be read: a refusal before is quick.
-
-    Raises:
-        InputError: E_BUNDLE, the bundle cannot be loaded, or allows no maps.
-        ValueError: no such device.
-    """
-    from ..answer import Refusal
-    from ..tasks.cases import Reading, read_case, refusal_of
-    from ..tasks.task import load_bundle
-
-    passed: dict[int, Refusal | None] = {}  # what is not computed
-    computed: list[int] = []
-    reading = Reading(args.series, args.spacing, args.strict)
-
-    def to_do() -> "Iterator[Case]":
-        for index, case in enumerate(cases):
-            try:
-                if results.is_current(case.name, Path(case.path)):
-                    passed[index] = None
-                    continue
-            except InputError as error:
-                passed[index] = refusal_of(case, error)
-                continue
-            computed.append(index)
-            yield case
-
-    waiting = to_do()
-    ready: list[Case] = []
-    for case in waiting:
-        try:
-            case, image = read_case(task, case, reading)
-            ready.append(replace(case, image=image))
-            break
-        except InputError as error:
-            passed[computed.pop()] = refusal_of(case, error)
-    at = 0
-    if ready:
-        bundle = load_bundle(results.spec, device=args.device, precision=args.precision,
-                             gate=args.gate, progress=sys.stderr.isatty())  # fmt: skip
-        method = (args.attention or "grad-cam") if "attention" in (results.alone or ()) else ""
-        if method:
-            bundle.maps(method)  # where none can be made, that is said before any image is seen
-        images = chain(iter([ready.pop()]), waiting)  # or its image would stay in memory
-        answers = bundle.predict_many(images, batch_size=args.batch_size, reading=reading)
-        for number, answer in enumerate(answers):
-            while at < computed[number]:
-                yield passed[at]
-                at += 1
-            at += 1
-            if method and not isinstance(answer, Refusal):
-                answer = bundle.with_attention(answer, method)
-            yield answer
-    for index in range(at, len(cases)):
-        yield passed[index]
-
-
-def _write_all(
-    args: argparse.Namespace,
-    spec: "Spec",
-    cases: "Sequence[Case]",
-    outcomes: "Iterator[Answer | Refusal | None]",
-    results: "Results",
-) -> int:
-    """Write and print each answer when it comes; how many images failed."""
+def _say_all(
+    cases: "Sequence[Case]", process: "Child", results: "Results"
+) -> list[InputError]:  # fmt: skip
+    """Print what comes of each case when it comes, and write the tables; why some failed."""
     from tqdm import tqdm
 
-    from ..answer import Refusal
+    from ..outputs.class_rows import ClassRow, row_of
 
     started = time.perf_counter()
-    tables: list[Any] = []
-    early: list[Refusal] = []  # before the first answer, with which the tables load torch
+    rows: list[ClassRow | None] = []
     with_files = results.alone is None or bool(results.alone)
-    failed = 0
-    bar = tqdm(zip(cases, outcomes, strict=True), total=len(cases), unit="image", leave=False,
+    refused: list[InputError] = []
+    outcomes = process.each(cases, name=lambda case: case.path)
+    bar = tqdm(cases, unit="image", leave=False,
                disable=len(cases) == 1 or not sys.stderr.isatty())  # fmt: skip
-    for case, answer in bar:
-        if not tables and not isinstance(answer, Refusal):
-            tables = [output.write(args.output / output.file, spec) for output in results.together]
-            for table, refusal in product(tables, early):
-                table.add(refusal.path, refusal)
-        folder = args.output / case.name
-        remarks: Sequence[str] = ()
+    for case in bar:
+        folder = results.folder / case.name
         try:
-            if isinstance(answer, Refusal):
-                raise answer.error
-            if answer is not None:
-                remarks = (*answer.run.remarks, *(results.save(answer) if with_files else ()))
-        except InputError as error:
-            failed += 1
-            answer = Refusal(case.name, str(case.path), error)
+            found: Outcome | InputError = next(outcomes)
+        finally:
+            while process.lost:
+                sweep(folder, process.lost.pop(), results.folder)
+        if isinstance(found, InputError):
+            refused.append(found)
+            rows.append(row_of(case.path, found))
             with bar.external_write_mode(file=sys.stderr):
-                print(f"medvol: {error}", file=sys.stderr)
-        else:
-            for remark in remarks:
-                print(f"medvol: {case.name}: {remark}", file=sys.stderr)
-            if with_files or len(cases) <= FEW:
-                said = line(answer) if answer else f"{case.name}: complete already, left as it is"
-                with bar.external_write_mode(file=sys.stdout):
-                    print(said + (f" -> {folder}" if with_files else ""))
-        if not tables and isinstance(answer, Refusal):
-            early.append(answer)
-        for table in tables:
-            table.add(str(case.path), answer)
-    if failed < len(cases):
-        for table in tables:
-            table.write()
-            print(f"{table} {_pace(len(cases), time.perf_counter() - started)} -> {table.path}")
-    return failed
-
-
-def line(answer: "Answer") -> str:
-    """One line a case: name, the finding, ml of each label, slices, seconds, notes."""
-    found = [str(answer.classes) if answer.classes else answer.finding]
-    found += [f"{name} {ml:.1f} ml" for name, ml in answer.volume_ml.items()]
-    found.append(str(answer.slices or ""))
-    seconds = sum(answer.run.times_s.values())
-    notes = "".join(f" [{note.code}]" for note in answer.notes)
-    return f"{answer.case}: {', '.join(filter(None, found))} ({seconds:.1f} s){notes}"
+                print(f"medvol: {found}", file=sys.stderr)
+            continue
+        rows.append(found.row)
+        for remark in found.remarks:
+            print(f"medvol: {case.name}: {remark}", file=sys.stderr)
+        if with_files or len(cases) <= FEW:
+            with bar.external_write_mode(file=sys.stdout):
+                print(found.said + (f" -> {folder}" if with_files else ""))
+    for output in results.together if len(refused) < len(cases) else ():
+        table = output.write(results.folder / output.file, results.spec)
+        for row in rows:
+            table.add(row)
+        table.write()
+        print(f"{table} {_pace(len(cases), time.perf_counter() - started)} -> {table.path}")
+    return refused
 
 
 def _pace(images: int, seconds: float) -> str:

@@ -109,7 +109,7 @@ OUTPUTS = _named(
            "slice_masks.write_runs", unasked=False),
     Output("predictions", "predictions.csv",
            "per image: class, probability of each class, notes", "classes",
-           "class_table.ClassTable", together=True),
+           "class_rows.ClassTable", together=True),
     Output("attention", "overlay.png",
            "the radiograph, plain and under its map", "attention",
            "pictures.write_attention"),

@@ -49,12 +49,14 @@ class Case:
         name: of the case; empty takes the image's.
         image: where it was read already.
         read_s: how long that took.
+        error: why it cannot be read, where that is known already.
     """
 
     source: Source
     name: str = ""
     image: Image | None = None
     read_s: float = 0.0
+    error: InputError | None = None
 
     @property
     def path(self) -> str:
@@ -82,23 +84,33 @@ def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None
         given: files and folders.
         series: SeriesInstanceUID; with it each folder is one study, that holds this series.
 
-    Raises:
-        InputError: E_EMPTY, a folder without images; others as for the task.
+    Returns:
+        The cases in the order of the paths; of a path that cannot be used one that says why, as
+        E_EMPTY of a folder without images.
     """
     found, names = [], CaseNames()
     for start in given:
-        paths = task.find(start) if start.is_dir() and series is None else [start]
-        if not paths:
-            reason = f"the folder holds no image that this bundle reads. {passed_by(start, [])}"
-            raise InputError(
-                "E_EMPTY", start, reason.strip(),
-                "Give an image file, a folder of DICOM slices, or a folder of images.",
-            )  # fmt: skip
+        try:
+            paths = _images_in(task, start) if series is None and start.is_dir() else [start]
+        except Exception as error:  # one path does not stop the others
+            refusal = failure(error, start)
+            found.append(Case(start, names.new(case_name(start)), error=refusal))
+            continue
         for path in paths:
             inside = path.relative_to(start).parent if path != start else Path()
             name = names.new((inside / case_name(path)).as_posix())
             found.append(Case(path, name))
     return found
+
+
+def _images_in(task: Reader, folder: Path) -> list[Path]:
+    if paths := task.find(folder):
+        return paths
+    reason = f"the folder holds no image that this bundle reads. {passed_by(folder, [])}"
+    raise InputError(
+        "E_EMPTY", folder, reason.strip(),
+        "Give an image file, a folder of DICOM slices, or a folder of images.",
+    )  # fmt: skip
 
 
 def remarks_on(given: Sequence[Path], cases: Sequence[Case]) -> list[str]:
@@ -107,12 +119,10 @@ def remarks_on(given: Sequence[Path], cases: Sequence[Case]) -> list[str]:
     Args:
         given: files and folders, as `find_cases` got them.
         cases: that it found.
-
-    Raises:
-        InputError: E_PATH, a folder that may not be opened.
     """
     taken = [Path(case.path) for case in cases]
-    rest = [passed_by(folder, taken) for folder in given if folder.is_dir()]
+    refused = {Path(case.path) for case in cases if case.error}
+    rest = [passed_by(path, taken) for path in given if path not in refused and path.is_dir()]
     return [f"{others.folder}: {note}" for others in rest for note in others.notes]
 
 
@@ -160,6 +170,8 @@ def read_case(task: Reader, case: Case, reading: Reading) -> tuple[Case, Image]:
     Raises:
         InputError: the image cannot be used; the code says why.
     """
+    if case.error is not None:
+        raise case.error
     if case.image is not None:
         return replace(case, image=None), case.image
     started = time.perf_counter()

@@ -126,7 +126,7 @@ def test_a_corrected_mask_is_neither_replaced_nor_passed_by_in_silence(
     before, _ = contents(out), said(capsys)
     for options in (QUICK, ("--format", "csv"), (*QUICK, "--overwrite"), ()):
         assert predict(bundle, out, scans, options=options) > 0
-        lines, (error,) = said(capsys)
+        lines, (error, *_) = said(capsys)
         assert error.startswith(f"medvol: E_OUTPUT {out / 'a' / MASK}: it would be replaced, but ")
         assert [line.split(":")[0] for line in lines] == ["b"]
         assert (out / "a" / MASK).read_bytes() == mine
@@ -143,7 +143,7 @@ def test_what_somebody_put_into_the_results_stays(
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(content)
     assert predict(bundle, out, scans) > 0
-    lines, (error,) = said(capsys)
+    lines, (error, *_) = said(capsys)
     assert error.startswith(f"medvol: E_OUTPUT {out / 'a' / 'measurements.csv'}: ")
     assert "medvol did not write it" in error
     assert [line.split(":")[0] for line in lines] == ["b"]  # nobody asked for the scene of b
@@ -248,7 +248,7 @@ def test_an_input_that_changes_while_it_is_read_is_refused_and_the_rest_goes_on(
 
     monkeypatch.setattr(unchanged, "input_sha256", disturbed)
     assert predict(bundle, tmp_path / "out", scans) > 0
-    lines, (error,) = said(capsys)
+    lines, (error, *_) = said(capsys)
     assert error.startswith(f"medvol: E_CHANGED {scans / 'a.nii.gz'}: it changed while a.nii.gz")
     assert [line.split(":")[0] for line in lines] == ["b"]
     assert os.listdir(tmp_path / "out") == ["b"]

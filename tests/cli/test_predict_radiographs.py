@@ -24,7 +24,6 @@ from tiny_bundle import tiny_bundle, tiny_network, tiny_radiograph_bundle
 
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
-from medvol.errors import InputError
 from medvol.owned import MANIFEST
 from medvol.tasks.cases import find_cases
 from medvol.tasks.task import task_of
@@ -109,13 +108,14 @@ def test_one_broken_image_among_good_ones(
 ) -> None:
     broken = folder / "a" / "x3.png"
     broken.write_bytes((folder / "a" / "x1.png").read_bytes()[:-200])
-    assert predict(bundle, tmp_path / "out", folder) == 1
+    assert predict(bundle, tmp_path / "out", folder) == 2
     lines = table(tmp_path / "out")
     assert [bool(line[1]) for line in lines] == [True, True, False, True, True]
     assert lines[2][:5] == [str(broken), "", "", "", ""]
     assert lines[2][5].startswith("E_TRUNCATED it cannot be read to its end")
     said = capsys.readouterr()
-    remark, line = said.err.splitlines()
+    remark, line, *listed = said.err.splitlines()
+    assert listed == ["medvol: 1 of 5 failed:", f"  E_TRUNCATED {broken}"]
     assert remark == (
         f"medvol: {folder}: N_OTHER 1 file was passed by: 1 .txt (such as notes.txt)."
     )
@@ -169,7 +169,7 @@ def test_strict_refuses_what_has_a_note(
     assert "odd: " in (said := capsys.readouterr().out)
     assert " [N_FORMAT]\n" in said
     assert table(tmp_path / "out")[1][5].startswith("N_FORMAT its content is JPEG")
-    assert predict(bundle, tmp_path / "out", good, odd, options=("--strict",)) == 1
+    assert predict(bundle, tmp_path / "out", good, odd, options=("--strict",)) == 2
     assert table(tmp_path / "out")[1][1:5] == ["", "", "", ""]
     assert table(tmp_path / "out")[1][5].startswith("E_VALUES it would be used with a note, N_FO")
     assert predict(bundle, tmp_path / "none", odd, options=("--strict",)) == 2
@@ -184,9 +184,9 @@ def test_names_tell_images_apart(bundle: Path, tmp_path: Path) -> None:
     cases = find_cases(task, [folder, folder / "a" / "x.png"])
     assert [case.name for case in cases] == ["a/x", "b/x", "b/x_2", "x", "x_2"]
     (tmp_path / "none").mkdir()
-    with pytest.raises(InputError) as caught:
-        find_cases(task, [tmp_path / "none"])
-    assert caught.value.code == "E_EMPTY"
+    empty, x = find_cases(task, [tmp_path / "none", folder / "x.png"])
+    assert empty.error is not None
+    assert (empty.error.code, x.error, x.name) == ("E_EMPTY", None, "x")
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_output_that_cannot_be_written(
     (tmp_path / "out").write_text("a file where the folder should be")
     assert predict(bundle, tmp_path / "out", folder) == 2
     said = capsys.readouterr()
-    assert said.err.splitlines()[1].startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
+    assert said.err.startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
     assert said.out == ""  # said before any image was looked at
 
 
@@ -276,7 +276,7 @@ def test_a_page_for_each_image(
     (folder / "b" / "bad.png").touch()
     for name in ("a/x2.png", "a/x10.png"):
         (folder / name).unlink()
-    assert predict(bundle, tmp_path / "out", folder, options=options) == 1
+    assert predict(bundle, tmp_path / "out", folder, options=options) == 2
     made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
     cases = ("a/x1", "b/c/x1")
     files = ("overlay.png", "report.html", "run.json")

@@ -14,7 +14,8 @@ from ignite.engine import Engine
 from monai.data import MetaTensor
 
 from medvol.errors import InputError
-from medvol.outputs.class_table import ClassRow, ClassTable, SaveClasses
+from medvol.outputs.class_rows import ClassRow, ClassTable
+from medvol.outputs.class_table import SaveClasses
 
 NAMES = ("normal", "bacterial pneumonia")
 

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `medvol predict` does with each image, in a process of its own: read, answer, write."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ..answer import Answer, Refusal
+from ..engine.serve import Handler
+from ..errors import InputError
+from ..failures import failure
+from ..outputs.class_rows import ClassRow, row_of
+from ..outputs.results import Results
+from .cases import Case, Reading, read_case
+from .task import Bundle, load_bundle, task_of
+
+MANY = 256  # images of tasks with batches that are looked at together; each such run ends a batch
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done with each image, small enough to be sent to another process.
+
+    Args:
+        results: what is written and where, with the options that decide about an answer.
+        batch_size: radiographs that go through the network together; None takes the task's.
+        progress: show a bar over the windows of a volume on stderr.
+    """
+
+    results: Results
+    batch_size: int | None = None
+    progress: bool = False
+
+
+class Outcome(NamedTuple):
+    """What came of an image, small enough to be sent to another process.
+
+    Args:
+        said: a line that says what was found.
+        remarks: on how it was found, a sentence each.
+        row: of a table of all images; None where there is no table.
+    """
+
+    said: str
+    remarks: tuple[str, ...] = ()
+    row: ClassRow | None = None
+
+
+def start(job: Job) -> Handler:
+    """What answers to `Case`s with an `Outcome`, or an `InputError` that says why not."""
+    return Predicting(job)
+
+
+class Predicting:
+    """Reads, answers and writes cases; loads torch when the first of them could be read.
+
+    Args:
+        job: what is done.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.results = job, job.results
+        self.task = task_of(job.results.spec)
+        asked = job.results.asked
+        self.reading = Reading(asked["series"], asked["spacing"], asked["strict"])
+        self.bundle: Bundle | None = None
+        wanted = "attention" in (self.results.alone or ())
+        self.method = (asked["attention"] or "grad-cam") if wanted else ""
+
+    def __call__(self, cases: Sequence[Case]) -> Iterator[Outcome | InputError]:
+        """What comes of each case, in their order.
+
+        Raises:
+            InputError: E_BUNDLE, the bundle cannot be loaded, or allows no maps.
+            ValueError: no such device.
+        """
+        step = 1 if self.task.batch_size is None else MANY
+        for first in range(0, len(cases), step):
+            some = cases[first : first + step]
+            known = {case.name: found for case in some if (found := self._known(case))}
+            computed = self._computed([case for case in some if case.name not in known])
+            for case in some:
+                yield known[case.name] if case.name in known else next(computed)
+
+    def _known(self, case: Case) -> Outcome | InputError | None:
+        """What is said of a case that need not or cannot be computed; None for another."""
+        if case.error:
+            return case.error
+        try:
+            current = self.results.is_current(case.name, Path(case.path))
+        except ValueError:  # no such device, which is no matter of this case
+            raise
+        except Exception as error:
+            return failure(error, case.path)
+        return Outcome(f"{case.name}: complete already, left as it is") if current else None
+
+    def _computed(self, cases: Sequence[Case]) -> Iterator[Outcome | InputError]:
+        waiting = deque(cases)
+        while self.bundle is None and waiting:
+            case = waiting.popleft()
+            try:
+                case, image = read_case(self.task, case, self.reading)
+            except Exception as error:
+                yield failure(error, case.path)
+            else:
+                waiting.appendleft(replace(case, image=image))
+                del image  # or it would stay in memory to the end
+                self.bundle = self._loaded()
+        if self.bundle is not None:
+            paths = [case.path for case in waiting]
+            given = (waiting.popleft() for _ in paths)
+            answers = self.bundle.predict_many(
+                given, batch_size=self.job.batch_size, reading=self.reading
+            )
+            for path, answer in zip(paths, answers, strict=True):
+                yield self._written(path, answer, self.bundle)
+
+    def _loaded(self) -> Bundle:
+        asked = self.results.asked
+        bundle = load_bundle(
+            self.results.spec, device=self.results.device, precision=asked["precision"],
+            gate=asked["gate"], progress=self.job.progress,
+        )  # fmt: skip
+        if self.method:
+            bundle.maps(
+                self.method
+            )  # where none can be made, that is said before any image is seen
+        return bundle
+
+    def _written(self, path: str, answer: Answer | Refusal, bundle: Bundle) -> Outcome | InputError:
+        """Write the files of an answer."""
+        if isinstance(answer, Refusal):
+            return answer.error
+        try:
+            if self.method:
+                answer = bundle.with_attention(answer, self.method)
+            files = self.results.alone
+            lacking = self.results.save(answer) if files is None or files else []
+            row = row_of(path, answer) if self.results.together else None
+            return Outcome(line(answer), (*answer.run.remarks, *lacking), row)
+        except Exception as error:  # one image does not stop the others
+            return failure(error, path)
+
+
+def line(answer: Answer) -> str:
+    """One line a case: name, the finding, ml of each label, slices, seconds, notes."""
+    found = [str(answer.classes) if answer.classes else answer.finding]
+    found += [f"{name} {ml:.1f} ml" for name, ml in answer.volume_ml.items()]
+    found.append(str(answer.slices or ""))
+    seconds = sum(answer.run.times_s.values())
+    notes = "".join(f" [{note.code}]" for note in answer.notes)
+    return f"{answer.case}: {', '.join(filter(None, found))} ({seconds:.1f} s){notes}"

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol predict` in its two processes: one that works and may die, and one that goes on."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dicom_phantoms
+import pytest
+from phantoms import save_nifti, tiny_chest
+from tiny_bundle import SHIPPED, tiny_bundle
+
+from medvol.cli import main
+from medvol.engine import child
+
+RealChild = child.Child  # before the fixture of all tests puts another in its place
+CHEST = tiny_chest(noise_hu=5)
+MARK_HU = 1500.0  # a voxel of this value makes the bundle below do what it does
+
+
+def odd_bundle(folder: Path, does: str) -> Path:
+    """A bundle whose chain does something to an image that holds `MARK_HU`.
+
+    `does` is a Python expression, in which `os` is the module.
+    """
+    step = {
+        "_target_": "Lambdad", "keys": "image",
+        "func": f"$lambda x, os=__import__('os'): ({does}, x)[1] if x.max() == {MARK_HU} else x",
+    }  # fmt: skip
+    chain = {"_target_": "Compose", "transforms": [
+        {"_target_": "medvol.images.reader.load_imaged", "keys": "@image_key"},
+        {"_target_": "EnsureChannelFirstd", "keys": "@image_key", "channel_dim": "no_channel"},
+        step,
+        {"_target_": "ScaleIntensityRanged", "keys": "@image_key", "a_min": -1350, "a_max": 150,
+         "b_min": 0.0, "b_max": 1.0, "clip": True},
+    ]}  # fmt: skip
+    restore = {"_target_": "Compose", "transforms": [
+        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
+    ]}  # fmt: skip
+    return tiny_bundle(folder, {"preprocessing": chain, "postprocessing": restore}, shipped=SHIPPED)
+
+
+def scans(folder: Path, *names: str) -> Path:
+    """A CT of each name; that called "odd" holds `MARK_HU`."""
+    for name in names:
+        ct = CHEST.ct.copy()
+        if name == "odd":
+            ct[0, 0, 0] = MARK_HU
+        save_nifti(folder / f"{name}.nii.gz", ct, CHEST.affine)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_case_that_kills_its_process_is_refused_and_the_others_are_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "Child", RealChild)
+    bundle = odd_bundle(tmp_path / "bundle", "os.kill(os.getpid(), 9)")
+    out, images = tmp_path / "out", scans(tmp_path / "in", "a", "odd", "z")
+    words = ["predict", str(images), "--bundle", str(bundle), "-o", str(out), "--format", "nii"]
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert [line.split(":")[0] for line in said.out.splitlines()] == ["a", "z"]
+    assert said.err.splitlines() == [
+        f"medvol: E_FAILED {images / 'odd.nii.gz'}: the process that worked on it died (signal 9, "
+        "SIGKILL; perhaps memory ran out). Look at the file, or leave it out.",
+        "medvol: 1 of 3 failed:",
+        f"  E_FAILED {images / 'odd.nii.gz'}",
+    ]
+    made = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert made == [
+        f"{case}/{file}" for case in "az" for file in ("run.json", "segmentation.nii.gz")
+    ]
+
+
+def started(patch: str, scratch: Path, *words: str | Path) -> "subprocess.Popen[str]":
+    """`medvol predict` with a patch of medvol's own code in both processes, a temporary folder."""
+    place = scratch.parent / "site"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(patch)
+    scratch.mkdir()
+    path = os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "medvol", "predict", *map(str, words)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": path},
+    )  # fmt: skip
+
+
+def test_what_kills_the_process_before_torch_is_loaded_is_refused(tmp_path: Path) -> None:
+    images = scans(tmp_path / "in", "a", "odd", "z")
+    for name in "az":
+        (images / f"{name}.nii.gz").write_bytes(b"")
+    patch = (
+        "import os; from pathlib import Path; from medvol.tasks import cases\n"
+        "def read(path, *words, given=cases.read_image, **more):\n"
+        "    if Path(path).name == 'odd.nii.gz': os.kill(os.getpid(), 11)\n"
+        "    return given(path, *words, **more)\n"
+        "cases.read_image = read"
+    )
+    words = (images, "--bundle", tiny_bundle(tmp_path / "bundle"), "-o", tmp_path / "out")
+    with started(patch, tmp_path / "scratch", *words) as process:
+        said = process.communicate(timeout=120)[1].splitlines()
+    assert process.returncode == 2
+    assert [line.split()[1] for line in said[:3]] == ["E_EMPTY", "E_FAILED", "E_EMPTY"]
+    assert "died (signal 11, SIGSEGV)" in said[1]
+    assert said[3] == "medvol: 3 of 3 failed:"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_ends_both_processes_and_leaves_no_slice_of_a_patient(
+    name: str, tmp_path: Path
+) -> None:
+    begun, scratch, out = tmp_path / "begun", tmp_path / "scratch", tmp_path / "out"
+    dicom_phantoms.write(tmp_path / "study", dicom_phantoms.ct_series())
+    archive = shutil.make_archive(str(tmp_path / "study"), "zip", tmp_path / "study")
+    patch = (
+        "import time; from pathlib import Path; from medvol.images.dicom import volume\n"
+        f"volume.load_dicom = lambda *_, **__: (Path({str(begun)!r}).touch(), time.sleep(60))"
+    )
+    words = (archive, "--bundle", tiny_bundle(tmp_path / "bundle"), "-o", out)
+    with started(patch, scratch, *words) as process:
+        end = time.monotonic() + 60
+        while not begun.exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert len([path for path in scratch.rglob("*") if path.is_file()]) >= 4  # its slices
+        process.send_signal(getattr(signal, name))
+        said = process.communicate(timeout=60)
+    assert (process.returncode, *said) == (128 + getattr(signal, name), "", "medvol: stopped\n")
+    assert [*scratch.iterdir()] == []
+    assert not out.exists()

@@ -10,9 +10,9 @@ import numpy as np
 from ..errors import InputError
 from ..spatial import RAS_TO_LPS, Affine
 from .checks import rescaled, volume_shape
-from .files import DataBlock, file_size, read_block, truncated
+from .files import DataBlock, corrupt, file_size, read_block, truncated
 from .image import Image
-from .text_header import TextHeader, header_lines
+from .text_header import TextHeader, parse_fields
 
 MAX_HEADER_BYTES = 1 << 16
 FIRST_FIELDS = (
@@ -74,20 +74,22 @@ def read_header(path: Path) -> TextHeader:
     """The fields up to ElementDataFile, which ends the header.
 
     Raises:
-        InputError: E_TRUNCATED, there is no ElementDataFile.
+        InputError: E_TRUNCATED, there is no ElementDataFile; E_CORRUPT, the header is damaged.
     """
     with path.open("rb") as file:
         head = file.read(MAX_HEADER_BYTES)
     end = re.search(rb"^ElementDataFile\s*=[^\n]*(\n|\Z)", head, re.MULTILINE)
     if end is None:
         raise truncated(path, "its header does not come to its end (ElementDataFile).")
-    pairs = (line.partition("=") for line in header_lines(head[: end.end()]))
-    fields = {name.strip(): value.strip() for name, _, value in pairs}
-    return TextHeader(path, fields, end.end())
+    return TextHeader(path, parse_fields(path, head[: end.end()], "="), end.end())
 
 
 def _true(header: TextHeader, *names: str) -> bool:
-    return any(header.fields.get(name, "").lower() in ("true", "1") for name in names)
+    """Whether one of these fields is true; False where none is given."""
+    words = [header.fields[name].lower() for name in names if name in header.fields]
+    if not {"true", "1", "false", "0"}.issuperset(words):
+        raise corrupt(header.path, f"its field {names[0]!r} is neither True nor False.")
+    return not {"true", "1"}.isdisjoint(words)
 
 
 def _dtype(header: TextHeader) -> "np.dtype[np.generic]":
@@ -119,6 +121,9 @@ def _affine(header: TextHeader, dimension: int) -> Affine:
             remedy = "Convert it again from the original DICOM files."
             raise InputError("E_GEOMETRY", header.path, reason, remedy)
         values[what] = np.array(given[0])
+    centre = "CenterOfRotation"  # it is not used
+    if centre in header.fields and len(header.numbers(centre, float)) != dimension:
+        raise corrupt(header.path, f"its field {centre!r} is damaged.")
     affine = np.eye(4)
     directions = values["matrix"].reshape(dimension, dimension)[:3, :3]
     affine[:3, :3] = directions.T * values["spacing"][:3]
@@ -128,7 +133,7 @@ def _affine(header: TextHeader, dimension: int) -> Affine:
 
 def _data_block(header: TextHeader, count: int) -> DataBlock:
     fields, data, start = header.fields, header.path, header.end
-    if fields.get("BinaryData", "True").lower() == "false":
+    if "BinaryData" in fields and not _true(header, "BinaryData"):
         reason = "its voxels are written as text."
         raise InputError("E_FORMAT", header.path, reason, "Save it with binary data.")
     if fields["ElementDataFile"].upper() != "LOCAL":
@@ -139,4 +144,9 @@ def _data_block(header: TextHeader, count: int) -> DataBlock:
         start = max(0, file_size(data) - count)
     elif header_size > 0:
         start = header_size
+    if packed and "CompressedDataSize" in fields:
+        there = file_size(data) - start
+        if header.numbers("CompressedDataSize", int) != [there]:
+            reason = f"it holds {there} bytes of compressed data, its header says "
+            raise corrupt(data, f"{reason}{fields['CompressedDataSize']}.")
     return DataBlock(data, count, start, "zlib" if packed else "raw")

@@ -27,6 +27,9 @@ from .files import (
 from .image import Image
 
 HEADER_BYTES = {348: 1, 540: 2}  # sizeof_hdr -> NIfTI version
+MAGIC = {1: (b"n+1", b"ni1"), 2: (b"n+2", b"ni2")}  # by version
+UNCHANGED_ENDS = (bytes(4), b"\r\n\x1a\n")
+FORM_CODES = range(6)  # of NIfTI 1.1 and 2; 0 is "there is none"
 MAX_VOX_OFFSET = 1 << 26  # extensions of 64 MiB; more is a damaged header
 FORM_TOLERANCE = 0.5  # voxels between sform and qform; a float32 quaternion is good to 0.3 mm
 SPACING_TOLERANCE = 0.01  # between sform and pixdim: rounded to 3 digits they agree
@@ -83,10 +86,12 @@ def _header(path: Path) -> tuple[Any, str]:
         raise truncated(path, f"it ends within the header, after {len(head)} of {size} bytes.")
     kind = Nifti1Header if HEADER_BYTES[size] == 1 else Nifti2Header
     header = kind(head[:size], endianness=order, check=False)
-    magic = bytes(header["magic"])
-    if magic[:3] not in (b"n+1", b"n+2", b"ni1", b"ni2"):
+    magic = bytes(header["magic"]).rstrip(b"\0")  # NumPy leaves out zeros at the end
+    if magic not in MAGIC[HEADER_BYTES[size]]:
         reason = "it is an Analyze file or a damaged NIfTI header; orientation is not known."
         raise InputError("E_FORMAT", path, reason, "Export the image as NIfTI or DICOM.")
+    if HEADER_BYTES[size] == 2 and bytes(header["eol_check"]) not in UNCHANGED_ENDS:
+        raise corrupt(path, "its ends of lines were converted, as of a text.")
     if not 1 <= int(header["dim"][0]) <= 7:
         raise corrupt(path, f"its header claims {int(header['dim'][0])} axes; NIfTI has 1 to 7.")
     return header, order
@@ -156,9 +161,12 @@ def affine_of(header: Any, shape: tuple[int, int, int], path: Path) -> Affine:
 
     Raises:
         InputError: E_GEOMETRY, neither is there, or they disagree with each other or with the
-            voxel sizes.
+            voxel sizes; E_CORRUPT, a code that NIfTI does not know.
     """
     remedy = "Convert it again from the original DICOM files."
+    for name in ("sform", "qform"):
+        if (code := int(header[f"{name}_code"])) not in FORM_CODES:
+            raise corrupt(path, f"its {name} has the code {code}, which NIfTI does not know.")
     sform = np.asarray(header.get_sform(), dtype=np.float64) if header["sform_code"] > 0 else None
     qform = _qform(header, path) if header["qform_code"] > 0 else None
     if sform is None or qform is None:

@@ -12,9 +12,28 @@ from ..spatial import RAS_TO_LPS, Affine
 from .checks import rescaled, scaled_to_mm, volume_shape
 from .files import DataBlock, corrupt, file_size, read_block, truncated
 from .image import Image
-from .text_header import TextHeader, header_lines
+from .text_header import TextHeader, parse_fields
 
 MAX_HEADER_BYTES = 1 << 20  # a segmentation of 1,000 named segments has 500 kB
+MARK = re.compile(rb"NRRD000[1-5]\r?")
+VECTORS = re.compile(r"(none|\([^()]*\))(\s+(none|\([^()]*\)))*")
+FIELDS = {
+    "content", "number", "type", "block size", "dimension", "space", "space dimension", "sizes",
+    "spacings", "thicknesses", "axis mins", "axis maxs", "space directions", "centers", "kinds",
+    "labels", "units", "min", "max", "old min", "old max", "endian", "encoding", "line skip",
+    "byte skip", "sample units", "space units", "space origin", "measurement frame", "data file",
+}  # fmt: skip
+AFTER = {  # what may stand behind a field only
+    "dimension": {"sizes", "kinds", "space directions"},
+    "space": {"space directions", "space origin", "space units"},
+}
+KINDS = {
+    "domain", "space", "time", "list", "point", "vector", "covariant-vector", "normal", "stub",
+    "scalar", "complex", "2-vector", "3-vector", "3-gradient", "3-normal", "4-vector",
+    "quaternion", "2d-symmetric-matrix", "2d-masked-symmetric-matrix", "2d-matrix",
+    "2d-masked-matrix", "3d-symmetric-matrix", "3d-masked-symmetric-matrix", "3d-matrix",
+    "3d-masked-matrix", "???", "none",
+}  # fmt: skip
 TYPES = {
     "i1": "signed char, int8, int8_t",
     "u1": "uchar, unsigned char, uint8, uint8_t",
@@ -71,7 +90,7 @@ def read_header(path: Path) -> TextHeader:
     """Parse the text before the first empty line; `key:=value` pairs are left out.
 
     Raises:
-        InputError: E_TRUNCATED, no end of the header; E_CORRUPT, it is too long.
+        InputError: E_TRUNCATED, no end of the header; E_CORRUPT, it is too long or damaged.
     """
     with path.open("rb") as file:
         head = file.read(MAX_HEADER_BYTES)
@@ -81,12 +100,23 @@ def read_header(path: Path) -> TextHeader:
         if len(head) == MAX_HEADER_BYTES:
             raise corrupt(path, f"its header has no end within {MAX_HEADER_BYTES} bytes.")
         raise truncated(path, "it ends within its header.")
-    fields = {}
-    for line in header_lines(head[: end.start() if end else len(head)]):
-        name, colon, value = line.partition(":")
-        if colon and not line.startswith("#") and not value.startswith("="):
-            fields[name.strip().lower()] = value.strip()
+    mark, _, lines = head[: end.start() if end else len(head)].partition(b"\n")
+    if not MARK.fullmatch(mark):
+        raise corrupt(path, "its first line is not that of NRRD, versions 1 to 5.")
+    fields = {_field_name(name): value for name, value in parse_fields(path, lines, ":").items()}
+    if odd := fields.keys() - FIELDS:
+        raise corrupt(path, f"its header has the field {min(odd)!r}, which NRRD does not know.")
+    order = list(fields)
+    for first, names in AFTER.items():
+        if first in fields and not names.isdisjoint(order[: order.index(first)]):
+            raise corrupt(path, f"its field {first!r} stands behind others that need it.")
     return TextHeader(path, fields, end.end() if end else len(head))
+
+
+def _field_name(name: str) -> str:
+    """As the format's page has it: "space origin" and "centers", not "centerings" or "lineskip"."""
+    name = re.sub(r"^(block|axis|old|line|byte|sample|data)(?=\w)", r"\1 ", name.lower())
+    return "centers" if name == "centerings" else name
 
 
 def _dtype(header: TextHeader) -> "np.dtype[np.generic]":
@@ -113,6 +143,8 @@ def _geometry(header: TextHeader, sizes: list[int]) -> tuple[list[int], Affine, 
         raise InputError("E_VALUES", header.path, reason, "Save it with one grey value per voxel.")
     if len(sizes) < 3:
         volume_shape(sizes, header.path)
+    if not KINDS.issuperset(kinds) or ("kinds" in header.fields and len(kinds) != len(sizes)):
+        raise corrupt(header.path, "its field 'kinds' is damaged.")
     space = header.fields.get("space", "").lower().removesuffix("-time").removesuffix("t")
     directions = _vectors(header.fields.get("space directions", ""))
     origin = _vectors(header.fields.get("space origin", ""))
@@ -140,7 +172,9 @@ def _geometry(header: TextHeader, sizes: list[int]) -> tuple[list[int], Affine, 
 
 
 def _vectors(text: str) -> list[list[float] | None]:
-    """The vectors `(1,0,0)` of a field; None for the word `none`."""
+    """The vectors `(1,0,0)` of a field; None for the word `none`; [] for what is neither."""
+    if not VECTORS.fullmatch(text):
+        return []
     vectors: list[list[float] | None] = []
     for match in re.finditer(r"\(([^)]*)\)|none", text):
         try:
@@ -156,7 +190,7 @@ def _data_block(header: TextHeader, count: int) -> DataBlock:
     if encoding not in ("raw", "gzip", "gz"):
         reason = f"its encoding {encoding!r} is not one that medvol reads."
         raise InputError("E_FORMAT", header.path, reason, "Save it with encoding gzip or raw.")
-    name = header.fields.get("data file", header.fields.get("datafile"))
+    name = header.fields.get("data file")
     data, start = header.path, header.end
     if name is not None:
         data, start = header.data_file(name, suffix=".nrrd"), 0

@@ -13,6 +13,8 @@ Number = TypeVar("Number", int, float)
 # what stands for several data files: LIST, and a printf pattern with first, last and step
 SEVERAL = re.compile(r"LIST(\s+\d+)?|.*%\d*[diu].*\s-?\d+\s+-?\d+\s+-?\d+(\s+\d+)?")
 
+CONTROL = re.compile(rb"[\0-\x08\x0b-\x0c\x0e-\x1f\x7f]")
+
 
 @dataclass(frozen=True)
 class TextHeader:
@@ -61,6 +63,31 @@ class TextHeader:
         return beside(self.path, name)
 
 
-def header_lines(head: bytes) -> list[str]:
-    """The lines of a header; bytes that are not UTF-8 stay as they are, as in names of files."""
-    return [line.decode("utf-8", "surrogateescape") for line in head.splitlines()]
+def parse_fields(path: Path, head: bytes, separator: str) -> dict[str, str]:
+    """The fields of a header by name, as written; comments (#) and NRRD's `key:=value` left out.
+
+    Bytes that are not UTF-8 stay as they are, as in names of files (surrogates stand for them).
+
+    Args:
+        path: for the message.
+        head: the lines with fields.
+        separator: what stands between name and value.
+
+    Raises:
+        InputError: E_CORRUPT, bytes that are not text, a line that is not a field, or a field that
+            is given twice.
+    """
+    if CONTROL.search(head):
+        raise corrupt(path, "its header holds bytes that are not text.")
+    fields: dict[str, str] = {}
+    for line in head.splitlines():
+        text = line.decode("utf-8", "surrogateescape").strip()
+        name, found, value = (part.strip() for part in text.partition(separator))
+        if not text or text.startswith("#") or value.startswith("="):
+            continue
+        if not found:
+            raise corrupt(path, f"its header has the line {text[:40]!r}, which is not a field.")
+        if name in fields:
+            raise corrupt(path, f"its header gives the field {name!r} twice.")
+        fields[name] = value
+    return fields

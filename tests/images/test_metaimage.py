@@ -131,6 +131,11 @@ def test_a_name_that_is_not_utf_8(tmp_path):
         ({"file": "ct_%03d.raw 1 16 1"}, "E_FORMAT", "several data files", "one .mha file"),
         ({"DimSize": "32 nan 16"}, "E_CORRUPT", "'DimSize' is missing or damaged", "again"),
         ({"NDims": "4"}, "E_CORRUPT", "disagree", "again"),
+        ({"BinaryData": "x"}, "E_CORRUPT", "'BinaryData' is neither True nor False", "again"),
+        ({"CenterOfRotation": "0 0"}, "E_CORRUPT", "'CenterOfRotation' is damaged", "again"),
+        ({"Comment": "a\0b"}, "E_CORRUPT", "not text", "again"),
+        ({"Comment": "a\nb"}, "E_CORRUPT", "the line 'b'", "again"),
+        ({"Comment": "a\nNDims = 3"}, "E_CORRUPT", "'NDims' twice", "again"),
         ({"HeaderSize": "x"}, "E_CORRUPT", "'HeaderSize' is missing or damaged", "again"),
         ({"DimSize": "32 32 17"}, "E_TRUNCATED", "promises 34816 bytes", "again"),
         ({"DimSize": "32 32 15"}, "E_CORRUPT", "more than the 30720 bytes", "Export"),
@@ -159,6 +164,16 @@ def test_cut_compressed_data(tmp_path):
     path = write(tmp_path / "ct.mha", CompressedData="True")
     path.write_bytes(path.read_bytes()[:-100])
     refused(path, "E_TRUNCATED", "stops before its end", "again")
+
+
+@pytest.mark.parametrize(("more", "code"), [(0, None), (1, "E_CORRUPT"), (-1, "E_CORRUPT")])
+def test_size_of_the_compressed_data(tmp_path, more, code):
+    size = len(zlib.compress(CT.tobytes(order="F"))) + more
+    path = write(tmp_path / "ct.mha", CompressedData="True", CompressedDataSize=size)
+    if code:
+        refused(path, code, f"its header says {size}.", "again")
+    else:
+        np.testing.assert_array_equal(read_image(path).array, CT)
 
 
 def test_wrong_checksum(tmp_path):

@@ -535,3 +535,23 @@ def test_real_ct_as_nibabel_reads_it(real_data, case):
     np.testing.assert_array_equal(image.array, reference.get_fdata(dtype=np.float32))
     np.testing.assert_array_equal(image.affine, reference.affine)
     assert image.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("at", "form", "value", "code", "reason"),
+    [
+        (QCODE, "h", 6, "E_CORRUPT", "its qform has the code 6"),
+        (SCODE, "h", -1, "E_CORRUPT", "its sform has the code -1"),
+        (MAGIC + 3, "B", 1, "E_FORMAT", "damaged NIfTI header"),
+    ],
+)
+def test_codes_and_marks_that_nifti_does_not_know(tmp_path, at, form, value, code, reason):
+    refused(patched(tmp_path / "ct.nii", (at, form, value)), code, reason, "")
+
+
+def test_nifti_2_whose_ends_of_lines_were_converted(tmp_path):
+    data = bytearray(nibabel.Nifti2Image(CT, TINY_AFFINE).to_bytes())
+    assert data[8:12] == b"\r\n\x1a\n"
+    data[8:12] = b"\n\n\x1a\n"
+    (tmp_path / "ct.nii").write_bytes(data)
+    refused(tmp_path / "ct.nii", "E_CORRUPT", "ends of lines", "again")

@@ -136,6 +136,11 @@ def test_a_name_that_is_not_utf_8(tmp_path):
         ({"sizes": "32 x 16"}, "E_CORRUPT", "'sizes' is missing or damaged", "again"),
         ({"sizes": None}, "E_CORRUPT", "'sizes' is missing or damaged", "again"),
         ({"dimension": "4"}, "E_CORRUPT", "disagree", "again"),
+        ({"kinds": "domain domain"}, "E_CORRUPT", "'kinds' is damaged", "again"),
+        ({"kinds": "domain domain dom"}, "E_CORRUPT", "'kinds' is damaged", "again"),
+        ({"colour": "red"}, "E_CORRUPT", "'colour', which NRRD does not know", "again"),
+        ({"oldmin": "1", "content": "a\0b"}, "E_CORRUPT", "not text", "again"),
+        ({"lineskip": "-1"}, "E_CORRUPT", "impossible", "again"),
         ({"byte_skip": "-2"}, "E_CORRUPT", "impossible", "again"),
         ({"byte_skip": "x"}, "E_CORRUPT", "'byte skip' is missing or damaged", "again"),
         ({"sizes": "32 32 17"}, "E_TRUNCATED", "promises 34816 bytes", "again"),
@@ -158,6 +163,23 @@ def test_a_name_that_is_not_utf_8(tmp_path):
 )
 def test_refused(tmp_path, changed, code, reason, remedy):
     refused(write(tmp_path / "ct.nrrd", **changed), code, reason, remedy)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"NRRD0004", b"NRRD0009", "first line"),
+        (b"type: short\n", b"type: short\ntype: short\n", "'type' twice"),
+        (b"type: short\n", b"type: short\nshort\n", "line 'short'"),
+        (b"dimension: 3\n", b"kinds: domain domain domain\ndimension: 3\n", "behind others"),
+    ],
+)
+def test_damaged_headers_that_itk_refuses_too(tmp_path, old, new, reason):
+    path = write(tmp_path / "ct.nrrd", kinds=None)
+    path.write_bytes(path.read_bytes().replace(old, new))
+    refused(path, "E_CORRUPT", reason, "again")
+    with pytest.raises(RuntimeError):
+        SimpleITK.ReadImage(path)
 
 
 def test_several_layers(tmp_path):
@@ -222,9 +244,8 @@ def test_several_data_files(tmp_path, name):
     refused(path, "E_FORMAT", "several data files", "one .nrrd file")
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
-def test_a_data_file_that_no_system_can_have(tmp_path, name):
-    path = write(tmp_path / "ct.nhdr", b"", encoding="raw", data_file=name)
+def test_a_data_file_that_no_system_can_have(tmp_path):
+    path = write(tmp_path / "ct.nhdr", b"", encoding="raw", data_file="x" * 300)
     refused(path, "E_PATH", "which is not there", "one folder")
 
 

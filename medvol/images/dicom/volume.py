@@ -21,6 +21,7 @@ from .mixing import check_likeness, check_one_scan
 from .pixels import check_decoder, decode_frames, notes_on_bits
 from .series import Study, read_study
 
+LARGEST_WHOLE = 2**30  # times 32 bits it fits into 64
 AIR_HU = -1024  # what padding outside the scan becomes in a CT
 # Padding lies outside what a body can be: not above air, or above the 12 bits that scanners use.
 # Lung is -950 to -700 HU; -1000 in it is noise, which 24 HU less do not change.
@@ -212,7 +213,8 @@ def rescale(stored: npt.NDArray[Any], image: Slice) -> tuple[npt.NDArray[Any], C
     slope = 1.0 if image.slope is None else image.slope
     intercept = 0.0 if image.intercept is None else image.intercept
     values: npt.NDArray[Any]
-    if slope.is_integer() and intercept.is_integer():
+    whole = slope.is_integer() and intercept.is_integer()
+    if whole and max(abs(slope), abs(intercept)) < LARGEST_WHOLE:
         values = stored.astype(np.int64) * int(slope) + int(intercept)
     else:
         values = stored * slope + intercept

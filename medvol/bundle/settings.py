@@ -56,7 +56,7 @@ def curve_settings(parser: ConfigParser | None = None) -> dict[str, Any]:
         return {}
     leaves = leaves_of(parser.get())
     used = _reachable(leaves)
-    planned = EPOCHS in leaves and any(
+    planned = TRAINER not in parser or any(
         EPOCHS in references(value) and not name.endswith(f"#{MOST_EPOCHS}")
         for name, value in used.items()
     )

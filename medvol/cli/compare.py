@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import require
-from .options import add_data, add_output, add_training_options, check_jobs
+from .options import add_data, add_output, add_training_options, check_jobs, start_over
 
 if TYPE_CHECKING:
     from ..report.leaderboard import Row
@@ -90,6 +90,8 @@ def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
         limits=(args.budget or contest.budget_s, args.patience or contest.patience),
     )  # fmt: skip
     check_ids(training, {key for _, values in entries for key in values if "#" not in key})
+    if args.fresh:
+        start_over(args.output)
     return Comparison(training, contest.entries, args.output)
 
 

@@ -105,6 +105,10 @@ def add_training_options(parser: argparse.ArgumentParser, *, one: str, many: str
         "--config", nargs="+", action="extend", default=[], dest="overlays", metavar="FILE",
         help="configs laid over train.json, of the bundle or others, such as train_gate.json",
     )  # fmt: skip
+    group.add_argument(
+        "--fresh", action="store_true",
+        help="start over; what lies in the folder from before is kept, in before1",
+    )  # fmt: skip
     group.add_argument("--jobs", type=int, default=1, help=f"{many} at a time")
     group.add_argument(
         "--budget", type=float, metavar="SECONDS", help=f"{one} ends when they are used up"
@@ -122,3 +126,15 @@ def check_jobs(args: argparse.Namespace) -> None:
     """
     if args.jobs < 1:
         raise ValueError(f"--jobs is {args.jobs}; give 1 or more")
+
+
+def start_over(folder: Path) -> None:
+    """Set aside what an earlier run left, as `--fresh` asks for, and say where it is.
+
+    Raises:
+        InputError: E_NOSPACE, another process works there.
+    """
+    from ..search.start_over import set_aside
+
+    if (moved := set_aside(folder)) is not None:
+        print(f"earlier run {moved}", flush=True)

@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import add_bundle, add_data, add_output, add_training_options, check_jobs
+from .options import add_bundle, add_data, add_output, add_training_options, check_jobs, start_over
 
 if TYPE_CHECKING:
     from ..search.order import Order
@@ -37,6 +37,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--install", action="store_true", help="at the end put the weights into the bundle"
     )
+    parser.add_argument(
+        "--accept-changes", action="store_true",
+        help="go on with a run that was started with other settings",
+    )  # fmt: skip
     add_training_options(parser, one="a training", many="folds")
     parser.set_defaults(run=run)
 
@@ -50,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if args.install:
         order.check_install()
     folder = args.output or Path("runs") / Path(args.bundle).name
+    if args.fresh:
+        start_over(folder)
     made = Run(order, folder, jobs=args.jobs, say=lambda line: print(line, flush=True))
     chosen = made.run()
     summary = summarise(made, chosen)
@@ -82,6 +88,7 @@ def _order(args: argparse.Namespace) -> "Order":
         overlays=tuple(args.overlays),
         limits=(args.budget, args.patience),
         only=tuple(args.only),
+        accept_changes=args.accept_changes,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require
-from .options import add_bundle, add_data, add_output, add_training_options, check_jobs
+from .options import add_bundle, add_data, add_output, add_training_options, check_jobs, start_over
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -72,6 +72,8 @@ def _search(args: argparse.Namespace) -> "Tuning":
     trials = len(grid(space)) if args.sampler == "grid" else DEFAULT_TRIALS
     trials = trials if args.trials is None else args.trials
     strategy = Strategy(trials, args.sampler, args.pruner, args.warmup, args.seed)
+    if args.fresh:
+        start_over(args.output)
     return Tuning(training, space, args.output, strategy)
 
 

@@ -8,11 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..bundle.settings import as_json, differences
 from ..files import read_json, sha256_of, write_json
 from ..owned import check_owned
 from .training import check_same
 
-RECORD = "run.json"
+RECORD, SETTINGS = "run.json", "settings"
 PACKAGES = ("medvol", "monai", "torch", "pytorch-ignite", "numpy")
 
 
@@ -30,6 +31,7 @@ class Order:
         overlays: configs laid over train.json, before those of the recipe.
         limits: seconds of each training, and epochs without becoming better; see `prepare`.
         only: names of trainings of the recipe; () for all.
+        accept_changes: go on with a run that was started with other settings.
     """
 
     bundle: Path
@@ -41,13 +43,14 @@ class Order:
     overlays: tuple[str, ...] = ()
     limits: tuple[float | None, int | None] = (None, None)
     only: tuple[str, ...] = ()
+    accept_changes: bool = False
 
     def record(self) -> dict[str, Any]:
         """What must stay as it is when the run goes on."""
         return {
             "bundle": self.bundle.name,
             "datalist": sha256_of(self.data),
-            "settings": dict(self.settings),
+            SETTINGS: dict(self.settings),
             "from": sha256_of(self.weights) if self.weights else None,
             "config": list(self.overlays),
         }
@@ -65,23 +68,32 @@ class Order:
 def keep_record(order: Order, folder: Path) -> None:
     """Write what is trained into a run's folder, or refuse a run of something else.
 
+    Settings are compared for each training that was begun, see `check_begun`.
+
     Args:
         order: what is asked for.
         folder: of the run.
 
     Raises:
-        InputError: E_FORMAT, the run was started with something else, old and new are named;
+        InputError: E_CHANGED, the run was started with something else, old and new are named;
             E_OUTPUT, the folder of a new run holds what the run would replace; E_NOSPACE, the
             record cannot be written.
     """
     path, now = folder / RECORD, order.record()
+    accepted: list[str] = []
     if path.is_file():
-        before = read_json(path, what="record", remedy="Choose another --output.")
-        check_same(path, before.get("run", {}), now)
+        record = read_json(path, what="record", remedy="Start over with --fresh.")
+        before, accepted = record.get("run", {}), record.get("accepted", [])
+        if order.accept_changes:
+            accepted = [*accepted, *differences(before, as_json(now))]
+        else:
+            check_same(path, {**before, SETTINGS: None}, {**now, SETTINGS: None})
     else:
         names = ("all", "bundle", "summary.json", "figures.csv", "cross_validation.csv")
         check_owned(folder, [*names, *(f"fold{fold}" for fold in order.folds)])
-        write_json(path, {"run": now, "data": str(order.data), "versions": versions()})
+    write_json(
+        path, {"run": now, "accepted": accepted, "data": str(order.data), "versions": versions()}
+    )
 
 
 def versions() -> dict[str, str]:

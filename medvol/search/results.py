@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..bundle.build import change_bundle
 from ..data.items import classified
 from ..files import read_json, replacing, write_csv, write_json
@@ -22,7 +20,7 @@ from ..metrics.classes.calibration import reliability
 from ..networks.weights import read_state
 from ..owned import filling
 from ..report.plots import draw_reliability
-from ..training.checkpoint import save_atomically
+from ..training.checkpoint import read_checkpoint, save_atomically
 from ..training.recipe import HALF, ChosenTraining, Installed, halved
 from ..training.tables import class_figures, join_cases, join_slices
 from .run import ALL, PARTS, WEIGHTS, Chosen, Run
@@ -142,8 +140,7 @@ def install(run: Run) -> list[Path]:
         with replacing(target) as temporary:
             shutil.copyfile(made, temporary)
         written.append(target)
-    checkpoint = run.folder_of(ALL, run.final[-1]) / LAST
-    last = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    last = read_checkpoint(run.folder_of(ALL, run.final[-1]) / LAST)
     changes = {"metadata#chain_fingerprint": last["chain_fingerprint"]}
     chosen = read_json(run.folder / SUMMARY, what="summary", remedy=RERUN).get("chosen")
     if chosen and isinstance(run.recipe.choice, ChosenTraining):

@@ -12,19 +12,19 @@ again. Nothing is chosen on the cases that it is measured on. Figures and final 
 of this by `results`.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..data.datalist import Datalist
 from ..errors import InputError
-from ..files import write_json
+from ..files import read_json, write_json
 from ..networks.weights import read_state
 from ..text import counted
 from ..training.checkpoint import save_atomically
@@ -32,7 +32,7 @@ from ..training.recipe import BEST as BEST_EPOCH
 from ..training.recipe import ChosenTraining, FittedWeights, Recipe, Stage, State, read_recipe
 from .launch import LOG, claim, run_bundle, side_by_side, threads_of
 from .order import Order, keep_record
-from .training import PRETRAINED, Training, check_ids, has_place, prepare
+from .training import PRETRAINED, Training, check_begun, check_ids, has_place, prepare
 from .trial import BEST, CHANGES, LAST, run_trial
 
 ALL = -1
@@ -54,8 +54,9 @@ class Run:
         say: is called with each step that was done, one line.
 
     Raises:
-        InputError: E_FORMAT, the folder holds a run with other settings, or the recipe or datalist
-            cannot be read; E_BUNDLE, the bundle cannot be trained so; E_PATH, no such file.
+        InputError: E_CHANGED, the folder holds a run with other settings; E_FORMAT, the recipe or
+            datalist cannot be read; E_BUNDLE, the bundle cannot be trained so; E_PATH, no such
+            file; E_OUTPUT, files of somebody else are in the way.
         ValueError: folds that the datalist does not have, or trainings that the recipe has not.
     """
 
@@ -74,6 +75,10 @@ class Run:
         self.trainings = self._trainings()
         self._check_folds()
         keep_record(order, self.folder)
+        for fold in (*order.folds, ALL):
+            for name, training in self.trainings.items():
+                path = self.folder_of(fold, name) / CHANGES
+                check_begun(training, path, self._settings(fold, name))
 
     def _stages(self) -> dict[str, Stage]:
         """The trainings that are wanted."""
@@ -108,7 +113,7 @@ class Run:
                 check_ids(next(iter(plain.values())), [key])
             for name in takers:
                 settings[name][key] = value
-        return {
+        made = {
             name: prepare(
                 order.bundle, data=order.data, settings=settings[name],
                 overlays=plain[name].overlays, limits=order.limits, weights=self._start(stage),
@@ -116,6 +121,7 @@ class Run:
             )
             for name, stage in self.stages.items()
         }  # fmt: skip
+        return {n: replace(x, accept_changes=order.accept_changes) for n, x in made.items()}
 
     def _start(self, stage: Stage) -> Path | None:
         """Weights given by the user: for what begins with a pretraining, else for all without."""
@@ -186,7 +192,7 @@ class Run:
         for fold, own in folders.items():
             chosen[fold] = choice.choose([f for f in folders.values() if f != own])
             record = own / CHOICE
-            if record.is_file() and json.loads(record.read_text()) != chosen[fold]:
+            if record.is_file() and _read(record) != chosen[fold]:
                 for measured in own.glob(f"*/{HELD_OUT}"):
                     shutil.rmtree(measured)  # with what was chosen on fewer folds
             write_json(record, chosen[fold])
@@ -242,12 +248,7 @@ class Run:
         folder, stage = self.folder_of(fold, name), self.stages[name]
         if (folder / WEIGHTS).is_file():
             return
-        training = self.trainings[name]
-        settings: dict[str, Any] = {}
-        if "fold" in training.config():
-            settings["fold"] = None if self.in_parts else fold
-        if stage.begins_with in self.stages:
-            settings[PRETRAINED] = str(self.folder_of(fold, stage.begins_with) / WEIGHTS)
+        training, settings = self.trainings[name], self._settings(fold, name)
         right = claim(folder)
         if right is None:
             raise InputError("E_NOSPACE", folder, "another process trains here.", "Wait for it.")
@@ -261,6 +262,16 @@ class Run:
         save_atomically(read_state(folder / (BEST if is_best else LAST)), folder / WEIGHTS)
         self.say(f"{folder.relative_to(self.folder)}: {counted(outcome.epochs, 'epoch')}, "
                  f"{outcome.seconds:.0f} s, ended by {outcome.stopped}")  # fmt: skip
+
+    def _settings(self, fold: int, name: str) -> dict[str, Any]:
+        """What a training of one fold has of its own."""
+        settings: dict[str, Any] = {}
+        if "fold" in self.trainings[name].config():
+            settings["fold"] = None if self.in_parts else fold
+        before = self.stages[name].begins_with
+        if before in self.stages:
+            settings[PRETRAINED] = str(self.folder_of(fold, before) / WEIGHTS)
+        return settings
 
     def _measure(
         self, fold: int, name: str, configs: Sequence[str], into: str,
@@ -309,6 +320,10 @@ def needed(name: str, stages: Mapping[str, Stage]) -> list[str]:
     if name not in stages:
         return []
     return [*needed(stages[name].begins_with or "", stages), name]
+
+
+def _read(record: Path) -> dict[str, Any]:
+    return read_json(record, what="record of a choice", remedy="Remove it, and run again.")
 
 
 def failed(folder: Path, reason: str) -> InputError:

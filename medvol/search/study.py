@@ -16,6 +16,7 @@ import optuna
 from filelock import FileLock
 from optuna.pruners import BasePruner, NopPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import DatabaseError
 
 from ..errors import InputError
 from ..owned import check_owned
@@ -39,8 +40,8 @@ class Search(ABC):
         pruner: ends a trial that does badly; None ends none.
 
     Raises:
-        InputError: E_FORMAT, the folder holds a search for something else; E_OUTPUT, that of a new
-            search holds what it would replace.
+        InputError: E_CHANGED, the folder holds a search for something else; E_CORRUPT, its study
+            is damaged; E_OUTPUT, the folder of a new search holds what it would replace.
     """
 
     writes: ClassVar[tuple[str, ...]]
@@ -58,14 +59,19 @@ class Search(ABC):
         if not (folder / STORAGE).exists():
             check_owned(folder, self.writes)
         with alone(folder):
-            self.storage = optuna.storages.RDBStorage(
-                f"sqlite:///{(folder / STORAGE).absolute()}",
-                engine_kwargs={"connect_args": {"timeout": BUSY_S}},
-            )
-            self.study = optuna.create_study(
-                study_name=training.bundle.name, storage=self.storage, load_if_exists=True,
-                direction="maximize", pruner=pruner or NopPruner(),
-            )  # fmt: skip
+            try:
+                self.storage = optuna.storages.RDBStorage(
+                    f"sqlite:///{(folder / STORAGE).absolute()}",
+                    engine_kwargs={"connect_args": {"timeout": BUSY_S}},
+                )
+                self.study = optuna.create_study(
+                    study_name=training.bundle.name, storage=self.storage, load_if_exists=True,
+                    direction="maximize", pruner=pruner or NopPruner(),
+                )  # fmt: skip
+            except DatabaseError as error:
+                reason = "the study is cut or damaged, so it cannot go on."
+                remedy = "Start over with --fresh."
+                raise InputError("E_CORRUPT", folder / STORAGE, reason, remedy) from error
             overlays = list(training.overlays)
             plan = {"training": training.changes({}), "overlays": overlays, **plan}
             if "plan" in self.study.user_attrs:
@@ -113,7 +119,7 @@ class Search(ABC):
             say: is called with each that ended.
 
         Raises:
-            InputError: E_FORMAT, a trial's folder holds other settings; E_NOSPACE, something
+            InputError: E_CHANGED, a trial's folder holds other settings; E_NOSPACE, something
                 cannot be written.
         """
         threads = threads_of(jobs)

@@ -11,13 +11,15 @@ from fire.parser import DefaultParseValue
 
 from ..bundle.config import Config, literal
 from ..bundle.find import find_bundle
-from ..bundle.settings import as_json, differences
+from ..bundle.settings import as_json, curve_settings, differences, in_words
 from ..errors import InputError
+from ..files import read_json
 
 TRAIN = "train.json"
 HANDLERS = "train#handlers"
 EVALUATOR = "validate#evaluator"
 DATA = "train#dataset#data"
+ACCEPT = "accept_changes"  # id of the same of `Resume`
 PRETRAINED = "pretrained"  # id of weights to start with, where a config has one
 MAY_LACK = "may_lack"  # id of the names that these may lack
 
@@ -34,6 +36,7 @@ class Training:
         budget_s: seconds that a trial may train; None for no limit.
         patience: epochs that a trial may go on without becoming better; None for no limit.
         weights: file to start with, where the configs have no id for it.
+        accept_changes: a trial that was begun with other settings goes on with these.
     """
 
     bundle: Path
@@ -43,6 +46,7 @@ class Training:
     budget_s: float | None = None
     patience: int | None = None
     weights: Path | None = None
+    accept_changes: bool = False
 
     @property
     def configs(self) -> list[Path]:
@@ -55,6 +59,11 @@ class Training:
     def config(self) -> Config:
         """The merged config."""
         return Config(self.configs)
+
+    @property
+    def acceptance(self) -> dict[str, Any]:
+        """What a process must be given so that it goes on with changed settings."""
+        return {ACCEPT: True} if self.accept_changes and ACCEPT in self.config() else {}
 
     def changes(self, trial: Mapping[str, Any]) -> dict[str, Any]:
         """All that is laid over the configs for one trial: a config for `monai.bundle run`."""
@@ -192,13 +201,46 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
         now: what is asked for.
 
     Raises:
-        InputError: E_FORMAT, names what differs, old and new.
+        InputError: E_CHANGED, names what differs, old and new.
     """
     if changed := differences(before, as_json(now)):
         raise InputError(
-            "E_FORMAT", path, f"it was started with {', '.join(changed)}.",
-            "Restore it, or choose another output folder.",
+            "E_CHANGED", path, f"it was started with {in_words(changed)}.",
+            "Restore it, start over with --fresh, or choose another output folder.",
         )  # fmt: skip
+
+
+def check_begun(training: Training, path: Path, trial: Mapping[str, Any]) -> None:
+    """Refuse to go on with a trial whose curve would be another with the settings of now.
+
+    Args:
+        training: what all trials have in common; nothing is refused where it accepts changes.
+        path: of the record of the trial's changes; nothing is refused where there is none.
+        trial: id to value of this one.
+
+    Raises:
+        InputError: E_CHANGED, names what differs, old and new; E_FORMAT, the record is damaged.
+    """
+    if training.accept_changes or not path.is_file():
+        return
+    record = read_json(path, what="record", remedy="Start over with --fresh.")
+    before, now = (
+        _curve(training, changes) for changes in (record, as_json(training.changes(trial)))
+    )
+    if changed := differences(before, now):
+        raise InputError(
+            "E_CHANGED", path, f"it was started with {in_words(changed)}.",
+            "Restore it, give --accept-changes or --fresh, or choose another output folder.",
+        )  # fmt: skip
+
+
+def _curve(training: Training, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training's curve depends on, under some changes."""
+    config = training.config()
+    for name, value in changes.items():
+        if not name.startswith("+"):  # limits, and where to start from
+            config.parser[name] = value
+    return curve_settings(config.parser)
 
 
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InputError
-from ..files import read_json, write_entries
+from ..files import write_entries
 from ..training.allowance import read_standing
 from ..training.curves import Point, read_curves
 from .launch import LOG, end, start_bundle
-from .training import Training, check_same
+from .training import Training, check_begun
 
 CHANGES = "changes.json"
 CURVES = "curves.csv"
@@ -72,21 +72,21 @@ def run_trial(
         halt: set by another thread to end it, so that it can go on later.
 
     Raises:
-        InputError: E_FORMAT, the folder holds a training with other settings.
+        InputError: E_CHANGED, the folder holds a training with other settings; E_CORRUPT or
+            E_FORMAT, a file of it is damaged.
         Halted: `halt` was set.
     """
-    path, changes = folder / CHANGES, training.changes(trial)
-    if path.is_file():
-        check_same(path, read_json(path, what="record", remedy="Remove its folder."), changes)
-    else:
-        write_entries(path, changes)
+    path = folder / CHANGES
+    check_begun(training, path, trial)
+    write_entries(path, training.changes(trial))
     seen = _Seen(folder / CURVES, training.metric, watch)
     reason, pruned = "", False
     if not read_standing(folder).stopped:
         log = folder / LOG
         begin = log.stat().st_size if log.is_file() else 0
         process = start_bundle(
-            training.bundle, [*training.configs, path], {"output_dir": folder.absolute()},
+            training.bundle, [*training.configs, path],
+            {"output_dir": folder.absolute(), **training.acceptance},
             threads=threads, watched=True,
         )  # fmt: skip
         try:

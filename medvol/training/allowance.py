@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a training may go on, and a record of how far it came and why it ended."""
 
-import json
 import math
 import os
 import sys
@@ -13,7 +12,8 @@ from filelock import FileLock
 from ignite.engine import Engine, Events
 from ignite.handlers import EarlyStopping
 
-from ..files import write_json
+from ..errors import InputError
+from ..files import read_json, write_json
 
 RECORD = "progress.json"
 LOCK = ".training.lock"
@@ -31,11 +31,20 @@ class Standing(NamedTuple):
 
 
 def read_standing(folder: str | os.PathLike[str]) -> Standing:
-    """How far the training in a folder came; nothing done when there is no record."""
-    try:
-        return Standing(**json.loads((Path(folder) / RECORD).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    """How far the training in a folder came; nothing done when there is no record.
+
+    Raises:
+        InputError: E_FORMAT or E_CORRUPT, the record is damaged.
+    """
+    path = Path(folder) / RECORD
+    if not path.is_file():
         return Standing()
+    remedy = "Take it away, and the training goes on from its last epoch."
+    found = read_json(path, what="record", remedy=remedy)
+    try:
+        return Standing(**found)
+    except TypeError as error:
+        raise InputError("E_CORRUPT", path, "it is not a record of a training.", remedy) from error
 
 
 class Allowance:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watching a training: curves as CSV and as a picture, also over a resume; a progress bar."""
 
+import csv
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from ignite.handlers import ProgressBar
 from monai.utils.enums import CommonKeys
 from torch.optim import Optimizer
 
+from ..errors import InputError
 from ..files import read_csv, replacing, write_csv
 
 COLUMNS = ("epoch", "name", "value")
@@ -26,10 +28,26 @@ class Point(NamedTuple):
 
 
 def read_curves(path: str | os.PathLike[str]) -> list[Point]:
-    """The points of a curve file in their order, as for `Curves`; none without such a file."""
+    """The points of a curve file in their order, as for `Curves`; none without such a file.
+
+    Raises:
+        InputError: E_CORRUPT, it is cut or damaged.
+    """
     if not Path(path).is_file():
         return []
-    return [Point(int(r["epoch"]), r["name"], float(r["value"])) for r in read_csv(path)]
+    try:
+        whole = Path(path).read_bytes().endswith(b"\n")
+        points = [Point(int(r["epoch"]), r["name"], float(r["value"])) for r in read_csv(path)]
+    except (ValueError, KeyError, TypeError, csv.Error):
+        whole = False
+    if not whole:
+        raise _damaged(path, "it is cut or damaged.")
+    return points
+
+
+def _damaged(path: str | os.PathLike[str], reason: str) -> InputError:
+    remedy = "Take it away, and the training goes on without its earlier points."
+    return InputError("E_CORRUPT", path, reason, remedy)
 
 
 class Curves:
@@ -56,9 +74,14 @@ class Curves:
         self._started = False
 
     def attach(self, engine: Engine) -> None:
-        """Follow a trainer; on the first GPU alone."""
+        """Follow a trainer; on the first GPU alone.
+
+        Raises:
+            InputError: E_CORRUPT, the file of before is cut or damaged.
+        """
         if idist.get_rank() > 0:
             return
+        read_curves(self.path)
         engine.add_event_handler(Events.EPOCH_STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
@@ -66,11 +89,18 @@ class Curves:
             self.evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.validated)
 
     def start(self, engine: Engine) -> None:
-        """Take points out that will be computed again."""
+        """Take points out that will be computed again.
+
+        Raises:
+            InputError: E_CORRUPT, points of earlier epochs are missing.
+        """
         if self._started:  # only before the first epoch of this process, which may be any
             return
         self._started = True
         points = [p for p in read_curves(self.path) if p.epoch < engine.state.epoch]
+        last, wanted = max((p.epoch for p in points), default=0), engine.state.epoch - 1
+        if self.path.is_file() and last < wanted:
+            raise _damaged(self.path, f"it ends after epoch {last}, the training after {wanted}.")
         write_csv(self.path, COLUMNS, points)
 
     def collect(self, engine: Engine) -> None:

@@ -127,7 +127,7 @@ def test_a_name_with_other_settings_is_refused_before_anything_is_trained(
     training = prepare(bundle)
     Comparison(training, {"a": {"learning_rate": 0.1}}, tmp_path / "out").run()
     entries = {"b": {}, "a": {"learning_rate": 0.2}}
-    error = refused_by(lambda: Comparison(training, entries, tmp_path / "out"), "E_FORMAT")
+    error = refused_by(lambda: Comparison(training, entries, tmp_path / "out"), "E_CHANGED")
     assert error.path == str(tmp_path / "out" / "entries" / "a")
     assert error.reason == "it was started with learning_rate 0.1, now 0.2."
     assert not (tmp_path / "out" / "entries" / "b").exists()
@@ -188,7 +188,7 @@ def test_an_entry_that_was_put_in_the_queue_and_never_asked_for(
 def test_another_training_in_the_same_folder_is_refused(bundle: Path, tmp_path: Path) -> None:
     Comparison(prepare(bundle), {"a": {}}, tmp_path / "out").close()
     other = prepare(bundle, settings={"epochs": 9})
-    error = refused_by(lambda: Comparison(other, {"b": {}}, tmp_path / "out"), "E_FORMAT")
+    error = refused_by(lambda: Comparison(other, {"b": {}}, tmp_path / "out"), "E_CHANGED")
     assert error.reason == "it was started with epochs None, now 9."
 
 

@@ -3,6 +3,8 @@
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from fake_training import PROGRAM, fake_bundle
 from refusals import refused_by
 
 from medvol.cli import main
+from medvol.errors import InputError
 from medvol.search import launch
 from medvol.search.order import Order
 from medvol.search.results import install, summarise
@@ -44,7 +47,7 @@ def made_bundle(folder: Path, recipe: dict[str, Any] | None = None, **changes: A
     weights.mkdir()
     for name, value in (("last.pt", 1.0), ("model.pt", 2.0)):
         state = {"head.bias": torch.tensor([value, value]), "seen": torch.tensor(7)}
-        whole = {"network": state, "chain_fingerprint": "0123456789abcdef"}
+        whole = {"network": state, "epoch": 3, "chain_fingerprint": "0123456789abcdef"}
         torch.save(whole if name == "last.pt" else state, weights / name)
     for fold, (low, high) in COUNTS.items():
         (tables / fold).mkdir(parents=True)
@@ -119,10 +122,67 @@ def test_the_same_again_does_nothing_and_other_settings_are_refused(
     assert [line.split(":")[0] for line in told[:2]] == ["fold2/model"] * 2
     assert more["folds"] == 3
     other = Order(bundle, data, (0, 1), settings={"epochs": 3, "epoch_s": 0})
-    error = refused_by(lambda: Run(other, run.folder), "E_FORMAT")
-    assert "epochs 2, now 3, epoch_s None, now 0" in error.reason
+    error = refused_by(lambda: Run(other, run.folder), "E_CHANGED")
+    assert error.reason == "it was started with epochs 2, now 3."
+    assert error.path == str(run.folder / "fold0" / "model" / "changes.json")
+    assert "--accept-changes or --fresh" in error.remedy
+    Run(replace(order, settings={"epochs": 2, "epoch_s": 0}), run.folder)  # 0 as before
     data.write_text(data.read_text() + "\n")
-    assert "datalist" in refused_by(lambda: Run(order, run.folder), "E_FORMAT").reason
+    assert "datalist" in refused_by(lambda: Run(order, run.folder), "E_CHANGED").reason
+
+
+def test_changes_that_are_accepted_are_recorded_and_reach_the_training(
+    data: Path, tmp_path: Path
+) -> None:
+    bundle = made_bundle(tmp_path / "b", accept_changes=False)
+    trained(Order(bundle, data, (0,), settings={"epochs": 2}), tmp_path / "out")
+    (tmp_path / "out" / "fold0" / "model" / "weights.pt").unlink()  # as if it had been stopped
+    (tmp_path / "out" / "fold0" / "model" / "progress.json").unlink()
+    order = Order(bundle, data, (0,), settings={"epochs": 3}, accept_changes=True)
+    run, _, told = trained(order, tmp_path / "out")
+    assert told[0].startswith("fold0/model: 3 epochs")
+    own = run.folder / "fold0" / "model"
+    assert (own / "starts.txt").read_text() == "0\n2\n"
+    assert (own / "accepted.txt").read_text() == "True"
+    assert json.loads((own / "changes.json").read_text())["epochs"] == 3
+    record = json.loads((run.folder / "run.json").read_text())
+    assert record["accepted"] == ["epochs 2, now 3"]
+    refused_by(lambda: Run(replace(order, accept_changes=False), tmp_path / "out"), "E_CHANGED")
+    trained(order, tmp_path / "out")  # all/ stays as it was trained
+    assert json.loads((run.folder / "run.json").read_text())["accepted"] == ["epochs 2, now 3"]
+
+
+def test_limits_and_places_may_change_freely(data: Path, tmp_path: Path) -> None:
+    bundle = made_bundle(tmp_path / "b", num_workers=0)
+    trained(Order(bundle, data, (0,)), tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    order = Order(bundle, data, (0,), settings={"num_workers": 2}, limits=(60, 5))
+    assert trained(order, tmp_path / "moved")[2] == []
+
+
+@pytest.mark.parametrize("content", ["", '{"bias": 0', "\0\0\0\0"], ids=["empty", "cut", "NULs"])
+@pytest.mark.parametrize(
+    "name",
+    ["run.json", "fold0/choice.json", "fold0/model/changes.json", "fold0/model/progress.json",
+     "fold0/model/curves.csv", "fold0/model/last.pt", "fold0/model/weights.pt"],
+)  # fmt: skip
+def test_a_damaged_file_of_a_run_is_named_in_one_line(
+    name: str, content: str, data: Path, tmp_path: Path
+) -> None:
+    bundle = made_bundle(tmp_path / "b", BIAS_RECIPE)
+    order = Order(bundle, data, (0, 1))
+    run, _, _ = trained(order, tmp_path / "out")
+    if name.startswith("fold0/model/") and not name.endswith(("weights.pt", "changes.json")):
+        (run.folder / "fold0" / "model" / "weights.pt").unlink()  # so that it goes on
+    if name.endswith("weights.pt"):
+        shutil.rmtree(run.folder / "fold0" / "model" / "held_out")  # so that they are read
+    (run.folder / name).write_text(content)
+    with pytest.raises(InputError) as caught:
+        trained(order, tmp_path / "out")
+    said = str(caught.value)
+    assert caught.value.code in ("E_FORMAT", "E_CORRUPT", "E_BUNDLE")
+    assert name in said
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize("mine", ["fold0/model/weights.pt", "all/x.txt", "summary.json"])

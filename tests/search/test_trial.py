@@ -57,8 +57,8 @@ def test_one_that_is_done_is_not_started_again(training: Training, tmp_path: Pat
     first = trained(training, tmp_path / "t", {})
     assert trained(training, tmp_path / "t", {}) == first
     assert (tmp_path / "t" / "starts.txt").read_text() == "0\n"
-    error = refused_by(lambda: trained(training, tmp_path / "t", {"epochs": 9}), "E_FORMAT")
-    assert error.reason == "it was started with epochs None, now 9."
+    error = refused_by(lambda: trained(training, tmp_path / "t", {"epochs": 9}), "E_CHANGED")
+    assert error.reason == "it was started with epochs 3, now 9."
 
 
 def test_one_that_crashes_says_why_and_may_go_on(training: Training, tmp_path: Path) -> None:

@@ -195,12 +195,12 @@ def test_another_space_or_training_in_the_same_folder_is_refused(
     search(bundle, folder, strategy).close()
     search(bundle, folder, Strategy(5, "tpe", "none")).close()
     other = {"learning_rate": Axis((0.1, 0.2))}
-    error = refused_by(lambda: search(bundle, folder, strategy, space=other), "E_FORMAT")
+    error = refused_by(lambda: search(bundle, folder, strategy, space=other), "E_CHANGED")
     assert "started with learning_rate 'Axis(choices=(0.1, 0.3)," in error.reason
     assert "now 'Axis(choices=(0.1, 0.2)," in error.reason
-    error = refused_by(lambda: search(bundle, folder, strategy, epochs=9), "E_FORMAT")
+    error = refused_by(lambda: search(bundle, folder, strategy, epochs=9), "E_CHANGED")
     assert "started with epochs None, now 9" in error.reason
-    error = refused_by(lambda: search(bundle, folder, Strategy(4, "grid")), "E_FORMAT")
+    error = refused_by(lambda: search(bundle, folder, Strategy(4, "grid")), "E_CHANGED")
     assert error.reason == "it was started with grid False, now True."
 
 

@@ -64,6 +64,8 @@ def main(words: list[str]) -> None:
             which = given["--validate#part"] if fold is None else f"fold{fold}"
             shutil.copytree(Path(config["tables"]) / which, folder, dirs_exist_ok=True)
         return
+    if "--accept_changes" in given:
+        (folder / "accepted.txt").write_text(str(given["--accept_changes"]))
     lock = open(folder / ".training.lock", "w")  # noqa: SIM115 - it ends with this process
     fcntl.flock(lock, fcntl.LOCK_EX)
     last, curves, so_far = folder / "last.pt", folder / "curves.csv", folder / "epoch.txt"
@@ -73,13 +75,13 @@ def main(words: list[str]) -> None:
     if config["mood"] == "crash":
         sys.exit("Traceback:\nValueError: no such layer\n\nRuntimeError: Failed to instantiate.")
     if not epoch:
-        curves.write_text("epoch,name,value\n")
+        whole(curves, "epoch,name,value\n")
     figure = quality(config["learning_rate"], config.get("network_def#width", 0))
     for done in range(epoch + 1, config["epochs"] + 1):
         time.sleep(config["epoch_s"])
         value = "nan" if config["mood"] == "nan" else figure * (1 - 0.5**done)
-        with open(curves, "a") as file:
-            file.write(f"{done},score,{value}\n{done},other,{done}\n{done},learning_rate,1\n")
+        points = f"{done},score,{value}\n{done},other,{done}\n{done},learning_rate,1\n"
+        whole(curves, curves.read_text() + points)
         whole(so_far, str(done))
         for name in (last.name, "model.pt"):
             if config["weights"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image as Picture
+from refusals import refused_by
 from small_classes import make_classes_training, make_evaluator
 from small_training import EPOCHS, make_training
 
@@ -29,6 +30,41 @@ def test_every_epoch_has_each_figure_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert [p.value for p in points if p.name == "bright_dice"] == [0.25, 0.5, 0.125, 1.0]
     rates = [p.value for p in points if p.name == "learning_rate"]
     assert rates[0] > rates[1] > rates[2] > 0  # of the cycle: planned for 4 epochs, not for 2
+
+
+WHOLE = "epoch,name,value\n1,train_loss,0.9\n1,learning_rate,0.1\n2,train_loss,0.8\n"
+DAMAGED = {
+    "of zero bytes": "",
+    "cut in a number": WHOLE[:-3],
+    "cut behind a name": WHOLE[: -len(",0.8\n")],
+    "cut in the names of the columns": "epoch,na\n1,a\n",
+    "with NULs": WHOLE + "\0" * 16 + "\n",
+    "all NULs": "\0" * len(WHOLE),
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_text(text)
+    assert refused_by(lambda: read_curves(path), "E_CORRUPT").path == str(path)
+    assert refused_by(lambda: make_training(tmp_path), "E_CORRUPT").path == str(path)
+    assert path.read_text() == text
+
+
+def test_a_file_that_lacks_epochs_that_were_trained_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "curves.csv").write_text(WHOLE)
+    trainer = make_training(tmp_path)
+    for epoch, is_right in ((3, True), (4, False)):
+        trainer.state.epoch = epoch
+        handler = curves.Curves(tmp_path, trainer.optimizer)
+        if is_right:
+            handler.start(trainer)
+        else:
+            error = refused_by(lambda h=handler: h.start(trainer), "E_CORRUPT")
+            assert error.reason == "it ends after epoch 2, the training after 3."
+    (tmp_path / "curves.csv").unlink()
+    handler.start(trainer)  # taken away on purpose
 
 
 def test_points_of_epochs_to_come_are_taken_out_and_older_ones_stay(tmp_path: Path) -> None:

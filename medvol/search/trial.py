@@ -154,7 +154,7 @@ def _outcome(training: Training, folder: Path, pruned: bool, reason: str) -> Out
     return Outcome(
         stopped="failed" if reason else stopped,
         reason=reason,
-        epochs=standing.epoch,
+        epochs=max([standing.epoch, *(p.epoch for p in points)]),  # pruned before its record
         seconds=standing.seconds,
         best_epoch=best,
         figures={p.name: p.value for p in points if p.epoch == best and p.name not in NOT_COMPARED},

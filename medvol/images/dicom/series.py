@@ -62,20 +62,11 @@ def read_study(folder: Path) -> Study:
         reason = "the folder holds no file."
         raise InputError("E_EMPTY", folder, reason, "Give the folder that the DICOM slices lie in.")
     left_out: Counter[str] = Counter()
-    heads = {file: _head(file) for file in files}
     slices = [
         image
-        for file, head in heads.items()
-        if has_mark(head)
+        for file in _dicom_files(files, left_out)
         for image in read_slices(file, folder, left_out)
     ]
-    others = [file for file, head in heads.items() if not has_mark(head)]
-    of_slices = {suffix_of(image.path) for image in slices}
-    for file in others:
-        kind = known_kind(file)
-        if is_named(file) or (slices and (not kind or suffix_of(file) in of_slices)):
-            raise stray(file, heads[file], len(slices))
-        left_out[kind or "of an unknown kind"] += 1
     if not slices:
         reason = f"none of its {len(files)} files is a DICOM image ({_listed(left_out)})."
         remedy = "Give the folder that the DICOM slices lie in."
@@ -114,6 +105,19 @@ def _files(folder: Path) -> Iterator[Path]:
             reason = f"it holds more than {MAX_FILES} files."
             raise InputError("E_TOO_BIG", folder, reason, "Give the folder of one study.")
         yield path
+
+
+def _dicom_files(files: Sequence[Path], left_out: Counter[str]) -> list[Path]:
+    """Those with DICOM in them; the others are counted by their kind, or refused."""
+    heads = {file: _head(file) for file in files}
+    found = [file for file, head in heads.items() if has_mark(head)]
+    used = {suffix_of(file) for file in found}
+    for file in [file for file in files if not has_mark(heads[file])]:
+        kind = known_kind(file)
+        if is_named(file) or (found and (not kind or kind in used)):
+            raise stray(file, heads[file], len(found))
+        left_out[kind or "of an unknown kind"] += 1
+    return found
 
 
 def _head(path: Path) -> bytes:

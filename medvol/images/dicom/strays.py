@@ -45,20 +45,20 @@ def known_kind(path: Path) -> str:
     return path.name.upper() if path.name.upper() in KNOWN_NAMES else ""
 
 
-def stray(path: Path, head: bytes, slices: int) -> InputError:
+def stray(path: Path, head: bytes, others: int) -> InputError:
     """Why a file that may be a damaged slice is refused: left out, it would shorten the volume.
 
     Args:
         path: the file.
         head: its first bytes, inflated.
-        slices: how many slices the folder holds beside it.
+        others: how many DICOM files lie beside it.
     """
     if (is_named(path) or is_nameless(path)) and not head:
         return InputError("E_EMPTY", path, "the file has 0 bytes.", COPY_AGAIN)
     if (is_named(path) or is_nameless(path)) and not head.strip(b"\0"):
         return truncated(path, "the file begins with nothing but 0.")
     what = "a web page" if _WEB_PAGE.match(head) else "not a DICOM file"
-    why = "its name says DICOM" if is_named(path) else f"it lies among {slices} DICOM images"
+    why = "its name says DICOM" if is_named(path) else f"it lies among {others} DICOM files"
     reason = f"it is {what}, though {why}; so a slice may be missing."
     remedy = "Copy or export it again, or take it out of the folder."
     return InputError("E_FORMAT", path, reason, remedy)

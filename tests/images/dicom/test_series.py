@@ -90,6 +90,17 @@ def test_what_lies_in_the_place_of_the_last_slice_is_refused_by_name(
     assert words in error.reason
 
 
+def test_a_readme_may_lie_beside_slices_without_suffix(tmp_path: Path) -> None:
+    for k, path in enumerate(phantoms.write(tmp_path, phantoms.ct_series())):
+        path.rename(tmp_path / f"IM{k}")
+    (tmp_path / "README").write_text("words")
+
+    image = load_dicom(tmp_path)
+
+    np.testing.assert_array_equal(image.array, HU)
+    assert image.facts["left_out"] == {"README": 1}
+
+
 def test_a_packed_slice_that_is_cut_or_a_bomb_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

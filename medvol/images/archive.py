@@ -5,12 +5,12 @@ import errno
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
+from ..failures import AWAY, path_error
 from .files import corrupt, is_hidden, truncated
 from .image import Image
 
@@ -19,6 +19,7 @@ MAX_FILES = 100_000
 MAX_RATIO = 100  # CT slices deflate to a half or a third; a bomb to a thousandth
 SMALL_BYTES = 64 << 20  # below this no ratio is a danger
 LONGEST_NAME = 60  # characters of a folder or file; file systems take 255 bytes
+DAMAGED = "the compressed data of the archive is damaged."
 UNPACK = "Unpack the archive and give the folder."
 
 
@@ -77,20 +78,26 @@ def unpack(path: Path, folder: Path) -> dict[Path, str]:
                 with archive.open(member) as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
                 written[target] = member.filename
+    except (InputError, MemoryError):
+        raise
     except zipfile.BadZipFile as error:
         if "not a zip file" in str(error) or "Truncated" in str(error):
             raise truncated(path, "the archive ends before its list of contents.") from error
         raise corrupt(path, f"the archive is damaged ({error}).") from error
-    except (zlib.error, EOFError) as error:
-        raise corrupt(path, "the compressed data of the archive is damaged.") from error
     except NotImplementedError as error:
         reason = f"the archive is packed with a method that Python does not read ({error})."
         raise InputError("E_DECODER", path, reason, UNPACK) from error
     except OSError as error:
         if error.errno == errno.EINVAL:  # a seek to a place that cannot be
             raise corrupt(path, "the archive's list of contents points outside of it.") from error
+        if error.errno is None:  # bzip2 says so of its data
+            raise corrupt(path, DAMAGED) from error
+        if error.errno in AWAY:
+            raise path_error(path, error) from error
         reason = f"it could not be unpacked to a temporary folder ({error.strerror})."
         raise InputError("E_NOSPACE", path, reason, "Free some space in TMPDIR.") from error
+    except Exception as error:  # zlib, LZMA and odd entries raise errors of their own
+        raise corrupt(path, DAMAGED) from error
     return written
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A .zip of DICOM slices reads as its folder does; what is wrong with it is refused."""
 
+import errno
 import tempfile
 import zipfile
 from contextlib import nullcontext
@@ -11,6 +12,8 @@ from dicom_phantoms import OTHER_UID, SERIES_UID, ct_series, write
 from refusals import refused
 
 from medvol.images import archive, read_image
+
+METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +39,7 @@ def packed(path, files, *, method=zipfile.ZIP_DEFLATED, names=None):
     return path
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("method", METHODS)
 def test_reads_as_the_folder_does(tmp_path, slices, method):
     path = packed(tmp_path / "case.zip", slices, method=method)
     image, folder = read_image(path), read_image(tmp_path / "case")
@@ -173,11 +176,12 @@ def test_cut(tmp_path, slices):
     refused(path, "E_TRUNCATED", "before its list of contents", "again")
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_damaged(tmp_path, slices, method):
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("where", [80, 200])
+def test_damaged(tmp_path, slices, method, where):
     path = packed(tmp_path / "case.zip", slices, method=method)
     data = bytearray(path.read_bytes())
-    data[200] ^= 255
+    data[where] ^= 255
     path.write_bytes(data)
     refused(path, "E_CORRUPT", "damaged", "again")
 
@@ -206,6 +210,15 @@ def test_without_dicom(tmp_path):
     with zipfile.ZipFile(path, "w") as target:
         target.writestr("readme.txt", "hello")
     refused(path, "E_FORMAT", "none of its 1 files", "DICOM")
+
+
+def test_a_share_that_does_not_answer(tmp_path, slices, monkeypatch):
+    def away(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    path = packed(tmp_path / "case.zip", slices)
+    monkeypatch.setattr(archive.shutil, "copyfileobj", away)
+    refused(path, "E_PATH", "does not answer", "local disk")
 
 
 def test_no_room_for_temporary_files(tmp_path, slices, monkeypatch):

@@ -24,6 +24,7 @@ STEP_TOLERANCE = 0.2  # of a slice step; the smaller of both holds, so that micr
 ORIENTATION_TOLERANCE = 1e-3  # of a direction cosine: 0.25 mm at the edge of a 500 mm image
 SPACING_TOLERANCE = 1e-3  # relative; 0.25 mm at the edge of a 500 mm image
 UNIT_TOLERANCE = 0.01  # of a cosine rounded to two digits
+SHOWN_HOLES = 2  # in a message, which is one line
 SAME_HEIGHT = 1e-3  # of the slice step, or of a millimetre where all heights are equal
 
 
@@ -189,8 +190,10 @@ def _check_heights(folder: Path, heights: Vector, names: Sequence[str]) -> tuple
     if holes:
         where = " and ".join(
             f"{count} missing between {names[k]} and {names[k + 1]} ({gaps[k]:.2f} mm apart)"
-            for k, count in holes
+            for k, count in holes[:SHOWN_HOLES]
         )
+        if len(holes) > SHOWN_HOLES:
+            where += f" and {counted(len(holes) - SHOWN_HOLES, 'hole')} more"
         reason = f"the slices have holes, {where}; the usual step is {usual:.2f} mm."
         remedy = "Export or copy the series again, whole."
         raise InputError("E_SERIES", folder, reason, remedy)

@@ -16,6 +16,7 @@ from .copies import without_copies
 from .header import Slice, read_slices
 from .strays import known_kind, stray, suffix_of
 
+SHOWN_SERIES = 20  # in a message, which is one line; a CT study has 3 to 15
 COUNTED = ("duplicate", "screenshot")  # kinds of files that are words, beside suffixes and codes
 MAX_FILES = 20_000  # a whole-body CT has 2,000 slices; more than this is an archive, not a study
 
@@ -40,7 +41,9 @@ class Study:
 
     def __str__(self) -> str:
         """What tells its series apart, the largest first, without a name or a day of a patient."""
-        return "; ".join(_summary(uid, slices) for uid, slices in self.series.items())
+        words = [_summary(uid, slices) for uid, slices in self.series.items()]
+        more = [f"and {len(words) - SHOWN_SERIES} more"] if len(words) > SHOWN_SERIES else []
+        return "; ".join([*words[:SHOWN_SERIES], *more])
 
 
 def read_study(folder: Path) -> Study:

@@ -185,6 +185,12 @@ def places(
             "Export or copy the series again, whole.",
         ),
         (
+            [0, 4, 6, 10, 12, 16, 18, 20],
+            "the slices have holes, 1 missing between a and b (4.00 mm apart) and 1 missing "
+            "between c and d (4.00 mm apart) and 1 hole more; the usual step is 2.00 mm.",
+            "Export or copy the series again, whole.",
+        ),
+        (
             [0, 2, 4, 6, 6.9, 8.9],
             "the gaps between slices are uneven, from 0.90 to 2.00 mm; the oddest is 0.90 mm "
             "between d and e.",
@@ -219,7 +225,16 @@ def places(
             "Put the slices of one volume into a folder of their own.",
         ),
     ],
-    ids=["holes", "too near", "too far", "one twice", "two twice", "all twice", "one height"],
+    ids=[
+        "holes",
+        "many holes",
+        "too near",
+        "too far",
+        "one twice",
+        "two twice",
+        "all twice",
+        "one height",
+    ],
 )
 def test_what_is_wrong_with_the_heights(heights_mm: list[float], reason: str, remedy: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -148,6 +148,17 @@ def test_a_copy_of_a_slice_is_used_once(tmp_path: Path) -> None:
     assert image.facts["left_out"] == {"duplicate": 1}
 
 
+@pytest.mark.parametrize(("count", "more"), [(20, ""), (22, "; and 2 more")])
+def test_series_are_listed_up_to_twenty(tmp_path: Path, count: int, more: str) -> None:
+    image = phantoms.stored_values()[0]
+    phantoms.write(
+        tmp_path, [phantoms.ct_slice(image, (0, 0, 0), series=f"1.{k}") for k in range(count)]
+    )
+    words = str(read_study(tmp_path))
+    assert words.count("1 image of 16 x 16") == 20
+    assert words.endswith(f"mm thick){more}")
+
+
 @pytest.mark.parametrize("count", [1, 5], ids=["one", "some"])
 def test_a_copy_with_a_new_uid_is_used_once(tmp_path: Path, count: int) -> None:
     copies = phantoms.ct_series()[:count]

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note
 from ..spatial import same_grid
-from .files import children
+from .dicom import is_dicom
+from .files import children, walk
 from .find import PassedBy, find_volumes, is_mask, passed_by
 from .formats import open_volume
 from .image import Image
@@ -169,6 +170,7 @@ def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
         if modality not in (None, "MR"):
             reason = f"its DICOM header says {modality}; an MR sequence is expected."
             raise InputError("E_MODALITY", files[sequence], reason, "Give the MR series.")
+    _check_headers(folder, [*files.values()])
     reference = images[SEQUENCES[SHOWN]]
     notes = [note for image in images.values() for note in image.notes]
     arrays = []
@@ -185,6 +187,25 @@ def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
         reference.array, reference.affine, folder, tuple(dict.fromkeys(notes)), facts,
         np.stack(arrays),
     )  # fmt: skip
+
+
+def _check_headers(folder: Path, paths: Sequence[Path]) -> None:
+    """Refuse DICOM folders of several patients; their ids are not shown.
+
+    Raises:
+        InputError: E_SERIES, two folders whose first files have another PatientID.
+    """
+    from .dicom.dataset import read_dataset  # here: pydicom takes a while
+
+    of_patient: dict[str, Path] = {}
+    for path in paths:
+        first = next(filter(is_dicom, walk(path)), None) if path.is_dir() else None
+        if first and (patient := read_dataset(first, specific_tags=["PatientID"]).get("PatientID")):
+            of_patient[str(patient)] = path
+    if len(of_patient) > 1:
+        one, other, *_ = (path.name for path in of_patient.values())
+        reason = f"{one} and {other} are of different patients (PatientID)."
+        raise InputError("E_SERIES", folder, reason, f"{OWN_FOLDER}.")
 
 
 def _on_flair(

@@ -3,13 +3,14 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from brain_phantoms import AFFINE, SHAPE, TinyBrain, save_slices, save_volumes, tiny_brain
-from dicom_phantoms import ct_series, write
+from dicom_phantoms import OTHER_UID, SERIES_UID, ct_series, write
 from phantoms import save_nifti
 from refusals import refused_by
 
@@ -221,10 +222,22 @@ def test_real_volumes_and_slices_of_one_patient() -> None:
     assert "shifted by 15.5 mm and turned by 13.6 degrees; the heads now overlap by 95%" in t1c
 
 
+def test_dicom_folders_of_two_patients_are_refused(tmp_path: Path) -> None:
+    stored = np.arange(16 * 16 * 12, dtype=np.uint16).reshape(12, 16, 16)
+    for series, patient in ((SERIES_UID, "a"), (OTHER_UID, "secret")):
+        name = "flair" if patient == "a" else "t1c"
+        write(tmp_path / name, ct_series(stored, series=series, Modality="MR", PatientID=patient))
+    error = refused_by(lambda: read_image(tmp_path, "sequences"), "E_SERIES")
+    assert error.reason == "flair and t1c are of different patients (PatientID)."
+    shutil.rmtree(tmp_path / "t1c")
+    write(tmp_path / "t1c", ct_series(stored, series=OTHER_UID, Modality="MR", PatientID="a"))
+    assert len(read_image(tmp_path, "sequences").seen) == 3
+
+
 def test_a_ct_series_among_the_sequences_is_refused(tmp_path: Path) -> None:
     """Sub-folders of DICOM slices serve as sequences; these are of CT."""
     stored = np.arange(16 * 16 * 3, dtype=np.uint16).reshape(3, 16, 16)
-    for name in ("t1", "flair"):
-        write(tmp_path / name, ct_series(stored))
+    for name, series in (("t1", SERIES_UID), ("flair", OTHER_UID)):
+        write(tmp_path / name, ct_series(stored, series=series))
     error = refused_by(lambda: read_image(tmp_path, "sequences"), "E_MODALITY")
     assert "says CT; an MR sequence is expected" in error.reason

@@ -236,7 +236,7 @@ def whole_number(header: Dataset, name: str, path: Path) -> int:
     Raises:
         InputError: E_CORRUPT, something else stands there, or nothing does.
     """
-    value = _value(header, name)
+    value = value_of(header, name)
     if not isinstance(value, int):
         reason = f"its header has no number in {name}."
         raise InputError("E_CORRUPT", path, reason, "Export the series again.")
@@ -251,7 +251,7 @@ def _modality(header: Dataset) -> str:
 
 def _fact(header: Dataset, name: str) -> str | float | None:
     """A technical value; None where it is absent or no such value (120 kV, ********, 6,00)."""
-    value = _value(header, name)
+    value = value_of(header, name)
     try:
         fact = None if value is None else TECHNICAL[name](value)
     except (TypeError, ValueError):
@@ -261,7 +261,7 @@ def _fact(header: Dataset, name: str) -> str | float | None:
 
 def _word(header: Dataset, name: str) -> str:
     """A value as text without blanks around it; "" where it is absent, "?" where unreadable."""
-    value = _value(header, name)
+    value = value_of(header, name)
     return "" if value is None else str(value).strip()
 
 
@@ -276,7 +276,7 @@ def numbers(header: Dataset, name: str, count: int | None) -> np.ndarray[Any, An
     Returns:
         (count,) float64, NaN where something else stands there; None where nothing does.
     """
-    value = _value(header, name)
+    value = value_of(header, name)
     if value is None:
         return None
     try:
@@ -287,8 +287,8 @@ def numbers(header: Dataset, name: str, count: int | None) -> np.ndarray[Any, An
     return found if usable else np.full(count or 1, np.nan)
 
 
-def _value(header: Dataset, name: str) -> Any:
-    """A value of the header; None where it is absent or empty, "?" where it cannot be read."""
+def value_of(header: Dataset, name: str) -> Any:
+    """A value of the header by its keyword; None where absent or empty, "?" where unreadable."""
     if name not in header:
         return None
     try:

@@ -118,7 +118,7 @@ def _used_bits(array: npt.NDArray[Any], content: Dataset, path: Path) -> npt.NDA
         "E_CORRUPT", path,
         f"its header says BitsStored {stored} and HighBit {high}, which its values, from "
         f"{array.min()} to {array.max()}, do not fit.",
-        "Export it again uncompressed, with a HighBit that is BitsStored - 1.",
+        _AGAIN if high == stored - 1 else "Export it with a HighBit that is BitsStored - 1.",
     )  # fmt: skip
 
 

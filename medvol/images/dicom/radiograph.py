@@ -22,7 +22,7 @@ from ..grey import Grey, grey_of_colours, used_bits
 from ..image import Image
 from ..picture import MAX_PIXELS
 from .dataset import read_dataset
-from .header import Slice, judged, numbers, read_slices
+from .header import Slice, judged, numbers, read_slices, value_of
 from .pixels import check_decoder, decode_frames, notes_on_bits
 
 RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is not a term of DICOM, but often written
@@ -62,7 +62,7 @@ def load_radiograph_dicom(path: Path) -> Image:
         "stored_dtype": stored.dtype.name,
         "Modality": image.modality,
         "TransferSyntax": image.syntax.name,
-        **{name: header[name].value for name in _FACTS if header.get(name) not in (None, "")},
+        **{name: fact for name in _FACTS if (fact := value_of(header, name)) is not None},
         **image.technical,
     }
     affine = _affine(image)
@@ -122,14 +122,17 @@ def _check_kind(image: Slice, header: Dataset) -> None:
         reason = f"its DICOM header says {image.modality}; a radiograph is expected."
         remedy = f"Give an image whose modality is {' or '.join(RADIOGRAPHY[:2])}."
         raise InputError("E_MODALITY", image.path, reason, remedy)
-    if str(header.get("PresentationIntentType", "")).upper() == "FOR PROCESSING":
+    if str(value_of(header, "PresentationIntentType")).upper() == "FOR PROCESSING":
         reason = "it is the detector's raw image (FOR PROCESSING)."
         remedy = "Give the image FOR PRESENTATION of the same exposure."
         raise InputError("E_MODALITY", image.path, reason, remedy)
-    shown = str(header.get("PhotometricInterpretation")), str(header.get("PresentationLUTShape"))
+    shown = tuple(
+        str(value_of(header, name))
+        for name in ("PhotometricInterpretation", "PresentationLUTShape")
+    )
     if shown == ("MONOCHROME2", "INVERSE") or (
         shown == ("MONOCHROME1", "IDENTITY")
-        and "Digital X-Ray" in UID(header.get("SOPClassUID") or "").name
+        and "Digital X-Ray" in UID(str(value_of(header, "SOPClassUID"))).name
     ):
         reason = (
             f"its header contradicts itself ({' with a PresentationLUTShape of '.join(shown)}), so "
@@ -141,7 +144,7 @@ def _check_kind(image: Slice, header: Dataset) -> None:
         reason = f"its header claims {image.columns} x {image.rows} pixels."
         remedy = f"Reduce it to at most {MAX_PIXELS} pixels."
         raise InputError("E_TOO_BIG", image.path, reason, remedy)
-    if not image.grey and header.get("PhotometricInterpretation") == "PALETTE COLOR":
+    if not image.grey and shown[0] == "PALETTE COLOR":
         reason = "its colours are those of a palette."
         raise InputError("E_VALUES", image.path, reason, "Export it as grey (MONOCHROME2).")
 

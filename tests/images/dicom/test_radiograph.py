@@ -235,6 +235,14 @@ def test_facts_name_no_person(tmp_path: Path) -> None:
     }
 
 
+def test_a_fact_that_cannot_be_read_is_no_fault(tmp_path: Path) -> None:
+    path = save_cr(tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes().replace(b"\x18\0\x01\x51CS", b"\x18\0\x01\x51C\x81"))
+    image = read_image(path, "radiograph")
+    assert np.array_equal(image.array, truth())
+    assert image.facts["ViewPosition"] == "?"
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-50])
 

@@ -141,7 +141,7 @@ def write_csv(
 
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
     """Rows of a table in UTF-8 such as `write_csv` writes, column to text."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -188,7 +188,7 @@ def read_json(path: str | os.PathLike[str], *, what: str, remedy: str) -> dict[s
         InputError: E_PATH, it cannot be opened; E_FORMAT, it is not a JSON object.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(
             "E_PATH", path, f"the {what} cannot be opened ({error.strerror}).", remedy

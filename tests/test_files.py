@@ -10,6 +10,7 @@ import pytest
 from medvol.errors import InputError
 from medvol.files import (
     check_writable,
+    read_csv,
     read_json,
     replacing,
     sha256_of,
@@ -98,6 +99,13 @@ def test_json_that_cannot_be_read_is_refused(tmp_path, text, code, said):
     with pytest.raises(InputError, match=said) as caught:
         read_json(tmp_path / "a.json", what="record", remedy="Remove its folder.")
     assert (caught.value.code, caught.value.remedy) == (code, "Remove its folder.")
+
+
+def test_a_byte_order_mark_is_passed_by(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(tmp_path / "a.json", what="list", remedy="Mend it.") == {"a": 1}
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfcase,z\na,1\n")
+    assert read_csv(tmp_path / "a.csv") == [{"case": "a", "z": "1"}]
 
 
 def test_checksum_of_a_file_is_of_its_bytes(tmp_path):

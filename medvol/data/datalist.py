@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple, Self
 
 from ..errors import InputError
@@ -22,7 +23,7 @@ from ..images.find import CaseNames, case_name
 
 PARTS = ("training", "validation", "test")
 FILES = ("image", "label")  # keys of an item that may hold paths
-REMEDY = "Make one with `medvol data`, or name the folder that holds datalist.json."
+REMEDY = "Make one with `medvol data`, and name it with --data, or its folder as dataset_dir."
 Item = dict[str, Any]
 
 
@@ -211,7 +212,9 @@ def _check(content: Mapping[str, Any]) -> None:
     if not any(part in content for part in PARTS):
         raise ValueError(f"it has none of the parts {', '.join(PARTS)}")
     labels = content.get("labels", {})
-    if not isinstance(labels, Mapping) or not all(str(number).isdecimal() for number in labels):
+    if not isinstance(labels, Mapping) or not all(
+        str(number).isdecimal() and isinstance(name, str) for number, name in labels.items()
+    ):
         raise ValueError(f"labels are {labels!r}; name each number")
     items = _all_items(content)
     for item in items:
@@ -221,6 +224,10 @@ def _check(content: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"label {item['label']!r} of {item['image']} is not a path or a number"
             )
+        if not isinstance(item.get("class", ""), str):
+            raise ValueError(f"class {item['class']!r} of {item['image']} is not a name")
+        if type(item.get("fold")) not in (int, NoneType):
+            raise ValueError(f"fold {item['fold']!r} of {item['image']} is not a whole number")
     classified = [item for item in items if _is_class(item)]
     names = list(labels.values())
     if classified and not _are_classes(labels):
@@ -229,7 +236,7 @@ def _check(content: Mapping[str, Any]) -> None:
         label, image = item["label"], item["image"]
         if type(label) is not int or not 0 <= label < len(names):
             raise ValueError(f"label {label!r} of {image} is not one of 0 to {len(names) - 1}")
-        if item.get("class", names[label]) != names[label]:
+        if name_key(item.get("class", names[label])) != name_key(names[label]):
             raise ValueError(f"{image} is of class {item['class']!r} but label {label}")
     cases = Counter(item["case"] for item in classified if "case" in item)
     if cases and cases.most_common(1)[0][1] > 1:

@@ -211,6 +211,12 @@ def test_a_name_that_leaves_its_folder(tmp_path: Path, name: str) -> None:
     assert repr(name) in caught.value.reason
 
 
+def test_a_byte_order_mark_is_passed_by(tmp_path: Path) -> None:
+    path = tmp_path / "datalist.json"
+    path.write_text(json.dumps({"training": ROWS}), encoding="utf-8-sig")
+    assert cases(load_items(path)) == "abcd"
+
+
 @pytest.mark.parametrize("name", ["none.json", "."])
 def test_no_such_datalist(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
@@ -235,10 +241,15 @@ def test_other_files_are_not_json(text: str, tmp_path: Path) -> None:
         '{"train": []}', '{"training": 3}', '{"training": ["a.nii"]}',
         '{"training": [{"image": "a.nii", "label": 1.5}]}', '{"training": [{"label": "a.nii"}]}',
         '{"labels": [1], "training": []}', '{"labels": {"a": 1}, "training": []}',
+        '{"training": [{"image": "a.nii", "fold": "0"}]}',
+        '{"training": [{"image": "a.nii", "fold": true}]}',
+        '{"labels": {"0": "a"}, "training": [{"image": "a.png", "label": 0, "class": 0}]}',
+        '{"labels": {"0": 1}, "training": [{"image": "a.png", "label": 0}]}',
     ],
     ids=[
         "other key", "number", "names only", "odd label", "no image", "list of labels",
-        "labels by name",
+        "labels by name", "fold in quotes", "fold that is true", "class by number",
+        "name that is a number",
     ],
 )  # fmt: skip
 def test_other_files_are_not_a_datalist(text: str, tmp_path: Path) -> None:

@@ -200,18 +200,23 @@ def check_names(path: str | PathLike[str], stored: Sequence[str], own: Sequence[
 
     Args:
         path: of the weights.
-        stored: names that lie beside them, in the order of the network's outputs; () for none.
-        own: names that they would be used for; () for none. Without both nothing is compared.
+        stored: names that lie beside them, in the order of the network's outputs.
+        own: names that they would be used for.
 
     Raises:
         InputError: E_LABELS, they differ by more than `name_key` passes by.
     """
-    if stored and own and [*map(name_key, stored)] != [*map(name_key, own)]:
+    if not same_names(stored, own):
         raise InputError(
             "E_LABELS", path,
             f"these weights were trained for {', '.join(stored)}, not for {', '.join(own)}.",
             "Give the names in that order, or take other weights.",
         )  # fmt: skip
+
+
+def same_names(stored: Sequence[str], own: Sequence[str]) -> bool:
+    """Whether names are the same in the same order by `name_key`, or not known (()) on a side."""
+    return not (stored and own) or [*map(name_key, stored)] == [*map(name_key, own)]
 
 
 def name_key(name: str) -> str:

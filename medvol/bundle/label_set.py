@@ -40,9 +40,9 @@ def label_parameters(labels: Mapping[str, Any]) -> dict[str, Any]:
             is what a loss for partly labelled data knows beside the labels.
 
     Returns:
-        Of classes `names`, `count`, `channels` and `text`. Of labels `table`, `values`, `count`
-        (with background), `channels`, `text`, `focus`, `focus_name`, `focus_id`, `reference_organ`
-        or None, `regions`, `ratios` and `data`, what they are in the data, as
+        Of classes `names`, `count`, `channels` and `text`. Of labels `table`, `label_names`,
+        `values`, `count` (with background), `channels`, `text`, `focus`, `focus_name`, `focus_id`,
+        `reference_organ` or None, `regions`, `ratios` and `data`, what they are in the data, as
         `medvol.data.items.load_items` takes it.
 
     Raises:
@@ -71,6 +71,7 @@ def label_parameters(labels: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_named([labels.get("background", BACKGROUND), *(row["name"] for row in rows)]),
         "table": table.to_json(),
+        "label_names": [row["name"] for row in rows],
         "values": values,
         "focus": focus,
         "focus_name": focus_name,

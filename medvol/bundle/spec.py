@@ -79,6 +79,16 @@ class Spec:
         return self.folder.name
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the network's scores are of, background left out: classes of radiographs, or labels.
+
+        () for slices, where the network may mark more labels than it answers with.
+        """
+        if self.task == "slices":
+            return ()
+        return self.classes or tuple(label.name for label in self.labels)
+
+    @property
     def takes_sequences(self) -> bool:
         """Whether an image is several MR sequences on one grid: MR of more than one channel."""
         return self.modality == "MR" and len(self.channels) > 1

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 from ..errors import InputError
 from ..files import read_json, write_json
 from ..images.find import CaseNames, case_name
+from ..labels import name_key
 
 PARTS = ("training", "validation", "test")
 FILES = ("image", "label")  # keys of an item that may hold paths

@@ -95,7 +95,7 @@ class Pipeline:
         self.fingerprint: str | None = getattr(preprocessing, "fingerprint", None)
         check_chain(spec, self.fingerprint)
         network = config.build("network" if "network" in config else "network_def").to(self.device)
-        load_weights(spec.weights, network, self.device)
+        load_weights(spec.weights, network, self.device, names=spec.output_names)
         self.network: torch.nn.Module = network.eval()
         self.inferer = _in_precision(config.build("inferer"), precision)
         self.precision: str = getattr(self.inferer, "precision", "fp32")

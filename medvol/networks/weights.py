@@ -2,6 +2,7 @@
 """Weights from a file into a network, or a refusal that says which file and why."""
 
 import os
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError, require
 from ..files import sha256_of
+from ..labels import check_names
 from .fit import fit_whole
 from .transfer import TransferClassifier
 
@@ -18,6 +20,7 @@ from .transfer import TransferClassifier
 CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "network")
 WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")  # of DistributedDataParallel,
 # torch.compile and Lightning, before every name
+NAMES = "medvol.names"  # key of a state dict's metadata
 SAVE = "Save network.state_dict() with torch.save; fetch a Git LFS pointer with git lfs pull."
 
 Classifier = TypeVar("Classifier", bound=TransferClassifier)
@@ -109,6 +112,37 @@ def unwrapped(state: Mapping[str, Tensor], own: Collection[str] = ()) -> dict[st
     return names
 
 
+def with_names(state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+    """A state dict that carries the names of the network's labels or classes, as `names_in` finds.
+
+    They lie where torch keeps the versions of modules, so that it is a plain state dict still.
+
+    Args:
+        state: names to weights.
+        names: of the labels or classes, in the order of the network's scores.
+    """
+    named: Any = OrderedDict(state)
+    named._metadata = {**getattr(state, "_metadata", {}), NAMES: {NAMES: list(names)}}
+    result: dict[str, Tensor] = named
+    return result
+
+
+def names_in(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The names that lie beside the weights in a file; () where there are none, or no such file.
+
+    Args:
+        path: of what `with_names` made, or of a checkpoint of `medvol.training`.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # not a file of torch's present form; who reads the weights refuses it
+        return ()
+    beside = getattr(stored, "_metadata", {}).get(NAMES, {}).get(NAMES, ())
+    if isinstance(stored, dict) and isinstance(stored.get("names"), list):
+        beside = stored["names"]
+    return tuple(beside)
+
+
 def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Take over all weights, or none.
 
@@ -128,6 +162,7 @@ def load_weights(
     device: torch.device | str = "cpu",
     *,
     otherwise: str = "",
+    names: Sequence[str] = (),
 ) -> None:
     """Load all weights of a network.
 
@@ -136,13 +171,16 @@ def load_weights(
         network: takes the weights.
         device: where the weights are read to first.
         otherwise: what the user can do without the file, such as "switch the gate off".
+        names: of the labels or classes that its scores are read as; () where nobody knows.
 
     Raises:
-        InputError: E_BUNDLE, no such file, no state dict, or one of another network.
+        InputError: E_BUNDLE, no such file, no state dict, or one of another network; E_LABELS, the
+            weights were trained for other names.
     """
     ways = f"train it, or {otherwise}" if otherwise else "or train it"
     remedy = f"Copy models/{os.path.basename(path)} into the bundle, {ways}."
     state = read_state(path, network.state_dict(), device=device, remedy=remedy)
+    check_names(path, names_in(path), names)
     try:
         load_state(network, state)
     except ValueError as error:

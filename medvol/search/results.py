@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.build import change_bundle
+from ..bundle.spec import read_spec
 from ..data.items import classified
 from ..files import read_json, replacing, write_csv, write_json
+from ..labels import check_names
 from ..metrics.classes.calibration import reliability
-from ..networks.weights import read_state
+from ..networks.weights import names_in, read_state, with_names
 from ..owned import filling
 from ..report.plots import draw_reliability
 from ..training.checkpoint import read_checkpoint, save_atomically
@@ -120,7 +122,8 @@ def _make(
             shutil.copyfile(own / made.file, temporary)
         return
     state = run.with_chosen(chosen, name, read_state(own / WEIGHTS))
-    save_atomically(halved(state) if made.precision == HALF else state, target)
+    state = halved(state) if made.precision == HALF else state
+    save_atomically(with_names(state, names_in(own / WEIGHTS)), target)
 
 
 def install(run: Run) -> list[Path]:
@@ -130,17 +133,21 @@ def install(run: Run) -> list[Path]:
         The files that were written.
 
     Raises:
-        InputError: E_NOSPACE, the bundle cannot be written.
+        InputError: E_NOSPACE, the bundle cannot be written; E_LABELS, the weights were trained for
+            other names than the bundle's.
         ValueError: as for `Order.check_install`.
     """
     run.order.check_install()
+    checkpoint = run.folder_of(ALL, run.final[-1]) / LAST
+    last = read_checkpoint(checkpoint)
+    if names := last.get("names"):
+        check_names(checkpoint, names, read_spec(run.order.bundle).output_names)
     written = []
     for made in sorted(p for p in (run.folder / MADE).rglob("*") if p.is_file()):
         target = run.order.bundle / made.relative_to(run.folder / MADE)
         with replacing(target) as temporary:
             shutil.copyfile(made, temporary)
         written.append(target)
-    last = read_checkpoint(run.folder_of(ALL, run.final[-1]) / LAST)
     changes = {"metadata#chain_fingerprint": last["chain_fingerprint"]}
     chosen = read_json(run.folder / SUMMARY, what="summary", remedy=RERUN).get("chosen")
     if chosen and isinstance(run.recipe.choice, ChosenTraining):

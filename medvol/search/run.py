@@ -25,7 +25,7 @@ from typing import Any
 from ..data.datalist import Datalist
 from ..errors import InputError
 from ..files import read_json, write_json
-from ..networks.weights import read_state
+from ..networks.weights import names_in, read_state, with_names
 from ..text import counted
 from ..training.checkpoint import save_atomically
 from ..training.recipe import BEST as BEST_EPOCH
@@ -259,7 +259,8 @@ class Run:
         if outcome.stopped == "failed":
             raise failed(folder, f"the training failed: {outcome.reason}")
         is_best = stage.weights == BEST_EPOCH and (folder / BEST).is_file()
-        save_atomically(read_state(folder / (BEST if is_best else LAST)), folder / WEIGHTS)
+        made = folder / (BEST if is_best else LAST)
+        save_atomically(with_names(read_state(made), names_in(made)), folder / WEIGHTS)
         self.say(f"{folder.relative_to(self.folder)}: {counted(outcome.epochs, 'epoch')}, "
                  f"{outcome.seconds:.0f} s, ended by {outcome.stopped}")  # fmt: skip
 

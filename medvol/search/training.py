@@ -20,6 +20,7 @@ HANDLERS = "train#handlers"
 EVALUATOR = "validate#evaluator"
 DATA = "train#dataset#data"
 ACCEPT = "accept_changes"  # id of the same of `Resume`
+LABELS = "label_names"  # id of the names of labels, where a config has them
 PRETRAINED = "pretrained"  # id of weights to start with, where a config has one
 MAY_LACK = "may_lack"  # id of the names that these may lack
 
@@ -81,6 +82,8 @@ class Training:
         }
         if self.weights and MAY_LACK in self.config():
             start[MAY_LACK] = f"@{MAY_LACK}"
+        if self.weights and LABELS in self.config():
+            start["names"] = f"@{LABELS}"
         handlers = [start, allowance] if self.weights else [allowance]
         settings = {name: literal(value) for name, value in {**self.settings, **trial}.items()}
         return {**settings, f"+{HANDLERS}": handlers}

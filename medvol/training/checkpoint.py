@@ -21,6 +21,7 @@ from ..bundle.settings import curve_settings, differences, in_words
 from ..errors import InputError
 from ..files import replacing
 from ..labels import check_names
+from ..networks.weights import with_names
 
 MOVED = {  # of an optimizer's groups: what a plan of the rates moves, so it is taken over
     True: {"params", "lr", "betas", "momentum"},
@@ -209,11 +210,15 @@ class BestWeights:
     Args:
         path: file, such as "runs/a/model.pt".
         network: whose weights are written.
+        names: of the labels or classes, in the order of the network's scores; they go with them.
     """
 
-    def __init__(self, path: str | os.PathLike[str], network: torch.nn.Module) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], network: torch.nn.Module, names: Sequence[str] = ()
+    ) -> None:
         self.path = Path(path)
         self.network = unwrapped(network)
+        self.names = list(names)
 
     def attach(self, engine: Engine) -> None:
         """Look at each validation of an evaluator."""
@@ -221,7 +226,7 @@ class BestWeights:
 
     def __call__(self, engine: Engine) -> None:
         if engine.state.best_metric_epoch == engine.state.epoch and idist.get_rank() == 0:
-            save_atomically(self.network.state_dict(), self.path)
+            save_atomically(with_names(self.network.state_dict(), self.names), self.path)
 
 
 def unwrapped(x: Any) -> Any:

@@ -13,8 +13,9 @@ import torch
 from ignite.engine import Engine, Events
 
 from ..errors import InputError
+from ..labels import same_names
 from ..networks.fit import fit_partly, head_of
-from ..networks.weights import load_weights, read_state
+from ..networks.weights import load_weights, names_in, read_state
 from .checkpoint import unwrapped
 
 
@@ -25,6 +26,7 @@ class LoadWeights:
         network: takes the weights.
         path: `.pt`, `.pth` or `.safetensors` file with a state dict, see `read_state`.
         device: where they are read to first.
+        names: of the labels or classes that its scores are read as, see `load_weights`.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class LoadWeights:
         path: str | os.PathLike[str],
         *,
         device: torch.device | str = "cpu",
+        names: Sequence[str] = (),
     ) -> None:
         self.network = unwrapped(network)
         self.path = Path(path)
         self.device = device
+        self.names = tuple(names)
 
     def attach(self, engine: Engine) -> None:
         """Load when the engine starts."""
@@ -46,22 +50,24 @@ class LoadWeights:
         """Load.
 
         Raises:
-            InputError: E_BUNDLE, as for `load_weights`.
+            InputError: E_BUNDLE, E_LABELS, as for `load_weights`.
         """
-        load_weights(self.path, self.network, self.device)
+        load_weights(self.path, self.network, self.device, names=self.names)
 
 
 class StartFrom:
     """Take the weights in a file, but for the head, before the first epoch.
 
-    A head (`head_of`) that is missing or of another shape, such as one for other classes, keeps
-    its random weights and is printed. A training that goes on from `Resume` keeps its own weights.
-    Attach it to the trainer behind `Resume`.
+    A head (`head_of`) that is missing, of another shape, or for labels or classes of other names,
+    keeps its random weights and is printed. A training that goes on from `Resume` keeps its own
+    weights. Attach it to the trainer behind `Resume`.
 
     Args:
         network: that is trained.
         weights: `.pt`, `.pth` or `.safetensors` file with a state dict, see `read_state`.
         may_lack: names of weights, or beginnings of names, that the file may lack.
+        names: of the labels or classes, in the order of the network's scores; () where nobody
+            knows.
     """
 
     def __init__(
@@ -70,10 +76,12 @@ class StartFrom:
         weights: str | os.PathLike[str],
         *,
         may_lack: Sequence[str] = (),
+        names: Sequence[str] = (),
     ) -> None:
         self.network = unwrapped(network)
         self.path = Path(weights)
         self.may_lack = tuple(may_lack)
+        self.names = tuple(names)
 
     def attach(self, engine: Engine) -> None:
         """Load when the training starts."""
@@ -89,6 +97,8 @@ class StartFrom:
             return
         own = self.network.state_dict()
         state, head = read_state(self.path, own), head_of(self.network)
+        if not same_names(names_in(self.path), self.names):
+            state = {name: value for name, value in state.items() if name not in head}
         try:
             found = fit_partly(own, state, head=head, may_lack=self.may_lack)
         except ValueError as error:

@@ -47,6 +47,7 @@ def test_a_bundle_of_medvol(tmp_path: Path) -> None:
     assert (made.name, made.version, made.modality) == ("mine", "0.5.9", "CT")
     assert [(label.value, label.name) for label in made.labels] == [(4, "lesion"), (9, "lung")]
     assert made.reference == Reference("lung", (4, 9))
+    assert made.output_names == ("lesion", "lung")
     assert made.focus == (4,)
     assert made.display_window_hu == (-1350.0, 150.0)
     assert made.chain_fingerprint == "0123456789abcdef"

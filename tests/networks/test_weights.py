@@ -13,7 +13,14 @@ from torch import Tensor
 
 from medvol.networks.densenet_classifier import DenseNetClassifier
 from medvol.networks.residual_classifier import ResidualClassifier
-from medvol.networks.weights import load_weights, read_state, start_from, unwrapped
+from medvol.networks.weights import (
+    load_weights,
+    names_in,
+    read_state,
+    start_from,
+    unwrapped,
+    with_names,
+)
 
 
 def network(seed: int, out_channels: int = 2) -> ResidualClassifier:
@@ -57,6 +64,25 @@ def test_weights_are_taken(tmp_path: Path, content: dict[str, Any]) -> None:
     made = linear(1)
     load_weights(tmp_path / "gate.pt", made)
     assert torch.equal(made.weight, STATE["weight"])
+
+
+def test_names_go_with_a_plain_state_dict(tmp_path: Path) -> None:
+    network, path = torch.nn.Linear(2, 3), tmp_path / "model.pt"
+    torch.save(with_names(network.state_dict(), ["a", "b", "c"]), path)
+    assert names_in(path) == ("a", "b", "c")
+    plain = torch.load(path, weights_only=True)
+    assert list(plain) == ["weight", "bias"]
+    torch.nn.Linear(2, 3).load_state_dict(plain)
+    torch.save(with_names(read_state(path), names_in(path)), path)
+    load_weights(path, network, names=["A", "b", "C"])
+    refused_by(lambda: load_weights(path, network, names=["b", "a", "c"]), "E_LABELS")
+    torch.save({"network": network.state_dict(), "names": ["x", "y", "z"]}, path)
+    assert names_in(path) == ("x", "y", "z")
+    torch.save(network.state_dict(), path)
+    assert names_in(path) == ()
+    load_weights(path, network, names=["b", "a", "c"])
+    path.write_bytes(b"PK")
+    assert names_in(path) == names_in(tmp_path / "none.pt") == ()
 
 
 def test_names_that_the_network_has_itself_stay() -> None:

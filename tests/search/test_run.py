@@ -245,6 +245,17 @@ def test_installing_changes_the_bundle_and_nothing_else_does(data: Path, tmp_pat
     assert state["seen"].dtype == torch.int64
     described = json.loads((bundle / "configs" / "metadata.json").read_text())
     assert described == {"version": "1", "chain_fingerprint": "0123456789abcdef"}
+    classes = {"medvol_task": "radiographs", "network_data_format": {
+        "outputs": {"pred": {"channel_def": {"0": "none", "1": "lesion"}}}
+    }}  # fmt: skip
+    (bundle / "configs" / "metadata.json").write_text(json.dumps(classes))
+    last = run.folder / "all" / "model" / "last.pt"
+    whole = torch.load(last, weights_only=True)
+    torch.save({**whole, "names": ["lesion", "none"]}, last)
+    error = refused_by(lambda: install(run), "E_LABELS")
+    assert "trained for lesion, none, not for none, lesion" in error.reason
+    torch.save({**whole, "names": ["None", "lesion"]}, last)
+    assert install(run)
 
 
 def test_trainings_begin_with_each_other_or_with_weights_that_are_given(

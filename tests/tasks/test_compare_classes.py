@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from phantoms import save_nifti, tiny_chest
 from radiographs import made_classes
 from refusals import refused_by
@@ -15,6 +16,7 @@ from tiny_bundle import quarter_bundle, tiny_classifier_bundle
 from medvol.bundle.spec import Spec, read_spec
 from medvol.errors import InputError
 from medvol.metrics.classes.evaluation import ClassCase
+from medvol.networks.weights import with_names
 from medvol.tasks.compare_classes import RadiographComparison, SliceComparison, completed
 from medvol.tasks.comparison import Order
 from medvol.tasks.task import Bundle, load_bundle
@@ -63,6 +65,18 @@ def test_classes_whose_names_differ_are_refused_unless_said(spec: Spec, tmp_path
     assert [item["class"] for item in some.items] == ["pneumonia"] * 2
 
 
+def test_weights_for_other_classes_are_refused(spec: Spec, tmp_path: Path) -> None:
+    assert spec.output_names == NAMES
+    state, path = torch.load(spec.weights, weights_only=True), tmp_path / "last.pt"
+    torch.save({"network": state, "names": ["Normal", "pneumonia"]}, path)
+    load_bundle(read_spec(spec.folder, weights=path), device="cpu")
+    torch.save(with_names(state, NAMES[::-1]), path)
+    error = refused_by(
+        lambda: load_bundle(read_spec(spec.folder, weights=path), device="cpu"), "E_LABELS"
+    )
+    assert error.path == str(path)
+
+
 def test_items_get_all_keys() -> None:
     items = [
         {"image": "/data/a/x.png", "label": 1, "source": "here"},
@@ -100,7 +114,7 @@ def test_tiles_with_and_without_attention(
     comparison = RadiographComparison(spec, order(data))
     cases = tuple(found for _, found in comparison.outcomes() if isinstance(found, ClassCase))
     evaluation = comparison.evaluation(cases, ())
-    both = comparison.pictures(evaluation)
+    both = comparison.pictures(evaluation, tmp_path)
     assert both.attention
     assert sorted(both.tiles) == ["test_000", "test_001"]
     asked = []
@@ -110,7 +124,7 @@ def test_tiles_with_and_without_attention(
         raise ValueError("no feature map")
 
     monkeypatch.setattr(Bundle, "with_attention", cannot)
-    plain = comparison.pictures(evaluation)
+    plain = comparison.pictures(evaluation, tmp_path)
     assert not plain.attention
     assert len(asked) == 1
     assert len(plain.tiles["test_000"]) < len(both.tiles["test_000"])
@@ -118,7 +132,9 @@ def test_tiles_with_and_without_attention(
 
 @pytest.fixture(scope="module")
 def slices(tmp_path_factory: pytest.TempPathFactory) -> Spec:
-    return read_spec(tiny_classifier_bundle(tmp_path_factory.mktemp("bundles") / "slices"))
+    made = read_spec(tiny_classifier_bundle(tmp_path_factory.mktemp("bundles") / "slices"))
+    assert made.output_names == ()  # its network knows glass and solid, its answer lesion
+    return made
 
 
 def test_slices_beside_label_maps(slices: Spec, tmp_path: Path) -> None:

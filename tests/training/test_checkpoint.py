@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler
 
 from medvol.errors import InputError
+from medvol.networks.weights import names_in
 from medvol.training.checkpoint import (
     RANK_STRIDE,
     BestWeights,
@@ -177,6 +178,13 @@ def test_best_weights_are_a_plain_state_dict(uninterrupted: Path) -> None:
     state = load(uninterrupted / "model.pt")
     assert sorted(state) == ["0.bias", "0.weight", "2.bias", "2.weight"]
     toy_network().load_state_dict(state)
+
+
+def test_best_weights_carry_names(tmp_path: Path) -> None:
+    engine = Engine(lambda *_: None)
+    engine.state.best_metric_epoch = engine.state.epoch = 1
+    BestWeights(tmp_path / "model.pt", torch.nn.Linear(2, 2), ["none", "lesion"])(engine)
+    assert names_in(tmp_path / "model.pt") == ("none", "lesion")
 
 
 def test_best_weights_of_a_distributed_network_have_plain_names() -> None:

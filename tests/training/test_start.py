@@ -51,6 +51,26 @@ def test_a_head_for_other_classes_keeps_its_own(
     assert equal(same, network(0), "")
 
 
+def test_a_head_for_classes_of_other_names_keeps_its_own(saved: Path) -> None:
+    torch.save({"network": network(0).state_dict(), "names": ["normal", "pneumonia"]}, saved)
+    for names, own_head in ((["no covid", "covid"], True), (["Normal", "pneumonia"], False),
+                            (["pneumonia", "normal"], True), ([], False)):  # fmt: skip
+        made = network(1)
+        started(StartFrom(made, saved, names=names))
+        assert equal(made, network(0), "encoder")
+        assert equal(made, network(1 if own_head else 0), "heads")
+
+
+def test_an_evaluation_with_weights_of_other_names_is_refused(saved: Path) -> None:
+    torch.save({"network": network(0).state_dict(), "names": ["normal", "pneumonia"]}, saved)
+    started(LoadWeights(network(1), saved, names=["normal", "Pneumonia"]))
+    wrong = LoadWeights(network(1), saved, names=["pneumonia", "normal"])
+    error = refused_by(lambda: started(wrong), "E_LABELS")
+    assert (error.path, error.reason) == (
+        str(saved), "these weights were trained for normal, pneumonia, not for pneumonia, normal."
+    )  # fmt: skip
+
+
 def test_a_training_that_was_begun_keeps_its_weights(saved: Path) -> None:
     made = network(1)
     started(StartFrom(made, saved), epoch=1)

@@ -18,6 +18,7 @@ from ..bundle.spec import Spec, check_chain
 from ..errors import InputError, refusal_behind
 from ..images.image import Image
 from ..images.reader import ImageReader
+from ..images.unchanged import check_unchanged
 from ..inferers.precision import PrecisionInferer
 from ..networks.weights import load_weights
 from .devices import (
@@ -127,7 +128,8 @@ class Pipeline:
         """Lead one image through the bundle's chain.
 
         Raises:
-            InputError: E_BUNDLE, the chain failed; or what a part of medvol in it refuses.
+            InputError: E_BUNDLE, the chain failed; E_CHANGED, it read another file than medvol;
+                or what a part of medvol in it refuses.
         """
         times: dict[str, float] = {}
         with self._stage("prepare", "preprocessing", times):
@@ -137,7 +139,10 @@ class Pipeline:
                     "Give the path of a file.",
                 )  # fmt: skip
             given = os.fspath(image.path) if self.reads_itself else _tensor(image)
-            return Prepared(image, self._prepare({IMAGE: given}), times)
+            prepared = Prepared(image, self._prepare({IMAGE: given}), times)
+            if self.reads_itself:
+                check_unchanged(image)
+            return prepared
 
     def run_batch(
         self, images: Sequence[Prepared], remarks: Sequence[str] = ()

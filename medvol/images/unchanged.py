@@ -39,6 +39,16 @@ def read_unchanged(path: Path, read: Callable[[], Image]) -> Image:
     return replace(image, sha256=digest)
 
 
+def check_unchanged(image: Image) -> None:
+    """Refuse an image whose files are others now than when they were read.
+
+    Raises:
+        InputError: E_CHANGED, they are; E_PATH, one cannot be read any more.
+    """
+    if image.sha256 and input_sha256(image.path, image.pair) != image.sha256:
+        raise _changed(image.path, "it changed since it was read first.")
+
+
 def input_sha256(path: Path, pair: Iterable[Path] = ()) -> str:
     """SHA-256 of a file, of a header with its data, or of all files that `walk` finds in a folder.
 
@@ -81,7 +91,9 @@ def _check(path: Path, before: Stamps, own: Iterable[Path]) -> None:
     for file in sorted({*own, *came}):
         if (old := before.get(file)) != (new := after.get(file)):
             what = "vanished" if new is None else "changed" if old else "came"
-            raise InputError(
-                "E_CHANGED", os.fspath(file), f"it {what} while {path.name} was read.",
-                "Wait until nothing writes there, or copy the input elsewhere, and run again.",
-            )  # fmt: skip
+            raise _changed(file, f"it {what} while {path.name} was read.")
+
+
+def _changed(path: Path, reason: str) -> InputError:
+    remedy = "Wait until nothing writes there, or copy the input elsewhere, and run again."
+    return InputError("E_CHANGED", path, reason, remedy)

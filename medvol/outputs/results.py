@@ -4,7 +4,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,18 +90,7 @@ class Results:
                 holds or lies in an input; or a table there is not medvol's own.
         """
         inputs = [*given, *map(Path, cases.values())]
-        around = {place: path for path in inputs for place in _places(path)[1:]}
-        within = {_places(path)[0]: path for path in inputs if os.path.isdir(path)}
-        folders = [] if self.alone == [] else [self.folder / name for name in cases]
-        for folder in [self.folder, *folders]:
-            places = _places(folder)
-            itself = places[0] if folder.exists() else None
-            if itself in within:
-                _refuse(folder, "is", within[itself])
-            if found := next((place for place in places if place in within), None):
-                _refuse(folder, "lies in", within[found])
-            if folder != self.folder and itself in around:
-                _refuse(folder, "holds", around[itself])
+        check_apart(self.folder, [] if self.alone == [] else cases, inputs)
         check_owned(self.folder, [output.file for output in self.together])
 
     def is_current(self, case: str, path: Path) -> bool:
@@ -168,6 +157,31 @@ class Results:
         return [f"It has no {OUTPUTS[name].needs}, so there is no {name}." for name in lacking]
 
 
+def check_apart(folder: Path, cases: Iterable[str], inputs: Sequence[Path]) -> None:
+    """Refuse to write where the input lies.
+
+    Args:
+        folder: that is written into.
+        cases: names of the folders in it, one a case.
+        inputs: files and folders that are read.
+
+    Raises:
+        InputError: E_OUTPUT, the folder is or lies in an input folder, or that of a case is, holds
+            or lies in an input.
+    """
+    around = {place: path for path in inputs for place in _places(path)[1:]}
+    within = {_places(path)[0]: path for path in inputs if os.path.isdir(path)}
+    for own in [folder, *(folder / name for name in cases)]:
+        places = _places(own)
+        itself = places[0] if os.path.exists(own) else None
+        if itself in within:
+            _refuse(own, "is", within[itself])
+        if found := next((place for place in places if place in within), None):
+            _refuse(own, "lies in", within[found])
+        if own != folder and itself in around:
+            _refuse(own, "holds", around[itself])
+
+
 def _refuse(folder: Path, how: str, path: Path) -> NoReturn:
     reason = f"this output folder {how} the input {path}."
     raise InputError("E_OUTPUT", folder, reason, ELSEWHERE)
@@ -178,9 +192,11 @@ def _places(path: Path) -> list[Place]:
 
     So links, and other spellings of a name where the system takes them for one, are seen through.
     """
-    real, found = Path(os.path.realpath(path)), []
-    for place in (real, *real.parents):
-        with suppress(OSError):
+    found: list[Place] = []
+    with suppress(OSError, ValueError):  # of a path that cannot be
+        path = Path(os.path.realpath(path))
+    for place in (path, *path.parents):
+        with suppress(OSError, ValueError):
             status = place.stat()
             found.append((status.st_dev, status.st_ino))
     return found

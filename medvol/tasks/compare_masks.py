@@ -23,6 +23,7 @@ from ..metrics.evaluation import Refused
 from ..metrics.masks.comparison import ERRORS, Measure, compare, error_map
 from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
 from ..outputs.registry import OUTPUTS
+from ..outputs.results import check_apart
 from ..outputs.save import display_window
 from ..outputs.seg_nrrd import write_seg_nrrd
 from ..owned import filling, withdraw
@@ -128,6 +129,8 @@ class MaskComparison(Comparison[MaskCase]):
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)
         self.truth = LabelMaps(self)
+        cases = [case.case for case in self.truth.cases]
+        check_apart(order.output, cases, [Path(case.image) for case in self.truth.cases])
         self.extent = self.truth.extent
         given = {"tolerance_mm": order.tolerance_mm, "smallest_lesion_ml": order.smallest_lesion_ml}
         self.measure = Measure(**{name: x for name, x in given.items() if x is not None})

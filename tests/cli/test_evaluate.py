@@ -189,6 +189,21 @@ def test_what_medvol_did_not_write_stays(
     assert (report / mine).read_text() == "mine"
 
 
+def test_a_folder_of_a_case_that_holds_its_image_is_refused(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = json.loads(data.read_text())["training"]
+    image = data.parent / rows[0]["image"]
+    own = tmp_path / "cases" / rows[0]["case"] / image.name
+    own.parent.mkdir(parents=True)
+    image.rename(own)
+    rows[0]["image"] = str(own)
+    data.write_text(json.dumps({**json.loads(data.read_text()), "training": rows}))
+    assert evaluate(bundle, data, tmp_path / "cases") == 2
+    assert f"E_OUTPUT {own.parent}: this output folder holds the input" in capsys.readouterr().err
+    assert [p for p in (tmp_path / "cases").rglob("*") if p.is_file()] == [own]
+
+
 def test_other_weights(bundle: Path, data: Path, tmp_path: Path) -> None:
     nothing = threshold_weights()
     nothing["bias"] = torch.tensor([1e6, 0.0, 0.0, 0.0])  # background always wins

@@ -24,6 +24,7 @@ from tiny_bundle import tiny_bundle, tiny_network, tiny_radiograph_bundle
 
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
+from medvol.engine.pipeline import Pipeline
 from medvol.owned import MANIFEST
 from medvol.tasks.cases import find_cases
 from medvol.tasks.task import task_of
@@ -305,6 +306,27 @@ def test_a_chain_without_maps_is_refused_before_any_image(
     assert "chain is not medvol's for radiographs" in said.err
     assert not (tmp_path / "out").exists()
     assert predict(stock, tmp_path / "out", folder) == 0
+
+
+def test_a_chain_that_reads_itself_reads_what_was_checked(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    steps = [{"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True},
+             {"_target_": "Resized", "keys": "image", "spatial_size": [32, 32]}]  # fmt: skip
+    chain = {"preprocessing": {"_target_": "Compose", "transforms": steps}}
+    stock = tiny_radiograph_bundle(tmp_path / "stock", chain)
+    prepare, changed = Pipeline.prepare, folder / "a" / "x2.png"
+
+    def disturbed(self, image):
+        if image.path == changed:
+            save_picture(changed, chest_like(5))
+        return prepare(self, image)
+
+    monkeypatch.setattr(Pipeline, "prepare", disturbed)
+    assert predict(stock, tmp_path / "out", folder) == 2
+    assert [bool(line[1]) for line in table(tmp_path / "out")] == [True, False, True, True]
+    assert f"E_CHANGED {changed}: it changed since it was read first." in capsys.readouterr().err
 
 
 def test_through_monai(bundle: Path, folder: Path, tmp_path: Path) -> None:

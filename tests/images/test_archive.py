@@ -65,7 +65,7 @@ def test_the_folder_and_its_archive_give_the_same_notes(tmp_path, slices):
     np.testing.assert_array_equal(image.array, folder.array)
     assert (image.notes, image.facts) == (folder.notes, folder.facts)
     assert str(image.notes[0]) == (
-        "N_OTHER files were passed by: 1 .pdf, 1 .txt, 1 DICOMDIR, 1 duplicate."
+        "N_OTHER 4 files were passed by: 1 .pdf, 1 .txt, 1 DICOMDIR, 1 duplicate."
     )
 
 

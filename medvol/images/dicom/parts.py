@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders that hold parts of one DICOM series, as discs and archives split it (DIR001, DIR002)."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -13,14 +13,17 @@ from .dataset import read_dataset
 from .header import judged
 
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID")
+_SERIES = ("PatientID", *UIDS, "FrameOfReferenceUID")
 _IMAGE = ("SOPInstanceUID", "ImagePositionPatient")  # either tells two images of a series apart
+Images = set[tuple[str, ...]]  # the values of `_IMAGE` of each
 
 
 def parts_of_series(folders: Sequence[Path]) -> list[Path]:
     """Those of some folders that hold parts of one series, each with images that another lacks.
 
-    A folder that repeats what another one holds is no part. All headers are read only of folders
-    whose first or last images are of one study, so that folders of many patients cost little.
+    A folder that repeats what another one holds is no part, and neither are two that have other
+    images at the same places, as two scans have. All headers are read only of folders whose first
+    or last images are of one study, so that folders of many patients cost little.
 
     Args:
         folders: with DICOM files in them or below.
@@ -28,30 +31,44 @@ def parts_of_series(folders: Sequence[Path]) -> list[Path]:
     Raises:
         InputError: E_PATH, a folder that may not be opened.
     """
-    files = {folder: [path for path in walk(folder) if is_dicom(path)] for folder in folders}
-    ends = {folder: _values([*found[:1], *found[-1:]], UIDS) for folder, found in files.items()}
-    known = {folder: {uid for row in rows for uid in row if uid} for folder, rows in ends.items()}
-    near = {x for pair in combinations(folders, 2) if known[pair[0]] & known[pair[1]] for x in pair}
-    images = {folder: _images(files[folder]) for folder in folders if folder in near}
+    files = {folder: list(walk(folder)) for folder in folders}
+    known = {folder: _ends(found) for folder, found in files.items()}
+    count = Counter(uid for uids in known.values() for uid in uids)
+    near = [folder for folder in folders if any(count[uid] > 1 for uid in known[folder])]
+    images = {folder: _images(files[folder]) for folder in near}
     parts = set()
     for one, other in combinations(images, 2):
         for series in images[one].keys() & images[other].keys():
-            mine, others = images[one][series], images[other][series]
-            if mine - others and others - mine:
+            if _complement(images[one][series], images[other][series]):
                 parts |= {one, other}
     return [folder for folder in folders if folder in parts]
 
 
-def _images(files: Sequence[Path]) -> dict[str, set[tuple[str, ...]]]:
-    """What tells the images of each series apart, by its UID; what has no UID is not looked at."""
+def _ends(files: Sequence[Path]) -> set[str]:
+    """The UIDs of study and series in the first and the last DICOM file."""
+    ends = (next(filter(is_dicom, some), None) for some in (files, files[::-1]))
+    rows = _values([path for path in ends if path], UIDS)
+    return {uid for row in rows for uid in row if uid}
+
+
+def _images(files: Sequence[Path]) -> dict[tuple[str, ...], Images]:
+    """The images of each series by what it shares; what has no UID of a series is not looked at."""
     found = defaultdict(set)
-    for series, *image in _values(files, ("SeriesInstanceUID", *_IMAGE)):
-        if series:
-            found[series].add(tuple(image))
+    for row in _values(filter(is_dicom, files), (*_SERIES, *_IMAGE)):
+        values = dict(zip(_SERIES, row, strict=False))
+        if values["SeriesInstanceUID"]:
+            found[tuple(values.values())].add(row[len(_SERIES) :])
     return found
 
 
-def _values(files: Sequence[Path], names: Sequence[str]) -> list[tuple[str, ...]]:
+def _complement(one: Images, other: Images) -> bool:
+    """Whether each has images that the other lacks, and none of them lie at one place."""
+    mine, others = one - other, other - one
+    places = ({place for _, place in images if place} for images in (mine, others))
+    return bool(mine and others) and set.isdisjoint(*places)
+
+
+def _values(files: Iterable[Path], names: Sequence[str]) -> list[tuple[str, ...]]:
     """The values of some elements of each file; none of a damaged one, which is refused later."""
     rows = []
     for path in files:

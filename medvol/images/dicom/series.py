@@ -31,12 +31,14 @@ class Study:
     @property
     def notes(self) -> tuple[Note, ...]:
         """Remarks on what was left out."""
-        others = {kind: count for kind, count in self.left_out.items() if kind != "localizer"}
+        others = Counter({kind: n for kind, n in self.left_out.items() if kind != "localizer"})
         notes = []
         if count := self.left_out["localizer"]:
             notes.append(Note("N_LOCALIZER", f"{count} localizer images were left out."))
         if others:
-            notes.append(Note("N_OTHER", f"files were passed by: {_listed(others)}."))
+            count, verb = others.total(), "was" if others.total() == 1 else "were"
+            text = f"{counted(count, 'file')} {verb} passed by: {_listed(others)}."
+            notes.append(Note("N_OTHER", text))
         return tuple(notes)
 
     def __str__(self) -> str:

@@ -14,7 +14,8 @@ _WORDS = """
 txt md rst log pdf doc docx rtf odt htm html css js xml xsl xslt dtd json jsonl yaml yml toml
 csv tsv xls xlsx ods ppt pptx md5 sha1 sha256
 jpg jpeg jfif jp2 png gif bmp tif tiff webp ico svg avi mpg mpeg mp4 mov wmv wav mp3
-nii hdr img nrrd nhdr mha mhd raw mrb mrml npy npz bval bvec
+nii hdr img nrrd nhdr mha mhd raw mrb mrml npy npz mat bval bvec
+stl obj ply vtk vti vtp fcsv ctbl h5 tfm
 zip 7z rar tar tgz bz2 xz cab iso
 exe dll so ocx msi sys bat cmd com sh ps1 py jar class chm hlp inf ini cfg conf config manifest
 properties lnk url desktop lic db sqlite sql dat bin pak res ttf cur

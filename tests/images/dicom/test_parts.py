@@ -59,6 +59,22 @@ def test_folders_of_several_series_studies_or_copies_are_cases_of_their_own(tmp_
     assert find_volumes(tmp_path) == [*whole, tmp_path / "e"]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"PatientID": "other"}, {"FrameOfReferenceUID": "1.5"}, {"StudyInstanceUID": "1.2.9"}, {}],
+    ids=["patient", "frame", "study", "same places"],
+)
+def test_scans_that_share_a_uid_by_mistake_stay_cases(
+    tmp_path: Path, other: dict[str, str]
+) -> None:
+    write(tmp_path / "P1", ct_series(**STUDY))
+    series = ct_series(phantoms.stored_values() + 1, **{**STUDY, **other})
+    for one in series if other else []:
+        one.ImagePositionPatient[2] += 1.25
+    write(tmp_path / "P2", series)
+    assert find_volumes(tmp_path) == [tmp_path / "P1", tmp_path / "P2"]
+
+
 def test_parts_beside_other_images_are_refused(tmp_path: Path) -> None:
     series = ct_series(**STUDY)
     write(tmp_path / "DIR001", series[:5])

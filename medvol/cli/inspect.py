@@ -76,7 +76,7 @@ def _remark(given: Path, taken: Sequence[Path]) -> None:
     from ..images.find import passed_by
 
     for note in passed_by(given, taken).notes if given.is_dir() else []:
-        print(f"medvol: {given}: {note}", file=sys.stderr)
+        print(printable(f"medvol: {given}: {note}"), file=sys.stderr)
 
 
 def _refuse(error: InputError) -> NoReturn:
@@ -168,7 +168,7 @@ def _sequences(path: Path) -> "Image":
 
     image = read_image(path, "sequences")
     guess = "in colour, so read as slices of MR sequences; --bundle reads as a bundle does."
-    print(f"medvol: {path}: {guess}", file=sys.stderr)
+    print(printable(f"medvol: {path}: {guess}"), file=sys.stderr)
     return image
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError, Note
+from ..errors import InputError, Note, printable
 from ..text import counted
 from . import dicom
 from .files import children, walk
@@ -55,8 +55,9 @@ class PassedBy:
         names = [path.relative_to(self.folder) for path in self.files]
         kinds = Counter(map(_kind, names)).most_common()
         words = ", ".join(f"{number} {kind}" for kind, number in kinds)
+        shown = printable(str(names[0]))
         number, verb = len(self.files), "was" if len(self.files) == 1 else "were"
-        return f"{counted(number, 'file')} {verb} passed by: {words} (such as {names[0]})."
+        return f"{counted(number, 'file')} {verb} passed by: {words} (such as {shown})."
 
 
 def passed_by(folder: Path, taken: Collection[Path]) -> PassedBy:

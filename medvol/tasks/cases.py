@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from ..answer import Refusal
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..failures import failure
 from ..images import read_image
 from ..images.find import CaseNames, case_name, passed_by
@@ -123,7 +123,7 @@ def remarks_on(given: Sequence[Path], cases: Sequence[Case]) -> list[str]:
     taken = [Path(case.path) for case in cases]
     refused = {Path(case.path) for case in cases if case.error}
     rest = [passed_by(path, taken) for path in given if path not in refused and path.is_dir()]
-    return [f"{others.folder}: {note}" for others in rest for note in others.notes]
+    return [printable(f"{others.folder}: {note}") for others in rest for note in others.notes]
 
 
 def opened(source: Source, kind: Kind, reading: Reading) -> Image:

@@ -260,3 +260,5 @@ def test_what_was_not_taken_is_counted_by_kind(tmp_path: Path) -> None:
     one = passed_by(tmp_path / "case", [])
     assert str(one) == "1 file was passed by: 1 .txt (such as 1.txt)."
     assert str(passed_by(tmp_path / "case", [tmp_path / "case"])) == ""
+    (tmp_path / "case" / "1.txt").rename(tmp_path / "case" / "a\nb.txt")
+    assert "(such as a\\nb.txt)" in str(passed_by(tmp_path / "case", []))

@@ -19,6 +19,7 @@ from pydicom.uid import UID
 from ...errors import InputError
 from ..files import truncated
 from .dataset import read_dataset
+from .elements import numbers, value_of, whole_number
 from .geometry import Place
 from .strays import known_kind
 
@@ -225,24 +226,6 @@ def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
     )
 
 
-def whole_number(header: Dataset, name: str, path: Path) -> int:
-    """A number without which an image has no pixels.
-
-    Args:
-        header: of one image.
-        name: keyword of the element.
-        path: for the message.
-
-    Raises:
-        InputError: E_CORRUPT, something else stands there, or nothing does.
-    """
-    value = value_of(header, name)
-    if not isinstance(value, int):
-        reason = f"its header has no number in {name}."
-        raise InputError("E_CORRUPT", path, reason, "Export the series again.")
-    return value
-
-
 def _modality(header: Dataset) -> str:
     given = str(header.get("Modality") or "").strip().upper()
     by_class = "CT Image Storage" in UID(header.get("SOPClassUID") or "").name
@@ -263,38 +246,6 @@ def _word(header: Dataset, name: str) -> str:
     """A value as text without blanks around it; "" where it is absent, "?" where unreadable."""
     value = value_of(header, name)
     return "" if value is None else str(value).strip()
-
-
-def numbers(header: Dataset, name: str, count: int | None) -> np.ndarray[Any, Any] | None:
-    """The numbers of one element.
-
-    Args:
-        header: of one image.
-        name: keyword of the element.
-        count: how many there must be; None for any number of them.
-
-    Returns:
-        (count,) float64, NaN where something else stands there; None where nothing does.
-    """
-    value = value_of(header, name)
-    if value is None:
-        return None
-    try:
-        found = np.array(value, np.float64).reshape(-1)
-    except (TypeError, ValueError):
-        found = np.array([])
-    usable = found.size == (count or max(found.size, 1)) and np.isfinite(found).all()
-    return found if usable else np.full(count or 1, np.nan)
-
-
-def value_of(header: Dataset, name: str) -> Any:
-    """A value of the header by its keyword; None where absent or empty, "?" where unreadable."""
-    if name not in header:
-        return None
-    try:
-        return None if header[name].is_empty else header[name].value
-    except Exception:  # pydicom reads a value when it is asked for, and may raise nearly anything
-        return "?"
 
 
 def _odd_bits(header: Dataset) -> str:

@@ -25,7 +25,8 @@ from pydicom.uid import (
 from ...errors import InputError, Note
 from ..files import corrupt, truncated
 from .dataset import read_dataset
-from .header import Slice, judged, whole_number
+from .elements import whole_number
+from .header import Slice, judged
 
 _AGAIN = "Copy the file again, or export it again."
 _JPEG_END = b"\xff\xd9"

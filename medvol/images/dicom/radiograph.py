@@ -22,7 +22,8 @@ from ..grey import Grey, grey_of_colours, used_bits
 from ..image import Image
 from ..picture import MAX_PIXELS
 from .dataset import read_dataset
-from .header import Slice, judged, numbers, read_slices, value_of
+from .elements import numbers, value_of
+from .header import Slice, judged, read_slices
 from .pixels import check_decoder, decode_frames, notes_on_bits
 
 RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is not a term of DICOM, but often written

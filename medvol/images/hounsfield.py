@@ -20,7 +20,6 @@ MAX_HU = 32767  # of 16 bits with sign; metal on an extended scale comes to 3174
 BIN_HU = 20
 GAS_HU, TISSUE_HU = (-1150, -300), (-300, 400)
 GAS_PEAK_BELOW_HU = -500
-VALLEY = 0.8  # of the gas's peak: what lies between gas and tissue is rarer
 DARKEST_GAS = 1  # percentile
 LIGHT_HU, TOO_LIGHT_HU = -900, -800  # for the darkest gas; a slope of 0.75 gives -768
 DARK_HU = -1075  # for the peak of gas
@@ -64,23 +63,17 @@ class Levels(NamedTuple):
         return [Note("N_SHIFT", text + "in other CTs air is near -1000, soft tissue at 0 to 60.")]
 
 
-def levels_of(values: Values) -> Levels | None:
+def levels_of(values: Values) -> Levels:
     """Where gas and soft tissue lie.
 
     Args:
         values: (n,) of a volume in HU.
-
-    Returns:
-        None where gas has no peak of its own, as in noise.
     """
     values = _without_padding(values)
     gas = values[(values >= GAS_HU[0]) & (values < GAS_HU[1])]
     beyond = bool((values < GAS_HU[0]).sum() > (gas < GAS_PEAK_BELOW_HU).sum())
     share, middle = _histogram(values, (GAS_HU[0], TISSUE_HU[1]))
     peak = int(share[middle < GAS_PEAK_BELOW_HU].argmax())
-    valley = share[peak : np.searchsorted(middle, GAS_HU[1] / 2)].min()
-    if not beyond and (gas.size == 0 or valley > VALLEY * share[peak]):
-        return None
     darkest = float(np.percentile(gas, DARKEST_GAS)) if gas.size else GAS_HU[0]
     return Levels(float(middle[peak]), darkest, _tissue_peak(values), beyond)
 

@@ -55,8 +55,9 @@ def guess_modality(array: npt.NDArray[Any]) -> str:
     values, step = sampled(array), _step(array)
     low, high = np.percentile(values, (0.1, 99.9))
     if _looks_like_ct(values, MIN_SOFT_TISSUE):
-        levels = levels_of(values) if are_neighbours_alike(array, step) else None
-        return OTHER if levels is None else CT if levels.are_hu else SCALED_CT
+        if not are_neighbours_alike(array, step):
+            return OTHER
+        return CT if levels_of(values).are_hu else SCALED_CT
     if low >= -1 and high <= 1:
         return UNIT
     if low >= 0 and high <= 255:
@@ -86,8 +87,8 @@ def checked_ct(image: Image) -> Image:
     seen = guess_modality(array)
     if seen == CT:
         check_slices(array, path)
-        levels = levels_of(sampled(array))
-        return replace(image, notes=(*image.notes, *(levels.notes() if levels else ())))
+        notes = levels_of(sampled(array)).notes()
+        return replace(image, notes=(*image.notes, *notes))
     low, middle, high = np.percentile(sampled(array), (0.1, 50, 99.9))
     reason = (
         f"a CT in HU is expected (air -1000, soft tissue 0 to 100); its values go from {low:.4g} "

@@ -16,9 +16,7 @@ PATH = Path("ct.nii.gz")
 
 
 def levels(values: np.ndarray):
-    found = levels_of(values.astype(np.float32).ravel())
-    assert found is not None
-    return found
+    return levels_of(values.astype(np.float32).ravel())
 
 
 def test_levels_of_a_chest() -> None:
@@ -65,12 +63,6 @@ def test_padding_is_not_looked_at(fill: int) -> None:
     padded[:3] = fill
     assert levels(padded).are_hu
     assert levels(padded).notes() == []
-
-
-@pytest.mark.parametrize("mean", [0, -200])
-def test_noise_has_no_peak_of_gas(mean: float) -> None:
-    noise = np.random.default_rng(0).normal(mean, 300, 30_000)
-    assert levels_of(noise.astype(np.float32)) is None
 
 
 def test_noise_is_not_alike_beside_itself() -> None:

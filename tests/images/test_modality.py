@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from phantoms import TINY_AFFINE, tiny_chest
 
+from medvol.data.sources.medseg import read as read_medseg
 from medvol.errors import InputError
 from medvol.images import read_image
 from medvol.images.image import Image
@@ -65,6 +66,13 @@ def test_hu_is_accepted(name):
 def test_a_crop_to_the_lungs_is_accepted():
     assert guess_modality(CHEST[6:14, 10:22, 4:12]) == OTHER  # nothing but lung: no vessel here
     assert guess_modality(CHEST[5:14, 10:22, 4:12]) == CT
+
+
+@pytest.mark.parametrize("mean", [0, -200, -400, -600])
+def test_noise_is_refused(mean: float) -> None:
+    noise = np.random.default_rng(0).normal(mean, 300, CHEST.shape).astype(np.float32)
+    with pytest.raises(InputError, match=r"E_MODALITY .* look like MR or other"):
+        checked_ct(ct_image(noise))
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -163,6 +171,17 @@ def test_real_ct(real_data, case):
             assert guess_modality(convert(hu)) == guess, name
         elif case not in BURNT_IN:
             assert guess_modality(convert(hu)) != CT, name
+
+
+@pytest.mark.slow
+def test_real_slices_of_sick_lungs(real_data, tmp_path):
+    """All 98 MedSeg slices, cropped to the lungs; in some there is hardly any gas."""
+    read_medseg(real_data / "ct_medseg_slices", tmp_path)
+    paths = sorted(tmp_path.rglob("*_ct.nii.gz"))
+    assert len(paths) == 98
+    for path in paths:
+        image = read_image(path)
+        assert checked_ct(image).notes == image.notes
 
 
 @pytest.mark.parametrize("case", [1, 2, 3, 4, 6, 7, 8, 9])

@@ -12,7 +12,7 @@ from types import FrameType
 from .errors import InputError, printable, refusal_behind
 
 DEBUG = "MEDVOL_DEBUG"  # environment variable; with it the traceback of a failure is printed too
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 AWAY = {  # the disk, the share or the card reader that a path lies on does not answer
     errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT,
     errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET, getattr(errno, "EREMOTEIO", errno.EIO),
@@ -51,10 +51,14 @@ def write_error(path: str | os.PathLike[str], error: OSError) -> InputError:
         path: that was to be written.
         error: that came of it.
     """
+    remedy = "Choose another output folder."
+    if error.errno in FULL:
+        remedy = "Free some space, or choose another output folder."
+    elif isinstance(error, PermissionError):
+        remedy = "Ask for permission, close it in other programs, or choose another output folder."
     return InputError(
-        "E_NOSPACE", path, f"it could not be written ({error.strerror or error}).",
-        "Free some space or choose another output folder.",
-    )  # fmt: skip
+        "E_NOSPACE", path, f"it could not be written ({error.strerror or error}).", remedy
+    )
 
 
 def failure(error: BaseException, path: str | os.PathLike[str]) -> InputError:
@@ -84,7 +88,7 @@ def failure(error: BaseException, path: str | os.PathLike[str]) -> InputError:
         )  # fmt: skip
     if isinstance(error, OSError):
         named = error.filename if isinstance(error.filename, str | os.PathLike) else path
-        if error.errno in FULL:
+        if error.errno in FULL | {errno.EROFS}:
             return write_error(named, error)
         if isinstance(error, FileNotFoundError | PermissionError) or error.errno in AWAY | NAMES:
             return path_error(named, error)

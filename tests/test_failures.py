@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medvol.errors import InputError
-from medvol.failures import failure, out_of_memory, raised_by_us, refusing
+from medvol.failures import failure, out_of_memory, raised_by_us, refusing, write_error
 from medvol.labels import match_names
 
 
@@ -40,6 +40,15 @@ def test_the_system_names_the_file(error: OSError, code: str, words: str) -> Non
     refusal = failure(error, "case")
     assert (refusal.code, refusal.path) == (code, "case" if code == "E_FAILED" else "a/b.nii")
     assert words in refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ENOSPC, "Free some space, or "), (errno.EROFS, "Choose another output folder."),
+     (errno.EACCES, "Ask for permission, close it in other programs, or ")],
+)  # fmt: skip
+def test_the_remedy_of_what_cannot_be_written(number: int, remedy: str) -> None:
+    assert write_error("out", said(number)).remedy.startswith(remedy)
 
 
 def test_a_file_that_is_not_named_is_what_was_worked_on() -> None:

@@ -114,7 +114,7 @@ def _images_in(task: Reader, folder: Path) -> list[Path]:
 
 
 def remarks_on(given: Sequence[Path], cases: Sequence[Case]) -> list[str]:
-    """A line for each folder that holds files beside the images that were found in it.
+    """A line for each folder that holds files beside its images, or cannot be searched for them.
 
     Args:
         given: files and folders, as `find_cases` got them.
@@ -122,8 +122,14 @@ def remarks_on(given: Sequence[Path], cases: Sequence[Case]) -> list[str]:
     """
     taken = [Path(case.path) for case in cases]
     refused = {Path(case.path) for case in cases if case.error}
-    rest = [passed_by(path, taken) for path in given if path not in refused and path.is_dir()]
-    return [printable(f"{others.folder}: {note}") for others in rest for note in others.notes]
+    remarks: list[str] = []
+    for folder in given:
+        try:
+            if folder not in refused and folder.is_dir():
+                remarks += (f"{folder}: {note}" for note in passed_by(folder, taken).notes)
+        except InputError as error:  # of a folder inside, where no image was looked for
+            remarks.append(str(error))
+    return [printable(remark) for remark in remarks]
 
 
 def opened(source: Source, kind: Kind, reading: Reading) -> Image:

@@ -72,7 +72,8 @@ def _contest(args: argparse.Namespace) -> "Contest":
 
 def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
     from ..search.comparison import Comparison
-    from ..search.training import check_ids, parse_settings, prepare
+    from ..search.ids import check_ids, parse_settings
+    from ..search.training import prepare
 
     check_jobs(args)
     if args.output is None:
@@ -89,7 +90,7 @@ def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
         overlays=(*contest.overlays, *args.overlays), weights=args.weights,
         limits=(args.budget or contest.budget_s, args.patience or contest.patience),
     )  # fmt: skip
-    check_ids(training, {key for _, values in entries for key in values if "#" not in key})
+    check_ids(training.config(), {key for _, values in entries for key in values if "#" not in key})
     if args.fresh:
         start_over(args.output)
     return Comparison(training, contest.entries, args.output)

@@ -70,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _order(args: argparse.Namespace) -> "Order":
     from ..bundle.find import find_bundle
+    from ..search.ids import parse_settings
     from ..search.order import Order
     from ..search.run import ALL
-    from ..search.training import parse_settings
 
     check_jobs(args)
     if args.folds is not None and args.folds < 2:

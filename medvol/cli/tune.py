@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _search(args: argparse.Namespace) -> "Tuning":
-    from ..search.training import check_ids, parse_settings, prepare
+    from ..search.ids import check_ids, parse_settings
+    from ..search.training import prepare
     from ..search.tuning import Strategy, Tuning, grid, read_space
 
     check_jobs(args)
@@ -68,7 +69,7 @@ def _search(args: argparse.Namespace) -> "Tuning":
         args.bundle, data=args.data, settings=settings, overlays=args.overlays,
         limits=(args.budget, args.patience), weights=args.weights,
     )  # fmt: skip
-    check_ids(training, space)
+    check_ids(training.config(), space)
     trials = len(grid(space)) if args.sampler == "grid" else DEFAULT_TRIALS
     trials = trials if args.trials is None else args.trials
     strategy = Strategy(trials, args.sampler, args.pruner, args.warmup, args.seed)

@@ -30,9 +30,10 @@ from ..text import counted
 from ..training.checkpoint import save_atomically
 from ..training.recipe import BEST as BEST_EPOCH
 from ..training.recipe import ChosenTraining, FittedWeights, Recipe, Stage, State, read_recipe
+from .ids import check_ids, has_place
 from .launch import LOG, claim, run_bundle, side_by_side, threads_of
 from .order import Order, keep_record
-from .training import PRETRAINED, Training, check_begun, check_ids, has_place, prepare
+from .training import PRETRAINED, Training, check_begun, prepare
 from .trial import BEST, CHANGES, LAST, run_trial
 
 ALL = -1
@@ -110,7 +111,7 @@ class Run:
             takers = [name for name, config in configs.items() if key in config]
             takers = takers or [name for name, config in configs.items() if has_place(config, key)]
             if not takers:
-                check_ids(next(iter(plain.values())), [key])
+                check_ids(next(iter(configs.values())), [key])
             for name in takers:
                 settings[name][key] = value
         made = {

@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all trainings of a search have in common, checked before the first of them starts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-
-from fire.parser import DefaultParseValue
 
 from ..bundle.config import Config, literal
 from ..bundle.find import find_bundle
 from ..bundle.settings import as_json, curve_settings, differences, in_words
 from ..errors import InputError
 from ..files import read_json
+from .ids import check_settings
 
 TRAIN = "train.json"
 HANDLERS = "train#handlers"
 EVALUATOR = "validate#evaluator"
 DATA = "train#dataset#data"
+INTERVAL = "val_interval"
 ACCEPT = "accept_changes"  # id of the same of `Resume`
 LABELS = "label_names"  # id of the names of labels, where a config has them
 PRETRAINED = "pretrained"  # id of weights to start with, where a config has one
@@ -115,17 +114,17 @@ def prepare(
         judged: trainings are compared, so each needs a figure of the key metric.
 
     Raises:
-        InputError: E_BUNDLE, no such bundle, a config that cannot be read, or an id that it does
-            not have; E_PATH, no such datalist or weights; E_LABELS, the datalist's labels are not
-            the bundle's.
+        InputError: E_BUNDLE, no such bundle, a config that cannot be read, an id that it does not
+            have, or a value of another kind; E_PATH, no such datalist or weights; E_LABELS, the
+            datalist's labels are not the bundle's.
         ValueError: settings that contradict each other.
     """
     changed = dict(settings or {})
     if data is not None:
         changed["datalist"] = str(_existing(data, "datalist"))
     training = Training(find_bundle(bundle), changed, tuple(overlays), "", *limits)
-    check_ids(training, changed)
     config = training.config()
+    check_settings(config, changed)
     if weights is not None:
         start = _existing(weights, "file of weights")
         if PRETRAINED in config:
@@ -133,7 +132,7 @@ def prepare(
         else:
             training = replace(training, weights=start)
     for name, value in changed.items():
-        config.parser[name] = value
+        config.parser[name] = literal(value)
     if DATA in config:  # labels without names, and no datalist, are refused before anything runs
         config.build(DATA)
     if not isinstance(config.parser.get(HANDLERS), list) or EVALUATOR not in config:
@@ -154,11 +153,9 @@ def _existing(path: Path, what: str) -> Path:
 
 
 def _key_metric(config: Config) -> str:
-    epochs, interval = config.parser.get("epochs"), config.parser.get("val_interval")
-    if isinstance(epochs, int) and isinstance(interval, int) and interval > epochs:
+    if INTERVAL in config and config.parser.get(INTERVAL) is None:
         raise ValueError(
-            f"val_interval is {interval} and epochs is {epochs}: no epoch would be validated; "
-            f"give --set val_interval={epochs} or less"
+            "val_interval is None: no epoch would be validated; give --set val_interval=1 or more"
         )
     metrics = config.parser.get("validate#key_metric")
     if not isinstance(metrics, dict) or not metrics:
@@ -167,32 +164,6 @@ def _key_metric(config: Config) -> str:
             "Write it as {name: handler}.",
         )  # fmt: skip
     return str(next(iter(metrics)))
-
-
-def check_ids(training: Training, ids: Iterable[str]) -> None:
-    """Refuse an id that the config has no place for.
-
-    An argument that a component takes, but that the config does not give, has its place.
-
-    Raises:
-        InputError: E_BUNDLE, names the id and the nearest one that is there.
-    """
-    config = training.config()
-    for name in ids:
-        if has_place(config, name):
-            continue
-        words = [str(key) for key in config.parser.get()]
-        near = get_close_matches(name.partition("#")[0], words, n=1)
-        raise InputError(
-            "E_BUNDLE", config.path, f"it has no `{name}`.",
-            f"The nearest is `{near[0]}`." if near else "Give an id that stands in the config.",
-        )  # fmt: skip
-
-
-def has_place(config: Config, name: str) -> bool:
-    """Whether an id stands in a config, or is an argument of something that does."""
-    parent = name.rpartition("#")[0]
-    return name in config or bool(parent and isinstance(config.parser.get(parent), dict))
 
 
 def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -244,32 +215,3 @@ def _curve(training: Training, changes: Mapping[str, Any]) -> dict[str, Any]:
         if not name.startswith("+"):  # limits, and where to start from
             config.parser[name] = value
     return curve_settings(config.parser)
-
-
-def parse_settings(words: Iterable[str]) -> dict[str, Any]:
-    """Id to value of words like `epochs=2`, read by the rules of MONAI's command line (fire's).
-
-    But for `#`, behind which fire reads nothing: it is part of a text.
-
-    Raises:
-        ValueError: a word without `=` or id, an id that is there twice, or a value that JSON does
-            not know.
-
-    Example:
-        >>> parse_settings(["epochs=2", "network_def#features=[4,8]", "precision=fp32"])
-        {'epochs': 2, 'network_def#features': [4, 8], 'precision': 'fp32'}
-    """
-    settings: dict[str, Any] = {}
-    for word in words:
-        name, is_given, value = word.partition("=")
-        if not is_given or not name:
-            raise ValueError(f"--set {word}: settings are given as id=value, such as epochs=2")
-        if name in settings:
-            raise ValueError(f"--set {word}: {name} is given twice; choose one")
-        try:
-            read = as_json(DefaultParseValue(value))
-            quoted = value[:1] in ("'", '"')
-            settings[name] = value if isinstance(read, str) and not quoted else read
-        except TypeError as error:
-            raise ValueError(f"--set {word}: {error}") from error
-    return settings

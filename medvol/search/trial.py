@@ -150,7 +150,7 @@ def _outcome(training: Training, folder: Path, pruned: bool, reason: str) -> Out
     best = max(values, key=lambda epoch: values[epoch]) if values else None
     stopped = "pruned" if pruned else standing.stopped or "itself"
     if training.metric and not (reason or values):
-        reason = f"it ended without any figure of {training.metric}; is val_interval too long?"
+        reason = f"it ended without any figure of {training.metric}; is val_interval None?"
     return Outcome(
         stopped="failed" if reason else stopped,
         reason=reason,

@@ -77,8 +77,8 @@ class Allowance:
     ) -> None:
         if budget_s is not None and not budget_s > 0:
             raise ValueError(f"budget_s is {budget_s}; give seconds above 0, or none")
-        if patience is not None and patience < 1:
-            raise ValueError(f"patience is {patience}; give 1 or more epochs, or none")
+        if patience is not None and (type(patience) is not int or patience < 1):
+            raise ValueError(f"patience is {patience!r}; give 1 or more epochs, or none")
         self.folder = Path(folder)
         self.evaluator = evaluator
         self.budget_s = budget_s
@@ -158,10 +158,10 @@ class EarlyStop:
         self, evaluator: Engine, *, patience: int | None, smallest_gain: float = 0.0
     ) -> None:
         patience = sys.maxsize if patience is None else patience
-        if patience < 1 or smallest_gain < 0:
+        if type(patience) is not int or patience < 1 or not smallest_gain >= 0:
             raise ValueError(
-                f"patience and smallest_gain are {(patience, smallest_gain)}; give 1 or more, and "
-                "0 or more"
+                f"patience and smallest_gain are {(patience, smallest_gain)}; give a whole number "
+                "of 1 or more, and 0 or more"
             )
         self.evaluator = evaluator
         self.stopping = EarlyStopping(

@@ -247,9 +247,14 @@ class EpochSeed:
     Args:
         dataset: training data whose random transforms are seeded too.
         seed: 0 to 2**31.
+
+    Raises:
+        ValueError: another seed.
     """
 
     def __init__(self, dataset: Dataset, seed: int = 0) -> None:
+        if type(seed) is not int or not 0 <= seed <= 2**31:
+            raise ValueError(f"seed is {seed!r}; give a whole number from 0 to 2**31")
         self.dataset = dataset
         self.seed = seed
 

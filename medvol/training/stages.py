@@ -98,7 +98,7 @@ class Stage:
     """Epochs of a training that have one cycle and one choice of what trains.
 
     Args:
-        epochs: 1 or more.
+        epochs: 0 or more; 0 leaves the stage out.
         highest: peak rate of the last layers, above 0.
         lowest: peak rate of the first layers, above 0; None is `highest`.
         frozen: only the head trains.
@@ -115,10 +115,10 @@ class Stage:
     warm_up: float = WARM_UP
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or not 0 < self.warm_up < 1:
+        if type(self.epochs) is not int or self.epochs < 0 or not 0 < self.warm_up < 1:
             raise ValueError(
-                f"epochs and warm_up are {(self.epochs, self.warm_up)}; give 1 epoch or more, and "
-                "a share between 0 and 1"
+                f"epochs and warm_up are {(self.epochs, self.warm_up)}; give a whole number of 0 "
+                "or more, and a share between 0 and 1"
             )
         self.peaks(1)
 
@@ -141,15 +141,17 @@ class StagedOneCycle(LRScheduler):
         steps_per_epoch: batches in an epoch.
 
     Raises:
-        ValueError: no stage, or no batch.
+        ValueError: no stage with an epoch, or no batch.
     """
 
     def __init__(
         self, optimizer: Optimizer, stages: Sequence[Stage], *, steps_per_epoch: int
     ) -> None:
-        if not stages or steps_per_epoch < 1:
+        epochs = sum(stage.epochs for stage in stages)
+        if epochs < 1 or steps_per_epoch < 1:
             raise ValueError(
-                f"{len(stages)} stages and {steps_per_epoch} batches; give at least 1 each"
+                f"{len(stages)} stages of {epochs} epochs, and {steps_per_epoch} batches; give at "
+                "least 1 each"
             )
         self.stages = list(stages)
         self.ends = list(accumulate(stage.epochs * steps_per_epoch for stage in stages))

@@ -318,8 +318,10 @@ def test_a_setting_is_for_the_trainings_that_have_its_id_else_its_component(
         return [{k: v for k, v in own.items() if k != "datalist"} for own in each]
 
     assert settings(epochs=2) == [{"epochs": 2}, {"epochs": 2}]
-    assert settings(**{"network_def#bias": 0}) == [{}, {"epochs": 7, "network_def#bias": 0}]
-    assert settings(**{"gate_def#width": 4}) == [{}, {"epochs": 7, "gate_def#width": 4}]
+    assert settings(**{"network_def#bias": False}) == [{}, {"epochs": 7, "network_def#bias": False}]
+    assert settings(**{"gate_def#in_features": 4}) == [
+        {}, {"epochs": 7, "gate_def#in_features": 4}
+    ]  # fmt: skip
     both = {"network_def#dtype": 1}
     assert settings(**both) == [both, {"epochs": 7, **both}]
     error = refused_by(lambda: settings(**{"gate#width": 4}), "E_BUNDLE")

@@ -10,6 +10,7 @@ import pytest
 from ignite.engine import Engine, Events
 from small_training import BATCHES, StopAt, make_training
 
+from medvol.errors import InputError
 from medvol.training.allowance import Allowance, EarlyStop, Standing, read_standing
 from medvol.training.checkpoint import Resume
 from medvol.training.curves import read_curves
@@ -103,11 +104,27 @@ def test_ends_when_its_starter_has_died(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("limits", "words"),
-    [({"budget_s": 0}, "budget_s is 0"), ({"patience": 0}, "patience is 0")],
+    [
+        ({"budget_s": 0}, "budget_s is 0"),
+        ({"budget_s": float("nan")}, "budget_s is nan"),
+        ({"patience": 0}, "patience is 0"),
+        ({"patience": 1.5}, "patience is 1.5"),
+        ({"patience": "2"}, "patience is '2'"),
+    ],
 )
-def test_limits_that_make_no_sense(limits: dict[str, int], words: str, tmp_path: Path) -> None:
+def test_limits_that_make_no_sense(limits: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=words):
-        Allowance(tmp_path, Engine(lambda *_: None), **limits)  # type: ignore
+        Allowance(tmp_path, Engine(lambda *_: None), **limits)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\0\0", '{"epochs": 3}'])
+def test_a_damaged_record_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "progress.json"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_standing(tmp_path)
+    assert caught.value.path == str(path)
+    assert "Take it away" in caught.value.remedy
 
 
 SCORES = [0.5, 0.6, 0.6, 0.7, 0.65, 0.7, math.nan, 0.9]
@@ -195,6 +212,11 @@ def test_small_gains_do_not_count_but_add_up() -> None:
 
 
 def test_arguments_out_of_range_are_refused() -> None:
-    for settings in ({"patience": 0}, {"patience": 1, "smallest_gain": -0.1}):
-        with pytest.raises(ValueError, match="give 1 or more, and 0 or more"):
+    nan = float("nan")
+    wrong: tuple[dict[str, Any], ...] = (
+        {"patience": 0}, {"patience": 2.5}, {"patience": 1, "smallest_gain": -0.1},
+        {"patience": 1, "smallest_gain": nan},
+    )  # fmt: skip
+    for settings in wrong:
+        with pytest.raises(ValueError, match="give a whole number of 1 or more, and 0 or more"):
             EarlyStop(Engine(lambda *_: None), **settings)

@@ -228,6 +228,14 @@ def test_another_epoch_or_seed_draws_otherwise_from_every_source(other: dict[str
     assert not set(draws_in(3)) & set(draws_in(**other))
 
 
+@pytest.mark.parametrize("seed", [-1, 2**31 + 1, 0.5, "1", True])
+def test_seeds_out_of_range_are_refused(seed: Any) -> None:
+    for right in (0, 2**31):
+        EpochSeed(Dataset([]), right)
+    with pytest.raises(ValueError, match=r"give a whole number from 0 to 2\*\*31"):
+        EpochSeed(Dataset([]), seed)
+
+
 def test_processes_draw_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     first = draws_in(3)
     monkeypatch.setattr("ignite.distributed.get_rank", lambda: 1)

@@ -140,9 +140,9 @@ def test_a_checkpoint_without_an_object_of_the_config_is_refused(tmp_path: Path)
     state = load(tmp_path / "last.pt")
     del state["early_stop"]
     torch.save(state, tmp_path / "last.pt")
-    with pytest.raises(InputError, match="started without early_stop") as caught:
+    with pytest.raises(InputError, match="started with no early_stop, now with it") as caught:
         make_classes_training(tmp_path, stages=[Stage(1, 0.01)]).run()
-    assert caught.value.code == "E_BUNDLE"
+    assert caught.value.code == "E_CHANGED"
 
 
 def test_class_weights_are_in_the_loss(tmp_path: Path) -> None:
@@ -269,6 +269,25 @@ def test_stages_follow_each_other_with_rates_of_their_own() -> None:
     assert rates[14] == pytest.approx([0.001 / 25e4, 0.01 / 25e4, 0.1 / 25e4])
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_stage_of_no_epochs_is_left_out(place: int) -> None:
+    stages = [Stage(1, 0.3, warm_up=0.6), Stage(2, 0.1, lowest=0.001)]
+    whole = plan(StagedOneCycle(optimizer(groups=3), stages, steps_per_epoch=5), 15)
+    stages.insert(place, Stage(0, 0.7, frozen=True))
+    assert plan(StagedOneCycle(optimizer(groups=3), stages, steps_per_epoch=5), 15) == whole
+
+
+def test_no_epochs_of_the_head_begin_with_all_layers(tmp_path: Path) -> None:
+    stages = [Stage(0, 0.01, frozen=True), Stage(1, 0.02)]
+    start = {n: x.clone() for n, x in classifier().state_dict().items()}
+    trainer = make_classes_training(tmp_path, stages=stages)
+    trainer.run()
+    assert trainer.state.epoch == 1
+    state = load(tmp_path / "stage2.pt")
+    assert not torch.equal(state["body.conv1.weight"], start["body.conv1.weight"])
+    assert not (tmp_path / "stage1.pt").exists()
+
+
 def test_the_last_step_is_stepped_over_quietly() -> None:
     scheduler = StagedOneCycle(optimizer(), [Stage(1, 0.1)], steps_per_epoch=4)
     plan(scheduler, 6)
@@ -305,10 +324,17 @@ def test_other_stages_are_refused_on_going_on() -> None:
 
 
 def test_arguments_out_of_range_are_refused() -> None:
-    for settings in ({"epochs": 0}, {"warm_up": 0.0}, {"warm_up": 1.0}):
-        with pytest.raises(ValueError, match="give 1 epoch or more"):
+    wrong: tuple[dict[str, Any], ...] = (
+        {"epochs": -1}, {"epochs": 2.0}, {"epochs": "2"}, {"warm_up": 0.0}, {"warm_up": 1.0},
+    )  # fmt: skip
+    for settings in wrong:
+        with pytest.raises(ValueError, match="give a whole number of 0 or more"):
             Stage(**{"epochs": 1, "highest": 0.1, **settings})
     with pytest.raises(ValueError, match="give rates above 0"):
         Stage(1, 0.1, lowest=0.2)
-    with pytest.raises(ValueError, match="0 stages and 3 batches"):
+    with pytest.raises(ValueError, match="0 stages of 0 epochs, and 3 batches"):
         StagedOneCycle(optimizer(), [], steps_per_epoch=3)
+    with pytest.raises(ValueError, match="2 stages of 0 epochs, and 3 batches"):
+        StagedOneCycle(optimizer(), [Stage(0, 0.1)] * 2, steps_per_epoch=3)
+    with pytest.raises(ValueError, match="1 stages of 1 epochs, and 0 batches"):
+        StagedOneCycle(optimizer(), [Stage(1, 0.1)], steps_per_epoch=0)

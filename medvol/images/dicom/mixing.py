@@ -5,7 +5,7 @@ Two scans under one SeriesInstanceUID, of which one lies half a step above the o
 regular stack of half the step: the geometry finds no fault, and every other slice is of another
 time, breath or patient. Evidence against that, in this order:
 
-- A series belongs to one patient, one study and one frame of reference (DICOM PS3.3, A.1.2).
+- A series has one modality, patient, study and frame of reference (DICOM PS3.3, A.1.2).
 - Acquisition, kernel and slice thickness may change along a series, where a scan is made in parts:
   then each value has a block of slices of its own. Values that lie between each other are mixed.
 - Images are numbered along a scan. Where every other slice counts on its own, two are mixed.
@@ -18,7 +18,7 @@ MR is judged by the first alone: its slices may be acquired, numbered and shaded
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from ...errors import InputError
 from .header import Slice
 
-WHOLE = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
+WHOLE = ("Modality", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
 PARTS = ("AcquisitionNumber", "ConvolutionKernel", "SliceThickness")
 LEAST_SLICES = 8  # fewer may be numbered or shaded in turns by chance
 TISSUE_HU = (-1000, 400)  # metal and padding count no more than bone and air
@@ -51,7 +51,7 @@ def check_one_scan(folder: Path, slices: Sequence[Slice]) -> None:
         InputError: E_SERIES, with what differs.
     """
     for name in WHOLE:
-        counts = Counter(image.origin[name] for image in slices if name in image.origin)
+        counts = Counter(value for image in slices if (value := _word(image, name)))
         if len(counts) > 1:
             sizes = " + ".join(str(count) for _, count in counts.most_common(4))
             reason = f"{name} differs within the series ({sizes} images), so it is not one scan."
@@ -71,7 +71,7 @@ def check_one_scan(folder: Path, slices: Sequence[Slice]) -> None:
             raise InputError("E_SERIES", folder, reason, REMEDY)
     numbers = [image.origin.get("InstanceNumber", "") for image in ordered]
     if len(numbers) >= LEAST_SLICES and all(map(str.isdecimal, numbers)):
-        _check_numbers(folder, np.array(numbers, np.int64))
+        _check_numbers(folder, [int(number) for number in numbers])
 
 
 def check_likeness(folder: Path, array: npt.NDArray[np.number]) -> None:
@@ -118,11 +118,13 @@ def _along_normal(slices: Sequence[Slice]) -> list[Slice]:
 
 
 def _word(image: Slice, name: str) -> str:
+    if name == "Modality":
+        return image.modality
     value = image.technical.get(name, image.origin.get(name, ""))
     return f"{value:.3g} mm" if isinstance(value, float) else value
 
 
-def _check_numbers(folder: Path, numbers: npt.NDArray[np.int64]) -> None:
+def _check_numbers(folder: Path, numbers: Sequence[int]) -> None:
     parts = numbers[::2], numbers[1::2]
     if _counts(numbers) or not all(map(_counts, parts)):
         return
@@ -131,7 +133,7 @@ def _check_numbers(folder: Path, numbers: npt.NDArray[np.int64]) -> None:
     raise InputError("E_SERIES", folder, reason + "are mixed.", REMEDY)
 
 
-def _counts(numbers: npt.NDArray[np.int64]) -> bool:
+def _counts(numbers: Sequence[int]) -> bool:
     """Whether numbers only grow or only fall."""
-    steps = np.diff(numbers)
-    return bool((steps > 0).all() or (steps < 0).all())
+    steps = [later > earlier for earlier, later in pairwise(numbers)]
+    return len(set(numbers)) == len(numbers) and len(set(steps)) == 1

@@ -88,10 +88,10 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "Install the package that the line names, or export without compression.",
         ),
         "E_LABELS": Code(
-            "Labels or classes of data, weights and bundle do not correspond by name, or a set "
-            "of masks has no foreground. The line names both.",
-            "Say what corresponds, with [`--map`](evaluation.md#labels-go-by-their-names) where "
-            "the command has it, or rename in the datalist.",
+            "Labels or classes of data, weights and bundle do not correspond by name, a table has "
+            "words that are not known, or a set of masks has no foreground. The line names them.",
+            "Say what corresponds, with [`--map`](evaluation.md#labels-go-by-their-names) or "
+            "`--finding` where the command has it, or rename in the datalist.",
         ),
         "E_OUTPUT": Code(
             "The output is, contains or lies in an input; or writing would replace a file that "

@@ -82,12 +82,17 @@ def case_line(case: MaskCase, region: str) -> str:
 
 
 def summary_line(evaluation: MaskEvaluation) -> str:
-    """One line for the terminal: Dice of the first region with its intervals."""
-    key = evaluation.regions[0]
+    """One line for the terminal: Dice of the first region with its intervals.
+
+    Where cases lack the region, so that a mean leaves them out, it says of how many the mean is.
+    """
+    key, number = evaluation.regions[0], len(evaluation.cases)
+    there = evaluation.cases_with(key)
+    some = f" ({there} of {number} have it)" if there < number else ""
     pooled, mean = (
         evaluation.summary[key][name].words(fraction) for name in ("dice_pooled", "dice_mean")
     )
     return (
-        f"{key} Dice pooled {pooled}, mean {mean}; "
-        f"cases: {len(evaluation.cases)}, patients: {evaluation.patients}"
+        f"{key} Dice pooled {pooled}, mean {mean}{some}; "
+        f"cases: {number}, patients: {evaluation.patients}"
     )

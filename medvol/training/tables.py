@@ -34,7 +34,7 @@ def join_cases(tables: Sequence[Path], path: Path) -> dict[str, dict[str, float]
         path: of the joined table.
 
     Returns:
-        "pooled" and "mean", each region to Dice.
+        "pooled" and "mean", each region to Dice; and "cases_in_mean", to how many have it in truth.
     """
     rows = [row for table in tables for row in read_csv(table) if row["case"] not in SUMMARY]
     regions = list(dict.fromkeys(row["region"] for row in rows))
@@ -47,7 +47,8 @@ def join_cases(tables: Sequence[Path], path: Path) -> dict[str, dict[str, float]
     for kind, dice in figures.items():
         rows += [{"case": kind, "region": r, "dice": f"{d:.4f}"} for r, d in dice.items()]
     write_csv(path, columns, [[row.get(column, "") for column in columns] for row in rows])
-    return figures
+    there = (counts[..., COUNTS.index("voxels_true")] > 0).sum(0)
+    return {**figures, "cases_in_mean": dict(zip(regions, there.tolist(), strict=True))}
 
 
 class Slices(NamedTuple):
@@ -68,7 +69,8 @@ def join_slices(
         smallest_mm2: lesion of a positive slice; slices with less, but some, are left out.
 
     Returns:
-        The slices; mean AUC over the cases, pooled AUC with its interval, calibration error.
+        The slices; mean AUC over the cases with slices of both kinds, and how many these are,
+        pooled AUC with its interval, calibration error.
     """
     rows = [row for table in tables for row in slices_of_note(table, smallest_mm2)]
     cases = np.array([row["case"] for row in rows])
@@ -87,7 +89,13 @@ def join_slices(
         lines.append((name, len(truth), int(truth.sum()), f"{auc:.4f}"))
     write_csv(path, ("case", "slices", "positive", "auc"), lines)
     error = expected_calibration_error(probability, truth)
-    figures = {"auc_mean": mean, "auc_pooled": interval._asdict(), "calibration_error": error}
+    defined = int(np.isfinite(aucs).sum())
+    figures = {
+        "auc_mean": mean,
+        "cases_in_mean": defined,
+        "auc_pooled": interval._asdict(),
+        "calibration_error": error,
+    }
     return Slices(probability, truth), figures
 
 

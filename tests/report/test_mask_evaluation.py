@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -151,7 +152,9 @@ def test_cells_of_the_summary(page: str) -> None:
 def test_lines_for_the_terminal() -> None:
     assert case_line(CASES[0], "le<sion") == ("le<sion Dice 0.73, HD95 4.0 mm, 5.00 ml for 6.00 ml")
     assert case_line(CASES[1], "le<sion").startswith("le<sion Dice –, HD95 – mm")
-    assert summary_line(EVALUATION).endswith("mean 0.73; cases: 3, patients: 2")
+    assert summary_line(EVALUATION).endswith("mean 0.73 (1 of 3 have it); cases: 3, patients: 2")
+    whole = replace(EVALUATION, cases=CASES[:1])
+    assert summary_line(whole).endswith("mean 0.73; cases: 1, patients: 1")
 
 
 def test_csv_has_a_row_a_case_and_region(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from medvol.training.checkpoint import (
     RANK_STRIDE,
     BestWeights,
     EpochSeed,
+    Resume,
     read_checkpoint,
     save_atomically,
 )
@@ -178,6 +179,22 @@ def test_best_weights_are_a_plain_state_dict(uninterrupted: Path) -> None:
     state = load(uninterrupted / "model.pt")
     assert sorted(state) == ["0.bias", "0.weight", "2.bias", "2.weight"]
     toy_network().load_state_dict(state)
+
+
+def test_classes_in_another_order_are_refused_when_a_training_goes_on(tmp_path: Path) -> None:
+    path, engine = tmp_path / "last.pt", Engine(lambda *_: None)
+
+    def resume(*names: str) -> Resume:
+        objects = {"network": torch.nn.Linear(2, 2)}
+        return Resume(path, objects, chain_fingerprint=CHAIN, names=names)
+
+    resume("no_covid", "covid").save(engine)
+    resume("No COVID", "covid").attach(engine)
+    resume().attach(engine)
+    error = refused_by(lambda: resume("covid", "no_covid").attach(engine), "E_LABELS")
+    assert (error.path, error.reason) == (
+        str(path), "these weights were trained for no_covid, covid, not for covid, no_covid."
+    )  # fmt: skip
 
 
 def test_best_weights_carry_names(tmp_path: Path) -> None:

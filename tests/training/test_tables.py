@@ -19,6 +19,7 @@ def test_cases_are_joined_and_summarised_anew(tmp_path: Path) -> None:
     figures = join_cases([tmp_path / "0.csv", tmp_path / "1.csv"], joined)
     assert figures["pooled"] == {"x": pytest.approx(14 / 16), "y": 0.0}
     assert figures["mean"] == {"x": 0.75, "y": 0.0}  # y: only b has it
+    assert figures["cases_in_mean"] == {"x": 2, "y": 1}
     lines = joined.read_text().splitlines()
     assert lines[1:3] == ["a,x,0.5,1,2,2", "a,y,,0,0,0"]
     assert lines[5:] == ["pooled,x,0.8750,,,", "pooled,y,0.0000,,,", "mean,x,0.7500,,,",
@@ -34,6 +35,7 @@ def test_slices_are_joined(tmp_path: Path) -> None:
     assert slices.truth.tolist() == [0, 1, 1, 0]
     assert slices.probability == pytest.approx(1 / (1 + np.exp([1, 0, 2, 0])))
     assert figures["auc_mean"] == 0.5  # of a alone: b has no positive slice
+    assert figures["cases_in_mean"] == 1
     assert figures["auc_pooled"]["value"] == pytest.approx(1.5 / 4)
     with open(tmp_path / "all.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -52,7 +52,7 @@ def load_items(
     Raises:
         InputError: E_PATH, no such datalist; E_FORMAT, not JSON of this form, without classes, or
             an item without a label map; E_LABELS, its names are not those of the bundle, or none
-            of the masks to train on has foreground.
+            of the masks has foreground: of those to train on, or of the whole datalist.
         ValueError: as for `Datalist.items`.
     """
     if datalist is None:
@@ -68,8 +68,9 @@ def load_items(
         if not isinstance(item.get("label"), str):
             reason = f"{item['image']} has no label map."
             raise InputError("E_FORMAT", datalist, reason, "Give its path as `label`.")
-    if part == "training":
-        check_foreground(read, [item["label"] for item in items], numbers)
+    others = [] if part == "training" else [x for own in read.parts.values() for x in own]
+    masks = [x["label"] for x in (*items, *others) if isinstance(x.get("label"), str)]
+    check_foreground(read, masks, numbers)  # a fold of healthy cases may be measured
     return [{**item, NUMBERS: numbers} for item in items]
 
 

@@ -132,10 +132,18 @@ def test_masks_none_of_which_has_foreground_are_refused(tmp_path: Path) -> None:
     path = volumes(tmp_path, names, nothing, fluid)
     error = refused_by(lambda: load_items(path, labels=LABELS), "E_LABELS")
     assert error.reason == "none of its 2 masks has foreground, which is the value 1, 2, 3."
-    assert len(load_items(path, part="validation", fold=-1, labels=LABELS)) == 2
+    for part in ("validation", "test"):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, "test": content["training"]}))
+        refused_by(lambda: load_items(path, part=part, fold=-1, labels=LABELS), "E_LABELS")  # noqa: B023
     one = VALUES == 3
     path = volumes(tmp_path, names, nothing, fluid, one.astype(np.uint8))
     assert len(load_items(path, labels=LABELS)) == 3  # healthy cases are cases
+    content = json.loads(path.read_text())
+    healthy = {"training": content["training"][2:], "validation": content["training"][:2]}
+    path.write_text(json.dumps({**content, **healthy}))
+    assert len(load_items(path, part="validation", labels=LABELS)) == 2
+    path.write_text(json.dumps(content))
     (tmp_path / "mask2.nii.gz").write_bytes(b"")  # refused where it is used, not here
     refused_by(lambda: load_items(path, labels=LABELS), "E_LABELS")
 

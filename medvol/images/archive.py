@@ -123,11 +123,12 @@ def _checked_members(
     """
     members = {}
     for member in archive.infolist():
-        name = PurePosixPath(member.filename.replace("\\", "/"))
+        text = member.filename.replace("\\", "/")
+        name = PurePosixPath(text)
         if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]):
             reason = f"it holds the name {member.filename!r}, which leads out of the archive."
             raise InputError("E_PATH", path, reason, "Do not trust it; ask for the plain files.")
-        if member.is_dir() or any(map(is_hidden, name.parts)):
+        if text.endswith("/") or any(map(is_hidden, name.parts)):
             continue
         if member.flag_bits & 1:
             raise InputError("E_FORMAT", path, "the archive is encrypted.", UNPACK)

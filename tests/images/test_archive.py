@@ -107,6 +107,7 @@ def test_names_of_other_systems_are_ignored_and_equal_names_kept_apart(tmp_path,
     with zipfile.ZipFile(path, "a") as target:
         target.writestr("__MACOSX/._IM", b"x")
         target.mkdir("empty")
+        target.writestr("Windows\\folder\\", b"")
     np.testing.assert_array_equal(read_image(path).array, read_image(tmp_path / "case").array)
 
 

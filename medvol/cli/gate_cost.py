@@ -3,10 +3,12 @@
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..failures import failure, listed
 from ..text import aligned, counted
 from .options import add_bundle, add_data, add_device, add_fold, add_output
 
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure every case once, then add up for each threshold."""
     from ..data.datalist import Datalist
     from ..data.items import check_foreground, label_numbers
-    from ..files import write_json
+    from ..files import check_writable, write_json
     from ..metrics.intervals import defined
     from ..metrics.masks.gate_cost import choose, gate_cost
     from ..owned import check_owned, filling
@@ -76,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
     datalist = Datalist.read(args.data)
     labelled, _ = datalist.labelled(fold=args.fold)
+    check_writable(args.output)
     check_owned(args.output, FILES)
     bundle = load_bundle(args.bundle, device=args.device)
     gated = gate_of(bundle)
@@ -85,13 +88,20 @@ def run(args: argparse.Namespace) -> int:
     names = {label.value: label.name for label in bundle.spec.labels}
     numbers = label_numbers(datalist, names)
     check_foreground(datalist, [case.label for case in labelled], numbers)
-    cases = [
-        measure_case(
-            bundle, case, numbers, gate_weights=_weights(args.gate_weights, case, args.data),
-            weights=_weights(args.weights, case, args.data),
-        )
-        for case in watched(labelled, "case")
-    ]  # fmt: skip
+    cases, refused = [], []
+    for case in watched(labelled, "case"):
+        try:
+            files = [
+                _weights(given, case, args.data) for given in (args.gate_weights, args.weights)
+            ]
+            cases.append(
+                measure_case(bundle, case, numbers, gate_weights=files[0], weights=files[1])
+            )
+        except Exception as error:  # one case does not stop the others
+            refused.append(failure(error, case.image))
+            print(f"medvol: {refused[-1]}", file=sys.stderr)
+    if not cases:
+        return 2
     costs = [
         gate_cost(cases, threshold, margin=margin, gap=gap, share=gated.share)
         for threshold in THRESHOLDS
@@ -102,7 +112,8 @@ def run(args: argparse.Namespace) -> int:
     title = f"Gate of {name}: {number}, gaps up to {gap} closed, margin {margin} (in slices)"
     look = GateLook(title, finding, args.most_missed, own)
     rule = {"margin": margin, "gap": gap, "most_missed_percent": args.most_missed}
-    record = {"bundle": name, "bundle_threshold": own, "cases": [c.case for c in cases], **rule,
+    record = {"bundle": name, "bundle_threshold": own, "cases": [c.case for c in cases],
+              "refused": [[x.code, x.path] for x in refused], **rule,
               "chosen": defined(chosen._asdict())}  # fmt: skip
     with filling(args.output) as scratch:
         write_gate_cost(scratch / TABLE, costs)
@@ -113,7 +124,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"The bundle's own threshold: {'none, its gate is off' if own is None else f'{own:g}'}. "
           "Set another with medvol predict --gate.")  # fmt: skip
     print(f"Files in {args.output}")
-    return 0
+    if refused:
+        print(listed(refused, len(labelled)), file=sys.stderr)
+    return 2 if refused else 0
 
 
 def table(costs: "Sequence[Cost]", chosen: "Cost", finding: str) -> str:

@@ -166,3 +166,22 @@ def test_label_on_another_grid_is_refused(
     assert "E_GEOMETRY" in capsys.readouterr().err
     assert main([*words, "-o", str(tmp_path / "out"), "--weights", "{fold}.pt"]) == 2
     assert "ct has no fold" in capsys.readouterr().err
+
+
+def test_a_broken_case_does_not_stop_the_others(
+    bundle: Path, datalist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = json.loads(datalist.read_text())["training"]
+    for row in rows:
+        row |= {key: str(datalist.parent / row[key]) for key in ("image", "label")}
+    (tmp_path / "cut.nii.gz").write_bytes(b"")
+    rows.insert(1, {**rows[0], "image": str(tmp_path / "cut.nii.gz"), "case": "cut"})
+    (tmp_path / "list.json").write_text(json.dumps({"training": rows}))
+    words = ["gate-cost", str(bundle), "--data", str(tmp_path / "list.json")]
+    assert main([*words, "-o", str(tmp_path / "out")]) == 2
+    line, *listed = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"medvol: E_EMPTY {tmp_path / 'cut.nii.gz'}: ")
+    assert listed == ["medvol: 1 of 3 failed:", f"  E_EMPTY {tmp_path / 'cut.nii.gz'}"]
+    record = json.loads((tmp_path / "out" / "gate_cost.json").read_text())
+    assert record["cases"] == ["ill", "well"]
+    assert record["refused"] == [["E_EMPTY", str(tmp_path / "cut.nii.gz")]]

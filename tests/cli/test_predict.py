@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`medvol predict`: many images, some of them broken, and what the exit status says."""
 
+import errno
 import json
 import os
 import subprocess
@@ -108,6 +109,33 @@ def test_output_that_cannot_be_written(
     assert predict(bundle, tmp_path / "out", ct, options=QUICK) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
+
+
+def test_what_the_system_refuses_to_look_at_does_not_stop_the_others(
+    bundle: Path, ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    long, stale, is_dir = tmp_path / ("n" * 300), tmp_path / "stale", Path.is_dir
+
+    def odd_is_dir(path: Path) -> bool:
+        if path == stale:
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", odd_is_dir)
+    (tmp_path / "empty").mkdir()
+    given = (stale, long, ct, tmp_path / "empty")
+    assert predict(bundle, tmp_path / "out", *given, options=QUICK) == 2
+    said = capsys.readouterr()
+    assert [line.split(":")[0] for line in said.out.splitlines()] == ["chest"]
+    errors = said.err.splitlines()
+    assert errors[0].startswith(
+        f"medvol: E_PATH {stale}: the disk or network share does not answer"
+    )
+    assert errors[1].startswith(f"medvol: E_PATH {long}: it cannot be opened (File name too long).")
+    assert errors[2].startswith(f"medvol: E_EMPTY {tmp_path / 'empty'}: ")
+    assert errors[3] == "medvol: 3 of 4 failed:"
+    assert list(folders(tmp_path / "out")) == ["chest"]
 
 
 REFUSALS = ["image", "bundle", "weights", "folder", "missing"]
@@ -258,8 +286,10 @@ def test_gpu_where_there_is_none(
         (["--format", "pdf"], "invalid choice: 'pdf'"),
         (["--precision", "fp8"], "invalid choice: 'fp8'"),
         (["--device", "tpu"], "invalid choice: 'tpu'"),
+        (["--time-limit", "0"], "'0' is not a time; give seconds above 0"),
+        (["--time-limit", "soon"], "'soon' is not a time"),
     ],
-    ids=["format", "precision", "device"],
+    ids=["format", "precision", "device", "no time", "no number"],
 )
 def test_usage(options: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -70,7 +70,7 @@ def check_owned(folder: Path, names: Iterable[str]) -> None:
             continue
         known = {record[name] for record in records if name in record}
         if path.is_dir() or not known:
-            reason = "it would be replaced, but medvol did not write it."
+            reason = "it would be replaced, and nothing says that medvol wrote it."
             raise InputError("E_OUTPUT", path, reason, ASIDE)
         if _checksum(path) not in known:
             reason = "it would be replaced, but was changed since medvol wrote it."
@@ -155,6 +155,25 @@ def claim(folder: Path, names: Iterable[str]) -> None:
         InputError: E_NOSPACE, the list cannot be written.
     """
     _list(folder, folder, {name: _checksum(folder / name) for name in names}, data=True)
+
+
+@contextmanager
+def renewing(folder: Path, names: Collection[str]) -> Iterator[None]:
+    """Let files of a folder be written in their places; of one with a list, only medvol's own.
+
+    Args:
+        folder: such as a bundle: one that medvol made has a list, one from elsewhere has none.
+        names: of the files that the block writes, as `checksums` has them.
+
+    Raises:
+        InputError: E_OUTPUT, the folder has a list, and one is not medvol's own.
+    """
+    listed = bool(read_record(folder / MANIFEST))
+    if listed:
+        check_owned(folder, names)
+    yield
+    if listed:
+        claim(folder, names)
 
 
 def _list(

@@ -15,8 +15,10 @@ from medvol.owned import (
     RUN,
     check_owned,
     checksums,
+    claim,
     filling,
     read_record,
+    renewing,
     results_in,
     withdraw,
     write_record,
@@ -113,7 +115,7 @@ def test_a_file_that_was_never_listed_stays(tmp_path, what):
     before = files(tmp_path)
     error = refused_by(lambda: fill(tmp_path / "out", a_txt="new"), "E_OUTPUT")
     assert error.path == str(tmp_path / "out" / "a.txt")
-    assert "did not write it" in error.reason
+    assert "nothing says that medvol wrote it" in error.reason
     assert files(tmp_path) == before
 
 
@@ -181,6 +183,22 @@ def test_withdrawing_takes_all_or_nothing(tmp_path):
     assert files(tmp_path) == {"a.txt": "old", "b.txt": "mine"}
     withdraw(tmp_path, ["a.txt", "never.txt"])
     assert files(tmp_path) == {"b.txt": "mine"}
+
+
+def test_what_is_renewed_is_ones_own_where_there_is_a_list(tmp_path):
+    def renew(text):
+        with renewing(tmp_path, ["a.txt"]):
+            write(tmp_path / "a.txt", text)
+
+    write(tmp_path / "a.txt", "mine")
+    renew("no list, so it is as asked")
+    assert not (tmp_path / MANIFEST).exists()
+    claim(tmp_path, ["a.txt"])
+    renew("one")
+    renew("two")
+    write(tmp_path / "a.txt", "mine")
+    assert refused_by(lambda: renew("three"), "E_OUTPUT").path == str(tmp_path / "a.txt")
+    assert files(tmp_path) == {"a.txt": "mine"}
 
 
 def test_results_are_known_and_data_are_not_results(tmp_path, monkeypatch):

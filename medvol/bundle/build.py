@@ -30,7 +30,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import read_json, write_text
-from ..owned import MANIFEST, check_owned, claim, read_record
+from ..owned import renewing
 from .find import find_part
 from .label_set import label_parameters
 
@@ -259,13 +259,9 @@ def build_bundle(folder: Path) -> list[Path]:
     """
     stale = stale_files(folder)
     names = [path.relative_to(folder).as_posix() for path in stale]
-    listed = bool(read_record(folder / MANIFEST))
-    if listed:
-        check_owned(folder, names)
-    for path, text in stale.items():
-        write_text(path, text)
-    if listed:
-        claim(folder, names)
+    with renewing(folder, names):
+        for path, text in stale.items():
+            write_text(path, text)
     return [*stale]
 
 

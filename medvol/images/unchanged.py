@@ -14,7 +14,7 @@ from .files import walk
 from .image import Image
 
 HEADERS = (".hdr", ".img", ".nhdr", ".mhd")  # of files whose data or header lies beside them
-Stamps = dict[Path, tuple[int, int, int]]
+Stamps = dict[Path, tuple[int, int]]
 
 
 def read_unchanged(path: Path, read: Callable[[], Image]) -> Image:
@@ -63,7 +63,10 @@ def input_sha256(path: Path, pair: Iterable[Path] = ()) -> str:
 
 
 def _stamps(path: Path) -> Stamps:
-    """Size, time of change and number of all files that may be part of an image, now."""
+    """Size and time of change of all files that may be part of an image, now.
+
+    Not their numbers, which some network disks give anew each time.
+    """
     files: Iterable[Path] = [path]
     try:
         if os.path.isdir(path):
@@ -76,7 +79,7 @@ def _stamps(path: Path) -> Stamps:
     for file in files:
         with suppress(OSError, ValueError):
             status = file.stat()
-            stamps[file] = status.st_size, status.st_mtime_ns, status.st_ino
+            stamps[file] = status.st_size, status.st_mtime_ns
     return stamps
 
 

@@ -20,7 +20,7 @@ from ..files import read_json, replacing, write_csv, write_json
 from ..labels import check_names
 from ..metrics.classes.calibration import reliability
 from ..networks.weights import names_in, read_state, with_names
-from ..owned import filling
+from ..owned import checksums, filling, renewing
 from ..report.plots import draw_reliability
 from ..training.checkpoint import read_checkpoint, save_atomically
 from ..training.recipe import HALF, ChosenTraining, Installed, halved
@@ -133,7 +133,8 @@ def install(run: Run) -> list[Path]:
         The files that were written.
 
     Raises:
-        InputError: E_NOSPACE, the bundle cannot be written; E_LABELS, the weights were trained for
+        InputError: E_OUTPUT, weights in a bundle that medvol made are not those that it put there;
+            E_NOSPACE, the bundle cannot be written; E_LABELS, the weights were trained for
             other names than the bundle's.
         ValueError: as for `Order.check_install`.
     """
@@ -142,18 +143,19 @@ def install(run: Run) -> list[Path]:
     last = read_checkpoint(checkpoint)
     if names := last.get("names"):
         check_names(checkpoint, names, read_spec(run.order.bundle).output_names)
-    written = []
-    for made in sorted(p for p in (run.folder / MADE).rglob("*") if p.is_file()):
-        target = run.order.bundle / made.relative_to(run.folder / MADE)
-        with replacing(target) as temporary:
-            shutil.copyfile(made, temporary)
-        written.append(target)
+    bundle, written = run.order.bundle, []
+    files = [*checksums(run.folder / MADE)]
+    with renewing(bundle, files):
+        for name in files:
+            with replacing(bundle / name) as temporary:
+                shutil.copyfile(run.folder / MADE / name, temporary)
+            written.append(bundle / name)
     changes = {"metadata#chain_fingerprint": last["chain_fingerprint"]}
     chosen = read_json(run.folder / SUMMARY, what="summary", remedy=RERUN).get("chosen")
     if chosen and isinstance(run.recipe.choice, ChosenTraining):
         for name, value in run.recipe.choice.inference_ids(chosen).items():
             changes[f"inference#{name}"] = value
-    change_bundle(run.order.bundle, changes)
+    change_bundle(bundle, changes)
     return written
 
 

@@ -192,7 +192,7 @@ def test_what_medvol_did_not_write_is_not_replaced(tmp_path, capsys, mine):
     (out / mine).write_text("mine")
     words = ["covid-xray", folder / "metadata.csv", folder / "images", "-o", out / "datalist.json"]
     assert run(*words) == 2
-    error = f"medvol: E_OUTPUT {out / mine}: it would be replaced, but medvol did not write it."
+    error = f"medvol: E_OUTPUT {out / mine}: it would be replaced, and nothing says"
     assert capsys.readouterr().err.startswith(error)
     assert [(p.name, p.read_text()) for p in out.iterdir()] == [(mine, "mine")]
 

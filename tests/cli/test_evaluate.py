@@ -185,7 +185,7 @@ def test_what_medvol_did_not_write_stays(
     (report / mine).write_text("mine")
     assert evaluate(bundle, data, report, "--fold", "1") == 2
     errors = capsys.readouterr().err
-    assert f"E_OUTPUT {report / mine}: it would be replaced, but medvol did not" in errors
+    assert f"E_OUTPUT {report / mine}: it would be replaced, and nothing says" in errors
     assert (report / mine).read_text() == "mine"
 
 

@@ -40,9 +40,9 @@ def predict(bundle: Path, output: Path, *images: Path, options: tuple[str, ...] 
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, and what is in it."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")
-            if p.is_file()}  # fmt: skip
+    """Everything below a folder, and what is in files."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() if p.is_file() else b""
+            for p in folder.rglob("*")}  # fmt: skip
 
 
 def correct(mask: Path) -> bytes:
@@ -117,6 +117,20 @@ def test_what_is_not_current_is_computed_again(
     assert "complete already" in capsys.readouterr().out
 
 
+def test_header_and_data_of_an_input_are_both_looked_at(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, data = tmp_path / "ct.hdr", tmp_path / "ct.img"
+    nibabel.save(nibabel.Nifti1Pair(CHEST.ct, CHEST.affine), header)
+    for complete in (False, True):
+        assert predict(bundle, tmp_path / "out", header) == 0
+        assert ("complete already" in capsys.readouterr().out) == complete
+    nibabel.save(nibabel.Nifti1Pair(CHEST.ct + 1, CHEST.affine), tmp_path / "other.hdr")
+    data.write_bytes((tmp_path / "other.img").read_bytes())
+    assert predict(bundle, tmp_path / "out", header) == 0
+    assert "complete already" not in capsys.readouterr().out
+
+
 def test_a_corrected_mask_is_neither_replaced_nor_passed_by_in_silence(
     bundle: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,7 +141,9 @@ def test_a_corrected_mask_is_neither_replaced_nor_passed_by_in_silence(
     for options in (QUICK, ("--format", "csv"), (*QUICK, "--overwrite"), ()):
         assert predict(bundle, out, scans, options=options) > 0
         lines, (error, *_) = said(capsys)
-        assert error.startswith(f"medvol: E_OUTPUT {out / 'a' / MASK}: it would be replaced, but ")
+        assert error.startswith(
+            f"medvol: E_OUTPUT {out / 'a' / MASK}: it would be replaced, but was"
+        )
         assert [line.split(":")[0] for line in lines] == ["b"]
         assert (out / "a" / MASK).read_bytes() == mine
         now = contents(out)
@@ -145,10 +161,11 @@ def test_what_somebody_put_into_the_results_stays(
     assert predict(bundle, out, scans) > 0
     lines, (error, *_) = said(capsys)
     assert error.startswith(f"medvol: E_OUTPUT {out / 'a' / 'measurements.csv'}: ")
-    assert "medvol did not write it" in error
+    assert "nothing says that medvol wrote it" in error
     assert [line.split(":")[0] for line in lines] == ["b"]  # nobody asked for the scene of b
     assert contents(out).items() >= mine.items()
-    assert contents(out).keys() == {*mine, f"b/{MASK}", "b/measurements.csv", "b/run.json"}
+    made = {f"b/{MASK}", "b/measurements.csv", "b/run.json"}
+    assert contents(out).keys() == {"a", "a/masks", "b", *mine, *made}
 
 
 @pytest.mark.parametrize("where", ["same", "inside", "link", "case", "case by a link"])
@@ -225,7 +242,7 @@ def test_a_patient_with_results_beside_the_pictures_is_read_and_is_current(
     patient = save_slices(tmp_path / "patients" / "P1", tiny_brain())
     assert predict(own, tmp_path / "out", tmp_path / "patients", options=()) == 0
     first = contents(tmp_path / "out" / "P1")
-    assert "masks" in {name.partition("/")[0] for name in first}
+    assert "masks" in first
     shutil.copytree(tmp_path / "out" / "P1", patient, dirs_exist_ok=True)
     _ = said(capsys)
     assert predict(own, tmp_path / "out", tmp_path / "patients", options=()) == 0

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note
 from ..spatial import Affine
+from .checks import checked_place
 from .files import children
 from .find import is_mask
 from .formats import ends_with, suffixes
@@ -81,10 +82,11 @@ def load_slices(
 
     Raises:
         InputError: what `read_picture` and `check_numbers` refuse; E_DIMS, sizes that differ;
-            E_VALUES, one value everywhere; E_MODALITY, white at the edges.
+            E_VALUES, one value everywhere; E_MODALITY, white at the edges; E_GEOMETRY, a spacing
+            that no head has.
         ValueError: a spacing that is not three positive numbers.
     """
-    notes = []
+    notes: list[Note] = []
     if spacing_mm is None:
         spacing_mm = SLICE_SPACING_MM
         assumed = " x ".join(f"{mm:g}" for mm in spacing_mm)
@@ -108,9 +110,12 @@ def load_slices(
         reason = "it is white at its edges, as a plot or a page is; around a head it is dark."
         raise InputError("E_MODALITY", path, reason, "Give slices of MR as they were exported.")
     turned = [note for _, its in read for note in its]
+    affine = centred_affine(channels.shape[1:], spacing_mm)
+    if not notes:  # the spacing was given, which may be wrong
+        notes += checked_place(channels.shape[1:], affine, path)
     return Image(
         channels[SHOWN],
-        centred_affine(channels.shape[1:], spacing_mm),
+        affine,
         path,
         notes=(*notes, *turned[:1]),
         facts={

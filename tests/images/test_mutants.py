@@ -162,7 +162,8 @@ def differ(ours: Answer, theirs: Answer) -> str:
             np.allclose(mine, s, atol=1e-4) or np.allclose(mine, 1 - s, atol=1e-4) for s in scales
         )
         return "" if alike else "grey differs"
-    judged = judged.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        judged = judged.astype(np.float64)
     judged = np.where(np.isnan(judged), np.nanmin(judged), judged)
     if not np.allclose(mine, judged, rtol=1e-5, atol=1e-3):
         return f"values differ by up to {np.abs(mine - judged).max():g}"

@@ -10,6 +10,7 @@ from brain_phantoms import SHAPE, TUMOUR, TUMOUR_BOX, save_slices, tiny_brain
 from PIL import Image
 from refusals import refused_by
 
+from medvol.errors import InputError
 from medvol.images.slice_images import (
     find_slices,
     is_slice_picture,
@@ -47,9 +48,11 @@ def test_the_spacing_is_assumed_with_a_note_or_given(folder: Path) -> None:
     assert spacing_mm(assumed.affine) == (0.9, 0.9, 5.0)
     assert [note.code for note in assumed.notes] == ["N_SPACING"]
     assert "0.9 x 0.9 x 5 mm" in assumed.notes[0].text
-    given = load_slices(folder, find_slices(folder), spacing_mm=(1, 2, 3))
-    assert spacing_mm(given.affine) == (1, 2, 3)
+    given = load_slices(folder, find_slices(folder), spacing_mm=(2, 3, 4))
+    assert spacing_mm(given.affine) == (2, 3, 4)
     assert given.notes == ()
+    with pytest.raises(InputError, match=r"E_GEOMETRY .* which no part of a body is"):
+        load_slices(folder, find_slices(folder), spacing_mm=(0.001, 0.001, 0.005))
 
 
 def test_slices_come_in_the_order_of_their_numbers_without_masks(tmp_path: Path) -> None:

@@ -269,5 +269,5 @@ def odd_values(path: Path, odd: Sequence[int], values: Collection[int]) -> Input
         "E_VALUES", path,
         f"the mask holds {', '.join(map(str, odd[:5]))}; "
         f"known values are {', '.join(map(str, values))}.",
-        "Check that the file is the mask that its name says.",
+        "Check that it is the mask that its name says; `labels` of a datalist name each value.",
     )  # fmt: skip

@@ -126,7 +126,8 @@ class RadiographComparison(ClassComparison):
         """Images of a part with all keys; those of a class that the bundle does not know go."""
         items = self.datalist.items(part, limit=self.order.limit if limited else None)
         items = [item for item in items if item["label"] in self.number]
-        return completed(items, self.datalist.class_names, self.order.data.parent.absolute())
+        names = {label: self.spec.classes[number] for label, number in self.number.items()}
+        return completed(items, names, self.order.data.parent.absolute())
 
     def outcomes(self) -> Iterator[tuple[str, ClassCase | InputError]]:
         """The answer to each image of the part."""
@@ -240,12 +241,14 @@ class SliceComparison(ClassComparison):
         return SliceEvaluation(cases, refused, self.spec.classes)
 
 
-def completed(items: Sequence[Item], names: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+def completed(
+    items: Sequence[Item], names: Mapping[int, str], folder: Path
+) -> list[dict[str, Any]]:
     """Items with all keys: class from the label, case from the file, each case its own patient.
 
     Args:
         items: of a datalist with classes.
-        names: of the classes, in the order of the labels.
+        names: of the classes, by label.
         folder: that cases are named from.
     """
     full = []

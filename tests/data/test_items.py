@@ -120,6 +120,12 @@ def test_a_value_without_name_is_refused(tmp_path: Path) -> None:
     assert error.reason == "the mask holds 255; known values are 0, 1, 2, 3."
 
 
+def test_any_value_can_have_a_name(tmp_path: Path) -> None:
+    path = volumes(tmp_path, {"255": "haze"}, np.where(VALUES == 1, 255, 0).astype(np.uint8))
+    (item,) = load_items(path, labels=LABELS)
+    assert loaded(item)[1, 2].tolist() == [1, 0, 0]
+
+
 def test_a_bundle_may_say_by_number_what_its_labels_are_of(tmp_path: Path) -> None:
     path = volumes(tmp_path, {"1": "anything", "2": "else", "3": "rest"})
     (item,) = load_items(path, labels={"2": 1, "3": 2})

@@ -48,7 +48,7 @@ def test_classes_are_matched_by_name(spec: Spec, tmp_path: Path) -> None:
     data = renamed(made_classes(tmp_path, each={"test": 1}, marked="half"), "PNEUMONIA", "Normal")
     comparison = RadiographComparison(spec, order(data))
     assert comparison.number == {0: 1, 1: 0}
-    assert [item["class"] for item in comparison.items] == ["PNEUMONIA", "Normal"]
+    assert [item["class"] for item in comparison.items] == ["pneumonia", "normal"]
 
 
 def test_classes_whose_names_differ_are_refused_unless_said(spec: Spec, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_items_get_all_keys() -> None:
         {"image": "/data/y.png", "label": 0, "case": "y", "patient": "p"},
         {"image": "/other/z.png", "label": 0, "case": "z"},
     ]
-    first, second, third = completed(items, NAMES, Path("/data"))
+    first, second, third = completed(items, dict(enumerate(NAMES)), Path("/data"))
     assert first == {"image": "/data/a/x.png", "label": 1, "source": "here", "class": "pneumonia",
                      "case": "a/x.png", "patient": "a/x.png"}  # fmt: skip
     assert (second["case"], second["patient"], second["class"]) == ("y", "p", "normal")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.settings import as_json, differences
+from ..errors import InputError
 from ..files import read_json, sha256_of, write_json
 from ..owned import check_owned
 from .training import check_same
@@ -83,7 +84,10 @@ def keep_record(order: Order, folder: Path) -> None:
     accepted: list[str] = []
     if path.is_file():
         record = read_json(path, what="record", remedy="Start over with --fresh.")
-        before, accepted = record.get("run", {}), record.get("accepted", [])
+        if "run" not in record:
+            reason = "it is not the record of a training."
+            raise InputError("E_OUTPUT", path, reason, "Choose another --output.")
+        before, accepted = record["run"], record.get("accepted", [])
         if order.accept_changes:
             accepted = [*accepted, *differences(before, as_json(now))]
         else:

@@ -71,8 +71,8 @@ def test_a_second_run_leaves_what_is_complete_and_says_so(
     assert contents(out) == before
     assert predict(bundle, out, scans, options=(*QUICK, "--overwrite")) == 0
     lines, errors = said(capsys)
-    assert [
-        line.startswith(f"{name}: ground-glass") for name, line in zip("ab", lines, strict=True)
+    assert [line.partition(" ml")[0] for line in lines] == [
+        f"{name}: ground-glass opacity 1.0" for name in "ab"
     ]
     assert errors == []
     after = contents(out)
@@ -81,7 +81,8 @@ def test_a_second_run_leaves_what_is_complete_and_says_so(
 
 
 @pytest.mark.parametrize(
-    "what", ["input", "series of it", "missing", "format", "precision", "gate", "weights", "config"]
+    "what",
+    ["input", "strict", "missing", "format", "precision", "fewer formats", "weights", "config"],
 )
 def test_what_is_not_current_is_computed_again(
     tmp_path: Path, scans: Path, what: str, capsys: pytest.CaptureFixture[str]
@@ -98,9 +99,9 @@ def test_what_is_not_current_is_computed_again(
         options = (*QUICK, "seg")
     elif what == "precision":
         options = (*QUICK, "--precision", "bf16")
-    elif what == "series of it":
+    elif what == "strict":
         options = (*QUICK, "--strict")
-    elif what == "gate":
+    elif what == "fewer formats":
         options = (*QUICK[:2],)
     elif what == "weights":
         weights = own / "models" / "model.pt"
@@ -112,7 +113,7 @@ def test_what_is_not_current_is_computed_again(
     ((line,), errors) = said(capsys)
     assert errors == []
     # fewer formats than there are: nothing is missing, and nothing goes
-    assert ("complete already" in line) == (what == "gate")
+    assert ("complete already" in line) == (what == "fewer formats")
     assert predict(own, out, scans, options=options) == 0
     assert "complete already" in capsys.readouterr().out
 

@@ -198,6 +198,15 @@ def test_a_new_run_goes_where_nothing_of_its_names_lies(
     assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == [tmp_path / "out" / mine]
 
 
+def test_the_record_of_something_else_stays(data: Path, tmp_path: Path) -> None:
+    bundle, record = made_bundle(tmp_path / "b", BIAS_RECIPE), tmp_path / "out" / "run.json"
+    record.parent.mkdir()
+    record.write_text('{"case": "ct"}')
+    order = Order(bundle, data, (0,), accept_changes=True)
+    assert refused_by(lambda: Run(order, tmp_path / "out"), "E_OUTPUT").path == str(record)
+    assert record.read_text() == '{"case": "ct"}'
+
+
 def test_a_table_that_was_changed_is_not_replaced(data: Path, tmp_path: Path) -> None:
     order = Order(made_bundle(tmp_path / "b", BIAS_RECIPE), data, (0,), settings={"epochs": 1})
     trained(order, tmp_path / "out")

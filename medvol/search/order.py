@@ -2,7 +2,7 @@
 """What `medvol train` is asked for, and the record that a run keeps of it."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -66,38 +66,50 @@ class Order:
             raise ValueError("--install needs weights of all cases; leave --fold and --only out")
 
 
-def keep_record(order: Order, folder: Path) -> None:
-    """Write what is trained into a run's folder, or refuse a run of something else.
-
-    Settings are compared for each training that was begun, see `check_begun`.
+def check_record(order: Order, folder: Path) -> list[str]:
+    """Refuse a run of something else in a run's folder; settings are left to `check_begun`.
 
     Args:
         order: what is asked for.
         folder: of the run.
 
+    Returns:
+        What was accepted to differ so far, old and new.
+
     Raises:
         InputError: E_CHANGED, the run was started with something else, old and new are named;
-            E_OUTPUT, the folder of a new run holds what the run would replace; E_NOSPACE, the
-            record cannot be written.
+            E_OUTPUT, the folder of a new run holds what the run would replace, or results of
+            something else.
     """
     path, now = folder / RECORD, order.record()
-    accepted: list[str] = []
-    if path.is_file():
-        record = read_json(path, what="record", remedy="Start over with --fresh.")
-        if "run" not in record:
-            reason = "it is not the record of a training."
-            raise InputError("E_OUTPUT", path, reason, "Choose another --output.")
-        before, accepted = record["run"], record.get("accepted", [])
-        if order.accept_changes:
-            accepted = [*accepted, *differences(before, as_json(now))]
-        else:
-            check_same(path, {**before, SETTINGS: None}, {**now, SETTINGS: None})
-    else:
+    if not path.is_file():
         names = ("all", "bundle", "summary.json", "figures.csv", "cross_validation.csv")
         check_owned(folder, [*names, *(f"fold{fold}" for fold in order.folds)])
-    write_json(
-        path, {"run": now, "accepted": accepted, "data": str(order.data), "versions": versions()}
-    )
+        return []
+    record = read_json(path, what="record", remedy="Start over with --fresh.")
+    if "run" not in record:
+        reason = "it is not the record of a training."
+        raise InputError("E_OUTPUT", path, reason, "Choose another --output.")
+    before, accepted = record["run"], list(record.get("accepted", []))
+    if order.accept_changes:
+        return accepted + differences(before, as_json(now))
+    check_same(path, {**before, SETTINGS: None}, {**now, SETTINGS: None})
+    return accepted
+
+
+def write_record(order: Order, folder: Path, accepted: Sequence[str]) -> None:
+    """Write what is trained into a run's folder.
+
+    Args:
+        order: what is asked for.
+        folder: of the run.
+        accepted: what differs from before.
+
+    Raises:
+        InputError: E_NOSPACE, it cannot be written.
+    """
+    record = {"run": order.record(), "accepted": accepted, "data": str(order.data)}
+    write_json(folder / RECORD, {**record, "versions": versions()})
 
 
 def versions() -> dict[str, str]:

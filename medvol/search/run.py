@@ -32,7 +32,7 @@ from ..training.recipe import BEST as BEST_EPOCH
 from ..training.recipe import ChosenTraining, FittedWeights, Recipe, Stage, State, read_recipe
 from .ids import check_ids, has_place
 from .launch import LOG, claim, run_bundle, side_by_side, threads_of
-from .order import Order, keep_record
+from .order import Order, check_record, write_record
 from .training import PRETRAINED, Training, check_begun, prepare
 from .trial import BEST, CHANGES, LAST, run_trial
 
@@ -75,11 +75,12 @@ class Run:
         self.stages = self._stages()
         self.trainings = self._trainings()
         self._check_folds()
-        keep_record(order, self.folder)
+        accepted = check_record(order, self.folder)
         for fold in (*order.folds, ALL):
             for name, training in self.trainings.items():
                 path = self.folder_of(fold, name) / CHANGES
                 check_begun(training, path, self._settings(fold, name))
+        write_record(order, self.folder, accepted)
 
     def _stages(self) -> dict[str, Stage]:
         """The trainings that are wanted."""

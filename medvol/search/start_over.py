@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting a run or a search over: what an earlier one left is set aside, and nothing is lost."""
 
+import json
 import os
 from pathlib import Path
 
@@ -17,6 +18,7 @@ ENTRIES = {  # record of a run, and of a search, to what these write beside it
         *("entries", "leaderboard.csv", "leaderboard.png", "winner.json", "test"),
     ),
 }
+RUN = "run.json"
 ASIDE = "before"  # with a number: where it goes
 
 
@@ -38,6 +40,8 @@ def set_aside(folder: Path) -> Path | None:
         InputError: E_NOSPACE, another process works there.
     """
     records = [name for name in ENTRIES if (folder / name).is_file()]
+    if RUN in records and not _is_of_a_run(folder / RUN):
+        records.remove(RUN)
     if not records:
         return None
     for lock in folder.rglob(LOCK):
@@ -52,3 +56,11 @@ def set_aside(folder: Path) -> Path | None:
     for path in (path for record in records for path in entries_of(folder, record)):
         os.replace(path, target / path.name)
     return target
+
+
+def _is_of_a_run(record: Path) -> bool:
+    """Whether it is of a run, or damaged; a prediction has a record of that name, too."""
+    try:
+        return "run" in json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        return True

@@ -413,6 +413,26 @@ def test_the_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert reason in capsys.readouterr().err
 
 
+def test_the_command_goes_on_with_changes_or_starts_over(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, out = made_bundle(tmp_path / "b"), tmp_path / "out"
+    words = ["train", str(bundle), "--data", str(data), "-o", str(out), "--fold", "-1", "--set"]
+    assert main([*words, "epochs=2"]) == 0
+    (out / "notes.txt").write_text("mine")
+    assert main([*words, "epochs=3"]) == 2
+    assert "epochs 2, now 3. Restore it, give --accept-changes" in capsys.readouterr().err
+    assert main([*words, "epochs=3", "--accept-changes"]) == 0
+    assert json.loads((out / "run.json").read_text())["accepted"] == ["epochs 2, now 3"]
+    assert main([*words, "epochs=3", "--fresh"]) == 0
+    assert f"earlier run {out / 'before1'}" in capsys.readouterr().out
+    record = json.loads((out / "run.json").read_text())
+    assert (record["accepted"], record["run"]["settings"]) == ([], {"epochs": 3})
+    assert (out / "before1" / "all" / "model" / "weights.pt").is_file()
+    assert (out / "all" / "model" / "starts.txt").read_text() == "0\n"
+    assert (out / "notes.txt").read_text() == "mine"
+
+
 def test_the_default_folder_lies_in_runs(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

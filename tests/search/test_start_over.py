@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+import pytest
 from refusals import refused_by
 
 from medvol.search.launch import claim
@@ -38,6 +39,16 @@ def test_without_a_record_nothing_moves(tmp_path: Path) -> None:
     filled(tmp_path, *RUN[1:])
     assert set_aside(tmp_path) is None
     assert files_of(tmp_path) == sorted(RUN[1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "moves"), [('{"run": {}}', True), ("", True), ('{"files": {}}', False)]
+)
+def test_a_damaged_run_moves_and_a_prediction_stays(text: str, moves: bool, tmp_path: Path) -> None:
+    filled(tmp_path, "bundle/a.pt")
+    (tmp_path / "run.json").write_text(text)
+    assert (set_aside(tmp_path) is not None) == moves
+    assert (tmp_path / "bundle" / "a.pt").is_file() != moves
 
 
 def test_a_search_moves_too(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether values are HU as they should be: where gas and soft tissue lie, and slice beside slice.
 
-Measured on 23 public chest CTs: the highest peak of gas lies at -1010 to -970, the rightmost high
-peak of soft tissue at -30 to 50. Of 15 of them with everything but the lungs taken out, the highest
-peak of gas lies at -910 to -590, and 1 % of the gas is darker than -955 to -910.
+Measured on 23 public chest CTs: the highest peak of gas lies at -1010 to -970, the high peaks of
+soft tissue at -110 to 50. Of 15 of them with everything but the lungs taken out, the highest peak
+of gas lies at -910 to -590, and 1 % of the gas is darker than -955 to -910.
 """
 
 from pathlib import Path
@@ -25,11 +25,17 @@ LIGHT_HU, TOO_LIGHT_HU = -900, -800  # for the darkest gas; a slope of 0.75 give
 DARK_HU = -1075  # for the peak of gas
 HIGH_PEAK, MIN_PEAK = 0.25, 0.01  # of the highest peak of tissue; of all voxels, in a bin
 TISSUE_AT_HU = (-75, 100)  # the rightmost high peak
+FIRST_TISSUE_HU = 125  # at most the first high peak, of fat or muscle, which contrast does not lift
+LEAST_TISSUE_HU, MOST_TISSUE_HU = -200, 200  # where air is: for the last and the first high peak
+AIR_BELOW_HU, MIN_AIR_SHARE = -950, 0.05  # in the CTs 0.13 of the voxels or more, in lungs 0.015
+FILL_SHARE = 0.2  # noise gives no single value so many voxels; around lungs that were cut out
 AIR_AT_HU = -925  # a peak of gas above it is lung, or air that was shifted
 PADDING_BELOW_HU, PADDING_SHARE = -1050, 0.005
 MIN_CORRELATION = 0.3  # of neighbours; the CTs have 0.94 and more, noise 0
 SLICE_SAMPLES = 48  # along an axis of a slice
-SLICE_HU = 200  # mean distance of two slices' sorted values; in the CTs at most 56
+# Mean distance of two slices' sorted values, in the CTs at most 56: of a slice from both beside it,
+# and of one part of a volume from the next, as neck and shoulders in thick slices may have.
+SLICE_HU, PART_HU = 200, 300
 
 
 class Levels(NamedTuple):
@@ -38,23 +44,31 @@ class Levels(NamedTuple):
     Args:
         gas: highest peak of gas, HU.
         darkest: 1 % of the gas is darker, HU.
-        tissue: rightmost high peak of soft tissue, HU; None where there is none.
+        tissues: high peaks of soft tissue in rising order, HU.
         beyond: most of what is darker than tissue is darker than air can be.
+        scaled: air lies around the body where it should, and soft tissue does not.
     """
 
     gas: float
     darkest: float
-    tissue: float | None
+    tissues: tuple[float, ...]
     beyond: bool
+    scaled: bool
+
+    @property
+    def tissue(self) -> float | None:
+        """Rightmost high peak of soft tissue, HU; None where there is none."""
+        return self.tissues[-1] if self.tissues else None
 
     @property
     def are_hu(self) -> bool:
         """Whether they can be a CT's, though shifted a little."""
-        return not self.beyond and self.darkest <= TOO_LIGHT_HU
+        return not self.beyond and not self.scaled and self.darkest <= TOO_LIGHT_HU
 
     def notes(self) -> list[Note]:
         """A remark where gas or tissue lies elsewhere than in other CTs."""
         lifted = self.gas > AIR_AT_HU and self.tissue is not None and self.tissue > TISSUE_AT_HU[1]
+        lifted |= bool(self.tissues) and self.tissues[0] > FIRST_TISSUE_HU
         sunk = self.gas < DARK_HU or (self.tissue is not None and self.tissue < TISSUE_AT_HU[0])
         if not (lifted or sunk or self.darkest > LIGHT_HU):
             return []
@@ -69,13 +83,17 @@ def levels_of(values: Values) -> Levels:
     Args:
         values: (n,) of a volume in HU.
     """
-    values = _without_padding(values)
+    count, values = values.size, _without_padding(values)
     gas = values[(values >= GAS_HU[0]) & (values < GAS_HU[1])]
     beyond = bool((values < GAS_HU[0]).sum() > (gas < GAS_PEAK_BELOW_HU).sum())
     share, middle = _histogram(values, (GAS_HU[0], TISSUE_HU[1]))
     peak = int(share[middle < GAS_PEAK_BELOW_HU].argmax())
     darkest = float(np.percentile(gas, DARKEST_GAS)) if gas.size else GAS_HU[0]
-    return Levels(float(middle[peak]), darkest, _tissue_peak(values), beyond)
+    tissues = _tissue_peaks(values)
+    scaled = _has_air(gas, count) and (
+        not tissues or tissues[0] > MOST_TISSUE_HU or tissues[-1] < LEAST_TISSUE_HU
+    )
+    return Levels(float(middle[peak]), darkest, tissues, beyond, scaled)
 
 
 def are_neighbours_alike(array: npt.NDArray[Any], step: int) -> bool:
@@ -121,12 +139,15 @@ def check_slices(array: npt.NDArray[Any], path: Path) -> None:
     before, after = np.r_[step_hu[1], step_hu], np.r_[step_hu, step_hu[-2]]
     apart = np.minimum(before, after)
     apart[0], apart[-1] = step_hu[0] - step_hu[1], step_hu[-1] - step_hu[-2]
-    odd = int(apart.argmax())
+    odd, jump = int(apart.argmax()), int(step_hu.argmax())
     if empty:
         reason = f"slice {empty[0] + 1} of {array.shape[2]} is empty, between slices that are not."
     elif apart[odd] > SLICE_HU:
         reason = f"slice {first + odd + 1} of {array.shape[2]} differs from the slices beside it "
         reason += f"by {apart[odd]:.0f} HU in the mean; its scaling is another, or it was damaged."
+    elif step_hu[jump] > PART_HU:
+        reason = f"slices {first + jump + 1} and {first + jump + 2} of {array.shape[2]} differ by "
+        reason += f"{step_hu[jump]:.0f} HU in the mean; on either side the scaling is another."
     else:
         return
     raise InputError("E_VALUES", path, reason, "Export the series again from the original files.")
@@ -151,7 +172,14 @@ def _histogram(
     return smooth.astype(np.float64), edges[:-1] + BIN_HU / 2
 
 
-def _tissue_peak(values: Values) -> float | None:
+def _has_air(gas: Values, count: int) -> bool:
+    """Whether there is air around the body; a value that fills `FILL_SHARE` is left out."""
+    levels, counts = np.unique(gas, return_counts=True)
+    around = gas[~np.isin(gas, levels[counts > FILL_SHARE * count])]
+    return bool((around < AIR_BELOW_HU).sum() > MIN_AIR_SHARE * count)
+
+
+def _tissue_peaks(values: Values) -> tuple[float, ...]:
     saturated = values == values.max()
     if saturated.mean() > PADDING_SHARE:
         values = values[~saturated]
@@ -159,4 +187,4 @@ def _tissue_peak(values: Values) -> float | None:
     inner = share[1:-1]
     high = max(HIGH_PEAK * float(inner.max()), MIN_PEAK)
     peaks = (inner >= share[:-2]) & (inner > share[2:]) & (inner >= high)
-    return float(middle[1:-1][peaks][-1]) if peaks.any() else None
+    return tuple(middle[1:-1][peaks].tolist())

@@ -52,6 +52,30 @@ def test_a_shift_is_remarked_or_refused(shift: int, are_hu: bool, codes: list[st
     assert codes is None or [note.code for note in found.notes()] == codes
 
 
+@pytest.mark.parametrize(
+    ("slope", "are_hu", "noted"),
+    [(0.5, False, True), (0.7, False, True), (0.85, True, True), (0.95, True, False),
+     (1.05, True, False), (1.1, True, True), (1.25, False, True), (2, False, True)],
+)  # fmt: skip
+def test_a_scale_of_what_was_stored_moves_the_tissue(
+    slope: float, are_hu: bool, noted: bool
+) -> None:
+    """Stored numbers count from -1024: air stays where it is, and tissue, at 40, does not."""
+    found = levels((CHEST + 1024) * slope - 1024)
+    assert found.are_hu == are_hu
+    if are_hu:
+        assert bool(found.notes()) == noted
+
+
+def test_vessels_in_contrast_and_lungs_cut_out_are_no_scale() -> None:
+    bright = np.where((CHEST > 0) & (np.random.default_rng(1).random(CHEST.shape) < 0.3), 300, 0)
+    found = levels(CHEST + bright)
+    assert found.are_hu
+    assert found.notes() == []
+    lungs = np.where((CHEST > -950) & (CHEST < -500), CHEST, -1024)
+    assert levels(lungs).are_hu  # no tissue, and no air but one value all around
+
+
 def test_a_shift_down_that_was_cut_at_the_lowest_value() -> None:
     (note,) = levels(np.maximum(CHEST - 150, -1024)).notes()
     assert "soft tissue near -1" in note.text
@@ -97,6 +121,17 @@ def test_a_slice_that_is_shifted(shift: int, refused: bool) -> None:
     flat[:, :, 2] += shift
     if refused:
         with pytest.raises(InputError, match=f"slice 3 of 5 .* by {shift} HU in the mean"):
+            check_slices(flat, PATH)
+    else:
+        check_slices(flat, PATH)
+
+
+@pytest.mark.parametrize(("shift", "refused"), [(270, False), (330, True)])
+def test_a_part_that_is_shifted(shift: int, refused: bool) -> None:
+    flat = np.repeat(CHEST[:, :, :1], 6, axis=2)
+    flat[:, :, 4:] += shift
+    if refused:
+        with pytest.raises(InputError, match=f"slices 4 and 5 of 6 differ by {shift} HU"):
             check_slices(flat, PATH)
     else:
         check_slices(flat, PATH)

@@ -88,9 +88,9 @@ def test_other_values_are_refused(name):
 
 
 def tissue_and_bone(tissue: int, offset: float) -> np.ndarray:
-    """1,000 voxels: air at 100 different HU, `tissue` of soft tissue, the rest bone."""
-    air = np.linspace(-1050, -900, 100)
-    hu = np.concatenate([air, np.full(tissue, 40.0), np.full(900 - tissue, 1000.0)])
+    """1,000 voxels: gas of lungs at 100 different HU, `tissue` of soft tissue, the rest bone."""
+    gas = np.linspace(-940, -880, 100)
+    hu = np.concatenate([gas, np.full(tissue, 40.0), np.full(900 - tissue, 1000.0)])
     return (hu + offset).reshape(10, 10, 10)
 
 

@@ -15,7 +15,7 @@ from ..failures import path_error
 from . import dicom
 from .archive import is_zip, load_zip
 from .checks import checked_place, checked_values
-from .files import COPY_AGAIN, file_size, read_head
+from .files import COPY_AGAIN, GZIP_MAGIC, file_size, read_head
 from .image import Image, Kind
 from .metaimage import is_metaimage, load_metaimage
 from .nifti import is_nifti, load_nifti
@@ -24,10 +24,12 @@ from .picture import unknown_content
 from .radiograph_picture import load_radiograph_picture
 
 HEAD_BYTES = 1024
-OTHER_FILES = (  # what people name .nii.gz by mistake: first bytes and what they are
+OTHER_FILES = (  # what people name .nii.gz by mistake: first bytes, inflated, and what they are
     (b"%PDF", "a PDF document"),
     (b"\x89HDF", "an HDF5 or MINC file"),
+    (GZIP_MAGIC, "packed twice with gzip"),
 )
+OTHER_REMEDIES = {"a web page": COPY_AGAIN, "packed twice with gzip": "Unpack it once."}
 
 
 @dataclass(frozen=True)
@@ -219,8 +221,8 @@ def _not_a_volume(path: Path, form: Format | None) -> InputError:
     looks = next((what for start, what in OTHER_FILES if head.startswith(start)), looks)
     if re.match(rb"\s*<(!doctype|html|\?xml)", head, re.IGNORECASE):
         looks = "a web page"
-    reason = f"it is {looks}" if looks else "its first bytes are of no known volume format"
-    name_says = ends_with(path, suffixes("volume"))
-    reason += f", not the {path.suffix} its name says." if name_says else "."
+    reason = f"it is {looks}" if looks else "its content is of no volume format that medvol reads"
+    said = [suffix for suffix in suffixes("volume") if ends_with(path, (suffix,))]
+    reason += f", though its name says {max(said, key=len)}." if said else "."
     remedy = "Give NIfTI, NRRD, MetaImage, a folder of DICOM slices or a .zip of one."
-    return InputError("E_FORMAT", path, reason, COPY_AGAIN if looks == "a web page" else remedy)
+    return InputError("E_FORMAT", path, reason, OTHER_REMEDIES.get(looks, remedy))

@@ -210,7 +210,7 @@ def test_without_dicom(tmp_path):
     path = tmp_path / "case.zip"
     with zipfile.ZipFile(path, "w") as target:
         target.writestr("readme.txt", "hello")
-    refused(path, "E_FORMAT", "none of its 1 files", "DICOM")
+    refused(path, "E_FORMAT", "it holds 1 file, but no DICOM image (1 .txt)", "DICOM")
 
 
 def test_a_share_that_does_not_answer(tmp_path, slices, monkeypatch):

@@ -104,18 +104,24 @@ def test_no_permission(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("start", "reason"),
     [
-        (b"\x89PNG\r\n\x1a\n", "a PNG picture, not the .gz its name says"),
+        (b"\x89PNG\r\n\x1a\n", "it is a PNG picture, though its name says .nii.gz."),
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"\n<HTML>", "a web page"),
         (b"\xff\xd8\xff\xe0", "a JPEG picture"),
-        (b"hello", "no known volume format"),
-        (b"\0", "no known volume format"),
+        (b"hello", "its content is of no volume format that medvol reads, though its name says"),
+        (b"\0", "no volume format"),
     ],
     ids=["PNG", "HTML", "HTML-upper", "JPEG", "text", "zero"],
 )
 def test_something_else_named_nii_gz(tmp_path, start, reason):
     (tmp_path / "ct.nii.gz").write_bytes(start + bytes(1000))
     refused(tmp_path / "ct.nii.gz", "E_FORMAT", reason, "")
+
+
+def test_a_file_packed_twice(tmp_path):
+    content = gzip.compress(gzip.compress(bytes(348)))
+    (tmp_path / "ct.nii.gz").write_bytes(content)
+    refused(tmp_path / "ct.nii.gz", "E_FORMAT", "packed twice with gzip, though", "Unpack it once")
 
 
 def test_two_bytes_of_gzip(tmp_path):
@@ -125,7 +131,7 @@ def test_two_bytes_of_gzip(tmp_path):
 
 def test_a_folder_without_images(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    refused(tmp_path, "E_FORMAT", "none of its 1 files is a DICOM image", "DICOM slices")
+    refused(tmp_path, "E_FORMAT", "it holds 1 file, but no DICOM image (1 .txt)", "DICOM slices")
 
 
 def test_a_folder_of_dicom_slices(tmp_path):
@@ -209,7 +215,7 @@ def test_inspect_describes_an_added_format(
 def test_without_its_line_the_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.mup"
     path.write_bytes(MARK + bytes(24))
-    refused(path, "E_FORMAT", "no known volume format", "NIfTI")
+    refused(path, "E_FORMAT", "no volume format that medvol reads", "NIfTI")
     assert find_volumes(tmp_path) == []
 
 

@@ -123,9 +123,11 @@ def _complete(folder: Path, places: Sequence[Place]) -> tuple[Vector, Vector, Ve
         for place in places:
             value = getattr(place, name)
             if value is None or np.isnan(value).any():
-                fault = f"lacks {keyword}" if value is None else f"has no numbers in {keyword}"
+                fault, remedy = f"has no numbers in {keyword}", "Export the series again."
+                if value is None:
+                    fault = f"lacks {keyword}"
+                    remedy = "Export the original slices, not a secondary capture."
                 reason = f"the header {fault}, so its place in the patient is not known."
-                remedy = "Export the original slices, not a secondary capture."
                 raise InputError("E_GEOMETRY", place.path, reason, remedy)
     positions = np.array([place.position for place in places])
     orientations = np.array([place.orientation for place in places])

@@ -34,9 +34,11 @@ class Study:
         others = Counter({kind: n for kind, n in self.left_out.items() if kind != "localizer"})
         notes = []
         if count := self.left_out["localizer"]:
-            notes.append(Note("N_LOCALIZER", f"{count} localizer images were left out."))
-        if others:
-            count, verb = others.total(), "was" if others.total() == 1 else "were"
+            verb = "was" if count == 1 else "were"
+            text = f"{counted(count, 'localizer image')} {verb} left out."
+            notes.append(Note("N_LOCALIZER", text))
+        if count := others.total():
+            verb = "was" if count == 1 else "were"
             text = f"{counted(count, 'file')} {verb} passed by: {_listed(others)}."
             notes.append(Note("N_OTHER", text))
         return tuple(notes)
@@ -73,7 +75,9 @@ def read_study(folder: Path) -> Study:
         for image in read_slices(file, folder, left_out)
     ]
     if not slices:
-        reason = f"none of its {len(files)} files is a DICOM image ({_listed(left_out)})."
+        reason = (
+            f"it holds {counted(len(files), 'file')}, but no DICOM image ({_listed(left_out)})."
+        )
         remedy = "Give the folder that the DICOM slices lie in."
         raise InputError("E_FORMAT", folder, reason, remedy)
     for kind in ("screenshot", "localizer"):

@@ -338,6 +338,9 @@ def test_a_slice_that_does_not_say_where_it_lies(name: str) -> None:
         "known."
     )
     assert caught.value.remedy == "Export the original slices, not a secondary capture."
+    given[1] = replace(given[1], **{name: np.full(6, np.nan)})
+    with pytest.raises(InputError, match=r"has no numbers in .* known. Export the series again"):
+        stack_slices(Path("series"), given)
 
 
 def test_a_spacing_of_0_is_refused() -> None:

@@ -37,7 +37,7 @@ def test_what_is_no_slice_is_left_out(tmp_path: Path) -> None:
 
     assert result.array.shape == (16, 16, 8)
     assert [str(note) for note in result.notes] == [
-        "N_LOCALIZER 1 localizer images were left out.",
+        "N_LOCALIZER 1 localizer image was left out.",
         "N_OTHER 3 files were passed by: 1 .txt, 1 SEG, 1 screenshot.",
     ]
     assert result.facts["left_out"] == {"SEG": 1, "localizer": 1, "screenshot": 1, ".txt": 1}

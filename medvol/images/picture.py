@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError, Note
 from .files import COPY_AGAIN, corrupt, file_size, truncated
+from .png import check_rows
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -52,7 +53,11 @@ def opened_picture(path: Path) -> "Iterator[Picture]":
                     _check_size(header, path)
                     if header.tile:  # else there is nothing to read, and reading says so
                         header.verify()  # of PNG the checksums, which reading passes by
+                    form = header.format
                 file.seek(0)
+                if form == "PNG":
+                    check_rows(file, path)
+                    file.seek(0)
                 with Image.open(file, formats=READERS) as picture:
                     yield picture
     except UnidentifiedImageError as error:

@@ -118,15 +118,16 @@ class Predicting:
                 yield self._written(path, answer, self.bundle)
 
     def _loaded(self) -> Bundle:
-        asked = self.results.asked
-        bundle = load_bundle(
-            self.results.spec, device=self.results.device, precision=asked["precision"],
-            gate=asked["gate"], progress=self.job.progress,
-        )  # fmt: skip
-        if self.method:
-            bundle.maps(
-                self.method
-            )  # where none can be made, that is said before any image is seen
+        asked, spec = self.results.asked, self.results.spec
+        try:
+            bundle = load_bundle(spec, device=self.results.device, precision=asked["precision"],
+                                 gate=asked["gate"], progress=self.job.progress)  # fmt: skip
+            if self.method:
+                bundle.maps(self.method)  # where none can be made, no image is looked at
+        except (InputError, ValueError):
+            raise
+        except Exception as error:
+            raise failure(error, spec.folder) from error
         return bundle
 
     def _written(self, path: str, answer: Answer | Refusal, bundle: Bundle) -> Outcome | InputError:

@@ -132,7 +132,7 @@ def test_files_of_slices(results: list[Answer], tmp_path: Path) -> None:
 
 def test_the_page_alone_still_shows_the_slices(results: list[Answer], tmp_path: Path) -> None:
     save(results[0], tmp_path, formats=["html"])
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "run.json"]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 2
 

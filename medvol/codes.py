@@ -19,7 +19,8 @@ class Code(NamedTuple):
 ERROR_CODES: Mapping[str, Code] = MappingProxyType(
     {
         "E_PATH": Code(
-            "There is no such file, it may not be opened, or a name leads out of its folder.",
+            "There is no such file, it may not be opened, or a name leads out of its folder. Or a "
+            "path given to `monai.bundle run` arrived as something else.",
             "Check the spelling and the permissions. Keep header and data files together.",
         ),
         "E_EMPTY": Code(
@@ -37,8 +38,9 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "Copy or download it again.",
         ),
         "E_CORRUPT": Code(
-            "A checksum is wrong, or the header contradicts the data.",
-            "Copy or download it again, or export it again.",
+            "A checksum is wrong, or the header contradicts the data; or a file of a training is "
+            "cut or damaged.",
+            "Copy or download it again, or export it again. For a training, follow the line.",
         ),
         "E_TOO_BIG": Code(
             "The header claims more voxels than the limit, an archive inflates to too much, or "
@@ -115,8 +117,9 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "E_BUNDLE": Code(
             "A bundle lacks or contradicts something: no such name, broken config, a field of "
-            "`metadata.json` that is missing, misspelt or wrong, missing weights, weights of "
-            "another network or of another chain.",
+            "`metadata.json` that is missing, misspelt or wrong, missing weights, weights that "
+            "are not finite, of another network or of another chain. Or a setting that its configs "
+            "do not take.",
             "Follow the line; [bundles](bundles.md) says what a bundle must hold.",
         ),
     }

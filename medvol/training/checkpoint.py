@@ -21,6 +21,7 @@ from ..bundle.settings import curve_settings, differences, in_words
 from ..errors import InputError
 from ..files import replacing
 from ..labels import check_names
+from ..networks.fit import fit_whole
 from ..networks.weights import with_names
 
 MOVED = {  # of an optimizer's groups: what a plan of the rates moves, so it is taken over
@@ -161,6 +162,11 @@ class Resume:
         for name, x in self.objects.items():
             if name not in state:
                 self._refuse(f"no {name}, now with it", "Take it out of the config")
+            if isinstance(x, torch.nn.Module):
+                try:
+                    fit_whole(x.state_dict(), state[name])
+                except ValueError as error:
+                    self._refuse(f"another {name}: {error}", "Restore it")
             planned, steps = getattr(x, "total_steps", None), state[name].get("total_steps")
             if planned != steps and not self.accept_changes:
                 # OneCycleLR cannot go on beyond, or stop short of, its plan

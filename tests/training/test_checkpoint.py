@@ -168,6 +168,14 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
     assert "--fresh" in error.remedy
 
 
+def test_another_network_is_refused_in_one_line(uninterrupted: Path, tmp_path: Path) -> None:
+    state = load(uninterrupted / "last.pt")
+    state["network"]["4.weight"] = state["network"].pop("2.weight")
+    torch.save(state, tmp_path / "last.pt")
+    reason = refused_by(lambda: make_training(tmp_path).run(), "E_CHANGED").reason
+    assert "another network: 1 of 4 weights is missing (2.weight), 1 is unexpected" in reason
+
+
 def test_a_file_of_weights_is_not_a_checkpoint(uninterrupted: Path, tmp_path: Path) -> None:
     shutil.copy(uninterrupted / "model.pt", tmp_path / "last.pt")
     error = refused_by(lambda: make_training(tmp_path).run(), "E_CORRUPT")

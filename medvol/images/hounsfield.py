@@ -33,9 +33,7 @@ AIR_AT_HU = -925  # a peak of gas above it is lung, or air that was shifted
 PADDING_BELOW_HU, PADDING_SHARE = -1050, 0.005
 MIN_CORRELATION = 0.3  # of neighbours; the CTs have 0.94 and more, noise 0
 SLICE_SAMPLES = 48  # along an axis of a slice
-# Mean distance of two slices' sorted values, in the CTs at most 56: of a slice from both beside it,
-# and of one part of a volume from the next, as neck and shoulders in thick slices may have.
-SLICE_HU, PART_HU = 200, 300
+SLICE_HU = 200  # mean distance of two slices' sorted values; in the CTs at most 56
 
 
 class Levels(NamedTuple):
@@ -135,19 +133,23 @@ def check_slices(array: npt.NDArray[Any], path: Path) -> None:
         return
     first, last = int(filled[0]), int(filled[-1]) + 1
     empty = sorted(set(range(first, last)) - set(filled.tolist()))
-    step_hu = np.abs(np.diff(levels[:, first:last], axis=1)).mean(0)
+    changes = np.abs(np.diff(levels[:, first:last], axis=1))
+    step_hu = changes.mean(0)
     before, after = np.r_[step_hu[1], step_hu], np.r_[step_hu, step_hu[-2]]
     apart = np.minimum(before, after)
     apart[0], apart[-1] = step_hu[0] - step_hu[1], step_hu[-1] - step_hu[-2]
-    odd, jump = int(apart.argmax()), int(step_hu.argmax())
+    odd = int(apart.argmax())
+    moved = changes.min(0)  # where the body begins, air stays air
+    jump = int(moved.argmax())
     if empty:
         reason = f"slice {empty[0] + 1} of {array.shape[2]} is empty, between slices that are not."
     elif apart[odd] > SLICE_HU:
         reason = f"slice {first + odd + 1} of {array.shape[2]} differs from the slices beside it "
         reason += f"by {apart[odd]:.0f} HU in the mean; its scaling is another, or it was damaged."
-    elif step_hu[jump] > PART_HU:
-        reason = f"slices {first + jump + 1} and {first + jump + 2} of {array.shape[2]} differ by "
-        reason += f"{step_hu[jump]:.0f} HU in the mean; on either side the scaling is another."
+    elif moved[jump] > SLICE_HU:
+        reason = f"all values change by {moved[jump]:.0f} HU or more between slices "
+        reason += f"{first + jump + 1} and {first + jump + 2} of {array.shape[2]}, so two scalings "
+        reason += "are mixed."
     else:
         return
     raise InputError("E_VALUES", path, reason, "Export the series again from the original files.")

@@ -189,20 +189,40 @@ def _list(
 
 
 def _settle(scratch: Path, final: Path, data: bool, old: Collection[str]) -> None:
-    """Move what is in `scratch` into `final`, where that replaces nothing but medvol's own."""
-    if (scratch / RUN).is_file():
+    """Move what is in `scratch` into `final`, where that replaces nothing but medvol's own.
+
+    At each moment the record in `final` lists all that is medvol's there: so also after a kill.
+    """
+    record = RUN if (scratch / RUN).is_file() else MANIFEST
+    if record == RUN:
         old = read_record(final / RUN).get(FILES, ())
     else:
         _list(scratch, final, checksums(scratch), data=data, old=old)
-    names = [path.relative_to(scratch).as_posix() for path in _files(scratch)]
-    check_owned(final, [*names, *old])
-    for name in set(old).difference(names):
-        (final / name).unlink(missing_ok=True)
+    new = [path.relative_to(scratch).as_posix() for path in _files(scratch)]
+    check_owned(final, [*new, *old])
+    aside = Path(tempfile.mkdtemp(dir=scratch))
+    with suppress(FileNotFoundError):
+        shutil.copyfile(final / record, aside / record)
+    new.remove(record)
+    before = [name for name in {*new, *old} if os.path.lexists(final / name)]
+    moves = [(final / name, aside / name) for name in before]
+    moves += [(scratch / name, final / name) for name in (record, *new)]
+    back = [(aside / record, final / record)]
+    try:
+        for source, target in moves:
+            back.append((target, source))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(source, target)
+    except BaseException:
+        for source, target in reversed(back):
+            with suppress(OSError):  # the one that was not moved
+                os.replace(source, target)
+            with suppress(OSError):  # a folder that was there before
+                source.parent.rmdir()
+        raise
+    for name in set(before).difference(new):
         with suppress(OSError):  # its folder stays where something else is in it
             (final / name).parent.rmdir()
-    for name in names:
-        (final / name).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(scratch / name, final / name)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -210,13 +230,13 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Content of what has the form of a record, or nothing."""
+    """Content of what has the form of a record and a seal, valid or not; or nothing."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     files = content.get(FILES) if isinstance(content, dict) else None
-    inside = isinstance(files, dict) and all(map(_is_inside, files))
+    inside = isinstance(files, dict) and SEAL in content and all(map(_is_inside, files))
     return content if inside else {}
 
 

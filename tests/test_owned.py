@@ -3,6 +3,8 @@
 
 import hashlib
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,12 +40,13 @@ def fill(folder: Path, *, data: bool = False, **texts: str) -> None:
             write(scratch / name.replace("__", "/").replace("_", "."), text)
 
 
-def run(folder: Path, **texts: str) -> None:
-    """The same with a record of a run."""
+def run(folder: Path, *, at_end: Callable[[], None] = lambda: None, **texts: str) -> None:
+    """The same with a record of a run; `at_end` is called before the files are moved."""
     with filling(folder) as scratch:
         for name, text in texts.items():
             write(scratch / name.replace("__", "/").replace("_", "."), text)
         write_record(scratch / RUN, {"files": checksums(scratch)})
+        at_end()
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -174,6 +177,63 @@ def test_a_link_is_known_by_where_it_leads(tmp_path):
     (tmp_path / "out" / "x").unlink()
     (tmp_path / "out" / "x").symlink_to(tmp_path / "b")
     assert refused_by(lambda: check_owned(tmp_path / "out", ["x"]), "E_OUTPUT")
+
+
+MOVES = 5  # the old a.txt and b.txt out of the way, the record, the new a.txt, masks/c.txt
+
+
+@pytest.mark.parametrize("done", range(MOVES))
+def test_what_is_stopped_in_the_midst_of_the_moves_leaves_all_as_it_was(
+    tmp_path, monkeypatch, done
+):
+    run(tmp_path, a_txt="old", b_txt="old")
+    before, move, moved = files(tmp_path), os.replace, []
+
+    def stopped(source, target):
+        moved.append(target)
+        if len(moved) == done + 1:
+            raise KeyboardInterrupt  # a signal; on Windows a file that is open raises too
+        move(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        run(
+            tmp_path,
+            a_txt="new",
+            masks__c_txt="new",
+            at_end=lambda: patch.setattr(os, "replace", stopped),
+        )
+    assert files(tmp_path) == before
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "b.txt", RUN}
+    check_owned(tmp_path, ["a.txt", "b.txt", RUN])
+
+
+@pytest.mark.parametrize("done", range(MOVES + 1))
+def test_after_a_kill_in_the_midst_of_the_moves_the_next_run_replaces_what_is_there(
+    tmp_path, monkeypatch, done
+):
+    run(tmp_path, a_txt="old", b_txt="old")
+    move, moved = os.replace, []
+
+    def killed(source, target):
+        moved.append(target)
+        if len(moved) <= done:
+            move(source, target)
+
+    with monkeypatch.context() as patch:
+        run(
+            tmp_path,
+            a_txt="new",
+            masks__c_txt="new",
+            at_end=lambda: patch.setattr(os, "replace", killed),
+        )
+    assert len(moved) == MOVES
+    run(tmp_path, a_txt="newer", b_txt="newer")
+    assert files(tmp_path) == {"a.txt": "newer", "b.txt": "newer"}
+
+
+def test_a_record_of_another_program_hides_no_image(tmp_path):
+    write(tmp_path / RUN, json.dumps({"files": {"ct.nii.gz": "a checksum"}}))
+    assert results_in(tmp_path) == set()
 
 
 def test_withdrawing_takes_all_or_nothing(tmp_path):

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from .files import CHUNK_BYTES, truncated
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+MARK = b"\x89PNG\r\n\x1a\n"
 # first column and row, and steps, of each pass (PNG specification, section 8)
 PLAIN = ((0, 0, 1, 1),)
 ADAM7 = (
@@ -28,18 +29,19 @@ def check_rows(file: BinaryIO, path: Path) -> None:
     Raises:
         InputError: E_TRUNCATED.
     """
-    head = file.read(33)  # mark, and the chunk IHDR
-    width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", head[16:29])
+    content = file.read()
+    width, height, bits, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
     promised = 0
     for left, top, right_by, down_by in ADAM7 if interlaced else PLAIN:
         columns, rows = -(-(width - left) // right_by), -(-(height - top) // down_by)
         if columns > 0 and rows > 0:  # each row begins with a byte that names its filter
             promised += rows * (1 + -(-columns * bits * CHANNELS[colour] // 8))
     found, decoder = 0, zlib.decompressobj()
-    for data in _pixel_chunks(file):
-        while data and found < promised:
-            found += len(decoder.decompress(data, CHUNK_BYTES))
-            data = decoder.unconsumed_tail
+    for piece in _pixel_chunks(content):
+        rest: bytes | memoryview = piece
+        while rest and found < promised:
+            found += len(decoder.decompress(rest, CHUNK_BYTES))
+            rest = decoder.unconsumed_tail
     found += len(decoder.flush()) if found < promised else 0
     if found < promised:
         share = 100 * found / promised
@@ -47,9 +49,11 @@ def check_rows(file: BinaryIO, path: Path) -> None:
         raise truncated(path, reason)
 
 
-def _pixel_chunks(file: BinaryIO) -> Iterator[bytes]:
-    while len(start := file.read(8)) == 8:
-        length, name = struct.unpack(">I4s", start)
-        data = file.read(length + 4)[:length]
+def _pixel_chunks(content: bytes) -> Iterator[memoryview]:
+    """The pieces of compressed pixels (IDAT), up to the end of the picture (IEND)."""
+    at, name = len(MARK), b""
+    while at + 8 <= len(content) and name != b"IEND":
+        length, name = struct.unpack_from(">I4s", content, at)
         if name == b"IDAT":
-            yield data
+            yield memoryview(content)[at + 8 : at + 8 + length]
+        at += length + 12

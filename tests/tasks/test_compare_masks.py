@@ -16,6 +16,7 @@ from medvol.errors import InputError
 from medvol.images import read_image
 from medvol.metrics.masks.evaluation import MaskCase
 from medvol.outputs.save import display_window
+from medvol.owned import MANIFEST, filling
 from medvol.tasks.compare_masks import MaskComparison, find_mask
 from medvol.tasks.comparison import Order
 
@@ -88,7 +89,7 @@ def test_half_of_the_ground_glass_and_a_false_block(bundle: Spec, tmp_path: Path
     assert [int((voxels == value).sum()) for value in (1, 2, 3)] == [32, 8, 64]
     assert (voxels[8:10, 16:20, 5:9] == 1).all()
     assert sorted(p.name for p in (tmp_path / "out" / "one").iterdir()) == [
-        "errors.png", "errors.seg.nrrd",
+        MANIFEST, "errors.png", "errors.seg.nrrd",
     ]  # fmt: skip
 
 
@@ -100,8 +101,8 @@ def test_a_mask_that_does_not_belong_to_the_image(
     bundle: Spec, tmp_path: Path, what: str, code: str
 ) -> None:
     data, out, masks = labelled(tmp_path), tmp_path / "out" / "one", tmp_path / "masks"
-    out.mkdir(parents=True)
-    (out / "errors.png").write_text("of an older run")
+    with filling(out) as scratch:
+        (scratch / "errors.png").write_text("of an older run")
     moved = CHEST.affine.copy()
     moved[0, 3] += 2
     if what == "grid":
@@ -112,7 +113,7 @@ def test_a_mask_that_does_not_belong_to_the_image(
         save_nifti(masks / "one.nii.gz", CHEST.labels, CHEST.affine)
         save_nifti(tmp_path / "one_label.nii.gz", CHEST.labels, moved)
     refused_by(lambda: found_in(compared(bundle, data)), code)
-    assert list(out.iterdir()) == []
+    assert [path.name for path in out.iterdir()] == [MANIFEST]
 
 
 def test_truth_without_lung_and_with_a_label_of_its_own(bundle: Spec, tmp_path: Path) -> None:

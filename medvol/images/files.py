@@ -26,6 +26,7 @@ JUNK = frozenset(
     ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir", "#recycle",
      "system volume information", "lost+found", "icon\r")
 )  # fmt: skip
+_WEB_PAGE = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
 _WINDOW_BITS = {"gzip": 31, "zlib": 15}  # what zlib expects around the deflated data
 
 
@@ -58,6 +59,11 @@ def file_size(path: Path) -> int:
     if status.st_size == 0:
         raise InputError("E_EMPTY", path, "the file has 0 bytes.", COPY_AGAIN)
     return status.st_size
+
+
+def is_web_page(head: bytes) -> bool:
+    """Whether a file that begins so is HTML or XML, as a failed download leaves it."""
+    return _WEB_PAGE.match(head) is not None
 
 
 def natural_key(path: Path) -> list[tuple[int, str]]:

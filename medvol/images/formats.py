@@ -2,7 +2,6 @@
 """The formats that medvol reads, one line each, and opening an image as what its content says."""
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from ..failures import path_error
 from . import dicom
 from .archive import is_zip, load_zip
 from .checks import checked_place, checked_values
-from .files import COPY_AGAIN, GZIP_MAGIC, file_size, read_head
+from .files import COPY_AGAIN, GZIP_MAGIC, file_size, is_web_page, read_head
 from .image import Image, Kind
 from .metaimage import is_metaimage, load_metaimage
 from .nifti import is_nifti, load_nifti
@@ -219,7 +218,7 @@ def _not_a_volume(path: Path, form: Format | None) -> InputError:
     head = read_head(path, HEAD_BYTES)
     looks = f"a {form.name} picture" if form else ""
     looks = next((what for start, what in OTHER_FILES if head.startswith(start)), looks)
-    if re.match(rb"\s*<(!doctype|html|\?xml)", head, re.IGNORECASE):
+    if is_web_page(head):
         looks = "a web page"
     reason = f"it is {looks}" if looks else "its content is of no volume format that medvol reads"
     said = [suffix for suffix in suffixes("volume") if ends_with(path, (suffix,))]

@@ -56,6 +56,7 @@ SPACES = {
     "left-anterior-superior": np.diag([-1.0, 1.0, 1.0, 1.0]),
     "las": np.diag([-1.0, 1.0, 1.0, 1.0]),
 }  # to RAS
+SPATIAL_KINDS = {"domain", "space", "time", "???", "none"}  # of an axis with a direction
 COLOUR_KINDS = {"rgb-color", "hsv-color", "xyz-color", "rgba-color", "3-color", "4-color"}
 UNITS = {"mm": "mm", "millimeter": "mm", "m": "m", "meter": "m", "um": "um", "µm": "um"}
 CONVERT_AGAIN = "Convert it again from the original DICOM files."
@@ -161,6 +162,9 @@ def _geometry(header: TextHeader, sizes: list[int]) -> tuple[list[int], Affine, 
     if any(vector is None or len(vector) != 3 for vector in vectors):
         reason = "its space directions or space origin are not three numbers each."
         raise InputError("E_GEOMETRY", header.path, reason, CONVERT_AGAIN)
+    if kinds and not SPATIAL_KINDS.issuperset(kinds[axis] for axis in spatial):
+        reason = f"an axis that has a direction in space is of no place ({' '.join(kinds)})."
+        raise InputError("E_DIMS", header.path, reason, "Save the one volume that is meant as 3D.")
     affine = np.eye(4)
     affine[:3] = np.array(vectors, dtype=np.float64).T
     words = set(re.findall(r'"(.*?)"', header.fields.get("space units", "")))

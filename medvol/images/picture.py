@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, Note
-from .files import COPY_AGAIN, corrupt, file_size, truncated
+from .files import COPY_AGAIN, corrupt, file_size, is_web_page, truncated
 from .png import check_rows
 
 if TYPE_CHECKING:
@@ -75,19 +75,22 @@ def unknown_content(path: Path) -> InputError:
     """What to say of a file that is not read as a picture: is it another thing, or half one?"""
     size = file_size(path)
     with path.open("rb") as file:
-        head = file.read(8)
+        head = file.read(_SHORTEST)
     if kind := next((name for start, name in _STARTS.items() if head.startswith(start)), ""):
         if size < _SHORTEST:
             return truncated(path, f"it begins as {kind} and ends inside its header.")
         return corrupt(path, f"its {kind} header is damaged.")
     if order := {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4]):
-        (directory,) = struct.unpack(f"{order}I", head[4:].ljust(4, b"\xff"))
+        (directory,) = struct.unpack(f"{order}I", head[4:8].ljust(4, b"\xff"))
         if directory >= size:  # many programs write it behind the pixels
             return truncated(path, "it begins as TIFF and ends before its directory.")
         reason, remedy = "it is a TIFF of an unusual kind.", "Save it as grey of 8 or 16 bits."
         return InputError("E_FORMAT", path, reason, remedy)
-    reason = "its content is not a picture that can be read."
-    return InputError("E_FORMAT", path, reason, COPY_AGAIN)
+    if is_web_page(head):
+        return InputError("E_FORMAT", path, "it is a web page, not a picture.", COPY_AGAIN)
+    reason = "it is not a picture of a kind that medvol reads."
+    remedy = "Save it as PNG, JPEG or TIFF; if it was one of these, copy or download it again."
+    return InputError("E_FORMAT", path, reason, remedy)
 
 
 def _check_size(picture: "Picture", path: Path) -> None:

@@ -149,6 +149,7 @@ def test_a_name_that_is_not_utf_8(tmp_path):
         ({"sizes": "32 512 1"}, "E_DIMS", "one slice", "whole volume"),
         ({"dimension": "2", "sizes": "32 512"}, "E_DIMS", "one slice", "whole volume"),
         ({"sizes": "99999 99999 99999"}, "E_TOO_BIG", "the limit is", "Crop"),
+        ({"kinds": "domain domain vector"}, "E_DIMS", "of no place", "meant as 3D"),
         ({"kinds": "RGB-color domain domain"}, "E_VALUES", "colours", "grey value"),
         ({"space": None}, "E_GEOMETRY", "its place in the patient is not given", "DICOM"),
         ({"space": "scanner-xyz"}, "E_GEOMETRY", "its place in the patient", "DICOM"),

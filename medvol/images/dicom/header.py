@@ -155,7 +155,7 @@ def _is_image(header: Dataset, path: Path) -> bool:
     image = any("Image Storage" in name for name in names)
     known = any(name not in given for name in names)
     if "Rows" not in header and (image or not (known or (given[0] and given[0] == given[1]))):
-        raise truncated(path, "the file ends inside its header.")
+        raise truncated(path, "its header has no Rows, as if the file ended inside it.")
     return image or ("Rows" in header and not known)
 
 
@@ -166,7 +166,7 @@ def _frames(header: Dataset, path: Path) -> list[Dataset]:
     if count == 1 and not per_frame:
         return [header]
     if len(per_frame) != count:
-        reason = f"it has {count} frames, and says of {len(per_frame)} where they lie."
+        reason = f"it has {count} frames, and its header says of {len(per_frame)} where they lie."
         remedy = "Export each frame as a file of its own, or all as an enhanced CT or MR image."
         raise InputError("E_DIMS", path, reason, remedy)
     shared = list(header.get("SharedFunctionalGroupsSequence") or [])

@@ -131,7 +131,7 @@ def _check_length(path: Path, content: Dataset) -> None:
     syntax = content.file_meta.TransferSyntaxUID
     data = content.get("PixelData")
     if data is None:
-        raise truncated(path, "the file ends before or inside its pixels.")
+        raise truncated(path, "it has no PixelData, or the file ends before or inside them.")
     for name in _NUMBERS:
         whole_number(content, name, path)
     if not syntax.is_compressed or syntax.is_deflated:

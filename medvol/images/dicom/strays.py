@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files without DICOM in them that lie beside slices: of a known other kind, or a damaged slice."""
 
-import re
 from pathlib import Path
 
 from ...errors import InputError
-from ..files import COPY_AGAIN, truncated
+from ...text import counted
+from ..files import COPY_AGAIN, is_web_page, truncated
 from . import is_named, is_nameless
 
 # What lies beside slices: reports, tables and notes; previews and films; volumes and masks made of
@@ -25,7 +25,6 @@ KNOWN_NAMES = frozenset(
     ("DICOMDIR", "README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS", "CHANGELOG",
      "VERSION", "MD5SUMS", "SHA256SUMS")
 )  # fmt: skip
-_WEB_PAGE = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
 
 
 def suffix_of(path: Path) -> str:
@@ -58,8 +57,9 @@ def stray(path: Path, head: bytes, others: int) -> InputError:
         return InputError("E_EMPTY", path, "the file has 0 bytes.", COPY_AGAIN)
     if (is_named(path) or is_nameless(path)) and not head.strip(b"\0"):
         return truncated(path, "the file begins with nothing but 0.")
-    what = "a web page" if _WEB_PAGE.match(head) else "not a DICOM file"
-    why = "its name says DICOM" if is_named(path) else f"it lies among {others} DICOM files"
+    what = "a web page" if is_web_page(head) else "not a DICOM file"
+    beside = f"it lies beside {counted(others, 'DICOM file')}"
+    why = "its name says DICOM" if is_named(path) else beside
     reason = f"it is {what}, though {why}; so a slice may be missing."
     remedy = "Copy or export it again, or take it out of the folder."
     return InputError("E_FORMAT", path, reason, remedy)

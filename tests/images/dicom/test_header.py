@@ -52,8 +52,8 @@ def damage_rle(path: Path) -> None:
     ("damage", "code", "words"),
     [
         (lambda p: p.write_bytes(p.read_bytes()[:-100]), "E_TRUNCATED", "412 bytes of pixels"),
-        (lambda p: p.write_bytes(p.read_bytes()[:400]), "E_TRUNCATED", "inside its header"),
-        (cut_compressed_file, "E_TRUNCATED", "ends before or inside its pixels"),
+        (lambda p: p.write_bytes(p.read_bytes()[:400]), "E_TRUNCATED", "ended inside it"),
+        (cut_compressed_file, "E_TRUNCATED", "has no PixelData, or the file ends before or inside"),
         (cut_frame, "E_TRUNCATED", "no end mark"),
         (damage_rle, "E_CORRUPT", "cannot be decoded"),
         (lambda p: p.write_bytes(b""), "E_EMPTY", "0 bytes"),

@@ -302,7 +302,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no mark": (no_mark, "E_FORMAT", "lacks the DICM mark"),
     "frames": (changed(**FRAMES), "E_DIMS", "2 frames"),
     "report": (report, "E_FORMAT", "DICOM without a picture (SR)"),
-    "no rows": (changed(Rows=None), "E_TRUNCATED", "ends inside its header"),
+    "no rows": (changed(Rows=None), "E_TRUNCATED", "has no Rows, as if the file ended inside it"),
     "too large": (changed(Rows=60000, Columns=60000), "E_TOO_BIG", "60000 x 60000"),
     "cut": (lambda p: cut(save_cr(p)), "E_TRUNCATED", "430 bytes of pixels"),
     "no decoder": (no_syntax, "E_DECODER", "MPEG2"),

@@ -104,6 +104,8 @@ def read_header(path: Path) -> TextHeader:
     mark, _, lines = head[: end.start() if end else len(head)].partition(b"\n")
     if not MARK.fullmatch(mark):
         raise corrupt(path, "its first line is not that of NRRD, versions 1 to 5.")
+    if re.search(rb"^[ \t]+\S", lines, re.MULTILINE):
+        raise corrupt(path, "a line of its header begins with a blank.")
     fields = {_field_name(name): value for name, value in parse_fields(path, lines, ":").items()}
     if odd := fields.keys() - FIELDS:
         raise corrupt(path, f"its header has the field {min(odd)!r}, which NRRD does not know.")

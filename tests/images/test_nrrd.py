@@ -172,6 +172,7 @@ def test_refused(tmp_path, changed, code, reason, remedy):
         (b"NRRD0004", b"NRRD0009", "first line"),
         (b"type: short\n", b"type: short\ntype: short\n", "'type' twice"),
         (b"type: short\n", b"type: short\nshort\n", "line 'short'"),
+        (b"type: short\n", b" type: short\n", "begins with a blank"),
         (b"dimension: 3\n", b"kinds: domain domain domain\ndimension: 3\n", "behind others"),
     ],
 )

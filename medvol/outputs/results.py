@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ..answer import Answer
 
 ELSEWHERE = "Choose an output folder that is not part of the input."
+GAVE_WAY = (
+    "It took the place of results of another image, or of this one before it changed; give images "
+    "of one name together, or an output folder each."
+)
 # what every answer of a task has, of `registry.HAS`; attention where it is asked for
 GIVEN_BY = {
     "volumes": ("", "mask"), "slices": ("", "slices"), "radiographs": ("", "classes", "attention")
@@ -146,15 +150,19 @@ class Results:
             InputError: as for `save.save`.
 
         Returns:
-            What the answer lacks of what was asked for, a sentence each.
+            What the answer lacks of what was asked for, and whether results of another image gave
+            way, a sentence each.
         """
         from .save import save  # here: it loads torch
 
         formats = self.alone
         lacking = [n for n in formats or () if not OUTPUTS[n].fits(answer)]
         wanted = None if formats is None else [n for n in formats if n not in lacking]
-        save(answer, self.folder / answer.case, formats=wanted, request=self.request)
-        return [f"It has no {OUTPUTS[name].needs}, so there is no {name}." for name in lacking]
+        folder = self.folder / answer.case
+        before = read_record(folder / RUN).get("input", {}).get("sha256")
+        save(answer, folder, formats=wanted, request=self.request)
+        said = [f"It has no {OUTPUTS[name].needs}, so there is no {name}." for name in lacking]
+        return said if before in (None, answer.image.sha256) else [*said, GAVE_WAY]
 
 
 def check_apart(folder: Path, cases: Iterable[str], inputs: Sequence[Path]) -> None:

@@ -359,7 +359,7 @@ def test_weights_that_are_none(tmp_path: Path, content: bytes) -> None:
             {"weight": torch.zeros(4, 2, 1, 1, 1), "bias": torch.zeros(4)},
             "weight has shape (4, 2, 1, 1, 1), the network (4, 1, 1, 1, 1)",
         ),
-        ({"weight": torch.zeros(4, 1, 1, 1, 1)}, "bias is missing"),
+        ({"weight": torch.zeros(4, 1, 1, 1, 1)}, "1 of 2 weights is missing (bias)"),
     ],
     ids=["shape", "names"],
 )

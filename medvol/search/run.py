@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..codes import ERROR_CODES
 from ..data.datalist import Datalist
 from ..errors import InputError
 from ..files import read_json, write_json
@@ -259,7 +260,7 @@ class Run:
         finally:
             right.release()
         if outcome.stopped == "failed":
-            raise failed(folder, f"the training failed: {outcome.reason}")
+            raise failed(folder, "the training failed", outcome.reason)
         is_best = stage.weights == BEST_EPOCH and (folder / BEST).is_file()
         made = folder / (BEST if is_best else LAST)
         save_atomically(with_names(read_state(made), names_in(made)), folder / WEIGHTS)
@@ -329,6 +330,15 @@ def _read(record: Path) -> dict[str, Any]:
     return read_json(record, what="record of a choice", remedy="Remove it, and run again.")
 
 
-def failed(folder: Path, reason: str) -> InputError:
-    """The refusal for a process that ended badly; its log lies in the folder."""
-    return InputError("E_BUNDLE", folder, f"{reason}.", f"See {folder / LOG}.")
+def failed(folder: Path, what: str, why: str = "") -> InputError:
+    """The refusal for a process that ended badly; its log lies in the folder.
+
+    Args:
+        folder: of the process.
+        what: failed, in words.
+        why: its last line; of a refusal, whose code is taken over.
+    """
+    word, _, rest = why.partition(" ")
+    code, why = (word, rest) if word in ERROR_CODES else ("E_BUNDLE", why)
+    reason = f"{what}: {why}" if why else what
+    return InputError(code, folder, f"{reason.rstrip('.')}.", f"See {folder / LOG}.")

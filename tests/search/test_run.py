@@ -369,6 +369,15 @@ def test_a_training_that_fails_is_named(data: Path, tmp_path: Path) -> None:
     assert "log.txt" in error.remedy
 
 
+def test_a_training_that_refuses_is_refused_with_its_code_and_reason(
+    data: Path, tmp_path: Path
+) -> None:
+    bundle = made_bundle(tmp_path / "b", mood="refuse")
+    error = refused_by(Run(Order(bundle, data), tmp_path / "out").run, "E_CORRUPT")
+    assert error.reason == "the training failed: last.pt: it is cut. Start over."
+    assert error.remedy.startswith("See ")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

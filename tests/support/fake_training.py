@@ -74,6 +74,8 @@ def main(words: list[str]) -> None:
         file.write(f"{epoch}\n")
     if config["mood"] == "crash":
         sys.exit("Traceback:\nValueError: no such layer\n\nRuntimeError: Failed to instantiate.")
+    if config["mood"] == "refuse":
+        sys.exit("Traceback:\nmedvol: E_CORRUPT last.pt: it is cut. Start over.")
     if not epoch:
         whole(curves, "epoch,name,value\n")
     figure = quality(config["learning_rate"], config.get("network_def#width", 0))

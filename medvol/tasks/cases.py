@@ -17,6 +17,7 @@ from ..images.find import CaseNames, case_name, passed_by
 from ..images.image import Image, Kind
 from ..images.memory import NAME, image_of
 from ..images.unchanged import read_unchanged
+from ..owned import results_in
 
 # a path, or an object that `images.memory.image_of` takes
 Source: TypeAlias = Any
@@ -106,9 +107,11 @@ def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None
 def _images_in(task: Reader, folder: Path) -> list[Path]:
     if paths := task.find(folder):
         return paths
-    reason = f"the folder holds no image that this bundle reads. {passed_by(folder, [])}"
+    reason = "the folder holds no image that this bundle reads."
+    if any(results_in(Path(place)) for place, _, _ in os.walk(folder)):
+        reason += " What medvol wrote as results is never taken for an image."
     raise InputError(
-        "E_EMPTY", folder, reason.strip(),
+        "E_EMPTY", folder, f"{reason} {passed_by(folder, [])}".strip(),
         "Give an image file, a folder of DICOM slices, or a folder of images.",
     )  # fmt: skip
 

@@ -234,7 +234,9 @@ def test_results_are_never_taken_for_input(
     assert [line.split(":")[0] for line in said(capsys)[0]] == ["a", "b"]
     own = tiny_radiograph_bundle(tmp_path / "tiny")  # overlay.png is not a radiograph
     assert predict(own, tmp_path / "x", scans, options=()) == 2
-    assert "E_EMPTY" in said(capsys)[1][0]
+    error = said(capsys)[1][0]
+    assert "E_EMPTY" in error
+    assert "What medvol wrote as results is never taken for an image." in error
 
 
 def test_a_patient_with_results_beside_the_pictures_is_read_and_is_current(

@@ -5,6 +5,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,12 @@ def run(args: argparse.Namespace) -> int:
     work = f"{start.__module__}:{start.__name__}"
     limits = child.Limits(args.time_limit)
     with child.Child(work, job, limits=limits, together=2 * in_batch if in_batch else 1) as process:
-        refused = _say_all(cases, process, results)
+        try:
+            refused = _say_all(cases, process, results)
+        finally:  # one that was killed may have been ahead of the case that was waited for
+            process.close()
+            for case, number in product(cases, process.ended):
+                sweep(results.folder / case.name, number, results.folder)
     if refused and len(cases) > 1:
         print(listed(refused, len(cases)), file=sys.stderr)
     return 2 if refused else 0
@@ -191,12 +197,7 @@ def _say_all(
     bar = tqdm(cases, unit="image", leave=False,
                disable=len(cases) == 1 or not sys.stderr.isatty())  # fmt: skip
     for case in bar:
-        folder = results.folder / case.name
-        try:
-            found: Outcome | InputError = next(outcomes)
-        finally:
-            while process.lost:
-                sweep(folder, process.lost.pop(), results.folder)
+        found: Outcome | InputError = next(outcomes)
         if isinstance(found, InputError):
             refused.append(found)
             rows.append(row_of(case.path, found))
@@ -208,7 +209,7 @@ def _say_all(
             print(f"medvol: {case.name}: {remark}", file=sys.stderr)
         if with_files or len(cases) <= FEW:
             with bar.external_write_mode(file=sys.stdout):
-                print(found.said + (f" -> {folder}" if with_files else ""))
+                print(found.said + (f" -> {results.folder / case.name}" if with_files else ""))
     for output in results.together if len(refused) < len(cases) else ():
         table = output.write(results.folder / output.file, results.spec)
         for row in rows:

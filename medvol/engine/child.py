@@ -70,6 +70,7 @@ class Child:
         self.work, self.setup = work, setup
         self.limits, self.together = limits, together
         self.lost: list[int] = []  # ids of the processes that had to be replaced
+        self.ended: list[int] = []  # ids of all that have ended, also those
         self._process: _Process | None = _Process(work, setup, limits)
 
     def __enter__(self) -> "Child":
@@ -132,6 +133,7 @@ class Child:
         """End the process; what it has half done is cleaned up, by itself or for it."""
         if self._process is not None:
             self._process.end()
+            self.ended.append(self._process.id)
             self._process = None
 
     def _answers(self, requests: Sequence[Any]) -> Generator[Any]:

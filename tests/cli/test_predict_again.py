@@ -4,18 +4,21 @@
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 from brain_phantoms import save_slices, tiny_brain
+from child_work import InlineChild
 from phantoms import save_nifti, tiny_chest
 from radiographs import chest_folder
 from tiny_bundle import tiny_brain_bundle, tiny_bundle, tiny_radiograph_bundle
 
 from medvol.cli import main
 from medvol.images import unchanged
+from medvol.stopping import Stopped
 
 CHEST = tiny_chest(noise_hu=5)
 QUICK = ("--format", "nii", "csv")
@@ -303,3 +306,19 @@ def test_what_an_answer_lacks_is_said(
     _, (remark,) = said(capsys)
     assert remark == "medvol: a: It has no mask of slice pictures, so there is no rle."
     assert sorted(os.listdir(tmp_path / "out" / "a")) == ["run.json", MASK]
+
+
+def test_nothing_half_done_stays_of_a_process_that_was_ahead_of_what_was_printed(
+    bundle: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(InlineChild):
+        def each(self, *_, **__):
+            (tmp_path / "out" / "b" / ".medvol-77-x").mkdir(parents=True)
+            self.ended.append(77)
+            raise Stopped(signal.SIGTERM)
+            yield
+
+    monkeypatch.setattr("medvol.engine.child.Child", Ahead)
+    (tmp_path / "out").mkdir()
+    assert predict(bundle, tmp_path / "out", scans) == 128 + signal.SIGTERM
+    assert contents(tmp_path / "out") == {}

@@ -69,6 +69,7 @@ class InlineChild:
         self.work, self.setup = work, setup
         self.handler: Handler | None = None
         self.lost: list[int] = []
+        self.ended: list[int] = []
 
     def __enter__(self) -> "InlineChild":
         return self

@@ -15,6 +15,7 @@ from ..bundle.settings import as_json
 from ..errors import InputError
 
 EXPRESSIONS = ("$", "@", "%")  # how a value begins that MONAI reads as something else
+EITHER_KIND = (0, 1)  # written so for 0.0 and 1.0 too
 
 
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def wanted_kind(now: Any, value: Any) -> str | None:
         value: that is given.
 
     Example:
-        >>> wanted_kind(12, 2.5), wanted_kind(0.1, 1), wanted_kind("fp32", 16)
+        >>> wanted_kind(12, 2.5), wanted_kind(0, 0.1), wanted_kind("fp32", 16)
         ('a whole number', None, "a text, such as 'fp32'")
     """
     for x in (now, value):
@@ -129,10 +130,10 @@ def wanted_kind(now: Any, value: Any) -> str | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(now, bool):
         return None if isinstance(value, bool) else "True or False"
-    if isinstance(now, int):
+    if isinstance(now, int) and now not in EITHER_KIND:
         is_whole = is_number and isinstance(value, int)
         return None if is_whole or isinstance(value, list) else "a whole number"
-    if isinstance(now, float):
+    if isinstance(now, int | float):
         return None if is_number or isinstance(value, list) else "a number"
     if isinstance(now, str):
         return None if isinstance(value, str) else f"a text, such as {now!r}"

@@ -17,7 +17,7 @@ def config(tmp_path: Path) -> Config:
     bundle = fake_bundle(
         tmp_path / "b", network_def={"_target_": "torch.nn.Linear", "in_features": 3},
         flip={"_target_": "RandFlipd", "keys": "image"}, precision="fp32", sizes=[4, 8],
-        shuffle=True, expression="$2 + 1", weights=None,
+        decay=0, shuffle=True, expression="$2 + 1", weights=None,
     )  # fmt: skip
     return Config(bundle / "configs" / "train.json")
 
@@ -53,6 +53,7 @@ def test_a_misspelt_id_or_argument_is_refused_with_the_nearest(
     ("name", "right", "wrong", "remedy"),
     [
         ("epochs", (2, [1, 2], "$1 + 1", None), (2.5, "two", True, {}), "a whole number"),
+        ("decay", (0.1, 1, [0.1]), ("0,1", True), "a number"),
         ("learning_rate", (0.1, 1, [0.1]), ("0,1", False), "a number"),
         ("precision", ("bf16", "@other"), (16, True, ["fp32"]), "a text, such as 'fp32'"),
         ("sizes", ([1], 3), ("4x8", True, {}), "a list, such as [4, 8]"),

@@ -35,7 +35,7 @@ def read_unchanged(path: Path, read: Callable[[], Image]) -> Image:
     except (InputError, OSError):
         _check(path, before, before)
         raise
-    _check(path, before, image.pair or before)
+    _check(path, before, image.pair or (before if path.is_dir() else [path]))
     return replace(image, sha256=digest)
 
 

@@ -254,7 +254,7 @@ class Run:
         training, settings = self.trainings[name], self._settings(fold, name)
         right = claim(folder)
         if right is None:
-            raise InputError("E_NOSPACE", folder, "another process trains here.", "Wait for it.")
+            raise InputError("E_FAILED", folder, "another process trains here.", "Wait for it.")
         try:
             outcome = run_trial(training, settings, folder, threads=self.threads, halt=halt)
         finally:

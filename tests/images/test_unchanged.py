@@ -109,6 +109,16 @@ def test_both_files_of_a_pair_are_watched_and_no_other(tmp_path, given):
     assert error.path == str(tmp_path / "ct.img")
 
 
+def test_a_header_with_its_data_in_it_does_not_mind_its_neighbours(tmp_path):
+    path = (
+        folder_of(tmp_path / "in", **{"ct.mhd": "ElementDataFile = LOCAL", "other": "1"}) / "ct.mhd"
+    )
+    image = read_while(path, lambda: (tmp_path / "in" / "other").write_text("changed"))
+    assert image.sha256 == input_sha256(path)
+    error = refused_by(lambda: read_while(path, lambda: path.write_text("changed")), "E_CHANGED")
+    assert error.path == str(path)
+
+
 def test_what_is_read_twice_must_be_the_same(tmp_path):
     path = tmp_path / "a.png"
     path.write_text("one")

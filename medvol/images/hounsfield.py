@@ -142,7 +142,8 @@ def check_slices(array: npt.NDArray[Any], path: Path) -> None:
     moved = changes.min(0)  # where the body begins, air stays air
     jump = int(moved.argmax())
     if empty:
-        reason = f"slice {empty[0] + 1} of {array.shape[2]} is empty, between slices that are not."
+        reason = f"slice {empty[0] + 1} of {array.shape[2]} has one value everywhere "
+        reason += f"({levels[0, empty[0]]:g}), between slices that have not."
     elif apart[odd] > SLICE_HU:
         reason = f"slice {first + odd + 1} of {array.shape[2]} differs from the slices beside it "
         reason += f"by {apart[odd]:.0f} HU in the mean; its scaling is another, or it was damaged."

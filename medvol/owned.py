@@ -54,7 +54,7 @@ def check_owned(folder: Path, names: Iterable[str]) -> None:
 
     Args:
         folder: that holds the files, or will.
-        names: of files in it, as `checksums` has them; those that are not there are no matter.
+        names: of files in it, as `checksums` has them; those that are not there do not count.
 
     Raises:
         InputError: E_OUTPUT, names the first file that is there and is not medvol's own.

@@ -90,7 +90,7 @@ class Predicting:
             return case.error
         try:
             current = self.results.is_current(case.name, Path(case.path))
-        except ValueError:  # no such device, which is no matter of this case
+        except ValueError:  # no such device, whatever the case
             raise
         except Exception as error:
             return failure(error, case.path)

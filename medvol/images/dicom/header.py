@@ -148,7 +148,7 @@ def judged(path: Path, what: str, remedy: str) -> Iterator[None]:
 def _is_image(header: Dataset, path: Path) -> bool:
     """Whether the class is one of images, or unknown but with rows; by both places that name it.
 
-    Without rows an unknown class is no image where both places name it; else the file is cut.
+    Without rows an unknown class is not an image where both places name it; else the file is cut.
     """
     given = (header.file_meta.get("MediaStorageSOPClassUID"), header.get("SOPClassUID"))
     names = [UID(uid).name for uid in given if uid]

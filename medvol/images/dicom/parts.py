@@ -21,7 +21,7 @@ Images = set[tuple[str, ...]]  # the values of `_IMAGE` of each
 def parts_of_series(folders: Sequence[Path]) -> list[Path]:
     """Those of some folders that hold parts of one series, each with images that another lacks.
 
-    A folder that repeats what another one holds is no part, and neither are two that have other
+    A folder that repeats what another one holds is not a part, and neither are two that have other
     images at the same places, as two scans have. All headers are read only of folders whose first
     or last images are of one study, so that folders of many patients cost little.
 

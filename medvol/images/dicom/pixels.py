@@ -155,7 +155,7 @@ def _check_length(path: Path, content: Dataset) -> None:
 def _is_shifted(path: Path, content: Dataset) -> bool:
     """Whether something else than zeros and later elements follows the pixels in the file.
 
-    Up to three bytes are no element, and harm nobody. Files inflated before are not looked at.
+    Up to three bytes are not an element, and do no harm. Files inflated before are not looked at.
     """
     if content.filename is None or content.file_meta.TransferSyntaxUID.is_deflated:
         return False

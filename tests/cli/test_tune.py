@@ -17,6 +17,7 @@ from fake_training import PROGRAM, fake_bundle
 from medvol.bundle.find import find_bundle
 from medvol.cli import main
 from medvol.search import launch
+from medvol.search.ids import parse_settings
 from medvol.training.curves import read_curves
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -203,8 +204,8 @@ def test_a_real_bundle_and_its_best_settings(tmp_path: Path) -> None:
         ("complete", "epochs", "2")
     ] * 2
     root = find_bundle("brain_mri_tumor")
-    settings = dict(word.split("=") for word in small)
-    settings |= {"datalist": str(datalist), "output_dir": str(tmp_path / "best"), "epochs": "1"}
+    settings = parse_settings(small)
+    settings |= {"datalist": str(datalist), "output_dir": str(tmp_path / "best"), "epochs": 1}
     launch.run_bundle(root, ["train.json", folder / "best.json"], settings, threads=1)
     assert {p.name for p in read_curves(tmp_path / "best" / "curves.csv")} >= {"tumour_dice"}
     entries = [{"name": "slow", "learning_rate": 0.001}, {"name": "none", "loss_name": "no"}]

@@ -18,7 +18,9 @@ SCALES = {"grad-cam": "share of the highest weight", "occlusion": "fall of the p
 def write_overlay(path: Path, saving: "Saving") -> None:
     """Draw the slices with most lesion; see `draw_overlay` for what it raises."""
     answer = saving.answer
-    draw_overlay(path, answer.image, mask=saving.mask, table=answer.spec.labels, look=_look(saving))
+    draw_overlay(
+        path, answer.image, mask=saving.mask, table=answer.spec.labels, look=look_of(saving)
+    )
 
 
 def write_profile(path: Path, saving: "Saving") -> None:
@@ -26,7 +28,7 @@ def write_profile(path: Path, saving: "Saving") -> None:
     answer, slices = saving.answer, saving.slices
     draw_slice_profile(
         path, answer.image, probability=slices.probability, threshold=slices.threshold,
-        look=_look(saving), mask=answer.mask,
+        look=look_of(saving), mask=answer.mask,
     )  # fmt: skip
 
 
@@ -43,7 +45,8 @@ def write_attention(path: Path, saving: "Saving") -> None:
     draw_attention(path, answer.image.array, heat, caption=caption)
 
 
-def _look(saving: "Saving") -> Look:
+def look_of(saving: "Saving") -> Look:
+    """What a picture or scene of an answer shows, and how."""
     spec = saving.answer.spec
     return Look(window_hu=saving.window, focus_values=spec.focus, focus_name=spec.focus_name,
                 title=saving.answer.case, values=spec.values)  # fmt: skip

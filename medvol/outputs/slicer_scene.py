@@ -13,9 +13,11 @@ import numpy.typing as npt
 from ..files import replacing
 from ..images.writing import check_affine
 from ..labels import LabelTable
+from ..report.overlay import Look
 from ..spatial import Affine
 from .nrrd import write_nrrd
-from .seg_nrrd import write_segmentation
+from .pictures import look_of
+from .seg_nrrd import segment_id, write_segmentation
 
 if TYPE_CHECKING:
     from .save import Saving
@@ -44,7 +46,8 @@ SCENE_XML = f"""\
 referenceImageGeometryRef:vtkMRMLScalarVolumeNode1;"/>
  <SegmentationDisplay id="vtkMRMLSegmentationDisplayNode1" name="SegmentationDisplay"
   visibility="true" visibility2D="true" visibility3D="true" Opacity2DFill="0.4"
-  PreferredDisplayRepresentationName3D="Closed surface"/>
+  PreferredDisplayRepresentationName3D="Closed surface"
+  SegmentationDisplayProperties="{{segments}}"/>
  <SegmentationStorage id="vtkMRMLSegmentationStorageNode1" name="SegmentationStorage"
   fileName="{SEGMENTATION_FILE}" useCompression="1" defaultWriteFileExtension="seg.nrrd"/>
  <Selection id="vtkMRMLSelectionNodeSingleton" name="Selection" singletonTag="Singleton"
@@ -54,6 +57,7 @@ referenceImageGeometryRef:vtkMRMLScalarVolumeNode1;"/>
   currentViewArrangement="3"/>
 </MRML>
 """
+OPAQUE, SURROUNDING = 1.0, 0.25  # of surfaces: what is looked for, and what would hide it
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same scene has the same bytes, whenever it is written
 INT16 = np.iinfo(np.int16)
 
@@ -61,10 +65,8 @@ INT16 = np.iinfo(np.int16)
 def write(path: Path, saving: "Saving") -> None:
     """Write image and mask of an answer; see `write_scene` for what it raises."""
     answer, image = saving.answer, saving.answer.image
-    write_scene(
-        path, image.array, image.affine, saving.mask, answer.spec.labels,
-        window_hu=saving.window, name=answer.case,
-    )  # fmt: skip
+    look = look_of(saving)
+    write_scene(path, image.array, image.affine, saving.mask, answer.spec.labels, look=look)
 
 
 def write_scene(
@@ -74,8 +76,7 @@ def write_scene(
     labels: npt.NDArray[Any],
     table: LabelTable,
     *,
-    window_hu: tuple[float, float],
-    name: str,
+    look: Look,
 ) -> None:
     """Write image and mask as one scene, whole or not at all; same input, same bytes.
 
@@ -86,12 +87,11 @@ def write_scene(
         affine: (4, 4), voxel index to RAS mm, of both.
         labels: (X, Y, Z) integers, 0 and values of the table.
         table: names, colours and codes of the segments.
-        window_hu: lowest and highest value shown, black and white.
-        name: of the image, as the reader sees it.
+        look: its title is the image's name, its window the image's; labels that are not in its
+            focus are transparent in 3D and outlines in slices, so that they hide nothing.
 
     Raises:
-        ValueError: another suffix, shapes that differ, a window without width, or what
-            `write_seg_nrrd` refuses.
+        ValueError: another suffix, shapes that differ, or what `write_seg_nrrd` refuses.
         InputError: E_NOSPACE, it cannot be written.
     """
     if not os.fspath(path).endswith(".mrb"):
@@ -99,7 +99,7 @@ def write_scene(
     if volume.shape != labels.shape:
         raise ValueError(f"volume {volume.shape} and labels {labels.shape} differ; give one grid")
     check_affine(affine)
-    document = scene_document(name, window_hu)
+    document = scene_document(look, table)
     scalars = _scalars(volume)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as bundle:
         with bundle.open(_entry(f"{FOLDER}.mrml", len(document)), "w") as stream:
@@ -110,24 +110,34 @@ def write_scene(
             write_segmentation(stream, labels, affine, table)
 
 
-def scene_document(name: str, window_hu: tuple[float, float]) -> bytes:
+def scene_document(look: Look, table: LabelTable) -> bytes:
     """The scene's `.mrml`: XML with one element per node.
 
-    Raises:
-        ValueError: the window has no width.
+    Args:
+        look, table: as for `write_scene`.
     """
-    low, high = window_hu
-    if not low < high:
-        raise ValueError(f"window_hu is {window_hu}; give the lower value first, then a higher one")
-    shown = "".join(c if c.isprintable() else " " for c in name)
+    low, high = look.window_hu
+    shown = "".join(c if c.isprintable() else " " for c in look.title)
     slices = "\n".join(SLICE_VIEW_XML.format(view=view) for view in SLICE_VIEWS)
     return SCENE_XML.format(
         name=quoteattr(shown),
         segmentation_name=quoteattr(f"{shown} segmentation"),
         window=float(high - low),
         level=float(low + high) / 2,
+        segments=_segment_displays(look, table),
         slices=slices,
     ).encode()
+
+
+def _segment_displays(look: Look, table: LabelTable) -> str:
+    """How each segment is shown, as 3D Slicer writes it; what is not named keeps its default."""
+    displays = []
+    for label in table:
+        looked_for = not look.focus_values or label.value in look.focus_values
+        opacity = OPAQUE if looked_for else SURROUNDING
+        fill = str(looked_for).lower()
+        displays.append(f"{segment_id(label)} Visible2DFill:{fill} Opacity3D:{opacity:g}|")
+    return "".join(displays)
 
 
 def _entry(file: str, size: int) -> zipfile.ZipInfo:

@@ -23,7 +23,7 @@ def rows(matrix):
     return [[matrix.GetElement(row, column) for column in range(4)] for row in range(4)]
 
 
-def segment_facts(segment):
+def segment_facts(segment, name, display):
     image = segment.GetRepresentation("Binary labelmap")
     to_ras = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(to_ras)
@@ -39,6 +39,8 @@ def segment_facts(segment):
         "label": segment.GetLabelValue(),
         "voxels": len(voxels),
         "ijk_to_ras": rows(to_ras),
+        "opacity_3d": display and display.GetSegmentOpacity3D(name),
+        "filled_2d": bool(display and display.GetSegmentVisibility2DFill(name)),
         "surface_cells": segment.GetRepresentation("Closed surface").GetNumberOfCells(),
     }
     if len(voxels) <= LISTED_VOXELS:
@@ -58,7 +60,8 @@ def segmentation_facts(node):
     geometry = segmentation.GetConversionParameter("Reference image geometry")
     return {
         "segments": [
-            segment_facts(segmentation.GetSegment(i)) for i in segmentation.GetSegmentIDs()
+            segment_facts(segmentation.GetSegment(i), i, display)
+            for i in segmentation.GetSegmentIDs()
         ],
         "shown_in_3d": bool(display and display.GetVisibility3D()),
         "reference_geometry": geometry,

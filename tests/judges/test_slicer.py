@@ -33,10 +33,12 @@ from medvol.labels import Label, LabelTable
 from medvol.metrics.masks.comparison import CORRECT, ERRORS, FALSE, MISSED
 from medvol.outputs.seg_nrrd import terminology_entry, write_seg_nrrd
 from medvol.outputs.slicer_scene import write_scene
+from medvol.report.overlay import Look
 
 JUDGE = Path(__file__).with_name("open_in_slicer.py")
 MARKER = LabelTable((Label(1, "marker", (255, 0, 0)),))
 WINDOW_HU = (-1350, 150)
+HARD_FOCUS = tuple(label.value for label in HARD_TABLE)[1:]  # the first label surrounds
 HARD_NAME = 'Fall "7" <Lunge & 肺> ü'
 HALF_MISSED, NO_LESION = np.s_[6:10, 16:20, 5:7], np.s_[22:24, 11:13, 10:11]  # of `tiny_chest`
 SHEARED = np.array([[1.5, 0, 0, 10], [0, 2.0, 0.5, 20], [0, 0, 3.0, 30], [0, 0, 0, 1.0]])
@@ -71,16 +73,14 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     hu = np.where(marker, CONSOLIDATION_HU, AIR_HU).astype(np.float32)
     for name, affine in {**GRIDS, "sheared": SHEARED}.items():
         write_seg_nrrd(folder / f"{name}.seg.nrrd", marker, affine, MARKER)
-        write_scene(
-            folder / f"{name}.mrb", hu, affine, marker, MARKER, window_hu=WINDOW_HU, name=name
-        )
+        look = Look(WINDOW_HU, title=name)
+        write_scene(folder / f"{name}.mrb", hu, affine, marker, MARKER, look=look)
     grid, mask = GRIDS["LPS"], hard_mask()
     halves = np.full(HARD_SHAPE, 0.5, np.float32)
     write_seg_nrrd(folder / "hard.seg.nrrd", mask, grid, HARD_TABLE)
     write_seg_nrrd(folder / "empty.seg.nrrd", mask * 0, grid, HARD_TABLE)
-    write_scene(
-        folder / "hard.mrb", halves, grid, mask, HARD_TABLE, window_hu=(0, 1), name=HARD_NAME
-    )
+    look = Look((0, 1), HARD_FOCUS, title=HARD_NAME)
+    write_scene(folder / "hard.mrb", halves, grid, mask, HARD_TABLE, look=look)
     paths = [*sorted(folder.iterdir()), evaluated_errors(folder / "evaluation")]
     listing = folder / "paths.txt"
     listing.write_text("\n".join(map(str, paths)), encoding="utf-8")
@@ -122,6 +122,16 @@ def test_names_colours_counts_and_codes(file: str, seen: dict[str, Seen]) -> Non
             assert segment["terminology"] == terminology_entry(label.terminology)
     assert seen[file]["messages"] == []
     assert seen[file]["shown_in_3d"]
+
+
+def test_what_surrounds_is_transparent_in_3d_and_an_outline_in_slices(
+    seen: dict[str, Seen],
+) -> None:
+    segments = seen["hard.mrb"]["segments"]
+    looked_for = [label.value in HARD_FOCUS for label in HARD_TABLE]
+    assert looked_for.count(False) == 1
+    assert [s["opacity_3d"] for s in segments] == [1.0 if x else 0.25 for x in looked_for]
+    assert [s["filled_2d"] for s in segments] == looked_for
 
 
 def test_slicer_knows_the_grid_of_the_image(seen: dict[str, Seen]) -> None:

@@ -2,6 +2,7 @@
 """Scenes for 3D Slicer: what lies in the zip, read without Slicer."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,6 +16,7 @@ from refusals import full_disk
 from medvol.errors import InputError
 from medvol.labels import Label, LabelTable
 from medvol.outputs.slicer_scene import scene_document, write_scene
+from medvol.report.overlay import Look
 
 TABLE = LabelTable(
     (
@@ -23,13 +25,12 @@ TABLE = LabelTable(
         Label(3, "lung", (90, 150, 220)),
     )
 )
-LUNG_WINDOW_HU = (-1350, 150)
+LOOK = Look((-1350, 150), (1, 2), title="chest")
 
 
 def write_chest(path: Path, chest: TinyChest, name: str = "chest") -> None:
-    write_scene(
-        path, chest.ct, chest.affine, chest.labels, TABLE, window_hu=LUNG_WINDOW_HU, name=name
-    )
+    look = replace(LOOK, title=name)
+    write_scene(path, chest.ct, chest.affine, chest.labels, TABLE, look=look)
 
 
 def unpacked(path: Path) -> tuple[ElementTree.Element, sitk.Image, sitk.Image]:
@@ -50,7 +51,7 @@ def unpacked(path: Path) -> tuple[ElementTree.Element, sitk.Image, sitk.Image]:
 def test_image_and_marker_lie_in_one_place(affine: np.ndarray, tmp_path: Path) -> None:
     path, marker = tmp_path / "l.mrb", l_shape()
     hu = np.where(marker, -100, -1000).astype(np.int16)
-    write_scene(path, hu, affine, marker, TABLE, window_hu=LUNG_WINDOW_HU, name="l")
+    write_scene(path, hu, affine, marker, TABLE, look=LOOK)
     _, *images = unpacked(path)
     for image, value in zip(images, (-100, 1), strict=True):
         voxels = np.argwhere(np.equal(sitk.GetArrayFromImage(image).T, value))
@@ -116,7 +117,7 @@ def test_image_is_int16_when_nothing_is_lost(
     volume = np.zeros((4, 5, 6), given)
     volume[1, 2, 3] = value
     labels = np.ones((4, 5, 6), np.uint8)
-    write_scene(tmp_path / "s.mrb", volume, GRIDS["RAS"], labels, TABLE, window_hu=(0, 1), name="s")
+    write_scene(tmp_path / "s.mrb", volume, GRIDS["RAS"], labels, TABLE, look=Look((0, 1)))
     _, image, _ = unpacked(tmp_path / "s.mrb")
     assert image.GetPixelID() == stored
     if not np.isnan(value):
@@ -138,9 +139,18 @@ def test_value_that_the_table_does_not_list_leaves_no_file(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_window_without_width() -> None:
-    with pytest.raises(ValueError, match="give the lower value first"):
-        scene_document("s", (150, -1350))
+@pytest.mark.parametrize(
+    ("focus", "opacity"),
+    [((1, 2), ["1", "1", "0.25"]), ((3,), ["0.25", "0.25", "1"]), ((), 3 * ["1"])],
+)
+def test_what_is_not_looked_for_hides_nothing(focus: tuple[int, ...], opacity: list[str]) -> None:
+    scene = ElementTree.fromstring(scene_document(replace(LOOK, focus_values=focus), TABLE))
+    said = scene.find("SegmentationDisplay").get("SegmentationDisplayProperties")
+    filled = ["true" if x == "1" else "false" for x in opacity]
+    assert said == "".join(
+        f"Segment_{value} Visible2DFill:{fill} Opacity3D:{x}|"
+        for value, fill, x in zip((1, 2, 3), filled, opacity, strict=True)
+    )
 
 
 def test_other_suffix(tmp_path: Path) -> None:

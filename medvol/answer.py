@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from .images.image import Image
 from .images.memory import MaskKind, mask_as
 from .metrics.measurements import Measurement, measure
 from .slices import longest_run_mm
+
+if TYPE_CHECKING:
+    from .metrics.masks.comparison import RegionFigures
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,21 @@ class Classes:
 
 
 @dataclass(frozen=True, eq=False)
+class GivenMask:
+    """A mask that was drawn or corrected by hand, and is measured in place of a prediction.
+
+    Args:
+        file: its name, without folders.
+        sha256: of the file.
+        predicted: (X, Y, Z), the prediction that it is compared with; None where there is none.
+    """
+
+    file: str
+    sha256: str
+    predicted: npt.NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What a bundle finds in one image; what its task does not give is None.
 
@@ -135,6 +153,7 @@ class Answer:
         slices: what was found in each slice, by a classifier of slices or a gate.
         classes: the class of a radiograph, with the probability of each, (classes,).
         case: name, where two images have one name; empty takes the image's.
+        given: where the mask comes from, when no network made it.
     """
 
     image: Image
@@ -144,6 +163,7 @@ class Answer:
     slices: Slices | None = None
     classes: Classes | None = None
     case: str = ""
+    given: GivenMask | None = None
 
     def __post_init__(self) -> None:
         if not self.case:
@@ -199,6 +219,19 @@ class Answer:
         return measure(
             self.mask, self.image.array, self.image.affine, self.spec.labels,
             reference=self.spec.reference,
+        )  # fmt: skip
+
+    @cached_property
+    def difference(self) -> "dict[str, RegionFigures]":
+        """The prediction beside a mask given by hand, region by region; empty without either."""
+        from .metrics.masks.comparison import compare  # here: it loads torch
+
+        if self.given is None or self.given.predicted is None or self.mask is None:
+            return {}
+        focus = set(self.spec.focus)
+        return compare(
+            self.given.predicted, self.mask, self.image.affine, self.spec.regions,
+            lesions=[name for name, values in self.spec.regions.items() if set(values) <= focus],
         )  # fmt: skip
 
     @property

@@ -22,6 +22,7 @@ from ..text import NOTICE
 
 COMMANDS = (
     "predict",
+    "measure",
     "evaluate",
     "inspect",
     "data",

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .options import add_bundle, add_data, add_device, add_fold, add_output
+from .options import add_bundle, add_data, add_device, add_fold, add_map, add_output, mapped
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -28,11 +28,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--limit", type=int, help="only the first so many cases; of classes, of each class"
     )
-    parser.add_argument(
-        "--map", dest="names", action="append", default=[], metavar="DATA=BUNDLE",
-        help="name of a label or class in the data, and in the bundle, where they differ; nothing "
-        "behind the = for what the bundle does not know (may be given several times)",
-    )  # fmt: skip
+    add_map(parser, "a label or class")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="instead of models/model.pt")
     add_device(parser)
     masks = parser.add_argument_group("truth as label maps")
@@ -86,8 +82,5 @@ def _order(args: argparse.Namespace) -> Any:
 
     if args.predictions is not None and args.weights is not None:
         raise ValueError("--predictions takes masks that are there; leave out --weights")
-    pairs = [pair.partition("=") for pair in args.names]
-    if wrong := [name for name, sign, _ in pairs if not sign]:
-        raise ValueError(f'--map {wrong[0]!r} has no "="; give "name in data=name in bundle"')
     given = {field.name: getattr(args, field.name) for field in fields(Order)}
-    return Order(**{**given, "names": {name: own for name, _, own in pairs}})
+    return Order(**{**given, "names": mapped(args.names)})

@@ -2,6 +2,7 @@
 """The options that several commands share, so that they are named and explained alike."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 TIME_LIMIT_S = 3600.0  # a large CT on a slow CPU takes some minutes
@@ -39,6 +40,36 @@ def add_output(
     parser.add_argument(
         "--output", "-o", type=Path, required=required, metavar="FOLDER", help=f"folder {holds}"
     )
+
+
+def add_map(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add `--map`, which says what corresponds where names differ; see `mapped`.
+
+    Args:
+        parser: of the command.
+        what: the data's names are of, in words.
+    """
+    parser.add_argument(
+        "--map", dest="names", action="append", default=[], metavar="DATA=BUNDLE",
+        help=f"name of {what} in the data, and in the bundle, where they differ; nothing behind "
+        "the = for what the bundle does not know (may be given several times)",
+    )  # fmt: skip
+
+
+def mapped(pairs: Sequence[str]) -> dict[str, str]:
+    """Name in the data to name in the bundle, of what `--map` was given.
+
+    Raises:
+        ValueError: one has no `=`.
+
+    Example:
+        >>> mapped(["right lung=lung", "ribs="])
+        {'right lung': 'lung', 'ribs': ''}
+    """
+    split = [pair.partition("=") for pair in pairs]
+    if wrong := [name for name, sign, _ in split if not sign]:
+        raise ValueError(f'--map {wrong[0]!r} has no "="; give "name in data=name in bundle"')
+    return {name: own for name, _, own in split}
 
 
 def add_fold(parser: argparse._ActionsContainer) -> None:

@@ -253,6 +253,15 @@ def check_pair(image: Image, mask: Image, *, values: Collection[int]) -> None:
         InputError: E_GEOMETRY, the grids differ; E_VALUES, the mask has a value not in `values`.
     """
     check_grid(image, mask)
+    check_labels(mask, values)
+
+
+def check_labels(mask: Image, values: Collection[int]) -> None:
+    """Refuse a mask with a value that no label is called.
+
+    Raises:
+        InputError: E_VALUES, names the values.
+    """
     if odd := sorted(set(np.unique(mask.array).tolist()) - set(values)):
         raise odd_values(mask.path, odd, values)
 

@@ -3,9 +3,12 @@
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputError, Note
 from ..spatial import RAS_TO_LPS, Affine
@@ -76,15 +79,31 @@ def load_nrrd(path: Path) -> Image:
     """
     header = read_header(path)
     sizes = header.sizes("dimension", "sizes")
-    spatial, affine, unit_notes = _geometry(header, sizes)
+    spatial, affine, unit_notes = geometry(header, sizes)
     others = [axis for axis in range(len(sizes)) if axis not in spatial]
     shape, notes = volume_shape([sizes[axis] for axis in (*spatial, *others)], path)
+    stored, pair = stored_voxels(header, shape)
+    facts = {"format": "NRRD", "stored_dtype": stored.dtype.newbyteorder("=").name}
+    array = rescaled(stored, 1, 0, path)
+    return Image(array, affine, path, (*notes, *unit_notes), facts, pair=pair)
+
+
+def stored_voxels(
+    header: TextHeader, shape: Sequence[int]
+) -> tuple[npt.NDArray[Any], tuple[Path, ...]]:
+    """The voxels as they are stored, the first axis fastest, and `Image.pair`.
+
+    Args:
+        header: as `read_header` gives it.
+        shape: checked before; nothing is made that is larger.
+
+    Raises:
+        InputError: E_PATH, E_FORMAT, E_TRUNCATED or E_CORRUPT.
+    """
     dtype = _dtype(header)
     block = _data_block(header, math.prod(shape) * dtype.itemsize)
     stored = read_block(block).view(dtype).reshape(shape, order="F")
-    facts = {"format": "NRRD", "stored_dtype": dtype.newbyteorder("=").name}
-    array = rescaled(stored, 1, 0, path)
-    return Image(array, affine, path, (*notes, *unit_notes), facts, pair=block.pair(path))
+    return stored, block.pair(header.path)
 
 
 def read_header(path: Path) -> TextHeader:
@@ -134,7 +153,7 @@ def _dtype(header: TextHeader) -> "np.dtype[np.generic]":
     return dtype.newbyteorder(">" if endian == "big" else "<")
 
 
-def _geometry(header: TextHeader, sizes: list[int]) -> tuple[list[int], Affine, list[Note]]:
+def geometry(header: TextHeader, sizes: list[int]) -> tuple[list[int], Affine, list[Note]]:
     """The three axes that lie in space, their affine to RAS mm, and remarks.
 
     Raises:

@@ -42,6 +42,8 @@ def context_of(saving: "Saving") -> ReportContext:
         case=answer.case,
         answer=answer.finding,
         notes=[str(note) for note in answer.notes] + list(run.remarks),
+        difference=answer.difference,
+        errors=saving.picture("errors"),
         picture=saving.picture("png") or saving.picture("attention"),
         reading=f"{READINGS[method]} {LIMITS}" if method else "",
         slices=str(answer.slices) if answer.slices is not None else "",
@@ -59,12 +61,11 @@ def context_of(saving: "Saving") -> ReportContext:
         bundle={
             "Bundle": spec.name,
             "Version": spec.version,
-            "Weights SHA-256": spec.weights_sha256,
+            **_source(answer),
             "medvol": __version__,
         },
         settings={
-            "Device": run.device,
-            "Precision": run.precision,
+            **({} if answer.given else {"Device": run.device, "Precision": run.precision}),
             **{_words(key): _text(value) for key, value in run.settings.items()},
             **({"Map": METHODS[method]} if method else {}),
             **_window(saving),
@@ -83,6 +84,13 @@ def value_range(low: float, high: float, values: str) -> str:
         ('-1350 to 150 HU', '0 to 180')
     """
     return f"{low:.0f} to {high:.0f}" + (f" {values}" if values == "HU" else "")
+
+
+def _source(answer: Answer) -> dict[str, str]:
+    """Where the mask or the classes come from."""
+    if answer.given is not None:
+        return {"Mask, by hand": answer.given.file, "Mask SHA-256": answer.given.sha256}
+    return {"Weights SHA-256": answer.spec.weights_sha256}
 
 
 def _histogram(answer: Answer) -> Histogram | None:

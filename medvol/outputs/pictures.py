@@ -45,8 +45,13 @@ def write_attention(path: Path, saving: "Saving") -> None:
     draw_attention(path, answer.image.array, heat, caption=caption)
 
 
-def look_of(saving: "Saving") -> Look:
-    """What a picture or scene of an answer shows, and how."""
+def look_of(saving: "Saving", *, title: str = "") -> Look:
+    """What a picture or scene of an answer shows, and how.
+
+    Args:
+        saving: the answer.
+        title: of the picture; empty takes the case.
+    """
     spec = saving.answer.spec
     return Look(window_hu=saving.window, focus_values=spec.focus, focus_name=spec.focus_name,
-                title=saving.answer.case, values=spec.values)  # fmt: skip
+                title=title or saving.answer.case, values=spec.values)  # fmt: skip

@@ -41,18 +41,12 @@ def record_of(answer: Answer) -> dict[str, Any]:
         "notice": NOTICE,
         "case": answer.case,
         "input": _input(answer.image),
-        "bundle": {
-            "name": spec.name,
-            "version": spec.version,
-            "weights_sha256": spec.weights_sha256,
-            **({"gate_sha256": spec.gate_sha256} if spec.gate_sha256 else {}),
-            "chain_fingerprint": run.chain_fingerprint,
-        },
+        "bundle": {"name": spec.name, "version": spec.version, **_weights(answer)},
+        **_given(answer),
         **_labels(answer),
         **_slices(answer),
         **_classes(answer),
-        "device": run.device,
-        "precision": run.precision,
+        **({} if answer.given else {"device": run.device, "precision": run.precision}),
         "settings": run.settings,
         "times_s": {stage: round(seconds, 3) for stage, seconds in run.times_s.items()},
         "peak_memory_bytes": run.peak_memory_bytes,
@@ -61,6 +55,27 @@ def record_of(answer: Answer) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": {"medvol": __version__, **{name: version(name) for name in PACKAGES}},
     }
+
+
+def _weights(answer: Answer) -> dict[str, Any]:
+    """By which weights and chain; nothing of a mask that no network made."""
+    spec = answer.spec
+    if answer.given is not None:
+        return {}
+    return {
+        "weights_sha256": spec.weights_sha256,
+        **({"gate_sha256": spec.gate_sha256} if spec.gate_sha256 else {}),
+        "chain_fingerprint": answer.run.chain_fingerprint,
+    }
+
+
+def _given(answer: Answer) -> dict[str, Any]:
+    """The mask by hand that was measured, and the prediction beside it."""
+    if answer.given is None:
+        return {}
+    mask = {"file": answer.given.file, "sha256": answer.given.sha256}
+    difference = {name: figures.row() for name, figures in answer.difference.items()}
+    return {"mask": mask, **({"difference": difference} if difference else {})}
 
 
 def _labels(answer: Answer) -> dict[str, Any]:

@@ -29,11 +29,17 @@ HAS: Mapping[str, Callable[["Answer"], bool]] = MappingProxyType(
         "attention": lambda answer: (
             answer.classes is not None and answer.classes.attention is not None
         ),
+        "difference": lambda answer: (
+            answer.given is not None and answer.given.predicted is not None
+        ),
     }
 )
 RECORD = "json"  # format of the record of a run
 # what a task must give for it; what is not listed depends on the image or on what is asked for
-GIVEN_WITH = {"several slices": "slices", "mask of slice pictures": "mask", "attention": "classes"}
+GIVEN_WITH = {
+    "several slices": "slices", "mask of slice pictures": "mask", "attention": "classes",
+    "difference": "mask by hand",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,15 @@ OUTPUTS = _named(
     Output("attention", "overlay.png",
            "the radiograph, plain and under its map", "attention",
            "pictures.write_attention"),
+    Output("difference", "difference.csv",
+           "per region: the prediction beside the mask by hand", "difference",
+           "difference.write"),
+    Output("errors", "errors.png",
+           "where the prediction and the mask by hand differ", "difference",
+           "difference.write_picture"),
+    Output("errors-seg", "errors.seg.nrrd",
+           "the same as segments, to lay over the image in 3D Slicer", "difference",
+           "difference.write_segments"),
     Output("html", "report.html",
            "one page with picture, figures and notes", "", "page.write"),
     Output("json", "run.json",  # the last, so that it knows how long the others took

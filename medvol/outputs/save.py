@@ -51,6 +51,11 @@ class Saving:
         return _there(self.answer.mask)
 
     @property
+    def predicted(self) -> npt.NDArray[Any]:
+        """(X, Y, Z), the prediction beside a mask by hand, for an output that needs it."""
+        return _there(_there(self.answer.given).predicted)
+
+    @property
     def slices(self) -> Slices:
         """What was found in each slice, for an output that needs it."""
         return _there(self.answer.slices)

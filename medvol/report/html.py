@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..files import write_text
 from ..labels import LabelTable
+from ..metrics.masks.comparison import RegionFigures
 from ..metrics.measurements import Histogram, Measurement, Reference
 from ..text import NOTICE, decimals, hu_text, minus, ml_text, percent_text, signed_ml_text
 
@@ -34,6 +35,8 @@ class ReportContext:
         answer: the answer in words, such as "no lesion found", or the most probable class.
         notes: remarks about the input, one sentence each.
         picture: PNG of slices with the mask, or of a radiograph with its map; a path or its bytes.
+        difference: region to the figures of a prediction beside a mask by hand.
+        errors: PNG of where the two differ, a path or its bytes.
         reading: how the picture was made and is to be read, in words.
         slices: how many slices count, in words.
         profile: PNG of the probability of slices, a path or its bytes.
@@ -56,6 +59,8 @@ class ReportContext:
     answer: str = ""
     notes: Sequence[str] = ()
     picture: bytes | Path | None = None
+    difference: Mapping[str, RegionFigures] = field(default_factory=dict)
+    errors: bytes | Path | None = None
     reading: str = ""
     slices: str = ""
     profile: bytes | Path | None = None

@@ -2,6 +2,7 @@
 """What every file that medvol writes must do; a new line in the registry is under it at once."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tiny_bundle import (
     tiny_radiograph_bundle,
 )
 
-from medvol.answer import Answer
+from medvol.answer import Answer, GivenMask
 from medvol.outputs.registry import HAS, OUTPUTS, Output, chosen
 from medvol.outputs.save import save as save_answer
 from medvol.tasks.task import load_bundle
@@ -28,17 +29,19 @@ each_output = pytest.mark.parametrize("output", SINGLE, ids=lambda output: outpu
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> list[Answer]:
-    """A chest, a chest behind a gate, a brain of slice pictures, a radiograph with its map."""
+    """A chest, one behind a gate, a brain of slice pictures, a radiograph, a mask by hand."""
     folder, made = tmp_path_factory.mktemp("answers"), tiny_chest(noise_hu=5)
     ct = save_nifti(folder / "chest.nii.gz", made.ct, made.affine)
     brain = save_slices(folder / "patient", tiny_brain())
     picture = save_picture(folder / "chest.png", chest_like(1))
     radiographs = load_bundle(tiny_radiograph_bundle(folder / "radiographs"))
+    chest = load_bundle(tiny_bundle(folder / "plain")).predict(ct)
     return [
-        load_bundle(tiny_bundle(folder / "plain")).predict(ct),
+        chest,
         load_bundle(tiny_gated_bundle(folder / "gated")).predict(ct),
         load_bundle(tiny_brain_bundle(folder / "brain")).predict(brain),
         radiographs.with_attention(radiographs.predict(picture)),
+        replace(chest, mask=made.labels, given=GivenMask("hand.seg.nrrd", "0" * 64, chest.mask)),
     ]
 
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol measure`: a mask that was corrected by hand, measured as a prediction is."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..outputs.registry import OUTPUTS
+from .options import add_map, add_output, mapped
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `measure` to the command line."""
+    parser = commands.add_parser(
+        "measure",
+        help="measure a mask that was drawn or corrected by hand",
+        description="Measure a mask by hand as a prediction of a bundle is measured: figures, "
+        "report and scene, and with --prediction the difference. No network runs.",
+    )
+    parser.add_argument("image", type=Path, help="as for medvol predict")
+    parser.add_argument(
+        "mask", type=Path,
+        help=".seg.nrrd of 3D Slicer, also cropped, with segments named as the bundle's labels; or "
+        "a label map with the bundle's values, such as .nii.gz",
+    )  # fmt: skip
+    parser.add_argument("--bundle", required=True, help="whose labels they are: name or folder")
+    add_output(parser)
+    parser.add_argument(
+        "--prediction", type=Path, metavar="FOLDER",
+        help="what medvol predict wrote for this image, or a mask: what differs is measured too",
+    )  # fmt: skip
+    add_map(parser, "a segment")
+    parser.add_argument(
+        "--format", nargs="+", metavar="FORMAT", choices=OUTPUTS,
+        help=f"write only these: {' '.join(OUTPUTS)} (default: all that there is)",
+    )  # fmt: skip
+    parser.add_argument("--series", metavar="UID", help="DICOM series, where a folder has several")
+    parser.add_argument(
+        "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"),
+        help="of slice pictures, columns, rows and slices in mm, since they know none",
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read image and mask, and write what the mask says."""
+    from ..bundle.spec import read_spec
+    from ..files import check_writable
+    from ..outputs.results import check_apart
+    from ..outputs.save import save
+    from ..tasks.cases import Reading
+    from ..tasks.measuring import Order, measured
+    from ..tasks.predicting import line
+
+    names, reading = mapped(args.names), Reading(args.series, args.spacing)
+    order = Order(args.image, args.mask, args.prediction, names, reading)
+    check_writable(args.output)
+    answer = measured(read_spec(args.bundle), order)
+    inputs = [path for path in (args.image, args.mask, args.prediction) if path is not None]
+    check_apart(args.output, [answer.case], inputs)
+    folder = args.output / answer.case
+    save(answer, folder, formats=args.format)
+    for remark in answer.run.remarks:
+        print(f"medvol: {answer.case}: {remark}", file=sys.stderr)
+    print(f"{line(answer)} -> {folder}")
+    return 0

@@ -125,7 +125,7 @@ def _segments(path: Path, layers: int) -> tuple[Segment, ...]:
     for number, key, value in SEGMENT.findall(read_head(path, MAX_HEADER_BYTES)):
         text = re.sub(r"\\n|\\\\", lambda x: ESCAPES[x[0]], value.decode("utf-8", "replace"))
         found.setdefault(int(number), {})[key.decode()] = text.strip()
-    segments = []
+    segments: list[Segment] = []
     while (fields := found.get(len(segments))) is not None:
         number = len(segments)
         name = fields.get("Name") or fields.get("ID") or f"Segment {number}"

@@ -97,7 +97,8 @@ def read_segments(path: str | os.PathLike[str]) -> Segments:
     3D Slicer of before 2020 wrote a layer for each segment, without saying so.
 
     Raises:
-        InputError: what `nrrd.load_nrrd` refuses; E_CORRUPT, a segment without voxels of its own.
+        InputError: what `nrrd.load_nrrd` refuses; E_DIMS, axes that are no layers of volumes;
+            E_TOO_BIG; E_VALUES, not whole numbers; E_CORRUPT, a segment without voxels of its own.
     """
     path = Path(path)
     header = read_header(path)

@@ -106,6 +106,7 @@ def read_mask(
     Raises:
         InputError: it cannot be read; E_LABELS, E_GEOMETRY as for `measured`; E_VALUES, a value
             that is none of the bundle's labels.
+        ValueError: names are given, but the mask names no segments.
     """
     remarks: list[str] = []
     if path.is_file() and has_segments(path):

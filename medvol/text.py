@@ -94,6 +94,26 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
+def pace_text(number: int, seconds: float, *, unit: str = "image") -> str:
+    """How long a number of things took, and how fast they went: the quick by the second, the slow
+    by the thing.
+
+    Args:
+        number: of things, above 0.
+        seconds: that they took together, above 0.
+        unit: what a thing is called.
+
+    Example:
+        >>> pace_text(50, 4.0), pace_text(2, 5.0, unit="case")
+        ('4.0 s, 12.5 images/s', '5.0 s, 2.5 s a case')
+    """
+    pace = f"{number / seconds:.1f} {unit}s/s"
+    if number < seconds:
+        article = "an" if unit[0] in "aeiou" else "a"
+        pace = f"{seconds / number:.1f} s {article} {unit}"
+    return f"{seconds:.1f} s, {pace}"
+
+
 def minus(text: str) -> str:
     """The text with true minus signs in place of hyphens; only for texts of numbers."""
     return text.replace("-", "−")

@@ -13,6 +13,8 @@ from ..errors import InputError
 from ..failures import listed
 from ..files import check_writable, sweep
 from ..outputs.registry import OUTPUTS
+from ..progress import Bars
+from ..text import pace_text
 from .options import add_device, add_output, add_time_limit
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ def add_parser(commands: Any) -> None:
         "--overwrite", action="store_true",
         help="compute what is complete again; what medvol did not write is never touched",
     )  # fmt: skip
+    parser.add_argument(
+        "--quiet", action="store_true", help="print nothing but what was refused, and no progress"
+    )
     volumes = parser.add_argument_group("for bundles that take volumes")
     volumes.add_argument(
         "--gate", metavar="THRESHOLD", type=_threshold,
@@ -120,16 +125,21 @@ def run(args: argparse.Namespace) -> int:
     results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite)
     check_writable(args.output)
     results.check_place(args.images, {case.name: case.path for case in cases})
-    for remark in remarks_on(args.images, cases):
+    for remark in () if args.quiet else remarks_on(args.images, cases):
         print(f"medvol: {remark}", file=sys.stderr)
-    job = Job(results, args.batch_size, progress=len(cases) == 1 and sys.stderr.isatty())
+    job = Job(results, args.batch_size)
     in_batch = task.batch_size and (args.batch_size or task.batch_size)
+    bars = Bars(len(cases), unit="image" if in_batch else "case", stages=not in_batch,
+                shown=sys.stderr.isatty() and not args.quiet)  # fmt: skip
     work = f"{start.__module__}:{start.__name__}"
     limits = child.Limits(args.time_limit)
-    with child.Child(work, job, limits=limits, together=2 * in_batch if in_batch else 1) as process:
+    together = 2 * in_batch if in_batch else 1
+    heard = bars if bars.shown else None
+    with child.Child(work, job, limits=limits, together=together, heard=heard) as process:
         try:
-            refused = _say_all(cases, process, results)
+            refused = _say_all(cases, process, results, bars, quiet=args.quiet)
         finally:  # one that was killed may have been ahead of the case that was waited for
+            bars.close()
             process.close()
             for case, number in product(cases, process.ended):
                 sweep(results.folder / case.name, number, results.folder)
@@ -182,42 +192,38 @@ def _asked(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _say_all(
-    cases: "Sequence[Case]", process: "Child", results: "Results"
-) -> list[InputError]:  # fmt: skip
+    cases: "Sequence[Case]", process: "Child", results: "Results", bars: Bars, *, quiet: bool
+) -> list[InputError]:
     """Print what comes of each case when it comes, and write the tables; why some failed."""
-    from tqdm import tqdm
-
     from ..outputs.class_rows import ClassRow, row_of
 
     started = time.perf_counter()
     rows: list[ClassRow | None] = []
     with_files = results.alone is None or bool(results.alone)
+    each = not quiet and (with_files or len(cases) <= FEW)
     refused: list[InputError] = []
     outcomes = process.each(cases, name=lambda case: case.path)
-    bar = tqdm(cases, unit="image", leave=False,
-               disable=len(cases) == 1 or not sys.stderr.isatty())  # fmt: skip
-    for case in bar:
+    for case in cases:
+        bars.name = case.name
         found: Outcome | InputError = next(outcomes)
+        bars.end_case()
         if isinstance(found, InputError):
             refused.append(found)
             rows.append(row_of(case.path, found))
-            with bar.external_write_mode(file=sys.stderr):
-                print(f"medvol: {found}", file=sys.stderr)
+            bars.say(f"medvol: {found}", sys.stderr)
             continue
         rows.append(found.row)
-        for remark in found.remarks:
-            print(f"medvol: {case.name}: {remark}", file=sys.stderr)
-        if with_files or len(cases) <= FEW:
-            with bar.external_write_mode(file=sys.stdout):
-                print(found.said + (f" -> {results.folder / case.name}" if with_files else ""))
+        for remark in () if quiet else found.remarks:
+            bars.say(f"medvol: {case.name}: {remark}", sys.stderr)
+        if each:
+            place = f" -> {results.folder / case.name}" if with_files else ""
+            bars.say(found.said + place, sys.stdout)
     for output in results.together if len(refused) < len(cases) else ():
         table = output.write(results.folder / output.file, results.spec)
         for row in rows:
             table.add(row)
         table.write()
-        print(f"{table} {_pace(len(cases), time.perf_counter() - started)} -> {table.path}")
+        if not quiet:
+            pace = pace_text(len(cases), time.perf_counter() - started)
+            bars.say(f"{table} ({pace}) -> {table.path}", sys.stdout)
     return refused
-
-
-def _pace(images: int, seconds: float) -> str:
-    return f"({seconds:.1f} s, {images / seconds:.1f} images/s)"

@@ -24,8 +24,9 @@ from typing import IO, Any, NamedTuple, cast
 import psutil
 
 from ..errors import InputError
+from ..progress import Listener
 from .available import GIB, available_bytes
-from .serve import ANSWER, RAISED, serve
+from .serve import ANSWER, RAISED, TOLD, serve
 
 POLL_S = 0.2  # between two looks at time and memory
 END_S = 5.0  # for a process to clean up when its input ends, before it is killed
@@ -57,6 +58,7 @@ class Child:
         limits: of time and memory.
         together: how many requests the handler works on at the same time. When the process dies,
             so many are asked again one by one, to find the one to blame.
+        heard: is called with what the work tells of itself, see `medvol.progress`.
 
     Example:
         >>> with Child("medvol.engine.serve:echo", "pong") as child:
@@ -65,13 +67,19 @@ class Child:
     """
 
     def __init__(
-        self, work: str, setup: Any = None, *, limits: Limits = UNLIMITED, together: int = 1
+        self,
+        work: str,
+        setup: Any = None,
+        *,
+        limits: Limits = UNLIMITED,
+        together: int = 1,
+        heard: Listener | None = None,
     ) -> None:
-        self.work, self.setup = work, setup
+        self.work, self.setup, self.heard = work, setup, heard
         self.limits, self.together = limits, together
         self.lost: list[int] = []  # ids of the processes that had to be replaced
         self.ended: list[int] = []  # ids of all that have ended, also those
-        self._process: _Process | None = _Process(work, setup, limits)
+        self._process: _Process | None = self._started()
 
     def __enter__(self) -> "Child":
         return self
@@ -138,14 +146,20 @@ class Child:
 
     def _answers(self, requests: Sequence[Any]) -> Generator[Any]:
         if self._process is None:
-            self._process = _Process(self.work, self.setup, self.limits)
-        process, waits = self._process, True
+            self._process = self._started()
+        process, waits, since = self._process, True, time.monotonic()
         process.send(requests)
         try:
             while waits:
-                kind, content = process.receive()
+                kind, content = process.receive(since)
                 if kind == ANSWER:
                     yield content
+                    since = time.monotonic()
+                    continue
+                if kind == TOLD:
+                    process.check(time.monotonic() - since)
+                    if self.heard is not None:
+                        self.heard(content)
                     continue
                 waits = False
                 if kind == RAISED:
@@ -155,15 +169,19 @@ class Child:
                 self.lost.append(process.id)
                 self.close()
 
+    def _started(self) -> "_Process":
+        return _Process(self.work, self.setup, self.limits, is_heard=self.heard is not None)
+
 
 class _Process:
     """One process with its pipes, a thread that listens to it, and a temporary folder of its own.
 
     Args:
         work, setup, limits: as for `Child`.
+        is_heard: whether it tells where the work is.
     """
 
-    def __init__(self, work: str, setup: Any, limits: Limits) -> None:
+    def __init__(self, work: str, setup: Any, limits: Limits, *, is_heard: bool) -> None:
         self.limits = limits
         self.memory_bytes = limits.memory_bytes or available_bytes()
         self.folder = tempfile.mkdtemp(prefix="medvol-")
@@ -178,7 +196,7 @@ class _Process:
         self.received: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
-        self.send((work, setup, self.folder))
+        self.send((work, setup, self.folder, is_heard))
 
     def send(self, content: Any) -> None:
         """Write to the process; one that is gone is found out by `receive`."""
@@ -187,18 +205,20 @@ class _Process:
             self.requests.write(message)
             self.requests.flush()
 
-    def receive(self) -> tuple[str, Any]:
-        """The next answer.
+    def receive(self, since: float) -> tuple[str, Any]:
+        """The next answer, or what is told before it.
+
+        Args:
+            since: when it began to work on that answer, by `time.monotonic`.
 
         Raises:
             Lost: the process died, or reached a limit.
         """
-        started = time.monotonic()
         while True:
             try:
                 kind, content = self.received.get(timeout=POLL_S)
             except queue.Empty:
-                self._check(time.monotonic() - started)
+                self.check(time.monotonic() - since)
                 continue
             if kind == LOST:
                 raise _Lost("E_FAILED", self._death(), "Look at the file, or leave it out.")
@@ -224,7 +244,15 @@ class _Process:
             except Exception:  # its end, in the midst of an answer or not
                 self.received.put((LOST, None))
 
-    def _check(self, seconds: float) -> None:
+    def check(self, seconds: float) -> None:
+        """Look at time and memory.
+
+        Args:
+            seconds: that it has worked on the answer.
+
+        Raises:
+            Lost: a limit is reached.
+        """
         if self.limits.seconds is not None and seconds > self.limits.seconds:
             raise _Lost(
                 "E_FAILED", f"it took longer than {self.limits.seconds:g} s.",

@@ -21,6 +21,7 @@ from ..images.reader import ImageReader
 from ..images.unchanged import check_unchanged
 from ..inferers.precision import PrecisionInferer
 from ..networks.weights import load_weights
+from ..progress import Step, tell
 from .devices import (
     choose_device,
     infer_within_memory,
@@ -30,6 +31,7 @@ from .devices import (
     sliding_window,
 )
 from .memory import make_room, peak_bytes
+from .windows import watched
 
 IMAGE, PRED, SLICES = "image", "pred", "slices"
 GATE = "gate_threshold"  # id in inference.json
@@ -106,20 +108,17 @@ class Pipeline:
         self._prepare = Compose(self.steps if self.reads_itself else _without_loading(self.steps))
         self.restore = Compose([t for t in postprocessing.transforms if not _saves(t)])
 
-    def run(self, image: Image, *, progress: bool = False) -> Processed:
+    def run(self, image: Image) -> Processed:
         """One volume through all parts, within the memory there is.
 
         Args:
             image: with its voxels and their place.
-            progress: show a bar over the windows on stderr.
 
         Raises:
             InputError: E_TOO_BIG, more memory needed than there is; E_BUNDLE, a part failed.
         """
         windows = sliding_window(self.inferer)
         with torch.inference_mode(), kept(windows):
-            if windows is not None:
-                windows.progress = progress
             remarks = make_room(image, self.inferer, self.device, labels=self.spec.labels,
                                 network_spacing_mm=self.spacing_mm)  # fmt: skip
             return self.run_batch([self.prepare(image)], remarks)[0]
@@ -160,7 +159,8 @@ class Pipeline:
         with torch.inference_mode():
             with self._stage("network", "network", times):
                 batch = _batch([image.data[IMAGE] for image in images]).to(self.device)
-                scores, given_up = infer_within_memory(self.inferer, batch, self.network)
+                with watched(self.network, self.inferer, batch.shape[2:]):
+                    scores, given_up = infer_within_memory(self.inferer, batch, self.network)
             share = {stage: seconds / len(images) for stage, seconds in times.items()}
             return [
                 self._restored(image, scores[index], share, [*remarks, *given_up])
@@ -190,6 +190,7 @@ class Pipeline:
     def _stage(self, stage: str, part: str, times_s: dict[str, float]) -> Iterator[None]:
         """Time a stage; what a bundle's part raises becomes a refusal that names the part."""
         started = time.perf_counter()
+        tell(Step(stage))
         try:
             yield
         except Exception as error:  # whatever a config names may raise whatever it likes

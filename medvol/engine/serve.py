@@ -11,14 +11,16 @@ import threading
 import time
 from _thread import interrupt_main
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, BinaryIO, TypeAlias
 
 from ..failures import failure, raised_by_us
+from ..progress import Step, heard_by
 from ..stopping import stoppable
 
 GRACE_S = 3.0  # for what is being done to clean up when the input ends
-ANSWER, RAISED, DONE = "answer", "raised", "done"
+ANSWER, RAISED, DONE, TOLD = "answer", "raised", "done", "told"
 # gives an answer to each of some requests, in their order; what it raises ends all of them
 Handler: TypeAlias = Callable[[Sequence[Any]], Iterator[Any]]
 
@@ -36,10 +38,12 @@ def serve() -> None:
     os.dup2(2, 1)  # what a reader or a bundle prints is not an answer
     sys.stdout = sys.stderr
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    work, setup, folder = pickle.load(requests)
+    work, setup, folder, is_heard = pickle.load(requests)
     try:
         with stoppable():
-            _Server(work, setup, answers).run(requests, folder)
+            server = _Server(work, setup, answers)
+            with heard_by(server.tell if is_heard else None):
+                server.run(requests, folder)
     except (KeyboardInterrupt, BrokenPipeError):  # the parent has gone, or wants no more
         pass
     finally:
@@ -59,6 +63,12 @@ class _Server:
         self.waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.busy = False
         self.handler: Handler | None = None
+        self.writing = threading.Lock()  # steps are told by any thread
+
+    def tell(self, step: Step) -> None:
+        """Say where the work is; one that cannot be said any more is left out."""
+        with suppress(OSError):
+            self._send(TOLD, step)
 
     def run(self, requests: BinaryIO, folder: str) -> None:
         """Answer what comes until nothing comes any more."""
@@ -94,8 +104,10 @@ class _Server:
             self._send(RAISED, refusal)
 
     def _send(self, kind: str, content: Any) -> None:
-        self.answers.write(pickle.dumps((kind, content)))
-        self.answers.flush()
+        message = pickle.dumps((kind, content))
+        with self.writing:
+            self.answers.write(message)
+            self.answers.flush()
 
 
 def handler_of(work: str, setup: Any) -> Handler:

@@ -18,6 +18,7 @@ from ..files import write_text
 from ..labels import LabelTable
 from ..metrics.masks.comparison import RegionFigures
 from ..metrics.measurements import Histogram, Measurement, Reference
+from ..progress import STAGES
 from ..text import NOTICE, decimals, hu_text, minus, ml_text, percent_text, signed_ml_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -121,7 +122,7 @@ def page_environment() -> Environment:
         ml=ml_text, signed_ml=signed_ml_text, hu=hu_text, percent=percent_text, decimals=decimals,
         rgb=_rgb, data_uri=data_uri, href=quote, filename=os.path.basename,
     )  # fmt: skip
-    environment.globals["notice"] = NOTICE
+    environment.globals |= {"notice": NOTICE, "stages": STAGES}
     return environment
 
 

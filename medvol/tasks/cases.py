@@ -18,6 +18,7 @@ from ..images.image import Image, Kind
 from ..images.memory import NAME, image_of
 from ..images.unchanged import read_unchanged
 from ..owned import results_in
+from ..progress import Step, tell
 
 # a path, or an object that `images.memory.image_of` takes
 Source: TypeAlias = Any
@@ -184,6 +185,7 @@ def read_case(task: Reader, case: Case, reading: Reading) -> tuple[Case, Image]:
     if case.image is not None:
         return replace(case, image=None), case.image
     started = time.perf_counter()
+    tell(Step("read"))
     image = task.read(case.source, reading)
     return replace(case, read_s=time.perf_counter() - started), image
 

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..failures import failure
 from ..outputs.class_rows import ClassRow, row_of
 from ..outputs.results import Results
+from ..progress import Step, tell
 from .cases import Case, Reading, read_case
 from .task import Bundle, load_bundle, task_of
 
@@ -26,12 +27,10 @@ class Job:
     Args:
         results: what is written and where, with the options that decide about an answer.
         batch_size: radiographs that go through the network together; None takes the task's.
-        progress: show a bar over the windows of a volume on stderr.
     """
 
     results: Results
     batch_size: int | None = None
-    progress: bool = False
 
 
 class Outcome(NamedTuple):
@@ -119,9 +118,10 @@ class Predicting:
 
     def _loaded(self) -> Bundle:
         asked, spec = self.results.asked, self.results.spec
+        tell(Step("load"))
         try:
             bundle = load_bundle(spec, device=self.results.device, precision=asked["precision"],
-                                 gate=asked["gate"], progress=self.job.progress)  # fmt: skip
+                                 gate=asked["gate"])  # fmt: skip
             if self.method:
                 bundle.maps(self.method)  # where none can be made, no image is looked at
         except (InputError, ValueError):
@@ -135,6 +135,7 @@ class Predicting:
         if isinstance(answer, Refusal):
             return answer.error
         try:
+            tell(Step("write"))
             if self.method:
                 answer = bundle.with_attention(answer, self.method)
             files = self.results.alone

@@ -4,6 +4,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..answer import Answer, Attention, Refusal
 from ..bundle.spec import Spec, read_spec
+from ..progress import shown
 from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ def load_bundle(
         device: "auto", "cpu" or "cuda".
         precision: "fp32" or "bf16"; None keeps the bundle's own.
         gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
-        progress: show a bar over the windows of a volume on stderr.
+        progress: show on stderr at which stage an image is, with a bar over windows or slices.
 
     Raises:
         InputError: E_BUNDLE, no such bundle, or one that cannot be built.
@@ -104,7 +106,7 @@ class Bundle:
     Args:
         task: of the bundle.
         pipeline: its parts.
-        progress: show a bar over the windows of a volume on stderr.
+        progress: as for `load_bundle`.
     """
 
     def __init__(self, task: Task, pipeline: "Pipeline", *, progress: bool = False) -> None:
@@ -199,11 +201,12 @@ class Bundle:
 
     def _alone(self, case: Case, reading: Reading) -> Answer | Refusal:
         """One volume: no other is in memory meanwhile."""
-        try:
-            case, image = read_case(self.task, case, reading)
-            return self._answer(case, self.pipeline.run(image, progress=self.progress))
-        except Exception as error:  # one image does not stop the others
-            return refusal_of(case, error)
+        with shown(case.name) if self.progress else nullcontext():
+            try:
+                case, image = read_case(self.task, case, reading)
+                return self._answer(case, self.pipeline.run(image))
+            except Exception as error:  # one image does not stop the others
+                return refusal_of(case, error)
 
     def _in_batches(
         self, cases: Iterable[Case], size: int, reading: Reading

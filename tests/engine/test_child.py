@@ -16,6 +16,7 @@ import pytest
 from medvol.engine import child as module
 from medvol.engine.child import Child, Limits
 from medvol.errors import InputError
+from medvol.progress import Step
 
 WORK = "child_work:start"
 MIB = 1 << 20
@@ -111,6 +112,23 @@ def test_what_the_work_raises_ends_all_requests() -> None:
             next(answers)
         assert child.ask("c") == "c"
         assert child.lost == []
+
+
+def test_what_it_tells_is_heard_before_the_answer() -> None:
+    heard: list[Step] = []
+    with Child(WORK, heard=heard.append) as child:
+        answers = child.each([("tell", 3), "b"])
+        assert next(answers) is None
+        assert heard == [Step("network", number, 3, "window") for number in range(3)]
+        assert next(answers) == "b"
+    with Child(WORK) as child:
+        assert child.ask(("tell", 3)) is None
+
+
+def test_one_that_tells_on_and_on_is_ended_all_the_same() -> None:
+    with Child(WORK, limits=Limits(seconds=1), heard=lambda _: None) as child:
+        (answer,) = child.each([("tell on",)])
+    assert answer.reason == "it took longer than 1 s."
 
 
 def test_answers_that_nobody_wants_do_not_come_later() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from medvol.engine.serve import Handler
 from medvol.errors import InputError
 from medvol.labels import match_names
+from medvol.progress import Listener, Step, heard_by, tell
 
 
 def start(setup: Any) -> Handler:
@@ -57,6 +58,13 @@ def _do(word: str, given: Any = None) -> Any:
         print(given)
         os.write(1, b"raw\n")
         return sys.stdin.read()
+    if word == "tell":
+        for number in range(given):
+            tell(Step("network", number, given, "window"))
+    if word == "tell on":
+        while True:
+            tell(Step("read"))
+            time.sleep(0.02)
     if word == "raise":
         raise given
     return None
@@ -65,8 +73,10 @@ def _do(word: str, given: Any = None) -> Any:
 class InlineChild:
     """A `medvol.engine.child.Child` that works in this process, so that tests are quick."""
 
-    def __init__(self, work: str, setup: Any = None, **_: Any) -> None:
-        self.work, self.setup = work, setup
+    def __init__(
+        self, work: str, setup: Any = None, *, heard: Listener | None = None, **_: Any
+    ) -> None:
+        self.work, self.setup, self.heard = work, setup, heard
         self.handler: Handler | None = None
         self.lost: list[int] = []
         self.ended: list[int] = []
@@ -81,8 +91,9 @@ class InlineChild:
         from medvol.engine.serve import handler_of
 
         self.handler = self.handler or handler_of(self.work, self.setup)
-        for _, answer in zip(requests, self.handler(requests), strict=True):
-            yield answer
+        with heard_by(self.heard):
+            for _, answer in zip(requests, self.handler(requests), strict=True):
+                yield answer
 
     def ask(self, request: Any, **_: Any) -> Any:
         (answer,) = self.each([request])

@@ -29,7 +29,8 @@ def write(path: Path, saving: "Saving") -> None:
     Raises:
         InputError: E_NOSPACE, it cannot be written.
     """
-    asked = {"formats": saving.formats, "request_sha256": saving.request}
+    options = {key: value for key, value in saving.asked.items() if key != "series"}
+    asked = {"formats": saving.formats, "asked": options, "request_sha256": saving.request}
     record = {**record_of(saving.answer), **asked, FILES: checksums(saving.folder)}
     write_record(path, record)
 

@@ -160,7 +160,7 @@ class Results:
         wanted = None if formats is None else [n for n in formats if n not in lacking]
         folder = self.folder / answer.case
         before = read_record(folder / RUN).get("input", {}).get("sha256")
-        save(answer, folder, formats=wanted, request=self.request)
+        save(answer, folder, formats=wanted, request=self.request, asked=self.asked)
         said = [f"It has no {OUTPUTS[name].needs}, so there is no {name}." for name in lacking]
         return said if before in (None, answer.image.sha256) else [*said, GAVE_WAY]
 

@@ -2,8 +2,8 @@
 """The files of an answer: those that were chosen of `registry.OUTPUTS`, all or none."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -32,6 +32,7 @@ class Saving:
         folder: where they appear first.
         formats: that were asked for; None for all.
         request: what else was asked for, see `results.Results`.
+        asked: the same as options by name, for a reader.
     """
 
     answer: Answer
@@ -39,6 +40,7 @@ class Saving:
     folder: Path
     formats: Sequence[str] | None = None
     request: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def window(self) -> tuple[float, float]:
@@ -90,6 +92,7 @@ def save(
     *,
     formats: Sequence[str] | None = None,
     request: str = "",
+    asked: Mapping[str, Any] | None = None,
 ) -> dict[str, Path]:
     """Write the files of an answer; all appear, each whole, or none.
 
@@ -101,6 +104,8 @@ def save(
         folder: made when it is not there.
         formats: names of `OUTPUTS`; None writes all that the answer has, but run lengths.
         request: what else was asked for, see `results.Results`; kept in the record.
+        asked: the same as options by name, kept as well; a series, by which an archive finds the
+            patient, is left out.
 
     Raises:
         InputError: E_OUTPUT, something in the folder would be replaced that is not medvol's own;
@@ -122,7 +127,7 @@ def save(
     outputs = [*(output for output in asked if output != record), record]
     started = time.perf_counter()
     with filling(folder) as scratch:
-        saving = Saving(answer, outputs, scratch, formats, request)
+        saving = Saving(answer, outputs, scratch, formats, request, asked or {})
         for output in outputs:
             answer.run.times_s["write"] = time.perf_counter() - started
             output.write(scratch / output.file, saving)

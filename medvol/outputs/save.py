@@ -115,8 +115,8 @@ def save(
     Returns:
         Format to path of what was asked for.
     """
-    asked = chosen(answer, formats)
-    if lacking := set(formats or ()).difference(output.name for output in asked):
+    wanted = chosen(answer, formats)
+    if lacking := set(formats or ()).difference(output.name for output in wanted):
         first = next(OUTPUTS[name] for name in formats or () if name in lacking)
         given = ", ".join(name for name, x in OUTPUTS.items() if x.fits(answer) and not x.together)
         what = f"is for all images together, not for {answer.case} alone"
@@ -124,14 +124,14 @@ def save(
             what = f"needs {first.needs}, which the answer to {answer.case} does not have"
         raise ValueError(f"{first.name} {what}; give some of {given}")
     record = OUTPUTS[RECORD]  # always: it says whose the other files are
-    outputs = [*(output for output in asked if output != record), record]
+    outputs = [*(output for output in wanted if output != record), record]
     started = time.perf_counter()
     with filling(folder) as scratch:
         saving = Saving(answer, outputs, scratch, formats, request, asked or {})
         for output in outputs:
             answer.run.times_s["write"] = time.perf_counter() - started
             output.write(scratch / output.file, saving)
-    return {output.name: Path(folder) / output.file for output in asked}
+    return {output.name: Path(folder) / output.file for output in wanted}
 
 
 def _there(part: Part | None) -> Part:

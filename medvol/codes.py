@@ -43,11 +43,14 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "Copy or download it again, or export it again. For a training, follow the line.",
         ),
         "E_TOO_BIG": Code(
-            "The header claims more voxels than the limit, an archive inflates to too much, or "
-            "the prediction needs more memory than there is, in the machine or in the "
-            "container.",
-            "Crop the image or reduce its resolution, unpack the archive yourself, or use a "
-            "machine with more memory.",
+            "The header claims more bytes of voxels than the limit, an archive inflates to too "
+            "much, or reading, predicting or writing needs more memory than there is: in the "
+            "machine, in the container or under `ulimit -v`. Before it is refused, windows go "
+            "through the network one at a time; when a GPU's memory ends, then they are stitched "
+            "on the CPU, then all is done on the CPU.",
+            "Close other programs, give `--batch-size 1` for radiographs, crop the image or reduce "
+            "its resolution, unpack the archive yourself, take a bundle that works slice by slice, "
+            "such as `covid_ct_lesion_25d`, or use a machine with more memory.",
         ),
         "E_DIMS": Code(
             "It is one slice, several frames or channels, an axis has no voxels, or slice "

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What medvol says when an input cannot be used, or was used with a remark."""
 
+from collections.abc import Iterator
 from importlib import import_module
 from os import PathLike, fspath
 from types import ModuleType
@@ -46,10 +47,15 @@ def printable(line: str) -> str:
 
 def refusal_behind(error: BaseException) -> InputError | None:
     """The refusal among an error and its causes, since MONAI wraps what a part raises; or None."""
+    return next((cause for cause in causes(error) if isinstance(cause, InputError)), None)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it was raised from, and so on to the innermost."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, InputError):
+    while cause is not None:
+        yield cause
         cause = cause.__cause__
-    return cause
 
 
 class Note(NamedTuple):

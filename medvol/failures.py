@@ -9,8 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from .errors import InputError, printable, refusal_behind
+from .errors import InputError, causes, printable, refusal_behind
 
+# what a case may raise without stopping the others: a reader or a bundle may also end its program
+FAILURES = (Exception, SystemExit)
+MORE_MEMORY = (
+    "Close other programs, give --batch-size 1 for radiographs, crop the image, take a bundle that "
+    "works slice by slice, or use a machine with more memory."
+)
+_NO_MEMORY = (  # in what torch, NumPy, OpenBLAS, C++ and the loader of libraries say of a CPU
+    "allocate memory", "Unable to allocate", "bad_alloc", "failed to map segment", "enough memory",
+)  # fmt: skip
 DEBUG = "MEDVOL_DEBUG"  # environment variable; with it the traceback of a failure is printed too
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 AWAY = {  # the disk, the share or the card reader that a path lies on does not answer
@@ -83,15 +92,14 @@ def failure(error: BaseException, path: str | os.PathLike[str]) -> InputError:
         return refusal
     if out_of_memory(error):
         return InputError(
-            "E_TOO_BIG", path, "the memory of this machine did not suffice.",
-            "Crop the image, close other programs, or use a machine with more memory.",
+            "E_TOO_BIG", path, "the memory of this machine did not suffice.", MORE_MEMORY
         )  # fmt: skip
-    if isinstance(error, OSError):
-        named = error.filename if isinstance(error.filename, str | os.PathLike) else path
-        if error.errno in FULL | {errno.EROFS}:
-            return write_error(named, error)
-        if isinstance(error, FileNotFoundError | PermissionError) or error.errno in AWAY | NAMES:
-            return path_error(named, error)
+    if said := next((cause for cause in causes(error) if isinstance(cause, OSError)), None):
+        named = said.filename if isinstance(said.filename, str | os.PathLike) else path
+        if said.errno in FULL | {errno.EROFS}:
+            return write_error(named, said)
+        if isinstance(said, FileNotFoundError | PermissionError) or said.errno in AWAY | NAMES:
+            return path_error(named, said)
     return InputError(
         "E_FAILED", path, f"{_words(error)} (at {_place(error)}).",
         f"Run it again with {DEBUG}=1 to see more, and report it.",
@@ -106,13 +114,13 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
         path: that is worked on.
 
     Raises:
-        InputError: in place of any other Exception.
+        InputError: in place of anything of `FAILURES`.
     """
     try:
         yield
     except InputError:
         raise
-    except Exception as error:
+    except FAILURES as error:
         raise failure(error, path) from error
 
 
@@ -133,12 +141,26 @@ def listed(refused: Sequence[InputError], cases: int) -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ended: Python's, NumPy's, or torch's, on any device."""
-    return (
-        isinstance(error, MemoryError)
-        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
-        or type(error).__name__ == "OutOfMemoryError"  # torch's, without importing torch
-        or (isinstance(error, RuntimeError) and "allocate memory" in str(error))  # torch's of a CPU
+    """Whether an error or a cause of it says that memory ended: Python's, torch's of any device, or
+    that of a library."""
+    return any(
+        isinstance(cause, MemoryError)
+        or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM)
+        or type(cause).__name__ == "OutOfMemoryError"  # torch's, without importing torch
+        or (
+            isinstance(cause, RuntimeError | ImportError)
+            and any(words in str(cause) for words in _NO_MEMORY)
+        )
+        for cause in causes(error)
+    )
+
+
+def of_the_system(error: BaseException) -> bool:
+    """Whether an error or a cause of it says that memory, disk or network share failed: that is not
+    the fault of the file that was read, or of the bundle that ran."""
+    return out_of_memory(error) or any(
+        isinstance(cause, OSError) and cause.errno in AWAY | FULL | {errno.EROFS}
+        for cause in causes(error)
     )
 
 

@@ -3,13 +3,21 @@
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from medvol.errors import InputError
-from medvol.failures import failure, out_of_memory, raised_by_us, refusing, write_error
+from medvol.failures import (
+    failure,
+    of_the_system,
+    out_of_memory,
+    raised_by_us,
+    refusing,
+    write_error,
+)
 from medvol.labels import match_names
 
 
@@ -63,7 +71,17 @@ def test_memory_that_ends_is_too_big() -> None:
     assert out_of_memory(of_torch)
     assert out_of_memory(type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."))
     assert out_of_memory(said(errno.ENOMEM))
+    assert out_of_memory(ImportError("libtorch.so: failed to map segment from shared object"))
     assert not out_of_memory(RuntimeError("shapes differ"))
+
+
+def test_what_monai_wraps_is_still_what_the_system_said() -> None:
+    for inner, code in ((MemoryError(), "E_TOO_BIG"), (said(errno.ESTALE, "a.nii"), "E_PATH")):
+        wrapper = RuntimeError("applying transform")
+        wrapper.__cause__ = inner
+        assert of_the_system(wrapper)
+        assert failure(wrapper, "ct.nii").code == code
+    assert not of_the_system(said(errno.ENOENT))
 
 
 def test_anything_else_says_what_and_where() -> None:
@@ -100,6 +118,8 @@ def test_a_refusal_stays_as_it_is_and_is_found_behind_what_wraps_it() -> None:
     assert caught.value is refusal
     with pytest.raises(InputError, match="E_FAILED case: KeyError: 'x'"), refusing("case"):
         raise KeyError("x")
+    with pytest.raises(InputError, match="E_FAILED case: SystemExit: 3"), refusing("case"):
+        sys.exit(3)
 
 
 def test_the_traceback_is_shown_where_it_is_asked_for(

@@ -13,6 +13,7 @@ from typing import Any
 from monai.bundle import ConfigParser, ReferenceResolver
 
 from ..errors import InputError, refusal_behind
+from ..failures import FAILURES, of_the_system
 
 STOCK = tuple(  # where the components lie that a config names without a module
     f"monai.{room}"
@@ -61,9 +62,11 @@ class Config:
             raise self._refused(f"it has no `{name}`{_nearest(name, self.parser.config)}.")
         try:
             return self.parser.get_parsed_content(name)
-        except Exception as error:  # whatever a config names may raise whatever it likes
+        except FAILURES as error:  # whatever a config names may raise whatever it likes
             if refusal := refusal_behind(error):
                 raise refusal from refusal.__cause__
+            if of_the_system(error):
+                raise
             raise self._refused(_reason(self.parser.ref_resolver, name, error)) from error
 
     def _refused(self, reason: str) -> InputError:
@@ -93,7 +96,7 @@ def last_line(error: BaseException) -> str:
     return lines[-1].strip().rstrip(".")
 
 
-def _reason(entries: ReferenceResolver, name: str, error: Exception) -> str:
+def _reason(entries: ReferenceResolver, name: str, error: BaseException) -> str:
     """What is wrong with an entry that cannot be built, as a sentence."""
     key, error = _culprit(entries, name, error, {name})
     item = entries.get_item(key)
@@ -112,15 +115,15 @@ def _reason(entries: ReferenceResolver, name: str, error: Exception) -> str:
 
 
 def _culprit(
-    entries: ReferenceResolver, name: str, error: Exception, seen: set[str]
-) -> tuple[str, Exception]:
+    entries: ReferenceResolver, name: str, error: BaseException, seen: set[str]
+) -> tuple[str, BaseException]:
     """The innermost entry that fails: `name`, or one that it holds or refers to; and its error."""
     for inner in ReferenceResolver.find_refs_in_config(entries.get_item(name).get_config(), name):
         if inner in entries.items and inner not in seen:
             seen.add(inner)
             try:
                 entries.get_resolved_content(inner)
-            except Exception as deeper:
+            except FAILURES as deeper:
                 return _culprit(entries, inner, deeper, seen)
     return name, error
 

@@ -22,11 +22,40 @@ V2 = GroupFiles("memory.max", "memory.current", "inactive_file")
 
 
 def available_bytes() -> int:
-    """Memory that a process can take without swapping, in bytes: of the machine, or of the
-    container that it runs in, whichever is less."""
+    """Memory that a process can take without swapping, in bytes: of the machine, of the container
+    that it runs in, or by the limit that was set (`ulimit -v`), whichever is least."""
     free = int(psutil.virtual_memory().available)
-    allowed = control_group_bytes(Path("/"))
-    return free if allowed is None else min(free, allowed)
+    limits = (control_group_bytes(Path("/")), address_space_bytes())
+    return min([free, *(limit for limit in limits if limit is not None)])
+
+
+def address_space_bytes() -> int | None:
+    """Address space that this process may still take, in bytes; None where that has no limit."""
+    try:
+        import resource  # there is none on Windows
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    return max(0, limit - int(psutil.Process().memory_info().vms))
+
+
+def killed_for_memory(root: Path) -> int | None:
+    """How many processes Linux has killed on this machine so far because memory ran out.
+
+    Args:
+        root: of the file system, with `proc/vmstat`.
+
+    Returns:
+        None where the system does not count them.
+    """
+    try:
+        lines = (root / "proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    counts = dict(line.split() for line in lines)
+    return int(counts["oom_kill"]) if "oom_kill" in counts else None
 
 
 def control_group_bytes(root: Path) -> int | None:

@@ -19,18 +19,21 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 import psutil
 
 from ..errors import InputError
+from ..failures import MORE_MEMORY
 from ..progress import Listener
-from .available import GIB, available_bytes
+from .available import GIB, available_bytes, killed_for_memory
 from .serve import ANSWER, RAISED, TOLD, serve
 
 POLL_S = 0.2  # between two looks at time and memory
 END_S = 5.0  # for a process to clean up when its input ends, before it is killed
 LOST = "lost"
+ROOT = Path("/")  # where the system says what it did
 BOOT = f"import sys; sys.path[:] = sys.argv[1:]; from {serve.__module__} import serve; serve()"
 
 
@@ -98,7 +101,8 @@ class Child:
 
         Returns:
             What the handler gives; an `InputError` for a request that the process was lost with:
-            E_FAILED, it died or took too long; E_TOO_BIG, it took too much memory.
+            E_FAILED, it died or took too long; E_TOO_BIG, it took too much memory, or the system
+            ended it since memory ran out.
 
         Raises:
             InputError, ValueError: the handler raised it, so that no request is answered any more.
@@ -184,6 +188,7 @@ class _Process:
     def __init__(self, work: str, setup: Any, limits: Limits, *, is_heard: bool) -> None:
         self.limits = limits
         self.memory_bytes = limits.memory_bytes or available_bytes()
+        self.killed = killed_for_memory(ROOT)
         self.folder = tempfile.mkdtemp(prefix="medvol-")
         command = [sys.executable, "-c", BOOT, *map(str, sys.path)]
         self.popen = subprocess.Popen(
@@ -221,7 +226,7 @@ class _Process:
                 self.check(time.monotonic() - since)
                 continue
             if kind == LOST:
-                raise _Lost("E_FAILED", self._death(), "Look at the file, or leave it out.")
+                raise self._death()
             return kind, content
 
     def end(self) -> None:
@@ -265,18 +270,25 @@ class _Process:
         if used > self.memory_bytes:
             raise _Lost(
                 "E_TOO_BIG", f"it took more than {self.memory_bytes / GIB:.1f} GiB of memory.",
-                "Crop the image, close other programs, or use a machine with more memory.",
+                MORE_MEMORY,
             )  # fmt: skip
 
-    def _death(self) -> str:
-        """How the process ended, in words."""
+    def _death(self) -> _Lost:
+        """How the process ended: E_TOO_BIG where the system says that memory ran out."""
+        remedy = "Look at the file, or leave it out."
         try:
             status = self.popen.wait(END_S)
         except subprocess.TimeoutExpired:
-            return "the process that worked on it closed its output."
+            return _Lost("E_FAILED", "the process that worked on it closed its output.", remedy)
         if status >= 0:
-            return f"the process that worked on it ended with status {status}."
+            reason = f"the process that worked on it ended with status {status}."
+            return _Lost("E_FAILED", reason, remedy)
         number = -status
         word = signal.Signals(number).name if number in {*signal.Signals} else "unknown"
+        killed = killed_for_memory(ROOT)
+        if word == "SIGKILL" and None not in (killed, self.killed) and killed != self.killed:
+            reason = "the system ended the process that worked on it, since memory ran out."
+            return _Lost("E_TOO_BIG", reason, MORE_MEMORY)
         why = "; perhaps memory ran out" if word == "SIGKILL" else ""
-        return f"the process that worked on it died (signal {number}, {word}{why})."
+        reason = f"the process that worked on it died (signal {number}, {word}{why})."
+        return _Lost("E_FAILED", reason, remedy)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from monai.inferers import SlidingWindowInferer
 
+from ..failures import out_of_memory
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
 
@@ -56,11 +57,11 @@ def kept(windows: Windows | None) -> Iterator[None]:
 def infer_within_memory(
     inferer: Callable[..., Any], volume: torch.Tensor, network: torch.nn.Module
 ) -> tuple[Any, list[str]]:
-    """Run an inferer; when GPU memory ends, try again with less, never with another answer.
+    """Run an inferer; when memory ends, try again with less, never with another answer.
 
-    One window at a time, then stitching on the CPU, then everything on the CPU; window size,
-    overlap and precision stay as they are. The sliding window keeps what was given up (see
-    `kept`); the network comes back to its device.
+    One window at a time; of a GPU's memory also stitching on the CPU, then everything on the CPU.
+    Window size, overlap and precision stay as they are. The sliding window keeps what was given up
+    (see `kept`); the network comes back to its device.
 
     Args:
         inferer: MONAI inferer.
@@ -71,7 +72,7 @@ def infer_within_memory(
         The scores, and what was given up, in words, empty when nothing was.
 
     Raises:
-        torch.OutOfMemoryError: the CPU too has too little.
+        MemoryError, RuntimeError: the CPU too has too little, see `failures.out_of_memory`.
     """
     windows, device = sliding_window(inferer), volume.device
     given_up: list[str] = []
@@ -79,13 +80,16 @@ def infer_within_memory(
         while True:
             try:
                 return inferer(volume, network), given_up
-            except torch.OutOfMemoryError:
-                if volume.device.type == "cpu":
+            except (MemoryError, RuntimeError) as error:
+                on_cpu = volume.device.type == "cpu"
+                several = windows is not None and windows.sw_batch_size > 1
+                if not out_of_memory(error) or (on_cpu and not several):
                     raise
             torch.cuda.empty_cache()
             if windows is not None and windows.sw_batch_size > 1:
                 windows.sw_batch_size = 1
-                given_up.append("GPU memory was short: one window at a time.")
+                whose = "Memory" if on_cpu else "GPU memory"
+                given_up.append(f"{whose} was short: one window at a time.")
             elif windows is not None and windows.device is None:
                 windows.device = torch.device("cpu")
                 given_up.append("GPU memory was short: windows were stitched on the CPU.")
@@ -113,18 +117,11 @@ def restore_within_memory(
     try:
         return restore(data), []
     except Exception as error:  # MONAI wraps what a transform raises
-        if data[key].device.type == "cpu" or not isinstance(_cause(error), torch.OutOfMemoryError):
+        if data[key].device.type == "cpu" or not out_of_memory(error):
             raise
     torch.cuda.empty_cache()
     given_up = ["GPU memory was short: labels were brought to the input's grid on the CPU."]
     return restore({**data, key: data[key].to("cpu")}), given_up
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The innermost cause."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
 
 
 def settings_of(inferer: Any) -> dict[str, Any]:

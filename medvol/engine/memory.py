@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from ..errors import InputError
+from ..failures import MORE_MEMORY
 from ..images.image import Image
 from ..inferers.slice_stack import SliceStackInferer
 from ..labels import LabelTable
@@ -122,7 +123,7 @@ def make_room(
     if not last.fits:
         raise InputError(
             "E_TOO_BIG", image.path, f"predicting it takes too much memory ({last}).",
-            "Crop the image, close other programs, or use a machine with more memory.",
+            MORE_MEMORY,
         )  # fmt: skip
     return [f"Memory is short ({first}): one window at a time."]
 

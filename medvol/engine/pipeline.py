@@ -16,6 +16,7 @@ from ..answer import Run
 from ..bundle.config import Config, last_line
 from ..bundle.spec import Spec, check_chain
 from ..errors import InputError, refusal_behind
+from ..failures import FAILURES, of_the_system
 from ..images.image import Image
 from ..images.reader import ImageReader
 from ..images.unchanged import check_unchanged
@@ -116,6 +117,8 @@ class Pipeline:
 
         Raises:
             InputError: E_TOO_BIG, more memory needed than there is; E_BUNDLE, a part failed.
+            MemoryError, OSError: memory, disk or network share failed, see `of_the_system`; also
+                as the cause of another error.
         """
         windows = sliding_window(self.inferer)
         with torch.inference_mode(), kept(windows):
@@ -193,9 +196,11 @@ class Pipeline:
         tell(Step(stage))
         try:
             yield
-        except Exception as error:  # whatever a config names may raise whatever it likes
+        except FAILURES as error:  # whatever a config names may raise whatever it likes
             if refusal := refusal_behind(error):
                 raise refusal from refusal.__cause__
+            if of_the_system(error):
+                raise
             raise InputError(
                 "E_BUNDLE", self.spec.folder, f"its {part} failed: {last_line(error)}.",
                 "Try the bundle on the image it was made for; if that fails too, report it.",

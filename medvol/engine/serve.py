@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, BinaryIO, TypeAlias
 
-from ..failures import failure, raised_by_us
+from ..failures import FAILURES, failure, raised_by_us
 from ..progress import Step, heard_by
 from ..stopping import stoppable
 
@@ -98,7 +98,7 @@ class _Server:
             self._send(DONE, None)
         except BrokenPipeError:
             raise
-        except Exception as error:
+        except FAILURES as error:
             misused = isinstance(error, ValueError | ImportError) and raised_by_us(error)
             refusal = ValueError(str(error)) if misused else failure(error, self.work)
             self._send(RAISED, refusal)

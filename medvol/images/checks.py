@@ -13,7 +13,9 @@ from ..errors import InputError, Note
 from ..spatial import Affine, same_grid, shear_cosine, spacing_mm
 from .image import Image, Kind
 
-MAX_VOXELS = 2**30  # 4 GiB as float32: 4,096 slices of 512 x 512
+# Of the voxels as they are stored, and as float32, which the network takes: 4,096 slices of
+# 512 x 512; of float64 half as many.
+MAX_BYTES = 4 << 30
 MAX_NAN_SHARE = 0.01
 MAX_LABEL = 65535  # of a mask, see labels.Label
 SHEAR_COSINE = 1e-4  # ITK and 3D Slicer accept no more
@@ -35,7 +37,7 @@ def volume_shape(sizes: Sequence[int], path: Path) -> tuple[tuple[int, int, int]
         path: for the message.
 
     Raises:
-        InputError: E_DIMS, no volume of at least two slices in one frame; E_TOO_BIG.
+        InputError: E_DIMS, no volume of at least two slices in one frame.
     """
     text = " x ".join(map(str, sizes))
     if any(n < 1 for n in sizes):
@@ -47,11 +49,28 @@ def volume_shape(sizes: Sequence[int], path: Path) -> tuple[tuple[int, int, int]
     if len(sizes) < 3 or min(sizes[:3]) == 1:
         reason = f"it is one slice ({text}), not a volume."
         raise InputError("E_DIMS", path, reason, "Give the whole volume of two or more slices.")
-    if math.prod(sizes) > MAX_VOXELS:
-        reason = f"its header claims {text} voxels; the limit is {MAX_VOXELS}."
-        raise InputError("E_TOO_BIG", path, reason, "Crop it or reduce its resolution.")
     notes = [Note("N_SQUEEZED", f"{len(sizes)}D with one frame ({text}), used as 3D.")]
     return (sizes[0], sizes[1], sizes[2]), notes if len(sizes) > 3 else []
+
+
+def check_bytes(shape: Sequence[int], dtype: npt.DTypeLike, path: Path) -> None:
+    """Refuse a volume that would take more than `MAX_BYTES`, before anything of its size is made.
+
+    Args:
+        shape: (X, Y, Z) as the header claims.
+        dtype: of the stored values.
+        path: for the message.
+
+    Raises:
+        InputError: E_TOO_BIG.
+    """
+    each = max(np.dtype(dtype).itemsize, np.dtype(np.float32).itemsize)
+    if (taken := math.prod(shape) * each) > MAX_BYTES:
+        reason = (
+            f"its header claims {' x '.join(map(str, shape))} voxels, which take "
+            f"{taken / (1 << 30):.4g} GiB as {each}-byte numbers; the limit is {MAX_BYTES >> 30}."
+        )
+        raise InputError("E_TOO_BIG", path, reason, "Crop it or reduce its resolution.")
 
 
 def rescaled(

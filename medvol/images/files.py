@@ -211,6 +211,8 @@ def read_block(block: DataBlock) -> npt.NDArray[np.uint8]:
             a wrong checksum, or something that is not compressed data.
     """
     size = file_size(block.path)
+    if block.start > size:
+        raise truncated(block.path, f"it ends before byte {block.start}, where its voxels begin.")
     if block.encoding == "raw":
         _compare(block, size - block.start - block.skip)
         return np.fromfile(

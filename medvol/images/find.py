@@ -22,6 +22,8 @@ RESERVED = {
     "NUL",
     *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789"),
 }
+FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*\\]')  # in names, by Windows
+LONGEST_NAME = 200  # bytes; systems take 255, and files beside get longer names
 _MASK_FILE = re.compile(r"(^|[\W_])masks?$", re.IGNORECASE)  # x_mask, "lung masks", mask
 _MASK_FOLDER = re.compile(r"masks?$", re.IGNORECASE)  # also ManualMask
 
@@ -176,15 +178,16 @@ def find_radiographs(folder: str | os.PathLike[str]) -> list[Path]:
 def case_name(path: str | os.PathLike[str]) -> str:
     """Name of a case: the file or folder's name without the suffix of its format.
 
-    Dots elsewhere stay, as in a DICOM folder that is called by its UID.
+    Dots elsewhere stay, as in a DICOM folder that is called by its UID. The suffix stays where
+    nothing but dots would be left, which no folder can be called.
 
     Example:
-        >>> case_name("scans/ct.1.nii.gz"), case_name("scans/1.2.840.10")
-        ('ct.1', '1.2.840.10')
+        >>> [case_name(f"scans/{name}") for name in ("ct.1.nii.gz", "1.2.840.10", "..nii.gz")]
+        ['ct.1', '1.2.840.10', '..nii.gz']
     """
     name = Path(os.path.abspath(path)).name
     for suffix in sorted(suffixes(), key=len, reverse=True):
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
+        if name.lower().endswith(suffix) and name[: -len(suffix)].strip("."):
             return name[: -len(suffix)]
     return name
 
@@ -193,12 +196,13 @@ class CaseNames:
     """Names of cases that may all be folders beside each other, on any system.
 
     Names that differ in capitals only, or in how an accent is written, are one name on Windows and
-    macOS. Names such as `con`, and those that end with a dot or a blank, Windows does not take.
+    macOS. Names such as `con`, and those that end with a dot or a blank or hold one of `FORBIDDEN`,
+    Windows does not take. None is longer than `LONGEST_NAME`, and none leads out of its folder.
 
     Example:
         >>> names = CaseNames()
-        >>> [names.new(name) for name in ("ct", "Ct", "ct_2", "a/con", "ct.")]
-        ['ct', 'Ct_2', 'ct_2_2', 'a/_con', 'ct_']
+        >>> [names.new(name) for name in ("ct", "Ct", "ct_2", "a/con", "ct.", "../x", "/a:b")]
+        ['ct', 'Ct_2', 'ct_2_2', 'a/_con', 'ct_', '._/x', '_/a_b']
     """
 
     def __init__(self) -> None:
@@ -210,7 +214,7 @@ class CaseNames:
         Args:
             wanted: perhaps with `/` between folders.
         """
-        name = numbered = "/".join(map(_for_windows, wanted.split("/")))
+        name = numbered = "/".join(map(_for_a_folder, wanted.split("/")))
         count = 1
         while (key := same_name_key(numbered)) in self._taken:
             count += 1
@@ -224,6 +228,10 @@ def same_name_key(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _for_windows(name: str) -> str:
+def _for_a_folder(name: str) -> str:
+    """One part of a name as a folder may be called everywhere."""
+    name = FORBIDDEN.sub("_", name)
+    while len(os.fsencode(name)) > LONGEST_NAME:
+        name = name[:-1]
     reserved = name.partition(".")[0].rstrip().upper() in RESERVED
-    return re.sub(r"[. ]$", "_", f"_{name}" if reserved else name)
+    return re.sub(r"[. ]$", "_", f"_{name}" if reserved else name) or "_"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note, require
 from ..spatial import RAS_TO_LPS, Affine, lps_grid
-from .checks import rescaled, scaled_to_mm, volume_shape
+from .checks import check_bytes, rescaled, scaled_to_mm, volume_shape
 from .formats import checked_radiograph, checked_volume
 from .grey import grey_of_values
 from .image import Image, Kind
@@ -99,6 +99,7 @@ def image_of(given: Any, kind: Kind = "volume") -> Image:
             raise InputError("E_DIMS", found.path, reason, "Give the one volume that is meant.")
         array = array[0]
     shape, notes = volume_shape(array.shape, found.path)
+    check_bytes(shape, array.dtype, found.path)
     values = rescaled(array.reshape(shape), 1.0, 0.0, found.path)
     if values.dtype.kind == "f" and np.may_share_memory(values, found.array):
         values = values.copy(order="K")  # NaN are filled in place

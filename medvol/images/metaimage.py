@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..spatial import RAS_TO_LPS, Affine
-from .checks import rescaled, volume_shape
+from .checks import check_bytes, rescaled, volume_shape
 from .files import DataBlock, corrupt, file_size, read_block, truncated
 from .image import Image
 from .text_header import TextHeader, parse_fields
@@ -62,6 +62,7 @@ def load_metaimage(path: Path) -> Image:
         raise InputError(code, path, reason, "Save it with one grey value per voxel.")
     shape, notes = volume_shape(sizes, path)
     dtype = _dtype(header)
+    check_bytes(shape, dtype, path)
     affine = _affine(header, len(sizes))
     block = _data_block(header, math.prod(shape) * dtype.itemsize)
     stored = read_block(block).view(dtype).reshape(shape, order="F")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..spatial import Affine, same_grid, shear_cosine, spacing_mm
-from .checks import SHEAR_COSINE, rescaled, scaled_to_mm, volume_shape
+from .checks import SHEAR_COSINE, check_bytes, rescaled, scaled_to_mm, volume_shape
 from .files import (
     GZIP_MAGIC,
     DataBlock,
@@ -60,6 +60,7 @@ def load_nifti(path: Path) -> Image:
     sizes = [int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]]
     shape, notes = volume_shape(sizes, path)
     dtype = _dtype(header, order, path)
+    check_bytes(shape, dtype, path)
     block = _data_block(header, header_path, order, math.prod(shape) * dtype.itemsize)
     affine, unit_notes = scaled_to_mm(affine_of(header, shape, path), unit_of(header, path))
     stored = read_block(block).view(dtype).reshape(shape, order="F")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, Note
 from ..spatial import RAS_TO_LPS, Affine
-from .checks import rescaled, scaled_to_mm, volume_shape
+from .checks import check_bytes, rescaled, scaled_to_mm, volume_shape
 from .files import DataBlock, corrupt, file_size, read_block, truncated
 from .image import Image
 from .text_header import TextHeader, parse_fields
@@ -95,12 +95,13 @@ def stored_voxels(
 
     Args:
         header: as `read_header` gives it.
-        shape: checked before; nothing is made that is larger.
+        shape: of the image, segments included where there are several layers.
 
     Raises:
-        InputError: E_PATH, E_FORMAT, E_TRUNCATED or E_CORRUPT.
+        InputError: E_PATH, E_FORMAT, E_TRUNCATED, E_CORRUPT or E_TOO_BIG.
     """
     dtype = _dtype(header)
+    check_bytes(shape, dtype, header.path)
     block = _data_block(header, math.prod(shape) * dtype.itemsize)
     stored = read_block(block).view(dtype).reshape(shape, order="F")
     return stored, block.pair(header.path)
@@ -233,6 +234,7 @@ def _data_block(header: TextHeader, count: int) -> DataBlock:
 def _after_lines(data: Path, start: int, lines: int) -> int:
     with data.open("rb") as file:
         file.seek(start)
-        for _ in range(lines):
-            file.readline()
+        for number in range(lines):
+            if not file.readline():
+                raise truncated(data, f"it ends after {number} of the {lines} lines to be skipped.")
         return file.tell()

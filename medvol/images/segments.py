@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`.seg.nrrd`: the segments of 3D Slicer, also several layers of them, also cropped."""
 
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -14,7 +13,6 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..spatial import Affine
-from .checks import MAX_VOXELS
 from .files import corrupt, read_head
 from .nrrd import MAX_HEADER_BYTES, geometry, is_nrrd, read_header, stored_voxels
 
@@ -108,9 +106,6 @@ def read_segments(path: str | os.PathLike[str]) -> Segments:
     if len(others) > 1 or min(sizes) < 1:
         reason = f"it holds {' x '.join(map(str, sizes))} voxels, which are no layers of segments."
         raise InputError("E_DIMS", path, reason, "Save the segmentation again in 3D Slicer.")
-    if math.prod(sizes) > MAX_VOXELS:
-        reason = f"its header claims {math.prod(sizes)} voxels; the limit is {MAX_VOXELS}."
-        raise InputError("E_TOO_BIG", path, reason, "Save the segmentation cropped.")
     voxels = stored_voxels(header, sizes)[0].transpose(*others, *spatial)
     if voxels.dtype.kind not in "iu":
         reason = f"its voxels are {voxels.dtype.name}, not whole numbers."

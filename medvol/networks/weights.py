@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, require
+from ..failures import of_the_system
 from ..files import sha256_of
 from ..labels import check_names
 from .fit import fit_whole
@@ -65,6 +66,8 @@ def read_state(
     except ImportError:
         raise
     except Exception as error:  # pickle, zip, end of file and safetensors have no common ancestor
+        if of_the_system(error):
+            raise
         raise InputError(
             "E_BUNDLE", path, "it is not a state dict that torch.load(weights_only=True) accepts.",
             SAVE,

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeAlias
 
 from ..answer import Refusal
 from ..errors import InputError, printable
-from ..failures import failure
+from ..failures import FAILURES, failure
 from ..images import read_image
 from ..images.find import CaseNames, case_name, passed_by
 from ..images.image import Image, Kind
@@ -52,6 +52,9 @@ class Case:
         image: where it was read already.
         read_s: how long that took.
         error: why it cannot be read, where that is known already.
+
+    Raises:
+        ValueError: the name would lead out of a folder.
     """
 
     source: Source
@@ -59,6 +62,11 @@ class Case:
     image: Image | None = None
     read_s: float = 0.0
     error: InputError | None = None
+
+    def __post_init__(self) -> None:
+        name = PurePath(self.name)
+        if name.anchor or ".." in name.parts or "\0" in self.name:
+            raise ValueError(f"a case is called {self.name!r}; give a name without .. or a root")
 
     @property
     def path(self) -> str:
@@ -94,7 +102,7 @@ def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None
     for start in given:
         try:
             paths = _images_in(task, start) if series is None and start.is_dir() else [start]
-        except Exception as error:  # one path does not stop the others
+        except FAILURES as error:  # one path does not stop the others
             refusal = failure(error, start)
             found.append(Case(start, names.new(case_name(start)), error=refusal))
             continue
@@ -190,7 +198,7 @@ def read_case(task: Reader, case: Case, reading: Reading) -> tuple[Case, Image]:
     return replace(case, read_s=time.perf_counter() - started), image
 
 
-def refusal_of(case: Case, error: Exception) -> Refusal:
+def refusal_of(case: Case, error: BaseException) -> Refusal:
     """Why a case is refused, by whatever was raised.
 
     Args:

@@ -14,7 +14,7 @@ from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
 from ..data.items import matched
 from ..errors import InputError
-from ..failures import failure
+from ..failures import FAILURES, failure
 from ..metrics.classes.calibration import reliability, top
 from ..metrics.classes.evaluation import (
     POSITIVE,
@@ -221,7 +221,7 @@ class SliceComparison(ClassComparison):
         for case in watched(self.truth.cases, "case"):
             try:
                 yield from self._slices(self.bundle.predict(case.image), case)
-            except Exception as error:  # one case does not stop the others
+            except FAILURES as error:  # one case does not stop the others
                 yield case.case, failure(error, case.image)
 
     def _slices(self, answer: Answer, case: LabelledCase) -> list[tuple[str, ClassCase]]:

@@ -12,7 +12,7 @@ from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
 from ..data.items import check_foreground, label_numbers, true_labels
 from ..errors import InputError
-from ..failures import failure
+from ..failures import FAILURES, failure
 from ..images import read_image
 from ..images.checks import check_pair
 from ..images.find import case_name
@@ -149,7 +149,7 @@ class MaskComparison(Comparison[MaskCase]):
         for case in watched(self.truth.cases, "case"):
             try:
                 yield case.case, self.measured(case)
-            except Exception as error:  # one case does not stop the others
+            except FAILURES as error:  # one case does not stop the others
                 yield case.case, failure(error, case.image)
 
     def measured(self, case: LabelledCase) -> MaskCase:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..answer import Answer, Refusal
 from ..engine.serve import Handler
 from ..errors import InputError
-from ..failures import failure
+from ..failures import FAILURES, failure
 from ..outputs.class_rows import ClassRow, row_of
 from ..outputs.results import Results
 from ..progress import Step, tell
@@ -91,7 +91,7 @@ class Predicting:
             current = self.results.is_current(case.name, Path(case.path))
         except ValueError:  # no such device, whatever the case
             raise
-        except Exception as error:
+        except FAILURES as error:
             return failure(error, case.path)
         return Outcome(f"{case.name}: complete already, left as it is") if current else None
 
@@ -101,7 +101,7 @@ class Predicting:
             case = waiting.popleft()
             try:
                 case, image = read_case(self.task, case, self.reading)
-            except Exception as error:
+            except FAILURES as error:
                 yield failure(error, case.path)
             else:
                 waiting.appendleft(replace(case, image=image))
@@ -126,7 +126,7 @@ class Predicting:
                 bundle.maps(self.method)  # where none can be made, no image is looked at
         except (InputError, ValueError):
             raise
-        except Exception as error:
+        except FAILURES as error:
             raise failure(error, spec.folder) from error
         return bundle
 
@@ -142,7 +142,7 @@ class Predicting:
             lacking = self.results.save(answer) if files is None or files else []
             row = row_of(path, answer) if self.results.together else None
             return Outcome(line(answer), (*answer.run.remarks, *lacking), row)
-        except Exception as error:  # one image does not stop the others
+        except FAILURES as error:  # one image does not stop the others
             return failure(error, path)
 
 

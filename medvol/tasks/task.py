@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..answer import Answer, Attention, Refusal
 from ..bundle.spec import Spec, read_spec
+from ..failures import FAILURES
 from ..progress import shown
 from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of
 
@@ -205,7 +206,7 @@ class Bundle:
             try:
                 case, image = read_case(self.task, case, reading)
                 return self._answer(case, self.pipeline.run(image))
-            except Exception as error:  # one image does not stop the others
+            except FAILURES as error:  # one image does not stop the others
                 return refusal_of(case, error)
 
     def _in_batches(
@@ -215,7 +216,7 @@ class Bundle:
             try:
                 case, image = read_case(self.task, case, reading)
                 return case, self.pipeline.prepare(image)
-            except Exception as error:  # one image does not stop the others
+            except FAILURES as error:  # one image does not stop the others
                 return refusal_of(case, error)
 
         ready = _ahead(prepare, cases, size)
@@ -233,7 +234,7 @@ class Bundle:
                 self._answer(case, found)
                 for (case, _), found in zip(images, processed, strict=True)
             ]
-        except Exception as error:
+        except FAILURES as error:
             if len(images) > 1:  # which of them it is shows when each is alone
                 return [answer for image in images for answer in self._answers([image])]
             return [refusal_of(images[0][0], error)]

@@ -83,7 +83,8 @@ def test_values_are_those_of_the_network_computed_by_hand(
     pattern = r"(x\d): (normal|pneumonia) [01]\.\d\d \(\d\.\d s\)"
     assert [re.fullmatch(pattern, x)[1] for x in lines] == ["x0", "x1", "x2"]
     assert re.fullmatch(
-        r"3 images: [0-3] normal, [0-3] pneumonia \([\d.]+ s, [\d.]+ (images/s|s an image)\) -> .*", summary
+        r"3 images: [0-3] normal, [0-3] pneumonia \([\d.]+ s, [\d.]+ (images/s|s an image)\) -> .*",
+        summary,
     )
     assert summary.endswith(str(tmp_path / "out" / "predictions.csv"))
 

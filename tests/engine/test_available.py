@@ -7,7 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from medvol.engine import available
-from medvol.engine.available import GIB, available_bytes, control_group_bytes
+from medvol.engine.available import (
+    GIB,
+    address_space_bytes,
+    available_bytes,
+    control_group_bytes,
+    killed_for_memory,
+)
 
 MIB = 1 << 20
 
@@ -76,3 +82,23 @@ def test_the_smaller_of_machine_and_container_counts(
 
 def test_some_memory_is_free() -> None:
     assert GIB // 16 < available_bytes() < 1 << 50
+
+
+def test_the_system_counts_what_it_killed(tmp_path: Path) -> None:
+    assert killed_for_memory(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/vmstat").write_text("nr_free_pages 9\noom_kill 3\npgfault 7\n")
+    assert killed_for_memory(tmp_path) == 3
+    (tmp_path / "proc/vmstat").write_text("nr_free_pages 9\n")
+    assert killed_for_memory(tmp_path) is None
+
+
+def test_an_address_space_that_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    used = SimpleNamespace(memory_info=lambda: SimpleNamespace(vms=3 * GIB))
+    monkeypatch.setattr(available.psutil, "Process", lambda: used)
+    for limit, left in ((10 * GIB, 7 * GIB), (2 * GIB, 0), (resource.RLIM_INFINITY, None)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
+        assert address_space_bytes() == left
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (3 * GIB + 1, 9 * GIB))
+    assert available_bytes() == 1

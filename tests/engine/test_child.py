@@ -69,6 +69,18 @@ def test_one_that_dies_is_replaced(child: Child, request_: Any, words: str) -> N
     assert not psutil.pid_exists(before)
 
 
+@pytest.mark.parametrize(("kills", "expected"), [((4, 5), "E_TOO_BIG"), ((4, 4), "E_FAILED")])
+def test_one_that_the_system_ends_for_memory_is_too_big(
+    kills: tuple[int, int], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter((*kills, 9))
+    monkeypatch.setattr(module, "killed_for_memory", lambda _: next(counts))
+    with Child(WORK) as child:
+        answers = list(child.each([("die", signal.SIGKILL)], name=lambda _: "big.nii"))
+    assert codes(answers) == [expected]
+    assert ("since memory ran out" in answers[0].reason) == (expected == "E_TOO_BIG")
+
+
 def test_of_several_that_are_worked_on_together_the_right_one_is_blamed() -> None:
     requests = ["a", "b", ("die", signal.SIGKILL), *"cdefg", ("die", signal.SIGKILL), "h"]
     with Child("child_work:start_ahead", together=3) as child:

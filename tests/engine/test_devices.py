@@ -91,12 +91,27 @@ def test_ladder_ends_on_the_cpu() -> None:
     assert network.where == "cuda"
 
 
-def test_no_ladder_on_the_cpu() -> None:
-    inferer = ShortOfMemory(1)
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_the_ladder_of_the_cpu_has_one_step(failures: int) -> None:
+    inferer = ShortOfMemory(failures)
     volume: Any = OnDevice("cpu")
-    with pytest.raises(torch.OutOfMemoryError):
-        infer_within_memory(inferer, volume, Network())
-    assert len(inferer.seen) == 1
+    given_up = ["Memory was short: one window at a time."][:failures]
+    if failures < 2:
+        assert infer_within_memory(inferer, volume, Network()) == ("scores", given_up)
+    else:
+        with pytest.raises(torch.OutOfMemoryError):
+            infer_within_memory(inferer, volume, Network())
+    assert [seen[0] for seen in inferer.seen] == [4, 1][: failures + 1]
+
+
+def test_another_error_is_not_one_of_memory() -> None:
+    volume: Any = OnDevice("cpu")
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        infer_within_memory(_raise, volume, Network())
+
+
+def _raise(*_: Any) -> None:
+    raise RuntimeError("shapes differ")
 
 
 def test_window_inside_another_inferer_and_none() -> None:

@@ -59,7 +59,9 @@ def test_names_that_are_one_on_some_system_are_told_apart() -> None:
     ("name", "folder"),
     [("con", "_con"), ("a/NUL.1", "a/_NUL.1"), ("COM1", "_COM1"), ("lpt9 .x", "_lpt9 .x"),
      ("ct.", "ct_"), ("aux./ct ", "_aux_/ct_"), ("console", "console"), ("COM10", "COM10"),
-     ("a.con", "a.con"), ("胸部\n1", "胸部\n1"), (".ct", ".ct"), ("1.2.840", "1.2.840")],
+     ("a.con", "a.con"), ("胸部\n1", "胸部_1"), ("a\x00b:c\\d", "a_b_c_d"),
+     ("..", "._"), ("../../x", "._/._/x"), ("/etc", "_/etc"), ("", "_"),
+     ("x" * 250, "x" * 200), ("胸" * 90, "胸" * 66), (".ct", ".ct"), ("1.2.840", "1.2.840")],
 )  # fmt: skip
 def test_a_case_may_be_a_folder_on_windows(name: str, folder: str) -> None:
     assert CaseNames().new(name) == folder

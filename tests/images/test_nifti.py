@@ -11,7 +11,7 @@ import pytest
 from phantoms import TINY_AFFINE, l_shape, save_nifti, tiny_chest
 from refusals import refused
 
-from medvol.images import checks, read_image
+from medvol.images import read_image
 
 CT = tiny_chest().ct
 VOX_OFFSET = 352
@@ -427,8 +427,20 @@ def test_several_frames_or_a_vector(tmp_path, shape):
 def test_claimed_size_above_the_limit(tmp_path, name):
     patches = [(DIM + 2 * axis, "h", 32000) for axis in (1, 2, 3)]
     path = patched(tmp_path / name, *patches, compress=name.endswith("gz"))
-    reason = f"32000 x 32000 x 32000 voxels; the limit is {checks.MAX_VOXELS}"
+    reason = "32000 x 32000 x 32000 voxels, which take 1.221e+05 GiB as 4-byte numbers; the limit"
     refused(path, "E_TOO_BIG", reason, "Crop")
+
+
+@pytest.mark.parametrize(("code", "bits", "over"), [(4, 16, 1024), (16, 32, 1024), (64, 64, 512)])
+def test_bytes_are_limited_not_voxels(tmp_path, code, bits, over):
+    """4 GiB: 1,024 cubed of int16 and float32 alike, since both become float32; float64 earlier."""
+    datatype = [(70, "h", code), (72, "h", bits)]
+    sides = [(DIM + 2, "h", 1024), (DIM + 4, "h", 1024)]
+    most = patched(tmp_path / "most.nii", *datatype, *sides, (DIM + 6, "h", over))
+    refused(most, "E_TRUNCATED", "the header promises", "again")
+    more = patched(tmp_path / "more.nii", *datatype, *sides, (DIM + 6, "h", over + 1))
+    reason = f"1024 x 1024 x {over + 1} voxels, which take 4.00"
+    refused(more, "E_TOO_BIG", reason, "Crop")
 
 
 # ---- values

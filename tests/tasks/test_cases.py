@@ -31,6 +31,16 @@ def test_cases_that_share_a_name_get_folders_of_their_own(tmp_path: Path, volume
     assert [case.name for case in cases] == ["ct", "CT_2", "_con"]
 
 
+def test_no_name_leads_out_of_the_folder_of_results(tmp_path: Path, volumes: Task) -> None:
+    for name in ("..nii.gz", "...nii.gz", ".nii.gz"):
+        (tmp_path / name).touch()
+    given = [tmp_path / name for name in ("..nii.gz", "...nii.gz", ".nii.gz")]
+    assert [x.name for x in find_cases(volumes, given)] == ["..nii.gz", "...nii.gz", ".nii.gz"]
+    for name in ("../x", "/x", "a/../../x", "a\0b"):
+        with pytest.raises(ValueError, match="or a root"):
+            Case(tmp_path, name)
+
+
 def test_a_line_for_each_folder_with_other_files(tmp_path: Path, volumes: Task) -> None:
     for name in ("a/ct.nii", "a/notes.txt", "b/ct.nii", "c/x.jp2"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

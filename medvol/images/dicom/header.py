@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from ...errors import InputError
+from ...failures import of_the_system
 from ..files import truncated
 from .dataset import read_dataset
 from .elements import numbers, value_of, whole_number
@@ -132,6 +133,7 @@ def judged(path: Path, what: str, remedy: str) -> Iterator[None]:
 
     Raises:
         InputError: E_CORRUPT, pydicom or a decoder failed; what the block itself refuses.
+        MemoryError, OSError: memory, disk or network share failed, see `of_the_system`.
     """
     try:
         with warnings.catch_warnings():
@@ -140,6 +142,8 @@ def judged(path: Path, what: str, remedy: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # damaged data makes pydicom and the decoders raise nearly anything
+        if of_the_system(error):
+            raise
         lines = [line.strip() for line in str(error).strip().split("\n")]
         why = "; ".join(lines[1:] or lines)  # of several decoders, what each says
         raise InputError("E_CORRUPT", path, f"{what} ({why}).", remedy) from error

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError, Note
-from ..checks import volume_shape
+from ..checks import check_bytes, volume_shape
 from ..image import Image
 from .geometry import stack_slices
 from .header import Slice
@@ -137,7 +137,8 @@ def _check_size(folder: Path, slices: Sequence[Slice]) -> None:
         reason = "it is a single DICOM slice, not a volume."
         remedy = f"Give the folder that holds all its slices, such as {folder.parent}."
         raise InputError("E_DIMS", folder, reason, remedy)
-    volume_shape((first.columns, first.rows, len(slices)), folder)
+    shape, _ = volume_shape((first.columns, first.rows, len(slices)), folder)
+    check_bytes(shape, np.float32, folder)
     for image in slices:
         if (image.rows, image.columns) != (first.rows, first.columns):
             raise InputError(

@@ -97,6 +97,35 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise write_failure(error, final) from error
 
 
+@contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """Give an empty folder beside `folder`; when the block ends well it takes that name.
+
+    When the block raises, nothing stays of it.
+
+    Args:
+        folder: where nothing lies yet.
+
+    Raises:
+        InputError: E_PATH, something lies there; E_NOSPACE, the disk is full or the folder around
+            it cannot be written.
+    """
+    try:
+        with made(folder.parent):
+            scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=folder.parent))
+            try:
+                yield scratch
+                if os.path.lexists(folder):
+                    reason = "it is there already."
+                    raise InputError("E_PATH", folder, reason, "Choose another name.")
+                scratch.chmod(0o777 & ~_umask())
+                os.rename(scratch, folder)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise write_failure(error, folder) from error
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text in UTF-8, whole or not at all; what UTF-8 cannot hold becomes `\\udc..`.
 

@@ -169,6 +169,17 @@ def _parameter(parameters: Mapping[str, Any], name: str, at: str) -> Any:
     return value
 
 
+def parameter_of(value: Any) -> list[str] | None:
+    """The keys of the parameter that a value is the name of; None for any other value.
+
+    Example:
+        >>> parameter_of("{{labels.count}}"), parameter_of("{{labels.count}} labels")
+        (['labels', 'count'], None)
+    """
+    whole = _PARAMETER.fullmatch(value) if isinstance(value, str) else None
+    return whole[1].split(".") if whole else None
+
+
 def _ordered(config: Any, order: Mapping[str, list[str]], at: str) -> Any:
     """A config with its ids in the order that stands under its path; `_target_` first of all.
 

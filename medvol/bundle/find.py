@@ -46,7 +46,8 @@ def all_bundles() -> dict[str, Path]:
 
 
 def _bundles_in(root: Path | None) -> dict[str, Path]:
-    metadata = sorted(root.glob("*/configs/metadata.json")) if root else []
+    # one whose name begins with a dot is not finished yet
+    metadata = sorted(root.glob("[!.]*/configs/metadata.json")) if root else []
     return {file.parent.parent.name: file.parent.parent for file in metadata}
 
 

@@ -83,6 +83,43 @@ def label_parameters(labels: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def labels_named(names: Mapping[int, str], own: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A set of labels or classes for data that name other ones than a bundle.
+
+    A label of the same name keeps its colour and its codes.
+
+    Args:
+        names: number in the data to name; 0 of label maps is background.
+        own: set of the bundle, as for `label_parameters`.
+
+    Returns:
+        Of the kind of `own`, in the order of the data's numbers; None where the names are those of
+        the bundle, or the data name none.
+
+    Example:
+        >>> lung = {"label_table": [{"value": 1, "name": "lung", "color": [1, 2, 3]}]}
+        >>> labels_named({0: "background", 1: "Lung"}, lung)
+        >>> labels_named({2: "heart", 4: "lung"}, lung)["label_table"][1]
+        {'value': 2, 'name': 'lung', 'color': [1, 2, 3]}
+    """
+    if "classes" in own:
+        given, known = [*names.values()], own["classes"]
+        same = {*map(name_key, given)} == {*map(name_key, known)}
+        return None if same or not given else {"classes": given}
+    rows = {name_key(row["name"]): row for row in own["label_table"]}
+    unlabelled = own.get("unlabelled", {}).get("name", BACKGROUND)
+    left = {*map(name_key, (BACKGROUND, own.get("background", BACKGROUND), unlabelled))}
+    given = [name for value, name in sorted(names.items()) if value and name_key(name) not in left]
+    if not given or {*map(name_key, given)} == set(rows):
+        return None
+    kept = ("color", "terminology")
+    table = []
+    for value, name in enumerate(given, start=1):
+        row = rows.get(name_key(name), {})
+        table.append({"value": value, "name": name} | {k: row[k] for k in kept if k in row})
+    return {"label_table": table}
+
+
 def _named(names: Sequence[str]) -> dict[str, Any]:
     if len(names) < FEWEST_CLASSES or len({*map(name_key, names)}) < len(names):
         raise ValueError(f"the classes are {list(names)}; give two different names or more")

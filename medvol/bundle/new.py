@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import read_json, write_text
+from ..files import appearing, read_json, write_text
 from ..owned import checksums, claim
 from ..text import NOTICE
-from .build import SOURCE, assemble, build, build_bundle, parts_for, read_source, to_text
+from .build import SOURCE, Source, assemble, build, build_bundle, parts_for, read_source, to_text
 from .find import find_bundle, user_folder
 from .label_set import BACKGROUND
+from .shared import with_settings
 
 FIRST_VERSION = "0.0.1"
 SEE = "docs/adding_a_bundle.md shows how labels and classes are written."
 KEPT = ("extends", "labels", "parameters", "inference", "train")  # of the other bundle's source
 OF_THE_OTHER = {  # in its metadata, and not true of the new bundle
     "chain_fingerprint", "version", "changelog", "name", "task", "description", "data_source",
-    "label_classes", "intended_use", "references", "copyright", "authors",
+    "label_classes", "intended_use", "references", "copyright", "authors", "eval_metrics",
 }  # fmt: skip
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LICENSE = """\
@@ -80,19 +81,46 @@ def new_bundle(
     Args:
         name_or_folder: of the new bundle; a name lies in the folder of the user's own bundles.
         like: name or folder of the bundle whose network, chain and training it takes over.
-        labels: JSON file of other labels or classes (see `label_set.label_parameters`); what
-            belongs to the other bundle's labels alone, such as its own loss or its gate, is left
-            out.
+        labels: JSON file of other labels or classes, see `new_source`.
 
     Returns:
         The new bundle's folder.
 
     Raises:
         InputError: E_PATH, the folder is there already; E_BUNDLE, the name is not a bundle's name,
-            the other bundle is not there or has no source, or the labels contradict themselves or
-            are of another kind than the other bundle's.
+            or as for `new_source`.
     """
-    folder, other = _folder(name_or_folder), find_bundle(like)
+    folder, other = new_folder(name_or_folder), find_bundle(like)
+    named = None if labels is None else read_json(labels, what="set of labels", remedy=SEE)
+    source = new_source(other, folder, labels=named, said_in=labels)
+    write_bundle(folder, source, other.name)
+    return folder
+
+
+def new_source(
+    other: Path,
+    folder: Path,
+    *,
+    labels: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    said_in: Path | None = None,
+) -> Source:
+    """The source of a bundle that is made from another; nothing is written.
+
+    Args:
+        other: folder of the bundle whose network, chain and training it takes over.
+        folder: of the new bundle.
+        labels: other labels or classes (see `label_set.label_parameters`); what belongs to the
+            other bundle's labels alone, such as its own loss or its gate, is left out. None keeps
+            those of the other.
+        settings: ids of train.json to values that the new bundle is trained with; those that its
+            use must share go into the source, see `shared.with_settings`.
+        said_in: file with the labels, for messages.
+
+    Raises:
+        InputError: E_BUNDLE, the other bundle has no source, or the labels contradict themselves
+            or are of another kind than its own.
+    """
     if not (other / SOURCE).is_file():
         raise InputError(
             "E_BUNDLE", other, f"it has no {SOURCE}, so no other can be made of it.",
@@ -101,28 +129,60 @@ def new_bundle(
     lower = read_source(other / SOURCE)
     source = {key: lower[key] for key in KEPT if key in lower}
     if labels is not None:
-        source["labels"] = read_json(labels, what="set of labels", remedy=SEE)
-        wanted = assemble(lower, parts_for(other))["labels"]
-        _refuse_another_kind(labels, source["labels"], wanted)
+        source["labels"] = dict(labels)
+        _refuse_another_kind(said_in or other, source["labels"], labels_of(other))
     own = {key: x for key, x in lower.get("metadata", {}).items() if key not in OF_THE_OTHER}
     source["metadata"] = own
     try:  # before anything is written
-        metadata = build(source, parts_for(folder))["metadata"]
+        find = parts_for(folder)
+        source = with_settings(source, settings or {}, find).source
+        metadata = build(source, find)["metadata"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError("E_BUNDLE", labels or other, f"{error}.", SEE) from error
+        raise InputError("E_BUNDLE", said_in or other, f"{error}.", SEE) from error
     channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
     names = [name for name in channels.values() if name != BACKGROUND]
     source["metadata"] = {**own, **_said_of(folder.name, other.name, names)}
     source["train"] = source.pop("train", {})  # last, below what a reader looks for
-    write_text(folder / SOURCE, to_text(source) + "\n")
-    build_bundle(folder)
-    _write_texts(folder, other.name, channels)
-    claim(folder, checksums(folder))
-    return folder
+    return source
 
 
-def _folder(name_or_folder: str | os.PathLike[str]) -> Path:
-    """Where a new bundle goes; nothing lies there yet."""
+def labels_of(bundle: Path) -> dict[str, Any]:
+    """The labels or classes of a bundle as its source and the parts name them.
+
+    Raises:
+        InputError: E_BUNDLE, E_PATH, E_FORMAT, its source or a part cannot be read.
+    """
+    labels: dict[str, Any] = assemble(read_source(bundle / SOURCE), parts_for(bundle))["labels"]
+    return labels
+
+
+def write_bundle(folder: Path, source: Source, other: str) -> None:
+    """Write a new bundle, whole or not at all.
+
+    Args:
+        folder: of the bundle; nothing lies there.
+        source: of `new_source`.
+        other: name of the bundle that it is made from.
+
+    Raises:
+        InputError: as for `build.build_files`; E_NOSPACE, it cannot be written.
+    """
+    with appearing(folder) as scratch:
+        write_text(scratch / SOURCE, to_text(source) + "\n")
+        build_bundle(scratch)
+        _write_texts(scratch, folder.name, other)
+        claim(scratch, checksums(scratch))
+
+
+def new_folder(name_or_folder: str | os.PathLike[str]) -> Path:
+    """Where a new bundle goes; nothing lies there yet.
+
+    Args:
+        name_or_folder: of the bundle; a name lies in the folder of the user's own bundles.
+
+    Raises:
+        InputError: E_PATH, it is there already; E_BUNDLE, the name is not a bundle's name.
+    """
     given = Path(name_or_folder)
     folder = given.absolute() if len(given.parts) > 1 else user_folder() / given
     if not _NAME.fullmatch(folder.name):
@@ -157,9 +217,11 @@ def _said_of(name: str, other: str, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _write_texts(folder: Path, other: str, channels: Mapping[str, str]) -> None:
-    rows = "\n".join(f"| {value} | {name} |" for value, name in channels.items())
-    readme = _README.format(name=folder.name, notice=NOTICE, rows=rows, other=other)
+def _write_texts(folder: Path, name: str, other: str) -> None:
+    metadata = read_source(folder / "configs" / "metadata.json")
+    channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
+    rows = "\n".join(f"| {value} | {label} |" for value, label in channels.items())
+    readme = _README.format(name=name, notice=NOTICE, rows=rows, other=other)
     write_text(folder / "docs" / "README.md", readme)
     write_text(folder / "docs" / "data_license.txt", _DATA_LICENSE)
     write_text(folder / "LICENSE", _LICENSE)

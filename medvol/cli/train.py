@@ -17,12 +17,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "train",
         help="train a bundle, and measure it on held-out cases",
         description="Train a bundle by its recipe and write weights, curves and figures into a "
-        "folder. The same command goes on with a run that was stopped. A bundle is changed with "
-        "--install alone.",
+        "folder. With --name the training ends with a bundle of your own, for the labels or "
+        "classes of your data. The same command goes on with a run that was stopped. A bundle is "
+        "changed with --install alone.",
     )
     add_bundle(parser)
     add_data(parser)
-    add_output(parser, "for the run (default runs/BUNDLE)", required=False)
+    add_output(parser, "for the run (default runs/BUNDLE, or runs/NEW)", required=False)
     folds = parser.add_mutually_exclusive_group()
     folds.add_argument(
         "--fold", type=int, metavar="N", help="train once, and measure the cases of fold N"
@@ -34,7 +35,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="these trainings of the recipe alone"
     )
-    parser.add_argument(
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument(
+        "--name", metavar="NEW", help="of the bundle, or its folder, that is made at the end"
+    )
+    end.add_argument(
         "--install", action="store_true", help="at the end put the weights into the bundle"
     )
     parser.add_argument(
@@ -47,16 +52,20 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Train what is missing, measure it, and say where everything lies."""
+    from ..search.own_bundle import check_use, draft, finish
     from ..search.results import SUMMARY, install, summarise
     from ..search.run import Run
 
     order = _order(args)
     if args.install:
         order.check_install()
-    folder = args.output or Path("runs") / Path(args.bundle).name
+    folder = args.output or Path("runs") / Path(args.name or args.bundle).name
     if args.fresh:
         start_over(folder)
-    made = Run(order, folder, jobs=args.jobs, say=lambda line: print(line, flush=True))
+    own = draft(order, args.name, folder) if args.name else None
+    made = Run(own.order if own else order, folder, jobs=args.jobs, say=_say)
+    if own:
+        check_use(own, made)
     chosen = made.run()
     summary = summarise(made, chosen)
     written = install(made) if args.install else []
@@ -65,7 +74,14 @@ def run(args: argparse.Namespace) -> int:
     print(f"summary {made.folder / SUMMARY}")
     for path in written:
         print(f"installed {path}")
+    if own:
+        print(f"bundle {finish(own, made, summary)}")
+        print(f"Use it: medvol predict IMAGE --bundle {args.name} --output results")
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _order(args: argparse.Namespace) -> "Order":

@@ -2,7 +2,7 @@
 """What a run gives: figures of the held-out cases, and the files that the bundle gets.
 
 cross_validation.csv        all held-out cases, pooled and mean below
-figures.csv                 images with a class: a row a training and part
+figures.csv                 datalists in parts: a row a training and part
 summary.json                figures, and what was chosen
 bundle/                     the files that `install` puts into the bundle
 """
@@ -30,6 +30,8 @@ from .trial import LAST
 
 SUMMARY, MADE = "summary.json", "bundle"
 RERUN = "Run the same command again."
+DICE = ("pooled", "mean")  # figures of masks, an object by region
+IN_WORDS = {"auc_mean": "AUC of slices, mean of cases", "auc_pooled": "AUC of slices, pooled"}
 
 
 def summarise(run: Run, chosen: Chosen) -> dict[str, Any]:
@@ -95,21 +97,53 @@ def _joined(run: Run, name: str, folders: Sequence[Path], into: Path) -> dict[st
 
 
 def _figures_of_parts(run: Run, into: Path) -> list[dict[str, Any]]:
-    """Figures of images with a class, a row a training and part; `figures.csv`."""
+    """Figures of the parts of a datalist, a row a training and part; `figures.csv`."""
     rows: list[dict[str, Any]] = []
     for name in run.stages:
         for part in PARTS:
-            table = run.folder_of(ALL, name) / part / "predictions.csv"
-            if table.is_file():
-                names = run.class_names(name)
-                items = classified(run.datalist, run.datalist.items(part), names)
-                figures = class_figures([table], items, names)
-                rows.append({"training": name, "part": part, **figures})
+            if figures := _figures_of(run, name, part, into):
+                rows.append({"training": name, "part": part, **in_one_line(figures)})
     columns = list(dict.fromkeys(column for row in rows for column in row))
     if rows:
         lines = [[_short(row.get(column, "")) for column in columns] for row in rows]
         write_csv(into / "figures.csv", columns, lines)
     return rows
+
+
+def _figures_of(run: Run, name: str, part: str, into: Path) -> dict[str, Any]:
+    """Figures of a training on a part, by the table that its evaluation wrote."""
+    own, joined = run.folder_of(ALL, name) / part, into / f"{part}_{name}.csv"
+    if (table := own / "predictions.csv").is_file():
+        names = run.class_names(name)
+        items = classified(run.datalist, run.datalist.items(part), names)
+        return class_figures([table], items, names)
+    if (table := own / "cases.csv").is_file():
+        return join_cases([table], joined)
+    if (table := own / "slice_scores.csv").is_file():
+        smallest = getattr(run.recipe.choice, "smallest_mm2", 0.0)
+        return join_slices([table], joined, smallest_mm2=smallest)[1]
+    return {}
+
+
+def in_one_line(figures: Mapping[str, Any]) -> dict[str, float]:
+    """Figures of `training.tables` with names in words, and no objects in objects.
+
+    Example:
+        >>> in_one_line({"pooled": {"lung": 0.9}, "cases_in_mean": {"lung": 4}, "accuracy": 0.8})
+        {'Dice of lung, pooled': 0.9, 'accuracy': 0.8}
+        >>> in_one_line({"auc_pooled": {"value": 0.8, "low": 0.7, "high": 0.9}})
+        {'AUC of slices, pooled': 0.8}
+    """
+    found: dict[str, float] = {}
+    for key, value in figures.items():
+        words = IN_WORDS.get(key, key.replace("_", " "))
+        if key in DICE:
+            found |= {f"Dice of {region}, {key}": dice for region, dice in value.items()}
+        elif isinstance(value, Mapping):
+            found |= {words: value["value"]} if "value" in value else {}
+        else:
+            found[words] = value
+    return found
 
 
 def _make(
@@ -139,11 +173,27 @@ def install(run: Run) -> list[Path]:
         ValueError: as for `Order.check_install`.
     """
     run.order.check_install()
+    return fill(run, run.order.bundle)
+
+
+def fill(run: Run, bundle: Path) -> list[Path]:
+    """Put what a run on all cases gave into a bundle, that of the run or a copy of it.
+
+    Args:
+        run: to its end.
+        bundle: the folder.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InputError: as for `install`.
+    """
     checkpoint = run.folder_of(ALL, run.final[-1]) / LAST
     last = read_checkpoint(checkpoint)
     if names := last.get("names"):
-        check_names(checkpoint, names, read_spec(run.order.bundle).output_names)
-    bundle, written = run.order.bundle, []
+        check_names(checkpoint, names, read_spec(bundle).output_names)
+    written = []
     files = [*checksums(run.folder / MADE)]
     with renewing(bundle, files):
         for name in files:

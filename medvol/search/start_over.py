@@ -10,7 +10,8 @@ from .launch import LOCK, claim
 
 ENTRIES = {  # record of a run, and of a search, to what these write beside it
     "run.json": (
-        *("all", "fold[0-9]*", "bundle", "summary.json", "cross_validation*.csv", "figures.csv"),
+        *("all", "fold[0-9]*", "draft", "bundle", "summary.json", "cross_validation*.csv"),
+        *("figures.csv", "validation_*.csv", "test_*.csv", "top_losses.png", "samples.png"),
         *("gates.csv", "reliability*.png"),
     ),
     "study.db": (

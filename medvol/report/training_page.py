@@ -79,6 +79,9 @@ class TrainingPage:
 def figure_text(value: float) -> str:
     """A figure as it is written: counts as whole numbers.
 
+    Args:
+        value: a share from 0 to 1, a count, a loss, or NaN.
+
     Example:
         >>> figure_text(0.91236), figure_text(24), figure_text(float("nan"))
         ('0.912', '24', 'not defined')

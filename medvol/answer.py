@@ -32,6 +32,7 @@ class Run:
         peak_memory_bytes: largest resident memory of the process so far.
         remarks: what was given up for memory, in words.
         settings: window, overlap, windows at once, threads.
+        notes: that the bundle's transforms made while they worked on the image.
     """
 
     device: str
@@ -41,6 +42,7 @@ class Run:
     peak_memory_bytes: int
     remarks: tuple[str, ...]
     settings: dict[str, Any]
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,8 +210,8 @@ class Answer:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """Remarks about the image."""
-        return self.image.notes
+        """Remarks about the image, as it was read and as it was worked on."""
+        return (*self.image.notes, *self.run.notes)
 
     @cached_property
     def measurements(self) -> list[Measurement]:

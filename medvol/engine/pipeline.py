@@ -23,6 +23,7 @@ from ..images.unchanged import check_unchanged
 from ..inferers.precision import PrecisionInferer
 from ..networks.weights import load_weights
 from ..progress import Step, tell
+from ..transforms.keys import notes_of
 from .devices import (
     choose_device,
     infer_within_memory,
@@ -186,6 +187,7 @@ class Pipeline:
             peak_memory_bytes=peak_bytes(),
             remarks=(*remarks, *given_up),
             settings=settings_of(self.inferer),
+            notes=notes_of(data),
         )
         return Processed(image.image, data, run)
 

@@ -51,6 +51,7 @@ def record_of(answer: Answer) -> dict[str, Any]:
         "settings": run.settings,
         "times_s": {stage: round(seconds, 3) for stage, seconds in run.times_s.items()},
         "peak_memory_bytes": run.peak_memory_bytes,
+        "notes": [list(note) for note in answer.notes],
         "remarks": list(run.remarks),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",

@@ -186,7 +186,8 @@ class MaskComparison(Comparison[MaskCase]):
             answer = self.bundle.predict(Case(case.image, image=image))
             if answer.mask is None:
                 raise ValueError(f"{self.spec.name} gives no mask; give a bundle that segments")
-            return Marked(answer.mask, sum(answer.run.times_s.values()), answer.run.remarks)
+            remarks = (*map(str, answer.run.notes), *answer.run.remarks)
+            return Marked(answer.mask, sum(answer.run.times_s.values()), remarks)
         folder = self.order.predictions or Path()
         mask = read_image(find_mask(folder, (case.case, case_name(case.image))), kind="mask")
         check_pair(image, mask, values=(0, *(label.value for label in self.spec.labels)))

@@ -9,6 +9,10 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform
 from torch import Tensor
 
+from ..errors import Note
+
+NOTES = "notes"  # item of the data: what transforms remark on the image, a tuple of notes
+
 
 def plain(item: Tensor) -> Tensor:
     """The item without metadata, which indexing would carry along slowly; of any shape."""
@@ -26,6 +30,30 @@ def placed(values: Tensor, like: Tensor) -> Tensor:
         The same shape as `values`.
     """
     return MetaTensor(values).copy_meta_from(like) if isinstance(like, MetaTensor) else values
+
+
+def noted(data: Mapping[Any, Any], *notes: Note) -> dict[Hashable, Any]:
+    """The data with more notes on the image: a transform's way to the answer, page and record.
+
+    For postprocessing, and for what prepares one image at a time: a `DataLoader` makes no batch of
+    notes.
+
+    Args:
+        data: all items of one image.
+        notes: to add, after those that are there.
+
+    Example:
+        >>> from medvol.errors import Note
+        >>> notes_of(noted({"pred": 1}, Note("N_OUTSIDE", "3 ml of lesion lay outside the lungs.")))
+        (Note(code='N_OUTSIDE', text='3 ml of lesion lay outside the lungs.'),)
+    """
+    return {**data, NOTES: (*notes_of(data), *notes)} if notes else dict(data)
+
+
+def notes_of(data: Mapping[Any, Any]) -> tuple[Note, ...]:
+    """The notes that transforms made on an image; what another package put there is none."""
+    notes = data.get(NOTES)
+    return tuple(x for x in notes if isinstance(x, Note)) if isinstance(notes, tuple) else ()
 
 
 class ItemTransform(MapTransform):

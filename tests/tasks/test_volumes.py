@@ -4,6 +4,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,20 @@ import pytest
 import torch
 from grids import GRIDS
 from monai.networks.nets import UNet
+from monai.transforms import Compose
 from phantoms import save_nifti, tiny_chest
 from scipy import ndimage
 from tiny_bundle import ORDER, SHIPPED, SLABS, THRESHOLDS_HU, tiny_bundle
 
 from medvol.answer import Answer
 from medvol.engine import memory
-from medvol.errors import InputError
+from medvol.errors import InputError, Note
 from medvol.images.memory import image_of, mask_as
 from medvol.networks.resunet import ResUNet
 from medvol.outputs.save import save
 from medvol.tasks.cases import Case
 from medvol.tasks.task import Bundle, load_bundle
+from medvol.transforms.keys import noted
 
 CHEST = tiny_chest(noise_hu=5)
 EXPECTED = np.array(ORDER)[np.digitize(CHEST.ct, THRESHOLDS_HU)]  # 20 mm about the lungs is all
@@ -81,6 +84,22 @@ def test_every_voxel_has_the_label_of_its_hu(thresholds: Bundle, ct: Path) -> No
     assert list(result.run.times_s) == ["read", "prepare", "network", "restore"]
     assert result.run.settings["window"] == [16, 16, 8]
     assert result.run.remarks == ()
+
+
+def test_a_note_of_a_transform_is_one_of_the_answer(
+    thresholds: Bundle, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made before the mask is brought back, it is in answer and record, after the image's own."""
+    restore, note = thresholds.pipeline.restore, Note("N_OUTSIDE", "3 ml lay outside the lungs.")
+    steps = [lambda data: noted(data, note), *restore.transforms]
+    monkeypatch.setattr(thresholds.pipeline, "restore", Compose(steps))
+    read = image_of(nibabel.load(ct), kind="volume")
+    own = Note("N_SPACING", "assumed.")
+    answer = thresholds.predict(Case(ct, image=replace(read, notes=(own,))))
+    assert answer.notes == (own, note)
+    save(answer, tmp_path / "out", formats=["csv"])
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["notes"] == [list(own), list(note)]
 
 
 def test_slabs_give_every_voxel_the_label_of_its_hu(slabs: Bundle, ct: Path) -> None:

@@ -13,8 +13,12 @@ from .errors import InputError, Note
 from .images.find import case_name
 from .images.image import Image
 from .images.memory import MaskKind, mask_as
-from .metrics.measurements import Measurement, measure
+from .metrics.coverage import cut_note
+from .metrics.measurements import Measurement, measure, voxels_per_slice
 from .slices import longest_run_mm
+from .spatial import feet_head_axis, slice_z_mm
+
+PART = "N_COVERAGE"  # of a note on an image that shows a part of the organ only
 
 if TYPE_CHECKING:
     from .metrics.masks.comparison import RegionFigures
@@ -186,12 +190,22 @@ class Answer:
 
     @property
     def finding(self) -> str:
-        """The image's answer in words, such as "no lesion found" or "pneumonia"; or empty."""
+        """The image's answer in words, such as "no lesion found" or "pneumonia"; or empty.
+
+        Where only a part of the organ is shown, nothing is said of the rest.
+        """
         if self.classes is not None:
             return self.classes.name
         if self.found is None:
             return ""
+        if self.part_shown:
+            return f"{self.spec.focus_name if self.found else 'nothing'} found in the part shown"
         return f"{'' if self.found else 'no '}{self.spec.focus_name} found"
+
+    @property
+    def part_shown(self) -> bool:
+        """Whether the image shows a part of the organ only, as a note then says."""
+        return any(note.code == PART for note in self.notes)
 
     def mask_as(self, kind: MaskKind) -> Any:
         """The mask as an object of another package, on the image's own grid.
@@ -208,10 +222,20 @@ class Answer:
             raise ValueError(f"{self.spec.name} gives no mask, but {self.spec.task}")
         return mask_as(self.mask, self.image.affine, kind)
 
-    @property
+    @cached_property
     def notes(self) -> tuple[Note, ...]:
-        """Remarks about the image, as it was read and as it was worked on."""
-        return (*self.image.notes, *self.run.notes)
+        """Remarks on the image, as it was read and as it was worked on, and on what it shows."""
+        return (*self.image.notes, *self.run.notes, *self._cut())
+
+    def _cut(self) -> list[Note]:
+        """N_COVERAGE where the mask says that the organ goes on beyond the stack."""
+        organ, known = self.spec.reference, any(note.code == PART for note in self.image.notes)
+        if self.mask is None or organ is None or self.spec.coverage is None or known:
+            return []
+        affine = self.image.affine
+        areas = voxels_per_slice(self.mask, organ.values)[feet_head_axis(affine)]
+        z_mm = slice_z_mm(self.mask.shape, affine)
+        return cut_note(areas if z_mm[0] < z_mm[-1] else areas[::-1], organ.name)
 
     @cached_property
     def measurements(self) -> list[Measurement]:

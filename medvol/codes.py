@@ -197,6 +197,17 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
             "Gas and soft tissue of a CT lie elsewhere than in other CTs, such as 150 HU too high.",
             "Check the calibration or the export before you trust the mask.",
         ),
+        "N_COVERAGE": Code(
+            "The image shows only a part of the organ that the bundle is for: too few slices, too "
+            "short a stack, an organ that goes on beyond its first or last slice, or none at all.",
+            "Give the whole series. What is marked, and what is not, is about the part shown only.",
+        ),
+        "N_GRID": Code(
+            "Spacing or orientation of the slices lie outside what the bundle was made for; the "
+            "note says which, and what it was made for.",
+            "Give the series of the study that fits, such as the thin axial one, or trust the mask "
+            "less.",
+        ),
         "N_PADDING": Code(
             "The header names a padding value that lies in the body. It was not applied: voxels "
             "and pixels with this value are as they were stored.",
@@ -209,3 +220,5 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
         ),
     }
 )
+# of notes that say that an answer may mislead: they stand above it
+TRUST = ("N_COVERAGE", "N_GRID", "N_SHIFT")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from ..errors import InputError
 from ..files import sha256_of
 from ..labels import LabelTable
+from ..metrics.coverage import Coverage
 from ..metrics.measurements import Reference
 from .find import find_bundle
 
@@ -20,7 +21,7 @@ TASKS = ("volumes", "slices", "radiographs")
 # what medvol reads at the top of metadata.json, beside `version` and `network_data_format`
 FIELDS = (
     "medvol_task", "chain_fingerprint", "intended_use", "label_table", "reference_organ",
-    "focus_labels", "focus_name", "display_window_hu", "slice_rule",
+    "focus_labels", "focus_name", "display_window_hu", "slice_rule", "coverage",
 )  # fmt: skip
 MISSPELT = 0.8  # how alike (difflib's ratio) a word is to one of `FIELDS` that is a slip of it
 INPUT, OUTPUT = "network_data_format.inputs.image", "network_data_format.outputs.pred"
@@ -52,6 +53,7 @@ class Spec:
         reference: organ that shares are given of, and its labels.
         display_window_hu: (low, high) in HU to show the input in.
         slice_rule: when a volume has a finding, by its slices.
+        coverage: what part of the patient an image must show, and how finely.
         chain_fingerprint: of the chain that the weights were trained behind.
         intended_use: in words; empty where nothing is said.
         weights: file with the network's state dict.
@@ -69,6 +71,7 @@ class Spec:
     reference: Reference | None
     display_window_hu: tuple[float, float] | None
     slice_rule: SliceRule | None
+    coverage: Coverage | None
     chain_fingerprint: str | None
     intended_use: str
     weights: Path
@@ -195,6 +198,7 @@ def parse_spec(
         reference=fields.read("reference_organ", lambda row: _reference(row, known)),
         display_window_hu=fields.read("display_window_hu", _window),
         slice_rule=fields.read("slice_rule", _slice_rule),
+        coverage=fields.read("coverage", Coverage.from_metadata),
         chain_fingerprint=fields.read("chain_fingerprint", _text),
         intended_use=fields.read("intended_use", _text) or "",
         weights=weights or folder / "models" / "model.pt",

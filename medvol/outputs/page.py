@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..answer import Answer
+from ..codes import TRUST
 from ..engine.attention import METHODS
 from ..metrics.measurements import Histogram, Reference, hu_histogram
 from ..report.html import ReportContext, write_report
@@ -41,7 +42,9 @@ def context_of(saving: "Saving") -> ReportContext:
     return ReportContext(
         case=answer.case,
         answer=answer.finding,
-        notes=[str(note) for note in answer.notes] + list(run.remarks),
+        part_shown=answer.part_shown,
+        warnings=[str(note) for note in answer.notes if note.code in TRUST],
+        notes=[str(x) for x in answer.notes if x.code not in TRUST] + list(run.remarks),
         difference=answer.difference,
         errors=saving.picture("errors"),
         picture=saving.picture("png") or saving.picture("attention"),

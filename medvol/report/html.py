@@ -34,7 +34,9 @@ class ReportContext:
     Args:
         case: name of the case.
         answer: the answer in words, such as "no lesion found", or the most probable class.
-        notes: remarks about the input, one sentence each.
+        part_shown: the image shows a part of the organ only, so that nothing is said of the rest.
+        warnings: why the answer may mislead, one sentence each; they stand above it.
+        notes: other remarks about the input, one sentence each.
         picture: PNG of slices with the mask, or of a radiograph with its map; a path or its bytes.
         difference: region to the figures of a prediction beside a mask by hand.
         errors: PNG of where the two differ, a path or its bytes.
@@ -58,6 +60,8 @@ class ReportContext:
 
     case: str
     answer: str = ""
+    part_shown: bool = False
+    warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
     picture: bytes | Path | None = None
     difference: Mapping[str, RegionFigures] = field(default_factory=dict)

@@ -38,6 +38,7 @@ class Look:
         focus_name: what they are together, such as "lesion".
         title: of the picture, usually the name of the case.
         values: what the image's values are called, "HU" or "intensity".
+        part_shown: the image shows a part of the organ only, so that nothing is said of the rest.
 
     Raises:
         ValueError: black is not below white.
@@ -48,6 +49,7 @@ class Look:
     focus_name: str = "lesion"
     title: str = ""
     values: str = "HU"
+    part_shown: bool = False
 
     def __post_init__(self) -> None:
         if not self.window_hu[0] < self.window_hu[1]:
@@ -107,7 +109,10 @@ def draw_overlay(
         draw_plane(page.panel(2, 1), coronal, paint=paint)
         draw_plane(page.panel(2, 2), sagittal, paint=paint)
     shown = "" if single else "; middle slices shown"
-    remark = "" if areas[0].any() else f"No {look.focus_name} marked{shown}."
+    nothing = (
+        "Nothing marked in the part shown" if look.part_shown else f"No {look.focus_name} marked"
+    )
+    remark = "" if areas[0].any() else f"{nothing}{shown}."
     _legend(page, _lines(mask, image.affine, table), remark)
     page.save(path, remark=RADIOLOGICAL)
 

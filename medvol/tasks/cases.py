@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeAlias
 
 from ..answer import Refusal
-from ..errors import InputError, printable
+from ..errors import InputError, Note, printable
 from ..failures import FAILURES, failure
 from ..images import read_image
 from ..images.find import CaseNames, case_name, passed_by
@@ -166,9 +166,24 @@ def opened(source: Source, kind: Kind, reading: Reading) -> Image:
         image = read_unchanged(Path(source), partial(read_image, source, kind, **options))
     else:
         image = image_of(source, kind)
-    if reading.strict and image.notes:
+    return strict(image, reading)
+
+
+def strict(image: Image, reading: Reading, notes: Sequence[Note] | None = None) -> Image:
+    """The image, unless reading is strict and there is a note.
+
+    Args:
+        image: as it was read.
+        reading: how it was.
+        notes: on it and on its answer; None for its own.
+
+    Raises:
+        InputError: E_VALUES, the image would be used with a note.
+    """
+    notes = image.notes if notes is None else notes
+    if reading.strict and notes:
         raise InputError(
-            "E_VALUES", image.path, f"it would be used with a note, {image.notes[0]}",
+            "E_VALUES", image.path, f"it would be used with a note, {notes[0]}",
             "Mend the image, or leave out --strict.",
         )  # fmt: skip
     return image

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..bundle.spec import Spec
 from ..data.datalist import LabelledCase
 from ..data.items import check_foreground, label_numbers, true_labels
-from ..errors import InputError
+from ..errors import InputError, Note
 from ..failures import FAILURES, failure
 from ..images import read_image
 from ..images.checks import check_pair
@@ -52,11 +52,13 @@ class Marked(NamedTuple):
         labels: (X, Y, Z) integers on its image's grid.
         seconds: that the prediction took, in s; None where it was there before.
         remarks: on how it was made, one sentence each.
+        notes: on its image and on whether it shows the whole organ; () where it was there before.
     """
 
     labels: npt.NDArray[Any]
     seconds: float | None = None
     remarks: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 class LabelMaps:
@@ -171,7 +173,7 @@ class MaskComparison(Comparison[MaskCase]):
             marked.labels, truth, image.affine, self.regions, measure=self.measure,
             lesions=[name for name, values in self.regions.items() if set(values) <= focus],
         )  # fmt: skip
-        notes = (*(str(note) for note in image.notes), *marked.remarks)
+        notes = (*(str(note) for note in marked.notes or image.notes), *marked.remarks)
         found = MaskCase(case.case, case.patient, case.fold, figures, marked.seconds, notes)
         with filling(folder) as scratch:
             if marked.seconds is not None:
@@ -186,8 +188,8 @@ class MaskComparison(Comparison[MaskCase]):
             answer = self.bundle.predict(Case(case.image, image=image))
             if answer.mask is None:
                 raise ValueError(f"{self.spec.name} gives no mask; give a bundle that segments")
-            remarks = (*map(str, answer.run.notes), *answer.run.remarks)
-            return Marked(answer.mask, sum(answer.run.times_s.values()), remarks)
+            seconds = sum(answer.run.times_s.values())
+            return Marked(answer.mask, seconds, answer.run.remarks, answer.notes)
         folder = self.order.predictions or Path()
         mask = read_image(find_mask(folder, (case.case, case_name(case.image))), kind="mask")
         check_pair(image, mask, values=(0, *(label.value for label in self.spec.labels)))

@@ -147,10 +147,12 @@ class Predicting:
 
 
 def line(answer: Answer) -> str:
-    """One line a case: name, the finding, ml of each label, slices, seconds, notes."""
+    """One line a case: name, the finding, ml of each label, slices, seconds, notes in words."""
     found = [str(answer.classes) if answer.classes else answer.finding]
-    found += [f"{name} {ml:.1f} ml" for name, ml in answer.volume_ml.items()]
-    found.append(str(answer.slices or ""))
+    volumes = [f"{name} {ml:.1f} ml" for name, ml in answer.volume_ml.items()]
+    if volumes and answer.part_shown:
+        volumes[0] = f"in the part shown {volumes[0]}"
+    found += [*volumes, str(answer.slices or "")]
     seconds = sum(answer.run.times_s.values())
-    notes = "".join(f" [{note.code}]" for note in answer.notes)
+    notes = "".join(f" [{note}]" for note in answer.notes)
     return f"{answer.case}: {', '.join(filter(None, found))} ({seconds:.1f} s){notes}"

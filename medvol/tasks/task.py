@@ -14,7 +14,7 @@ from ..answer import Answer, Attention, Refusal
 from ..bundle.spec import Spec, read_spec
 from ..failures import FAILURES
 from ..progress import shown
-from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of
+from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of, strict
 
 if TYPE_CHECKING:
     from ..engine.attention import AttentionMaps
@@ -205,7 +205,7 @@ class Bundle:
         with shown(case.name) if self.progress else nullcontext():
             try:
                 case, image = read_case(self.task, case, reading)
-                return self._answer(case, self.pipeline.run(image))
+                return self._answer(case, self.pipeline.run(image), reading)
             except FAILURES as error:  # one image does not stop the others
                 return refusal_of(case, error)
 
@@ -221,28 +221,42 @@ class Bundle:
 
         ready = _ahead(prepare, cases, size)
         while batch := list(islice(ready, size)):
-            answers = iter(self._answers([x for x in batch if not isinstance(x, Refusal)]))
+            usable = [x for x in batch if not isinstance(x, Refusal)]
+            answers = iter(self._answers(usable, reading))
             for item in batch:
                 yield item if isinstance(item, Refusal) else next(answers)
 
-    def _answers(self, images: "Sequence[tuple[Case, Prepared]]") -> Sequence[Answer | Refusal]:
+    def _answers(
+        self, images: "Sequence[tuple[Case, Prepared]]", reading: Reading
+    ) -> Sequence[Answer | Refusal]:
         if not images:
             return []
         try:
             processed = self.pipeline.run_batch([prepared for _, prepared in images])
-            return [
-                self._answer(case, found)
-                for (case, _), found in zip(images, processed, strict=True)
-            ]
         except FAILURES as error:
             if len(images) > 1:  # which of them it is shows when each is alone
-                return [answer for image in images for answer in self._answers([image])]
+                return [answer for image in images for answer in self._answers([image], reading)]
             return [refusal_of(images[0][0], error)]
+        answers: list[Answer | Refusal] = []
+        for (case, _), found in zip(images, processed, strict=True):
+            try:
+                answers.append(self._answer(case, found, reading))
+            except FAILURES as error:  # one image does not stop the others
+                answers.append(refusal_of(case, error))
+        return answers
 
-    def _answer(self, case: Case, processed: "Processed") -> Answer:
+    def _answer(self, case: Case, processed: "Processed", reading: Reading) -> Answer:
+        """The answer, with its name.
+
+        Raises:
+            InputError: E_VALUES, reading is strict, and there is a note on the answer.
+        """
         run = replace(processed.run, times_s={"read": case.read_s, **processed.run.times_s})
         answer = self.task.answer(processed._replace(run=run), self.pipeline)
-        return replace(answer, case=case.name) if case.name else answer
+        if case.name:
+            answer = replace(answer, case=case.name)
+        strict(answer.image, reading, answer.notes)
+        return answer
 
 
 def _ahead(

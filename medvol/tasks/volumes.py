@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles that label the voxels of a volume, with or without a gate before the segmenter."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from ..images.sequences import find_patients
 from ..images.slice_images import SEQUENCE_NAMES
 from ..slices import positive
 from ..spatial import same_grid, slice_z_mm
-from .cases import Reading, Source, opened
+from .cases import Reading, Source, opened, strict
 
 if TYPE_CHECKING:
     from ..engine.pipeline import Pipeline, Processed
@@ -68,7 +69,12 @@ class Volumes:
                 "Run it with python -m monai.bundle run.",
             )  # fmt: skip
         image = opened(source, self.kind, reading)
-        return checked_ct(image) if spec.modality == "CT" else image
+        if spec.modality == "CT":
+            image = checked_ct(image)
+        if spec.coverage is not None:
+            lacking = spec.coverage.notes(image.array.shape, image.affine)
+            image = replace(image, notes=(*image.notes, *lacking))
+        return strict(image, reading)
 
     def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:
         """The mask, and what a gate found in each slice.

@@ -190,7 +190,7 @@ def test_strict_refuses_what_has_a_note(
     assert "N_SQUEEZED" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert predict(bundle, tmp_path / "out", one_frame, options=QUICK) == 0
-    assert "[N_SQUEEZED]" in capsys.readouterr().out
+    assert "[N_SQUEEZED 4D with one frame" in capsys.readouterr().out
     record = json.loads((tmp_path / "out" / "four" / "run.json").read_text())
     assert record["input"]["notes"][0][0] == "N_SQUEEZED"
 

@@ -139,7 +139,8 @@ def tiny_bundle(
     (folder / "models").mkdir()
     for path in (shipped / "configs").glob("*.json"):
         shutil.copy(path, folder / "configs")
-    own_chain = {"chain_fingerprint": None, **(metadata or {})}  # not that of the shipped weights
+    # not the chain of the shipped weights; phantoms of 64 mm cover nothing
+    own_chain = {"chain_fingerprint": None, "coverage": None, **(metadata or {})}
     tiny = {SHIPPED: TINY, SLABS: TINY_SLABS, BRAIN: TINY_BRAIN}.get(shipped, {})
     for name, wanted in (("inference", {**tiny, **(changes or {})}), ("metadata", own_chain)):
         path = shipped / "configs" / f"{name}.json"

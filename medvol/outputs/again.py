@@ -10,7 +10,8 @@ from ..owned import FILES, RUN, read_record
 from .registry import OUTPUTS
 
 Record = Mapping[str, Any]
-OPTIONS = ("precision", "gate", "spacing", "strict", "attention")  # of `medvol predict`, as recorded
+# of `medvol predict`, as recorded
+OPTIONS = ("precision", "gate", "spacing", "strict", "attention")
 SAME_ML = 5e-4  # of a volume; less is not printed
 SAME_PROBABILITY = 5e-4
 DIGITS = 12  # of a checksum that are printed
@@ -89,7 +90,7 @@ def _results(before: Record, after: Record) -> Iterator[str]:
     if before.get("answer") != after.get("answer"):
         yield _pair("answer", _text(before.get("answer")), _text(after.get("answer")))
     one, two = (
-        {row["name"]: row["volume_ml"] for row in record.get("measurements", ()) if "region" not in row}
+        {x["name"]: x["volume_ml"] for x in record.get("measurements", ()) if "region" not in x}
         for record in (before, after)
     )  # fmt: skip
     for name in dict.fromkeys([*one, *two]):

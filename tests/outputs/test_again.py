@@ -47,7 +47,7 @@ def test_equal_runs_differ_in_nothing_whatever_they_took():
         ("input/sha256", "d" * 64, "input file aaaaaaaaaaaa, now dddddddddddd"),
         ("input/shape", [8, 8, 5], "shape 8 x 8 x 4, now 8 x 8 x 5"),
         ("bundle/version", "0.2.0", "bundle's version 0.1.0, now 0.2.0"),
-        ("bundle/weights_sha256", "e" * 64, "bundle's weights sha256 bbbbbbbbbbbb, now eeeeeeeeeeee"),
+        ("bundle/weights_sha256", "e" * 64, "weights sha256 bbbbbbbbbbbb, now eeeeeeeeeeee"),
         ("asked/gate", 0.5, "gate none, now 0.5"),
         ("settings/overlap", 0.5, "overlap 0.25, now 0.5"),
         ("versions/torch", "2.14.0", "torch 2.13.0, now 2.14.0"),

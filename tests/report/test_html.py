@@ -2,6 +2,7 @@
 """The report page: whole, self-contained, escaped, with every number in it."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -251,6 +252,21 @@ def test_parts_that_are_empty_are_left_out() -> None:
     html = render_report(ReportContext("x", answer="a", probability={"a": 1.0, "b": 0.0}))
     assert re.findall("<h2>(.*?)</h2>", html) == ["Probabilities"]
     assert "<img" not in html
+
+
+def test_of_a_part_nothing_is_said_of_the_rest() -> None:
+    short = "N_COVERAGE 12 slices, 24 mm: the lungs are not covered."
+    part = replace(FULL, part_shown=True, warnings=[short])
+    words = Page(render_report(part)).text
+    assert words.index(short) < words.index("marked in the part shown")
+    assert "lesion marked in the part shown" in words
+    assert "% of the lung shown" in words
+    nothing = replace(part, measurements=[replace(row, voxels=0, volume_ml=0.0) for row in ROWS])
+    words = Page(render_report(nothing)).text
+    assert "Nothing marked in the part shown" in words
+    assert "No lesion" not in words
+    words = Page(render_report(replace(nothing, part_shown=False))).text
+    assert "No lesion marked" in words
 
 
 def test_a_page_that_cannot_be_written_is_refused(tmp_path) -> None:

@@ -2,6 +2,7 @@
 """The overlay picture: radiological whatever the array's orientation, slices worth a look."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,13 @@ def test_no_lesion_shows_the_middle_and_says_so(tmp_path, drawn) -> None:
     assert not [t for t in drawn.texts if t == "lesion"]  # the legend lists what is there
     assert "36.0 ml" in drawn.texts  # 2 x 6 x 10 x 10 voxels of 0.03 ml
     assert not lesion_pixels(imread(tmp_path / "a.png")).size
+
+
+def test_of_a_part_nothing_is_said_of_the_rest(tmp_path, drawn) -> None:
+    volume, labels = phantom()
+    look = replace(LOOK, part_shown=True)
+    draw(tmp_path / "a.png", volume, np.zeros_like(labels), look=look)
+    assert "Nothing marked in the part shown; middle slices shown." in drawn.texts
 
 
 def test_the_caption_says_level_width_and_how_askew_the_grid_is(tmp_path, drawn) -> None:

@@ -169,7 +169,7 @@ def test_strict_refuses_what_has_a_note(
     odd.write_bytes(save_picture(tmp_path / "x.jpg", chest_like(0)).read_bytes())
     assert predict(bundle, tmp_path / "out", good, odd) == 0
     assert "odd: " in (said := capsys.readouterr().out)
-    assert " [N_FORMAT]\n" in said
+    assert " [N_FORMAT its content is JPEG whatever its name says.]\n" in said
     assert table(tmp_path / "out")[1][5].startswith("N_FORMAT its content is JPEG")
     assert predict(bundle, tmp_path / "out", good, odd, options=("--strict",)) == 2
     assert table(tmp_path / "out")[1][1:5] == ["", "", "", ""]

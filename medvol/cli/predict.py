@@ -15,6 +15,7 @@ from ..files import check_writable, sweep
 from ..outputs.registry import OUTPUTS
 from ..progress import Bars
 from ..text import pace_text
+from .again import add_again, compared, take_over
 from .options import add_device, add_output, add_time_limit
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def add_parser(commands: Any) -> None:
         "for MR a slice picture, a patient's folder of them or of sequences, or folder of such; "
         "for radiographs a picture, a DICOM file, or a folder, searched with all that is in it",
     )  # fmt: skip
-    parser.add_argument("--bundle", required=True, help="name of a bundle, or its folder")
+    add_again(parser)
     add_output(parser)
     add_device(parser)
     add_time_limit(parser, "work on an image")
@@ -116,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"spacing is {args.spacing}; give three numbers above 0")
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f"batch_size is {args.batch_size}; give 1 or more")
+    before = take_over(args)
     spec = read_spec(args.bundle)
     task = task_of(spec)
     _check_options(spec, task, args)
@@ -143,6 +145,9 @@ def run(args: argparse.Namespace) -> int:
             process.close()
             for case, number in product(cases, process.ended):
                 sweep(results.folder / case.name, number, results.folder)
+    if before is not None and not refused:
+        for line in compared(before, results.folder / cases[0].name):
+            print(f"{cases[0].name}: {line}")
     if refused and len(cases) > 1:
         print(listed(refused, len(cases)), file=sys.stderr)
     return 2 if refused else 0

@@ -78,7 +78,8 @@ def _means(before: Record, after: Record) -> Iterator[str]:
     for part in ("bundle", "asked", "settings", "versions"):
         one, two = (record.get(part, {}) for record in (before, after))
         for key in dict.fromkeys([*one, *two]):
-            if one.get(key) != two.get(key):
+            said_below = key == "precision"  # what was taken, whether asked for or not
+            if one.get(key) != two.get(key) and not said_below:
                 name = key if part != "bundle" else f"bundle's {key}"
                 yield _pair(name.replace("_", " "), _text(one.get(key)), _text(two.get(key)))
     for key in ("device", "precision", "python", "machine"):

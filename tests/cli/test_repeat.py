@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`medvol predict --again`: a run is repeated by its record, and says what differs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from phantoms import save_nifti, tiny_chest
+from tiny_bundle import tiny_bundle
+
+from medvol.cli import main
+
+CHEST = tiny_chest(noise_hu=5)
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    """A bundle, an image, and what the bundle found in it."""
+    bundle = tiny_bundle(tmp_path / "thresholds")
+    image = save_nifti(tmp_path / "chest.nii.gz", CHEST.ct, CHEST.affine)
+    words = ["predict", str(image), "--bundle", str(bundle), "-o", str(tmp_path / "one"),
+             "--format", "nii", "csv", "--precision", "bf16", "--device", "cpu"]  # fmt: skip
+    assert main(words) == 0
+    return tmp_path
+
+
+def _again(folder: Path, *options: str) -> int:
+    words = ["predict", str(folder / "chest.nii.gz"), "--again", str(folder / "one" / "chest"),
+             "--bundle", str(folder / "thresholds"), "-o", str(folder / "two"), "--device", "cpu",
+             *options]  # fmt: skip
+    return main(words)
+
+
+def test_the_same_again_takes_the_options_and_says_that_nothing_differs(first, capsys):
+    capsys.readouterr()
+    assert _again(first) == 0
+    said = capsys.readouterr().out
+    assert "chest: the mask is the same, byte by byte" in said
+    assert "differs" not in said
+    made = json.loads((first / "two" / "chest" / "run.json").read_text())
+    assert made["precision"] == "bf16"
+    assert {path.name for path in (first / "two" / "chest").iterdir()} == {
+        "segmentation.nii.gz", "measurements.csv", "run.json"}  # fmt: skip
+
+
+def test_what_differs_is_said(first, capsys):
+    other = CHEST.ct.copy()
+    other[CHEST.labels == 2] = -900  # consolidation becomes lung
+    save_nifti(first / "chest.nii.gz", other, CHEST.affine)
+    metadata = first / "thresholds" / "configs" / "metadata.json"
+    metadata.write_text(metadata.read_text().replace('"version": "', '"version": "9.'))
+    capsys.readouterr()
+    assert _again(first, "--precision", "fp32") == 0
+    said = capsys.readouterr().out
+    for words in ("differs: input file ", "differs: bundle's version ", "now 9.",
+                  "differs: precision bf16, now fp32", "differs: consolidation ",
+                  "differs: lung (rest) 23.040 ml, now 23.552 ml",  # one voxel of 8 mm a side
+                  "the mask is another"):  # fmt: skip
+        assert words in said
+    assert said.count("precision bf16") == 1
+
+
+def test_a_bundle_that_is_gone_and_several_images_are_refused(first, capsys):
+    shutil.rmtree(first / "thresholds")
+    words = ["predict", str(first / "chest.nii.gz"), "--again",
+             str(first / "one" / "chest" / "run.json"), "-o", str(first / "two")]  # fmt: skip
+    assert main(words) == 2
+    assert "E_BUNDLE thresholds" in capsys.readouterr().err
+    assert main([*words[:2], words[1], *words[2:]]) == 2
+    assert "one image" in capsys.readouterr().err
+
+
+def test_without_bundle_and_run_nothing_starts(first, capsys):
+    assert main(["predict", str(first / "chest.nii.gz"), "-o", str(first / "two")]) == 2
+    assert "--bundle" in capsys.readouterr().err
+    assert not (first / "two").exists()

@@ -73,6 +73,7 @@ def _contest(args: argparse.Namespace) -> "Contest":
 def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
     from ..search.comparison import Comparison
     from ..search.ids import check_ids, parse_settings
+    from ..search.starts import find_weights
     from ..search.training import prepare
 
     check_jobs(args)
@@ -87,7 +88,7 @@ def _comparison(args: argparse.Namespace, contest: "Contest") -> "Comparison":
         raise ValueError(f"{both} is a setting of all entries and of one of them; choose one")
     training = prepare(
         bundle, data=args.data or contest.data, settings=settings,
-        overlays=(*contest.overlays, *args.overlays), weights=args.weights,
+        overlays=(*contest.overlays, *args.overlays), weights=find_weights(args.weights, bundle),
         limits=(args.budget or contest.budget_s, args.patience or contest.patience),
     )  # fmt: skip
     check_ids(training.config(), {key for _, values in entries for key in values if "#" not in key})

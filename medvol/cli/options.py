@@ -130,8 +130,10 @@ def add_training_options(parser: argparse.ArgumentParser, *, one: str, many: str
         help="settings of train.json, such as epochs=2 or network_def#dropout=0.1",
     )  # fmt: skip
     group.add_argument(
-        "--from", type=Path, dest="weights", metavar="FILE", help="weights to start with"
-    )
+        "--from", dest="weights", metavar="START",
+        help="what to start from: scratch (random weights, the default), weights (those of the "
+        "bundle), a file, or another bundle",
+    )  # fmt: skip
     group.add_argument(
         "--config", nargs="+", action="extend", default=[], dest="overlays", metavar="FILE",
         help="configs laid over train.json, of the bundle or others, such as train_gate.json",

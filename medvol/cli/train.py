@@ -47,6 +47,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="go on with a run that was started with other settings",
     )  # fmt: skip
     add_training_options(parser, one="a training", many="folds")
+    parser.add_argument(
+        "--strategy", metavar="NAME",
+        help="how to go on from weights. head-first: the head alone for an epoch, then everything, "
+        "the first layers slowest; all-slowly: everything at a tenth of the rate; head-only "
+        "(default: head-first)",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -89,18 +95,21 @@ def _order(args: argparse.Namespace) -> "Order":
     from ..search.ids import parse_settings
     from ..search.order import Order
     from ..search.run import ALL
+    from ..search.starts import find_start
 
     check_jobs(args)
+    bundle = find_bundle(args.bundle)
     if args.folds is not None and args.folds < 2:
         raise ValueError(f"--folds is {args.folds}; give 2 or more")
     one = args.fold is not None and args.fold != ALL
     return Order(
-        bundle=find_bundle(args.bundle),
+        bundle=bundle,
         data=args.data,
         folds=(args.fold,) if one else tuple(range(args.folds or 0)),
         final=not one,
         settings=parse_settings(args.settings),
-        weights=args.weights,
+        weights=find_start(args.weights, bundle),
+        strategy=args.strategy,
         overlays=tuple(args.overlays),
         limits=(args.budget, args.patience),
         only=tuple(args.only),

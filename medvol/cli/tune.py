@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _search(args: argparse.Namespace) -> "Tuning":
     from ..search.ids import check_ids, parse_settings
+    from ..search.starts import find_weights
     from ..search.training import prepare
     from ..search.tuning import Strategy, Tuning, grid, read_space
 
@@ -67,7 +68,7 @@ def _search(args: argparse.Namespace) -> "Tuning":
         raise ValueError(f"{both[0]} is searched and given by --set; choose one")
     training = prepare(
         args.bundle, data=args.data, settings=settings, overlays=args.overlays,
-        limits=(args.budget, args.patience), weights=args.weights,
+        limits=(args.budget, args.patience), weights=find_weights(args.weights, args.bundle),
     )  # fmt: skip
     check_ids(training.config(), space)
     trials = len(grid(space)) if args.sampler == "grid" else DEFAULT_TRIALS

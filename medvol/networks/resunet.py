@@ -125,6 +125,12 @@ class ResUNet(nn.Module):
                          conv_only=True) for level in heads]
         )  # fmt: skip
 
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """All parameters, each once: encoder from the top down, bottleneck, decoder, heads."""
+        levels = [*self.encoder, self.bottleneck]
+        decoder = [nn.ModuleList(pair) for pair in zip(self.up, self.decoder, strict=True)]
+        return [[*part.parameters()] for part in (*levels, *decoder, self.heads)]
+
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
         pad: list[int] = []

@@ -2,6 +2,7 @@
 """A classifier of slices that measures first: the area of the finding makes the slice's score."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from monai.networks.blocks.convolutions import Convolution
@@ -47,6 +48,7 @@ class SliceClassifier(nn.Module):
 
     slope: Tensor
     offset: Tensor
+    calibration: ClassVar = ("slope", "offset")  # not taken from weights that it starts from
 
     def __init__(
         self,
@@ -72,6 +74,10 @@ class SliceClassifier(nn.Module):
         self.place_mm2 = pixel_mm2 * STRIDE**2
         self.register_buffer("slope", torch.tensor(1.0))
         self.register_buffer("offset", torch.tensor(0.0))
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """All parameters, each once: the stem, then those of the U-Net as it groups them."""
+        return [[*self.stem.parameters()], *self.body.layer_groups()]
 
     def forward(self, x: Tensor) -> Tensor:
         scores = self.body(self.stem(x))

@@ -118,7 +118,20 @@ class TransferClassifier(nn.Module):
         return self
 
     def load_body(self, state: Mapping[str, Tensor], *, may_lack: Sequence[str] = ()) -> Fit:
-        """Take over the body's weights from a state dict; the head stays as it is.
+        """Take over what `fit_body` finds; the head stays as it is.
+
+        Args:
+            state, may_lack: as for `fit_body`.
+
+        Raises:
+            ValueError: as for `fit_body`.
+        """
+        found = self.fit_body(state, may_lack=may_lack)
+        self.body.load_state_dict(found.taken, strict=False)
+        return found
+
+    def fit_body(self, state: Mapping[str, Tensor], *, may_lack: Sequence[str] = ()) -> Fit:
+        """The body's weights in a state dict.
 
         The state dict is of a network of this class ("body." before each name), of its body alone,
         or in one of the layouts that the class names. When its first convolution has another
@@ -129,8 +142,8 @@ class TransferClassifier(nn.Module):
             may_lack: names within the body, or beginnings of names, that may be missing.
 
         Returns:
-            What was taken, by names within the body, and what did not match; a classifier's own
-            head is among the unexpected.
+            What fits, by names within the body, and what does not match; a classifier's own head
+            is among the unexpected.
 
         Raises:
             ValueError: nothing matches, a weight is missing or has another shape, or there are
@@ -151,11 +164,9 @@ class TransferClassifier(nn.Module):
             for given, value in state.items()
         }
         try:
-            found = fit_partly(own, adapted, names=names, may_lack=may_lack)
+            return fit_partly(own, adapted, names=names, may_lack=may_lack)
         except ValueError as error:
             raise ValueError(f"{error}; give weights of the same depth and width") from error
-        self.body.load_state_dict(found.taken, strict=False)
-        return found
 
 
 def adapt_first_convolution(weight: Tensor, channels: int) -> Tensor:

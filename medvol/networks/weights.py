@@ -5,17 +5,15 @@ import os
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, require
 from ..failures import of_the_system
-from ..files import sha256_of
 from ..labels import check_names
 from .fit import fit_whole
-from .transfer import TransferClassifier
 
 # where checkpoints keep their state dict
 CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "network")
@@ -23,8 +21,6 @@ WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")  # of DistributedData
 # torch.compile and Lightning, before every name
 NAMES = "medvol.names"  # key of a state dict's metadata
 SAVE = "Save network.state_dict() with torch.save; fetch a Git LFS pointer with git lfs pull."
-
-Classifier = TypeVar("Classifier", bound=TransferClassifier)
 
 
 def read_state(
@@ -191,50 +187,3 @@ def load_weights(
             "E_BUNDLE", path, f"the weights do not fit the network: {error}.",
             "Take weights and configs from the same version of the bundle.",
         ) from error  # fmt: skip
-
-
-def start_from(
-    network: Classifier,
-    weights: str | os.PathLike[str] | None = None,
-    *,
-    keep_head: bool = False,
-    freeze_body: bool = False,
-    may_lack: Sequence[str] = (),
-) -> Classifier:
-    """Load weights into a classifier's body, print what was loaded, and freeze it if asked.
-
-    Args:
-        network: whose body takes them, such as a `ResidualClassifier`.
-        weights: file with a state dict, see `read_state`: of others, or of an earlier stage. None
-            loads nothing.
-        keep_head: the file is of this very network, and its head is loaded too.
-        freeze_body: let only the head train.
-        may_lack: names within the body, or beginnings of names, that the file may lack.
-
-    Returns:
-        `network`.
-
-    Raises:
-        InputError: E_BUNDLE, no such file, no state dict, or one that does not fit.
-    """
-    if weights is not None:
-        path = Path(weights)
-        state = read_state(path, network.state_dict())
-        missing: tuple[str, ...] = ()
-        unexpected: tuple[str, ...] = ()
-        try:
-            if keep_head:
-                load_state(network, state)
-            else:
-                _, missing, unexpected = network.load_body(state, may_lack=may_lack)
-        except ValueError as error:
-            raise InputError(
-                "E_BUNDLE", path, f"the weights do not fit the network: {error}.",
-                "Give weights of the same kind of network, depth and width, or name in `may_lack` "
-                "what they may lack.",
-            ) from error  # fmt: skip
-        print(f"weights {path.name}, sha256 {sha256_of(path)}")
-        print(f"missing: {', '.join(missing) or 'none'}")
-        print(f"unexpected: {', '.join(unexpected) or 'none'}")
-    network.freeze_body(freeze_body)
-    return network

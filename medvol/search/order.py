@@ -12,6 +12,7 @@ from ..bundle.settings import as_json, differences
 from ..errors import InputError
 from ..files import read_json, sha256_of, write_json
 from ..owned import check_owned
+from .starts import STRATEGIES
 from .training import check_same
 
 RECORD, SETTINGS = "run.json", "settings"
@@ -28,11 +29,15 @@ class Order:
         folds: that are held out in turn; () for none.
         final: train on all cases, too.
         settings: id to value, of every training that has the id.
-        weights: file to start with.
+        weights: to start from: a file, or the folder of a bundle, see `starts`.
+        strategy: by which it goes on from there, one of `starts.STRATEGIES`; None for the usual.
         overlays: configs laid over train.json, before those of the recipe.
         limits: seconds of each training, and epochs without becoming better; see `prepare`.
         only: names of trainings of the recipe; () for all.
         accept_changes: go on with a run that was started with other settings.
+
+    Raises:
+        ValueError: an unknown strategy, or one without weights.
     """
 
     bundle: Path
@@ -41,10 +46,17 @@ class Order:
     final: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
+    strategy: str | None = None
     overlays: tuple[str, ...] = ()
     limits: tuple[float | None, int | None] = (None, None)
     only: tuple[str, ...] = ()
     accept_changes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.strategy is not None and (not self.weights or self.strategy not in STRATEGIES):
+            raise ValueError(
+                f"--strategy is {self.strategy!r}; give one of {', '.join(STRATEGIES)}, with --from"
+            )
 
     def record(self) -> dict[str, Any]:
         """What must stay as it is when the run goes on."""
@@ -52,9 +64,18 @@ class Order:
             "bundle": self.bundle.name,
             "datalist": sha256_of(self.data),
             SETTINGS: dict(self.settings),
-            "from": sha256_of(self.weights) if self.weights else None,
+            "from": self._sums(),
             "config": list(self.overlays),
         }
+
+    def _sums(self) -> str | dict[str, str] | None:
+        """Checksum of the file to start from, or of each one in the bundle."""
+        if self.weights is None:
+            return None
+        if self.weights.is_file():
+            return sha256_of(self.weights)
+        models = sorted((self.weights / "models").iterdir())
+        return {path.name: sha256_of(path) for path in models if path.is_file()}
 
     def check_install(self) -> None:
         """Refuse to put weights into a bundle that are not those of all cases.

@@ -16,12 +16,13 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..bundle.config import Config, literal
 from ..codes import ERROR_CODES
 from ..data.datalist import Datalist
 from ..errors import InputError
@@ -34,7 +35,8 @@ from ..training.recipe import ChosenTraining, FittedWeights, Recipe, Stage, Stat
 from .ids import check_ids, has_place
 from .launch import LOG, claim, run_bundle, side_by_side, threads_of
 from .order import Order, check_record, write_record
-from .training import PRETRAINED, Training, check_begun, prepare
+from .starts import HEAD_IS_TAKEN, PRETRAINED, plan_of, start_files
+from .training import Training, check_begun, prepare
 from .trial import BEST, CHANGES, LAST, run_trial
 
 ALL = -1
@@ -84,54 +86,68 @@ class Run:
         write_record(order, self.folder, accepted)
 
     def _stages(self) -> dict[str, Stage]:
-        """The trainings that are wanted."""
+        """The trainings that are wanted, a pretraining only where something begins with it."""
         stages = self.recipe.stages
         for name in self.order.only:
             if name not in stages:
                 raise ValueError(f"there is no training {name!r}; there are {', '.join(stages)}")
-        left = {n: s for n, s in stages.items() if not (s.pretraining and self.order.weights)}
-        wanted = {step for name in self.order.only or left for step in needed(name, left)}
-        return {name: stage for name, stage in left.items() if name in wanted}
+        wanted = {step for name in self.order.only or stages for step in needed(name, stages)}
+        return {name: stage for name, stage in stages.items() if name in wanted}
 
     def _trainings(self) -> dict[str, Training]:
         """Each training, ready to be given its fold; the user's settings lie over the recipe's.
 
-        A setting is for the trainings whose config has the id; where none has, for those that have
-        the component of which it is an argument.
-
         Raises:
-            InputError: E_BUNDLE, no training has a place for a setting; names the nearest id.
+            InputError: E_BUNDLE, no training has a place for a setting; names the nearest id; or
+                weights to start from fit none.
         """
         order = self.order
         plain = {
             name: Training(order.bundle, {}, (*order.overlays, *stage.configs))
             for name, stage in self.stages.items()
         }
-        configs = {name: training.config() for name, training in plain.items()}
-        settings = {name: dict(stage.settings) for name, stage in self.stages.items()}
-        for key, value in order.settings.items():
+        own = self._own_settings({name: training.config() for name, training in plain.items()})
+        configs = {}
+        for name, training in plain.items():
+            configs[name] = training.config()
+            for key, value in {**self.stages[name].settings, **own[name]}.items():
+                configs[name].parser[key] = literal(value)
+        starts = start_files(order.weights, self.recipe, configs) if order.weights else {}
+        self._leave_out_pretraining(starts)
+        made = {}
+        for name, stage in self.stages.items():
+            settings = dict(stage.settings)
+            path, takes_head = starts.get(name, (None, True))
+            if path is not None:
+                settings |= plan_of(order.strategy, configs[name], stage)
+                settings |= {} if takes_head else {HEAD_IS_TAKEN: False}
+            training = prepare(
+                order.bundle, data=order.data, settings={**settings, **own[name]},
+                overlays=plain[name].overlays, limits=order.limits, weights=path, judged=False,
+            )  # fmt: skip
+            made[name] = replace(training, accept_changes=order.accept_changes)
+        return made
+
+    def _own_settings(self, configs: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
+        """The user's settings of each training.
+
+        One is for the trainings whose config has the id; where none has, for those that have the
+        component of which it is an argument.
+        """
+        own: dict[str, dict[str, Any]] = {name: {} for name in configs}
+        for key, value in self.order.settings.items():
             takers = [name for name, config in configs.items() if key in config]
             takers = takers or [name for name, config in configs.items() if has_place(config, key)]
             if not takers:
                 check_ids(next(iter(configs.values())), [key])
             for name in takers:
-                settings[name][key] = value
-        made = {
-            name: prepare(
-                order.bundle, data=order.data, settings=settings[name],
-                overlays=plain[name].overlays, limits=order.limits, weights=self._start(stage),
-                judged=False,
-            )
-            for name, stage in self.stages.items()
-        }  # fmt: skip
-        return {n: replace(x, accept_changes=order.accept_changes) for n, x in made.items()}
+                own[name][key] = value
+        return own
 
-    def _start(self, stage: Stage) -> Path | None:
-        """Weights given by the user: for what begins with a pretraining, else for all without."""
-        if any(known.pretraining for known in self.recipe.stages.values()):
-            before = self.recipe.stages.get(stage.begins_with or "")
-            return self.order.weights if before and before.pretraining else None
-        return None if stage.begins_with or PRETRAINED in stage.settings else self.order.weights
+    def _leave_out_pretraining(self, starts: Collection[str]) -> None:
+        """A pretraining is not wanted where all that begins with it starts from given weights."""
+        waiting = {s.begins_with for name, s in self.stages.items() if name not in starts}
+        self.stages = {n: s for n, s in self.stages.items() if not s.pretraining or n in waiting}
 
     def _check_folds(self) -> None:
         items = self.datalist.parts.get("training", ())

@@ -12,6 +12,7 @@ from ..bundle.settings import as_json, curve_settings, differences, in_words
 from ..errors import InputError
 from ..files import read_json
 from .ids import check_settings
+from .starts import MAY_LACK, PRETRAINED
 
 TRAIN = "train.json"
 HANDLERS = "train#handlers"
@@ -20,8 +21,6 @@ DATA = "train#dataset#data"
 INTERVAL = "val_interval"
 ACCEPT = "accept_changes"  # id of the same of `Resume`
 LABELS = "label_names"  # id of the names of labels, where a config has them
-PRETRAINED = "pretrained"  # id of weights to start with, where a config has one
-MAY_LACK = "may_lack"  # id of the names that these may lack
 
 
 @dataclass(frozen=True)

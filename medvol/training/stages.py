@@ -3,34 +3,24 @@
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
-from torch import Tensor
-from torch.nn import Parameter
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from ..networks.layers import freeze_body, layer_groups
 from .checkpoint import save_atomically
 
 
-class Layered(Protocol):
-    """A network that names its layers in order, such as `ResidualClassifier`."""
-
-    def layer_groups(self) -> list[list[Parameter]]:
-        """Parameters of each layer, from the first to the head."""
-
-    def parameters(self) -> Iterable[Parameter]:
-        """All of them."""
-
-
-def layer_rates(network: Layered, lowest: float, highest: float) -> list[dict[str, Any]]:
+def layer_rates(network: nn.Module, lowest: float, highest: float) -> list[dict[str, Any]]:
     """Parameter groups for an optimizer, with rates spread geometrically over the layers.
 
     First layers see edges and textures, which serve new images as they are; last layers have more
@@ -38,7 +28,7 @@ def layer_rates(network: Layered, lowest: float, highest: float) -> list[dict[st
     2018 (doi 10.18653/v1/P18-1031), name it discriminative fine-tuning.
 
     Args:
-        network: with `layer_groups()`, from the first layers to the head.
+        network: its layers are those of `networks.layers.layer_groups`.
         lowest: rate of the first group, above 0.
         highest: rate of the last group, above 0.
 
@@ -48,13 +38,7 @@ def layer_rates(network: Layered, lowest: float, highest: float) -> list[dict[st
     Raises:
         ValueError: a rate out of range, or a parameter that is in no group or in two.
     """
-    groups = network.layer_groups()
-    given = sorted(id(p) for group in groups for p in group)
-    if given != sorted(id(p) for p in network.parameters()):
-        raise ValueError(
-            f"{type(network).__name__}.layer_groups() does not hold each parameter once; "
-            "give every parameter a place in one group"
-        )
+    groups = layer_groups(network)
     rates = spread(lowest, highest, len(groups))
     return [{"params": group, "lr": rate} for group, rate in zip(groups, rates, strict=True)]
 
@@ -226,41 +210,41 @@ def set_momentum(group: dict[str, Any], momentum: float) -> None:
 
 
 class Stages:
-    """Freeze and unfreeze as the stages ask for, and write the weights after each stage.
+    """Freeze and unfreeze as the stages ask for, and write the weights after each of several.
 
     The plan of the rates is `StagedOneCycle` with the same stages. What trains depends on the epoch
     alone, also right after a resume. The files are `stage1.pt`, `stage2.pt`, ..., plain state
-    dicts. Attach it to the trainer before `Resume`.
+    dicts; there are none where one stage alone has epochs. Attach it to the trainer before
+    `Resume`.
 
     Args:
-        network: with `freeze_body`, such as `ResidualClassifier`. Inside `DistributedDataParallel`
-            it must have been wrapped unfrozen, with `find_unused_parameters=True`.
+        network: of any kind, see `networks.layers.freeze_body`. Inside `DistributedDataParallel`
+            it must have been wrapped unfrozen, and with `find_unused_parameters=True` where a
+            stage is frozen.
         stages: in their order.
         folder: for the weights.
 
     Raises:
-        ValueError: no stage, a network that cannot be frozen, or one wrapped otherwise.
+        ValueError: no stage, or a network wrapped otherwise.
     """
 
     def __init__(
-        self, network: Any, stages: Sequence[Stage], folder: str | os.PathLike[str]
+        self, network: nn.Module, stages: Sequence[Stage], folder: str | os.PathLike[str]
     ) -> None:
+        if not stages:
+            raise ValueError("there is no stage; give at least 1")
+        freezes = any(stage.frozen and stage.epochs for stage in stages)
         if isinstance(network, DistributedDataParallel):
-            if not network.find_unused_parameters:
+            if freezes and not network.find_unused_parameters:
                 raise ValueError(
                     "the network is in DistributedDataParallel, which waits for gradients of "
                     "frozen layers; give it find_unused_parameters=True"
                 )
             network = network.module
-        if not stages:
-            raise ValueError("there is no stage; give at least 1")
-        if not hasattr(network, "freeze_body"):
-            raise ValueError(
-                f"{type(network).__name__} has no freeze_body; give a network with body and head"
-            )
         self.network = network
         self.stages = list(stages)
         self.last_epochs = list(accumulate(stage.epochs for stage in stages))
+        self.several = sum(stage.epochs > 0 for stage in stages) > 1
         self.folder = Path(folder)
 
     def attach(self, engine: Engine) -> None:
@@ -272,7 +256,7 @@ class Stages:
         """Let that train which the stage of the epoch lets train."""
         epoch = engine.state.epoch
         index = next((i for i, last in enumerate(self.last_epochs) if epoch <= last), -1)
-        self.network.freeze_body(self.stages[index].frozen)
+        freeze_body(self.network, self.stages[index].frozen)
         for parameter in self.network.parameters():
             if not parameter.requires_grad:
                 parameter.grad = None  # a zero would be stepped on: momentum, weight decay
@@ -283,6 +267,7 @@ class Stages:
         Raises:
             InputError: E_NOSPACE, the file cannot be written.
         """
-        if engine.state.epoch in self.last_epochs and idist.get_rank() == 0:
+        ends = self.several and engine.state.epoch in self.last_epochs
+        if ends and idist.get_rank() == 0:
             number = self.last_epochs.index(engine.state.epoch) + 1
             save_atomically(self.network.state_dict(), self.folder / f"stage{number}.pt")

@@ -12,10 +12,8 @@ from pathlib import Path
 import torch
 from ignite.engine import Engine, Events
 
-from ..errors import InputError
-from ..labels import same_names
-from ..networks.fit import fit_partly, head_of
-from ..networks.weights import load_weights, names_in, read_state
+from ..networks.start import start_from
+from ..networks.weights import load_weights
 from .checkpoint import unwrapped
 
 
@@ -56,18 +54,15 @@ class LoadWeights:
 
 
 class StartFrom:
-    """Take the weights in a file, but for the head, before the first epoch.
+    """Take the weights in a file before the first epoch, see `networks.start.start_from`.
 
-    A head (`head_of`) that is missing, of another shape, or for labels or classes of other names,
-    keeps its random weights and is printed. A training that goes on from `Resume` keeps its own
+    It is for configs that have no `pretrained`. A training that goes on from `Resume` keeps its own
     weights. Attach it to the trainer behind `Resume`.
 
     Args:
         network: that is trained.
         weights: `.pt`, `.pth` or `.safetensors` file with a state dict, see `read_state`.
-        may_lack: names of weights, or beginnings of names, that the file may lack.
-        names: of the labels or classes, in the order of the network's scores; () where nobody
-            knows.
+        may_lack, names: as for `start_from`.
     """
 
     def __init__(
@@ -91,22 +86,7 @@ class StartFrom:
         """Load, unless the training was begun before.
 
         Raises:
-            InputError: E_BUNDLE, no such file, no state dict, or one that does not fit.
+            InputError: E_BUNDLE, as for `start_from`.
         """
-        if engine.state.epoch > 0:
-            return
-        own = self.network.state_dict()
-        state, head = read_state(self.path, own), head_of(self.network)
-        if not same_names(names_in(self.path), self.names):
-            state = {name: value for name, value in state.items() if name not in head}
-        try:
-            found = fit_partly(own, state, head=head, may_lack=self.may_lack)
-        except ValueError as error:
-            raise InputError(
-                "E_BUNDLE", self.path, f"the weights do not fit the network: {error}.",
-                "Give weights of the same kind of network, depth and width, or name in "
-                "`may_lack` what they may lack.",
-            ) from error  # fmt: skip
-        self.network.load_state_dict(found.taken, strict=False)
-        left = ", ".join(found.missing) or "none"
-        print(f"weights {self.path.name}: {len(found.taken)} taken; not in it: {left}")
+        if engine.state.epoch == 0:
+            start_from(self.network, self.path, may_lack=self.may_lack, names=self.names)

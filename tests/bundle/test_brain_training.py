@@ -112,12 +112,12 @@ def test_gate_in_its_two_strategies(data: Path, tmp_path: Path) -> None:
 
     body = trained("body", "pretrain_gate", val_interval="$None")
     assert body["head.1.weight"].shape[0] == 8
-    head = trained("head", pretrained=tmp_path / "body" / "weights.pt", freeze_body=True)
+    head = trained("head", pretrained=tmp_path / "body" / "weights.pt",
+                   head_epochs=1, epochs=0)  # fmt: skip
     assert head["head.1.weight"].shape[0] == 2
     frozen = [name for name in body if name.startswith("body.")]
     assert all(torch.equal(body[name], head[name]) for name in frozen)
-    fine = trained("fine", pretrained=tmp_path / "head" / "weights.pt", keep_head=True,
-                   learning_rate=1e-4)  # fmt: skip
+    fine = trained("fine", pretrained=tmp_path / "head" / "weights.pt", learning_rate=1e-4)
     changed = (fine["body.conv1.weight"] - head["body.conv1.weight"]).abs().max()
     assert 0 < float(changed) < 0.01
     names = {point.name for point in read_curves(tmp_path / "fine" / "curves.csv")}

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights from a file: taken as they are, or refused with the file's name and the reason."""
 
-import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,13 @@ import torch
 from refusals import refused_by
 from torch import Tensor
 
-from medvol.networks.densenet_classifier import DenseNetClassifier
-from medvol.networks.residual_classifier import ResidualClassifier
 from medvol.networks.weights import (
     load_weights,
     names_in,
     read_state,
-    start_from,
     unwrapped,
     with_names,
 )
-
-
-def network(seed: int, out_channels: int = 2) -> ResidualClassifier:
-    torch.manual_seed(seed)
-    return ResidualClassifier(3, out_channels, width=4)
 
 
 def linear(seed: int, outputs: int = 3) -> torch.nn.Linear:
@@ -156,88 +147,3 @@ def test_a_file_is_never_run(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil()))
     refused_by(lambda: read_state(tmp_path / "evil.pt"), "E_BUNDLE")
     assert "code ran" not in capsys.readouterr().out
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """As torchvision names them: the body's names, and a last layer of 1,000 classes."""
-    state = {**network(0).body.state_dict(), "fc.weight": torch.zeros(1000, 32)}
-    del state["bn1.num_batches_tracked"]
-    torch.save(state, tmp_path / "resnet18.pth")
-    return tmp_path / "resnet18.pth"
-
-
-def test_the_body_takes_them_and_what_did_not_match_is_said(
-    weights: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    made = start_from(network(1), weights)
-    assert torch.equal(made.body.conv1.weight, network(0).body.conv1.weight)
-    assert torch.equal(made.head[1].weight, network(1).head[1].weight)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert capsys.readouterr().out.splitlines() == [
-        f"weights resnet18.pth, sha256 {digest}", "missing: none", "unexpected: fc.weight",
-    ]  # fmt: skip
-    assert all(weight.requires_grad for weight in made.parameters())
-
-
-def test_nothing_is_loaded_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    made = start_from(network(1), freeze_body=True)
-    assert torch.equal(made.body.conv1.weight, network(1).body.conv1.weight)
-    assert not made.body.conv1.weight.requires_grad
-    assert made.head[1].weight.requires_grad
-    assert capsys.readouterr().out == ""
-
-
-def test_head_and_body_of_an_earlier_stage(tmp_path: Path) -> None:
-    torch.save(network(0).state_dict(), tmp_path / "w.pt")
-    made = start_from(network(1), tmp_path / "w.pt", keep_head=True)
-    assert torch.equal(made.head[1].weight, network(0).head[1].weight)
-
-
-def test_what_a_file_may_lack_is_named_by_the_user(
-    weights: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    state = torch.load(weights)
-    kept = {name: value for name, value in state.items() if not name.startswith("layer4.1.")}
-    torch.save(kept, weights)
-    reason = refused_by(lambda: start_from(network(1), weights), "E_BUNDLE").reason
-    assert "10 of 120 weights are missing (layer4.1.conv1.weight, " in reason
-    refused_by(lambda: start_from(network(1), weights, may_lack=["layer4.1.conv"]), "E_BUNDLE")
-    made = start_from(network(1), weights, may_lack=["layer4.1"])
-    assert torch.equal(made.body.conv1.weight, state["conv1.weight"])
-    last = made.body.layer4[1].conv1.weight
-    assert torch.equal(last, network(1).body.layer4[1].conv1.weight)
-    assert "missing: layer4.1.conv1.weight" in capsys.readouterr().out
-
-
-def test_a_safetensors_file_of_another_library_starts_a_network(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    package = pytest.importorskip("safetensors.torch")
-    small = {"layers": (1, 1, 1, 1), "growth": 4}
-    torch.manual_seed(0)
-    state = DenseNetClassifier(3, 2, **small).body.state_dict()
-    theirs = {name.replace(".layers.", "."): value for name, value in state.items()}
-    theirs["classifier.weight"] = torch.zeros(1000, 8)
-    package.save_file(theirs, tmp_path / "densenet.safetensors")
-    made = start_from(DenseNetClassifier(1, 2, **small), tmp_path / "densenet.safetensors")
-    assert torch.equal(made.body.features.norm5.weight, state["features.norm5.weight"])
-    summed = state["features.conv0.weight"].sum(1, keepdim=True)
-    torch.testing.assert_close(made.body.features.conv0.weight.detach(), summed)
-    said = capsys.readouterr().out.splitlines()
-    assert said[1:] == ["missing: none", "unexpected: classifier.weight"]
-
-
-def test_other_networks_are_refused(weights: Path, tmp_path: Path) -> None:
-    torch.save(network(0, out_channels=5).state_dict(), tmp_path / "five.pt")
-    five = tmp_path / "five.pt"
-    error = refused_by(lambda: start_from(network(1), five, keep_head=True), "E_BUNDLE")
-    assert "head.1.weight has shape (5, 32), the network (2, 32)" in error.reason
-    for depth, reason in ((18, "are unexpected (layer1.2.conv1.weight"), (50, "are missing (")):
-        torch.save(ResidualClassifier(3, 2, width=4, depth=34).body.state_dict(), tmp_path / "34")
-        other = ResidualClassifier(3, 2, width=4, depth=depth)
-        error = refused_by(lambda other=other: start_from(other, tmp_path / "34"), "E_BUNDLE")
-        assert reason in error.reason
-    wide = ResidualClassifier(3, 2, width=8)
-    error = refused_by(lambda: start_from(wide, weights), "E_BUNDLE")
-    assert error.path == str(weights)

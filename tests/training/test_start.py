@@ -44,8 +44,8 @@ def test_a_head_for_other_classes_keeps_its_own(
     assert equal(made, network(0), "encoder")
     assert equal(made, network(1, classes=5), "heads")
     taken = len(made.state_dict()) - 2
-    left = "not in it: heads.0.conv.weight, heads.0.conv.bias"
-    assert capsys.readouterr().out == f"weights last.pt: {taken} taken; {left}\n"
+    left = "not in it: heads.0.conv.weight, heads.0.conv.bias; not used: none"
+    assert capsys.readouterr().out.splitlines()[1] == f"{taken} taken; {left}"
     same = network(1)
     started(StartFrom(same, saved))
     assert equal(same, network(0), "")

@@ -119,8 +119,9 @@ class Run:
             settings = dict(stage.settings)
             path, takes_head = starts.get(name, (None, True))
             if path is not None:
-                settings |= plan_of(order.strategy, configs[name], stage)
-                settings |= {} if takes_head else {HEAD_IS_TAKEN: False}
+                plan = plan_of(order.strategy, configs[name], stage)
+                settings |= plan if takes_head else {**plan, HEAD_IS_TAKEN: False}
+                self.say(f"{name}: starts from {path}")
             training = prepare(
                 order.bundle, data=order.data, settings={**settings, **own[name]},
                 overlays=plain[name].overlays, limits=order.limits, weights=path, judged=False,

@@ -187,12 +187,12 @@ def plan_of(strategy: str | None, config: Config, stage: Stage) -> dict[str, Any
         )
     if HEAD_EPOCHS in stage.settings:
         return {}
-    head, epochs, rate = (config.build(name) for name in (HEAD_EPOCHS, EPOCHS, RATE))
+    head, epochs, lowest, highest, rate = (config.build(name) for name in PLAN)
     if strategy == HEAD_ONLY:
         return {HEAD_EPOCHS: head + epochs, EPOCHS: 0}
     if strategy == ALL_SLOWLY:
         return {HEAD_EPOCHS: 0, LOWEST: rate / SLOWER, HIGHEST: rate / SLOWER}
-    if head:
+    if head and lowest < highest:
         return {}
     highest = rate / HALVED
     return {HEAD_EPOCHS: FIRST_EPOCHS, LOWEST: highest / SPREAD, HIGHEST: highest}

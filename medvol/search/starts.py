@@ -23,7 +23,7 @@ MAY_LACK = "may_lack"  # id of the names that these may lack
 STARTED, NETWORK = "started", "network_def"  # ids of the network with and without them
 HEAD_IS_TAKEN = f"{STARTED}#keep_head"
 NAMES = ("label_names", "class_names")  # ids of what the network's scores are of
-HEAD_EPOCHS, EPOCHS = "head_epochs", "epochs"
+HEAD_EPOCHS, EPOCHS, STAGES = "head_epochs", "epochs", "stages"
 LOWEST, HIGHEST, RATE = "lowest_rate", "highest_rate", "learning_rate"
 PLAN = (HEAD_EPOCHS, EPOCHS, LOWEST, HIGHEST, RATE)
 # Howard and Gugger, "fastai: a layered API for deep learning", 2020 (doi 10.3390/info11020108):
@@ -171,7 +171,7 @@ def plan_of(strategy: str | None, config: Config, stage: Stage) -> dict[str, Any
     Args:
         strategy: one of `STRATEGIES`; None is the first of them where the config can follow it.
         config: of the training, with the user's settings.
-        stage: of the recipe; one that says itself how long its head trains keeps its own plan.
+        stage: of the recipe; one that says itself what trains when keeps its own plan.
 
     Returns:
         Id to value. Nothing for "head-first" where the config trains its head first as it is.
@@ -185,7 +185,7 @@ def plan_of(strategy: str | None, config: Config, stage: Stage) -> dict[str, Any
         raise ValueError(
             f"--strategy {strategy} needs the ids {', '.join(PLAN)} in train.json; leave it out"
         )
-    if HEAD_EPOCHS in stage.settings:
+    if not {HEAD_EPOCHS, STAGES}.isdisjoint(stage.settings):
         return {}
     head, epochs, lowest, highest, rate = (config.build(name) for name in PLAN)
     if strategy == HEAD_ONLY:

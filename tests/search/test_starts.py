@@ -173,7 +173,8 @@ def test_strategies_are_settings(strategy: str | None, plan: dict[str, Any], bun
     """By hand, for 12 epochs at 0.002: half of it, a hundredth of that, a tenth of it."""
     config = Config(bundle / "configs" / "train.json")
     assert plan_of(strategy, config, Stage()) == pytest.approx(plan)
-    assert plan_of(strategy, config, Stage(settings={"head_epochs": 3})) == {}
+    for own in ({"head_epochs": 3}, {"stages": []}):
+        assert plan_of(strategy, config, Stage(settings=own)) == {}
 
 
 def test_a_plan_of_the_bundle_stays_where_its_head_is_first_already(bundle: Path) -> None:

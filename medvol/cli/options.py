@@ -131,8 +131,8 @@ def add_training_options(parser: argparse.ArgumentParser, *, one: str, many: str
     )  # fmt: skip
     group.add_argument(
         "--from", dest="weights", metavar="START",
-        help="what to start from: scratch (random weights, the default), weights (those of the "
-        "bundle), a file, or another bundle",
+        help="what to start from: weights (those of the bundle; the default with --name), scratch "
+        "(random weights; else the default), a file, or another bundle",
     )  # fmt: skip
     group.add_argument(
         "--config", nargs="+", action="extend", default=[], dest="overlays", metavar="FILE",

@@ -95,10 +95,11 @@ def _order(args: argparse.Namespace) -> "Order":
     from ..search.ids import parse_settings
     from ..search.order import Order
     from ..search.run import ALL
-    from ..search.starts import find_start
+    from ..search.starts import find_start, usual_start
 
     check_jobs(args)
     bundle = find_bundle(args.bundle)
+    start = args.weights or usual_start(bundle, own=bool(args.name))
     if args.folds is not None and args.folds < 2:
         raise ValueError(f"--folds is {args.folds}; give 2 or more")
     one = args.fold is not None and args.fold != ALL
@@ -108,7 +109,7 @@ def _order(args: argparse.Namespace) -> "Order":
         folds=(args.fold,) if one else tuple(range(args.folds or 0)),
         final=not one,
         settings=parse_settings(args.settings),
-        weights=find_start(args.weights, bundle),
+        weights=find_start(start, bundle),
         strategy=args.strategy,
         overlays=tuple(args.overlays),
         limits=(args.budget, args.patience),

@@ -25,7 +25,6 @@ from ..data.datalist import Datalist
 from ..errors import InputError
 from ..files import appearing
 from ..owned import MANIFEST, checksums, claim, read_record
-from ..training.recipe import read_recipe
 from .ids import has_place
 from .order import RECORD, Order
 from .own_pages import NO_GATE, metadata_of, page_of, write_pages
@@ -91,16 +90,8 @@ def draft(order: Order, name_or_folder: str | os.PathLike[str], run_folder: Path
     if (parts := folder.parent / PARTS).is_dir():
         shutil.copytree(parts, place.parent / PARTS, dirs_exist_ok=True)
     _write(place, source, base, accept=order.accept_changes or not is_begun)
-    weights = order.weights or _weights_of(base)
-    made = replace(order, bundle=place, settings=rest, weights=weights)
+    made = replace(order, bundle=place, settings=rest)
     return OwnBundle(folder, base, made, order.settings)
-
-
-def _weights_of(base: Path) -> Path | None:
-    """Weights of the other bundle to start from, where it has some and no part to pretrain."""
-    weights = read_spec(base).weights
-    pretrained = any(stage.pretraining for stage in read_recipe(base).stages.values())
-    return weights if weights.is_file() and not pretrained else None
 
 
 def _write(place: Path, source: dict[str, Any], base: Path, *, accept: bool) -> None:

@@ -62,6 +62,16 @@ def find_start(word: str | None, bundle: Path) -> Path | None:
         ) from error  # fmt: skip
 
 
+def usual_start(bundle: Path, *, own: bool) -> str:
+    """The word of `find_start` that is taken where none is given.
+
+    Args:
+        bundle: that is trained.
+        own: the training ends with a bundle of its own, which starts from this one where it can.
+    """
+    return OWN if own and (bundle / "models" / "model.pt").is_file() else SCRATCH
+
+
 def find_weights(word: str | None, bundle: str | Path) -> Path | None:
     """The file that a word names, for a bundle with one network, or the first of several.
 

@@ -14,7 +14,7 @@ from medvol.bundle.config import Config
 from medvol.networks.weights import with_names
 from medvol.search.order import Order
 from medvol.search.run import Run
-from medvol.search.starts import find_start, find_weights, plan_of
+from medvol.search.starts import find_start, find_weights, plan_of, usual_start
 from medvol.training.recipe import Stage
 
 PLAN = {
@@ -156,6 +156,8 @@ def test_words_of_from(bundle: Path, tmp_path: Path) -> None:
     assert find_start("brain_mri_tumor", bundle).name == "brain_mri_tumor"  # type: ignore
     assert find_weights("weights", bundle) == bundle / "models" / "model.pt"
     assert find_weights(None, bundle) is find_weights("scratch", bundle) is None
+    assert usual_start(bundle, own=True) == "weights"
+    assert usual_start(bundle, own=False) == usual_start(tmp_path, own=True) == "scratch"
     error = refused_by(lambda: find_start("wieghts", bundle), "E_PATH")
     assert "no such file of weights and no such bundle" in error.reason
 

@@ -73,7 +73,7 @@ def fit_start(
         By names of the network. A head for other labels or classes is among the missing.
 
     Raises:
-        InputError: as for `start_from`.
+        InputError: E_BUNDLE, as for `start_from`.
     """
     path = Path(weights)
     state = read_state(path, network.state_dict())

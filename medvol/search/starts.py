@@ -79,7 +79,7 @@ def find_weights(word: str | None, bundle: str | Path) -> Path | None:
         word, bundle: as for `find_start`; the bundle may be a name.
 
     Raises:
-        InputError: as for `find_start`; E_BUNDLE, no such bundle.
+        InputError: E_PATH, as for `find_start`; E_BUNDLE, no such bundle.
     """
     start = find_start(word, find_bundle(bundle)) if word else None
     return start / "models" / "model.pt" if start is not None and start.is_dir() else start

@@ -13,6 +13,7 @@ from .errors import InputError, Note
 from .images.find import case_name
 from .images.image import Image
 from .images.memory import MaskKind, mask_as
+from .metrics.burden import Burden, lung_burden
 from .metrics.coverage import cut_note
 from .metrics.measurements import Measurement, measure, voxels_per_slice
 from .slices import longest_run_mm
@@ -259,6 +260,22 @@ class Answer:
             self.given.predicted, self.mask, self.image.affine, self.spec.regions,
             lesions=[name for name, values in self.spec.regions.items() if set(values) <= focus],
         )  # fmt: skip
+
+    @cached_property
+    def burden(self) -> Burden | None:
+        """Where the lesions lie: by lung and third, and one by one; None of other organs."""
+        spec = self.spec
+        if self.mask is None or spec.reference is None or not spec.lung_regions:
+            return None
+        return lung_burden(
+            self.mask, self.image.array, self.image.affine,
+            organ=spec.reference.values, focus=spec.focus,
+        )  # fmt: skip
+
+    @property
+    def ct_score(self) -> int | None:
+        """CT score of both lungs, 0 to 24; None where not all of both is there and shown."""
+        return None if self.burden is None or self.part_shown else self.burden.score
 
     @property
     def volume_ml(self) -> dict[str, float]:

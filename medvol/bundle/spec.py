@@ -22,6 +22,7 @@ TASKS = ("volumes", "slices", "radiographs")
 FIELDS = (
     "medvol_task", "chain_fingerprint", "intended_use", "label_table", "reference_organ",
     "focus_labels", "focus_name", "display_window_hu", "slice_rule", "coverage",
+    "lung_regions",
 )  # fmt: skip
 MISSPELT = 0.8  # how alike (difflib's ratio) a word is to one of `FIELDS` that is a slip of it
 INPUT, OUTPUT = "network_data_format.inputs.image", "network_data_format.outputs.pred"
@@ -53,6 +54,8 @@ class Spec:
         reference: organ that shares are given of, and its labels.
         display_window_hu: (low, high) in HU to show the input in.
         slice_rule: when a volume has a finding, by its slices.
+        lung_regions: whether the reference organ is the lungs, of which each, and each third, is
+            measured too.
         coverage: what part of the patient an image must show, and how finely.
         chain_fingerprint: of the chain that the weights were trained behind.
         intended_use: in words; empty where nothing is said.
@@ -71,6 +74,7 @@ class Spec:
     reference: Reference | None
     display_window_hu: tuple[float, float] | None
     slice_rule: SliceRule | None
+    lung_regions: bool
     coverage: Coverage | None
     chain_fingerprint: str | None
     intended_use: str
@@ -198,6 +202,7 @@ def parse_spec(
         reference=fields.read("reference_organ", lambda row: _reference(row, known)),
         display_window_hu=fields.read("display_window_hu", _window),
         slice_rule=fields.read("slice_rule", _slice_rule),
+        lung_regions=fields.read("lung_regions", fields.lung_regions) or False,
         coverage=fields.read("coverage", Coverage.from_metadata),
         chain_fingerprint=fields.read("chain_fingerprint", _text),
         intended_use=fields.read("intended_use", _text) or "",
@@ -295,6 +300,13 @@ class _Fields:
             reason = f"labels cannot be read ({type(error).__name__}: {error})"
             self.refuse(key, reason, "Give `label_table`, or `channel_def` of the output `pred`.")
         return table
+
+    def lung_regions(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise TypeError(f"{value!r} is not true or false")
+        if value and not self.metadata.get("reference_organ"):
+            raise ValueError("no `reference_organ` says which labels the lungs are")
+        return value
 
     def classes(self) -> tuple[str, ...]:
         channels = self.part(OUTPUT).get("channel_def")

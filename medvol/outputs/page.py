@@ -55,6 +55,9 @@ def context_of(saving: "Saving") -> ReportContext:
             dict(zip(classes.names, classes.probability.tolist(), strict=True)) if classes else {}
         ),
         measurements=answer.measurements,
+        regions=answer.burden.regions if answer.burden else (),
+        ct_score=answer.ct_score,
+        lesions=answer.burden.lesions if answer.burden else None,
         table=spec.labels,
         reference=spec.reference,
         focus=Reference(spec.focus_name, spec.focus) if mask is not None else None,

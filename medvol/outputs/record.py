@@ -14,6 +14,7 @@ from ..answer import Answer
 from ..files import sha256_of
 from ..images.describe import describe
 from ..images.image import Image
+from ..metrics.lung_regions import SCORE_SOURCE
 from ..owned import FILES, checksums, write_record
 from ..text import NOTICE
 
@@ -92,6 +93,37 @@ def _labels(answer: Answer) -> dict[str, Any]:
             {named.get(key, key): value for key, value in vars(row).items()}
             for row in answer.measurements
         ],
+        **_burden(answer),
+    }
+
+
+def _burden(answer: Answer) -> dict[str, Any]:
+    """Lungs by side and third, with the codes that a structured report needs, and lesions."""
+    burden = answer.burden
+    if burden is None:
+        return {}
+    regions = [
+        {
+            "region": x.name,
+            "site": [x.site.scheme, x.site.value, x.site.meaning],
+            "laterality": [x.laterality.scheme, x.laterality.value, x.laterality.meaning],
+            "lung_ml": x.organ_ml,
+            "lesion_ml": x.lesion_ml,
+            "lesion_percent": x.share_percent,
+            "score": x.score,
+        }
+        for x in burden.regions
+    ]
+    lesions = burden.lesions
+    return {
+        "regions": regions,
+        "severity_score": answer.ct_score,
+        "severity_score_of": SCORE_SOURCE,
+        "lesions": {
+            "number": lesions.number,
+            "largest": [vars(lesion) for lesion in lesions.largest],
+            "rest_ml": lesions.rest_ml,
+        },
     }
 
 

@@ -16,6 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..files import write_text
 from ..labels import LabelTable
+from ..metrics.lesions import Lesions
+from ..metrics.lung_regions import HIGHEST_SCORE, SCORE_SOURCE, Region
 from ..metrics.masks.comparison import RegionFigures
 from ..metrics.measurements import Histogram, Measurement, Reference
 from ..progress import STAGES
@@ -45,6 +47,9 @@ class ReportContext:
         profile: PNG of the probability of slices, a path or its bytes.
         probability: name of each class to its probability, 0 to 1, in the network's order.
         measurements: one row a label.
+        regions: lungs and their thirds.
+        ct_score: of the lungs, 0 to 24; None where it is not given.
+        lesions: one by one, the largest first.
         table: colours of the labels.
         reference: the organ that shares are of.
         focus: what the line above the picture is about, such as Reference("lesion", (1, 2)).
@@ -71,6 +76,9 @@ class ReportContext:
     profile: bytes | Path | None = None
     probability: Mapping[str, float] = field(default_factory=dict)
     measurements: Sequence[Measurement] = ()
+    regions: Sequence[Region] = ()
+    ct_score: int | None = None
+    lesions: Lesions | None = None
     table: LabelTable | None = None
     reference: Reference | None = None
     focus: Reference | None = None
@@ -104,6 +112,8 @@ def render_report(context: ReportContext) -> str:
         organ=_total(context.measurements, context.reference),
         summary=_total(context.measurements, context.focus),
         chart=plot(histogram, context.measurements) if histogram is not None else None,
+        highest_score=HIGHEST_SCORE,
+        score_source=SCORE_SOURCE,
         total_s=sum(context.times_s.values()),
     )  # fmt: skip
 

@@ -139,8 +139,10 @@ def tiny_bundle(
     (folder / "models").mkdir()
     for path in (shipped / "configs").glob("*.json"):
         shutil.copy(path, folder / "configs")
-    # not the chain of the shipped weights; phantoms of 64 mm cover nothing
-    own_chain = {"chain_fingerprint": None, "coverage": None, **(metadata or {})}
+    # not the chain of the shipped weights; phantoms of 64 mm cover nothing, and have other lungs
+    own_chain = {
+        "chain_fingerprint": None, "coverage": None, "lung_regions": None, **(metadata or {})
+    }  # fmt: skip
     tiny = {SHIPPED: TINY, SLABS: TINY_SLABS, BRAIN: TINY_BRAIN}.get(shipped, {})
     for name, wanted in (("inference", {**tiny, **(changes or {})}), ("metadata", own_chain)):
         path = shipped / "configs" / f"{name}.json"

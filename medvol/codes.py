@@ -213,6 +213,19 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
             "and pixels with this value are as they were stored.",
             "Nothing; export the series again if the header is to be right.",
         ),
+        "N_KIND": Code(
+            "The picture is unlike those that the bundle was trained on: it is turned, another "
+            "view, another part of the body, a slice of CT or MR, or a photograph. A class was "
+            "predicted all the same.",
+            "Look at the picture. Turn it upright, or do not use the answer. With `--strict` it is "
+            "refused.",
+        ),
+        "N_WEIGHTS": Code(
+            "Neither `models/model.pt` nor `metadata.json` says what these weights were trained "
+            "for, so nothing shows whether the bundle's labels are theirs.",
+            "Take the bundle's own weights. If these are right, `medvol bundle record BUNDLE` says "
+            "so.",
+        ),
         "N_OTHER": Code(
             "The folder holds files beside the images that are read. They were passed by, and are "
             "counted by kind.",

@@ -22,6 +22,7 @@ KEPT = ("extends", "labels", "parameters", "inference", "train")  # of the other
 OF_THE_OTHER = {  # in its metadata, and not true of the new bundle
     "chain_fingerprint", "version", "changelog", "name", "task", "description", "data_source",
     "label_classes", "intended_use", "references", "copyright", "authors", "eval_metrics",
+    "weights_record",
 }  # fmt: skip
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LICENSE = """\

@@ -19,7 +19,7 @@ EPOCHS, MOST_EPOCHS = "epochs", "max_epochs"
 FREE = {  # last names of ids that may change while a training goes on
     *("bundle_root", "dataset_dir", "output_dir", DATALIST, "slices_datalist", "ckpt_path"),
     *("device", "num_workers", "pin_memory", "persistent_workers", "progress", "val_batch"),
-    *("budget_s", "patience", "accept_changes", MOST_EPOCHS),
+    *("budget_s", "patience", "accept_changes", "task", MOST_EPOCHS),
 }
 DIGITS = 16  # of the checksum of a datalist
 SHOWN = 5  # differences in a message

@@ -15,6 +15,7 @@ from ..files import sha256_of
 from ..labels import LabelTable
 from ..metrics.coverage import Coverage
 from ..metrics.measurements import Reference
+from ..trained import Recorded, Trained
 from .find import find_bundle
 
 TASKS = ("volumes", "slices", "radiographs")
@@ -22,7 +23,7 @@ TASKS = ("volumes", "slices", "radiographs")
 FIELDS = (
     "medvol_task", "chain_fingerprint", "intended_use", "label_table", "reference_organ",
     "focus_labels", "focus_name", "display_window_hu", "slice_rule", "coverage",
-    "lung_regions",
+    "lung_regions", "weights_record",
 )  # fmt: skip
 MISSPELT = 0.8  # how alike (difflib's ratio) a word is to one of `FIELDS` that is a slip of it
 INPUT, OUTPUT = "network_data_format.inputs.image", "network_data_format.outputs.pred"
@@ -60,6 +61,8 @@ class Spec:
         chain_fingerprint: of the chain that the weights were trained behind.
         intended_use: in words; empty where nothing is said.
         weights: file with the network's state dict.
+        weights_record: what the metadata say of models/model.pt; None where they say nothing.
+        is_medvols: the metadata say so, by a task of medvol's; else it was made elsewhere.
     """
 
     folder: Path
@@ -79,6 +82,8 @@ class Spec:
     chain_fingerprint: str | None
     intended_use: str
     weights: Path
+    weights_record: Recorded | None
+    is_medvols: bool
 
     @property
     def name(self) -> str:
@@ -94,6 +99,11 @@ class Spec:
         if self.task == "slices":
             return ()
         return self.classes or tuple(label.name for label in self.labels)
+
+    @property
+    def trained(self) -> Trained:
+        """What the weights have to be trained for."""
+        return Trained(self.output_names, self.chain_fingerprint or "", self.task)
 
     @property
     def takes_sequences(self) -> bool:
@@ -207,6 +217,8 @@ def parse_spec(
         chain_fingerprint=fields.read("chain_fingerprint", _text),
         intended_use=fields.read("intended_use", _text) or "",
         weights=weights or folder / "models" / "model.pt",
+        weights_record=fields.read("weights_record", Recorded.of),
+        is_medvols=metadata.get("medvol_task") is not None,
     )
 
 

@@ -61,6 +61,18 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add_time_limit(check, "the bundle's code")
     check.set_defaults(run=check_one)
 
+    record = own.add_parser(
+        "record",
+        help="write down what a bundle's weights were trained for",
+        description="Write into a bundle's metadata that its weights were trained for its labels, "
+        "its chain and its task: `medvol train --install` does so itself. With the datalist of the "
+        "training a classifier of radiographs also gets a small statistic of their look, by which "
+        "turned pictures, other views and photographs are noticed.",
+    )
+    record.add_argument("bundle", help="name or folder")
+    record.add_argument("--data", type=Path, metavar="DATALIST", help="that it was trained on")
+    record.set_defaults(run=record_one)
+
     build = own.add_parser(
         "build",
         help="build a bundle's configs from its source",
@@ -132,6 +144,17 @@ def check_one(args: argparse.Namespace) -> int:
     else:
         print("\n".join(map(str, found)) or f"{folder}: nothing is wrong")
     return int(any(finding.level == "error" for finding in found))
+
+
+def record_one(args: argparse.Namespace) -> int:
+    """Record a bundle's weights and pictures, and say what was done."""
+    from ..bundle.find import find_bundle
+    from ..data.datalist import Datalist
+    from ..search.record import record_bundle
+
+    data = Datalist.read(args.data) if args.data else None
+    print("\n".join(record_bundle(find_bundle(args.bundle), data=data)))
+    return 0
 
 
 def build_configs(args: argparse.Namespace) -> int:

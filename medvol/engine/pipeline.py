@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,15 +15,17 @@ from monai.transforms import Compose, LoadImaged, SaveImaged, Spacingd
 from ..answer import Run
 from ..bundle.config import Config, last_line
 from ..bundle.spec import Spec, check_chain
-from ..errors import InputError, refusal_behind
+from ..bundle.weights_record import check_trained
+from ..errors import InputError, Note, refusal_behind
 from ..failures import FAILURES, of_the_system
 from ..images.image import Image
 from ..images.reader import ImageReader
 from ..images.unchanged import check_unchanged
 from ..inferers.precision import PrecisionInferer
-from ..networks.weights import load_weights
+from ..metrics.likeness import Likeness, read_likeness
+from ..networks.weights import load_weights, record_in
 from ..progress import Step, tell
-from ..transforms.keys import notes_of
+from ..transforms.keys import noted, notes_of
 from .devices import (
     choose_device,
     infer_within_memory,
@@ -36,6 +38,7 @@ from .memory import make_room, peak_bytes
 from .windows import watched
 
 IMAGE, PRED, SLICES = "image", "pred", "slices"
+LIKENESS = "likeness.npz"  # in models/, see `metrics.likeness`
 GATE = "gate_threshold"  # id in inference.json
 Data = dict[str, Any]
 
@@ -76,10 +79,13 @@ class Pipeline:
         fingerprint: of the chain that prepares; None for a chain that has none.
         spacing_mm: of the network's input, None when it is not resampled.
         precision: that the inferer runs in.
+        notes: on the bundle itself, which go with every answer.
+        likeness: of the pictures that the bundle was trained on; None where it does not tell.
 
     Raises:
         InputError: E_BUNDLE, the config cannot be read, a part is missing or cannot be built, the
-            weights do not fit, or belong to another chain; a threshold for a bundle without a gate.
+            weights do not fit, or belong to another chain or task; a threshold for a bundle without
+            a gate. E_LABELS, the weights were trained for other labels or classes.
         ValueError: no such device or precision.
     """
 
@@ -99,6 +105,8 @@ class Pipeline:
         postprocessing = config.build("postprocessing")
         self.fingerprint: str | None = getattr(preprocessing, "fingerprint", None)
         check_chain(spec, self.fingerprint)
+        self.notes = check_trained(spec, record_in(spec.weights))
+        self.likeness = _likeness(spec)
         network = config.build("network" if "network" in config else "network_def").to(self.device)
         load_weights(spec.weights, network, self.device, names=spec.output_names)
         self.network: torch.nn.Module = network.eval()
@@ -142,7 +150,9 @@ class Pipeline:
                     "Give the path of a file.",
                 )  # fmt: skip
             given = os.fspath(image.path) if self.reads_itself else _tensor(image)
-            prepared = Prepared(image, self._prepare({IMAGE: given}), times)
+            data = self._prepare({IMAGE: given})
+            kept_data = cast(Data, noted(data, *self._unlike(data[IMAGE])))
+            prepared = Prepared(image, kept_data, times)
             if self.reads_itself:
                 check_unchanged(image)
             return prepared
@@ -187,9 +197,14 @@ class Pipeline:
             peak_memory_bytes=peak_bytes(),
             remarks=(*remarks, *given_up),
             settings=settings_of(self.inferer),
-            notes=notes_of(data),
+            notes=(*self.notes, *notes_of(data)),
         )
         return Processed(image.image, data, run)
+
+    def _unlike(self, prepared: Any) -> tuple[Note, ...]:
+        """What is odd about a picture that is prepared, where the bundle's own are known."""
+        said = self.likeness.said_of(torch.as_tensor(prepared)) if self.likeness else ""
+        return (Note("N_KIND", said),) if said else ()
 
     @contextmanager
     def _stage(self, stage: str, part: str, times_s: dict[str, float]) -> Iterator[None]:
@@ -208,6 +223,12 @@ class Pipeline:
                 "Try the bundle on the image it was made for; if that fails too, report it.",
             ) from error  # fmt: skip
         times_s[stage] = time.perf_counter() - started
+
+
+def _likeness(spec: Spec) -> Likeness | None:
+    """What the pictures have in common that the bundle was trained on, where it tells."""
+    path = spec.folder / "models" / LIKENESS
+    return read_likeness(path) if path.is_file() else None
 
 
 def _config(spec: Spec, device: torch.device, gate: float | str | None) -> Config:

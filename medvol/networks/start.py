@@ -17,7 +17,7 @@ from ..files import sha256_of
 from ..labels import same_names
 from .fit import Fit, fit_partly, head_of
 from .transfer import TransferClassifier
-from .weights import names_in, read_state
+from .weights import read_state, record_in
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -78,7 +78,7 @@ def fit_start(
     path = Path(weights)
     state = read_state(path, network.state_dict())
     fresh = set(getattr(network, "calibration", ()))
-    if not keep_head or not same_names(names_in(path), names):
+    if not keep_head or not same_names(record_in(path).names, names):
         fresh |= head_of(network)
     given = {name: value for name, value in state.items() if name not in fresh}
     try:

@@ -13,13 +13,15 @@ from torch import Tensor, nn
 from ..errors import InputError, require
 from ..failures import of_the_system
 from ..labels import check_names
+from ..trained import Trained
 from .fit import fit_whole
 
 # where checkpoints keep their state dict
 CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "network")
 WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")  # of DistributedDataParallel,
 # torch.compile and Lightning, before every name
-NAMES = "medvol.names"  # key of a state dict's metadata
+RECORD = "medvol.record"  # key of a state dict's metadata; before, "medvol.names"
+NAMES = "medvol.names"
 SAVE = "Save network.state_dict() with torch.save; fetch a Git LFS pointer with git lfs pull."
 
 
@@ -111,35 +113,36 @@ def unwrapped(state: Mapping[str, Tensor], own: Collection[str] = ()) -> dict[st
     return names
 
 
-def with_names(state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """A state dict that carries the names of the network's labels or classes, as `names_in` finds.
+def with_record(state: Mapping[str, Tensor], trained: Trained) -> dict[str, Tensor]:
+    """A state dict that carries what it was trained for, as `record_in` finds.
 
-    They lie where torch keeps the versions of modules, so that it is a plain state dict still.
+    It lies where torch keeps the versions of modules, so that it is a plain state dict still.
 
     Args:
         state: names to weights.
-        names: of the labels or classes, in the order of the network's scores.
+        trained: the record.
     """
-    named: Any = OrderedDict(state)
-    named._metadata = {**getattr(state, "_metadata", {}), NAMES: {NAMES: list(names)}}
-    result: dict[str, Tensor] = named
+    recorded: Any = OrderedDict(state)
+    recorded._metadata = {**getattr(state, "_metadata", {}), RECORD: {RECORD: trained.to_json()}}
+    result: dict[str, Tensor] = recorded
     return result
 
 
-def names_in(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The names that lie beside the weights in a file; () where there are none, or no such file.
+def record_in(path: str | os.PathLike[str]) -> Trained:
+    """What the weights in a file were trained for; empty where it does not say, or is not there.
 
     Args:
-        path: of what `with_names` made, or of a checkpoint of `medvol.training`.
+        path: of what `with_record` made, or of a checkpoint of `medvol.training`.
     """
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        beside = getattr(stored, "_metadata", {})
+        record = beside.get(RECORD, {}).get(RECORD) or {"names": beside.get(NAMES, {}).get(NAMES)}
+        if isinstance(stored, dict) and isinstance(stored.get("names"), list):
+            record = stored
+        return Trained.of(record)
     except Exception:  # not a file of torch's present form; who reads the weights refuses it
-        return ()
-    beside = getattr(stored, "_metadata", {}).get(NAMES, {}).get(NAMES, ())
-    if isinstance(stored, dict) and isinstance(stored.get("names"), list):
-        beside = stored["names"]
-    return tuple(beside)
+        return Trained()
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -179,7 +182,7 @@ def load_weights(
     ways = f"train it, or {otherwise}" if otherwise else "or train it"
     remedy = f"Copy models/{os.path.basename(path)} into the bundle, {ways}."
     state = read_state(path, network.state_dict(), device=device, remedy=remedy)
-    check_names(path, names_in(path), names)
+    check_names(path, record_in(path).names, names)
     try:
         load_state(network, state)
     except ValueError as error:

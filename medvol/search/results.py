@@ -19,12 +19,13 @@ from ..data.items import classified
 from ..files import read_json, replacing, write_csv, write_json
 from ..labels import check_names
 from ..metrics.classes.calibration import reliability
-from ..networks.weights import names_in, read_state, with_names
+from ..networks.weights import read_state, record_in, with_record
 from ..owned import checksums, filling, renewing
 from ..report.plots import draw_reliability
 from ..training.checkpoint import read_checkpoint, save_atomically
 from ..training.recipe import HALF, ChosenTraining, Installed, halved
 from ..training.tables import class_figures, join_cases, join_slices
+from .record import record_bundle
 from .run import ALL, PARTS, WEIGHTS, Chosen, Run
 from .trial import LAST
 
@@ -157,11 +158,11 @@ def _make(
         return
     state = run.with_chosen(chosen, name, read_state(own / WEIGHTS))
     state = halved(state) if made.precision == HALF else state
-    save_atomically(with_names(state, names_in(own / WEIGHTS)), target)
+    save_atomically(with_record(state, record_in(own / WEIGHTS)), target)
 
 
 def install(run: Run) -> list[Path]:
-    """Put weights and pictures into the bundle, and record their chain and what was chosen.
+    """Put weights and pictures into the bundle, and record what they are and what was chosen.
 
     Returns:
         The files that were written.
@@ -206,6 +207,7 @@ def fill(run: Run, bundle: Path) -> list[Path]:
         for name, value in run.recipe.choice.inference_ids(chosen).items():
             changes[f"inference#{name}"] = value
     change_bundle(bundle, changes)
+    record_bundle(bundle, data=run.datalist)
     return written
 
 

@@ -27,7 +27,7 @@ from ..codes import ERROR_CODES
 from ..data.datalist import Datalist
 from ..errors import InputError
 from ..files import read_json, write_json
-from ..networks.weights import names_in, read_state, with_names
+from ..networks.weights import read_state, record_in, with_record
 from ..text import counted
 from ..training.checkpoint import save_atomically
 from ..training.recipe import BEST as BEST_EPOCH
@@ -280,7 +280,7 @@ class Run:
             raise failed(folder, "the training failed", outcome.reason)
         is_best = stage.weights == BEST_EPOCH and (folder / BEST).is_file()
         made = folder / (BEST if is_best else LAST)
-        save_atomically(with_names(read_state(made), names_in(made)), folder / WEIGHTS)
+        save_atomically(with_record(read_state(made), record_in(made)), folder / WEIGHTS)
         self.say(f"{folder.relative_to(self.folder)}: {counted(outcome.epochs, 'epoch')}, "
                  f"{outcome.seconds:.0f} s, ended by {outcome.stopped}")  # fmt: skip
 

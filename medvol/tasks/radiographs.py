@@ -34,6 +34,7 @@ class Radiographs:
     formats = ("predictions",)
     report = ("attention", "html")
     batch_size = BATCH
+    pictures = True
     any_reader = False  # another reader has another grey scale, which the bundle's chain knows
 
     def __init__(self, spec: Spec) -> None:

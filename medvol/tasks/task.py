@@ -42,6 +42,8 @@ class Task(Reader, Protocol):
         report: that make a page for each image.
         batch_size: images that go through the network together; None: one volume at a time.
         any_reader: see `engine.pipeline.Pipeline`.
+        pictures: its images are pictures of one view, which have something in common, see
+            `metrics.likeness`.
     """
 
     takes: str
@@ -56,6 +58,7 @@ class Task(Reader, Protocol):
     gives: frozenset[str]
     batch_size: int | None
     any_reader: bool
+    pictures: bool
 
     def __init__(self, spec: Spec) -> None: ...
 

@@ -40,6 +40,7 @@ class Volumes:
     report = ("html",)
     batch_size = None
     any_reader = True
+    pictures = False
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec

@@ -22,7 +22,8 @@ from ..errors import InputError
 from ..files import replacing
 from ..labels import check_names
 from ..networks.fit import fit_whole
-from ..networks.weights import with_names
+from ..networks.weights import with_record
+from ..trained import Trained
 
 MOVED = {  # of an optimizer's groups: what a plan of the rates moves, so it is taken over
     True: {"params", "lr", "betas", "momentum"},
@@ -66,6 +67,7 @@ class Resume:
         evaluator: its best figure so far is kept, so that a worse epoch after a resume does not
             take the place of the best weights.
         names: of the labels or classes, in the order of the network's scores.
+        task: of the bundle that is trained, for the record that goes with the weights.
         accept_changes: go on with other settings, from the next epoch.
     """
 
@@ -77,6 +79,7 @@ class Resume:
         chain_fingerprint: str,
         evaluator: Engine | None = None,
         names: Sequence[str] = (),
+        task: str = "",
         accept_changes: bool = False,
     ) -> None:
         self.path = Path(path)
@@ -84,6 +87,7 @@ class Resume:
         self.chain_fingerprint = chain_fingerprint
         self.evaluator = evaluator
         self.names = list(names)
+        self.task = task
         self.accept_changes = accept_changes
         self.settings = curve_settings()
 
@@ -110,6 +114,7 @@ class Resume:
         state["epoch"] = engine.state.epoch
         state["chain_fingerprint"] = self.chain_fingerprint
         state["names"] = self.names
+        state["task"] = self.task
         state["settings"] = self.settings
         if self.evaluator is not None:
             state["best_metric"] = float(self.evaluator.state.best_metric)
@@ -216,15 +221,24 @@ class BestWeights:
     Args:
         path: file, such as "runs/a/model.pt".
         network: whose weights are written.
-        names: of the labels or classes, in the order of the network's scores; they go with them.
+        names: of the labels or classes, in the order of the network's scores; they go with them,
+            as what follows does.
+        chain_fingerprint: of the transform chain, see `medvol.chains`.
+        task: of the bundle that is trained.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], network: torch.nn.Module, names: Sequence[str] = ()
+        self,
+        path: str | os.PathLike[str],
+        network: torch.nn.Module,
+        names: Sequence[str] = (),
+        *,
+        chain_fingerprint: str = "",
+        task: str = "",
     ) -> None:
         self.path = Path(path)
         self.network = unwrapped(network)
-        self.names = list(names)
+        self.trained = Trained(tuple(names), chain_fingerprint, task)
 
     def attach(self, engine: Engine) -> None:
         """Look at each validation of an evaluator."""
@@ -232,7 +246,7 @@ class BestWeights:
 
     def __call__(self, engine: Engine) -> None:
         if engine.state.best_metric_epoch == engine.state.epoch and idist.get_rank() == 0:
-            save_atomically(with_names(self.network.state_dict(), self.names), self.path)
+            save_atomically(with_record(self.network.state_dict(), self.trained), self.path)
 
 
 def unwrapped(x: Any) -> Any:

@@ -12,13 +12,18 @@ from pathlib import Path
 import torch
 from ignite.engine import Engine, Events
 
+from ..bundle.spec import read_spec
+from ..bundle.weights_record import check_trained
 from ..networks.start import start_from
-from ..networks.weights import load_weights
+from ..networks.weights import load_weights, record_in
 from .checkpoint import unwrapped
 
 
 class LoadWeights:
     """Load all weights of a network when an engine starts. Attach it to an evaluator.
+
+    Those of a bundle, in its folder models, are compared with its metadata, see
+    `bundle.weights_record`; where no record speaks for them, a line says so.
 
     Args:
         network: takes the weights.
@@ -51,6 +56,11 @@ class LoadWeights:
             InputError: E_BUNDLE, E_LABELS, as for `load_weights`.
         """
         load_weights(self.path, self.network, self.device, names=self.names)
+        bundle = self.path.absolute().parent.parent
+        if (bundle / "configs" / "metadata.json").is_file():
+            spec = read_spec(bundle, weights=self.path)
+            for note in check_trained(spec, record_in(self.path), self.names):
+                print(note)
 
 
 class StartFrom:

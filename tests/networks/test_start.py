@@ -13,7 +13,8 @@ from medvol.networks.residual_classifier import ResidualClassifier
 from medvol.networks.resunet import ResUNet
 from medvol.networks.slice_classifier import SliceClassifier
 from medvol.networks.start import fit_start, start_from
-from medvol.networks.weights import with_names
+from medvol.networks.weights import with_record
+from medvol.trained import Trained
 
 
 def network(seed: int, out_channels: int = 2) -> ResidualClassifier:
@@ -64,7 +65,7 @@ def test_nothing_is_loaded_without_a_file(capsys: pytest.CaptureFixture[str]) ->
 def test_a_head_is_taken_for_the_same_classes(
     in_file: list[str], now: list[str], keep_head: bool, taken: bool, tmp_path: Path
 ) -> None:
-    torch.save(with_names(network(0).state_dict(), in_file), tmp_path / "w.pt")
+    torch.save(with_record(network(0).state_dict(), Trained(tuple(in_file))), tmp_path / "w.pt")
     made = start_from(network(1), tmp_path / "w.pt", names=now, keep_head=keep_head)
     assert torch.equal(made.body.conv1.weight, network(0).body.conv1.weight)
     assert torch.equal(made.head[1].weight, network(0 if taken else 1).head[1].weight)

@@ -2,6 +2,7 @@
 """Weights from a file: taken as they are, or refused with the file's name and the reason."""
 
 import pickle
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from torch import Tensor
 
 from medvol.networks.weights import (
     load_weights,
-    names_in,
     read_state,
+    record_in,
     unwrapped,
-    with_names,
+    with_record,
 )
+from medvol.trained import Trained
 
 
 def linear(seed: int, outputs: int = 3) -> torch.nn.Linear:
@@ -57,23 +59,32 @@ def test_weights_are_taken(tmp_path: Path, content: dict[str, Any]) -> None:
     assert torch.equal(made.weight, STATE["weight"])
 
 
-def test_names_go_with_a_plain_state_dict(tmp_path: Path) -> None:
+def test_a_record_goes_with_a_plain_state_dict(tmp_path: Path) -> None:
     network, path = torch.nn.Linear(2, 3), tmp_path / "model.pt"
-    torch.save(with_names(network.state_dict(), ["a", "b", "c"]), path)
-    assert names_in(path) == ("a", "b", "c")
+    trained = Trained(("a", "b", "c"), "0123456789abcdef", "radiographs")
+    torch.save(with_record(network.state_dict(), trained), path)
+    assert record_in(path) == trained
     plain = torch.load(path, weights_only=True)
     assert list(plain) == ["weight", "bias"]
     torch.nn.Linear(2, 3).load_state_dict(plain)
-    torch.save(with_names(read_state(path), names_in(path)), path)
+    torch.save(with_record(read_state(path), record_in(path)), path)
     load_weights(path, network, names=["A", "b", "C"])
     refused_by(lambda: load_weights(path, network, names=["b", "a", "c"]), "E_LABELS")
-    torch.save({"network": network.state_dict(), "names": ["x", "y", "z"]}, path)
-    assert names_in(path) == ("x", "y", "z")
+    state = {"network": network.state_dict(), "names": ["x", "y", "z"], "chain_fingerprint": "12"}
+    torch.save(state, path)
+    assert record_in(path) == Trained(("x", "y", "z"), "12")
     torch.save(network.state_dict(), path)
-    assert names_in(path) == ()
+    assert record_in(path) == Trained()
     load_weights(path, network, names=["b", "a", "c"])
     path.write_bytes(b"PK")
-    assert names_in(path) == names_in(tmp_path / "none.pt") == ()
+    assert record_in(path) == record_in(tmp_path / "none.pt") == Trained()
+
+
+def test_names_alone_are_what_older_trainings_left(tmp_path: Path) -> None:
+    older = OrderedDict(STATE)
+    older._metadata = {"medvol.names": {"medvol.names": ["a", "b", "c"]}}  # type: ignore[attr-defined]
+    torch.save(older, tmp_path / "model.pt")
+    assert record_in(tmp_path / "model.pt") == Trained(("a", "b", "c"))
 
 
 def test_names_that_the_network_has_itself_stay() -> None:

@@ -11,10 +11,11 @@ from fake_training import fake_bundle
 from refusals import refused_by
 
 from medvol.bundle.config import Config
-from medvol.networks.weights import with_names
+from medvol.networks.weights import with_record
 from medvol.search.order import Order
 from medvol.search.run import Run
 from medvol.search.starts import find_start, find_weights, plan_of, usual_start
+from medvol.trained import Trained
 from medvol.training.recipe import Stage
 
 PLAN = {
@@ -142,7 +143,7 @@ def test_weights_that_change_while_a_run_goes_on_are_refused(
     order = Order(bundle, data, (0,), weights=bundle)
     Run(order, tmp_path / "out")
     Run(order, tmp_path / "out")
-    torch.save(with_names(weights(3), ["tumour"]), bundle / "models" / "model.pt")
+    torch.save(with_record(weights(3), Trained(("tumour",))), bundle / "models" / "model.pt")
     error = refused_by(lambda: Run(order, tmp_path / "out"), "E_CHANGED")
     assert "model.pt" in error.reason
 

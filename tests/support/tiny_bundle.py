@@ -18,6 +18,8 @@ import torch
 
 from medvol.bundle.find import shipped_bundles
 from medvol.networks.residual_classifier import ResidualClassifier
+from medvol.networks.weights import with_record
+from medvol.trained import Trained
 
 SHIPPED = shipped_bundles()["covid_ct_lesion_3d"]
 SLABS = shipped_bundles()["covid_ct_lesion_25d"]
@@ -152,7 +154,9 @@ def tiny_bundle(
         (folder / "configs" / path.name).write_text(json.dumps(config), encoding="utf-8")
     if weights is None:
         weights = threshold_weights() if shipped == SHIPPED else slab_weights()
-    torch.save(dict(weights), folder / "models/model.pt")
+    said = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    trained = Trained(task=str(said.get("medvol_task") or ""))  # so that nothing is to be noted
+    torch.save(with_record(weights, trained), folder / "models/model.pt")
     return folder
 
 

@@ -16,10 +16,11 @@ from tiny_bundle import quarter_bundle, tiny_classifier_bundle
 from medvol.bundle.spec import Spec, read_spec
 from medvol.errors import InputError
 from medvol.metrics.classes.evaluation import ClassCase
-from medvol.networks.weights import with_names
+from medvol.networks.weights import with_record
 from medvol.tasks.compare_classes import RadiographComparison, SliceComparison, completed
 from medvol.tasks.comparison import Order
 from medvol.tasks.task import Bundle, load_bundle
+from medvol.trained import Trained
 
 NAMES = ("normal", "pneumonia")
 CHEST = tiny_chest(noise_hu=5)
@@ -70,7 +71,7 @@ def test_weights_for_other_classes_are_refused(spec: Spec, tmp_path: Path) -> No
     state, path = torch.load(spec.weights, weights_only=True), tmp_path / "last.pt"
     torch.save({"network": state, "names": ["Normal", "pneumonia"]}, path)
     load_bundle(read_spec(spec.folder, weights=path), device="cpu")
-    torch.save(with_names(state, NAMES[::-1]), path)
+    torch.save(with_record(state, Trained(NAMES[::-1])), path)
     error = refused_by(
         lambda: load_bundle(read_spec(spec.folder, weights=path), device="cpu"), "E_LABELS"
     )

@@ -20,7 +20,8 @@ from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler
 
 from medvol.errors import InputError
-from medvol.networks.weights import names_in
+from medvol.networks.weights import record_in
+from medvol.trained import Trained
 from medvol.training.checkpoint import (
     RANK_STRIDE,
     BestWeights,
@@ -205,11 +206,19 @@ def test_classes_in_another_order_are_refused_when_a_training_goes_on(tmp_path: 
     )  # fmt: skip
 
 
-def test_best_weights_carry_names(tmp_path: Path) -> None:
+def test_best_weights_carry_what_they_are_trained_for(tmp_path: Path) -> None:
     engine = Engine(lambda *_: None)
     engine.state.best_metric_epoch = engine.state.epoch = 1
-    BestWeights(tmp_path / "model.pt", torch.nn.Linear(2, 2), ["none", "lesion"])(engine)
-    assert names_in(tmp_path / "model.pt") == ("none", "lesion")
+    names, said = ["none", "lesion"], {"chain_fingerprint": CHAIN, "task": "slices"}
+    BestWeights(tmp_path / "model.pt", torch.nn.Linear(2, 2), names, **said)(engine)
+    assert record_in(tmp_path / "model.pt") == Trained(("none", "lesion"), CHAIN, "slices")
+
+
+def test_a_checkpoint_says_what_it_is_trained_for(tmp_path: Path) -> None:
+    engine = Engine(lambda *_: None)
+    Resume(tmp_path / "last.pt", {"network": torch.nn.Linear(2, 2)}, chain_fingerprint=CHAIN,
+           names=["none", "lesion"], task="slices").save(engine)  # fmt: skip
+    assert record_in(tmp_path / "last.pt") == Trained(("none", "lesion"), CHAIN, "slices")
 
 
 def test_best_weights_of_a_distributed_network_have_plain_names() -> None:

@@ -85,7 +85,8 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "another size, gaps are uneven, there are several series, or several scans in one. "
             "The line says where, what differs, or lists the series. Or it is not clear which MR "
             "sequence, slice or patient a file is of.",
-            "Choose one with `--series UID`, or export the series again. For MR see "
+            "Choose one with `--series` (number, description or UID; `medvol inspect FOLDER` lists "
+            "them), take `--all-series`, or export the series again. For MR see "
             "[names](brain_mri.md#what-goes-in).",
         ),
         "E_DECODER": Code(
@@ -127,6 +128,8 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
         ),
     }
 )
+# Notes on files beside the image, which are no doubt about it: `--strict` refuses none of them.
+BESIDE = frozenset({"N_OTHER", "N_LOCALIZER"})
 NOTE_CODES: Mapping[str, Code] = MappingProxyType(
     {
         "N_SQUEEZED": Code(

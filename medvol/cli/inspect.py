@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import InputError, printable
 from ..failures import failure
+from .options import add_series
 
 if TYPE_CHECKING:
     from ..images.image import Image
@@ -32,7 +33,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="image file, DICOM folder, or folder of images; for MR also a slice picture, a "
         "patient's folder of them, or folder of such; a radiograph, or folder of such",
     )  # fmt: skip
-    parser.add_argument("--series", metavar="UID", help="which series of a DICOM folder")
+    add_series(parser)
     parser.add_argument(
         "--bundle", help="read as this bundle reads (default: as what the content looks like)"
     )

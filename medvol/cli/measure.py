@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ..outputs.registry import OUTPUTS
-from .options import add_map, add_output, mapped
+from .options import add_map, add_output, add_series, mapped
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,7 +34,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--format", nargs="+", metavar="FORMAT", choices=OUTPUTS,
         help=f"write only these: {' '.join(OUTPUTS)} (default: all that there is)",
     )  # fmt: skip
-    parser.add_argument("--series", metavar="UID", help="DICOM series, where a folder has several")
+    add_series(parser)
     parser.add_argument(
         "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"),
         help="of slice pictures, columns, rows and slices in mm, since they know none",

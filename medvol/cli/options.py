@@ -92,6 +92,24 @@ def add_device(parser: argparse.ArgumentParser, *, precision: bool = True) -> No
         parser.add_argument("--precision", choices=["fp32", "bf16"], help=words)
 
 
+def add_series(parser: argparse._ActionsContainer, *, every: bool = False) -> None:
+    """Add `--series`, which of the series of a DICOM study is meant, and perhaps `--all-series`.
+
+    Args:
+        parser: of the command, or a group of it.
+        every: whether there is `--all-series` too, which is None where it is not given.
+    """
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--series", metavar="SERIES",
+        help="of a DICOM study with several: number, description (or a part of it) or UID; "
+        "`medvol inspect FOLDER` lists them",
+    )  # fmt: skip
+    if every:
+        words = "a case for each series of a DICOM study"
+        group.add_argument("--all-series", action="store_true", default=None, help=words)
+
+
 def add_time_limit(parser: argparse.ArgumentParser, what: str) -> None:
     """Add `--time-limit`, after which a process that works on one thing is ended.
 

@@ -16,7 +16,7 @@ from ..outputs.registry import OUTPUTS
 from ..progress import Bars
 from ..text import pace_text
 from .again import add_again, compared, take_over
-from .options import add_device, add_output, add_time_limit
+from .options import add_device, add_output, add_series, add_time_limit
 
 if TYPE_CHECKING:
     from ..bundle.spec import Spec
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..tasks.task import Task
 
 # words that mean something for some tasks only: each task names its own
-OPTIONS = ("gate", "series", "spacing", "attention", "batch_size")
+OPTIONS = ("gate", "series", "all_series", "spacing", "attention", "batch_size")
 FEW = 20  # images that get a line each; more get one only where they get files of their own
 
 
@@ -69,7 +69,7 @@ def add_parser(commands: Any) -> None:
         help="probability from which a slice is segmented, 0 to 1, or off; for bundles with a gate "
         "(default: what the bundle says)",
     )  # fmt: skip
-    volumes.add_argument("--series", metavar="UID", help="DICOM series, where a folder has several")
+    add_series(volumes, every=True)
     volumes.add_argument(
         "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"),
         help="of slice pictures, columns, rows and slices in mm, since they know none",
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
     _check_options(spec, task, args)
     formats = _formats(spec, task, args)
     _ = spec.weights_sha256  # missing weights too are said before torch is loaded
-    cases = find_cases(task, args.images, series=args.series)
+    cases = find_cases(task, args.images, series=args.series, all_series=args.all_series)
     results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite)
     check_writable(args.output)
     results.check_place(args.images, {case.name: case.path for case in cases})

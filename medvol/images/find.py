@@ -24,6 +24,7 @@ RESERVED = {
 }
 FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*\\]')  # in names, by Windows
 LONGEST_NAME = 200  # bytes; systems take 255, and files beside get longer names
+MASK = "mask"
 _MASK_FILE = re.compile(r"(^|[\W_])masks?$", re.IGNORECASE)  # x_mask, "lung masks", mask
 _MASK_FOLDER = re.compile(r"masks?$", re.IGNORECASE)  # also ManualMask
 
@@ -56,7 +57,9 @@ class PassedBy:
             return ""
         names = [path.relative_to(self.folder) for path in self.files]
         kinds = Counter(map(_kind, names)).most_common()
-        words = ", ".join(f"{number} {kind}" for kind, number in kinds)
+        words = ", ".join(
+            counted(number, kind) if kind == MASK else f"{number} {kind}" for kind, number in kinds
+        )
         shown = printable(str(names[0]))
         number, verb = len(self.files), "was" if len(self.files) == 1 else "were"
         return f"{counted(number, 'file')} {verb} passed by: {words} (such as {shown})."
@@ -75,7 +78,7 @@ def passed_by(folder: Path, taken: Collection[Path]) -> PassedBy:
 
 def _kind(path: Path) -> str:
     if is_mask(path):
-        return "masks"
+        return MASK
     known = (suffix for suffix in suffixes() if ends_with(path, (suffix,)))
     return max(known, key=len, default=path.suffix.lower()) or "without a suffix"
 
@@ -131,6 +134,17 @@ def find_volumes(folder: Path) -> list[Path]:
         remedy = "Put the DICOM files and the other images into folders of their own."
         raise InputError("E_FORMAT", folder, reason, remedy)
     return [folder]
+
+
+def find_volumes_deeper(folder: Path) -> list[Path]:
+    """The volumes that are files in the sub-folders of a folder, such as P001/ct.nii.gz; no masks.
+
+    Raises:
+        InputError: E_PATH, no such folder, or one in it that may not be opened.
+    """
+    folders = [path for path in children(folder) if path.is_dir()]
+    found = [path for inside in folders for path in children(inside) if is_volume(path)]
+    return [path for path in found if not is_mask(path.relative_to(folder))]
 
 
 def _is_split(folder: Path, volumes: Sequence[Path]) -> bool:

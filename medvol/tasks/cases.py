@@ -10,12 +10,14 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeAlias
 
 from ..answer import Refusal
+from ..codes import BESIDE
 from ..errors import InputError, Note, printable
 from ..failures import FAILURES, failure
 from ..images import read_image
 from ..images.find import CaseNames, case_name, passed_by
 from ..images.image import Image, Kind
 from ..images.memory import NAME, image_of
+from ..images.series import Chosen, choose
 from ..images.unchanged import read_unchanged
 from ..owned import results_in
 from ..progress import Step, tell
@@ -29,7 +31,7 @@ class Reading:
     """How images are read.
 
     Args:
-        series: SeriesInstanceUID, where a folder holds several.
+        series: of a DICOM folder that holds several: UID, number or description.
         spacing_mm: of slice pictures, columns, rows and slices; None assumes one, with a note.
         strict: refuse an image that is used with a note otherwise.
     """
@@ -51,6 +53,7 @@ class Case:
         name: of the case; empty takes the image's.
         image: where it was read already.
         read_s: how long that took.
+        series: SeriesInstanceUID, where it is one of several at this path.
         error: why it cannot be read, where that is known already.
 
     Raises:
@@ -61,6 +64,7 @@ class Case:
     name: str = ""
     image: Image | None = None
     read_s: float = 0.0
+    series: str | None = None
     error: InputError | None = None
 
     def __post_init__(self) -> None:
@@ -77,6 +81,10 @@ class Case:
 class Reader(Protocol):
     """What finds and reads images: a `task.Task`."""
 
+    @property
+    def kind(self) -> Kind:
+        """What an image is read as."""
+
     def find(self, folder: Path) -> list[Path]:
         """The images in a folder, in natural order."""
 
@@ -84,32 +92,40 @@ class Reader(Protocol):
         """Read one image, and check that it is what the bundle expects; loads no torch."""
 
 
-def find_cases(task: Reader, given: Sequence[Path], *, series: str | None = None) -> list[Case]:
+def find_cases(
+    task: Reader, given: Sequence[Path], *, series: str | None = None, all_series: bool = False
+) -> list[Case]:
     """A case of each image; folders of images are opened, each case has a name of its own.
 
-    The name of an image in a folder says where in it: "a/x1" for a/x1.png.
+    The name of an image in a folder says where in it: "a/x1" for a/x1.png. Of several DICOM series
+    at one path the name has the number: "study_series3".
 
     Args:
         task: that finds the images of a folder.
         given: files and folders.
-        series: SeriesInstanceUID; with it each folder is one study, that holds this series.
+        series: UID, number or description: of each DICOM study the series that is meant.
+        all_series: of each DICOM study every series is a case.
 
     Returns:
         The cases in the order of the paths; of a path that cannot be used one that says why, as
         E_EMPTY of a folder without images.
     """
     found, names = [], CaseNames()
+    chosen = task.kind == "volume" and (series is not None or all_series)
     for start in given:
         try:
-            paths = _images_in(task, start) if series is None and start.is_dir() else [start]
+            paths = _images_in(task, start) if start.is_dir() else [start]
+            some = choose(start, paths, series) if chosen else [Chosen(path) for path in paths]
         except FAILURES as error:  # one path does not stop the others
-            refusal = failure(error, start)
-            found.append(Case(start, names.new(case_name(start)), error=refusal))
-            continue
-        for path in paths:
+            some = [Chosen(start, error=failure(error, start))]
+        for path, which, alone, refusal in some:
             inside = path.relative_to(start).parent if path != start else Path()
-            name = names.new((inside / case_name(path)).as_posix())
-            found.append(Case(path, name))
+            name = case_name(path)
+            if which is not None and not alone:
+                name += f"_series{'' if which.number is None else which.number}"
+            name = names.new((inside / name).as_posix())
+            uid = None if which is None else which.uid
+            found.append(Case(path, name, series=uid, error=refusal))
     return found
 
 
@@ -170,7 +186,7 @@ def opened(source: Source, kind: Kind, reading: Reading) -> Image:
 
 
 def strict(image: Image, reading: Reading, notes: Sequence[Note] | None = None) -> Image:
-    """The image, unless reading is strict and there is a note.
+    """The image, unless reading is strict and there is a note on more than files beside it.
 
     Args:
         image: as it was read.
@@ -181,9 +197,10 @@ def strict(image: Image, reading: Reading, notes: Sequence[Note] | None = None) 
         InputError: E_VALUES, the image would be used with a note.
     """
     notes = image.notes if notes is None else notes
-    if reading.strict and notes:
+    doubts = [note for note in notes if note.code not in BESIDE]
+    if reading.strict and doubts:
         raise InputError(
-            "E_VALUES", image.path, f"it would be used with a note, {notes[0]}",
+            "E_VALUES", image.path, f"it would be used with a note, {doubts[0]}",
             "Mend the image, or leave out --strict.",
         )  # fmt: skip
     return image
@@ -209,6 +226,8 @@ def read_case(task: Reader, case: Case, reading: Reading) -> tuple[Case, Image]:
         return replace(case, image=None), case.image
     started = time.perf_counter()
     tell(Step("read"))
+    if case.series is not None:
+        reading = replace(reading, series=case.series)
     image = task.read(case.source, reading)
     return replace(case, read_s=time.perf_counter() - started), image
 

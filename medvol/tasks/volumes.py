@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..answer import Answer, Slices
 from ..bundle.spec import Spec
 from ..errors import InputError
-from ..images.find import find_volumes
+from ..images.find import find_volumes, find_volumes_deeper
 from ..images.image import Image, Kind
 from ..images.modality import checked_ct
 from ..images.sequences import find_patients
@@ -34,7 +34,7 @@ class Volumes:
     """
 
     takes = "volumes"
-    options = frozenset({"gate", "series", "spacing"})
+    options = frozenset({"gate", "series", "all_series", "spacing"})
     gives = frozenset({"mask", "slices"})
     formats = None
     report = ("html",)
@@ -51,8 +51,11 @@ class Volumes:
         return "sequences" if self.spec.takes_sequences else "volume"
 
     def find(self, folder: Path) -> list[Path]:
-        """The volumes directly in a folder; of a bundle of MR sequences, the patients."""
-        return (find_patients if self.spec.takes_sequences else find_volumes)(folder)
+        """The volumes directly in a folder, or else in its sub-folders; of a bundle of MR
+        sequences, the patients."""
+        if self.spec.takes_sequences:
+            return find_patients(folder)
+        return find_volumes(folder) or find_volumes_deeper(folder)
 
     def read(self, source: Source, reading: Reading) -> Image:
         """Read a volume, and check that its values are what the bundle expects.

@@ -236,7 +236,9 @@ def test_a_series_is_looked_for_in_the_whole_study(bundle: Path, tmp_path: Path)
     study, task = tmp_path / "study", task_of(read_spec(bundle))
     both = [Case(study / "lung", "lung"), Case(study / "soft", "soft")]
     assert find_cases(task, [study]) == both
-    assert find_cases(task, [study], series=dicom_phantoms.OTHER_UID) == [Case(study, "study")]
+    uids = dicom_phantoms.SERIES_UID, dicom_phantoms.OTHER_UID
+    soft = Case(study / "soft", "soft", series=uids[1])
+    assert find_cases(task, [study], series=uids[1]) == [soft]
     chosen = read_image(study, series=dicom_phantoms.OTHER_UID)
     assert chosen.facts["SeriesInstanceUID"] == dicom_phantoms.OTHER_UID
 

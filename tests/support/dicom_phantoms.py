@@ -59,7 +59,7 @@ def ct_slice(
     header.PatientName = "Secret^Name"
     header.PatientID = "SECRET-ID"
     header.StudyDate = "19700101"
-    header.SeriesDescription = "secret words"
+    header.SeriesDescription = "Chest"
     header.Modality = "CT"
     header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     header.Manufacturer = "Phantom Works"

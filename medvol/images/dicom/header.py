@@ -39,7 +39,8 @@ ORIGIN = (  # what tells scans apart; by some of it an archive finds the patient
 )  # fmt: skip
 _TAGS = [
     *ORIGIN,
-    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", *TECHNICAL),
+    *("SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", *TECHNICAL),
+    *("SeriesInstanceUID", "SeriesNumber", "SeriesDescription"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit"),
@@ -58,6 +59,9 @@ class Slice:
         frame: number of the frame in the file, from 0.
         instance: SOPInstanceUID.
         series: SeriesInstanceUID.
+        number: SeriesNumber; None where it has none.
+        description: SeriesDescription, which is shown where a series is chosen, and never written.
+        image_type: ImageType in capitals, such as "ORIGINAL\\PRIMARY\\AXIAL".
         modality: such as "CT", by Modality or else by the class of a CT; "" where neither says it.
         localizer: whether it is an overview, no slice of a volume.
         screenshot: whether it is a secondary capture without a place in the patient.
@@ -78,6 +82,9 @@ class Slice:
     frame: int
     instance: str
     series: str
+    number: int | None
+    description: str = field(repr=False)
+    image_type: str
     modality: str
     localizer: bool
     screenshot: bool
@@ -203,8 +210,11 @@ def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
         frame=number,
         instance=str(header.get("SOPInstanceUID", "")),
         series=str(header.get("SeriesInstanceUID", "")),
+        number=_number(header, "SeriesNumber"),
+        description=_word(header, "SeriesDescription"),
+        image_type=_image_type(header),
         modality=_modality(header),
-        localizer="LOCALIZER" in str(header.get("ImageType", "")).upper(),
+        localizer="LOCALIZER" in _image_type(header),
         screenshot=str(header.get("SOPClassUID", "")).startswith(SCREENSHOT) and position is None,
         syntax=UID(header.file_meta.TransferSyntaxUID),
         rows=whole_number(header, "Rows", path),
@@ -228,6 +238,16 @@ def _slice(path: Path, name: str, number: int, header: Dataset) -> Slice:
         },
         origin={name: word for name in ORIGIN if (word := _word(header, name)) not in ("", "?")},
     )
+
+
+def _image_type(header: Dataset) -> str:
+    value = value_of(header, "ImageType")
+    return "\\".join(map(str, [value] if isinstance(value, str) else value or [])).upper()
+
+
+def _number(header: Dataset, name: str) -> int | None:
+    value = value_of(header, name)
+    return int(value) if isinstance(value, int) else None
 
 
 def _modality(header: Dataset) -> str:

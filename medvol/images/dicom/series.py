@@ -12,11 +12,11 @@ from ...failures import path_error
 from ...text import counted
 from ..files import file_size, read_head, walk
 from . import HEAD_BYTES, has_mark, is_named
+from .choice import Series, listed, numbered, series_of
 from .copies import without_copies
 from .header import Slice, read_slices
 from .strays import known_kind, stray, suffix_of
 
-SHOWN_SERIES = 20  # in a message, which is one line; a CT study has 3 to 15
 COUNTED = ("duplicate", "screenshot")  # kinds of files that are words, beside suffixes and codes
 MAX_FILES = 20_000  # a whole-body CT has 2,000 slices; more than this is an archive, not a study
 
@@ -44,10 +44,13 @@ class Study:
         return tuple(notes)
 
     def __str__(self) -> str:
-        """What tells its series apart, the largest first, without a name or a day of a patient."""
-        words = [_summary(uid, slices) for uid, slices in self.series.items()]
-        more = [f"and {len(words) - SHOWN_SERIES} more"] if len(words) > SHOWN_SERIES else []
-        return "; ".join([*words[:SHOWN_SERIES], *more])
+        """What tells its series apart, without a name or a day of a patient."""
+        return listed(self.choices)
+
+    @property
+    def choices(self) -> list[Series]:
+        """What tells its series apart, in the order of their numbers."""
+        return numbered([series_of(uid, slices) for uid, slices in self.series.items()])
 
 
 def read_study(folder: Path) -> Study:
@@ -119,9 +122,12 @@ def _files(folder: Path) -> Iterator[Path]:
 def _dicom_files(files: Sequence[Path], left_out: Counter[str]) -> list[Path]:
     """Those with DICOM in them; the others are counted by their kind, or refused."""
     heads = {file: _head(file) for file in files}
-    found = [file for file, head in heads.items() if has_mark(head)]
-    used = {suffix_of(file) for file in found}
-    for file in [file for file in files if not has_mark(heads[file])]:
+    # a list of the disc's contents is not an image, and may be damaged where the images are sound
+    found = [file for file, head in heads.items() if has_mark(head) and file.name != "DICOMDIR"]
+    known, used = set(found), {suffix_of(file) for file in found}
+    for file in files:
+        if file in known:
+            continue
         kind = known_kind(file)
         if is_named(file) or (found and (not kind or kind in used)):
             raise stray(file, heads[file], len(found))
@@ -139,15 +145,3 @@ def _head(path: Path) -> bytes:
 def _listed(kinds: Mapping[str, int]) -> str:
     words = {kind: counted(count, kind) for kind, count in kinds.items() if kind in COUNTED}
     return ", ".join(words.get(kind, f"{count} {kind}") for kind, count in sorted(kinds.items()))
-
-
-def _summary(uid: str, slices: Sequence[Slice]) -> str:
-    first = slices[0]
-    thickness = first.technical.get("SliceThickness")
-    words = (
-        first.modality or "no modality",
-        f"{counted(len(slices), 'image')} of {first.columns} x {first.rows}",
-        first.technical.get("ConvolutionKernel"),
-        thickness and f"{thickness:g} mm thick",
-    )
-    return f"{uid} ({', '.join(str(word) for word in words if word)})"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ...errors import InputError, Note
 from ..checks import check_bytes, volume_shape
 from ..image import Image
+from .choice import matching, not_one
 from .geometry import stack_slices
 from .header import Slice
 from .mixing import check_likeness, check_one_scan
@@ -45,7 +46,8 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
 
     Args:
         folder: looked through with its subfolders; or one multi-frame file.
-        series: SeriesInstanceUID; needed when the folder has several.
+        series: SeriesInstanceUID, number or description (see `choice.matching`); needed when the
+            folder has several.
 
     Returns:
         Image with axes (column, row, slice), slices along the normal of the image plane. Whole
@@ -101,15 +103,11 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
 
 
 def _choose(folder: Path, study: Study, series: str | None) -> list[Slice]:
-    if series is None and len(study.series) == 1:
-        return next(iter(study.series.values()))
-    if series is None:
-        reason = f"it holds {len(study.series)} series: {study}."
-        raise InputError("E_SERIES", folder, reason, "Choose one with --series UID.")
-    if series not in study.series:
-        reason = f"it holds no series {series}; there is {study}."
-        raise InputError("E_SERIES", folder, reason, "Choose one of these with --series UID.")
-    return study.series[series]
+    known = study.choices
+    found = known if series is None else matching(known, series)
+    if len(found) != 1:
+        raise not_one(folder, known, found, series)
+    return study.series[found[0].uid]
 
 
 def _check_values(slices: Sequence[Slice]) -> None:

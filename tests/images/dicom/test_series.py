@@ -123,9 +123,10 @@ def test_a_series_is_chosen_by_its_uid(tmp_path: Path) -> None:
 
     error = refusal(tmp_path)
     assert error.code == "E_SERIES"
-    assert f"{phantoms.SERIES_UID} (CT, 5 images of 16 x 16, B70f, 2 mm thick)" in error.reason
-    assert f"{phantoms.OTHER_UID} (MR, 8 images of 16 x 16, B70f, 2 mm thick)" in error.reason
-    assert "--series" in error.remedy
+    words = "5 images of 16 x 16, 2.5 mm apart, B70f)"
+    assert f'{phantoms.SERIES_UID} "Chest" (CT, {words}' in error.reason
+    assert f'{phantoms.OTHER_UID} "Chest" (MR, {words.replace("5 im", "8 im")}' in error.reason
+    assert f"--series, such as {phantoms.SERIES_UID} (axial, 5 slices 2.5 mm" in error.remedy
     assert [(uid, len(slices)) for uid, slices in read_study(tmp_path).series.items()] == [
         (phantoms.OTHER_UID, 8),
         (phantoms.SERIES_UID, 5),
@@ -133,7 +134,7 @@ def test_a_series_is_chosen_by_its_uid(tmp_path: Path) -> None:
     assert load_dicom(tmp_path, series=phantoms.SERIES_UID).array.shape == (16, 16, 5)
     unknown = refusal(tmp_path, series="1.2.3")
     assert unknown.code == "E_SERIES"
-    assert "no series 1.2.3" in unknown.reason
+    assert "no series '1.2.3'" in unknown.reason
     assert phantoms.OTHER_UID in unknown.reason
 
 
@@ -155,7 +156,7 @@ def test_series_are_listed_up_to_twenty(tmp_path: Path, count: int, more: str) -
     )
     words = str(read_study(tmp_path))
     assert words.count("1 image of 16 x 16") == 20
-    assert words.endswith(f"mm thick){more}")
+    assert words.endswith(f"B70f){more}")
 
 
 @pytest.mark.parametrize("count", [1, 5], ids=["one", "some"])
@@ -222,6 +223,17 @@ def test_a_folder_without_dicom_is_refused(tmp_path: Path, files: Sequence[str],
         (tmp_path / name).write_text("words")
 
     assert (refusal(tmp_path).code, refusal(tmp_path).path) == (code, str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["cut", "words", "whole"])
+def test_a_dicomdir_is_passed_by_however_broken_it_is(tmp_path: Path, content: str) -> None:
+    first = phantoms.write(tmp_path / "IMG", phantoms.ct_series())[0].read_bytes()
+    (tmp_path / "DICOMDIR").write_bytes(
+        {"cut": first[:200], "words": b"words", "whole": first}[content]
+    )
+    image = load_dicom(tmp_path)
+    np.testing.assert_array_equal(image.array, HU)
+    assert [str(note) for note in image.notes] == ["N_OTHER 1 file was passed by: 1 DICOMDIR."]
 
 
 def test_a_missing_folder_and_a_crowded_one(

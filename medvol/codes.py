@@ -237,4 +237,6 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
     }
 )
 # of notes that say that an answer may mislead: they stand above it
-TRUST = ("N_KIND", "N_WEIGHTS", "N_COVERAGE", "N_GRID", "N_SHIFT")
+TRUST = (
+    "N_KIND", "N_WEIGHTS", "N_COVERAGE", "N_GRID", "N_SHIFT", "N_SEQUENCE", "N_UNDECIDED",
+)  # fmt: skip

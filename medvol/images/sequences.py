@@ -3,11 +3,11 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -173,11 +173,10 @@ def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
     _check_headers(folder, [*files.values()])
     reference = images[SEQUENCES[SHOWN]]
     notes = [note for image in images.values() for note in image.notes]
-    arrays = []
-    for sequence in SEQUENCES:
-        array, note = _on_flair(sequence, images.get(sequence), reference)
-        arrays.append(array)
-        notes += [note] if note else []
+    placed = {x: _on_flair(x, images.get(x), reference) for x in SEQUENCES}
+    arrays = [reference.array if x.array is None else x.array for x in placed.values()]
+    notes += [x.note for x in placed.values() if x.note]
+    notes += _not_used({name: x.why for name, x in placed.items() if x.why})
     facts = {
         **reference.facts,
         "channels": list(SEQUENCES),
@@ -208,21 +207,46 @@ def _check_headers(folder: Path, paths: Sequence[Path]) -> None:
         raise InputError("E_SERIES", folder, reason, f"{OWN_FOLDER}.")
 
 
-def _on_flair(
-    sequence: str, image: Image | None, flair: Image
-) -> tuple[npt.NDArray[Any], Note | None]:
-    """A sequence on the grid of FLAIR, or FLAIR in its place; what there is to say of it."""
+class _Placed(NamedTuple):
+    """A sequence on the grid of FLAIR.
+
+    Args:
+        array: its voxels; None where it cannot be used.
+        note: on how it came there.
+        why: it cannot be used, in words.
+    """
+
+    array: npt.NDArray[Any] | None = None
+    note: Note | None = None
+    why: str = ""
+
+
+def _not_used(why: Mapping[str, str]) -> list[Note]:
+    """One note on all sequences that FLAIR takes the place of.
+
+    Args:
+        why: name of each to why it was not used.
+    """
+    if not why:
+        return []
+    reasons = "; ".join(why.values())
+    several = f"{' and '.join(why)} were not used: {reasons}. FLAIR takes their place"
+    text = several if len(why) > 1 else f"{reasons}; FLAIR takes its place"
+    return [Note("N_SEQUENCE", f"{text}, expect a worse mask.")]
+
+
+def _on_flair(sequence: str, image: Image | None, flair: Image) -> _Placed:
+    """A sequence on the grid of FLAIR, or why it cannot be brought there."""
     if image is None:
-        text = f"{sequence} is missing; FLAIR takes its place, expect a worse mask."
-        return flair.array, Note("N_SEQUENCE", text)
+        return _Placed(why=f"{sequence} is missing")
     if same_grid(image.array.shape, image.affine, flair.array.shape, flair.affine):
-        return image.array, None
+        return _Placed(image.array)
     name = image.path.name
     moved = on_grid(image, flair.array.shape, flair.affine)
     overlap = head_overlap(moved, flair.array)
     if overlap >= SAME_HEAD:
         text = f"{name} was resampled to FLAIR's grid by its header's position."
-        return moved, Note("N_RESAMPLED", text)
+        return _Placed(moved, Note("N_RESAMPLED", text))
     elsewhere = f"{name} does not lie on FLAIR: the heads overlap by {overlap:.0%}, so the patient"
     found = register(image, flair)
     if found.good:
@@ -230,10 +254,9 @@ def _on_flair(
             f"{elsewhere} moved. It was shifted by {found.shift_mm:.1f} mm and turned by "
             f"{found.turn_degrees:.1f} degrees; the heads now overlap by {found.overlap:.0%}."
         )
-        return found.array, Note("N_SEQUENCE", text)
-    text = (
-        f"{elsewhere} moved, or a header is wrong. It could not be registered (overlap then "
-        f"{found.overlap:.0%} of {SAME_HEAD:.0%}, common information {found.shared:.0%} of "
-        f"{LEAST_SHARED:.0%}). FLAIR takes its place, expect a worse mask."
+        return _Placed(found.array, Note("N_SEQUENCE", text))
+    return _Placed(
+        why=f"{elsewhere} moved, or a header is wrong, and it could not be registered (overlap "
+        f"then {found.overlap:.0%} of {SAME_HEAD:.0%}, common information {found.shared:.0%} of "
+        f"{LEAST_SHARED:.0%})"
     )
-    return flair.array, Note("N_SEQUENCE", text)

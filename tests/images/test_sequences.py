@@ -105,9 +105,9 @@ def test_flair_takes_the_place_of_a_sequence_that_cannot_be_registered(tmp_path:
     assert np.array_equal(image.seen, BRAIN.sequences[[1, 1, 2]])
     (note,) = image.notes
     assert note.code == "N_SEQUENCE"
-    assert "It could not be registered" in note.text
+    assert "it could not be registered" in note.text
     assert "of 90%, common information" in note.text
-    assert "of 35%). FLAIR takes its place" in note.text
+    assert "of 35%); FLAIR takes its place" in note.text
 
 
 def test_flair_takes_the_place_of_a_missing_sequence(tmp_path: Path) -> None:
@@ -115,7 +115,22 @@ def test_flair_takes_the_place_of_a_missing_sequence(tmp_path: Path) -> None:
     (tmp_path / "t1c.nii.gz").unlink()
     image = read_image(tmp_path, "sequences")
     assert np.array_equal(image.seen, BRAIN.sequences[[0, 1, 1]])
-    assert [note.code for note in image.notes] == ["N_SEQUENCE"]
+    (note,) = image.notes
+    text = "t1c is missing; FLAIR takes its place, expect a worse mask."
+    assert note == ("N_SEQUENCE", text)
+
+
+def test_two_sequences_that_are_not_used_are_said_in_one_note(tmp_path: Path) -> None:
+    save_volumes(tmp_path, BRAIN)
+    (tmp_path / "t1.nii.gz").unlink()
+    (tmp_path / "t1c.nii.gz").unlink()
+    image = read_image(tmp_path, "sequences")
+    assert np.array_equal(image.seen, BRAIN.sequences[[1, 1, 1]])
+    (note,) = image.notes
+    assert note.text == (
+        "t1 and t1c were not used: t1 is missing; t1c is missing. FLAIR takes their place, expect "
+        "a worse mask."
+    )
 
 
 def test_two_files_of_one_sequence_are_refused(tmp_path: Path) -> None:

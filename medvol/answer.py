@@ -226,7 +226,14 @@ class Answer:
     @cached_property
     def notes(self) -> tuple[Note, ...]:
         """Remarks on the image, as it was read and as it was worked on, and on what it shows."""
-        return (*self.image.notes, *self.run.notes, *self._cut())
+        return (*self.image.notes, *self.run.notes, *self._cut(), *self._levels())
+
+    def _levels(self) -> list[Note]:
+        """N_SHIFT where the HU of the organ lie beyond the training data."""
+        organ, levels = self.spec.reference, self.spec.organ_levels
+        if self.mask is None or organ is None or levels is None:
+            return []
+        return levels.notes(self.mask, self.image.array, organ.values, name=organ.name)
 
     def _cut(self) -> list[Note]:
         """N_COVERAGE where the mask says that the organ goes on beyond the stack."""

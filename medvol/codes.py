@@ -211,6 +211,11 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
             "Give the series of the study that fits, such as the thin axial one, or trust the mask "
             "less.",
         ),
+        "N_UNDECIDED": Code(
+            "Many of the voxels that the network marks have a score near the middle, neither for "
+            "nor against; the note says how many.",
+            "Look at the mask slice by slice before you use its volume.",
+        ),
         "N_PADDING": Code(
             "The header names a padding value that lies in the body. It was not applied: voxels "
             "and pixels with this value are as they were stored.",

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..files import sha256_of
 from ..labels import LabelTable
 from ..metrics.coverage import Coverage
+from ..metrics.levels import OrganLevels
 from ..metrics.measurements import Reference
 from ..trained import Recorded, Trained
 from .find import find_bundle
@@ -23,7 +24,7 @@ TASKS = ("volumes", "slices", "radiographs")
 FIELDS = (
     "medvol_task", "chain_fingerprint", "intended_use", "label_table", "reference_organ",
     "focus_labels", "focus_name", "display_window_hu", "slice_rule", "coverage",
-    "lung_regions", "weights_record",
+    "lung_regions", "organ_levels_hu", "weights_record",
 )  # fmt: skip
 MISSPELT = 0.8  # how alike (difflib's ratio) a word is to one of `FIELDS` that is a slip of it
 INPUT, OUTPUT = "network_data_format.inputs.image", "network_data_format.outputs.pred"
@@ -57,6 +58,7 @@ class Spec:
         slice_rule: when a volume has a finding, by its slices.
         lung_regions: whether the reference organ is the lungs, of which each, and each third, is
             measured too.
+        organ_levels: where the HU of the reference organ lay in the training data.
         coverage: what part of the patient an image must show, and how finely.
         chain_fingerprint: of the chain that the weights were trained behind.
         intended_use: in words; empty where nothing is said.
@@ -78,6 +80,7 @@ class Spec:
     display_window_hu: tuple[float, float] | None
     slice_rule: SliceRule | None
     lung_regions: bool
+    organ_levels: OrganLevels | None
     coverage: Coverage | None
     chain_fingerprint: str | None
     intended_use: str
@@ -213,6 +216,7 @@ def parse_spec(
         display_window_hu=fields.read("display_window_hu", _window),
         slice_rule=fields.read("slice_rule", _slice_rule),
         lung_regions=fields.read("lung_regions", fields.lung_regions) or False,
+        organ_levels=fields.read("organ_levels_hu", OrganLevels.from_metadata),
         coverage=fields.read("coverage", Coverage.from_metadata),
         chain_fingerprint=fields.read("chain_fingerprint", _text),
         intended_use=fields.read("intended_use", _text) or "",

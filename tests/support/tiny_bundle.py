@@ -143,7 +143,8 @@ def tiny_bundle(
         shutil.copy(path, folder / "configs")
     # not the chain of the shipped weights; phantoms of 64 mm cover nothing, and have other lungs
     own_chain = {
-        "chain_fingerprint": None, "coverage": None, "lung_regions": None, **(metadata or {})
+        "chain_fingerprint": None, "coverage": None, "lung_regions": None,
+        "organ_levels_hu": None, **(metadata or {}),
     }  # fmt: skip
     tiny = {SHIPPED: TINY, SLABS: TINY_SLABS, BRAIN: TINY_BRAIN}.get(shipped, {})
     for name, wanted in (("inference", {**tiny, **(changes or {})}), ("metadata", own_chain)):

@@ -29,6 +29,7 @@ from medvol.transforms.slice_labels import (
     slices_of_classes,
 )
 from medvol.transforms.slice_stack import MiddleSliced, RandSliceStackd
+from medvol.transforms.undecided import NoteUndecidedd
 
 CHAIN = Compose([ResampleSpacingd("image", (2.0, 1.5, 3.0))])
 DONORS = lesion_donors([{"image": "a"}], lambda _: sample(), lesion=[1, 2], lung=3)
@@ -163,3 +164,9 @@ def test_every_transform_is_under_contract() -> None:
     }
     tested = {test.make for test in TransformContract.__subclasses__()}
     assert {x.__name__ for x in made - tested} == {"ItemTransform"}  # the base of the others
+
+
+class TestNoteUndecidedd(TransformContract):
+    make = NoteUndecidedd
+    settings: ClassVar = {"lesion": {"keys": "pred", "focus": [1, 2], "limit": 0.0}}
+    changed = ("notes",)

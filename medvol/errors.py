@@ -36,6 +36,12 @@ class InputError(Exception):
         self.remedy = remedy
         super().__init__(code, self.path, reason, remedy)
 
+    def as_json(self) -> dict[str, str]:
+        """Code, path, reason and remedy by name, for programs."""
+        return {
+            "code": self.code, "path": self.path, "reason": self.reason, "remedy": self.remedy,
+        }  # fmt: skip
+
     def __str__(self) -> str:
         return printable(f"{self.code} {self.path}: {self.reason} {self.remedy}")
 

@@ -16,6 +16,8 @@ from .errors import InputError
 from .failures import write_error
 
 HASH_CHUNK_BYTES = 1 << 20
+# a text that begins so is a formula for a spreadsheet (the last four: in East Asian ones)
+FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 SCRATCH = ".medvol-"  # begins the names of unfinished files; the number of the process follows
 
 
@@ -136,6 +138,32 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
 
 
+def cell_text(text: str) -> str:
+    """A text as a cell that no spreadsheet runs as a formula: behind an apostrophe where it might.
+
+    A number stays one, also a negative one. A carriage return, at which some programs end a row,
+    is written as \\r. See https://owasp.org/www-community/attacks/CSV_Injection
+
+    Example:
+        >>> [cell_text(x) for x in ("=1+1", "-600.5", "-a", "chest", "'=1")]
+        ["'=1+1", '-600.5', "'-a", 'chest', "''=1"]
+    """
+    text = text.replace("\r", "\\r")
+    if not text.lstrip("'").startswith(FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def _text_of(cell: str) -> str:
+    """The text that `cell_text` made a cell of."""
+    guarded = cell.startswith("'") and cell.lstrip("'").startswith(FORMULA)
+    return cell[1:] if guarded else cell
+
+
 def write_csv(
     path: str | os.PathLike[str],
     columns: Sequence[str],
@@ -144,6 +172,8 @@ def write_csv(
     errors: str = "backslashreplace",
 ) -> None:
     """Write a table in UTF-8, whole or not at all: a line of names, a line a row, None empty.
+
+    Texts are written as `cell_text` has them, so that a spreadsheet can open the table.
 
     Args:
         path: of the file.
@@ -165,13 +195,15 @@ def write_csv(
         for row in rows:
             if len(row) != len(columns):
                 raise ValueError(f"a row of {len(row)} values for {len(columns)} columns: {row}")
-            writer.writerow(row)
+            writer.writerow([cell_text(x) if isinstance(x, str) else x for x in row])
 
 
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
     """Rows of a table in UTF-8 such as `write_csv` writes, column to text."""
     with open(path, newline="", encoding="utf-8-sig") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    return [{name: _text_of(x) if isinstance(x, str) else x for name, x in row.items()}
+            for row in rows]  # fmt: skip
 
 
 def write_json(path: str | os.PathLike[str], content: Any, *, indent: int | None = 2) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files that appear whole or not at all; tables, JSON and checksums."""
 
+import csv
 import hashlib
 import os
 from pathlib import Path
@@ -71,6 +72,27 @@ def test_a_table_writes_the_name_of_a_file_as_text_or_as_it_lies_on_the_disk(tmp
     assert (tmp_path / "t.csv").read_bytes() == b"file\nbad\\udcff\n"
     write_csv(tmp_path / "t.csv", ["file"], [[ODD]], errors="surrogateescape")
     assert (tmp_path / "t.csv").read_bytes() == b"file\nbad\xff\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("+a", "'+a"), ("-a", "'-a"),
+        ("-", "'-"), ("\tx", "'\tx"), ("\n=x", "'\n=x"), ("\uff1d1", "'\uff1d1"),
+        ("-600.5", "-600.5"), ("+1e-3", "+1e-3"), ("-inf", "-inf"),
+        ("a=1", "a=1"), ("", ""), ("'a", "'a"), ("'=1", "''=1"), ("''-a", "'''-a"),
+    ],
+)  # fmt: skip
+def test_a_text_in_a_table_is_never_a_formula_and_comes_back_as_it_was(tmp_path, text, cell):
+    write_csv(tmp_path / "t.csv", ("name", "number"), [(text, -2)])
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [["name", "number"], [cell, "-2"]]
+    assert read_csv(tmp_path / "t.csv") == [{"name": text, "number": "-2"}]
+
+
+def test_a_carriage_return_ends_no_row(tmp_path):
+    write_csv(tmp_path / "t.csv", ("name",), [("a\r=1+1",)])
+    assert read_csv(tmp_path / "t.csv") == [{"name": "a\\r=1+1"}]
 
 
 def test_json_is_indented_in_the_order_given_and_ends_with_a_line_end(tmp_path):

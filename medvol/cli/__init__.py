@@ -8,6 +8,7 @@ number when stopped by a signal (130 for Ctrl-C).
 
 import argparse
 import io
+import json
 import os
 import signal
 import sys
@@ -62,12 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    command = "medvol"
+    command, as_json = "medvol", False
     try:
         with stoppable():
             args = build_parser().parse_args(argv)
             words = [getattr(args, name, None) for name in ("command", "source", "bundle_command")]
             command = " ".join([command, *filter(None, words)])
+            as_json = getattr(args, "json", False)
             status: int = args.run(args)
     except BrokenPipeError:  # the reader of our output went away, as in `medvol ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,5 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         refusal = failure(error, command)
         misused = isinstance(error, ValueError | ImportError) and raised_by_us(error)
         print(f"{command}: {error}" if misused else f"medvol: {refusal}", file=sys.stderr)
+        if as_json:
+            print(json.dumps({"refusal": refusal.as_json()}, indent=2))
         return 2
     return status

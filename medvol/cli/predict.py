@@ -3,32 +3,24 @@
 
 import argparse
 import sys
-import time
-from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
-from ..failures import listed
+from ..errors import InputError, printable
 from ..files import check_writable, sweep
 from ..outputs.registry import OUTPUTS
 from ..progress import Bars
-from ..text import pace_text
 from .again import add_again, compared, take_over
+from .case_lines import CaseLines
 from .options import add_device, add_output, add_series, add_time_limit
 
 if TYPE_CHECKING:
     from ..bundle.spec import Spec
-    from ..engine.child import Child
-    from ..outputs.results import Results
-    from ..tasks.cases import Case
-    from ..tasks.predicting import Outcome
     from ..tasks.task import Task
 
 # words that mean something for some tasks only: each task names its own
 OPTIONS = ("gate", "series", "all_series", "spacing", "attention", "batch_size")
-FEW = 20  # images that get a line each; more get one only where they get files of their own
 
 
 def add_parser(commands: Any) -> None:
@@ -37,7 +29,8 @@ def add_parser(commands: Any) -> None:
         "predict",
         help="run a bundle on images",
         description="Run a bundle on images and write what it finds: of volumes a folder of masks, "
-        "measurements and a report for each, of radiographs a table of classes.",
+        "measurements and a report for each; of radiographs, as of several volumes, a table and a "
+        "page of all.",
     )
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE",
@@ -53,7 +46,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--format", nargs="+", metavar="FORMAT", choices=OUTPUTS,
         help=f"write only these: {' '.join(OUTPUTS)} (default: of volumes all that the answer has, "
-        "but rle; of radiographs predictions)",
+        "but rle; of radiographs cases index)",
     )  # fmt: skip
     parser.add_argument("--report", action="store_true", help="a page for each image")
     parser.add_argument(
@@ -63,6 +56,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing but what was refused, and no progress"
     )
+    parser.add_argument(
+        "--json", action="store_true",
+        help="print one object instead: paths, answers, measurements, notes, refusals",
+    )  # fmt: skip
     volumes = parser.add_argument_group("for bundles that take volumes")
     volumes.add_argument(
         "--gate", metavar="THRESHOLD", type=_threshold,
@@ -124,7 +121,8 @@ def run(args: argparse.Namespace) -> int:
     formats = _formats(spec, task, args)
     _ = spec.weights_sha256  # missing weights too are said before torch is loaded
     cases = find_cases(task, args.images, series=args.series, all_series=args.all_series)
-    results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite)
+    results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite,
+                      several=len(cases) > 1)  # fmt: skip
     check_writable(args.output)
     results.check_place(args.images, {case.name: case.path for case in cases})
     for remark in () if args.quiet else remarks_on(args.images, cases):
@@ -133,24 +131,31 @@ def run(args: argparse.Namespace) -> int:
     in_batch = task.batch_size and (args.batch_size or task.batch_size)
     bars = Bars(len(cases), unit="image" if in_batch else "case", stages=not in_batch,
                 shown=sys.stderr.isatty() and not args.quiet)  # fmt: skip
+    said = CaseLines(results, cases, bars, quiet=args.quiet or args.json)
     work = f"{start.__module__}:{start.__name__}"
     limits = child.Limits(args.time_limit)
     together = 2 * in_batch if in_batch else 1
     heard = bars if bars.shown else None
     with child.Child(work, job, limits=limits, together=together, heard=heard) as process:
         try:
-            refused = _say_all(cases, process, results, bars, quiet=args.quiet)
+            outcomes = process.each(cases, name=lambda case: case.path)
+            for case in cases:
+                said.begin(case)
+                said.end(case, next(outcomes))
         finally:  # one that was killed may have been ahead of the case that was waited for
             bars.close()
             process.close()
             for case, number in product(cases, process.ended):
                 sweep(results.folder / case.name, number, results.folder)
-    if before is not None and not refused:
+            everything = said.all()
+            tables = results.save_together(everything)  # also of what is done when it is stopped
+    if before is not None and not said.refused and not said.quiet:
         for line in compared(before, results.folder / cases[0].name):
-            print(f"{cases[0].name}: {line}")
-    if refused and len(cases) > 1:
-        print(listed(refused, len(cases)), file=sys.stderr)
-    return 2 if refused else 0
+            print(printable(f"{cases[0].name}: {line}"))
+    said.summary(everything, tables)
+    if args.json:
+        print(said.as_json(everything, tables))
+    return 2 if said.refused else 0
 
 
 def _check_options(spec: "Spec", task: "Task", args: argparse.Namespace) -> None:
@@ -194,41 +199,3 @@ def _asked(args: argparse.Namespace) -> dict[str, Any]:
     """The options that may change an answer."""
     names = ("precision", "gate", "series", "spacing", "strict", "attention")
     return {name: getattr(args, name) for name in names}
-
-
-def _say_all(
-    cases: "Sequence[Case]", process: "Child", results: "Results", bars: Bars, *, quiet: bool
-) -> list[InputError]:
-    """Print what comes of each case when it comes, and write the tables; why some failed."""
-    from ..outputs.class_rows import ClassRow, row_of
-
-    started = time.perf_counter()
-    rows: list[ClassRow | None] = []
-    with_files = results.alone is None or bool(results.alone)
-    each = not quiet and (with_files or len(cases) <= FEW)
-    refused: list[InputError] = []
-    outcomes = process.each(cases, name=lambda case: case.path)
-    for case in cases:
-        bars.name = case.name
-        found: Outcome | InputError = next(outcomes)
-        bars.end_case()
-        if isinstance(found, InputError):
-            refused.append(found)
-            rows.append(row_of(case.path, found))
-            bars.say(f"medvol: {found}", sys.stderr)
-            continue
-        rows.append(found.row)
-        for remark in () if quiet else found.remarks:
-            bars.say(f"medvol: {case.name}: {remark}", sys.stderr)
-        if each:
-            place = f" -> {results.folder / case.name}" if with_files else ""
-            bars.say(found.said + place, sys.stdout)
-    for output in results.together if len(refused) < len(cases) else ():
-        table = output.write(results.folder / output.file, results.spec)
-        for row in rows:
-            table.add(row)
-        table.write()
-        if not quiet:
-            pace = pace_text(len(cases), time.perf_counter() - started)
-            bars.say(f"{table} ({pace}) -> {table.path}", sys.stdout)
-    return refused

@@ -3,6 +3,7 @@
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,19 +46,42 @@ def record_of(answer: Answer) -> dict[str, Any]:
         "input": _input(answer.image),
         "bundle": {"name": spec.name, "version": spec.version, **_weights(answer)},
         **_given(answer),
-        **_labels(answer),
-        **_slices(answer),
-        **_classes(answer),
+        **found_of(answer),
         **({} if answer.given else {"device": run.device, "precision": run.precision}),
         "settings": run.settings,
-        "times_s": {stage: round(seconds, 3) for stage, seconds in run.times_s.items()},
         "peak_memory_bytes": run.peak_memory_bytes,
-        "notes": [list(note) for note in answer.notes],
-        "remarks": list(run.remarks),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": {"medvol": __version__, **{name: version(name) for name in PACKAGES}},
     }
+
+
+def found_of(answer: Answer) -> dict[str, Any]:
+    """What was found, what there is to say of it, and how long it took: the part of a record that
+    tables of several cases are made of. Quick, since it does not look at the image."""
+    run = answer.run
+    return {
+        **_labels(answer),
+        **_slices(answer),
+        **_classes(answer),
+        "notes": [list(note) for note in answer.notes],
+        "remarks": list(run.remarks),
+        "times_s": {stage: round(seconds, 3) for stage, seconds in run.times_s.items()},
+    }
+
+
+def brief(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without what is the same for all cases of a run, and without facts of the input.
+
+    Args:
+        record: as `record_of` makes it, with or without what `write` adds; or `found_of`.
+    """
+    left_out = {"notice", "labels", "python", "machine", "versions", "settings", "asked",
+                "request_sha256", "severity_score_of"}  # fmt: skip
+    kept = {key: value for key, value in record.items() if key not in left_out}
+    if "input" in kept:
+        kept["input"] = {key: record["input"][key] for key in ("path", "sha256")}
+    return kept
 
 
 def _weights(answer: Answer) -> dict[str, Any]:

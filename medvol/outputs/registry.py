@@ -35,6 +35,7 @@ HAS: Mapping[str, Callable[["Answer"], bool]] = MappingProxyType(
     }
 )
 RECORD = "json"  # format of the record of a run
+INDEX, THUMBNAIL = "index", "thumbnail"  # the page of all cases, and the pictures on it
 # what a task must give for it; what is not listed depends on the image or on what is asked for
 GIVEN_WITH = {
     "several slices": "slices", "mask of slice pictures": "mask", "attention": "classes",
@@ -113,9 +114,12 @@ OUTPUTS = _named(
     Output("rle", "masks_rle.csv",
            "run lengths of these masks", "mask of slice pictures",
            "slice_masks.write_runs", unasked=False),
-    Output("predictions", "predictions.csv",
-           "per image: class, probability of each class, notes", "classes",
-           "class_rows.ClassTable", together=True),
+    Output("cases", "cases.csv",
+           "a row a case: answer, measurements, notes, refusals, times", "",
+           "case_table.write", together=True),
+    Output("index", "index.html",
+           "a page of all cases: a table with pictures, figures and links", "",
+           "case_index.write", together=True),
     Output("attention", "overlay.png",
            "the radiograph, plain and under its map", "attention",
            "pictures.write_attention"),
@@ -128,6 +132,9 @@ OUTPUTS = _named(
     Output("errors-seg", "errors.seg.nrrd",
            "the same as segments, to lay over the image in 3D Slicer", "difference",
            "difference.write_segments"),
+    Output("thumbnail", "thumbnail.jpg",
+           "the slice with most lesion, or the radiograph, small", "",
+           "thumbnail.write"),
     Output("html", "report.html",
            "one page with picture, figures and notes", "", "page.write"),
     Output("json", "run.json",  # the last, so that it knows how long the others took

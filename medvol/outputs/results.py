@@ -16,8 +16,9 @@ from ..bundle.spec import Spec
 from ..errors import InputError
 from ..files import sha256_of
 from ..images.unchanged import input_sha256
-from ..owned import FILES, MANIFEST, RUN, check_owned, read_record
-from .registry import OUTPUTS, Output
+from ..owned import FILES, MANIFEST, RUN, check_owned, filling, read_record
+from .cases import PREDICTED, Cases
+from .registry import INDEX, OUTPUTS, THUMBNAIL, Output
 
 if TYPE_CHECKING:
     from ..answer import Answer
@@ -45,6 +46,7 @@ class Results:
         asked: options by name, as far as they may change an answer.
         device: that is asked for.
         overwrite: complete cases are computed again.
+        several: there is more than one case, so that files for all together are made unasked.
     """
 
     folder: Path
@@ -53,17 +55,47 @@ class Results:
     asked: Mapping[str, Any]
     device: str = "auto"
     overwrite: bool = False
+    several: bool = False
 
     @property
     def alone(self) -> list[str] | None:
-        """Formats of files for each case; None for all that an answer has."""
-        formats = self.formats
-        return None if formats is None else [n for n in formats if not OUTPUTS[n].together]
+        """Formats of files for each case; None for all that an answer has.
+
+        Where cases have files of their own, the page of all cases finds their small pictures there.
+        """
+        if self.formats is None:
+            return None
+        names = [name for name in self.formats if not OUTPUTS[name].together]
+        shown = [THUMBNAIL] if names and INDEX in self.formats else []
+        return list(dict.fromkeys([*names, *shown]))
 
     @property
     def together(self) -> list[Output]:
         """Files for all cases together."""
-        return [OUTPUTS[name] for name in self.formats or () if OUTPUTS[name].together]
+        formats = self.formats
+        if formats is None:
+            return [x for x in OUTPUTS.values() if x.together and x.unasked and self.several]
+        return [OUTPUTS[name] for name in formats if OUTPUTS[name].together]
+
+    def save_together(self, cases: "Cases") -> dict[str, Path]:
+        """Write the files for all cases together; none where no case was predicted.
+
+        Args:
+            cases: all of the run, also those that were refused or not reached.
+
+        Raises:
+            InputError: E_OUTPUT, a file of that name is there which is not medvol's own; E_NOSPACE,
+                the folder cannot be written.
+
+        Returns:
+            Format to path of what was written.
+        """
+        if not self.together or not cases.number(PREDICTED):
+            return {}
+        with filling(self.folder) as scratch:
+            for output in self.together:
+                output.write(scratch / output.file, cases)
+        return {output.name: self.folder / output.file for output in self.together}
 
     @cached_property
     def request(self) -> str:
@@ -115,7 +147,7 @@ class Results:
         record = read_record(folder / RUN)
         files = record.get(FILES, {})
         check_owned(folder, [*files, *self._sure, RUN])
-        if self.overwrite or self.together or not record or not self._holds_all(record):
+        if self.overwrite or not record or not self._holds_all(record):
             return False
         replaced = {*read_record(folder / MANIFEST).get(FILES, ())}.intersection(files)
         if replaced or not all((folder / name).exists() for name in files):
@@ -133,7 +165,7 @@ class Results:
             output.file
             for name, output in OUTPUTS.items()
             if output.needs in given and not output.together
-            and (output.unasked if self.formats is None else name in self.formats)
+            and (output.unasked if self.alone is None else name in self.alone)
         ]  # fmt: skip
 
     def _holds_all(self, record: Mapping[str, Any]) -> bool:
@@ -141,7 +173,7 @@ class Results:
         if self.formats is None:
             return record["formats"] is None
         tops = {RUN, *(name.partition("/")[0] for name in record[FILES])}
-        return all(OUTPUTS[name].file in tops for name in self.formats)
+        return all(OUTPUTS[name].file in tops for name in self.alone or ())
 
     def save(self, answer: "Answer") -> list[str]:
         """Write the files of a case.

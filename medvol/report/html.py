@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..files import write_text
+from ..files import cell_text, write_text
 from ..labels import LabelTable
 from ..metrics.lesions import Lesions
 from ..metrics.lung_regions import HIGHEST_SCORE, SCORE_SOURCE, Region
@@ -134,7 +134,8 @@ def page_environment() -> Environment:
     )
     environment.filters.update(
         ml=ml_text, signed_ml=signed_ml_text, hu=hu_text, percent=percent_text, decimals=decimals,
-        rgb=_rgb, data_uri=data_uri, href=quote, filename=os.path.basename,
+        rgb=_rgb, data_uri=data_uri, href=quote, filename=os.path.basename, cell=cell_text,
+        jpeg_uri=jpeg_uri,
     )  # fmt: skip
     environment.globals |= {"notice": NOTICE, "stages": STAGES}
     return environment
@@ -144,6 +145,11 @@ def data_uri(picture: bytes | Path) -> str:
     """A PNG as the address of an `img`."""
     data = picture if isinstance(picture, bytes) else picture.read_bytes()
     return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
+
+
+def jpeg_uri(picture: bytes) -> str:
+    """A JPEG as the address of an `img`."""
+    return "data:image/jpeg;base64," + base64.b64encode(picture).decode("ascii")
 
 
 class Tick(NamedTuple):

@@ -2,17 +2,19 @@
 """What `medvol predict` does with each image, in a process of its own: read, answer, write."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..answer import Answer, Refusal
 from ..engine.serve import Handler
 from ..errors import InputError
 from ..failures import FAILURES, failure
-from ..outputs.class_rows import ClassRow, row_of
+from ..outputs.record import brief, found_of
+from ..outputs.registry import INDEX, OUTPUTS, THUMBNAIL
 from ..outputs.results import Results
+from ..owned import RUN, read_record
 from ..progress import Step, tell
 from .cases import Case, Reading, read_case
 from .task import Bundle, load_bundle, task_of
@@ -38,13 +40,17 @@ class Outcome(NamedTuple):
 
     Args:
         said: a line that says what was found.
+        found: what `run.json` says of it, or `record.found_of`, see `record.brief`.
         remarks: on how it was found, a sentence each.
-        row: of a table of all images; None where there is no table.
+        thumbnail: JPEG of it, where there is a page of all images; or empty.
+        is_new: False where it was complete already.
     """
 
     said: str
+    found: Mapping[str, Any]
     remarks: tuple[str, ...] = ()
-    row: ClassRow | None = None
+    thumbnail: bytes = b""
+    is_new: bool = True
 
 
 def start(job: Job) -> Handler:
@@ -93,7 +99,27 @@ class Predicting:
             raise
         except FAILURES as error:
             return failure(error, case.path)
-        return Outcome(f"{case.name}: complete already, left as it is") if current else None
+        if not current:
+            return None
+        said = f"{case.name}: complete already, left as it is"
+        return Outcome(said, self._record(case.name), (), self._thumbnail(case.name), is_new=False)
+
+    def _record(self, case: str) -> dict[str, Any]:
+        """What the record of a case says."""
+        return brief(read_record(self.results.folder / case / RUN))
+
+    def _thumbnail(self, case: str, answer: Answer | None = None) -> bytes:
+        """The small picture of a case for the page of all: that of its folder, or a new one."""
+        if INDEX not in (output.name for output in self.results.together):
+            return b""
+        path = self.results.folder / case / OUTPUTS[THUMBNAIL].file
+        if self.results.alone != [] and path.is_file():
+            return path.read_bytes()
+        if answer is None:
+            return b""
+        from ..outputs.thumbnail import thumbnail_of  # here: it loads torch, as an answer has done
+
+        return thumbnail_of(answer)
 
     def _computed(self, cases: Sequence[Case]) -> Iterator[Outcome | InputError]:
         waiting = deque(cases)
@@ -138,10 +164,13 @@ class Predicting:
             tell(Step("write"))
             if self.method:
                 answer = bundle.with_attention(answer, self.method)
-            files = self.results.alone
-            lacking = self.results.save(answer) if files is None or files else []
-            row = row_of(path, answer) if self.results.together else None
-            return Outcome(line(answer), (*answer.run.remarks, *lacking), row)
+            lacking: list[str] = []
+            found = found_of(answer)
+            if self.results.alone != []:
+                lacking = self.results.save(answer)
+                found = self._record(answer.case)
+            small = self._thumbnail(answer.case, answer)
+            return Outcome(line(answer), found, (*answer.run.remarks, *lacking), small)
         except FAILURES as error:  # one image does not stop the others
             return failure(error, path)
 

@@ -149,7 +149,7 @@ def test_a_corrected_mask_is_neither_replaced_nor_passed_by_in_silence(
         assert error.startswith(
             f"medvol: E_OUTPUT {out / 'a' / MASK}: it would be replaced, but was"
         )
-        assert [line.split(":")[0] for line in lines] == ["b"]
+        assert [line.split(":")[0] for line in lines] == (["b"] if options else ["b", "2 cases"])
         assert (out / "a" / MASK).read_bytes() == mine
         now = contents(out)
         assert all(now[name] == before[name] for name in before if name.startswith("a/"))
@@ -209,7 +209,7 @@ def test_a_table_is_replaced_only_where_it_is_ours(
 ) -> None:
     own, out = tiny_radiograph_bundle(tmp_path / "tiny"), tmp_path / "out"
     chest_folder(tmp_path / "in")
-    table = out / "predictions.csv"
+    table = out / "cases.csv"
     for _ in range(2):
         assert predict(own, out, tmp_path / "in", options=()) == 0
         assert len(table.read_text().splitlines()) == 5

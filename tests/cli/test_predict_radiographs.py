@@ -29,7 +29,9 @@ from medvol.owned import MANIFEST
 from medvol.tasks.cases import find_cases
 from medvol.tasks.task import task_of
 
-HEADER = ["image", "class", "index", "probability_normal", "probability_pneumonia", "notes"]
+HEADER = ["case", "file", "state", "answer", "probability_normal", "probability_pneumonia",
+          "notes", "refusal", "reason", "remedy", "seconds", "read_s", "prepare_s", "network_s",
+          "restore_s", "write_s"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +51,11 @@ def predict(bundle: Path, output: Path, *images: Path, options: tuple[str, ...] 
 
 
 def table(output: Path) -> list[list[str]]:
-    """Lines of predictions.csv below its header."""
-    with (output / "predictions.csv").open(encoding="utf-8", newline="") as file:
+    """Of each line of cases.csv: case, answer, probabilities, and notes or why it was refused."""
+    with (output / "cases.csv").open(encoding="utf-8", newline="") as file:
         header, *lines = csv.reader(file)
     assert header == HEADER
-    return lines
+    return [[x[0], *x[3:6], f"{x[7]} {x[8]}" if x[2] == "refused" else x[6]] for x in lines]
 
 
 def by_hand(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
@@ -74,9 +76,9 @@ def test_values_are_those_of_the_network_computed_by_hand(
     for line, path, grey in zip(table(tmp_path / "out"), paths, greys, strict=True):
         expected = by_hand(grey)
         best = int(expected.argmax())
-        assert line[:3] == [str(path), ["normal", "pneumonia"][best], str(best)]
-        np.testing.assert_allclose([float(p) for p in line[3:5]], expected, atol=3e-6)
-        assert line[5] == ""
+        assert line[:2] == [path.stem, ["normal", "pneumonia"][best]]
+        np.testing.assert_allclose([float(p) for p in line[2:4]], expected, atol=3e-6)
+        assert line[4] == ""
     said = capsys.readouterr()
     assert said.err == ""
     *lines, summary = said.out.splitlines()
@@ -86,14 +88,14 @@ def test_values_are_those_of_the_network_computed_by_hand(
         r"3 images: [0-3] normal, [0-3] pneumonia \([\d.]+ s, [\d.]+ (images/s|s an image)\) -> .*",
         summary,
     )
-    assert summary.endswith(str(tmp_path / "out" / "predictions.csv"))
+    assert summary.endswith(f"{tmp_path / 'out' / 'cases.csv'}, {tmp_path / 'out' / 'index.html'}")
 
 
 def test_folders_in_folders_in_natural_order(bundle: Path, folder: Path, tmp_path: Path) -> None:
     assert predict(bundle, tmp_path / "out", folder) == 0
-    found = [Path(line[0]).relative_to(folder).as_posix() for line in table(tmp_path / "out")]
-    assert found == ["a/x1.png", "a/x2.png", "a/x10.png", "b/c/x1.png"]
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [MANIFEST, "predictions.csv"]
+    assert [line[0] for line in table(tmp_path / "out")] == ["a/x1", "a/x2", "a/x10", "b/c/x1"]
+    made = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert made == [MANIFEST, "cases.csv", "index.html"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -113,8 +115,8 @@ def test_one_broken_image_among_good_ones(
     assert predict(bundle, tmp_path / "out", folder) == 2
     lines = table(tmp_path / "out")
     assert [bool(line[1]) for line in lines] == [True, True, False, True, True]
-    assert lines[2][:5] == [str(broken), "", "", "", ""]
-    assert lines[2][5].startswith("E_TRUNCATED it cannot be read to its end")
+    assert lines[2][:4] == ["a/x3", "", "", ""]
+    assert lines[2][4].startswith("E_TRUNCATED it cannot be read to its end")
     said = capsys.readouterr()
     remark, line, *listed = said.err.splitlines()
     assert listed == ["medvol: 1 of 5 failed:", f"  E_TRUNCATED {broken}"]
@@ -170,12 +172,12 @@ def test_strict_refuses_what_has_a_note(
     assert predict(bundle, tmp_path / "out", good, odd) == 0
     assert "odd: " in (said := capsys.readouterr().out)
     assert " [N_FORMAT its content is JPEG whatever its name says.]\n" in said
-    assert table(tmp_path / "out")[1][5].startswith("N_FORMAT its content is JPEG")
+    assert table(tmp_path / "out")[1][4].startswith("N_FORMAT its content is JPEG")
     assert predict(bundle, tmp_path / "out", good, odd, options=("--strict",)) == 2
-    assert table(tmp_path / "out")[1][1:5] == ["", "", "", ""]
-    assert table(tmp_path / "out")[1][5].startswith("E_VALUES it would be used with a note, N_FO")
+    assert table(tmp_path / "out")[1][1:4] == ["", "", ""]
+    assert table(tmp_path / "out")[1][4].startswith("E_VALUES it would be used with a note, N_FO")
     assert predict(bundle, tmp_path / "none", odd, options=("--strict",)) == 2
-    assert not (tmp_path / "none" / "predictions.csv").exists()
+    assert not (tmp_path / "none" / "cases.csv").exists()
 
 
 def test_names_tell_images_apart(bundle: Path, tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def test_formats_of_a_mask_are_refused(
     assert predict(bundle, tmp_path / "out", folder, options=("--format", "json", "nii")) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "its answers have no mask, so there is no nii" in line
-    assert line.endswith("give some of predictions, attention, html, json.")
+    assert line.endswith("give some of cases, index, attention, thumbnail, html, json.")
     assert not (tmp_path / "out").exists()
 
 
@@ -281,12 +283,14 @@ def test_a_page_for_each_image(
     assert predict(bundle, tmp_path / "out", folder, options=options) == 2
     made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
     cases = ("a/x1", "b/c/x1")
-    files = ("overlay.png", "report.html", "run.json")
-    assert made == {"predictions.csv", MANIFEST} | {f"{c}/{file}" for c in cases for file in files}
+    files = ("overlay.png", "report.html", "run.json", "thumbnail.jpg")
+    assert made == {"cases.csv", "index.html", MANIFEST} | {
+        f"{c}/{file}" for c in cases for file in files
+    }
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith(f" -> {tmp_path / 'out' / 'a' / 'x1'}")
     page = (tmp_path / "out" / "a" / "x1" / "report.html").read_text(encoding="utf-8")
-    name, probability = table(tmp_path / "out")[0][1], table(tmp_path / "out")[0][3:5]
+    name, probability = table(tmp_path / "out")[0][1], table(tmp_path / "out")[0][2:4]
     assert f"<strong>{name.capitalize()}</strong>" in page
     for value in probability:
         assert f">{float(value):.4f}</td>" in page
@@ -346,14 +350,18 @@ def test_through_monai(bundle: Path, folder: Path, tmp_path: Path) -> None:
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    ours, theirs = table(tmp_path / "ours"), table(tmp_path / "theirs")
+    ours = table(tmp_path / "ours")
+    with (tmp_path / "theirs" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        theirs = list(csv.DictReader(file))
     assert len(ours) == 8
-    for mine, other in zip(ours, theirs, strict=True):
-        assert [*mine[:3], mine[5]] == [*other[:3], other[5]]
-        np.testing.assert_allclose(
-            [float(p) for p in mine[3:5]], [float(p) for p in other[3:5]], atol=2e-6
-        )
-    assert sum(bool(line[5]) for line in ours) == 1  # the JPEG that is called .png
+    for (case, answer, *shares, notes), other in zip(ours, theirs, strict=True):
+        path = Path(other["image"]).relative_to(folder)
+        assert [case, answer, notes] == [
+            path.with_suffix("").as_posix(), other["class"], other["notes"]
+        ]  # fmt: skip
+        named = [float(other[f"probability_{name}"]) for name in ("normal", "pneumonia")]
+        np.testing.assert_allclose([float(p) for p in shares], named, atol=2e-6)
+    assert sum(bool(line[4]) for line in ours) == 1  # the JPEG that is called .png
 
 
 def save_cr(path: Path, grey: npt.NDArray[np.uint8]) -> Path:

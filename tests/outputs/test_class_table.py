@@ -2,71 +2,22 @@
 """The table of classes: its lines, by hand and through an evaluator."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import ignite.distributed
-import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
 
-from medvol.errors import InputError
-from medvol.outputs.class_rows import ClassRow, ClassTable
 from medvol.outputs.class_table import SaveClasses
 
 NAMES = ("normal", "bacterial pneumonia")
 
 
-def write_rows(path: Path, names: Sequence[str], rows: Sequence[ClassRow]) -> None:
-    table = ClassTable(path, SimpleNamespace(classes=names))
-    table.rows = list(rows)
-    table.write()
-
-
 def lines(path: Path) -> list[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
-
-
-def test_a_line_an_image(tmp_path: Path) -> None:
-    rows = [
-        ClassRow("a/x, 1.png", np.float32([0.25, 0.75])),
-        ClassRow("b.png", (0.5, 0.5), ("N_EXIF it was turned.", "N_FORMAT its content is PNG.")),
-        ClassRow("c.png", notes=("E_EMPTY the file has 0 bytes.",)),
-        ClassRow("d.png", (1 - 1.234567e-7, 1.234567e-7)),
-    ]
-    write_rows(tmp_path / "out" / "predictions.csv", NAMES, rows)
-    assert lines(tmp_path / "out" / "predictions.csv") == [
-        ["image", "class", "index", "probability_normal", "probability_bacterial_pneumonia",
-         "notes"],
-        ["a/x, 1.png", "bacterial pneumonia", "1", "0.25", "0.75", ""],
-        ["b.png", "normal", "0", "0.5", "0.5",
-         "N_EXIF it was turned. N_FORMAT its content is PNG."],
-        ["c.png", "", "", "", "", "E_EMPTY the file has 0 bytes."],
-        ["d.png", "normal", "0", "1", "1.23457e-07", ""],
-    ]  # fmt: skip
-
-
-def test_a_table_without_images_has_its_columns(tmp_path: Path) -> None:
-    write_rows(tmp_path / "none.csv", ("a", "b"), [])
-    expected = "image,class,index,probability_a,probability_b,notes\n"
-    assert (tmp_path / "none.csv").read_text() == expected
-
-
-def test_names_and_probabilities_must_be_as_many(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="x has 3 probabilities, but 2 classes are named"):
-        write_rows(tmp_path / "t.csv", NAMES, [ClassRow("x", (0.2, 0.3, 0.5))])
-    assert not (tmp_path / "t.csv").exists()
-
-
-def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("a file")
-    with pytest.raises(InputError) as caught:
-        write_rows(tmp_path / "out" / "t.csv", NAMES, [])
-    assert caught.value.code == "E_NOSPACE"
 
 
 def evaluated(path: Path) -> tuple[SaveClasses, Engine]:
@@ -101,6 +52,27 @@ def test_an_evaluator_writes_at_its_end(tmp_path: Path) -> None:
             ["b.png", "normal", "N_EXIF turned. N_BITS 12."],
             ["c.png", "bacterial pneumonia", ""],
         ]
+
+
+def test_a_line_an_image(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.csv"
+    _, engine = evaluated(path)
+    engine.run([[("a/x, 1.png", [0.25, 0.75], ""), ("b.png", [0.5, 0.5], "N_A x.\nN_B y.")],
+                [("d.png", [1 - 1.25e-7, 1.25e-7], "")]])  # fmt: skip
+    assert lines(path) == [
+        ["image", "class", "index", "probability_normal", "probability_bacterial_pneumonia",
+         "notes"],
+        ["a/x, 1.png", "bacterial pneumonia", "1", "0.25", "0.75", ""],
+        ["b.png", "normal", "0", "0.5", "0.5", "N_A x. N_B y."],
+        ["d.png", "normal", "0", "1", "1.25e-07", ""],
+    ]  # fmt: skip
+
+
+def test_names_and_probabilities_must_be_as_many(tmp_path: Path) -> None:
+    _, engine = evaluated(tmp_path / "t.csv")
+    with pytest.raises(ValueError, match="x has 3 probabilities, but 2 classes are named"):
+        engine.run([[("x", [0.2, 0.3, 0.5], "")]])
+    assert not (tmp_path / "t.csv").exists()
 
 
 def test_a_run_that_breaks_leaves_the_older_table(tmp_path: Path) -> None:

@@ -97,16 +97,21 @@ def test_what_is_chosen_of_an_answer() -> None:
     def names(answer: Answer, formats: list[str] | None = None) -> list[str]:
         return [output.name for output in chosen(answer, formats)]
 
-    assert names(answer_of("volumes", mask=mask)) == [*volume, "html", "json"]
+    assert names(answer_of("volumes", mask=mask)) == [*volume, "thumbnail", "html", "json"]
     gated = answer_of("volumes", mask=mask, slices=both, facts={"slices": ["a", "b", "c"]})
-    assert names(gated) == [*volume, "slices", "profile", "masks", "html", "json"]
+    assert names(gated) == [*volume, "slices", "profile", "masks", "thumbnail", "html", "json"]
     assert names(gated, ["json", "rle", "nii"]) == ["nii", "rle", "json"]
-    assert names(answer_of("slices", slices=one)) == ["slices", "html", "json"]
+    assert names(answer_of("slices", slices=one)) == ["slices", "thumbnail", "html", "json"]
     classes = Classes(("a", "b"), np.float32([0, 1]))
-    assert names(answer_of("radiographs", classes=classes)) == ["html", "json"]
+    assert names(answer_of("radiographs", classes=classes)) == ["thumbnail", "html", "json"]
     seen = Classes(("a", "b"), np.float32([0, 1]), Attention("occlusion", np.zeros((4, 4))))
-    assert names(answer_of("radiographs", classes=seen)) == ["attention", "html", "json"]
-    assert names(answer_of("radiographs", classes=seen), ["predictions", "nii"]) == []
+    assert names(answer_of("radiographs", classes=seen)) == [
+        "attention",
+        "thumbnail",
+        "html",
+        "json",
+    ]
+    assert names(answer_of("radiographs", classes=seen), ["cases", "nii"]) == []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import slicerio
 import torch
+from markupsafe import escape
 from matplotlib import image as pictures
 from phantoms import save_nifti, tiny_chest
 from refusals import full_disk, refused_by
@@ -21,6 +22,7 @@ from medvol import __version__
 from medvol.answer import Answer
 from medvol.errors import InputError
 from medvol.outputs.save import save
+from medvol.progress import STAGES
 from medvol.tasks.task import load_bundle
 
 FILES = {
@@ -29,6 +31,7 @@ FILES = {
     "scene": "scene.mrb",
     "csv": "measurements.csv",
     "png": "overlay.png",
+    "thumbnail": "thumbnail.jpg",
     "html": "report.html",
     "json": "run.json",
 }
@@ -103,7 +106,7 @@ def test_report_is_one_page_by_itself(saved: Path, result: Answer) -> None:
     assert "data:image/png;base64," in page
     assert "://" not in page  # needs no network
     for stage in ("read", "prepare", "network", "restore", "write"):
-        assert f"<dt>{stage}</dt>" in page, stage
+        assert f"<dt>{escape(STAGES[stage])}</dt>" in page, stage
     for words in [*NAMES.values(), result.spec.weights_sha256, "LPS", "32 × 32 × 16"]:
         assert words in page, words
 
@@ -152,8 +155,8 @@ def test_only_what_was_asked_for(result: Answer, tmp_path: Path) -> None:
 def test_unknown_format(result: Answer, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"unknown formats \['pdf'\]; give some of nii, seg"):
         save(result, tmp_path / "new", formats=["nii", "pdf"])
-    with pytest.raises(ValueError, match="predictions is for all images together, not for chest"):
-        save(result, tmp_path / "new", formats=["predictions"])
+    with pytest.raises(ValueError, match="cases is for all images together, not for chest"):
+        save(result, tmp_path / "new", formats=["cases"])
     assert not (tmp_path / "new").exists()
 
 

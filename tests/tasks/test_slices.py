@@ -19,7 +19,7 @@ from medvol.outputs.save import save
 from medvol.tasks.task import load_bundle
 
 CHEST, HEALTHY = tiny_chest(noise_hu=5), tiny_chest(lesions=False, noise_hu=5)
-FILES = ["report.html", "run.json", "slices.csv", "slices.png"]
+FILES = ["report.html", "run.json", "slices.csv", "slices.png", "thumbnail.jpg"]
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_formats_of_a_mask_are_refused_before_anything_is_read(
     assert main([*words, "--format", "html", wanted]) == 2
     said = capsys.readouterr().err
     assert f"its answers have no mask, so there is no {wanted}" in said
-    assert "slices, profile, html, json" in said
+    assert "slices, profile, cases, index, thumbnail, html, json" in said
 
 
 def test_a_threshold_for_a_bundle_without_a_gate_is_refused(

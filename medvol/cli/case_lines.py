@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `medvol predict` says of its cases: a line each, a summary, or one object for programs."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..failures import listed
+from ..outputs.registry import OUTPUTS
+from ..owned import RUN
+from ..progress import Bars
+from ..text import NOTICE, pace_text
+
+if TYPE_CHECKING:
+    from ..outputs.cases import CaseRow, Cases
+    from ..outputs.results import Results
+    from ..tasks.cases import Case
+    from ..tasks.predicting import Outcome
+
+# what an answer can have -> key of its record
+KEYS = {"mask": "measurements", "slices": "slices", "classes": "classes"}
+FEW = 20  # images that get a line each; more get one only where they get files of their own
+
+
+class CaseLines:
+    """Says what comes of each case, between bars, and keeps it for tables.
+
+    Args:
+        results: where files are written.
+        cases: of the run.
+        bars: that are shown meanwhile.
+        quiet: nothing but refusals is said.
+    """
+
+    def __init__(
+        self, results: "Results", cases: "Sequence[Case]", bars: Bars, *, quiet: bool
+    ) -> None:
+        self.results, self.cases, self.bars, self.quiet = results, cases, bars, quiet
+        self.rows: list[CaseRow] = []
+        self.refused: list[InputError] = []
+        self.computed = 0
+        self.started = time.perf_counter()
+        self.with_files = results.alone != []
+
+    def begin(self, case: "Case") -> None:
+        """Say which case is waited for."""
+        self.bars.name = case.name
+
+    def end(self, case: "Case", found: "Outcome | InputError") -> None:
+        """Say what came of it."""
+        from ..outputs.cases import CaseRow
+
+        self.bars.end_case()
+        if isinstance(found, InputError):
+            self.refused.append(found)
+            self.rows.append(CaseRow(case.name, case.path, refusal=found))
+            self.bars.say(f"medvol: {found}", sys.stderr)
+            return
+        self.computed += found.is_new
+        self.rows.append(CaseRow(case.name, case.path, found.found, thumbnail=found.thumbnail))
+        if self.quiet:
+            return
+        for remark in found.remarks:
+            self.bars.say(f"medvol: {case.name}: {remark}", sys.stderr)
+        if self.with_files or len(self.cases) <= FEW:
+            place = f" -> {self.results.folder / case.name}" if self.with_files else ""
+            self.bars.say(found.said + place, sys.stdout)
+
+    def all(self) -> "Cases":
+        """What came of all cases, also those that were not reached."""
+        from ..outputs.cases import CaseRow, Cases
+
+        rest = self.cases[len(self.rows) :]
+        rows = [*self.rows, *(CaseRow(case.name, case.path) for case in rest)]
+        return Cases(self.results.spec, rows)
+
+    def summary(self, cases: "Cases", tables: Mapping[str, Path]) -> None:
+        """Say how many of which answer there are, where the tables lie, and what was refused."""
+        if tables and not self.quiet:
+            seconds = time.perf_counter() - self.started
+            pace = pace_text(self.computed, seconds, unit=cases.unit) if self.computed else (
+                f"{seconds:.1f} s"
+            )  # fmt: skip
+            places = ", ".join(map(str, tables.values()))
+            self.bars.say(f"{cases} ({pace}) -> {places}", sys.stdout)
+        if self.refused and len(self.cases) > 1:
+            print(listed(self.refused, len(self.cases)), file=sys.stderr)
+
+    def as_json(self, cases: "Cases", tables: Mapping[str, Path]) -> str:
+        """Everything that a program needs to go on, as one JSON object.
+
+        `bundle`; `output`, the folder; `tables`, format to path of the files for all cases;
+        `seconds`; and `cases`: name, `image`, `state`; of one that was predicted `folder`, `files`
+        (format to path) and what its `run.json` says; of a refused one `refusal`.
+        """
+        spec, folder = cases.spec, self.results.folder
+        content = {
+            "notice": NOTICE,
+            "bundle": {"name": spec.name, "version": spec.version,
+                       "weights_sha256": spec.weights_sha256},
+            "output": str(folder),
+            "tables": {name: str(path) for name, path in tables.items()},
+            "seconds": round(time.perf_counter() - self.started, 3),
+            "cases": [self._object(row) for row in cases.rows],
+        }  # fmt: skip
+        return json.dumps(content, indent=2, allow_nan=False, default=str)
+
+    def _object(self, row: "CaseRow") -> dict[str, Any]:
+        said: dict[str, Any] = {"case": row.case, "image": row.path, "state": row.state}
+        if row.refusal is not None:
+            said["refusal"] = row.refusal.as_json()
+        if row.found is None:
+            return said
+        if "files" not in row.found:
+            return {**said, **row.found}
+        place = self.results.folder / row.case
+        tops = {RUN, *(name.partition("/")[0] for name in row.found["files"])}
+        gives = {what for what, key in KEYS.items() if key in row.found}
+        files = {
+            x.name: str(place / x.file)
+            for x in OUTPUTS.values()
+            if x.file in tops and not x.lacks(gives)  # a radiograph's overlay.png is its map
+        }
+        return {**said, **row.found, "folder": str(place), "files": files}

@@ -276,13 +276,13 @@ class Answer:
             return None
         return lung_burden(
             self.mask, self.image.array, self.image.affine,
-            organ=spec.reference.values, focus=spec.focus,
+            organ=spec.reference.values, focus=spec.focus, whole=not self.part_shown,
         )  # fmt: skip
 
     @property
     def ct_score(self) -> int | None:
         """CT score of both lungs, 0 to 24; None where not all of both is there and shown."""
-        return None if self.burden is None or self.part_shown else self.burden.score
+        return self.burden.score if self.burden else None
 
     @property
     def volume_ml(self) -> dict[str, float]:

@@ -49,6 +49,7 @@ def lung_burden(
     *,
     organ: Sequence[int],
     focus: Sequence[int],
+    whole: bool = True,
 ) -> Burden:
     """Measure the lesions of a mask by lung and by third.
 
@@ -58,21 +59,24 @@ def lung_burden(
         affine: (4, 4), voxel index to RAS mm.
         organ: values of the lungs, lesions included.
         focus: values of the lesions.
+        whole: the lungs are shown from end to end; a part of a lung has no thirds.
     """
     right, left = right_and_left(
         np.isin(labels, organ), affine, middle_mm=body_middle_mm(volume_hu, affine)
     )
     lesion = np.isin(labels, focus)
-    regions = lung_regions(right, left, lesion, affine)
-    return Burden(regions, find_lesions(lesion, affine, lung_place(right, left, affine)))
+    regions = lung_regions(right, left, lesion, affine, whole=whole)
+    place = lung_place(right, left, affine, whole=whole)
+    return Burden(regions, find_lesions(lesion, affine, place))
 
 
-def lung_place(right: Mask, left: Mask, affine: Affine) -> Place:
+def lung_place(right: Mask, left: Mask, affine: Affine, *, whole: bool = True) -> Place:
     """What names the lung, and the third of it, that most voxels of a lesion lie in.
 
     Args:
         right, left: (X, Y, Z), the patient's lungs, lesions included.
         affine: (4, 4), voxel index to RAS mm.
+        whole: as for `lung_burden`; else only the lung is named.
     """
     lungs = {"right": right, "left": left}
     third = {side: thirds(per_slice(lung, affine)) for side, lung in lungs.items()}
@@ -84,6 +88,8 @@ def lung_place(right: Mask, left: Mask, affine: Affine) -> Place:
         side = max(inside, key=lambda name: int(inside[name].sum()))
         if not inside[side].any():
             return OUTSIDE
+        if not whole:
+            return f"{side} lung"
         slices = voxels[inside[side], axis]
         from_feet = right.shape[axis] - 1 - slices if downwards else slices
         most = int(np.bincount(third[side][from_feet]).argmax())

@@ -102,7 +102,9 @@ def zone_score(share_percent: float) -> int:
     return 1 + sum(share_percent >= step for step in SCORE_STEPS)
 
 
-def lung_regions(right: Mask, left: Mask, lesion: Mask, affine: Affine) -> list[Region]:
+def lung_regions(
+    right: Mask, left: Mask, lesion: Mask, affine: Affine, *, whole: bool = True
+) -> list[Region]:
     """Both lungs and the thirds of each, from the patient's right and the head.
 
     The thirds are of each lung's own height, between its lowest and its highest slice. A lung that
@@ -112,19 +114,22 @@ def lung_regions(right: Mask, left: Mask, lesion: Mask, affine: Affine) -> list[
         right, left: (X, Y, Z), the patient's lungs, lesions included.
         lesion: (X, Y, Z).
         affine: (4, 4), voxel index to RAS mm.
+        whole: the lungs are shown from end to end; a part of a lung has no thirds of its height.
 
     Returns:
-        The right lung, its upper, middle and lower third, and the same of the left.
+        The right lung, its upper, middle and lower third, and the same of the left; only both lungs
+        where they are not whole.
     """
     one_ml, regions = voxel_volume_ml(affine), []
     for side, lung in (("right", right), ("left", left)):
         organ, marked = per_slice(lung, affine), per_slice(lung & lesion, affine)
         regions.append(Region(side, "", int(organ.sum()), int(marked.sum()), one_ml))
         third = thirds(organ)
-        regions += [
-            Region(side, name, int(organ[third == k].sum()), int(marked[third == k].sum()), one_ml)
-            for k, name in reversed(list(enumerate(THIRDS)))
-        ]
+        for k, name in reversed(list(enumerate(THIRDS if whole else ()))):
+            inside = third == k
+            regions.append(
+                Region(side, name, int(organ[inside].sum()), int(marked[inside].sum()), one_ml)
+            )
     return regions
 
 
@@ -132,7 +137,7 @@ def ct_score(regions: Sequence[Region]) -> int | None:
     """The CT score of both lungs, 0 to `HIGHEST_SCORE`: the sum over six zones.
 
     Returns:
-        None where a zone has no lung, so that the sum would not be of both lungs.
+        None where a zone has no lung, or there are no zones: the sum would not be of both lungs.
     """
     scores = [region.score for region in regions if region.third]
     known = [score for score in scores if score is not None]

@@ -71,7 +71,10 @@ def test_no_score_of_a_part(answer: Answer, tmp_path: Path) -> None:
     part = replace(answer, image=replace(answer.image, notes=(note,)))
     assert (answer.ct_score, part.ct_score) == (2, None)
     page = save(part, tmp_path / "out", formats=["html"])["html"].read_text(encoding="utf-8")
-    assert "No CT score" in page
+    assert "No CT score and no thirds" in page
+    assert part.burden is not None
+    assert [x.name for x in part.burden.regions] == ["right lung", "left lung"]
+    assert part.burden.lesions.largest[0].place == "right lung"
 
 
 def test_lungs_without_an_organ_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tiny_bundle import tiny_bundle, tiny_classifier_bundle
 
 from medvol.answer import PART, Answer
 from medvol.cli import main
-from medvol.errors import InputError
+from medvol.errors import InputError, Note
 from medvol.outputs.save import save
 from medvol.tasks.cases import Reading
 from medvol.tasks.task import Bundle, load_bundle
@@ -110,6 +110,25 @@ def test_a_classifier_of_slices_finds_nothing_in_the_part_shown(tmp_path: Path) 
     page = save(answer, tmp_path / "out", formats=["html"])["html"].read_text(encoding="utf-8")
     assert "Nothing found in the part shown" in page
     assert "No lesion" not in page
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_classifier_of_slices_sees_lungs_that_are_cut(turned: bool, tmp_path: Path) -> None:
+    folder = tiny_classifier_bundle(tmp_path / "bundle")
+    path = folder / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**metadata, "coverage": {**SMALL, "extent_mm": 36}}))
+    bundle = load_bundle(folder)
+
+    def notes(ct: np.ndarray) -> tuple[Note, ...]:
+        affine = CHEST.affine
+        if turned:
+            ct, affine = ct.transpose(2, 0, 1), affine[:, [2, 0, 1, 3]]
+        return bundle.predict(save_nifti(tmp_path / "chest.nii.gz", ct, affine)).notes
+
+    assert notes(CHEST.ct) == ()
+    (note,) = notes(CHEST.ct[:, :, 7:])
+    assert "begins within the lung: the lowest slice still shows 100 %" in note.text
 
 
 def test_the_shipped_bundles_know_what_they_need(real_data: Path) -> None:

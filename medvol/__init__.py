@@ -12,11 +12,13 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "InputError": ".errors",
     "LabelTable": ".labels",
+    "Learner": ".search.learner",
+    "datalist_from_folders": ".search.learner",
     "save": ".outputs.save",
     "read_image": ".images",
     "load_bundle": ".tasks.task",
 }
-__all__ = ["InputError", "LabelTable", "__version__", "load_bundle", "read_image", "save"]
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

@@ -203,7 +203,8 @@ def test_start_loads_nothing_heavy(code: str) -> None:
 
 def test_every_public_name_is_there() -> None:
     assert {name for name in medvol.__all__ if getattr(medvol, name) is not None} == {
-        "InputError", "LabelTable", "__version__", "load_bundle", "read_image", "save",
+        "InputError", "LabelTable", "Learner", "__version__", "datalist_from_folders",
+        "load_bundle", "read_image", "save",
     }  # fmt: skip
     assert dir(medvol) == sorted(medvol.__all__)
     with pytest.raises(AttributeError, match="no attribute 'predikt'"):

@@ -184,6 +184,21 @@ def new_folder(name_or_folder: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: E_PATH, it is there already; E_BUNDLE, the name is not a bundle's name.
     """
+    folder = own_folder(name_or_folder)
+    if folder.exists():
+        raise InputError("E_PATH", folder, "it is there already.", "Choose another name.")
+    return folder
+
+
+def own_folder(name_or_folder: str | os.PathLike[str]) -> Path:
+    """Where a bundle of the user's own lies, or will.
+
+    Args:
+        name_or_folder: as for `new_folder`.
+
+    Raises:
+        InputError: E_BUNDLE, the name is not a bundle's name.
+    """
     given = Path(name_or_folder)
     folder = given.absolute() if len(given.parts) > 1 else user_folder() / given
     if not _NAME.fullmatch(folder.name):
@@ -191,8 +206,6 @@ def new_folder(name_or_folder: str | os.PathLike[str]) -> Path:
             "E_BUNDLE", folder, f"{folder.name!r} is not a name for a bundle.",
             "Write it in small letters, digits and underscores, such as lung_ct.",
         )  # fmt: skip
-    if folder.exists():
-        raise InputError("E_PATH", folder, "it is there already.", "Choose another name.")
     return folder
 
 

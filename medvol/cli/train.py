@@ -2,6 +2,7 @@
 """`medvol train`: train a bundle by its recipe, and measure it on held-out cases."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Train what is missing, measure it, and say where everything lies."""
+    from ..search.epoch_bar import epoch_bar
     from ..search.own_bundle import check_use, draft, finish
     from ..search.results import SUMMARY, install, summarise
     from ..search.run import Run
@@ -72,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
     made = Run(own.order if own else order, folder, jobs=args.jobs, say=_say)
     if own:
         check_use(own, made)
-    chosen = made.run()
+    with epoch_bar(made):
+        chosen = made.run()
     summary = summarise(made, chosen)
     written = install(made) if args.install else []
     for line in figures(summary):
@@ -87,7 +90,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    from tqdm import tqdm
+
+    tqdm.write(line)  # above a bar, where there is one
+    sys.stdout.flush()
 
 
 def _order(args: argparse.Namespace) -> "Order":

@@ -75,6 +75,18 @@ class TrainingPage:
         chosen = [name for name in own if name.startswith(HEADLINES)]
         return {name: figure_text(own[name]) for name in chosen[:MOST_HEADLINES]}
 
+    @property
+    def rows(self) -> list[list[str]]:
+        """Name of each figure, and its value on all that was measured; "" where it is not known."""
+        names = dict.fromkeys(name for own in self.figures.values() for name in own)
+        return [
+            [
+                name,
+                *(figure_text(own[name]) if name in own else "" for own in self.figures.values()),
+            ]
+            for name in names
+        ]
+
 
 def figure_text(value: float) -> str:
     """A figure as it is written: counts as whole numbers.
@@ -104,7 +116,7 @@ def write_training_page(
     """
     template = page_environment().get_template("training.html.j2")
     values = {"title": page.name, "kind": "medvol training", "page": page, "curves": curves}
-    write_text(path, template.render(values, figure=figure_text))
+    write_text(path, template.render(values))
 
 
 def training_readme(page: TrainingPage, *, curves: str = "") -> str:
@@ -129,11 +141,10 @@ def training_readme(page: TrainingPage, *, curves: str = "") -> str:
         blocks += [_table([("setting", "value"), *page.settings.items()])]
     if curves:
         blocks += [f"![Loss, figures and learning rate by epoch]({curves})"]
-    blocks += ["## Figures", *(f"{remark}" for remark in page.remarks)]
-    for where, figures in page.figures.items():
-        rows = [(name, figure_text(value)) for name, value in figures.items()]
-        blocks.append(_table([(where, "figure"), *rows]))
-    blocks += ["Measured by `medvol train` on cases that it did not train on."] * bool(page.figures)
+    blocks += ["## Figures", *page.remarks]
+    if page.figures:
+        blocks += ["Measured by `medvol train` on cases that it did not train on."]
+        blocks += [_table([("", *page.figures), *page.rows])]
     return "\n\n".join(blocks) + "\n"
 
 

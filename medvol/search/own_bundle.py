@@ -17,18 +17,18 @@ from ..bundle.build import SOURCE, change_bundle, parts_for, read_source
 from ..bundle.config import Config, literal
 from ..bundle.find import PARTS
 from ..bundle.label_set import labels_named
-from ..bundle.new import labels_of, new_folder, new_source, write_bundle
+from ..bundle.new import labels_of, new_folder, new_source, own_folder, write_bundle
 from ..bundle.settings import FREE, as_json, differences, in_words, leaves_of
 from ..bundle.shared import with_settings
 from ..bundle.spec import read_spec
 from ..data.datalist import Datalist
 from ..errors import InputError
-from ..files import appearing
+from ..files import appearing, sha256_of
 from ..owned import MANIFEST, checksums, claim, read_record
 from .ids import has_place
 from .order import RECORD, Order
 from .own_pages import NO_GATE, metadata_of, page_of, write_pages
-from .results import fill
+from .results import MADE, fill
 from .run import ALL, Run
 
 DRAFT = "draft"  # in the folder of the run
@@ -47,12 +47,14 @@ class OwnBundle:
         base: folder of the bundle whose network, chain and training it takes over.
         order: the training, of its draft.
         settings: all that the user set, id to value.
+        is_made: it is there already, by this very run.
     """
 
     folder: Path
     base: Path
     order: Order
     settings: Mapping[str, Any]
+    is_made: bool = False
 
     @property
     def name(self) -> str:
@@ -71,14 +73,17 @@ def draft(order: Order, name_or_folder: str | os.PathLike[str], run_folder: Path
         run_folder: of the training.
 
     Raises:
-        InputError: E_PATH, a bundle of that name, or no datalist, is there; E_CHANGED, the run was
-            started for other labels, settings or another bundle; E_BUNDLE, no other can be made of
-            this bundle, or training and use would differ; E_FORMAT, the datalist.
+        InputError: E_PATH, another bundle of that name is there, or no such datalist; E_CHANGED,
+            the run was started for other labels or settings, or with another bundle; E_BUNDLE, no
+            other can be made of this bundle; E_FORMAT, the datalist.
         ValueError: weights of some cases or some trainings alone are asked for.
     """
     if not order.final or order.only:
         raise ValueError("--name needs weights of all cases; leave --fold and --only out")
-    folder, base = new_folder(name_or_folder), order.bundle
+    folder, base = own_folder(name_or_folder), order.bundle
+    is_made = _is_of(run_folder, folder)
+    if not is_made:
+        folder = new_folder(name_or_folder)
     read = Datalist.read(order.data)
     labels = labels_named(read.labels, labels_of(base)) if (base / SOURCE).is_file() else None
     source = new_source(
@@ -91,7 +96,14 @@ def draft(order: Order, name_or_folder: str | os.PathLike[str], run_folder: Path
         shutil.copytree(parts, place.parent / PARTS, dirs_exist_ok=True)
     _write(place, source, base, accept=order.accept_changes or not is_begun)
     made = replace(order, bundle=place, settings=rest)
-    return OwnBundle(folder, base, made, order.settings)
+    return OwnBundle(folder, base, made, order.settings, is_made)
+
+
+def _is_of(run_folder: Path, bundle: Path) -> bool:
+    """Whether a bundle is there that a run made, with its weights."""
+    made, there = run_folder / MADE / MODEL, bundle / MODEL
+    both = made.is_file() and there.is_file()
+    return both and sha256_of(made) == sha256_of(there)
 
 
 def _write(place: Path, source: dict[str, Any], base: Path, *, accept: bool) -> None:
@@ -149,7 +161,7 @@ def check_use(own: OwnBundle, run: Run) -> None:
 
 
 def finish(own: OwnBundle, run: Run, summary: Mapping[str, Any]) -> Path:
-    """Put the bundle together and into its place, whole or not at all.
+    """Put the bundle together and into its place, whole or not at all; once.
 
     Args:
         own: the bundle to be.
@@ -162,6 +174,8 @@ def finish(own: OwnBundle, run: Run, summary: Mapping[str, Any]) -> Path:
     Raises:
         InputError: E_PATH, something lies there by now; E_NOSPACE, it cannot be written.
     """
+    if own.is_made:
+        return own.folder
     with appearing(own.folder) as scratch:
         shutil.copytree(own.order.bundle, scratch, dirs_exist_ok=True)
         fill(run, scratch)

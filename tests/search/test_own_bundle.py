@@ -9,89 +9,19 @@ from typing import Any
 
 import pytest
 import torch
-from fake_training import CONFIG, PROGRAM
 from refusals import refused_by
 
-from medvol.bundle.build import build_bundle
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.owned import MANIFEST, read_record
-from medvol.search import launch, own_bundle
+from medvol.search import own_bundle
 from medvol.search.order import Order
 from medvol.search.own_bundle import check_use, draft, finish
 from medvol.search.own_pages import NOT_MEASURED, figures_of
 from medvol.search.results import summarise
 from medvol.search.run import Run
 
-NETWORK = {"_target_": "torch.nn.Linear", "in_features": 3, "out_features": "{{labels.count}}"}
-CHAIN = {"_target_": "medvol.chains.radiograph", "size": "@image_size"}
-PART = {
-    "parameters": {"image_size": 16},
-    "metadata": {
-        "medvol_task": "radiographs",
-        "network_data_format": {
-            "inputs": {"image": {"modality": "XR"}},
-            "outputs": {"pred": {"channel_def": "{{labels.channels}}"}},
-        },
-    },
-    "inference": {"image_size": "{{image_size}}", "preprocessing": CHAIN, "network_def": NETWORK},
-    "train": {
-        **CONFIG, "image_size": "{{image_size}}", "chain": CHAIN, "network_def": NETWORK,
-        "class_names": "{{labels.names}}", "num_workers": 4,
-    },
-    "evaluate": {"measured": True},
-}  # fmt: skip
-STATE = {"weight": torch.full((2, 3), 0.5), "bias": torch.tensor([1.0, -1.0])}
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "PROGRAM", PROGRAM)
-
-
-@pytest.fixture
-def bundles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the user's own bundles, with one of two classes and the part that it names."""
-    folder = tmp_path / "bundles"
-    monkeypatch.setenv("MEDVOL_BUNDLES", str(folder))
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    whole = {"network": STATE, "epoch": 3, "chain_fingerprint": "abc", "names": ["healthy", "tb"]}
-    torch.save(whole, weights / "last.pt")
-    torch.save(STATE, weights / "model.pt")
-    for part, classes in (("validation", (0, 1, 1)), ("test", (0, 0, 0, 1))):
-        (tmp_path / "tables" / part).mkdir(parents=True)
-        rows = [f"{tmp_path}/{part}{n}.png,{chosen},{0.9 - 0.8 * chosen},{0.1 + 0.8 * chosen}"
-                for n, chosen in enumerate(classes)]  # fmt: skip
-        head = "image,index,probability_healthy,probability_tb"
-        (tmp_path / "tables" / part / "predictions.csv").write_text("\n".join([head, *rows]))
-    train = {**PART["train"], "weights": str(weights), "tables": str(tmp_path / "tables")}
-    source = {"extends": ["tiny"], "labels": {"classes": ["normal", "ill"]},
-              "metadata": {"version": "2", "changelog": {"2": "of others"}}}  # fmt: skip
-    (folder / "_parts").mkdir(parents=True)
-    (folder / "_parts" / "tiny.json").write_text(json.dumps({**PART, "train": train}))
-    (folder / "base" / "configs").mkdir(parents=True)
-    (folder / "base" / "source.json").write_text(json.dumps(source))
-    build_bundle(folder / "base")
-    return folder
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Training 2, validation 3 (healthy, tb, tb), test 4 (healthy, healthy, tb, tb)."""
-    content: dict[str, Any] = {
-        "name": "ward",
-        "licence": "ours",
-        "labels": {"0": "healthy", "1": "tb"},
-    }
-    for part, classes in (("training", (0, 1)), ("validation", (0, 1, 1)), ("test", (0, 0, 1, 1))):
-        content[part] = [
-            {"image": f"{part}{n}.png", "label": label, "class": ("healthy", "tb")[label],
-             "case": f"{part}{n}", "patient": f"{part}{n}"} for n, label in enumerate(classes)
-        ]  # fmt: skip
-    path = tmp_path / "d.json"
-    path.write_text(json.dumps(content))
-    return path
+NETWORK = {"_target_": "torch.nn.Linear", "in_features": 3, "out_features": 2}
 
 
 def order_of(bundles: Path, data: Path, **settings: Any) -> Order:
@@ -143,7 +73,7 @@ def test_its_pages_and_metadata_say_what_was_measured(
     assert figures["test part, recall tb"] == 0.5
     assert metadata["changelog"] == {"0.0.1": "made from base, trained on ward"}
     readme = (folder / "docs" / "README.md").read_text()
-    assert "| accuracy | 0.750 |" in readme
+    assert "| accuracy | 1.000 | 0.750 |" in readme
     assert "| image_size | 8 |" in readme
     assert "| training | 1 | 1 | 2 | 2 |" in readme
     assert "ours" in (folder / "docs" / "data_license.txt").read_text()
@@ -184,7 +114,8 @@ def test_a_run_that_was_stopped_goes_on_and_the_end_is_all_or_nothing(
     folder, told = trained(order, "my_tb", run)
     assert told == []  # nothing was trained or measured again
     assert (folder / "models" / "model.pt").is_file()
-    refused_by(lambda: draft(order, "my_tb", run), "E_PATH")
+    assert trained(order, "my_tb", run) == (folder, [])
+    refused_by(lambda: draft(order, "my_tb", tmp_path / "other"), "E_PATH")
 
 
 def test_changes_that_are_accepted_make_another_draft(

@@ -21,6 +21,7 @@ from .own_pages import CURVES, figures_of
 from .results import SUMMARY, summarise
 from .run import ALL, Run
 from .samples import SHOWN, draw_samples, draw_top_losses
+from .starts import find_start, usual_start
 
 TRAIN_FIRST = "Call `train` first."
 FOLDERS = "folder"  # the source of pictures in a folder per class
@@ -57,8 +58,8 @@ def datalist_from_folders(
 class Learner:
     """Trains a bundle for the labels or classes of a data set, and shows what it sees and misses.
 
-    It does what `medvol train BUNDLE --data DATA --name NAME` does, in the same folder. Pictures
-    are those of Pillow: a notebook shows them, and `save` writes them.
+    It does what `medvol train BUNDLE --data DATA --name NAME` does, in the same folder,
+    `runs/NAME`. Pictures are those of Pillow: a notebook shows them, and `save` writes them.
 
     Args:
         bundle: name or folder of the bundle whose network, chain and training are taken over.
@@ -66,10 +67,11 @@ class Learner:
         name: of the bundle that is made, or its folder.
         settings: ids of train.json to values, such as `{"epochs": 4, "image_size": 128}`.
         folds: of the datalist to cross-validate over; 0 for none.
-        folder: of the run; None for `runs/<name>`.
+        start: what it starts from: "weights" (those of `bundle`), "scratch", a file, or another
+            bundle; None for "weights" where `bundle` has them.
 
     Raises:
-        InputError: E_BUNDLE, E_PATH, no such bundle or datalist.
+        InputError: E_BUNDLE, E_PATH, no such bundle or start.
         ValueError: folds that cannot be.
     """
 
@@ -81,13 +83,18 @@ class Learner:
         name: str,
         settings: Mapping[str, Any] | None = None,
         folds: int = 0,
-        folder: str | os.PathLike[str] | None = None,
+        start: str | None = None,
     ) -> None:
         if folds < 0 or folds == 1:
             raise ValueError(f"folds is {folds}; give 2 or more, or 0 for none")
-        self.name, self.folder = name, Path(folder or Path("runs") / Path(name).name)
+        self.name, self.folder = name, Path("runs", Path(name).name).absolute()
+        base = find_bundle(bundle)
         self._order = Order(
-            find_bundle(bundle), Path(data), tuple(range(folds)), settings=dict(settings or {})
+            bundle=base,
+            data=Path(data).absolute(),
+            folds=tuple(range(folds)),
+            settings=dict(settings or {}),
+            weights=find_start(start or usual_start(base, own=True), base),
         )
 
     @cached_property

@@ -20,11 +20,12 @@ from medvol.search.samples import draw_top_losses
 
 
 @pytest.fixture
-def learner(bundles: Path, data: Path, tmp_path: Path) -> medvol.Learner:
+def learner(
+    bundles: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> medvol.Learner:
+    monkeypatch.chdir(tmp_path)
     settings = {"image_size": 8, "epochs": 2}
-    return medvol.Learner(
-        bundles / "base", data, name="my_tb", settings=settings, folder=tmp_path / "run"
-    )
+    return medvol.Learner(bundles / "base", data, name="my_tb", settings=settings)
 
 
 def grey(picture: Image.Image) -> npt.NDArray[np.uint8]:
@@ -37,12 +38,10 @@ def test_it_ends_with_figures_and_a_bundle_and_does_nothing_twice(
     figures = learner.train()
     assert figures["test part"]["accuracy"] == 0.75
     assert (bundles / "my_tb" / "models" / "model.pt").is_file()
-    again = medvol.Learner(
-        bundles / "base", data, name="my_tb", folder=tmp_path / "run",
-        settings={"image_size": 8, "epochs": 2},
-    )  # fmt: skip
+    settings = {"image_size": 8, "epochs": 2}
+    again = medvol.Learner(bundles / "base", data, name="my_tb", settings=settings)
     assert again.train(progress=False) == figures
-    starts = tmp_path / "run" / "all" / "model" / "starts.txt"
+    starts = tmp_path / "runs" / "my_tb" / "all" / "model" / "starts.txt"
     assert starts.read_text() == "0\n"
 
 
@@ -65,7 +64,7 @@ def test_a_batch_is_shown_before_and_losses_after_the_training(
     learner.train()
     losses = learner.show_top_losses(count=4)
     assert losses.size[0] == 1600
-    saved = tmp_path / "run" / "top_losses.png"
+    saved = tmp_path / "runs" / "my_tb" / "top_losses.png"
     assert np.array_equal(np.asarray(Image.open(saved)), np.asarray(losses))
 
 

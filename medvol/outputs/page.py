@@ -48,6 +48,7 @@ def context_of(saving: "Saving") -> ReportContext:
         difference=answer.difference,
         errors=saving.picture("errors"),
         picture=saving.picture("png") or saving.picture("attention"),
+        preview=saving.picture("preview"),
         reading=f"{READINGS[method]} {LIMITS}" if method else "",
         slices=str(answer.slices) if answer.slices is not None else "",
         profile=saving.picture("profile"),

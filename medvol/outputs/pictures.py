@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`overlay.png` and `slices.png`: an image with what was found in it."""
+"""`overlay.png`, `preview.png` and `slices.png`: an image with what was found in it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.attention import METHODS
 from ..report.overlay import Look, draw_overlay
+from ..report.preview import draw_preview
 from ..report.radiographs import Caption, draw_attention
 from ..report.slice_profile import draw_slice_profile
 
@@ -21,6 +22,15 @@ def write_overlay(path: Path, saving: "Saving") -> None:
     draw_overlay(
         path, answer.image, mask=saving.mask, table=answer.spec.labels, look=look_of(saving)
     )
+
+
+def write_preview(path: Path, saving: "Saving") -> None:
+    """Draw the mask in 3D; see `draw_preview` for what it raises."""
+    answer, spec = saving.answer, saving.answer.spec
+    draw_preview(
+        path, answer.image, saving.mask, table=spec.labels, look=look_of(saving),
+        organ=spec.reference,
+    )  # fmt: skip
 
 
 def write_profile(path: Path, saving: "Saving") -> None:

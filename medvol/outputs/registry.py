@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 HAS: Mapping[str, Callable[["Answer"], bool]] = MappingProxyType(
     {
         "mask": lambda answer: answer.mask is not None,
+        "mask of a volume": lambda answer: answer.mask is not None and min(answer.mask.shape) > 1,
         "slices": lambda answer: answer.slices is not None,
         "several slices": lambda answer: (
             answer.slices is not None and len(answer.slices.probability) > 1
@@ -38,8 +39,8 @@ RECORD = "json"  # format of the record of a run
 INDEX, THUMBNAIL = "index", "thumbnail"  # the page of all cases, and the pictures on it
 # what a task must give for it; what is not listed depends on the image or on what is asked for
 GIVEN_WITH = {
-    "several slices": "slices", "mask of slice pictures": "mask", "attention": "classes",
-    "difference": "mask by hand",
+    "mask of a volume": "mask", "several slices": "slices", "mask of slice pictures": "mask",
+    "attention": "classes", "difference": "mask by hand",
 }  # fmt: skip
 
 
@@ -103,6 +104,9 @@ OUTPUTS = _named(
            "measurements.write"),
     Output("png", "overlay.png",
            "the slices with most lesion", "mask", "pictures.write_overlay"),
+    Output("preview", "preview.png",
+           "the lesions in 3D, from four sides, inside the organ", "mask of a volume",
+           "pictures.write_preview"),
     Output("slices", "slices.csv",
            "per slice: height in mm, probability, marked voxels", "slices", "slice_table.write"),
     Output("profile", "slices.png",

@@ -40,6 +40,7 @@ class ReportContext:
         warnings: why the answer may mislead, one sentence each; they stand above it.
         notes: other remarks about the input, one sentence each.
         picture: PNG of slices with the mask, or of a radiograph with its map; a path or its bytes.
+        preview: PNG of the mask in 3D; a path or its bytes.
         difference: region to the figures of a prediction beside a mask by hand.
         errors: PNG of where the two differ, a path or its bytes.
         reading: how the picture was made and is to be read, in words.
@@ -69,6 +70,7 @@ class ReportContext:
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
     picture: bytes | Path | None = None
+    preview: bytes | Path | None = None
     difference: Mapping[str, RegionFigures] = field(default_factory=dict)
     errors: bytes | Path | None = None
     reading: str = ""

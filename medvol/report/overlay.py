@@ -109,11 +109,8 @@ def draw_overlay(
         draw_plane(page.panel(2, 1), coronal, paint=paint)
         draw_plane(page.panel(2, 2), sagittal, paint=paint)
     shown = "" if single else "; middle slices shown"
-    nothing = (
-        "Nothing marked in the part shown" if look.part_shown else f"No {look.focus_name} marked"
-    )
-    remark = "" if areas[0].any() else f"{nothing}{shown}."
-    _legend(page, _lines(mask, image.affine, table), remark)
+    remark = "" if areas[0].any() else f"{nothing_marked(look)}{shown}."
+    _legend(page, legend_lines(mask, image.affine, table), remark)
     page.save(path, remark=RADIOLOGICAL)
 
 
@@ -124,6 +121,11 @@ def _pick(areas: Counts, marked: Counts, number: int) -> list[int]:
         return choose_slices(areas, number)
     first, last = int(filled[0]), int(filled[-1])
     return [first + k for k in choose_slices(areas[first : last + 1], number)]
+
+
+def nothing_marked(look: Look) -> str:
+    """What is said of a mask without any voxel of the focus; never of what was not shown."""
+    return "Nothing marked in the part shown" if look.part_shown else f"No {look.focus_name} marked"
 
 
 def window_text(look: Look, affine: Affine) -> str:
@@ -147,7 +149,14 @@ def _legend(page: Page, lines: Sequence[LegendLine], remark: str) -> None:
         at += LINE
 
 
-def _lines(mask: Mask, affine: Affine, table: LabelTable) -> list[LegendLine]:
+def legend_lines(mask: Mask, affine: Affine, table: LabelTable) -> list[LegendLine]:
+    """Colour, name and volume of each label that is in the mask.
+
+    Args:
+        mask: (X, Y, Z) integers, 0 for background.
+        affine: (4, 4), voxel index to RAS mm.
+        table: names and colours.
+    """
     voxels = count_voxels(mask, top=max((label.value for label in table), default=0))
     one_ml = voxel_volume_ml(affine)
     return [

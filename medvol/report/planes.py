@@ -87,13 +87,24 @@ def draw_plane(axes: Axes, plane: Plane, *, paint: Paint | None = None, bar: boo
     if paint is not None:
         for value in sorted(paint.colors, key=lambda v: v in paint.filled):  # tinted: on top
             _mark(axes, plane, value, paint)
+    write_frame(axes, plane.letters, plane.captions, bar=bar and bool(plane.letters))
+
+
+def write_frame(axes: Axes, letters: str, captions: tuple[str, str], *, bar: bool = False) -> None:
+    """Write what tells a reader where he is.
+
+    Args:
+        axes: a panel whose coordinates are mm.
+        letters: patient directions at the left, right, top and bottom edge, such as "RLAP", or "".
+        captions: texts for the upper corners.
+        bar: whether a scale bar is drawn.
+    """
     sides = ((0, 0.5), (12, 0)), ((1, 0.5), (-12, 0)), ((0.5, 1), (0, -13)), ((0.5, 0), (0, 13))
-    for (at, offset), letter in zip(sides, plane.letters, strict=False):
+    for (at, offset), letter in zip(sides, letters, strict=False):
         _at(axes, at, offset, letter, color=DIM, ha="center")
-    place, number = plane.captions
-    _at(axes, (0, 1), (10, -15), place, ha="left")
-    _at(axes, (1, 1), (-10, -15), number, ha="right")
-    if bar and plane.letters:
+    _at(axes, (0, 1), (10, -15), captions[0], ha="left")
+    _at(axes, (1, 1), (-10, -15), captions[1], ha="right")
+    if bar:
         _scale_bar(axes)
 
 

@@ -27,6 +27,7 @@ CHEST = tiny_chest(noise_hu=5)
 ALL = [
     "measurements.csv",
     "overlay.png",
+    "preview.png",
     "report.html",
     "run.json",
     "scene.mrb",

@@ -92,7 +92,7 @@ def test_what_is_chosen_of_an_answer() -> None:
     mask = np.ones((4, 4, 3), np.uint8)
     both = Slices(np.float32([0, 1, 1]), 0.5, np.arange(3.0))
     one = Slices(np.float32([1]), 0.5, np.arange(1.0))
-    volume = ["nii", "seg", "scene", "csv", "png"]
+    volume = ["nii", "seg", "scene", "csv", "png", "preview"]
 
     def names(answer: Answer, formats: list[str] | None = None) -> list[str]:
         return [output.name for output in chosen(answer, formats)]

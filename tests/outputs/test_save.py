@@ -31,6 +31,7 @@ FILES = {
     "scene": "scene.mrb",
     "csv": "measurements.csv",
     "png": "overlay.png",
+    "preview": "preview.png",
     "thumbnail": "thumbnail.jpg",
     "html": "report.html",
     "json": "run.json",

@@ -35,7 +35,7 @@ from medvol.tasks.task import Bundle, load_bundle, task_of
 BRAIN, HEALTHY = tiny_brain(), tiny_brain(tumour=False)
 OF_PICTURES = {
     "segmentation.nii.gz", "segmentation.seg.nrrd", "scene.mrb", "measurements.csv", "overlay.png",
-    "slices.csv", "slices.png", "masks", "report.html", "run.json", "thumbnail.jpg",
+    "preview.png", "slices.csv", "slices.png", "masks", "report.html", "run.json", "thumbnail.jpg",
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ CHEST, HEALTHY = tiny_chest(noise_hu=5), tiny_chest(lesions=False, noise_hu=5)
 WITH_LESION, PASSING = [5, 6, 7, 8], [4, 5, 6, 7, 8, 9]  # as planted, and a margin of one slice
 ALL = {
     "segmentation.nii.gz", "segmentation.seg.nrrd", "scene.mrb", "measurements.csv", "overlay.png",
-    "slices.csv", "slices.png", "thumbnail.jpg", "report.html", "run.json",
+    "preview.png", "slices.csv", "slices.png", "thumbnail.jpg", "report.html", "run.json",
 }  # fmt: skip
 
 

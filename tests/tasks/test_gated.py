@@ -120,7 +120,7 @@ def test_files_of_slices(results: list[Answer], tmp_path: Path) -> None:
     assert [int(row["lesion_voxels"]) for row in rows] == voxels.tolist()
     assert min(pictures.imread(written["profile"]).shape[:2]) > 300
     page = written["html"].read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3  # overlay, preview, profile
     assert "4 of 16 slices at or above 0.50, the longest run 16 mm" in page
     record = json.loads(written["json"].read_text())
     assert record["slices"]["number_found"] == 4
@@ -134,7 +134,7 @@ def test_the_page_alone_still_shows_the_slices(results: list[Answer], tmp_path: 
     save(results[0], tmp_path, formats=["html"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "run.json"]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3  # overlay, preview, profile
 
 
 def test_one_line_a_case(

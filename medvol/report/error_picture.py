@@ -20,7 +20,7 @@ FEW_SLICES = 2  # as many are a row each, or their panels would be tiny
 MOST_LABELS = 9  # in the legend
 LEGEND_COLUMNS = 3
 ERROR_ALPHA = 0.55
-HATCHES = {MISSED: "....", FALSE: "////"}  # red and green look alike to one man in twelve
+HATCHES = {MISSED: "....", FALSE: "////"}  # so that a print in grey can be read too
 CM2_PER_MM2 = 0.01
 
 
@@ -37,8 +37,9 @@ def draw_errors(
 
     Five axial slices, from head to feet: the one with most of the true region, and those with most
     error; of one or two slices, a row a slice. Seen as radiologists do, as in
-    `overlay.draw_overlay`. Missed is green and dotted, false
-    red and hatched, correct yellow; amounts are volumes of the whole case.
+    `overlay.draw_overlay`. Missed is magenta and dotted, false
+    blue and hatched, correct pale green: no colours of lesions. Amounts are volumes of the whole
+    case.
 
     Args:
         path: of the PNG; appears whole or not at all.

@@ -26,11 +26,11 @@ TOLERANCE_MM = 3.0  # as Ma et al. 2021 (doi 10.1002/mp.14676) take for infectio
 SMALLEST_LESION_ML = 0.1  # a ball 6 mm wide; hand-drawn masks have specks of a few voxels
 SHARED_CORNER = 26  # connectivity: voxels that share a corner are one lesion
 MISSED, FALSE, CORRECT = 1, 2, 3
-ERRORS = LabelTable(
+ERRORS = LabelTable(  # colours of no lesion, and told apart by colour-blind readers too
     (
-        Label(MISSED, "missed (false negative)", (0, 205, 90)),
-        Label(FALSE, "false (false positive)", (235, 45, 45)),
-        Label(CORRECT, "correct (true positive)", (250, 225, 50)),
+        Label(MISSED, "missed (false negative)", (230, 60, 190)),
+        Label(FALSE, "false (false positive)", (95, 80, 255)),
+        Label(CORRECT, "correct (true positive)", (170, 245, 170)),
     )
 )
 COLUMNS = (  # of a table of cases; behind them the lesions

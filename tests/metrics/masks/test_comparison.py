@@ -130,11 +130,11 @@ def test_errors_are_three_segments() -> None:
     assert [label.name.split()[0] for label in ERRORS] == ["missed", "false", "correct"]
 
 
-def test_errors_are_green_red_and_yellow() -> None:
-    green, red, yellow = (ERRORS[value].color for value in (MISSED, FALSE, CORRECT))
-    assert green[1] > 2 * max(green[0], green[2])
-    assert red[0] > 2 * max(red[1], red[2])
-    assert min(yellow[:2]) > 2 * yellow[2]
+def test_errors_are_magenta_blue_and_green() -> None:
+    magenta, blue, green = (ERRORS[value].color for value in (MISSED, FALSE, CORRECT))
+    assert min(magenta[0], magenta[2]) > 2 * magenta[1]
+    assert blue[2] > 2 * max(blue[:2])
+    assert green[1] > max(green[0], green[2])
 
 
 def test_box_of_nothing_has_no_size() -> None:

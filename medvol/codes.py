@@ -100,8 +100,8 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "`--finding` where the command has it, or rename in the datalist.",
         ),
         "E_OUTPUT": Code(
-            "The output is, contains or lies in an input; or writing would replace a file that "
-            "medvol did not write, or that was changed since.",
+            "The output is a file, or is, contains or lies in an input; or writing would replace a "
+            "file that medvol did not write, or that was changed since.",
             "Choose another output folder, or move the file that the line names.",
         ),
         "E_CHANGED": Code(

@@ -14,11 +14,11 @@ from typing import Any
 
 from .errors import InputError
 from .failures import write_error
+from .scratch import SCRATCH, prefix, remove, sweep_left
 
 HASH_CHUNK_BYTES = 1 << 20
 # a text that begins so is a formula for a spreadsheet (the last four: in East Asian ones)
 FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-SCRATCH = ".medvol-"  # begins the names of unfinished files; the number of the process follows
 
 
 @contextmanager
@@ -42,11 +42,21 @@ def made(folder: Path) -> Iterator[None]:
 def check_writable(folder: Path) -> None:
     """Refuse a folder that files cannot be written into, before work starts; nothing stays of it.
 
+    What killed processes left directly in it goes.
+
     Raises:
-        InputError: E_NOSPACE, it cannot be made, or nothing can be written there.
+        InputError: E_OUTPUT, it is a file, or would lie in one; E_NOSPACE, it cannot be made, or
+            nothing can be written there.
     """
+    around = (place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if (there := next(around, None)) is not None and there.exists() and not there.is_dir():
+        what = "the results need a folder of this name" if there == folder else "no folder lies in"
+        raise InputError(
+            "E_OUTPUT", there, f"it is a file; {what}.", "Choose another output folder."
+        )
+    sweep_left(folder)
     try:
-        with suppress(KeyError), made(folder), tempfile.TemporaryFile(prefix=SCRATCH, dir=folder):
+        with suppress(KeyError), made(folder), tempfile.TemporaryFile(prefix=prefix(), dir=folder):
             raise KeyError  # so that a folder that was made goes again
     except OSError as error:
         raise write_error(folder, error) from error
@@ -62,10 +72,7 @@ def sweep(folder: Path, process: int, top: Path) -> None:
     """
     left = [*folder.glob(f"{SCRATCH}{process}-*")]
     for path in left:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
     for place in (folder, *folder.parents) if left else ():
         if place.is_relative_to(top):
             with suppress(OSError):  # something else is in it
@@ -86,7 +93,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     suffix = "".join(final.suffixes[-2:])
     try:
         with made(final.parent):
-            handle, name = tempfile.mkstemp(suffix, f"{SCRATCH}{os.getpid()}-", final.parent)
+            handle, name = tempfile.mkstemp(suffix, prefix(), final.parent)
             os.close(handle)
             temporary = Path(name)
             try:
@@ -114,7 +121,7 @@ def appearing(folder: Path) -> Iterator[Path]:
     """
     try:
         with made(folder.parent):
-            scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=folder.parent))
+            scratch = Path(tempfile.mkdtemp(prefix=prefix(), dir=folder.parent))
             try:
                 yield scratch
                 if os.path.lexists(folder):

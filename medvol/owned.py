@@ -17,10 +17,12 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from .errors import InputError
-from .files import SCRATCH, made, sha256_of, write_failure, write_json
+from .files import made, sha256_of, write_failure, write_json
+from .scratch import prefix, sweep_left
 
 RUN, MANIFEST = "run.json", ".medvol.json"
 FILES, DATA, SEAL = "files", "data", "record_sha256"  # keys of a record
+UNFINISHED = "unfinished"  # key of a list: files of a run that moves in, or was killed at it
 ASIDE = "Move or rename it, or choose another output folder."
 
 
@@ -105,7 +107,8 @@ def filling(
 
     They take the place of what medvol wrote there before, and of nothing else. A `RUN` among them
     is the record of them all, and what the older one lists besides is removed; without one they are
-    listed in `MANIFEST`. When the block raises, everything in `folder` stays as it was.
+    listed in `MANIFEST`. When the block raises, everything in `folder` stays as it was. What killed
+    processes left in it goes.
 
     Args:
         folder: made when it is not there.
@@ -120,7 +123,8 @@ def filling(
     final = Path(folder)
     try:
         with made(final):
-            scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=final))
+            sweep_left(final)
+            scratch = Path(tempfile.mkdtemp(prefix=prefix(), dir=final))
             try:
                 yield scratch
                 _settle(scratch, final, data, old)
@@ -137,10 +141,10 @@ def results_in(folder: Path) -> set[str]:
     """
     folder = folder.absolute()
     found = {RUN} if _content(folder / RUN) else set[str]()
-    for place, prefix in ((folder, ""), (folder.parent, f"{folder.name}/")):
+    for place, inside in ((folder, ""), (folder.parent, f"{folder.name}/")):
         for record in (_content(place / RUN), _content(place / MANIFEST)):
             names = set(record.get(FILES, ())).difference(record.get(DATA, ()))
-            found |= {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+            found |= {name.removeprefix(inside) for name in names if name.startswith(inside)}
     return {name for name in found if "/" not in name}
 
 
@@ -185,32 +189,87 @@ def _list(
     inputs = {*record.get(DATA, ())}.difference(new, old).union(images)
     kept = {name: x for name, x in record.get(FILES, {}).items() if name not in old}
     files = {**kept, **new}
-    write_record(folder / MANIFEST, {FILES: files, DATA: sorted(inputs)})
+    half = sorted(set(record.get(UNFINISHED, ())).intersection(kept).difference(new))
+    content = {FILES: files, DATA: sorted(inputs), **({UNFINISHED: half} if half else {})}
+    write_record(folder / MANIFEST, content)
 
 
 def _settle(scratch: Path, final: Path, data: bool, old: Collection[str]) -> None:
     """Move what is in `scratch` into `final`, where that replaces nothing but medvol's own.
 
-    At each moment the record in `final` lists all that is medvol's there: so also after a kill.
+    At each moment the lists in `final` name all that is medvol's there: so also after a kill. The
+    record of a run is the first to go and the last to come: where it lies, the run is complete.
     """
-    record = RUN if (scratch / RUN).is_file() else MANIFEST
-    if record == RUN:
-        old = read_record(final / RUN).get(FILES, ())
+    new = checksums(scratch)
+    if RUN in new:
+        half = read_record(final / MANIFEST).get(UNFINISHED, ())
+        old = {*half, *read_record(final / RUN).get(FILES, ())}
     else:
-        _list(scratch, final, checksums(scratch), data=data, old=old)
-    new = [path.relative_to(scratch).as_posix() for path in _files(scratch)]
-    check_owned(final, [*new, *old])
+        _list(scratch, final, new, data=data, old=old)
+    check_owned(final, [*new, *old, MANIFEST])
+    there = [name for name in {*new, *old} if name != RUN and os.path.lexists(final / name)]
     aside = Path(tempfile.mkdtemp(dir=scratch))
-    with suppress(FileNotFoundError):
-        shutil.copyfile(final / record, aside / record)
-    new.remove(record)
-    before = [name for name in {*new, *old} if os.path.lexists(final / name)]
-    moves = [(final / name, aside / name) for name in before]
-    moves += [(scratch / name, final / name) for name in (record, *new)]
-    back = [(aside / record, final / record)]
+    out = [(final / name, aside / name) for name in there]
+    into = [(scratch / name, final / name) for name in new if name != RUN]
+    place = final / MANIFEST
+    if RUN in new:
+        first, second, last = _lists(final, aside, new, there)
+        record = [(final / RUN, aside / RUN)] if os.path.lexists(final / RUN) else []
+        moves = [
+            (first, place),
+            *record,
+            *out,
+            (second, place),
+            *into,
+            (scratch / RUN, final / RUN),
+        ]
+        moves.append((last, place) if last.is_file() else (place, last))
+    else:
+        moves = [*out, (scratch / MANIFEST, place), *into]
+    _move(moves, place, aside / "before")
+    for name in set(there).difference(new):
+        with suppress(OSError):  # its folder stays where something else is in it
+            (final / name).parent.rmdir()
+
+
+def _lists(
+    final: Path, aside: Path, new: Mapping[str, str], there: Iterable[str]
+) -> tuple[Path, Path, Path]:
+    """Lists for `MANIFEST` while a run moves in: of what goes, of what comes, and of what stays.
+
+    The last is not there where nothing stays.
+    """
+    record = read_record(final / MANIFEST)
+    half = record.get(UNFINISHED, ())
+    listed = record.get(FILES, {})
+    kept = {name: x for name, x in listed.items() if name not in {*new, *half}}
+    going = {name: _checksum(final / name) for name in there}
+    coming = {name: x for name, x in new.items() if name != RUN}
+    paths = aside / "going.json", aside / "coming.json", aside / "staying.json"
+    for path, own in zip(paths, (going, coming, {}), strict=True):
+        inputs = sorted({*record.get(DATA, ())}.intersection(kept))
+        content = {FILES: {**kept, **own}, DATA: inputs, **({UNFINISHED: [*own]} if own else {})}
+        if content[FILES] or path != paths[-1]:
+            write_record(path, content)
+    return paths
+
+
+def _move(moves: Iterable[tuple[Path, Path]], manifest: Path, before: Path) -> None:
+    """Do all moves, or none.
+
+    Args:
+        moves: from where to where, in this order; where something lies there already, it is the
+            manifest.
+        manifest: the list that is replaced.
+        before: where it is kept meanwhile.
+    """
+    if was := manifest.is_file():
+        shutil.copyfile(manifest, before)
+    back: list[tuple[Path, Path]] = []
     try:
         for source, target in moves:
-            back.append((target, source))
+            if manifest not in (source, target):
+                back.append((target, source))
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(source, target)
     except BaseException:
@@ -219,10 +278,12 @@ def _settle(scratch: Path, final: Path, data: bool, old: Collection[str]) -> Non
                 os.replace(source, target)
             with suppress(OSError):  # a folder that was there before
                 source.parent.rmdir()
+        with suppress(OSError):
+            if was:
+                os.replace(before, manifest)
+            else:
+                manifest.unlink(missing_ok=True)
         raise
-    for name in set(before).difference(new):
-        with suppress(OSError):  # its folder stays where something else is in it
-            (final / name).parent.rmdir()
 
 
 def _files(folder: Path) -> list[Path]:

@@ -175,8 +175,11 @@ def test_a_folder_is_tried_before_work_starts_and_nothing_stays_of_it(tmp_path):
     check_writable(tmp_path)
     assert [*tmp_path.iterdir()] == []
     write(tmp_path / "file", "")
-    for folder in (tmp_path / "file", tmp_path / "file" / "b", Path("/proc/none"),
-                   tmp_path / ("n" * 300)):  # fmt: skip
+    for folder in (tmp_path / "file", tmp_path / "file" / "b"):
+        with pytest.raises(InputError, match="it is a file; ") as caught:
+            check_writable(folder)
+        assert (caught.value.code, caught.value.path) == ("E_OUTPUT", str(tmp_path / "file"))
+    for folder in (Path("/proc/none"), tmp_path / ("n" * 300)):
         with pytest.raises(InputError, match="could not be written") as caught:
             check_writable(folder)
         assert (caught.value.code, caught.value.path) == ("E_NOSPACE", str(folder))

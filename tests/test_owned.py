@@ -179,7 +179,9 @@ def test_a_link_is_known_by_where_it_leads(tmp_path):
     assert refused_by(lambda: check_owned(tmp_path / "out", ["x"]), "E_OUTPUT")
 
 
-MOVES = 5  # the old a.txt and b.txt out of the way, the record, the new a.txt, masks/c.txt
+# two lists are written, the first is laid there, the old record, a.txt and b.txt go out of the way,
+# the second list comes, the new a.txt and masks/c.txt, the record, and the list goes
+MOVES = 11
 
 
 @pytest.mark.parametrize("done", range(MOVES))
@@ -227,8 +229,25 @@ def test_after_a_kill_in_the_midst_of_the_moves_the_next_run_replaces_what_is_th
             at_end=lambda: patch.setattr(os, "replace", killed),
         )
     assert len(moved) == MOVES
-    run(tmp_path, a_txt="newer", b_txt="newer")
-    assert files(tmp_path) == {"a.txt": "newer", "b.txt": "newer"}
+    complete = read_record(tmp_path / RUN).get("files")
+    if done <= 3 or done >= MOVES - 1:  # the old record has not gone yet, or the new one has come
+        assert complete is not None
+        assert {name: checksums(tmp_path)[name] for name in complete} == complete
+    else:
+        assert complete is None
+    check_owned(tmp_path, checksums(tmp_path))
+    assert set(files(tmp_path)) <= results_in(tmp_path) | {"masks/c.txt"}
+    run(tmp_path, d_txt="newer")
+    assert files(tmp_path) == {"d.txt": "newer"}
+    assert not (tmp_path / MANIFEST).exists()
+
+
+def test_a_run_beside_what_other_commands_wrote(tmp_path):
+    fill(tmp_path, a_txt="old", list_txt="list")
+    run(tmp_path, a_txt="new")
+    assert set(read_record(tmp_path / MANIFEST)["files"]) == {"list.txt"}
+    run(tmp_path, b_txt="newer")
+    assert files(tmp_path) == {"b.txt": "newer", "list.txt": "list"}
 
 
 def test_a_record_of_another_program_hides_no_image(tmp_path):

@@ -27,6 +27,7 @@ import psutil
 from ..errors import InputError
 from ..failures import MORE_MEMORY
 from ..progress import Listener
+from ..scratch import TEMPORARY, prefix, sweep_left
 from .available import GIB, available_bytes, killed_for_memory
 from .serve import ANSWER, RAISED, TOLD, serve
 
@@ -189,7 +190,8 @@ class _Process:
         self.limits = limits
         self.memory_bytes = limits.memory_bytes or available_bytes()
         self.killed = killed_for_memory(ROOT)
-        self.folder = tempfile.mkdtemp(prefix="medvol-")
+        sweep_left(Path(tempfile.gettempdir()))
+        self.folder = tempfile.mkdtemp(prefix=prefix(TEMPORARY))
         command = [sys.executable, "-c", BOOT, *map(str, sys.path)]
         self.popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
 from ..failures import AWAY, path_error
+from ..scratch import TEMPORARY, prefix
 from .files import corrupt, is_hidden, truncated
 from .image import Image
 
@@ -42,7 +43,7 @@ def load_zip(path: Path, *, series: str | None = None) -> Image:
     """
     from .dicom.volume import load_dicom
 
-    with tempfile.TemporaryDirectory(prefix="medvol-") as name:
+    with tempfile.TemporaryDirectory(prefix=prefix(TEMPORARY)) as name:
         folder = Path(name)
         members = unpack(path, folder)
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InputError
 from ..failures import FAILURES, failure
+from ..scratch import TEMPORARY, prefix
 from . import dicom
 from .archive import is_zip, unpack
 from .files import read_head
@@ -47,7 +48,7 @@ def series_at(path: Path) -> "list[Series]":
         return read_study(path).choices
     head = read_head(path, dicom.HEAD_BYTES)
     if is_zip(head):
-        with tempfile.TemporaryDirectory(prefix="medvol-") as name:
+        with tempfile.TemporaryDirectory(prefix=prefix(TEMPORARY)) as name:
             unpack(path, Path(name))
             return read_study(Path(name)).choices
     return read_study(path).choices if dicom.has_mark(head) else []

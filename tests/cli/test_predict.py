@@ -111,7 +111,7 @@ def test_output_that_cannot_be_written(
     (tmp_path / "out").write_text("a file where the folder should be")
     assert predict(bundle, tmp_path / "out", ct, options=QUICK) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
+    assert line.startswith(f"medvol: E_OUTPUT {tmp_path / 'out'}: it is a file; ")
 
 
 def test_what_the_system_refuses_to_look_at_does_not_stop_the_others(

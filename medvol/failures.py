@@ -125,7 +125,7 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def listed(refused: Sequence[InputError], cases: int) -> str:
-    """What a run of several cases ends with: how many failed, and a line for each.
+    """What a run of several cases ends with: how many failed, and for each a line that says why.
 
     Args:
         refused: why each was.
@@ -134,9 +134,9 @@ def listed(refused: Sequence[InputError], cases: int) -> str:
     Example:
         >>> print(listed([InputError("E_EMPTY", "b.nii", "it has 0 bytes.", "Copy it.")], 3))
         medvol: 1 of 3 failed:
-          E_EMPTY b.nii
+          E_EMPTY b.nii: it has 0 bytes.
     """
-    names = (printable(f"{error.code} {error.path}") for error in refused)
+    names = (printable(f"{error.code} {error.path}: {error.reason}") for error in refused)
     return "\n  ".join([f"medvol: {len(refused)} of {cases} failed:", *names])
 
 

@@ -150,8 +150,8 @@ def test_broken_cases_are_listed_and_do_not_stop_the_others(
         ["medvol:", "E_TRUNCATED"],
         ["medvol:", "E_PATH"],
         ["medvol:", "2"],
-        ["E_TRUNCATED", str(image)],
-        ["E_PATH", str(folder / "c")],
+        ["E_TRUNCATED", f"{image}:"],
+        ["E_PATH", f"{folder / 'c'}:"],
     ]
     assert said[2] == "medvol: 2 of 3 failed:"
     page = (report / "report.html").read_text(encoding="utf-8")

@@ -35,7 +35,8 @@ def test_a_case_that_kills_its_process_is_refused_and_the_others_are_done(
         f"medvol: E_FAILED {images / 'odd.nii.gz'}: the process that worked on it died (signal 9, "
         "SIGKILL; perhaps memory ran out). Look at the file, or leave it out.",
         "medvol: 1 of 3 failed:",
-        f"  E_FAILED {images / 'odd.nii.gz'}",
+        f"  E_FAILED {images / 'odd.nii.gz'}: the process that worked on it died (signal 9, "
+        "SIGKILL; perhaps memory ran out).",
     ]
     made = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert made == [

@@ -2,14 +2,22 @@
 """Where a bundle lies: a folder that the user names, one of the user's own, or a shipped one."""
 
 import difflib
+import json
 import os
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER_VARIABLE = "MEDVOL_BUNDLES"
+MODALITIES = {  # of images, and words in a name that mean them
+    "CT": {"ct", "hrct", "cta"},
+    "MR": {"mr", "mri", "flair", "brain", "head", "glioma", "lgg"},
+    "XR": {"xr", "xray", "ray", "cxr", "cr", "dx", "radiograph", "radiographs"},
+}
 PARTS = "_parts"  # beside the bundles: what their sources share
 
 
@@ -95,8 +103,32 @@ def find_bundle(name_or_folder: str | os.PathLike[str]) -> Path:
             "E_BUNDLE", name, "it is not a MONAI bundle: configs/metadata.json is missing.",
             "Name the folder that holds configs/ and models/.",
         )  # fmt: skip
-    near = difflib.get_close_matches(name, named, n=1, cutoff=0.4)
     raise InputError(
-        "E_BUNDLE", name, "there is no such bundle and no such folder.",
-        f"Did you mean {near[0]}?" if near else f"Bundles are {', '.join(named)}.",
-    )  # fmt: skip
+        "E_BUNDLE", name, "there is no such bundle and no such folder.", _meant(name, named)
+    )
+
+
+def _meant(name: str, named: Mapping[str, Path]) -> str:
+    """The bundle that a name is a slip of, among those of the modality that it speaks of.
+
+    Args:
+        name: of no bundle.
+        named: name to folder of all bundles.
+    """
+    words = set(re.findall(r"[a-z]+", name.lower()))
+    asked = {modality for modality, own in MODALITIES.items() if words & own}
+    suited = {x for x, folder in named.items() if _modality(folder) in asked} or set(named)
+    near = difflib.get_close_matches(name.lower(), sorted(suited), n=1, cutoff=0.4)
+    if near:
+        return f"Did you mean {near[0]}?"
+    kind = f" for {' and '.join(sorted(asked))}" if suited < set(named) else ""
+    return f"Bundles{kind} are {', '.join(x for x in named if x in suited)}."
+
+
+def _modality(folder: Path) -> str | None:
+    """Of a bundle's images, where its metadata say so."""
+    try:
+        metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        return str(metadata["network_data_format"]["inputs"]["image"]["modality"])
+    except (OSError, ValueError, KeyError, TypeError):  # who loads it says what is wrong
+        return None

@@ -17,7 +17,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "name when it came with medvol or lies in the folder MEDVOL_BUNDLES.",
     )
     own = parser.add_subparsers(dest="bundle_command", required=True, metavar="COMMAND")
-    own.add_parser("list", help="names and tasks of all bundles").set_defaults(run=list_bundles)
+    every = own.add_parser(
+        "list",
+        help="all bundles: images, labels, figures",
+        description="Print a line for each bundle with a name: version, images, labels or classes, "
+        "and figures that were measured on images that it was not trained on.",
+    )
+    every.add_argument("--json", action="store_true", help="print one object with all there is")
+    every.set_defaults(run=list_bundles)
 
     one = own.add_parser(
         "explain",
@@ -88,20 +95,19 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     build.set_defaults(run=build_configs)
 
 
-def list_bundles(args: argparse.Namespace) -> int:  # noqa: ARG001
-    """Print name, version, images and task of each bundle, and where one's own lie."""
-    from ..bundle.find import all_bundles, user_folder
-    from ..files import read_json
+def list_bundles(args: argparse.Namespace) -> int:
+    """Print what each bundle is, and where one's own lie."""
+    from ..bundle.find import user_folder
+    from ..bundle.listing import HEADS, listed
     from ..text import aligned
 
-    rows = []
-    for name, folder in all_bundles().items():
-        path = folder / "configs" / "metadata.json"
-        metadata = read_json(path, what="metadata", remedy="Mend the file.")
-        said = [metadata.get(key) or "" for key in ("version", "medvol_task", "task")]
-        rows.append((name, *map(str, said)))
-    print(aligned(rows))
-    print(f"\nYour own bundles lie in {user_folder()}")
+    bundles = listed()
+    if args.json:
+        rows = [bundle.to_json() for bundle in bundles]
+        print(json.dumps({"own_folder": str(user_folder()), "bundles": rows}, indent=2))
+    else:
+        print(aligned([HEADS, *(bundle.line() for bundle in bundles)]))
+        print(f"\nYour own bundles lie in {user_folder()}")
     return 0
 
 

@@ -10,6 +10,8 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeAlias
 
 from ..answer import Refusal
+from ..bundle.listing import with_bundles
+from ..bundle.spec import Spec
 from ..codes import BESIDE
 from ..errors import InputError, Note, printable
 from ..failures import FAILURES, failure
@@ -80,6 +82,8 @@ class Case:
 
 class Reader(Protocol):
     """What finds and reads images: a `task.Task`."""
+
+    spec: Spec
 
     @property
     def kind(self) -> Kind:
@@ -228,7 +232,10 @@ def read_case(task: Reader, case: Case, reading: Reading) -> tuple[Case, Image]:
     tell(Step("read"))
     if case.series is not None:
         reading = replace(reading, series=case.series)
-    image = task.read(case.source, reading)
+    try:
+        image = task.read(case.source, reading)
+    except InputError as error:
+        raise with_bundles(error, task.spec) from error
     return replace(case, read_s=time.perf_counter() - started), image
 
 

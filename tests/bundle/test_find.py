@@ -74,6 +74,28 @@ def test_a_slip_of_the_pen_gets_the_name_that_was_meant() -> None:
     assert refusal("covid_lesion_3d").remedy == "Did you mean covid_ct_lesion_3d?"
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("mri_net", "Did you mean brain_mri_tumor?"),
+        ("xray_pneumonia", "Did you mean chest_xray_pneumonia?"),
+        ("Chest X-Ray", "Did you mean chest_xray_covid?"),
+        ("lung_ct", "Bundles for CT are covid_ct_lesion_25d, covid_ct_lesion_3d, covid_ct_slice_"),
+    ],
+)
+def test_a_name_that_speaks_of_a_modality_gets_a_bundle_for_it(name: str, remedy: str) -> None:
+    assert refusal(name).remedy.startswith(remedy)
+
+
+def test_a_bundle_whose_metadata_are_broken_is_passed_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDVOL_BUNDLES", str(tmp_path))
+    (make_bundle(tmp_path / "my_ct") / "configs" / "metadata.json").write_text("{")
+    assert "my_ct" not in refusal("lung_ct").remedy
+    assert refusal("my_c").remedy == "Did you mean my_ct?"
+
+
 def test_another_word_gets_the_list() -> None:
     assert "covid_ct_lesion_3d" in refusal("zzzz").remedy
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from radiographs import upright_chest
 from refusals import refused_by
 from torch import Tensor
 
@@ -22,19 +23,10 @@ from medvol.metrics.likeness import (
 )
 
 
-def chest(seed: int, side: int = 40) -> Tensor:
-    """Two dark fields that widen downwards, bright shoulders above; it differs by the seed."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
-    x, y = x + random.normal(0, 0.05), y + random.normal(0, 0.05)
-    width = 0.22 + 0.12 * (y + 1) + random.normal(0, 0.02)
-    lungs = ((abs(x) - 0.45) / width) ** 2 + ((y - 0.1) / 0.65) ** 2 < 1
-    grey = np.where(lungs, 0.3, 0.7) + np.where(y < -0.7, 0.2, 0) - np.where(y > 0.85, 0.3, 0)
-    return torch.from_numpy(grey + random.normal(0, 0.05, grey.shape)).float()
-
-
 def chests(first: int, number: int) -> Tensor:
-    return torch.stack([chest(seed) for seed in range(first, first + number)])
+    return torch.stack(
+        [torch.from_numpy(upright_chest(seed)) for seed in range(first, first + number)]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +70,7 @@ def test_the_limit_is_the_last_score_that_passes(kind: Likeness) -> None:
 
 
 def test_brightness_contrast_and_size_do_not_count(kind: Likeness) -> None:
-    picture = chest(7, 64)
+    picture = torch.from_numpy(upright_chest(7, 64))
     large = picture.repeat_interleave(3, 0).repeat_interleave(3, 1)
     for other in (picture * 40 + 9, large):
         np.testing.assert_allclose(

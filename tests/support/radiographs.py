@@ -112,6 +112,20 @@ def chest_like(seed: int, shape: tuple[int, int] = (48, 40)) -> npt.NDArray[np.u
     return np.clip(np.where(lungs, 70, 180) + noise, 1, 250).astype(np.uint8)
 
 
+def upright_chest(seed: int, side: int = 40) -> npt.NDArray[np.float32]:
+    """Two dark fields that widen downwards below bright shoulders, 0 to 1; (side, side).
+
+    Place, width and noise differ by the seed; it is not alike upside down.
+    """
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    x, y = x + random.normal(0, 0.05), y + random.normal(0, 0.05)
+    width = 0.22 + 0.12 * (y + 1) + random.normal(0, 0.02)
+    lungs = ((abs(x) - 0.45) / width) ** 2 + ((y - 0.1) / 0.65) ** 2 < 1
+    grey = np.where(lungs, 0.3, 0.7) + np.where(y < -0.7, 0.2, 0) - np.where(y > 0.85, 0.3, 0)
+    return (grey + random.normal(0, 0.05, grey.shape)).astype(np.float32)
+
+
 def chest_folder(folder: Path) -> list[Path]:
     """Four radiographs in nested folders, in the order in which they are found, and a text."""
     paths = [folder / name for name in ("a/x1.png", "a/x2.png", "a/x10.png", "b/c/x1.png")]

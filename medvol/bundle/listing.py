@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every bundle with a name is, in a line or as JSON, and which suit an image; no torch."""
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import InputError, printable
+from ..files import read_json
+from .find import MODALITIES, all_bundles, shipped_bundles
+from .spec import Spec, parse_spec
+
+FIGURES = 2  # shown in a line; all stand in the JSON
+HEADS = ("bundle", "version", "images", "labels", "figures")
+
+
+class Listed(NamedTuple):
+    """A bundle with a name.
+
+    Args:
+        folder: the bundle's root, whose name is the bundle's.
+        shipped: it came with medvol, and is not one of the user's own.
+        metadata: content of its metadata.json; empty where that cannot be read.
+        spec: what medvol reads in them; None for a bundle that is refused.
+        refusal: why it is.
+    """
+
+    folder: Path
+    shipped: bool
+    metadata: Mapping[str, Any]
+    spec: Spec | None
+    refusal: InputError | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its classes, or of its labels."""
+        if self.spec is None:
+            return ()
+        return self.spec.classes or tuple(label.name for label in self.spec.labels)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What was measured on images that it was not trained on, by name: `eval_metrics`."""
+        said = self.metadata.get("eval_metrics")
+        pairs = said.items() if isinstance(said, dict) else ()
+        return {str(name): value for name, value in pairs if isinstance(value, int | float)}
+
+    @property
+    def trained(self) -> bool:
+        """Its weights are there."""
+        return self.spec is not None and self.spec.weights.is_file()
+
+    def line(self) -> tuple[str, ...]:
+        """A cell for each of `HEADS`."""
+        if self.spec is None:
+            return (self.folder.name, "-", "-", "-", printable(str(self.refusal)))
+        shown = [f"{name} {value:.2f}" for name, value in [*self.figures.items()][:FIGURES]]
+        figures = "; ".join(shown) or "none measured"
+        kind = " ".join(filter(None, (self.spec.modality, self.spec.task)))
+        cells = (kind, ", ".join(self.names), figures if self.trained else "not trained yet")
+        return (self.folder.name, self.spec.version, *map(printable, cells))
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        spec, refusal = self.spec, self.refusal
+        return {
+            "name": self.folder.name,
+            "folder": str(self.folder),
+            "shipped": self.shipped,
+            "version": spec.version if spec else None,
+            "task": spec.task if spec else None,
+            "modality": spec.modality if spec else None,
+            "labels": list(self.names),
+            "about": str(self.metadata.get("task") or ""),
+            "figures": self.figures,
+            "trained": self.trained,
+            "refusal": refusal and {
+                "code": refusal.code, "reason": refusal.reason, "remedy": refusal.remedy,
+            },
+        }  # fmt: skip
+
+
+def listed() -> list[Listed]:
+    """Every bundle with a name, the user's own among them; broken ones with their refusal."""
+    shipped = shipped_bundles()
+    return [look(folder, shipped.get(name) == folder) for name, folder in all_bundles().items()]
+
+
+def look(folder: Path, shipped: bool = False) -> Listed:
+    """One bundle.
+
+    Args:
+        folder: its root.
+        shipped: it came with medvol.
+    """
+    metadata: Mapping[str, Any] = {}
+    try:
+        path = folder / "configs" / "metadata.json"
+        metadata = read_json(path, what="metadata", remedy="Mend the file.")
+        return Listed(folder, shipped, metadata, parse_spec(folder, metadata), None)
+    except InputError as error:
+        return Listed(folder, shipped, metadata, None, error)
+
+
+def bundles_for(modalities: Collection[str]) -> list[str]:
+    """Names of the bundles that take images of these modalities, such as "CT"."""
+    return [x.folder.name for x in listed() if x.spec is not None and x.spec.modality in modalities]
+
+
+def with_bundles(error: InputError, spec: Spec) -> InputError:
+    """A refusal of an image of another kind, with the bundles that take it; others as they are.
+
+    Args:
+        error: of an image that was read for a bundle.
+        spec: of this bundle.
+    """
+    wanted: set[str] = set()
+    if error.code == "E_MODALITY":  # the line says what was seen
+        wanted = {name for name in MODALITIES if re.search(rf"\b{name}\b", error.reason)}
+    elif error.code == "E_FORMAT":
+        wanted = _modalities_of(Path(error.path))
+    names = bundles_for(wanted - {spec.modality or ""})
+    if not names or (error.code == "E_FORMAT" and spec.modality in wanted):
+        return error
+    remedy = f"{error.remedy} Bundles for such an image: {', '.join(names)}."
+    return InputError(error.code, error.path, error.reason, remedy)
+
+
+def _modalities_of(path: Path) -> set[str]:
+    """What a file may hold, by its format."""
+    from ..images.formats import format_of  # here: a list of bundles reads no image
+
+    try:
+        form = format_of(path)
+    except (InputError, OSError):  # a folder, or nothing
+        return set()
+    volume, picture = (form.volume, form.radiograph) if form else (None, None)
+    return {*(("CT", "MR") if volume else ()), *(("XR",) if picture else ())}

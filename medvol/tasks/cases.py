@@ -10,7 +10,6 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeAlias
 
 from ..answer import Refusal
-from ..bundle.listing import with_bundles
 from ..bundle.spec import Spec
 from ..codes import BESIDE
 from ..errors import InputError, Note, printable
@@ -23,6 +22,7 @@ from ..images.series import Chosen, choose
 from ..images.unchanged import read_unchanged
 from ..owned import results_in
 from ..progress import Step, tell
+from .suited import with_bundles
 
 # a path, or an object that `images.memory.image_of` takes
 Source: TypeAlias = Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of bundles: all there is of each, broken ones too, and which take an image."""
+"""The list of bundles: all there is of each, broken ones too."""
 
 import json
 import re
@@ -7,19 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from tiny_bundle import tiny_bundle
 
 from medvol.bundle.find import shipped_bundles
-from medvol.bundle.listing import bundles_for, listed, look, with_bundles
-from medvol.bundle.spec import read_spec
+from medvol.bundle.listing import listed, look
 from medvol.cli import main
-from medvol.errors import InputError
-
-CT = ["covid_ct_lesion_25d", "covid_ct_lesion_3d", "covid_ct_slice_classifier"]
-XR = ["chest_xray_covid", "chest_xray_pneumonia", "chest_xray_pneumonia_type"]
 
 
 @pytest.fixture
@@ -77,29 +70,3 @@ def test_the_list_loads_no_torch() -> None:
     code = "import sys; from medvol.cli import main; main(['bundle', 'list']); "
     code += "sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-@pytest.mark.usefixtures("own")
-def test_bundles_that_take_an_image_are_named(tmp_path: Path) -> None:
-    assert bundles_for({"CT"}) == CT
-    picture, volume = tmp_path / "a.png", tmp_path / "b.nrrd"
-    Image.fromarray(np.zeros((8, 8), np.uint8)).save(picture)
-    volume.write_bytes(b"NRRD0004\n")
-    ct, xr = read_spec(CT[0]), read_spec(XR[0])
-    for error, spec, names in (
-        (InputError("E_FORMAT", picture, "it is a PNG picture.", "Mend it."), ct, XR),
-        (InputError("E_FORMAT", volume, "its content is NRRD.", "Mend it."), xr,
-         ["brain_mri_tumor", *CT]),
-        (InputError("E_MODALITY", "x", "its DICOM header says CT; no.", "Mend it."), xr, CT),
-        (InputError("E_MODALITY", "x", "a CT in HU is expected; looks like MR", "Mend it."), ct,
-         ["brain_mri_tumor"]),
-    ):  # fmt: skip
-        said = with_bundles(error, spec)
-        assert (said.code, said.path, said.reason) == (error.code, error.path, error.reason)
-        assert said.remedy == f"Mend it. Bundles for such an image: {', '.join(names)}."
-    for error, spec in (
-        (InputError("E_FORMAT", picture, "it is cut.", "Mend it."), xr),
-        (InputError("E_FORMAT", tmp_path / "none.png", "it is not there.", "Mend it."), ct),
-        (InputError("E_TRUNCATED", volume, "it is a CT, cut.", "Mend it."), xr),
-    ):
-        assert with_bundles(error, spec) is error

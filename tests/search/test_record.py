@@ -95,10 +95,10 @@ def test_the_note_stands_in_table_terminal_and_record(
 ) -> None:
     path = saved(tmp_path / "a.png", np.random.default_rng(0).random((40, 40)))
     command = ["predict", str(path), "--bundle", str(recorded), "-o", str(tmp_path / "out")]
-    assert main([*command, "--format", "predictions", "json"]) == 0
+    assert main([*command, "--format", "cases", "json"]) == 0
     words = "unlike those that the bundle was trained on"
     assert words in capsys.readouterr().out
-    assert words in (tmp_path / "out" / "predictions.csv").read_text()
+    assert words in (tmp_path / "out" / "cases.csv").read_text()
     (run,) = (tmp_path / "out").rglob("run.json")
     assert json.loads(run.read_text())["notes"][0][0] == "N_KIND"
 

@@ -70,6 +70,22 @@ class CaseLines:
             place = f" -> {self.results.folder / case.name}" if self.with_files else ""
             self.bars.say(found.said + place, sys.stdout)
 
+    def lacks_room(self) -> bool:
+        """Whether the last case was refused since it could not be written."""
+        return bool(self.refused) and self.rows[-1].refusal is self.refused[-1] and (
+            self.refused[-1].code == "E_NOSPACE"
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """Say that the run ends here, and what becomes of it."""
+        done, rest = len(self.rows) - len(self.refused), len(self.cases) - len(self.rows)
+        if rest:
+            words = (
+                f"medvol: the disk is full: {done} of {len(self.cases)} are done and stay, {rest} "
+                "were not begun. Free some space, and run the same command again."
+            )
+            self.bars.say(words, sys.stderr)
+
     def all(self) -> "Cases":
         """What came of all cases, also those that were not reached."""
         from ..outputs.cases import CaseRow, Cases

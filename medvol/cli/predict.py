@@ -106,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     from ..bundle.spec import read_spec
     from ..engine import child
     from ..outputs.results import Results
+    from ..outputs.room import is_full, reserved
     from ..tasks.cases import find_cases, remarks_on
     from ..tasks.predicting import Job, start
     from ..tasks.task import task_of
@@ -136,17 +137,25 @@ def run(args: argparse.Namespace) -> int:
     limits = child.Limits(args.time_limit)
     together = 2 * in_batch if in_batch else 1
     heard = bars if bars.shown else None
-    with child.Child(work, job, limits=limits, together=together, heard=heard) as process:
+    tables_of_all = [output.name for output in results.together]
+    with (
+        reserved(results.folder, tables_of_all, len(cases)) as release,
+        child.Child(work, job, limits=limits, together=together, heard=heard) as process,
+    ):
         try:
             outcomes = process.each(cases, name=lambda case: case.path)
             for case in cases:
                 said.begin(case)
                 said.end(case, next(outcomes))
+                if said.lacks_room() and is_full(results.folder):
+                    said.stop()
+                    break
         finally:  # one that was killed may have been ahead of the case that was waited for
             bars.close()
             process.close()
             for case, number in product(cases, process.ended):
                 sweep(results.folder / case.name, number, results.folder)
+            release()
             everything = said.all()
             tables = results.save_together(everything)  # also of what is done when it is stopped
     if before is not None and not said.refused and not said.quiet:

@@ -4,7 +4,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,6 +76,16 @@ class Results:
         if formats is None:
             return [x for x in OUTPUTS.values() if x.together and x.unasked and self.several]
         return [OUTPUTS[name] for name in formats if OUTPUTS[name].together]
+
+    def possible(self, gives: Collection[str]) -> list[str]:
+        """Formats of files for each case that an answer of a task may have.
+
+        Args:
+            gives: what the answers of the task can have, of `registry.HAS`.
+        """
+        asked = [x for x in OUTPUTS.values() if x.unasked and not x.together]
+        names = [x.name for x in asked] if self.alone is None else self.alone
+        return [name for name in names if not OUTPUTS[name].lacks(gives)]
 
     def save_together(self, cases: "Cases") -> dict[str, Path]:
         """Write the files for all cases together; none where no case was predicted.

@@ -3,7 +3,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
@@ -36,11 +36,13 @@ class Reading:
         series: of a DICOM folder that holds several: UID, number or description.
         spacing_mm: of slice pictures, columns, rows and slices; None assumes one, with a note.
         strict: refuse an image that is used with a note otherwise.
+        check: refuses an image that was read, before anything else is done with it.
     """
 
     series: str | None = None
     spacing_mm: Sequence[float] | None = None
     strict: bool = False
+    check: Callable[[Image], None] | None = None
 
 
 AS_IT_IS = Reading()
@@ -236,6 +238,8 @@ def read_case(task: Reader, case: Case, reading: Reading) -> tuple[Case, Image]:
         image = task.read(case.source, reading)
     except InputError as error:
         raise with_bundles(error, task.spec) from error
+    if reading.check is not None:
+        reading.check(image)
     return replace(case, read_s=time.perf_counter() - started), image
 
 

@@ -11,9 +11,11 @@ from ..answer import Answer, Refusal
 from ..engine.serve import Handler
 from ..errors import InputError
 from ..failures import FAILURES, failure
+from ..images.image import Image
 from ..outputs.record import brief, found_of
 from ..outputs.registry import INDEX, OUTPUTS, THUMBNAIL
 from ..outputs.results import Results
+from ..outputs.room import check_room, room_bytes
 from ..owned import RUN, read_record
 from ..progress import Step, tell
 from .cases import Case, Reading, read_case
@@ -69,7 +71,9 @@ class Predicting:
         self.job, self.results = job, job.results
         self.task = task_of(job.results.spec)
         asked = job.results.asked
-        self.reading = Reading(asked["series"], asked["spacing"], asked["strict"])
+        self.reading = Reading(
+            asked["series"], asked["spacing"], asked["strict"], check=self._check_room
+        )
         self.bundle: Bundle | None = None
         wanted = "attention" in (self.results.alone or ())
         self.method = (asked["attention"] or "grad-cam") if wanted else ""
@@ -103,6 +107,10 @@ class Predicting:
             return None
         said = f"{case.name}: complete already, left as it is"
         return Outcome(said, self._record(case.name), (), self._thumbnail(case.name), is_new=False)
+
+    def _check_room(self, image: Image) -> None:
+        """Refuse an image for whose files there is no room, before the network runs."""
+        check_room(self.results.folder, room_bytes(image, self.results.possible(self.task.gives)))
 
     def _record(self, case: str) -> dict[str, Any]:
         """What the record of a case says."""

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever a bundle or the system raises in one case, `medvol predict` refuses it and goes on."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from odd_bundle import odd_bundle, scans
+from tiny_bundle import tiny_bundle
 
 from medvol.cli import main
+from medvol.files import read_csv
+from medvol.outputs import room
+from medvol.outputs.results import Results
 
 STALE = "OSError(116, 'Stale file handle', '/share/atlas.nii')"
 
@@ -36,3 +43,43 @@ def test_one_case_is_refused_and_the_others_are_done(
     assert said.err.startswith(f"medvol: {expected}"), said.err
     assert said.err.splitlines()[1] == "medvol: 1 of 3 failed:"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "z"]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_disk_that_fills_up_costs_no_case_that_is_done(
+    full: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second case cannot be written; where the disk is full, the third is not begun."""
+    written = Results.save
+
+    def save(self: Results, answer: Any) -> list[str]:
+        if answer.case == "b":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder / "b" / "x"))
+        return written(self, answer)
+
+    monkeypatch.setattr(Results, "save", save)
+    monkeypatch.setattr(room, "is_full", lambda _: full)
+    bundle, images = tiny_bundle(tmp_path / "bundle"), scans(tmp_path / "in", "a", "b", "c")
+    out = tmp_path / "out"
+    words = ["predict", str(images), "--bundle", str(bundle), "-o", str(out), "--format", "nii"]
+    assert main([*words, "cases"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"medvol: E_NOSPACE {out / 'b' / 'x'}: it could not be written")
+    last = "medvol: the disk is full: 1 of 3 are done and stay, 1 were not begun. Free some space,"
+    assert said[1].startswith(last) == full
+    states = [row["state"] for row in read_csv(out / "cases.csv")]
+    assert states == ["predicted", "refused", "not reached" if full else "predicted"]
+    assert (out / "c").exists() != full
+    assert not [path for path in out.iterdir() if path.name.startswith(".medvol-")]
+
+
+def test_what_has_no_room_is_refused_before_the_network_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "free_bytes", lambda _: 1000)
+    monkeypatch.setattr("medvol.engine.pipeline.Pipeline.run", lambda *_, **__: pytest.fail("ran"))
+    bundle, images = tiny_bundle(tmp_path / "bundle"), scans(tmp_path / "in", "a")
+    words = ["predict", str(images), "--bundle", str(bundle), "-o", str(tmp_path / "out")]
+    assert main([*words, "--format", "nii"]) == 2
+    assert "E_NOSPACE" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

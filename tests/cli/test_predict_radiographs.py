@@ -257,7 +257,7 @@ def test_output_that_cannot_be_written(
     (tmp_path / "out").write_text("a file where the folder should be")
     assert predict(bundle, tmp_path / "out", folder) == 2
     said = capsys.readouterr()
-    assert said.err.startswith(f"medvol: E_NOSPACE {tmp_path / 'out'}")
+    assert said.err.startswith(f"medvol: E_OUTPUT {tmp_path / 'out'}: it is a file")
     assert said.out == ""  # said before any image was looked at
 
 

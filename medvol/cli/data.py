@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol data`: turn a data set, or a made one, into a datalist.
+"""`medvol data`: turn a data set, or a made one, into a datalist; or look at one.
 
-Each source brings its own options, see `data.sources`. Exit status: 0 done, 1 a patient or a
-picture would stand in two parts, 2 refused.
+Each source brings its own options, see `data.sources`; `inspect` is in `inspect_data`. Exit status:
+0 done, 1 a patient or a picture would stand in two parts, 2 refused.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.sources import find_source, source_names
 from ..text import aligned
+from . import inspect_data
 
 if TYPE_CHECKING:
     from ..data.datalist import Datalist
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `data` and its sources to the command line."""
-    parser = commands.add_parser("data", help="make a MONAI datalist from a data set or phantoms")
+    parser = commands.add_parser(
+        "data", help="make a MONAI datalist from a data set or phantoms, or inspect one"
+    )
     sources = parser.add_subparsers(
         dest="source", required=True, metavar="SOURCE", parser_class=SourceParser
     )
+    inspect_data.add_to(sources)
     for name, summary in source_names().items():
         sources.add_parser(name, help=summary, source=name).set_defaults(run=run)
 
@@ -32,13 +36,13 @@ class SourceParser(argparse.ArgumentParser):
     """The arguments of one source, which is imported when they are needed.
 
     Args:
-        source: name of its command.
+        source: name of its command; "" for a command that is none.
         settings: of `argparse.ArgumentParser`.
     """
 
-    def __init__(self, *, source: str, **settings: Any) -> None:
+    def __init__(self, *, source: str = "", **settings: Any) -> None:
         super().__init__(**settings)
-        self.source, self.asked = source, False
+        self.source, self.asked = source, not source
 
     def parse_known_args(self, *given: Any, **more: Any) -> Any:  # as argparse names it
         """Ask the source for its options, then parse."""

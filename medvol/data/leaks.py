@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..images import read_image
-from .datalist import Datalist, Item
+from .datalist import Datalist
 
 THUMBNAIL = 32  # rows and columns that are compared
 # Correlation of two thumbnails from which they count as one picture. Measured on 17.1 million pairs
@@ -54,6 +54,13 @@ def fingerprint(pixels: npt.NDArray[np.float32]) -> Fingerprint:
     thumbnail = flat / length if length > 1e-6 else np.zeros_like(flat)
     digest = hashlib.sha256(repr(whole.shape).encode() + whole.tobytes()).hexdigest()
     return Fingerprint(digest, thumbnail.astype(np.float32))
+
+
+def volume_fingerprint(voxels: npt.NDArray[Any]) -> Fingerprint:
+    """Fingerprint of a volume (X, Y, Z) by its voxels alone: thumbnails of bodies are alike."""
+    whole = np.ascontiguousarray(voxels)
+    digest = hashlib.sha256(repr(whole.shape).encode() + whole.tobytes()).hexdigest()
+    return Fingerprint(digest, np.zeros(THUMBNAIL**2, np.float32))
 
 
 def fingerprints(paths: Iterable[Path]) -> dict[Path, Fingerprint]:
@@ -138,37 +145,60 @@ class LeakError(Exception):
 
 
 def find_leaks(datalist: Datalist, prints: Mapping[Path, Fingerprint]) -> list[Leak]:
-    """Pairs across parts: pixel-identical, nearly the same picture, or of the same patient.
+    """Leaks between the parts of a datalist whose items name case and patient; see `leaks_of`.
 
-    Returns:
-        Every pair of equal pictures; of each patient in two parts one pair, unless listed already.
+    Args:
+        datalist: of pictures.
+        prints: of each picture.
     """
     rows = [(part, item) for part, items in datalist.parts.items() for item in items]
-    parts = [part for part, _ in rows]
-    items = [item for _, item in rows]
-    names = [f"{part}/{item['case']}" for part, item in rows]
+    return leaks_of(
+        [part for part, _ in rows],
+        [item["case"] for _, item in rows],
+        [item["patient"] for _, item in rows],
+        [prints[Path(item["image"])] for _, item in rows],
+    )
+
+
+def leaks_of(
+    sides: Sequence[str],
+    names: Sequence[str],
+    patients: Sequence[str],
+    prints: Sequence[Fingerprint | None],
+) -> list[Leak]:
+    """Pairs across sides: pixel-identical, nearly the same picture, or of the same patient.
+
+    Args:
+        sides: parts or folds, of each case.
+        names: of each case.
+        patients: of each case.
+        prints: of each case; None where nobody has looked at it.
+
+    Returns:
+        Every pair of equal pictures; of each patient on two sides one pair, unless listed already.
+    """
+    places = [f"{side}/{name}" for side, name in zip(sides, names, strict=True)]
+    seen = [at for at, own in enumerate(prints) if own is not None]
     leaks: list[Leak] = []
     known: set[tuple[str, str, str]] = set()
-    for pair in same_pictures([prints[Path(item["image"])] for item in items]):
-        if parts[pair.one] != parts[pair.other]:
+    for pair in same_pictures([own for own in prints if own is not None]):
+        one, other = seen[pair.one], seen[pair.other]
+        if sides[one] != sides[other]:
             near = f"nearly the same picture ({pair.correlation:.3f})"
             why = "same pixels" if pair.equal else near
-            leaks.append(Leak(why, names[pair.one], names[pair.other]))
-            known.update(
-                (items[at]["patient"], parts[pair.one], parts[pair.other])
-                for at in (pair.one, pair.other)
-            )
-    for patient, one, other in _divided(items, parts):
-        if (patient, parts[one], parts[other]) not in known:
-            leaks.append(Leak(f"same patient {patient}", names[one], names[other]))
+            leaks.append(Leak(why, places[one], places[other]))
+            known.update((patients[at], sides[one], sides[other]) for at in (one, other))
+    for patient, one, other in _divided(patients, sides):
+        if (patient, sides[one], sides[other]) not in known:
+            leaks.append(Leak(f"same patient {patient}", places[one], places[other]))
     return leaks
 
 
-def _divided(items: Sequence[Item], parts: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """Patients in two parts, with the first case in each."""
+def _divided(patients: Sequence[str], sides: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Patients on two sides, with the first case on each."""
     first: dict[str, dict[str, int]] = {}
-    for index, (item, part) in enumerate(zip(items, parts, strict=True)):
-        first.setdefault(item["patient"], {}).setdefault(part, index)
+    for index, (patient, side) in enumerate(zip(patients, sides, strict=True)):
+        first.setdefault(patient, {}).setdefault(side, index)
     for patient, places in first.items():
         for one, other in combinations(places.values(), 2):
             yield patient, one, other

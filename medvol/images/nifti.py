@@ -76,6 +76,20 @@ def load_nifti(path: Path) -> Image:
     return Image(array, affine, path, (*notes, *unit_notes), facts, pair=pair)
 
 
+def grid_of_nifti(path: Path) -> tuple[tuple[int, int, int], Affine]:
+    """Shape and affine to RAS mm by the header alone; the voxels are not read.
+
+    Raises:
+        InputError: E_PATH, E_EMPTY, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_DIMS or
+            E_GEOMETRY.
+    """
+    file_size(path)
+    header, _ = _header(path)
+    shape, _ = volume_shape([int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]], path)
+    affine, _ = scaled_to_mm(affine_of(header, shape, path), unit_of(header, path))
+    return shape, affine
+
+
 def _header(path: Path) -> tuple[Any, str]:
     """The parsed header (indexed by field) and its byte order, "<" or ">"."""
     from nibabel import Nifti1Header, Nifti2Header

@@ -49,6 +49,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     add_training_options(parser, one="a training", many="folds")
     parser.add_argument(
+        "--auto", action="store_true",
+        help="settings that follow from the data, as `medvol data inspect` proposes them",
+    )  # fmt: skip
+    parser.add_argument(
         "--strategy", metavar="NAME",
         help="how to go on from weights. head-first: the head alone for an epoch, then everything, "
         "the first layers slowest; all-slowly: everything at a tenth of the rate; head-only "
@@ -59,6 +63,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Train what is missing, measure it, and say where everything lies."""
+    from ..search.auto import with_auto
     from ..search.epoch_bar import epoch_bar
     from ..search.own_bundle import check_use, draft, finish
     from ..search.results import SUMMARY, install, summarise
@@ -67,9 +72,18 @@ def run(args: argparse.Namespace) -> int:
     order = _order(args)
     if args.install:
         order.check_install()
+    if args.install and args.auto and order.weights is None:
+        raise ValueError(
+            "--auto chooses spacing, window or size, and --install keeps the bundle's; give --name, "
+            "or --from weights"
+        )
     folder = args.output or Path("runs") / Path(args.name or args.bundle).name
     if args.fresh:
         start_over(folder)
+    if args.auto:
+        order = with_auto(order, folder)
+        for setting in order.auto:
+            _say(f"auto: {setting.id} {setting.value}, {setting.reason}")
     own = draft(order, args.name, folder) if args.name else None
     made = Run(own.order if own else order, folder, jobs=args.jobs, say=_say)
     if own:

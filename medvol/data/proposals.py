@@ -17,6 +17,7 @@ ANISOTROPY = 3.0  # nnU-Net: from here an axis is coarse, in mm and, the other w
 COARSE_PERCENTILE = 10  # nnU-Net: of the spacings of a coarse axis
 CUT_PERCENTILES = (0.5, 99.5)  # nnU-Net: HU within the labels that a window keeps
 WINDOW_STEP_HU = 10.0
+BODY_HU = (-1000.0, 100.0)  # air to soft tissue, by which crop and postprocessing find the body
 LARGEST_VOXELS = 256**3  # nnU-Net: of the patch that it begins with
 SMALLEST_BATCH = 2  # nnU-Net
 MOST_OF_DATA = 0.05  # nnU-Net: share of all voxels that a batch holds
@@ -88,13 +89,14 @@ def fitting_spacing(
 
 
 def window_hu(values: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """The HU that a window keeps, of the values (n,) within the labels, to whole tens.
+    """HU that a window keeps: of the values (n,) in the labels, to whole tens, and `BODY_HU`.
 
     Example:
-        >>> window_hu(np.linspace(-1000, 1000, 2001, dtype=np.float32))
-        (-990.0, 990.0)
+        >>> window_hu(np.linspace(-500, 1500, 2001, dtype=np.float32))
+        (-1000.0, 1490.0)
     """
     low, high = np.percentile(values, CUT_PERCENTILES)
+    low, high = min(low, BODY_HU[0]), max(high, BODY_HU[1])
     step = WINDOW_STEP_HU
     return math.floor(low / step) * step, math.ceil(high / step) * step
 
@@ -142,7 +144,7 @@ def batch_size(
         patch: in voxels or pixels.
         most_voxels: of a batch, by memory.
         data_voxels: of all images at the network's spacing.
-        most: patches that are worth it.
+        most: patches that are worth it: those of the bundle.
 
     Example:
         >>> batch_size((64, 64, 32), most_voxels=1e6, data_voxels=1e9, most=16)
@@ -153,10 +155,11 @@ def batch_size(
     batch = min(by_memory, by_data, most)
     if batch < SMALLEST_BATCH:
         return SMALLEST_BATCH, "the least, so that gradients are of more than one patch"
-    if batch == by_memory:
-        return batch, "as many as the memory takes"
-    reason = f"{MOST_OF_DATA:.0%} of all voxels" if batch == by_data else "as in the bundle"
-    return batch, reason
+    if batch == most:
+        return batch, "as in the bundle"
+    return batch, (
+        "as many as the memory takes" if batch == by_memory else f"{MOST_OF_DATA:.0%} of all voxels"
+    )
 
 
 def repeats(cases: int, batch: int) -> int:

@@ -6,14 +6,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..bundle.config import Config, literal
-from ..data.inspection import Inspection
+from ..data.datalist import Datalist
+from ..data.inspection import Inspection, inspect_datalist
 from ..data.proposals import (
     Proposal,
     batch_size,
@@ -27,7 +29,11 @@ from ..data.proposals import (
     window_hu,
 )
 from ..engine.available import GIB, available_bytes
+from ..files import read_json
 from ..training.footprint import BASE_BYTES, WEIGHT_BYTES, WORKING, kept_bytes
+from ..training.recipe import read_recipe
+from .order import AUTO, RECORD, Order
+from .training import Training
 
 SPACING, WINDOW, SIDE = "spacing_mm", "window_hu", "image_size"
 CHAIN = (SPACING, WINDOW, SIDE)  # ids of which weights to start from are good for one value
@@ -75,6 +81,34 @@ def room_here() -> Room:
     """Memory that is free on this machine now."""
     gpu = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
     return Room(available_bytes(), gpu)
+
+
+def with_auto(order: Order, folder: Path) -> Order:
+    """An order with the settings that follow from its data; those of the user lie over them.
+
+    Args:
+        order: with weights to start from, the settings of the chain stay those of the bundle.
+        folder: of the run. One that was begun so goes on with the same settings.
+
+    Raises:
+        InputError: E_PATH, E_FORMAT, the datalist; E_BUNDLE, the bundle cannot be trained.
+    """
+    record = folder / RECORD
+    if record.is_file():
+        before = read_json(record, what="record", remedy="Start over with --fresh.").get(AUTO, ())
+        proposals = [Proposal(**row) for row in before]
+    else:
+        stages = read_recipe(order.bundle).stages
+        first = stages.get(order.only[0]) if order.only else next(iter(stages.values()))
+        overlays = (*order.overlays, *(first.configs if first else ()))
+        config = Training(order.bundle, {}, overlays).config()
+        proposals = propose(
+            inspect_datalist(Datalist.read(order.data)), config, room_here(),
+            settings={n: v for n, v in order.settings.items() if n in config},
+            keep_chain=order.weights is not None,
+        )  # fmt: skip
+    found = {own.id: own.value for own in proposals}
+    return replace(order, settings={**found, **order.settings}, auto=tuple(proposals))
 
 
 def propose(
@@ -156,7 +190,7 @@ class _Plan:
             reason += f"; coarser, so that all images fit into {self.room.for_data / GIB:.1f} GiB"
         self.add(SPACING, _mean(coarse[:2]) if in_plane else coarse, reason)
         if self.seen.kind == "volume":
-            cut = "99 % of the HU within the labels, 0.5 % cut at each end"
+            cut = "99 % of the HU within the labels, and air to soft tissue"
             self.add(WINDOW, window_hu(self.seen.values), cut)
         now = self.now(SPACING) if SPACING in self.config else coarse
         grid = np.array([now, now, np.median(spacings[:, 2])] if in_plane else now, float)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.settings import as_json, differences
+from ..data.proposals import Proposal
 from ..errors import InputError
 from ..files import read_json, sha256_of, write_json
 from ..owned import check_owned
 from .starts import STRATEGIES
 from .training import check_same
 
-RECORD, SETTINGS = "run.json", "settings"
+RECORD, SETTINGS, AUTO = "run.json", "settings", "auto"
 PACKAGES = ("medvol", "monai", "torch", "pytorch-ignite", "numpy")
 
 
@@ -35,6 +36,7 @@ class Order:
         limits: seconds of each training, and epochs without becoming better; see `prepare`.
         only: names of trainings of the recipe; () for all.
         accept_changes: go on with a run that was started with other settings.
+        auto: those of the settings that follow from the data, with their reasons.
 
     Raises:
         ValueError: an unknown strategy, or one without weights.
@@ -51,6 +53,7 @@ class Order:
     limits: tuple[float | None, int | None] = (None, None)
     only: tuple[str, ...] = ()
     accept_changes: bool = False
+    auto: tuple[Proposal, ...] = ()
 
     def __post_init__(self) -> None:
         if self.strategy is not None and (not self.weights or self.strategy not in STRATEGIES):
@@ -130,7 +133,8 @@ def write_record(order: Order, folder: Path, accepted: Sequence[str]) -> None:
         InputError: E_NOSPACE, it cannot be written.
     """
     record = {"run": order.record(), "accepted": accepted, "data": str(order.data)}
-    write_json(folder / RECORD, {**record, "versions": versions()})
+    auto = {AUTO: [own._asdict() for own in order.auto]} if order.auto else {}
+    write_json(folder / RECORD, {**record, **auto, "versions": versions()})
 
 
 def versions() -> dict[str, str]:

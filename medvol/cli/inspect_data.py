@@ -104,7 +104,13 @@ def lines(seen: "Inspection") -> list[str]:
 
 
 def proposed(proposals: "Sequence[Proposal]", bundle: str, room: str) -> list[str]:
-    """Proposals with their reasons, and the words of `--set` that take them."""
+    """Proposals with their reasons, and the words of `--set` that take them, in lines.
+
+    Args:
+        proposals: of `auto.propose`.
+        bundle: its name.
+        room: memory of this machine, in words.
+    """
     if not proposals:
         return ["no case could be read, so no settings are proposed"]
     rows = [(own.id, json.dumps(own.value), own.reason) for own in proposals]

@@ -72,11 +72,6 @@ def run(args: argparse.Namespace) -> int:
     order = _order(args)
     if args.install:
         order.check_install()
-    if args.install and args.auto and order.weights is None:
-        raise ValueError(
-            "--auto chooses spacing, window or size, and --install keeps the bundle's; give --name, "
-            "or --from weights"
-        )
     folder = args.output or Path("runs") / Path(args.name or args.bundle).name
     if args.fresh:
         start_over(folder)
@@ -115,13 +110,18 @@ def _order(args: argparse.Namespace) -> "Order":
     from ..search.ids import parse_settings
     from ..search.order import Order
     from ..search.run import ALL
-    from ..search.starts import find_start, usual_start
+    from ..search.starts import SCRATCH, find_start, usual_start
 
     check_jobs(args)
     bundle = find_bundle(args.bundle)
     start = args.weights or usual_start(bundle, own=bool(args.name))
     if args.folds is not None and args.folds < 2:
         raise ValueError(f"--folds is {args.folds}; give 2 or more")
+    if args.install and args.auto and start == SCRATCH:
+        raise ValueError(
+            "--auto chooses spacing, window or image size, which the bundle that --install changes "
+            "would not have; give --name, or --from weights"
+        )
     one = args.fold is not None and args.fold != ALL
     return Order(
         bundle=bundle,

@@ -106,7 +106,7 @@ class Inspection:
 
     @property
     def values(self) -> npt.NDArray[np.float32]:
-        """Values of all cases that were read, as many of each."""
+        """(n,) of all cases that were read, about as many of each."""
         return np.concatenate([case.values for case in self.read] or [np.empty(0, np.float32)])
 
     def as_json(self) -> dict[str, Any]:

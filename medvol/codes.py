@@ -216,6 +216,11 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
             "nor against; the note says how many.",
             "Look at the mask slice by slice before you use its volume.",
         ),
+        "N_OUTSIDE": Code(
+            "The network marked lesion where no lung is, such as in bowel or in front of the neck. "
+            "It was left out; the note says how much, in ml.",
+            "Nothing, unless the lungs in the mask are not whole: then look at the scene.",
+        ),
         "N_PADDING": Code(
             "The header names a padding value that lies in the body. It was not applied: voxels "
             "and pixels with this value are as they were stored.",

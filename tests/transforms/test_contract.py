@@ -16,6 +16,7 @@ import medvol.transforms
 from medvol.transforms.body import KeepInsideBodyd
 from medvol.transforms.head import StandardiseHeadd
 from medvol.transforms.intensity import PaddingToAird, WindowHUd
+from medvol.transforms.lungs import KeepInsideLungsd
 from medvol.transforms.paste_lesion import RandPasteLesiond, lesion_donors
 from medvol.transforms.resample import ResampleSpacingd
 from medvol.transforms.resize_picture import ResizePictured
@@ -54,6 +55,12 @@ class TestKeepInsideBodyd(TransformContract):
     make = KeepInsideBodyd
     settings: ClassVar = {"in HU": {"keys": "pred", "window_hu": (0, 1)}}
     changed = ("pred",)
+
+
+class TestKeepInsideLungsd(TransformContract):
+    make = KeepInsideLungsd
+    settings: ClassVar = {"in HU": {"keys": "pred", "window_hu": (0, 1), "lesion": [1, 2]}}
+    changed = ("pred", "notes")
 
 
 class TestResampleSpacingd(TransformContract):

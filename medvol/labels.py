@@ -144,6 +144,20 @@ class LabelTable:
         return [_row(label) for label in self.labels]
 
 
+def default_table(names: Mapping[int, str]) -> LabelTable:
+    """A table of labels that have names and no colours yet.
+
+    Args:
+        names: value to name; 0 is background and left out.
+
+    Example:
+        >>> [label.name for label in default_table({0: "background", 2: "liver", 1: "spleen"})]
+        ['spleen', 'liver']
+    """
+    labels = [Label(value, name, default_color(value)) for value, name in names.items() if value]
+    return LabelTable(tuple(labels))
+
+
 def match_names(
     given: Mapping[int, str], own: Mapping[int, str], said: Mapping[str, str], *, rest: bool = False
 ) -> dict[int, int | None]:

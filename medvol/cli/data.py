@@ -85,13 +85,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(source: "Source", datalist: "Datalist", path: Path) -> None:
     """The picture of a data set, to be looked at before training."""
+    from ..labels import default_table
     from ..report.overview import draw_overview, draw_slices
     from ..report.radiographs import draw_samples
 
     items, look = datalist.parts.get("training", ()), source.look
     if look is None:
         draw_samples(datalist.content, path)
-    elif look.focus:
-        draw_overview(items, look.labels, path, focus=look.focus)
+        return
+    labels = look.labels or default_table(datalist.labels)
+    if look.focus:
+        draw_overview(items, labels, path, focus=look.focus)
     else:
-        draw_slices(items, look.labels, path, modality=look.modality)
+        draw_slices(items, labels, path, modality=look.modality)

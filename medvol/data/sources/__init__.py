@@ -39,13 +39,13 @@ class Look(NamedTuple):
     """How the picture of label maps is drawn.
 
     Args:
-        labels: with their colours.
+        labels: with their colours; None for those that the datalist names.
         modality: of the images, "CT" or "MR".
         focus: labels that the slices are chosen by, in axial and coronal planes; () for one slice
             of each case.
     """
 
-    labels: "LabelTable"
+    labels: "LabelTable | None"
     modality: str = "CT"
     focus: tuple[int, ...] = ()
 

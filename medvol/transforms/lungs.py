@@ -14,6 +14,7 @@ from monai.transforms.transform import MapTransform
 
 from ..errors import Note
 from ..lungs import BODY_ABOVE_HU, SMALLEST_SHARE
+from ..slices import runs
 from ..spatial import voxel_volume_ml
 from .body import AIR_BELOW_HU
 from .intensity import LUNG_WINDOW_HU
@@ -85,7 +86,9 @@ class KeepInsideLungsd(MapTransform):
     """Outside the lungs, make class 0 (background) certain, with a note of what was marked there.
 
     Table, bowel and the air before the neck look like lung, and their walls like lesion. See
-    `in_lungs` for what stays. The note is N_OUTSIDE, from `NOTED_FROM_ML` of lesion on.
+    `in_lungs` for what stays. The note is N_OUTSIDE, from `NOTED_FROM_ML` of lesion on. Where a
+    gate let slices pass, each run of them is judged by itself: a slice in which background is
+    certain throughout was not looked at, and cuts the lungs as the end of a scan does.
 
     Args:
         keys: items with class probabilities (C, X, Y, Z); all classes but 0 lie in lungs.
@@ -116,7 +119,11 @@ class KeepInsideLungsd(MapTransform):
         for key in self.key_iterator(result):
             scores = plain(result[key])
             labels = scores.argmax(dim=0).cpu().numpy()
-            kept = in_lungs(labels > 0, volume)
+            seen = (scores[1:] > 0).flatten(0, 2).any(dim=0).cpu().numpy()
+            kept = np.zeros(labels.shape, bool)
+            for start, stop in runs(seen):
+                run = np.s_[:, :, start:stop]
+                kept[run] = in_lungs(labels[run] > 0, volume[run])
             outside = torch.from_numpy((labels > 0) & ~kept).to(scores.device)
             certain = torch.zeros(len(scores), dtype=scores.dtype, device=scores.device)
             certain[0] = 1

@@ -221,6 +221,20 @@ def test_a_tenth_of_a_ml_is_worth_a_note(slices: int, noted: int) -> None:
     assert len(notes_of(KeepInsideLungsd("pred", lesion=[1])(predicted(lesion, 2.0)))) == noted
 
 
+def test_each_run_of_slices_that_a_gate_let_pass_has_lungs_of_its_own() -> None:
+    """Slices 10 to 12 were not looked at: without them the lungs are in two parts, and none is left out.
+
+    In the larger part, the one above, the lesion beside the spine is left out as ever.
+    """
+    data = predicted(np.s_[15:17, 16:18, 14:16])
+    data["pred"][0, :, :, 10:13], data["pred"][1:, :, :, 10:13] = 1.0, 0.0
+    labels = KeepInsideLungsd("pred", lesion=[1])(data)["pred"].argmax(0).numpy()
+    assert (labels == 1).sum() == 0
+    assert [(labels[:, :, z] == 2).sum() for z in (8, 9, 10, 12, 13, 17)] == [
+        216, 216, 0, 0, 216, 216,
+    ]  # fmt: skip
+
+
 def test_lung_alone_that_is_left_out_is_not_noted() -> None:
     data = predicted(np.s_[15:17, 16:18, 1:4])
     assert notes_of(KeepInsideLungsd("pred", lesion=[2])(data)) == ()

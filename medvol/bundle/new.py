@@ -3,7 +3,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,17 @@ from ..errors import InputError
 from ..files import appearing, read_json, write_text
 from ..owned import checksums, claim
 from ..text import NOTICE
-from .build import SOURCE, Source, assemble, build, build_bundle, parts_for, read_source, to_text
+from .build import (
+    SOURCE,
+    Source,
+    assemble,
+    build,
+    build_bundle,
+    merge,
+    parts_for,
+    read_source,
+    to_text,
+)
 from .find import find_bundle, user_folder
 from .label_set import BACKGROUND
 from .shared import with_settings
@@ -24,6 +34,9 @@ OF_THE_OTHER = {  # in its metadata, and not true of the new bundle
     "label_classes", "intended_use", "references", "copyright", "authors", "eval_metrics",
     "weights_record",
 }  # fmt: skip
+SIDE = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])", re.IGNORECASE)  # a word of a name
+# mirrored, a left lung looks like a right one
+UNMIRRORED: Source = {"train": {"train": {"augmentation": {"flip": []}}}}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LICENSE = """\
 This bundle has parts under different terms.
@@ -113,7 +126,8 @@ def new_source(
         folder: of the new bundle.
         labels: other labels or classes (see `label_set.label_parameters`); what belongs to the
             other bundle's labels alone, such as its own loss or its gate, is left out. None keeps
-            those of the other.
+            those of the other. Images are not mirrored in training where a name says left or
+            right.
         settings: ids of train.json to values that the new bundle is trained with; those that its
             use must share go into the source, see `shared.with_settings`.
         said_in: file with the labels, for messages.
@@ -136,6 +150,8 @@ def new_source(
     source["metadata"] = own
     try:  # before anything is written
         find = parts_for(folder)
+        if _is_of_one_side(source["labels"], find):
+            source = merge(source, UNMIRRORED)
         source = with_settings(source, settings or {}, find).source
         metadata = build(source, find)["metadata"]
     except (ValueError, KeyError, TypeError) as error:
@@ -145,6 +161,12 @@ def new_source(
     source["metadata"] = {**own, **_said_of(folder.name, other.name, names)}
     source["train"] = source.pop("train", {})  # last, below what a reader looks for
     return source
+
+
+def _is_of_one_side(labels: Any, find: Callable[[str], Source]) -> bool:
+    """Whether a name of a label of voxels says left or right."""
+    rows = assemble({"labels": labels}, find)["labels"].get("label_table", ())
+    return any(SIDE.search(row["name"]) for row in rows)
 
 
 def labels_of(bundle: Path) -> dict[str, Any]:

@@ -72,6 +72,31 @@ def test_lungs_alone_are_trained_without_anything_about_lesions(own: Path, tmp_p
         assert data["labels"] == "@data_labels"
 
 
+@pytest.mark.parametrize(
+    ("names", "mirrored"),
+    [
+        (["lung", "upright"], 1),
+        (["Right_lung", "other"], 0),
+        (["lung (LEFT)"], 0),
+        (["leftover"], 1),
+    ],
+)
+def test_labels_of_one_side_are_not_mirrored(
+    names: list[str],
+    mirrored: int,
+    own: Path,  # noqa: ARG001
+    tmp_path: Path,
+) -> None:
+    rows = [{"value": value, "name": name} for value, name in enumerate(names, start=1)]
+    path = tmp_path / "sides.json"
+    path.write_text(json.dumps({"label_table": rows}))
+    for like in ("covid_ct_lesion_3d", "covid_ct_lesion_25d", "brain_mri_tumor"):
+        folder = new_bundle(f"of_{like}", like=like, labels=path)
+        steps = [step["_target_"] for step in read(folder, "train")["train"]["augmentation"]]
+        assert steps.count("RandFlipd") == mirrored
+        assert "RandAffined" in steps
+
+
 def test_without_labels_it_keeps_those_of_the_other(own: Path) -> None:  # noqa: ARG001
     folder, other = new_bundle("mine", like="covid_ct_lesion_3d"), "covid_ct_lesion_3d"
     shipped = shipped_bundles()[other]

@@ -2,11 +2,17 @@
 """`medvol evaluate`: a bundle beside the truth of a datalist, as figures, and as a page."""
 
 import argparse
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .options import add_bundle, add_data, add_device, add_fold, add_map, add_output, mapped
+
+if TYPE_CHECKING:
+    from ..tasks.comparison import Comparison
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,6 +61,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--no-confounding", dest="confounding", action="store_false",
         help="do not test what predicts the class beside the lungs, which reads the training part",
     )  # fmt: skip
+    parser.add_argument(
+        "--json", action="store_true",
+        help="print one object instead: where the files are, all figures, what was refused",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -64,12 +74,33 @@ def run(args: argparse.Namespace) -> int:
     from ..tasks.comparison import comparison_of
 
     spec = read_spec(args.bundle, weights=args.weights)
-    comparison = comparison_of(spec, _order(args))
-    evaluation = comparison.run()
-    if evaluation is None:
-        return 2
-    comparison.write(evaluation)
-    return 2 if evaluation.refused else 0
+    with redirect_stdout(sys.stderr) if args.json else nullcontext():
+        comparison = comparison_of(spec, _order(args))
+        evaluation = comparison.run()
+        if evaluation is not None:
+            comparison.write(evaluation)
+    if args.json:
+        print(json.dumps(_object(comparison), indent=2))
+    return 2 if comparison.refused else 0
+
+
+def _object(comparison: "Comparison[Any]") -> dict[str, Any]:
+    """Everything that a program needs to go on: folder, files, and the content of metrics.json.
+
+    `refused` names the cases that could not be measured; where none could, it is all there is.
+    """
+    from ..owned import MANIFEST, read_record
+    from ..tasks.comparison import RECORD
+
+    folder = comparison.order.output
+    refused = [{"case": case, **error.as_json()} for case, error in comparison.refused]
+    path = folder / RECORD
+    if not path.is_file():
+        return {"output": str(folder), "refused": refused}
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    names = sorted(read_record(folder / MANIFEST).get("files", ()))
+    files = {name: str(folder / name) for name in names}
+    return {"output": str(folder), "files": files, **figures, "refused": refused}
 
 
 def _order(args: argparse.Namespace) -> Any:

@@ -14,6 +14,7 @@ from ..failures import failure
 from .options import add_series
 
 if TYPE_CHECKING:
+    from ..engine.pipeline import Pipeline
     from ..images.image import Image
 
 COLOURS = ("red", "green", "blue")
@@ -26,7 +27,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "inspect",
         help="print what is seen in an image",
         description="Read images as `medvol predict` does and print modality, grid, values and "
-        "notes. Exit status 2 when an image is refused.",
+        "notes; with --bundle also what its prediction will take. Exit status 2 when an image is "
+        "refused.",
     )
     parser.add_argument(
         "paths", type=Path, nargs="+", metavar="PATH",
@@ -37,7 +39,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--bundle", help="read as this bundle reads (default: as what the content looks like)"
     )
-    parser.add_argument("--json", action="store_true", help="print a list of objects instead")
+    parser.add_argument(
+        "--json", action="store_true",
+        help="print one object instead: images, and what was refused",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -45,19 +50,49 @@ def run(args: argparse.Namespace) -> int:
     """Describe each image; refusals go to stderr, one line each."""
     from ..images.describe import describe
 
-    described, status = [], 0
+    described, refused, forecast = [], [], _Forecast(args.bundle)
     for given in args.paths:
         for read in _readers(given, args):
             try:
-                described.append(describe(read()))
+                image = read()
+                described.append({**describe(image), **forecast(image)})
             except Exception as error:  # one image does not stop the others
-                print(f"medvol: {failure(error, given)}", file=sys.stderr)
-                status = 2
+                refused.append(failure(error, given))
+                print(f"medvol: {refused[-1]}", file=sys.stderr)
     if args.json:
-        print(json.dumps(described, indent=2))
+        found = {"images": described, "refused": [error.as_json() for error in refused]}
+        print(json.dumps(found, indent=2))
     elif described:
         print("\n\n".join(table(facts) for facts in described))
-    return status
+    return 2 if refused else 0
+
+
+class _Forecast:
+    """What the prediction of volumes will take; the bundle is loaded with the first of them.
+
+    Args:
+        bundle: name or folder; None forecasts nothing.
+    """
+
+    def __init__(self, bundle: str | None) -> None:
+        self.bundle = bundle
+        self.pipeline: Pipeline | None = None
+
+    def __call__(self, image: "Image") -> dict[str, Any]:
+        """A forecast for JSON and, in words, for the table; nothing of a radiograph.
+
+        Raises:
+            InputError: E_BUNDLE, the bundle cannot be loaded.
+        """
+        if self.bundle is None or image.array.ndim != 3:
+            return {}
+        from ..bundle.spec import read_spec
+        from ..engine.forecast import forecast  # here: it loads torch
+        from ..engine.pipeline import Pipeline
+
+        self.pipeline = self.pipeline or Pipeline(read_spec(self.bundle))
+        found = forecast(self.pipeline, image)
+        return {"forecast": {**found.as_json(), "words": str(found)}}
 
 
 def _readers(given: Path, args: argparse.Namespace) -> "list[Callable[[], Image]]":
@@ -180,6 +215,8 @@ def table(facts: Mapping[str, Any]) -> str:
     values = {f"{name} values": facts["channels"][name] for name in names} or {
         "HU" if facts["modality"] == "CT in HU" else "values": facts["values"]
     }
+    if "forecast" in facts:
+        known["prediction"] = facts["forecast"]["words"]
     if pictures := known.pop("slices", []):
         known["pictures"] = " to ".join(dict.fromkeys((pictures[0], pictures[-1])))
         known["colours"] = ", ".join(map(" ".join, zip(COLOURS, names, strict=True)))

@@ -75,6 +75,34 @@ def needed_bytes(
     return int(FLOAT_BYTES * (full + network + inside)) + PROCESS_BYTES
 
 
+def estimate_of(
+    image: Image,
+    inferer: Any,
+    device: torch.device,
+    *,
+    labels: LabelTable,
+    network_spacing_mm: Sequence[float] | None,
+) -> Estimate:
+    """The memory that predicting a volume needs, and what is free.
+
+    Args:
+        image, inferer, device, labels, network_spacing_mm: as for `make_room`.
+    """
+    windows = sliding_window(inferer)
+    shape, spacing = image.array.shape, spacing_mm(image.affine)
+    classes = max((label.value for label in labels), default=1) + 1  # and the background
+    grid = np.multiply(shape, np.divide(spacing, network_spacing_mm or spacing))
+    at_once = (
+        windows.sw_batch_size * _voxels(windows, grid)
+        if windows is not None and device.type == "cpu"
+        else 0
+    )
+    needed = needed_bytes(
+        shape, spacing, network_spacing_mm, classes=classes, window_voxels=at_once
+    )  # fmt: skip
+    return Estimate(needed, available_bytes())
+
+
 def make_room(
     image: Image,
     inferer: Any,
@@ -101,18 +129,9 @@ def make_room(
     windows = sliding_window(inferer)
 
     def estimate() -> Estimate:
-        shape, spacing = image.array.shape, spacing_mm(image.affine)
-        classes = max((label.value for label in labels), default=1) + 1  # and the background
-        grid = np.multiply(shape, np.divide(spacing, network_spacing_mm or spacing))
-        at_once = (
-            windows.sw_batch_size * _voxels(windows, grid)
-            if windows is not None and device.type == "cpu"
-            else 0
+        return estimate_of(
+            image, inferer, device, labels=labels, network_spacing_mm=network_spacing_mm
         )
-        needed = needed_bytes(
-            shape, spacing, network_spacing_mm, classes=classes, window_voxels=at_once
-        )
-        return Estimate(needed, available_bytes())
 
     first = last = estimate()
     if first.fits:

@@ -20,20 +20,20 @@ from .devices import part_of, sliding_window
 OFTEN_S = 0.1  # between two words about the same stage
 
 
-def number_of_windows(inferer: Any, shape: Sequence[int]) -> tuple[int, str] | None:
+def number_of_windows(
+    inferer: Any, shape: Sequence[int], passing: torch.Tensor | None = None
+) -> tuple[int, str] | None:
     """How often a network runs for a volume, and what one of these is: "window" or "slice".
-
-    Behind a gate those are counted that hold a slice which it let pass, when it has run.
 
     Args:
         inferer: that leads them through the network.
         shape: (X, Y, Z) of the network's input.
+        passing: (Z,) bool, slices that a gate let pass; windows that hold none are not counted.
 
     Returns:
         None of an inferer that gives the network the whole volume, or whatever it likes.
     """
-    windows, gated = sliding_window(inferer), part_of(inferer, GatedInferer)
-    passing = None if gated is None or gated.passing is None else gated.passing[0]
+    windows = sliding_window(inferer)
     if isinstance(windows, SliceStackInferer):
         return (shape[-1] if passing is None else int(passing.sum())), "slice"
     if windows is None or len(shape) != 3:
@@ -77,7 +77,9 @@ def watched(network: torch.nn.Module, inferer: Any, shape: Sequence[int]) -> Ite
         nonlocal done, said, number
         with lock:  # the windows of a batch are computed side by side
             if not done:  # a gate has run by now
-                number = number_of_windows(inferer, shape)
+                gated = part_of(inferer, GatedInferer)
+                passing = None if gated is None or gated.passing is None else gated.passing[0]
+                number = number_of_windows(inferer, shape, passing)
             done += len(given[0])
             now = time.monotonic()
             if number is not None and (now - said >= OFTEN_S or done >= number[0]):

@@ -17,7 +17,7 @@ from .. import __version__
 from ..bundle.spec import Spec
 from ..data.datalist import Datalist
 from ..engine.devices import part_of
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..failures import listed
 from ..files import sha256_of
 from ..inferers.gated import GatedInferer
@@ -101,6 +101,7 @@ class Comparison(ABC, Generic[CaseT]):
     Attributes:
         bundle: that gives the answers; None where they are there before.
         extent: which cases of the datalist were taken, in words.
+        refused: cases that could not be measured, and why; of the latest run.
         options: of `OPTIONS`, those that mean something for this comparison.
         files: file beside the page to what it holds.
 
@@ -120,6 +121,7 @@ class Comparison(ABC, Generic[CaseT]):
         self.spec = spec
         self.order = order
         self.datalist = Datalist.read(order.data)
+        self.refused: list[tuple[str, InputError]] = []
         if order.predictions is None:
             _ = spec.weights_sha256  # a bundle without weights is refused at once
 
@@ -146,7 +148,8 @@ class Comparison(ABC, Generic[CaseT]):
             None where every case was refused.
         """
         withdraw(self.order.output, (PAGE, TABLE, RECORD, *self.files))
-        done, refused = [], []
+        done, refused = [], self.refused
+        refused.clear()
         for case, found in self.outcomes():
             if isinstance(found, InputError):
                 refused.append((case, found))
@@ -284,4 +287,4 @@ def watched(items: Iterable[Given], unit: str, *, words: str | None = None) -> I
 def _say(line: str, file: Any) -> None:
     from tqdm import tqdm
 
-    tqdm.write(line, file=file)
+    tqdm.write(printable(line), file=file)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from ..answer import Answer, Attention, Refusal
 from ..bundle.spec import Spec, read_spec
 from ..failures import FAILURES
-from ..progress import shown
+from ..progress import Step, is_heard, shown, tell
 from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of, strict
 
 if TYPE_CHECKING:
     from ..engine.attention import AttentionMaps
     from ..engine.pipeline import Pipeline, Prepared, Processed
-    from ..images.image import Kind
+    from ..images.image import Image, Kind
 
 Given = TypeVar("Given")
 Got = TypeVar("Got")
@@ -119,6 +119,7 @@ class Bundle:
         self.pipeline = pipeline
         self.progress = progress
         self._maps: dict[str, AttentionMaps] = {}
+        self._forecast_said = False
 
     def predict(self, image: Source | Case, *, reading: Reading = AS_IT_IS) -> Answer:
         """Run the bundle on one image.
@@ -208,9 +209,18 @@ class Bundle:
         with shown(case.name) if self.progress else nullcontext():
             try:
                 case, image = read_case(self.task, case, reading)
+                self._say_forecast(image)
                 return self._answer(case, self.pipeline.run(image), reading)
             except FAILURES as error:  # one image does not stop the others
                 return refusal_of(case, error)
+
+    def _say_forecast(self, image: "Image") -> None:
+        """Tell, before the first volume, what it will take; nothing where nobody listens."""
+        if is_heard() and not self._forecast_said:
+            from ..engine.forecast import forecast
+
+            self._forecast_said = True
+            tell(Step("prepare", remark=str(forecast(self.pipeline, image))))
 
     def _in_batches(
         self, cases: Iterable[Case], size: int, reading: Reading

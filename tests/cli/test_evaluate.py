@@ -108,6 +108,26 @@ def test_network_to_page(
     assert third == f"report {report / 'report.html'}"
 
 
+def test_one_object_for_programs_and_nothing_else(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, report = masks(data, a=CHEST.labels, b=CHEST.labels), tmp_path / "report"
+    assert evaluate(bundle, data, report, "--predictions", str(folder), "--json") == 2
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert "lesion Dice pooled" in said.err
+    assert found["output"] == str(report)
+    assert found["files"]["metrics.csv"] == str(report / "metrics.csv")
+    assert found["summary"]["lesion"]["dice_mean"]["value"] == 1
+    (refused,) = found["refused"]
+    assert (refused["case"], refused["code"]) == ("c", "E_PATH")
+    assert refused["path"].startswith(str(folder))
+    assert evaluate(bundle, data, report, "--predictions", str(tmp_path / "no"), "--json") == 2
+    everything = json.loads(capsys.readouterr().out)
+    assert everything.keys() == {"output", "refused"}
+    assert len(everything["refused"]) == 3
+
+
 def test_masks_that_are_there_worst_first(bundle: Path, data: Path, tmp_path: Path) -> None:
     half = CHEST.labels.copy()
     half[half == 1] = 3  # consolidation only: 32 of 96 voxels

@@ -13,6 +13,7 @@ from dicom_phantoms import OTHER_UID, SERIES_UID, ct_series, write
 from phantoms import TINY_AFFINE, save_nifti, tiny_chest
 from PIL import Image
 from radiographs import save_cr
+from tiny_bundle import tiny_bundle
 
 from medvol.cli import inspect
 
@@ -69,7 +70,7 @@ def test_table(ct, capsys):
 
 def test_json(ct, capsys):
     assert run(ct, "--json") == 0
-    (facts,) = json.loads(capsys.readouterr().out)
+    (facts,) = json.loads(capsys.readouterr().out)["images"]
     levels = {"p1": -1000, "p5": -1000, "p50": -850, "p95": 40, "p99": 40}
     assert facts == {
         "path": str(ct),
@@ -106,7 +107,7 @@ def test_refusals_do_not_hide_the_others(ct, tmp_path, capsys):
 def test_every_volume_of_a_folder(ct, tmp_path, capsys):
     write(tmp_path / "case1", ct_series())
     assert run(tmp_path, "--json") == 0
-    names = [facts["path"] for facts in json.loads(capsys.readouterr().out)]
+    names = [facts["path"] for facts in json.loads(capsys.readouterr().out)["images"]]
     assert names == [str(tmp_path / "case1"), str(ct)]
 
 
@@ -129,7 +130,7 @@ def test_every_patient_of_a_folder_beside_volumes(ct, tmp_path, capsys):
         save_slices(tmp_path / name, tiny_brain())
     save_volumes(tmp_path / "sequences", tiny_brain())
     assert run(tmp_path, "--json") == 0
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)["images"]
     assert [facts["path"] for facts in found] == [
         str(ct),
         *(str(tmp_path / p) for p in ("p2", "p10")),
@@ -139,7 +140,7 @@ def test_every_patient_of_a_folder_beside_volumes(ct, tmp_path, capsys):
     assert list(found[1]["channels"]) == found[1]["facts"]["channels"] == ["t1", "flair", "t1c"]
     assert "channels" not in found[0]
     assert run(tmp_path / "sequences", "--json") == 0
-    volumes = [facts["path"] for facts in json.loads(capsys.readouterr().out)]
+    volumes = [facts["path"] for facts in json.loads(capsys.readouterr().out)["images"]]
     assert volumes == [str(tmp_path / "sequences" / f"{n}.nii.gz") for n in ("flair", "t1", "t1c")]
 
 
@@ -169,7 +170,7 @@ def test_a_radiograph_and_a_folder_of_them(tmp_path, capsys):
     assert run(tmp_path / "ward" / "chest.png") == 0
     assert capsys.readouterr().out == RADIOGRAPH_TABLE.format(path=tmp_path / "ward" / "chest.png")
     assert run(tmp_path, "--json") == 0
-    (facts,) = json.loads(capsys.readouterr().out)
+    (facts,) = json.loads(capsys.readouterr().out)["images"]
     assert (facts["path"], facts["modality"]) == (str(tmp_path / "ward/chest.png"), "radiograph")
     assert "affine" not in facts
 
@@ -232,6 +233,31 @@ def test_what_is_guessed_or_passed_by_is_said(tmp_path, capsys):
     assert "N_OTHER 3 files were passed by" in capsys.readouterr().err
 
 
+def test_what_is_refused_is_in_the_object_too(ct, tmp_path, capsys):
+    assert run(ct, tmp_path / "none.nii", "--json") == 2
+    found = json.loads(capsys.readouterr().out)
+    assert [facts["path"] for facts in found["images"]] == [str(ct)]
+    (refusal,) = found["refused"]
+    assert (refusal["code"], refusal["path"]) == ("E_PATH", str(tmp_path / "none.nii"))
+
+
+def test_what_the_prediction_of_a_bundle_will_take(ct, tmp_path, capsys):
+    bundle = tiny_bundle(tmp_path / "b")
+    assert run(ct, "--bundle", bundle) == 0
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("  prediction")]
+    assert "at most about 1.0 GiB of memory (" in line
+    assert run(ct, "--bundle", bundle, "--json") == 0
+    (facts,) = json.loads(capsys.readouterr().out)["images"]
+    assert facts["forecast"]["memory_bytes"] > 1 << 30
+    assert facts["forecast"]["free_bytes"] > 0
+    assert facts["forecast"]["network_s"] >= 0
+    # of 16 x 16 x 8 voxels, half a window apart, in the 32 x 32 x 16 of the phantom
+    assert facts["forecast"]["windows"] == 3 * 3 * 3
+    (bundle / "models" / "model.pt").unlink()
+    assert run(ct, "--bundle", bundle) == 2
+    assert "E_BUNDLE" in capsys.readouterr().err
+
+
 def test_several_series_are_listed_then_chosen(tmp_path, capsys):
     write(tmp_path / "case", [*ct_series(), *ct_series(series=OTHER_UID)])
     assert run(tmp_path / "case") == 2
@@ -250,7 +276,7 @@ def test_a_name_of_any_bytes_is_printed(tmp_path, capsys):
     assert run(path) == 0
     assert capsys.readouterr().out.splitlines()[0] == f"{tmp_path}/a\\n\\udcff.nii"
     assert run(path, "--json") == 0
-    assert json.loads(capsys.readouterr().out)[0]["path"] == str(path)
+    assert json.loads(capsys.readouterr().out)["images"][0]["path"] == str(path)
 
 
 def test_inspect_loads_no_torch(ct):

@@ -207,7 +207,7 @@ def test_inspect_describes_an_added_format(
     add_parser(parser.add_subparsers())
     args = parser.parse_args(["inspect", "--json", str(made_up.parent)])
     assert args.run(args) == 0
-    (facts,) = json.loads(capsys.readouterr().out)
+    (facts,) = json.loads(capsys.readouterr().out)["images"]
     assert facts["path"] == str(made_up)
     assert (facts["facts"]["format"], facts["shape"]) == ("Made up", [2, 3, 4])
 

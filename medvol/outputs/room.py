@@ -47,11 +47,12 @@ def room_bytes(image: "Image", formats: Sequence[str]) -> int:
     return int(volume + maps * MASK_BYTES * voxels + pictures * PICTURE_BYTES + each)
 
 
-def check_room(folder: Path, needed: int) -> None:
+def check_room(folder: Path, needed: int, *, path: Path) -> None:
     """Refuse to begin what the disk has no room for.
 
     Args:
         folder: that is written into, or will be made.
+        path: of the image, for the message.
         needed: bytes that will be written.
 
     Raises:
@@ -60,8 +61,8 @@ def check_room(folder: Path, needed: int) -> None:
     free = free_bytes(folder)
     if free is not None and free < needed:
         raise InputError(
-            "E_NOSPACE", folder,
-            f"its files may take {needed / MIB:.0f} MiB, and {free / MIB:.0f} MiB are free.",
+            "E_NOSPACE", path,
+            f"its results may take {needed / MIB:.0f} MiB, and {folder} has {free / MIB:.0f} free.",
             "Free some space, choose another output folder, or write less with --format.",
         )  # fmt: skip
 

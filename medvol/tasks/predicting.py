@@ -110,7 +110,8 @@ class Predicting:
 
     def _check_room(self, image: Image) -> None:
         """Refuse an image for whose files there is no room, before the network runs."""
-        check_room(self.results.folder, room_bytes(image, self.results.possible(self.task.gives)))
+        needed = room_bytes(image, self.results.possible(self.task.gives))
+        check_room(self.results.folder, needed, path=image.path)
 
     def _record(self, case: str) -> dict[str, Any]:
         """What the record of a case says."""

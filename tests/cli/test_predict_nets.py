@@ -81,5 +81,5 @@ def test_what_has_no_room_is_refused_before_the_network_runs(
     bundle, images = tiny_bundle(tmp_path / "bundle"), scans(tmp_path / "in", "a")
     words = ["predict", str(images), "--bundle", str(bundle), "-o", str(tmp_path / "out")]
     assert main([*words, "--format", "nii"]) == 2
-    assert "E_NOSPACE" in capsys.readouterr().err
+    assert f"E_NOSPACE {images / 'a.nii.gz'}: its results may take" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

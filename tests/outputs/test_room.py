@@ -33,13 +33,14 @@ def test_bytes_of_the_files_of_a_case(dtype: type, formats: list[str], expected:
 def test_what_the_disk_has_no_room_for_is_refused(tmp_path: Path) -> None:
     free = free_bytes(tmp_path / "not" / "there")
     assert free is not None
-    check_room(tmp_path / "not" / "there", 1)
-    error = refused_by(lambda: check_room(tmp_path / "not", 2 * free), "E_NOSPACE")
-    assert "MiB are free" in error.reason
+    ct = tmp_path / "ct.nii"
+    check_room(tmp_path / "not" / "there", 1, path=ct)
+    error = refused_by(lambda: check_room(tmp_path / "not", 2 * free, path=ct), "E_NOSPACE")
+    assert (error.path, f"and {tmp_path / 'not'} has " in error.reason) == (str(ct), True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "free_bytes", lambda _: 100)
-        check_room(tmp_path, 100)
-        refused_by(lambda: check_room(tmp_path, 101), "E_NOSPACE")
+        check_room(tmp_path, 100, path=ct)
+        refused_by(lambda: check_room(tmp_path, 101, path=ct), "E_NOSPACE")
 
 
 def test_a_full_disk_is_known_by_writing_a_little(tmp_path: Path) -> None:

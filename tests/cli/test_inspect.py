@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 
@@ -259,15 +260,64 @@ def test_what_the_prediction_of_a_bundle_will_take(ct, tmp_path, capsys):
 
 
 def test_several_series_are_listed_then_chosen(tmp_path, capsys):
-    write(tmp_path / "case", [*ct_series(), *ct_series(series=OTHER_UID)])
-    assert run(tmp_path / "case") == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert all(word in line for word in ("E_SERIES", SERIES_UID, OTHER_UID, "--series"))
-    assert run(tmp_path / "case", "--series", OTHER_UID) == 0
+    soft = ct_series(series=OTHER_UID, SeriesNumber=4, ConvolutionKernel="B30f")
+    lung = ct_series(SeriesNumber=3, SeriesDescription="Lung 2.5")
+    write(tmp_path / "case", [*soft, *lung])
+    assert run(tmp_path / "case") == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert shown.out.splitlines() == [
+        f"{tmp_path / 'case'}: 2 series; choose one with --series",
+        "  series  description  modality  slices  mm apart  kernel  suggested",
+        "  3       Lung 2.5     CT             8       2.5  B70f    axial, 8 slices 2.5 mm apart "
+        "over 18 mm, though short",
+        "  4       Chest        CT             8       2.5  B30f",
+    ]
+    assert run(tmp_path / "case", "--json") == 0
     out = capsys.readouterr().out
-    assert f"SeriesInstanceUID  {OTHER_UID}" in out
-    assert "ConvolutionKernel  B70f" in out
+    (facts,) = json.loads(out)["images"]
+    rows = [(row["choose"], row["uid"], row["suggested"]) for row in facts["series"]]
+    assert rows == [("3", SERIES_UID, True), ("4", OTHER_UID, False)]
     assert "ecret" not in out.lower().replace(str(tmp_path).lower(), "")
+    for wanted in (OTHER_UID, "4", "chest"):
+        assert run(tmp_path, "--series", wanted) == 0
+        out = capsys.readouterr().out
+        assert f"SeriesInstanceUID  {OTHER_UID}" in out
+        assert "ConvolutionKernel  B30f" in out
+        assert "ecret" not in out.lower().replace(str(tmp_path).lower(), "")
+    assert run(tmp_path / "case", "--series", "5") == 2
+    assert "E_SERIES" in capsys.readouterr().err
+
+
+def test_volumes_a_folder_deeper_are_found(tmp_path, capsys):
+    ct = save_nifti(tmp_path / "p1" / "ct.nii.gz", CHEST.ct, TINY_AFFINE)
+    assert run(tmp_path) == 0
+    assert capsys.readouterr().out.startswith(f"{ct}\n")
+
+
+@pytest.mark.slow
+def test_a_reader_that_kills_its_process_stops_no_other(ct, tmp_path):
+    """The real process; a patch of medvol's own code in it does what a reader may do."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import os; from medvol.tasks import inspecting\n"
+        "def read(path, *words, given=inspecting.read_image, **more):\n"
+        "    if path.name == 'odd.nii.gz': os._exit(3)\n"
+        "    return given(path, *words, **more)\n"
+        "inspecting.read_image = read"
+    )
+    odd = save_nifti(tmp_path / "odd.nii.gz", CHEST.ct, TINY_AFFINE)
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "medvol", "inspect", str(tmp_path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stdout == TABLE.format(path=ct)
+    assert done.stderr.splitlines()[-1].startswith(
+        f"medvol: E_FAILED {odd}: the process that worked on it ended with status 3."
+    )
 
 
 def test_a_name_of_any_bytes_is_printed(tmp_path, capsys):

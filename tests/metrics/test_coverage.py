@@ -82,9 +82,9 @@ def test_planes() -> None:
 @pytest.mark.parametrize(
     ("areas", "words"),
     [
-        ([8, 100, 8], ""),
-        ([9, 100, 8], "begins within the lung: the lowest slice still shows 9 % of"),
-        ([8, 100, 60], "ends within the lung: the highest slice still shows 60 %"),
+        ([6, 100, 6], ""),
+        ([7, 100, 6], "begins within the lung: the lowest slice still shows 7 % of"),
+        ([6, 100, 60], "ends within the lung: the highest slice still shows 60 %"),
         ([100, 90, 80], "begins and ends within the lung: the lowest slice still shows 100 % and "
          "the highest slice still shows 80 % of the largest area"),
         ([0, 0, 0], "no lung was found in the image."),

@@ -222,9 +222,9 @@ def test_a_tenth_of_a_ml_is_worth_a_note(slices: int, noted: int) -> None:
 
 
 def test_each_run_of_slices_that_a_gate_let_pass_has_lungs_of_its_own() -> None:
-    """Slices 10 to 12 were not looked at: without them the lungs are in two parts, and none is left out.
+    """Slices 10 to 12 were not looked at: the lungs are in two parts, and none is left out.
 
-    In the larger part, the one above, the lesion beside the spine is left out as ever.
+    In the part above, the lesion beside the spine is left out as ever.
     """
     data = predicted(np.s_[15:17, 16:18, 14:16])
     data["pred"][0, :, :, 10:13], data["pred"][1:, :, :, 10:13] = 1.0, 0.0

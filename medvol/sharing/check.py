@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..bundle.spec import parse_spec
+from ..bundle.weights_record import check_trained
 from ..engine import child
+from ..engine.pipeline import LIKENESS
 from ..engine.serve import Handler
 from ..errors import InputError
 from ..images import dicom
 from ..images.formats import suffixes
+from ..metrics.likeness import read_likeness
+from ..networks.weights import record_in
 from .check_configs import check_configs, config_files
 from .check_run import check_run, check_weights
 from .findings import Finding, Findings
@@ -56,6 +61,8 @@ def check_bundle(folder: Path, *, run: bool = True) -> list[Finding]:
     if "metadata" in parsed:
         _check_labels(found, configs, parsed)
     has_weights = _check_models(found)
+    if has_weights and "metadata" in parsed:
+        _check_records(found, parsed["metadata"])
     if run and "metadata" in parsed and "inference" in parsed:
         check_weights(found, configs, has_weights=has_weights)
         wrong = any(finding.level == "error" for finding in found)
@@ -143,6 +150,23 @@ def _check_models(found: Findings) -> bool:
     remedy = "Fetch what large_files names." if fetched else "Train the bundle: `medvol train`."
     say(path, "", "there are no weights.", remedy)
     return False
+
+
+def _check_records(found: Findings, metadata: Mapping[str, Any]) -> None:
+    """The weights are those that the metadata describe; the statistic of pictures can be read."""
+    try:
+        spec = parse_spec(found.folder, metadata)
+    except InputError:  # said where the metadata are looked at, or when the bundle is loaded
+        return
+    with found.catching(spec.weights, "", "Take the bundle's own weights."):
+        for note in check_trained(spec, record_in(spec.weights)):
+            found.note(
+                spec.weights, "", f"{note.text}.", "If they are right, run `medvol bundle record`."
+            )
+    likeness = found.folder / "models" / LIKENESS
+    if likeness.is_file():
+        with found.catching(likeness, "", "Make it again."):
+            read_likeness(likeness)
 
 
 def _check_labels(

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_bundle import tiny_network, tiny_radiograph_bundle
 
 from medvol.bundle.find import shipped_bundles
 from medvol.engine import child
 from medvol.errors import InputError
+from medvol.networks.weights import with_record
 from medvol.sharing.check import check_apart, check_bundle
 from medvol.sharing.findings import Finding, Findings
+from medvol.trained import Trained
 
 RealChild = child.Child  # before the fixture of all tests puts another in its place
 TENSOR = {
@@ -341,3 +344,28 @@ def test_the_same_is_found_in_a_process_of_its_own(
     assert check_apart(zoo) == check_bundle(zoo)
     with pytest.raises(InputError, match="E_PATH"):
         check_apart(zoo / "none")
+
+
+def test_weights_and_metadata_that_disagree_are_found(tmp_path: Path) -> None:
+    made = tiny_radiograph_bundle(tmp_path / "tiny", metadata={"weights_record": None})
+    weights = made / "models" / "model.pt"
+    state = tiny_network().state_dict()
+
+    def of_weights() -> list[tuple[str, str]]:
+        found = check_bundle(made, run=False)
+        return [(x.level, x.reason) for x in found if x.file.startswith("models/")]
+
+    assert of_weights() == []
+    torch.save(state, weights)
+    ((level, reason),) = of_weights()
+    assert level == "note"
+    assert reason.startswith("nothing says that the bundle's weights were trained for its labels")
+    torch.save(with_record(state, Trained(("healthy", "tb"))), weights)
+    assert of_weights() == [
+        ("error", "these weights were trained for healthy, tb, not for normal, pneumonia.")
+    ]
+    torch.save(with_record(state, Trained(("normal", "pneumonia"))), weights)
+    (made / "models" / "likeness.npz").write_bytes(b"PK")
+    ((level, reason),) = of_weights()
+    assert level == "error"
+    assert "statistic of the training's pictures cannot be used" in reason

@@ -7,9 +7,12 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from refusals import refused_by
+from tiny_bundle import tiny_network, tiny_radiograph_bundle
 from torch import nn
 
 from medvol.networks.resunet import ResUNet
+from medvol.networks.weights import with_record
+from medvol.trained import Trained
 from medvol.training.start import LoadWeights, StartFrom
 
 
@@ -108,3 +111,27 @@ def test_an_evaluation_takes_every_form_of_file_and_all_or_nothing(saved: Path) 
     torch.save({"module." + n: x for n, x in network(2).state_dict().items()}, saved)
     started(LoadWeights(made, saved))
     assert equal(made, network(2), "")
+
+
+def test_weights_of_a_bundle_are_compared_with_its_metadata(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `monai.bundle run` does with plain weights, and with those of another training."""
+    made = tiny_radiograph_bundle(tmp_path / "tiny", metadata={"weights_record": None})
+    weights, state = made / "models" / "model.pt", tiny_network().state_dict()
+    started(LoadWeights(tiny_network(1), weights, names=["normal", "pneumonia"]))
+    assert capsys.readouterr().out == ""
+    torch.save(state, weights)
+    started(LoadWeights(tiny_network(1), weights, names=["normal", "pneumonia"]))
+    assert capsys.readouterr().out.startswith("N_WEIGHTS nothing says that the bundle's weights")
+    for trained, code in (
+        (Trained(("healthy", "tb")), "E_LABELS"),
+        (Trained(task="volumes"), "E_BUNDLE"),
+    ):
+        torch.save(with_record(state, trained), weights)
+        refused_by(lambda: started(LoadWeights(tiny_network(1), weights)), code)
+    elsewhere = tmp_path / "run" / "model.pt"
+    elsewhere.parent.mkdir()
+    torch.save(state, elsewhere)
+    started(LoadWeights(tiny_network(1), elsewhere))
+    assert capsys.readouterr().out == ""

@@ -40,6 +40,6 @@ def check_trained(spec: Spec, inside: Trained, names: Sequence[str] = ()) -> tup
     others = "metadata.json describes other weights" if beside else "nor has metadata.json"
     text = (
         "nothing says that the bundle's weights were trained for its labels and its chain: "
-        f"{spec.weights.name} has no record, {others}"
+        f"{spec.weights.name} has no record, {others}."
     )
     return (Note("N_WEIGHTS", text),)

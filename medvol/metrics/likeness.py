@@ -88,12 +88,11 @@ class Likeness:
         nearest = int(np.argmin(turned))
         how = f"(score {score:.2f}, limit {self.limit:.2f})"
         if score_of(turned[nearest], [distance]) <= self.limit:
-            return (
-                f"the picture seems not to lie upright: {[*TURNS][nearest]} would make it so {how}"
-            )
+            mends = [*TURNS][nearest]
+            return f"the picture seems not to lie upright {how}: {mends} would make it so."
         return (
-            "the picture is unlike those that the bundle was trained on, as another view, another "
-            f"part of the body, another kind of image or a photograph is {how}"
+            f"the picture is unlike those that the bundle was trained on {how}: it may be another "
+            "view, another part of the body, another kind of image, or a photograph."
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

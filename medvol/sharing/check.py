@@ -161,7 +161,7 @@ def _check_records(found: Findings, metadata: Mapping[str, Any]) -> None:
     with found.catching(spec.weights, "", "Take the bundle's own weights."):
         for note in check_trained(spec, record_in(spec.weights)):
             found.note(
-                spec.weights, "", f"{note.text}.", "If they are right, run `medvol bundle record`."
+                spec.weights, "", note.text, "If they are right, run `medvol bundle record`."
             )
     likeness = found.folder / "models" / LIKENESS
     if likeness.is_file():

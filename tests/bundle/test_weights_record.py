@@ -78,9 +78,9 @@ def test_names_that_disagree_are_refused(
 def test_weights_without_a_record_get_a_note(tmp_path: Path) -> None:
     (note,) = checked(bundle(tmp_path / "a", None, None))
     assert note.startswith("N_WEIGHTS nothing says that the bundle's weights were trained for")
-    assert note.endswith("model.pt has no record, nor has metadata.json")
+    assert note.endswith("model.pt has no record, nor has metadata.json.")
     (note,) = checked(bundle(tmp_path / "b", None, OWN, sha256="0" * 64))
-    assert note.endswith("model.pt has no record, metadata.json describes other weights")
+    assert note.endswith("model.pt has no record, metadata.json describes other weights.")
 
 
 def test_a_bundle_made_elsewhere_keeps_no_records(tmp_path: Path) -> None:

@@ -188,7 +188,10 @@ class _Plan:
         coarse = fitting_spacing(spacing, sides_mm, most_voxels=most)
         if coarse != spacing:
             reason += f"; coarser, so that all images fit into {self.room.for_data / GIB:.1f} GiB"
-        self.add(SPACING, _mean(coarse[:2]) if in_plane else coarse, reason)
+        if in_plane:
+            self.add(SPACING, _mean(coarse[:2]), "median of the cases, within the slices")
+        else:
+            self.add(SPACING, coarse, reason)
         if self.seen.kind == "volume":
             cut = "99 % of the HU within the labels, and air to soft tissue"
             self.add(WINDOW, window_hu(self.seen.values), cut)

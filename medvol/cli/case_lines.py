@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # what an answer can have -> key of its record
 KEYS = {"mask": "measurements", "slices": "slices", "classes": "classes"}
+TABLES_S = 60.0  # between two writings of the tables, which of thousands of cases takes seconds
 FEW = 20  # images that get a line each; more get one only where they get files of their own
 
 
@@ -43,7 +45,7 @@ class CaseLines:
         self.rows: list[CaseRow] = []
         self.refused: list[InputError] = []
         self.computed = 0
-        self.started = time.perf_counter()
+        self.started = self.written = time.perf_counter()
         self.with_files = results.alone != []
 
     def begin(self, case: "Case") -> None:
@@ -85,6 +87,13 @@ class CaseLines:
                 "were not begun. Free some space, and run the same command again."
             )
             self.bars.say(words, sys.stderr)
+
+    def keep(self) -> None:
+        """Write the tables now and then, so that they can be looked at before the end."""
+        if time.perf_counter() - self.written >= TABLES_S:
+            with suppress(InputError):  # such as a table that was changed; it is said at the end
+                self.results.save_together(self.all())
+            self.written = time.perf_counter()
 
     def all(self) -> "Cases":
         """What came of all cases, also those that were not reached."""

@@ -147,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
             for case in cases:
                 said.begin(case)
                 said.end(case, next(outcomes))
+                said.keep()
                 if said.lacks_room() and is_full(results.folder):
                     said.stop()
                     break

@@ -56,7 +56,7 @@ def _cells(cases: Cases, row: CaseRow) -> dict[str, Cell]:
     chosen = {
         column(spec.focus_name, "ml"): (f"{spec.focus_name}, ml", ml_text),
         share: (f"% of {organ}", percent_text),
-        "severity_score": ("severity", _plain),
+        "severity_score": ("CT score", _plain),
         column(organ, "ml"): (f"{organ}, ml", ml_text),
         "slices_found": ("slices found", _plain),
         "longest_run_mm": ("longest run, mm", _plain),

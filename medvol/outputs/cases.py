@@ -2,6 +2,7 @@
 """All cases of a run: what was found in each, or why it was refused; loads no torch."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,13 +138,13 @@ class Cases:
 
 
 def column(*names: str) -> str:
-    """The name of a column, words joined by underscores.
+    """The name of a column: words without punctuation, joined by underscores.
 
     Example:
-        >>> column("ground-glass opacity", "ml")
-        'ground-glass_opacity_ml'
+        >>> column("ground-glass opacity", "ml"), column("right lung, upper third", "lesion_ml")
+        ('ground-glass_opacity_ml', 'right_lung_upper_third_lesion_ml')
     """
-    return "_".join("_".join(names).split())
+    return "_".join(word for name in names for word in re.findall(r"[\w-]+", name))
 
 
 def _parts(found: Mapping[str, Any]) -> dict[str, Value]:

@@ -11,6 +11,7 @@ from ..engine.attention import METHODS
 from ..metrics.measurements import Histogram, Reference, hu_histogram
 from ..report.html import ReportContext, write_report
 from ..spatial import orientation, spacing_mm
+from ..text import minus
 from .record import image_sha256
 
 if TYPE_CHECKING:
@@ -88,9 +89,9 @@ def value_range(low: float, high: float, values: str) -> str:
 
     Example:
         >>> value_range(-1350, 150, "HU"), value_range(0, 180, "intensity")
-        ('-1350 to 150 HU', '0 to 180')
+        ('−1350 to 150 HU', '0 to 180')
     """
-    return f"{low:.0f} to {high:.0f}" + (f" {values}" if values == "HU" else "")
+    return minus(f"{low:.0f} to {high:.0f}") + (f" {values}" if values == "HU" else "")
 
 
 def _source(answer: Answer) -> dict[str, str]:

@@ -56,6 +56,12 @@ def record_of(answer: Answer) -> dict[str, Any]:
     }
 
 
+def identity(answer: Answer) -> dict[str, Any]:
+    """Which image an answer is to, as a record has it but without a look at its values."""
+    image = answer.image
+    return {"input": {"path": image.path.name, "sha256": image_sha256(image)}}
+
+
 def found_of(answer: Answer) -> dict[str, Any]:
     """What was found, what there is to say of it, and how long it took: the part of a record that
     tables of several cases are made of. Quick, since it does not look at the image."""

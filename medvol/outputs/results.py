@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..files import sha256_of
 from ..images.unchanged import input_sha256
 from ..owned import FILES, MANIFEST, RUN, check_owned, filling, read_record
+from .case_record import Kept, read_kept
 from .cases import PREDICTED, Cases
 from .registry import INDEX, OUTPUTS, THUMBNAIL, Output
 
@@ -152,7 +153,8 @@ class Results:
             ValueError: no such device.
         """
         if self.alone == []:
-            return False
+            found = self.kept[case].found if case in self.kept else {}
+            return not self.overwrite and self._is_of(found, path)
         folder = self.folder / case
         record = read_record(folder / RUN)
         files = record.get(FILES, {})
@@ -162,10 +164,19 @@ class Results:
         replaced = {*read_record(folder / MANIFEST).get(FILES, ())}.intersection(files)
         if replaced or not all((folder / name).exists() for name in files):
             return False
-        if record["request_sha256"] != self.request:
+        return self._is_of(record, path)
+
+    def _is_of(self, record: Mapping[str, Any], path: Path) -> bool:
+        """Whether a record is of this request and of what lies at a path now."""
+        if not record or record["request_sha256"] != self.request:
             return False
         pair = [path.with_name(name) for name in record["input"].get("pair", ())]
         return bool(record["input"]["sha256"] == input_sha256(path, pair))
+
+    @cached_property
+    def kept(self) -> dict[str, Kept]:
+        """What an earlier run found in cases without files of their own, by name."""
+        return read_kept(self.folder)
 
     @property
     def _sure(self) -> list[str]:

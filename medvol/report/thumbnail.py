@@ -13,7 +13,7 @@ from ..labels import LabelTable
 from ..metrics.measurements import Mask, voxels_per_slice
 from ..spatial import feet_head_axis
 
-SIDE = 160  # pixels of the longer side: 80 on a page, sharp on screens of two pixels a point
+SIDE = 128  # pixels of the longer side: thousands of such pictures fit a page
 JPEG_QUALITY = 80
 ALPHA = 0.6  # of the colour of a label
 

@@ -12,7 +12,7 @@ from ..engine.serve import Handler
 from ..errors import InputError
 from ..failures import FAILURES, failure
 from ..images.image import Image
-from ..outputs.record import brief, found_of
+from ..outputs.record import brief, found_of, identity
 from ..outputs.registry import INDEX, OUTPUTS, THUMBNAIL
 from ..outputs.results import Results
 from ..outputs.room import check_room, room_bytes
@@ -42,16 +42,16 @@ class Outcome(NamedTuple):
 
     Args:
         said: a line that says what was found.
-        found: what `run.json` says of it, or `record.found_of`, see `record.brief`.
-        remarks: on how it was found, a sentence each.
+        found: what `run.json` says of it, or would say, see `record.brief`.
         thumbnail: JPEG of it, where there is a page of all images; or empty.
+        remarks: on how it was found, a sentence each.
         is_new: False where it was complete already.
     """
 
     said: str
     found: Mapping[str, Any]
-    remarks: tuple[str, ...] = ()
     thumbnail: bytes = b""
+    remarks: tuple[str, ...] = ()
     is_new: bool = True
 
 
@@ -106,7 +106,10 @@ class Predicting:
         if not current:
             return None
         said = f"{case.name}: complete already, left as it is"
-        return Outcome(said, self._record(case.name), (), self._thumbnail(case.name), is_new=False)
+        if self.results.alone == []:
+            return Outcome(said, *self.results.kept[case.name], is_new=False)
+        found, small = self._record(case.name), self._thumbnail(case.name)
+        return Outcome(said, found, small, is_new=False)
 
     def _check_room(self, image: Image) -> None:
         """Refuse an image for whose files there is no room, before the network runs."""
@@ -174,12 +177,12 @@ class Predicting:
             if self.method:
                 answer = bundle.with_attention(answer, self.method)
             lacking: list[str] = []
-            found = found_of(answer)
+            found = {**identity(answer), "request_sha256": self.results.request, **found_of(answer)}
             if self.results.alone != []:
                 lacking = self.results.save(answer)
                 found = self._record(answer.case)
             small = self._thumbnail(answer.case, answer)
-            return Outcome(line(answer), found, (*answer.run.remarks, *lacking), small)
+            return Outcome(line(answer), found, small, (*answer.run.remarks, *lacking))
         except FAILURES as error:  # one image does not stop the others
             return failure(error, path)
 

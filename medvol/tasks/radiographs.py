@@ -31,7 +31,7 @@ class Radiographs:
     kind: Kind = "radiograph"
     options = frozenset({"attention", "batch_size"})
     gives = frozenset({"classes"})
-    formats = ("cases", "index")
+    formats = ("cases", "index", "cases-json")
     report = ("attention", "html")
     batch_size = BATCH
     pictures = True

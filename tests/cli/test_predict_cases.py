@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from phantoms import save_nifti, tiny_chest
-from radiographs import chest_folder
+from radiographs import chest_folder, chest_like, save_picture
 from tiny_bundle import tiny_bundle, tiny_radiograph_bundle
 
-from medvol.cli import main
+from medvol.cli import case_lines, main
+from medvol.outputs.cases import Cases
 from medvol.outputs.results import Results
 
 CHEST = tiny_chest(noise_hu=5)
@@ -110,6 +111,22 @@ def test_a_run_that_is_stopped_lists_what_is_done(
     assert "not reached" in (out / "index.html").read_text(encoding="utf-8")
 
 
+def test_tables_are_written_on_the_way(
+    bundle: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, written = Results.save_together, []
+
+    def kept(results: Results, cases: Cases) -> object:
+        written.append([row.state for row in cases.rows])
+        return save(results, cases)
+
+    monkeypatch.setattr(Results, "save_together", kept)
+    monkeypatch.setattr(case_lines, "TABLES_S", 0.0)
+    assert predict(bundle, tmp_path / "out", scans) == 2
+    done, refused, rest = "predicted", "refused", "not reached"
+    assert written == [[done, rest, rest], [done, refused, rest], *[[done, refused, done]] * 2]
+
+
 def test_one_object_for_programs_and_nothing_else(
     bundle: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,18 +163,32 @@ def test_quiet_says_what_is_refused_alone(
     assert predict(bundle, tmp_path / "out", scans, options=(*QUICK, "--quiet")) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert [line.split()[1] for line in said.err.splitlines()] == [
+    assert [line.split()[1].rstrip(":") for line in said.err.splitlines()] == [
         "E_TRUNCATED", "1", str(scans / "b.nii.gz"),
     ]  # fmt: skip
 
 
-def test_radiographs_have_pictures_on_the_page(tmp_path: Path) -> None:
+def test_radiographs_have_pictures_on_the_page_and_are_computed_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own, out = tiny_radiograph_bundle(tmp_path / "tiny"), tmp_path / "out"
     chest_folder(tmp_path / "in")
     assert predict(own, out, tmp_path / "in", options=()) == 0
     page = (out / "index.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg") == len(table(out)) == 4
     assert "report.html" not in page
+    before = [(out / name).read_bytes() for name in (*TABLES, "cases.json")]
+    _ = capsys.readouterr()
+    for changed in (0, 1):
+        assert predict(own, out, tmp_path / "in", options=()) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert sum("complete already" in line for line in said) == 4 - changed
+        now = [(out / name).read_bytes() for name in (*TABLES, "cases.json")]
+        assert (now == before) == (not changed)
+        if not changed:
+            save_picture(tmp_path / "in" / "a" / "x1.png", chest_like(9))
+    assert predict(own, out, tmp_path / "in", options=("--overwrite",)) == 0
+    assert "complete already" not in capsys.readouterr().out
     assert predict(own, out, tmp_path / "in", options=("--report",)) == 0
     page = (out / "index.html").read_text(encoding="utf-8")
     assert 'href="./a/x1/report.html"' in page

@@ -88,14 +88,15 @@ def test_values_are_those_of_the_network_computed_by_hand(
         r"3 images: [0-3] normal, [0-3] pneumonia \([\d.]+ s, [\d.]+ (images/s|s an image)\) -> .*",
         summary,
     )
-    assert summary.endswith(f"{tmp_path / 'out' / 'cases.csv'}, {tmp_path / 'out' / 'index.html'}")
+    tables = [str(tmp_path / "out" / name) for name in ("cases.csv", "index.html", "cases.json")]
+    assert summary.endswith(", ".join(tables))
 
 
 def test_folders_in_folders_in_natural_order(bundle: Path, folder: Path, tmp_path: Path) -> None:
     assert predict(bundle, tmp_path / "out", folder) == 0
     assert [line[0] for line in table(tmp_path / "out")] == ["a/x1", "a/x2", "a/x10", "b/c/x1"]
     made = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert made == [MANIFEST, "cases.csv", "index.html"]
+    assert made == [MANIFEST, "cases.csv", "cases.json", "index.html"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -119,7 +120,9 @@ def test_one_broken_image_among_good_ones(
     assert lines[2][4].startswith("E_TRUNCATED it cannot be read to its end")
     said = capsys.readouterr()
     remark, line, *listed = said.err.splitlines()
-    assert listed == ["medvol: 1 of 5 failed:", f"  E_TRUNCATED {broken}"]
+    assert listed[0] == "medvol: 1 of 5 failed:"
+    assert listed[1].startswith(f"  E_TRUNCATED {broken}: it cannot be read to its end")
+    assert len(listed) == 2
     assert remark == (
         f"medvol: {folder}: N_OTHER 1 file was passed by: 1 .txt (such as notes.txt)."
     )
@@ -229,7 +232,7 @@ def test_formats_of_a_mask_are_refused(
     assert predict(bundle, tmp_path / "out", folder, options=("--format", "json", "nii")) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "its answers have no mask, so there is no nii" in line
-    assert line.endswith("give some of cases, index, attention, thumbnail, html, json.")
+    assert line.endswith("give some of cases, index, cases-json, attention, thumbnail, html, json.")
     assert not (tmp_path / "out").exists()
 
 
@@ -284,7 +287,7 @@ def test_a_page_for_each_image(
     made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
     cases = ("a/x1", "b/c/x1")
     files = ("overlay.png", "report.html", "run.json", "thumbnail.jpg")
-    assert made == {"cases.csv", "index.html", MANIFEST} | {
+    assert made == {"cases.csv", "cases.json", "index.html", MANIFEST} | {
         f"{c}/{file}" for c in cases for file in files
     }
     lines = capsys.readouterr().out.splitlines()

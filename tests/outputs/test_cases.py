@@ -66,6 +66,7 @@ def test_a_row_a_case(tmp_path: Path) -> None:
     assert first["lung_ml"] == "400"
     assert "lung_share_of_lung_percent" not in first
     assert first["notes"] == "N_SQUEEZED One frame. One window at a time."
+    assert (first["lung_rest_ml"], first["ground-glass_opacity_ml"]) == ("360", "30")
     assert [first[x] for x in ("seconds", "read_s", "prepare_s", "network_s")] == [
         "2.250", "0.250", "", "2.000",
     ]  # fmt: skip
@@ -197,4 +198,4 @@ def test_the_page_of_classes_and_of_slices(tmp_path: Path) -> None:
 
 
 def test_names_of_columns_are_one_word() -> None:
-    assert column("lung (rest)", "share of", "left  lung") == "lung_(rest)_share_of_left_lung"
+    assert column("lung (rest)", "share of", "left  lung") == "lung_rest_share_of_left_lung"

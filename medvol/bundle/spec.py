@@ -23,12 +23,19 @@ TASKS = ("volumes", "slices", "radiographs")
 # what medvol reads at the top of metadata.json, beside `version` and `network_data_format`
 FIELDS = (
     "medvol_task", "chain_fingerprint", "intended_use", "label_table", "reference_organ",
-    "focus_labels", "focus_name", "display_window_hu", "slice_rule", "coverage",
+    "focus_labels", "focus_name", "display_window_hu", "second_window", "slice_rule", "coverage",
     "lung_regions", "organ_levels_hu", "weights_record",
 )  # fmt: skip
 MISSPELT = 0.8  # how alike (difflib's ratio) a word is to one of `FIELDS` that is a slip of it
 INPUT, OUTPUT = "network_data_format.inputs.image", "network_data_format.outputs.pred"
 Value = TypeVar("Value")
+
+
+class Window(NamedTuple):
+    """A named range of the grey scale: black and white in HU."""
+
+    name: str
+    hu: tuple[float, float]
 
 
 class SliceRule(NamedTuple):
@@ -55,6 +62,7 @@ class Spec:
         focus_name: what the focus labels are together, such as "lesion".
         reference: organ that shares are given of, and its labels.
         display_window_hu: (low, high) in HU to show the input in.
+        second_window: in which it is shown too, such as the mediastinal one beside that of lungs.
         slice_rule: when a volume has a finding, by its slices.
         lung_regions: whether the reference organ is the lungs, of which each, and each third, is
             measured too.
@@ -78,6 +86,7 @@ class Spec:
     focus_name: str
     reference: Reference | None
     display_window_hu: tuple[float, float] | None
+    second_window: Window | None
     slice_rule: SliceRule | None
     lung_regions: bool
     organ_levels: OrganLevels | None
@@ -214,6 +223,9 @@ def parse_spec(
         focus_name=fields.read("focus_name", _text) or only,
         reference=fields.read("reference_organ", lambda row: _reference(row, known)),
         display_window_hu=fields.read("display_window_hu", _window),
+        second_window=fields.read(
+            "second_window", lambda row: Window(_text(row["name"]), _window(row["hu"]))
+        ),
         slice_rule=fields.read("slice_rule", _slice_rule),
         lung_regions=fields.read("lung_regions", fields.lung_regions) or False,
         organ_levels=fields.read("organ_levels_hu", OrganLevels.from_metadata),

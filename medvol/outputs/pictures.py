@@ -65,4 +65,4 @@ def look_of(saving: "Saving", *, title: str = "") -> Look:
     spec = saving.answer.spec
     return Look(window_hu=saving.window, focus_values=spec.focus, focus_name=spec.focus_name,
                 title=title or saving.answer.case, values=spec.values,
-                part_shown=saving.answer.part_shown)  # fmt: skip
+                part_shown=saving.answer.part_shown, second=spec.second_window)  # fmt: skip

@@ -3,28 +3,31 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..bundle.spec import Window
 from ..images.image import Image
 from ..labels import Label, LabelTable
 from ..metrics.measurements import Counts, Mask, count_voxels, voxels_per_slice
 from ..spatial import Affine, voxel_volume_ml
 from ..text import minus, ml_text
-from .figure import GAP, LINE, MISSING, NOTED, LegendLine, Page, drawable
+from .figure import GAP, GUTTER, LINE, MISSING, NOTED, WIDTH, LegendLine, Page, drawable
 from .planes import (
     FEET_HEAD,
     FRONT_BACK,
     RADIOLOGICAL,
     RIGHT_LEFT,
     Paint,
+    Plane,
     body_cutter,
     draw_plane,
 )
 from .views import choose_slices, oblique_degrees
 
 COLUMNS = 4
+LEGEND_ROOM = 5  # lines that a row leaves for a legend, however flat its slices are
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Look:
         title: of the picture, usually the name of the case.
         values: what the image's values are called, "HU" or "intensity".
         part_shown: the image shows a part of the organ only, so that nothing is said of the rest.
+        second: another window, in which axial slices are shown too; None without one.
 
     Raises:
         ValueError: black is not below white.
@@ -50,6 +54,7 @@ class Look:
     title: str = ""
     values: str = "HU"
     part_shown: bool = False
+    second: Window | None = None
 
     def __post_init__(self) -> None:
         if not self.window_hu[0] < self.window_hu[1]:
@@ -72,7 +77,7 @@ def draw_overlay(
     whatever way the array runs; axial and coronal slices are also shown plain. Axial slices go
     from head to feet and are numbered from the feet, 1 to N; the others from the patient's right
     and front. Without any voxel of the focus, slices of the middle are shown, and a line says that
-    nothing was marked.
+    nothing was marked. The axial slices are shown in the second window too, if there is one.
 
     Args:
         path: of the PNG; appears whole or not at all.
@@ -98,16 +103,30 @@ def draw_overlay(
         for across in (FRONT_BACK, RIGHT_LEFT)
     )
     paint = Paint({label.value: label.color for label in table}, tuple(focus))
-    rows = [axial[0]] if single else [axial[0], axial[0], coronal]
-    page = Page([plane.height for plane in rows], 3 if single else COLUMNS)
+    views: dict[str, list[tuple[Plane, Paint | None]]] = {
+        "plain": [(plane, None) for plane in axial],
+        "marked": [(plane, paint) for plane in axial],
+    }
+    if look.second:
+        other = replace(cutter, window_hu=look.second.hu)
+        views[look.second.name] = [(other.plane(FEET_HEAD, k), None) for k in reversed(chosen)]
+    if single:  # one row, with the legend at its end
+        rows, columns = [[view[0] for view in views.values()]], len(views) + 1
+    else:
+        rows, columns = (
+            [*views.values(), [(coronal, None), (coronal, paint), (sagittal, paint)]],
+            COLUMNS,
+        )
+    heights = [row[0][0].height for row in rows]
+    heights[-1] = max(heights[-1], LEGEND_ROOM * LINE * columns / WIDTH)
+    page = Page(heights, columns, left=0 if single else GUTTER)
     page.title(look.title, window_text(look, image.affine))
-    for column, plane in enumerate(axial):
-        draw_plane(page.panel(0, column), plane, bar=column == 0)
-        draw_plane(page.panel(*((0, 1) if single else (1, column))), plane, paint=paint)
-    if not single:
-        draw_plane(page.panel(2, 0), coronal, bar=True)
-        draw_plane(page.panel(2, 1), coronal, paint=paint)
-        draw_plane(page.panel(2, 2), sagittal, paint=paint)
+    for row, panels in enumerate(rows):
+        for column, (plane, marks) in enumerate(panels):
+            bar = column == 0 and row in (0, len(views))
+            draw_plane(page.panel(row, column), plane, paint=marks, bar=bar)
+    for row, name in enumerate(() if single else views):
+        page.row_title(row, name)
     shown = "" if single else "; middle slices shown"
     remark = "" if areas[0].any() else f"{nothing_marked(look)}{shown}."
     _legend(page, legend_lines(mask, image.affine, table), remark)
@@ -130,12 +149,18 @@ def nothing_marked(look: Look) -> str:
 
 def window_text(look: Look, affine: Affine) -> str:
     """Level and width of the grey scale, and how askew the grid is."""
-    low, high = look.window_hu
     tilt = oblique_degrees(affine)
     oblique = f"  ·  oblique grid, {tilt:.0f}° from the body's axes" if tilt >= 1 else ""
     unit = " HU" if look.values == "HU" else ""
-    said = f"level {(low + high) / 2:.0f}, width {high - low:.0f}{unit}{oblique}"
-    return minus(said)
+    said = _level_and_width(look.window_hu) + unit
+    if look.second:
+        said += f"  ·  {look.second.name}: {_level_and_width(look.second.hu)}{unit}"
+    return said + oblique
+
+
+def _level_and_width(window: tuple[float, float]) -> str:
+    low, high = window
+    return minus(f"level {(low + high) / 2:.0f}, width {high - low:.0f}")
 
 
 def _legend(page: Page, lines: Sequence[LegendLine], remark: str) -> None:

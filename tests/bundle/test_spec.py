@@ -32,6 +32,7 @@ OWN = {
     "reference_organ": {"name": "lung", "labels": [4, 9]},
     "focus_labels": [4],
     "display_window_hu": [-1350, 150],
+    "second_window": {"name": "mediastinal window", "hu": [-160, 240]},
     "chain_fingerprint": "0123456789abcdef",
 }
 
@@ -50,6 +51,7 @@ def test_a_bundle_of_medvol(tmp_path: Path) -> None:
     assert made.output_names == ("lesion", "lung")
     assert made.focus == (4,)
     assert made.display_window_hu == (-1350.0, 150.0)
+    assert made.second_window == ("mediastinal window", (-160.0, 240.0))
     assert made.chain_fingerprint == "0123456789abcdef"
     assert made.weights == made.folder / "models" / "model.pt"
 
@@ -184,6 +186,8 @@ def test_classes_that_are_not_named(channels: Any, task: str) -> None:
         ({"reference_organ": {"name": "lung", "labels": [1]}}, ["`reference_organ`", "[1]"]),
         ({"display_window_hu": [150, -1350]}, ["`display_window_hu`", "150 to -1350"]),
         ({"display_window_hu": [1]}, ["`display_window_hu`"]),
+        ({"second_window": {"hu": [-160, 240]}}, ["`second_window`", "lacks 'name'"]),
+        ({"second_window": {"name": "w", "hu": [1, 1]}}, ["`second_window`", "1 to 1"]),
         ({"slice_rule": {"threshold": 1.1, "length_mm": 0}}, ["`slice_rule`", "1.1"]),
         ({"slice_rule": {"threshold": 0.5}}, ["`slice_rule`", "lacks 'length_mm'"]),
         ({"chain_fingerprint": 12}, ["`chain_fingerprint`", "12 is not a text"]),

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from matplotlib.text import Text
 
+from medvol.bundle.spec import Window
 from medvol.images.image import Image
 from medvol.labels import Label, LabelTable
 from medvol.report import overlay
@@ -21,6 +23,7 @@ from medvol.spatial import orientation
 LESION, LUNG = (255, 170, 60), (90, 170, 230)
 TABLE = LabelTable((Label(1, "lesion", LESION), Label(2, "lung", LUNG)))
 LOOK = Look((-1350.0, 150.0), (1,), title="phantom")
+SOFT = Window("soft tissue", (-160.0, 240.0))
 SHAPE, SPACING = (24, 20, 12), np.array([2.0, 3.0, 5.0])
 LPS = np.diag([*(SPACING * [-1, -1, 1]), 1.0])
 LPS[:3, 3] = (22.0, 30.0, -27.5)
@@ -144,11 +147,11 @@ def test_lesion_is_painted_in_the_left_half_of_the_marked_panels_only(reference_
     assert reference_png.shape[1] == 1600
     rows, columns = lesion_pixels(reference_png).T
     third = 80 + (reference_png.shape[0] - 80 - 34) // 3  # below it the marked rows begin
-    in_first = columns < 20 + 384  # the first panels are 384 pixels wide
+    in_first = columns < 54 + 375  # the first panels are 375 pixels wide, beside the rows' titles
     assert in_first.sum() > 20
-    assert columns[in_first].max() < 20 + 384 / 2
+    assert columns[in_first].max() < 54 + 375 / 2
     assert rows.min() > third
-    plain = reference_png[80:300, 20:404, :3]
+    plain = reference_png[80:300, 54:429, :3]
     assert np.ptp(plain, axis=-1).max() < 0.1  # the upper row is grey, texts nearly so
 
 
@@ -157,12 +160,8 @@ def test_no_lesion_shows_the_middle_and_says_so(tmp_path, drawn) -> None:
     labels[labels == 1] = 2
     draw(tmp_path / "a.png", volume, labels)
     assert "No lesion marked; middle slices shown." in drawn.texts
-    assert [t for t in drawn.texts if t.endswith("/ 12")][::2] == [
-        "10 / 12",
-        "8 / 12",
-        "6 / 12",
-        "4 / 12",
-    ]
+    axial = ["10 / 12", "8 / 12", "6 / 12", "4 / 12"]
+    assert [t for t in drawn.texts if t.endswith("/ 12")] == 2 * axial
     assert not [t for t in drawn.texts if t == "lesion"]  # the legend lists what is there
     assert "36.0 ml" in drawn.texts  # 2 x 6 x 10 x 10 voxels of 0.03 ml
     assert not lesion_pixels(imread(tmp_path / "a.png")).size
@@ -200,6 +199,57 @@ def test_empty_mask_few_slices_and_names_in_any_script(tmp_path) -> None:
     labels[2:4, 2, 0] = 2
     draw(tmp_path / "full.png", volume, labels, np.eye(4), table=table, look=look)
     assert imread(tmp_path / "full.png").shape == imread(tmp_path / "empty.png").shape
+
+
+def test_the_second_window_has_a_row_of_its_own(tmp_path, drawn) -> None:
+    for name, look in (("one", LOOK), ("two", replace(LOOK, second=SOFT))):
+        draw(tmp_path / f"{name}.png", *phantom(), look=look)
+    one, two = (imread(tmp_path / f"{name}.png").shape[0] for name in ("one", "two"))
+    assert two - one == pytest.approx(1.25 * 375.5 + 8, abs=1)  # a panel and a gap, in pixels
+    assert {"plain", "marked", "soft tissue"} <= set(drawn.texts)
+    assert "level −600, width 1500 HU · soft tissue: level 40, width 400 HU" in drawn.texts
+    assert [t for t in drawn.texts if t.endswith("/ 12")] == 3 * [
+        "10 / 12", "9 / 12", "8 / 12", "3 / 12"
+    ]  # fmt: skip
+
+
+def test_the_second_window_is_that_of_its_planes_only(tmp_path, monkeypatch) -> None:
+    shown: list[tuple[tuple[float, float], bool]] = []
+
+    def draw_plane(*panel: Any, paint: Any = None, **_: Any) -> None:
+        plane: Plane = panel[1]
+        assert plane.image.min() >= plane.window_hu[0]
+        assert plane.image.max() <= plane.window_hu[1]
+        shown.append((plane.window_hu, paint is not None))
+
+    monkeypatch.setattr(overlay, "draw_plane", draw_plane)
+    draw(tmp_path / "a.png", *phantom(), look=replace(LOOK, second=SOFT))
+    lung = LOOK.window_hu
+    assert shown == [
+        *4 * [(lung, False)], *4 * [(lung, True)], *4 * [(SOFT.hu, False)],
+        (lung, False), (lung, True), (lung, True),
+    ]  # fmt: skip
+
+
+def test_a_single_slice_is_a_row_with_both_windows(tmp_path, drawn) -> None:
+    volume, labels = phantom()
+    look = replace(LOOK, second=SOFT)
+    draw(tmp_path / "a.png", volume[:, :, 8:9], labels[:, :, 8:9], look=look)
+    assert drawn.texts.count("1 / 1") == 3
+    assert "18.0 ml" not in drawn.texts
+    assert "0.27 ml" in drawn.texts  # 3 x 3 voxels of 0.03 ml
+
+
+def test_flat_stacks_leave_room_for_the_legend(tmp_path, drawn) -> None:
+    volume, labels = phantom()
+    affine = LPS.copy()
+    affine[2, 2] = 0.1  # 12 slices are 1.2 mm
+    draw(tmp_path / "a.png", volume, np.where(labels, 2, 0).astype(np.uint8), affine)
+    remark, notice = (
+        next(t for t in drawn[-1].findobj(Text) if t.get_text().startswith(words))
+        for words in ("No lesion marked", "Research use only")
+    )
+    assert remark.get_position()[1] + 15 < notice.get_position()[1]  # pixels from the top
 
 
 def test_refusals() -> None:

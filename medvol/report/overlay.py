@@ -120,7 +120,10 @@ def draw_overlay(
     heights = [row[0][0].height for row in rows]
     heights[-1] = max(heights[-1], LEGEND_ROOM * LINE * columns / WIDTH)
     page = Page(heights, columns, left=0 if single else GUTTER)
-    page.title(look.title, window_text(look, image.affine))
+    said = window_text(look, image.affine)
+    if look.second:
+        said += f"  ·  {look.second.name}: {_level_and_width(look.second.hu)} HU"
+    page.title(look.title, said)
     for row, panels in enumerate(rows):
         for column, (plane, marks) in enumerate(panels):
             bar = column == 0 and row in (0, len(views))
@@ -152,10 +155,7 @@ def window_text(look: Look, affine: Affine) -> str:
     tilt = oblique_degrees(affine)
     oblique = f"  ·  oblique grid, {tilt:.0f}° from the body's axes" if tilt >= 1 else ""
     unit = " HU" if look.values == "HU" else ""
-    said = _level_and_width(look.window_hu) + unit
-    if look.second:
-        said += f"  ·  {look.second.name}: {_level_and_width(look.second.hu)}{unit}"
-    return said + oblique
+    return _level_and_width(look.window_hu) + unit + oblique
 
 
 def _level_and_width(window: tuple[float, float]) -> str:
@@ -166,9 +166,10 @@ def _level_and_width(window: tuple[float, float]) -> str:
 def _legend(page: Page, lines: Sequence[LegendLine], remark: str) -> None:
     """Colours, names and amounts where the last row is free; `remark` below them."""
     left, top, _, height = page.place(-1, -1)
-    fitting = max(1, int(height / LINE) - 2)
-    at = page.legend(lines[:fitting], top, left=left + GAP) if lines else top
-    hidden = len(lines) - fitting
+    room = max(2, int(height / LINE)) - bool(remark)
+    shown = lines if len(lines) <= room else lines[: max(1, room - 1)]
+    at = page.legend(shown, top, left=left + GAP) if lines else top
+    hidden = len(lines) - len(shown)
     for note in filter(None, [f"and {hidden} more labels" if hidden > 0 else "", remark]):
         page.text(left + GAP, at + LINE / 2, note, color=NOTED)
         at += LINE

@@ -30,6 +30,7 @@ HALF = 0.5  # level of a body's outline: it is cut where the image ends, and kee
 GLANCE, THICK = 0.18, 0.80  # opacity of what is seen through: face on, and at its edge
 EDGE = 1.5  # how fast it rises from one to the other
 BODY: Color = (196, 203, 212)  # of a hull that is not a label
+LOWEST = 0.4  # height of a panel over its width, so that letters do not meet in a flat stack
 REMARK = "Surfaces are smoothed; they enclose the volume that is marked. One scale for all sides."
 LEGEND_COLUMNS, MOST_LABELS = 4, 12
 
@@ -127,7 +128,8 @@ def draw_preview(
     if not solids.focus.any():
         remark = f"{nothing_marked(look)}."
     rows = -(-min(len(lines), MOST_LABELS) // LEGEND_COLUMNS) + bool(remark)
-    page = Page([min(height / widest, TALLEST)], len(SIDES), below=GAP + rows * LINE)
+    tall = min(max(height / widest, LOWEST), TALLEST)
+    page = Page([tall], len(SIDES), below=GAP + rows * LINE)
     through = organ.name if organ and inside else "outline of the body"
     page.title(look.title, f"{look.focus_name} in 3D, inside the {through}, which is seen through")
     for column, (side, picture, size) in enumerate(zip(SIDES, pictures, sizes, strict=True)):
@@ -136,8 +138,8 @@ def draw_preview(
         wide = np.pad(picture, ((0, 0), (beside, beside), (0, 0)))
         show(axes, wide, (wide.shape[1] * solids.step_mm, height), interpolation="bicubic")
         write_frame(axes, side.letters, (side.name, ""), bar=column == 0)
-    _, top, _, tall = page.place(0, 0)
-    at = top + tall + GAP
+    _, top, _, pixels = page.place(0, 0)
+    at = top + pixels + GAP
     if lines:
         at = page.legend(lines[:MOST_LABELS], at, columns=LEGEND_COLUMNS)
     page.text(MARGIN, at + LINE / 2, remark, color=NOTED)

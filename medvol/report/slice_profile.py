@@ -18,8 +18,9 @@ from .views import bright_box, lps_view
 
 WIDTH, LEFT, RIGHT, BELOW = 1200, 52, 16, 44  # pixels: the page, and room for numbers on the axes
 TALLEST = 1.6  # height of a panel over its width; a taller coronal slice is drawn smaller
-QUIET, LOUD = "#66788f", "#ff9d4d"  # slices below the threshold, and those that count
-FOCUS_COLOR: Color = (255, 90, 60)
+FLATTEST = 0.25  # height over width; a flatter stack is stretched, or its bars are not seen
+FOCUS_COLOR: Color = (255, 157, 77)
+QUIET, LOUD = "#66788f", "#ff9d4d"  # slices below the threshold, and those that count: as the focus
 PANEL, FILL_ALPHA = "#14181d", 0.45
 
 
@@ -35,7 +36,8 @@ def draw_slice_profile(
     """Draw a coronal slice and, at the same height, the probability of each axial slice.
 
     The coronal slice is the one with most of the focus labels where there is a mask, else the
-    middle of the body. The patient's right is on the left, the head on top.
+    middle of the body. The patient's right is on the left, the head on top. A stack that is flatter
+    than `FLATTEST` is stretched in height, and a line says so.
 
     Args:
         path: of the PNG; appears whole or not at all.
@@ -55,7 +57,8 @@ def draw_slice_profile(
     step_mm = abs(float(z_mm[-1] - z_mm[0])) / max(1, len(z_mm) - 1) or 1.0
     extent = (float(z_mm.min()) - step_mm / 2, float(z_mm.max()) + step_mm / 2)
     coronal, marked, width_mm = _coronal(image, look, mask)
-    tall = min((extent[1] - extent[0]) / width_mm, TALLEST)
+    flat = (extent[1] - extent[0]) / width_mm
+    tall = min(max(flat, FLATTEST), TALLEST)
     page = Page([tall], 2, width=WIDTH, left=LEFT, right=RIGHT, below=BELOW)
     page.title(look.title)
     left = page.figure.add_subplot(page.grid[0, 0], ylabel="z, mm", xticks=[])
@@ -68,6 +71,9 @@ def draw_slice_profile(
         tint[..., 3] *= marked
         left.imshow(tint, aspect="auto", interpolation="nearest", **options)
     beyond = max(0.0, ((extent[1] - extent[0]) / tall - width_mm) / 2)
+    if flat < FLATTEST:
+        stretched = f"coronal slice, stretched {tall / flat:.1f} times in height"
+        page.text(page.place(0, 0)[0], 58, stretched, color=NOTED)
     left.set(xlim=(-beyond, width_mm + beyond), ylim=extent)
     for x, side in ((0.02, "R"), (0.96, "L")):
         left.text(x, 0.5, side, transform=left.transAxes, va="center", **outlined())

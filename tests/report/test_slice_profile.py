@@ -2,6 +2,7 @@
 """The picture of slices: bars at the height of their slices, in every orientation."""
 
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -73,3 +74,15 @@ def test_one_probability_a_slice(tmp_path: Path) -> None:
 
 def test_a_single_slice(tmp_path: Path) -> None:
     assert draw(tmp_path / "p.png", CHEST.ct[..., :1], CHEST.affine, np.ones(1)).shape[1] == 1200
+
+
+@pytest.mark.parametrize(("slice_mm", "stretched"), [(1.04, []), (0.5, ["2.0"]), (0.24, ["4.2"])])
+def test_a_flat_stack_is_stretched_and_says_so(
+    slice_mm: float, stretched: list[str], tmp_path: Path, drawn: Any
+) -> None:
+    affine = CHEST.affine.copy()
+    affine[:3, 2] *= slice_mm / np.linalg.norm(affine[:3, 2])
+    picture = draw(tmp_path / "p.png", CHEST.ct, affine, np.ones(16))
+    said = [text.split()[3] for text in drawn.texts if "stretched" in text]
+    assert said == stretched
+    assert len(rows_of(picture, LOUD)) > 60  # the bars are seen

@@ -79,7 +79,7 @@ def test_its_pages_and_metadata_say_what_was_measured(
     assert "ours" in (folder / "docs" / "data_license.txt").read_text()
     page = (folder / "docs" / "training.html").read_text()
     assert "<strong>0.750</strong> accuracy" in page
-    assert 'class="hit" style="background: rgb(66 133 90 / 28%)">1<br><small>50.0 %' in page
+    assert 'class="hit" style="background: rgb(50 120 215 / 28%)">1<br><small>50.0 %' in page
 
 
 def test_classes_of_the_same_names_stay_in_the_order_of_the_other_bundle(

@@ -85,6 +85,7 @@ def _follow(bar: "tqdm[Any]", epochs: dict[Path, int], done: threading.Event) ->
             if step > 0:
                 bar.set_postfix(_newest(seen), refresh=False)
                 bar.update(step)
+            bar.refresh()  # the time that has passed
         except (InputError, OSError):  # a file that is damaged is refused by who trains
             continue
 

@@ -16,6 +16,7 @@ from typing import Any
 from ..bundle.build import SOURCE, change_bundle, parts_for, read_source
 from ..bundle.config import Config, literal
 from ..bundle.find import PARTS
+from ..bundle.given import PATHS
 from ..bundle.label_set import labels_named
 from ..bundle.new import labels_of, new_folder, new_source, own_folder, write_bundle
 from ..bundle.settings import FREE, as_json, differences, in_words, leaves_of
@@ -194,13 +195,15 @@ def finish(own: OwnBundle, run: Run, summary: Mapping[str, Any]) -> Path:
 def trained_with(own: OwnBundle) -> dict[str, Any]:
     """Entries of the source for settings of the training alone, such as `epochs`.
 
-    Those of one of several trainings, and those of places, devices and workers, are left out.
+    Those of one of several trainings, and paths, devices and workers, are left out.
     """
     config = Config(own.order.bundle / "configs" / "train.json")
     return {
         f"train#{name}": value
         for name, value in own.order.settings.items()
-        if has_place(config, name) and name.rpartition("#")[2] not in FREE
+        if has_place(config, name)
+        and name.rpartition("#")[2] not in FREE
+        and not name.endswith(PATHS)
     }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.build import read_source
+from ..bundle.given import PATHS
 from ..bundle.new import FIRST_VERSION
 from ..data.classes import class_rows
 from ..data.datalist import Datalist
@@ -61,7 +62,10 @@ def page_of(run: Run, base: str, settings: Mapping[str, Any], summary: Mapping[s
         "Licence": str(about.get("licence") or "unknown"),
         "Reference": str(about.get("reference") or "–"),
         "SHA-256 of the datalist": sha256_of(run.order.data),
+        "Starts from": _start(run.order.weights),
     }
+    if run.order.overlays:
+        data["Configs laid over"] = ", ".join(Path(config).name for config in run.order.overlays)
     said = (*remarks, *([] if figures else [NOT_MEASURED]))
     kinds = (metadata.get("medvol_task"), form["inputs"]["image"].get("modality"))
     return TrainingPage(
@@ -72,10 +76,21 @@ def page_of(run: Run, base: str, settings: Mapping[str, Any], summary: Mapping[s
         counts=counts_of(run.datalist),
         figures=figures,
         confusion=confusions(run),
-        settings={key: str(value) for key, value in settings.items()},
+        settings={key: _without_folders(key, value) for key, value in settings.items()},
         remarks=said,
         example=next((EXAMPLES[kind] for kind in kinds if kind in EXAMPLES), "scan.nii.gz"),
     )
+
+
+def _start(weights: Path | None) -> str:
+    if weights is None:
+        return "random weights"
+    return f"weights of {weights.name}" if weights.is_dir() else f"weights in {weights.name}"
+
+
+def _without_folders(name: str, value: Any) -> str:
+    """A setting in words; of a path the last part, for a bundle is given away."""
+    return Path(value).name if name.endswith(PATHS) and isinstance(value, str) else str(value)
 
 
 def figures_of(summary: Mapping[str, Any], training: str) -> dict[str, dict[str, float]]:

@@ -32,7 +32,7 @@ PART = {
     "inference": {"image_size": "{{image_size}}", "preprocessing": CHAIN, "network_def": NETWORK},
     "train": {
         **CONFIG, "image_size": "{{image_size}}", "chain": CHAIN, "network_def": NETWORK,
-        "class_names": "{{labels.names}}", "num_workers": 4,
+        "class_names": "{{labels.names}}", "num_workers": 4, "own_path": "",
         "train": {"handlers": [], "dataset": {"data": ITEMS}, "preprocessing": PREPARED},
     },
     "evaluate": {"measured": True},

@@ -43,7 +43,8 @@ def read(path: Path) -> Any:
 def test_the_bundle_is_for_the_classes_of_the_data_and_used_as_it_was_trained(
     bundles: Path, data: Path, tmp_path: Path
 ) -> None:
-    order = order_of(bundles, data, image_size=8, epochs=2, num_workers=0)
+    secret = str(tmp_path / "secret" / "w.pt")
+    order = order_of(bundles, data, image_size=8, epochs=2, num_workers=0, own_path=secret)
     folder, _ = trained(order, "my_tb", tmp_path / "run")
     assert folder == bundles / "my_tb"
     spec = read_spec("my_tb")
@@ -58,6 +59,8 @@ def test_the_bundle_is_for_the_classes_of_the_data_and_used_as_it_was_trained(
     assert read(folder / "configs" / "train.json")["epochs"] == 2
     files = read_record(folder / MANIFEST)["files"]
     assert {"models/model.pt", "docs/training.html", "docs/README.md"} <= set(files)
+    assert "| own_path | w.pt |" in (folder / "docs" / "README.md").read_text()
+    assert "| Starts from | random weights |" in (folder / "docs" / "README.md").read_text()
     texts = [p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "train.json"]
     assert not [text for text in texts if os.fsencode(tmp_path) in text]
 

@@ -270,13 +270,18 @@ class Answer:
 
     @cached_property
     def burden(self) -> Burden | None:
-        """Where the lesions lie: by lung and third, and one by one; None of other organs."""
-        spec = self.spec
+        """Where the lesions lie: by lung and third, and one by one; None of other organs.
+
+        There are no thirds where a part of the lungs is shown, or where a gate passed slices by.
+        """
+        spec, slices = self.spec, self.slices
+        gated = slices is not None and slices.segmented not in (None, len(slices.probability))
         if self.mask is None or spec.reference is None or not spec.lung_regions:
             return None
         return lung_burden(
             self.mask, self.image.array, self.image.affine,
-            organ=spec.reference.values, focus=spec.focus, whole=not self.part_shown,
+            organ=spec.reference.values, focus=spec.focus,
+            whole=not (self.part_shown or gated),
         )  # fmt: skip
 
     @property

@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from phantoms import GROUND_GLASS, LUNG, save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
-from medvol.answer import PART, Answer
+from medvol.answer import PART, Answer, Slices
 from medvol.errors import InputError, Note
 from medvol.outputs.save import save
 from medvol.tasks.task import load_bundle
@@ -75,6 +76,15 @@ def test_no_score_of_a_part(answer: Answer, tmp_path: Path) -> None:
     assert part.burden is not None
     assert [x.name for x in part.burden.regions] == ["right lung", "left lung"]
     assert part.burden.lesions.largest[0].place == "right lung"
+
+
+def test_no_thirds_where_a_gate_passed_slices_by(answer: Answer) -> None:
+    number = answer.mask.shape[2]
+    all_passed = Slices(np.ones(number, np.float32), 0.5, np.arange(number) * 4.0, number)
+    assert len(replace(answer, slices=all_passed).burden.regions) == 8
+    some = replace(answer, slices=replace(all_passed, segmented=number - 1))
+    assert [x.name for x in some.burden.regions] == ["right lung", "left lung"]
+    assert some.ct_score is None
 
 
 def test_lungs_without_an_organ_are_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from .. import __version__
-from ..failures import failure, raised_by_us
+from ..failures import FAILURES, failure, quiet_readers, raised_by_us
 from ..stopping import Stopped, stoppable
 from ..text import NOTICE
 
@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     command, as_json = "medvol", False
     try:
+        quiet_readers()
         with stoppable():
             args = build_parser().parse_args(argv)
             words = [getattr(args, name, None) for name in ("command", "source", "bundle_command")]
@@ -78,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with suppress(OSError):  # a terminal that was closed
             print("medvol: stopped", file=sys.stderr)
         return 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
-    except Exception as error:
+    except FAILURES as error:
+        if isinstance(error, SystemExit) and command == "medvol":  # argparse has said why
+            raise
         refusal = failure(error, command)
         misused = isinstance(error, ValueError | ImportError) and raised_by_us(error)
         print(f"{command}: {error}" if misused else f"medvol: {refusal}", file=sys.stderr)

@@ -9,7 +9,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import add_bundle, add_data, add_device, add_fold, add_map, add_output, mapped
+from .options import (
+    add_bundle,
+    add_data,
+    add_device,
+    add_fold,
+    add_map,
+    add_output,
+    add_time_limit,
+    mapped,
+)
 
 if TYPE_CHECKING:
     from ..tasks.comparison import Comparison
@@ -37,6 +46,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add_map(parser, "a label or class")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="instead of models/model.pt")
     add_device(parser)
+    add_time_limit(parser, "work on a case")
     masks = parser.add_argument_group("truth as label maps")
     add_fold(masks)
     masks.add_argument(

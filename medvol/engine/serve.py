@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, BinaryIO, TypeAlias
 
-from ..failures import FAILURES, failure, raised_by_us
+from ..failures import FAILURES, failure, quiet_readers, raised_by_us
 from ..progress import Step, heard_by
 from ..stopping import stoppable
 
@@ -36,6 +36,7 @@ def serve() -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what a reader or a bundle prints is not an answer
+    quiet_readers()
     sys.stdout = sys.stderr
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     work, setup, folder, is_heard = pickle.load(requests)

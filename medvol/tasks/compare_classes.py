@@ -38,9 +38,9 @@ from ..report.radiographs import radiograph_tile
 from ..spatial import feet_head_axis
 from ..text import counted
 from .compare_masks import LabelMaps
-from .comparison import Comparison, Order, watched
+from .comparison import Asked, Comparison, Order
 from .confounding import predict_from_surroundings
-from .task import Bundle
+from .radiographs import BATCH
 
 CURVES, RELIABILITY = "curves.png", "reliability.png"
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
@@ -56,7 +56,6 @@ class ClassComparison(Comparison[ClassCase]):
         CURVES: "ROC, and precision over recall",
         RELIABILITY: "whether probabilities can be believed",
     }
-    bundle: Bundle
 
     def pictures(self, evaluation: ClassEvaluation, folder: Path) -> ClassPictures:
         """Draw curves and reliability into a folder."""
@@ -102,6 +101,8 @@ class RadiographComparison(ClassComparison):
     """
 
     options = frozenset({"part", "calibrate", "confounding"})
+    together = 2 * BATCH  # while one batch is computed the next is read
+    unit = "image"
 
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)
@@ -120,7 +121,6 @@ class RadiographComparison(ClassComparison):
         self.validation = self._items(VALIDATION) if order.calibrate else []
         known = part != TRAINING and self.datalist.parts.get(TRAINING)
         self.training = self._items(TRAINING, limited=False) if known else []
-        self.bundle = self.load()
 
     def _items(self, part: str, *, limited: bool = True) -> list[dict[str, Any]]:
         """Images of a part with all keys; those of a class that the bundle does not know go."""
@@ -129,17 +129,24 @@ class RadiographComparison(ClassComparison):
         names = {label: self.spec.classes[number] for label, number in self.number.items()}
         return completed(items, names, self.order.data.parent.absolute())
 
+    def asked(self) -> list[Asked]:
+        """The images of the part, then those of the validation part that is chosen on."""
+        return [Asked(item["case"], item["image"]) for item in (*self.items, *self.validation)]
+
     def outcomes(self) -> Iterator[tuple[str, ClassCase | InputError]]:
         """The answer to each image of the part."""
-        return self._answers(self.items)
+        return self.apart(range(len(self.items)))
 
-    def _answers(self, items: Sequence[Item]) -> Iterator[tuple[str, ClassCase | InputError]]:
+    def answers(self, numbers: Sequence[int]) -> Iterator[list[tuple[str, ClassCase | InputError]]]:
+        """The answer to each of some images."""
+        every = [*self.items, *self.validation]
+        items = [every[number] for number in numbers]
         answers = self.bundle.predict_many([item["image"] for item in items])
-        for item, answer in zip(watched(items, "image"), answers, strict=True):
+        for item, answer in zip(items, answers, strict=True):
             if isinstance(answer, Refusal):
-                yield item["case"], answer.error
+                yield [(item["case"], answer.error)]
             else:
-                yield item["case"], self._case(item, answer)
+                yield [(item["case"], self._case(item, answer))]
 
     def _case(self, item: Item, answer: Answer) -> ClassCase:
         if answer.classes is None:
@@ -153,8 +160,9 @@ class RadiographComparison(ClassComparison):
 
     def evaluation(self, cases: tuple[ClassCase, ...], refused: Refused) -> ClassEvaluation:
         """Figures of all images; temperature, threshold and the confounding test where asked."""
-        chosen_on = [found for _, found in self._answers(self.validation)
-                     if not isinstance(found, InputError)]  # fmt: skip
+        numbers = range(len(self.items), len(self.items) + len(self.validation))
+        answers = self.apart(numbers) if numbers else iter(())
+        chosen_on = [found for _, found in answers if not isinstance(found, InputError)]
         tuned = tune(chosen_on) if chosen_on else None
         confounding = None
         if self.order.confounding and self.training:
@@ -214,15 +222,18 @@ class SliceComparison(ClassComparison):
         super().__init__(spec, order)
         self.truth = LabelMaps(self)
         self.extent = self.truth.extent
-        self.bundle = self.load()
 
-    def outcomes(self) -> Iterator[tuple[str, ClassCase | InputError]]:
-        """The answer to each slice of each volume."""
-        for case in watched(self.truth.cases, "case"):
+    def asked(self) -> list[Asked]:
+        """The volumes with truth."""
+        return [Asked(case.case, case.image) for case in self.truth.cases]
+
+    def answers(self, numbers: Sequence[int]) -> Iterator[list[tuple[str, ClassCase | InputError]]]:
+        """The answer to each slice of some volumes."""
+        for case in (self.truth.cases[number] for number in numbers):
             try:
-                yield from self._slices(self.bundle.predict(case.image), case)
+                yield [*self._slices(self.bundle.predict(case.image), case)]
             except FAILURES as error:  # one case does not stop the others
-                yield case.case, failure(error, case.image)
+                yield [(case.case, failure(error, case.image))]
 
     def _slices(self, answer: Answer, case: LabelledCase) -> list[tuple[str, ClassCase]]:
         if answer.slices is None:

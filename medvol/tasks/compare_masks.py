@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masks beside true masks: from the network or from a folder, measured, drawn, saved."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ from ..report.mask_evaluation import case_line, mask_content, summary_line
 from ..report.overlay import Look
 from ..text import counted
 from .cases import AS_IT_IS, Case
-from .comparison import Comparison, Order, watched
+from .comparison import Asked, Comparison, Order
 from .task import task_of
 
 PICTURE, SEGMENTS, MASK = "errors.png", "errors.seg.nrrd", OUTPUTS["nii"].file
@@ -123,7 +123,6 @@ class MaskComparison(Comparison[MaskCase]):
 
     Attributes:
         regions: name to labels of the bundle; the first is what pictures and segments show.
-        bundle: that makes the masks; None where they are there before.
     """
 
     options = frozenset({"fold", "predictions", "tolerance_mm", "smallest_lesion_ml"})
@@ -144,15 +143,18 @@ class MaskComparison(Comparison[MaskCase]):
                 f"Give data with the labels {', '.join(x.name for x in spec.labels)}.",
             )  # fmt: skip
         self.key = next(iter(self.regions))
-        self.bundle = self.load() if order.predictions is None else None
 
-    def outcomes(self) -> Iterator[tuple[str, MaskCase | InputError]]:
-        """Measure each case, and write its files."""
-        for case in watched(self.truth.cases, "case"):
+    def asked(self) -> list[Asked]:
+        """The cases with truth."""
+        return [Asked(case.case, case.image) for case in self.truth.cases]
+
+    def answers(self, numbers: Sequence[int]) -> Iterator[list[tuple[str, MaskCase | InputError]]]:
+        """Measure some cases, and write their files."""
+        for case in (self.truth.cases[number] for number in numbers):
             try:
-                yield case.case, self.measured(case)
+                yield [(case.case, self.measured(case))]
             except FAILURES as error:  # one case does not stop the others
-                yield case.case, failure(error, case.image)
+                yield [(case.case, failure(error, case.image))]
 
     def measured(self, case: LabelledCase) -> MaskCase:
         """Measure one case; write its mask and, for a report, its errors as segments and picture.
@@ -163,7 +165,7 @@ class MaskComparison(Comparison[MaskCase]):
             InputError: image, truth or mask cannot be used, or something cannot be written.
         """
         folder = self.order.output / case.case
-        made = () if self.bundle is None else (MASK,)
+        made = () if self.order.predictions is not None else (MASK,)
         withdraw(folder, (PICTURE, SEGMENTS, *made))
         image = task_of(self.spec).read(case.image, AS_IT_IS)
         truth = self.truth.read(case, image)
@@ -184,13 +186,13 @@ class MaskComparison(Comparison[MaskCase]):
 
     def _marked(self, case: LabelledCase, image: Image) -> Marked:
         """The mask that the network makes now, or that lies in the folder."""
-        if self.bundle is not None:
+        if self.order.predictions is None:
             answer = self.bundle.predict(Case(case.image, image=image))
             if answer.mask is None:
                 raise ValueError(f"{self.spec.name} gives no mask; give a bundle that segments")
             seconds = sum(answer.run.times_s.values())
             return Marked(answer.mask, seconds, answer.run.remarks, answer.notes)
-        folder = self.order.predictions or Path()
+        folder = self.order.predictions
         mask = read_image(find_mask(folder, (case.case, case_name(case.image))), kind="mask")
         check_pair(image, mask, values=(0, *(label.value for label in self.spec.labels)))
         return Marked(mask.array)

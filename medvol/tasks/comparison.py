@@ -7,16 +7,19 @@ of slices with masks, classes of radiographs with classes.
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from .. import __version__
 from ..bundle.spec import Spec
 from ..data.datalist import Datalist
+from ..engine import child
 from ..engine.devices import part_of
+from ..engine.serve import Handler
 from ..errors import InputError, printable
 from ..failures import listed
 from ..files import sha256_of
@@ -54,6 +57,13 @@ OPTIONS = {
 }
 
 
+class Asked(NamedTuple):
+    """A case that is compared: its name, and the path of its image."""
+
+    name: str
+    path: str
+
+
 @dataclass(frozen=True)
 class Order:
     """What is to be compared, and how.
@@ -73,6 +83,7 @@ class Order:
         confounding: whether it is tested what else predicts the class.
         names: name of a label or class in the data to that in the bundle, where they differ; "" for
             none of the bundle's.
+        time_limit: s for a case, after which it is refused; None sets none.
     """
 
     data: Path
@@ -89,6 +100,7 @@ class Order:
     calibrate: bool = False
     confounding: bool = True
     names: Mapping[str, str] = field(default_factory=dict)
+    time_limit: float | None = None
 
 
 class Comparison(ABC, Generic[CaseT]):
@@ -99,11 +111,12 @@ class Comparison(ABC, Generic[CaseT]):
         order: what is to be compared.
 
     Attributes:
-        bundle: that gives the answers; None where they are there before.
         extent: which cases of the datalist were taken, in words.
         refused: cases that could not be measured, and why; of the latest run.
         options: of `OPTIONS`, those that mean something for this comparison.
         files: file beside the page to what it holds.
+        together: cases that are worked on at the same time.
+        unit: what a case is called beside a bar.
 
     Raises:
         InputError: bundle or datalist cannot be used; E_LABELS, their names do not correspond.
@@ -112,7 +125,8 @@ class Comparison(ABC, Generic[CaseT]):
 
     options: ClassVar[frozenset[str]]
     files: ClassVar[Mapping[str, str]] = {}
-    bundle: Bundle | None
+    together: ClassVar[int] = 1
+    unit: ClassVar[str] = "case"
     extent: str
 
     def __init__(self, spec: Spec, order: Order) -> None:
@@ -125,13 +139,14 @@ class Comparison(ABC, Generic[CaseT]):
         if order.predictions is None:
             _ = spec.weights_sha256  # a bundle without weights is refused at once
 
-    def load(self) -> Bundle:
-        """The bundle, ready to predict."""
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The bundle, loaded when it is asked for."""
         return load_bundle(self.spec, device=self.order.device, precision=self.order.precision)
 
     def run_words(self) -> str:
         """How the bundle runs, such as "fp32 on cpu", and at which threshold its gate is."""
-        if self.bundle is None:
+        if self.order.predictions is not None:
             return "not run"
         pipeline = self.bundle.pipeline
         gated = part_of(pipeline.inferer, GatedInferer)
@@ -222,9 +237,36 @@ class Comparison(ABC, Generic[CaseT]):
             found.append(f"Intervals come from {few}: too few to rely on.")
         return found + self.remarks(evaluation)
 
-    @abstractmethod
     def outcomes(self) -> Iterator[tuple[str, CaseT | InputError]]:
         """Name of each case, and what was found or why it cannot be used."""
+        return self.apart(range(len(self.asked())))
+
+    def apart(self, numbers: Sequence[int]) -> Iterator[tuple[str, CaseT | InputError]]:
+        """What comes of some cases, found in a process of its own, which may die of one of them.
+
+        Args:
+            numbers: of the cases, as `answers` takes them.
+        """
+        asked, work = self.asked(), f"{start.__module__}:{start.__name__}"
+        with child.Child(
+            work, (self.spec, self.order), limits=child.Limits(self.order.time_limit),
+            together=self.together,
+        ) as process:  # fmt: skip
+            found = process.each(numbers, name=lambda number: asked[number].path)
+            for number in watched(numbers, self.unit):
+                outcome = next(found)
+                if isinstance(outcome, InputError):
+                    yield asked[number].name, outcome
+                else:
+                    yield from outcome
+
+    @abstractmethod
+    def asked(self) -> Sequence[Asked]:
+        """The cases; those that figures are made of come first."""
+
+    @abstractmethod
+    def answers(self, numbers: Sequence[int]) -> Iterator[list[tuple[str, CaseT | InputError]]]:
+        """What is found of some of the cases that `asked` names, each perhaps in several parts."""
 
     @abstractmethod
     def evaluation(self, cases: tuple[CaseT, ...], refused: Refused) -> Evaluation[CaseT]:
@@ -249,6 +291,11 @@ class Comparison(ABC, Generic[CaseT]):
     def remarks(self, evaluation: Any) -> list[str]:  # noqa: ARG002
         """What else a reader must know before the figures."""
         return []
+
+
+def start(asked: tuple[Spec, Order]) -> Handler:
+    """What compares the cases of an order, in a process of its own, see `Comparison.apart`."""
+    return comparison_of(*asked).answers
 
 
 def comparison_of(spec: Spec, order: Order) -> Comparison[Any]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`medvol predict` in its two processes: one that works and may die, and one that goes on."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import dicom_phantoms
 import pytest
-from odd_bundle import odd_bundle, scans
+from odd_bundle import CHEST, odd_bundle, scans
+from phantoms import save_nifti
 from tiny_bundle import tiny_bundle
 
 from medvol.cli import main
@@ -42,6 +44,33 @@ def test_a_case_that_kills_its_process_is_refused_and_the_others_are_done(
     assert made == [
         f"{case}/{file}" for case in "az" for file in ("run.json", "segmentation.nii.gz")
     ]
+
+
+@pytest.mark.slow
+def test_evaluate_refuses_a_case_that_kills_its_process_and_measures_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "Child", RealChild)
+    bundle = odd_bundle(tmp_path / "bundle", "os._exit(3)")
+    images = scans(tmp_path / "in", "a", "odd", "z")
+    save_nifti(images / "true.nii.gz", CHEST.labels, CHEST.affine)
+    rows = [{"image": f"{name}.nii.gz", "label": "true.nii.gz", "case": name}
+            for name in ("a", "odd", "z")]  # fmt: skip
+    (images / "list.json").write_text(json.dumps({"training": rows}))
+    words = [
+        "evaluate",
+        str(bundle),
+        "--data",
+        str(images / "list.json"),
+        "-o",
+        str(tmp_path / "o"),
+    ]
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.err.splitlines()[0].startswith(
+        f"medvol: E_FAILED {images / 'odd.nii.gz'}: the process that worked on it ended with status"
+    )
+    assert [line.split(":")[0] for line in said.out.splitlines()[:2]] == ["a", "z"]
 
 
 def started(patch: str, scratch: Path, *words: str | Path) -> "subprocess.Popen[str]":

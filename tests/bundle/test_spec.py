@@ -56,6 +56,16 @@ def test_a_bundle_of_medvol(tmp_path: Path) -> None:
     assert made.weights == made.folder / "models" / "model.pt"
 
 
+@pytest.mark.parametrize("name", ["covid_ct_lesion_3d", "covid_ct_lesion_25d"])
+def test_the_shipped_ct_bundles_know_lungs(name: str) -> None:
+    made = read_spec(name)
+    assert made.lung_regions
+    assert made.coverage is not None
+    assert made.coverage.organ == "lungs"
+    assert made.organ_levels is not None
+    assert made.organ_levels.ranges_hu == {10.0: (-1005.0, -815.0), 50.0: (-935.0, -625.0)}
+
+
 def test_regions_of_figures(tmp_path: Path) -> None:
     own = read_spec(bundle(tmp_path / "mine", OWN))
     assert own.focus_name == "lesion"  # the only label that is looked for

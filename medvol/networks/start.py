@@ -89,8 +89,8 @@ def fit_start(
     except ValueError as error:
         raise InputError(
             "E_BUNDLE", path, f"the weights do not fit the network: {error}.",
-            "Give weights of the same kind of network, depth and width, name in `may_lack` what they "
-            "may lack, or start from scratch.",
+            "Give weights of the same kind of network, depth and width, name in `may_lack` what "
+            "they may lack, or start from scratch.",
         ) from error  # fmt: skip
 
 

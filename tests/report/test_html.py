@@ -10,6 +10,7 @@ import pytest
 
 from medvol.errors import InputError
 from medvol.labels import Label, LabelTable
+from medvol.metrics.lung_regions import Region
 from medvol.metrics.measurements import Histogram, Measurement, Reference
 from medvol.report.html import ReportContext, plot, render_report, write_report
 from medvol.text import NOTICE
@@ -274,3 +275,23 @@ def test_a_page_that_cannot_be_written_is_refused(tmp_path) -> None:
     with pytest.raises(InputError) as caught:
         write_report(tmp_path / "file" / "report.html", CLASSES)
     assert caught.value.code == "E_NOSPACE"
+
+
+def test_thirds_are_drawn_as_a_reader_sees_them() -> None:
+    thirds = ("upper", "middle", "lower")
+    marked = {("right", "upper"): 4, ("left", "lower"): 100}  # percent
+    regions = [
+        Region(side, third, 100, marked.get((side, third), 0), 1.0)
+        for side in ("right", "left")
+        for third in ("", *thirds)
+    ]
+    html = render_report(replace(FULL, regions=regions))
+    drawn = re.findall(r'--share: ([\d.]+)"><b>([\d.]+) %</b><small>(\w+)', html)
+    assert [row[2] for row in drawn] == 2 * [*thirds]  # the patient's right comes first
+    shades = [float(row[0]) for row in drawn]
+    assert shades == [20, 0, 0, 0, 0, 100]  # 10 times the root: 4 % is seen too
+    assert html.index('<section class="right">') < html.index('<section class="left">')
+    whole = [row for row in regions if not row.third]
+    alone = render_report(replace(FULL, regions=whole))
+    assert 'class="zones"' not in alone
+    assert ">Score<" not in alone

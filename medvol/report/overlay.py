@@ -12,7 +12,7 @@ from ..images.image import Image
 from ..labels import Label, LabelTable
 from ..metrics.measurements import Counts, Mask, count_voxels, voxels_per_slice
 from ..spatial import Affine, voxel_volume_ml
-from ..text import minus, ml_text
+from ..text import counted, minus, ml_text
 from .figure import GAP, GUTTER, LINE, MISSING, NOTED, WIDTH, LegendLine, Page, drawable
 from .planes import (
     FEET_HEAD,
@@ -170,7 +170,9 @@ def _legend(page: Page, lines: Sequence[LegendLine], remark: str) -> None:
     shown = lines if len(lines) <= room else lines[: max(1, room - 1)]
     at = page.legend(shown, top, left=left + GAP) if lines else top
     hidden = len(lines) - len(shown)
-    for note in filter(None, [f"and {hidden} more labels" if hidden > 0 else "", remark]):
+    for note in filter(
+        None, [f"and {counted(hidden, 'more label')}" if hidden > 0 else "", remark]
+    ):
         page.text(left + GAP, at + LINE / 2, note, color=NOTED)
         at += LINE
 

@@ -14,6 +14,7 @@ from ..images.image import Image
 from ..images.modality import sampled
 from ..labels import LabelTable
 from ..metrics.measurements import Mask, Reference, voxels_per_slice
+from ..text import counted
 from .figure import GAP, LINE, MARGIN, NOTED, Color, Page, show
 from .overlay import Look, legend_lines, nothing_marked
 from .planes import FEET_HEAD, FRONT_BACK, RIGHT_LEFT, TALLEST, write_frame
@@ -124,7 +125,7 @@ def draw_preview(
     height = sizes[0][1]  # the same from all sides
     lines = legend_lines(mask, image.affine, table)
     hidden = len(lines) - MOST_LABELS
-    remark = f"and {hidden} more labels" if hidden > 0 else ""
+    remark = f"and {counted(hidden, 'more label')}" if hidden > 0 else ""
     if not solids.focus.any():
         remark = f"{nothing_marked(look)}."
     rows = -(-min(len(lines), MOST_LABELS) // LEGEND_COLUMNS) + bool(remark)

@@ -68,10 +68,10 @@ def _record_pictures(bundle: Bundle, data: Datalist) -> str:
         _pictures(bundle, data.items(part) if part in data.parts else [])
         for part in ("training", "validation")
     )
+    if len(training) < FEWEST:
+        path.unlink(missing_ok=True)
+        return f"{name}: none, for fewer than {FEWEST} pictures say too little of their kind"
     with renewing(bundle.spec.folder, [name]):
-        if len(training) < FEWEST:
-            path.unlink(missing_ok=True)
-            return f"{name}: none, for fewer than {FEWEST} pictures say too little of their kind"
         found = fit_likeness(training, others)
         found.save(path)
     return f"{name}: of {len(training)} + {len(others)} pictures, limit {found.limit:.3f}"

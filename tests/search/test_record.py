@@ -17,6 +17,7 @@ from medvol.cli import main
 from medvol.data.datalist import Datalist
 from medvol.engine.pipeline import LIKENESS
 from medvol.networks.weights import record_in, with_record
+from medvol.owned import checksums, claim
 from medvol.search import record
 from medvol.search.record import record_bundle
 from medvol.tasks.cases import Reading
@@ -114,7 +115,9 @@ def test_many_pictures_are_looked_at_in_steps(
     monkeypatch.setattr(record, "MOST", 60)
     done = record_bundle(tmp_path / "tiny", data=data)
     assert done[-1].startswith("models/likeness.npz: of 60 + 0 pictures, limit ")
+    claim(tmp_path / "tiny", checksums(tmp_path / "tiny"))  # as in a bundle that medvol made
     few = Datalist.read(datalist(tmp_path / "few", {"training": 10}))
+    record_bundle(tmp_path / "tiny", data=few)
     record_bundle(tmp_path / "tiny", data=few)
     assert not (tmp_path / "tiny" / "models" / LIKENESS).exists()  # of other data by now
 

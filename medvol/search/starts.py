@@ -13,6 +13,7 @@ from typing import Any
 from ..bundle.config import Config
 from ..bundle.find import find_bundle
 from ..errors import InputError
+from ..labels import same_names
 from ..networks.start import fit_start
 from ..training.recipe import Recipe, Stage, read_recipe
 
@@ -124,7 +125,7 @@ def start_files(
             except InputError as error:
                 refusal = refusal or error
         if fitting:
-            return dict.fromkeys(fitting, (start, True))
+            return {name: (start, _same(start.parent.parent, configs[name])) for name in fitting}
     raise refusal or _no_weights(start)
 
 
@@ -143,15 +144,18 @@ def _of_bundle(
             found[name] = start / places[0]
     if not found:
         raise _no_weights(start)
-    given = _names(Config(start / "configs" / "train.json"))
-    files = {}
     for name, path in found.items():
-        own = _names(configs[name])
-        is_same = not given or not own or given == own
         if STARTED in configs[name]:
             _check_fit(configs[name], path)
-        files[name] = (path, is_same)
-    return files
+    return {name: (path, _same(start, configs[name])) for name, path in found.items()}
+
+
+def _same(folder: Path, config: Config) -> bool:
+    """Whether a head is for the same labels or classes, as far as the folder is a bundle's."""
+    train = folder / "configs" / "train.json"
+    given = _names(Config(train)) if train.is_file() else ()
+    own = _names(config)
+    return not given or not own or same_names(given, own)
 
 
 def begins_with_pretraining(stage: Stage, recipe: Recipe) -> bool:

@@ -132,7 +132,8 @@ def test_the_head_of_a_bundle_with_other_labels_is_left_out(
     (other / "configs" / "train.json").write_text(
         json.dumps({**config, "label_names": ["metastasis"]})
     )
-    for start, head in ((bundle, None), (other, False)):
+    file = other / "models" / "model.pt"
+    for start, head in ((bundle, None), (other, False), (file, False)):
         run = Run(Order(bundle, data, (0,), weights=start), tmp_path / start.name / "out")
         assert run.trainings["segmenter"].settings.get("started#keep_head") is head
 

@@ -51,6 +51,17 @@ def printable(line: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines, whose line breaks stay.
+
+    Example:
+        >>> print(printable_lines("name  \\x1b[2J\\nlabel lung"))
+        name  \\x1b[2J
+        label lung
+    """
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def refusal_behind(error: BaseException) -> InputError | None:
     """The refusal among an error and its causes, since MONAI wraps what a part raises; or None."""
     return next((cause for cause in causes(error) if isinstance(cause, InputError)), None)

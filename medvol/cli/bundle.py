@@ -5,6 +5,7 @@ import argparse
 import json
 from pathlib import Path
 
+from ..errors import printable, printable_lines
 from .options import add_time_limit
 
 
@@ -106,7 +107,7 @@ def list_bundles(args: argparse.Namespace) -> int:
         rows = [bundle.to_json() for bundle in bundles]
         print(json.dumps({"own_folder": str(user_folder()), "bundles": rows}, indent=2))
     else:
-        print(aligned([HEADS, *(bundle.line() for bundle in bundles)]))
+        print(printable_lines(aligned([HEADS, *(bundle.line() for bundle in bundles)])))
         print(f"\nYour own bundles lie in {user_folder()}")
     return 0
 
@@ -116,7 +117,7 @@ def explain_bundle(args: argparse.Namespace) -> int:
     from ..bundle.explain import explain
     from ..bundle.find import find_bundle
 
-    print(explain(find_bundle(args.bundle)))
+    print(printable_lines(explain(find_bundle(args.bundle))))
     return 0
 
 
@@ -148,7 +149,8 @@ def check_one(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([finding._asdict() for finding in found], indent=2))
     else:
-        print("\n".join(map(str, found)) or f"{folder}: nothing is wrong")
+        said = [str(finding) for finding in found] or [f"{folder}: nothing is wrong"]
+        print("\n".join(map(printable, said)))
     return int(any(finding.level == "error" for finding in found))
 
 

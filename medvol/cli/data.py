@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.sources import find_source, source_names
+from ..errors import printable, printable_lines
 from ..text import aligned
 from . import inspect_data
 
@@ -75,11 +76,11 @@ def run(args: argparse.Namespace) -> int:
     if source.picture:
         with filling(file.parent) as scratch:
             _draw(source, datalist, scratch / source.picture)
-    print(aligned(source.rows(datalist)))
+    print(printable_lines(aligned(source.rows(datalist))))
     for note in datalist.about.get("notes", ()):
-        print(note)
+        print(printable(note))
     made = [file.parent / name for name in (*source.writes, source.picture) if name]
-    print(", ".join([f"datalist {file}", *map(str, made)]))
+    print(printable(", ".join([f"datalist {file}", *map(str, made)])))
     return 0
 
 

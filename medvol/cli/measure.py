@@ -5,6 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..errors import printable
 from ..outputs.registry import OUTPUTS
 from .options import add_map, add_output, add_series, mapped
 
@@ -61,6 +62,6 @@ def run(args: argparse.Namespace) -> int:
     folder = args.output / answer.case
     save(answer, folder, formats=args.format)
     for remark in answer.run.remarks:
-        print(f"medvol: {answer.case}: {remark}", file=sys.stderr)
-    print(f"{line(answer)} -> {folder}")
+        print(printable(f"medvol: {answer.case}: {remark}"), file=sys.stderr)
+    print(printable(f"{line(answer)} -> {folder}"))
     return 0

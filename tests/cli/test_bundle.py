@@ -39,6 +39,20 @@ def test_explain_prints_and_refuses_what_is_not_there(
     assert "E_BUNDLE" in capsys.readouterr().err
 
 
+def test_control_characters_of_a_bundle_reach_no_terminal(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bundle", "new", "mine", "--from", "chest_xray_pneumonia"]) == 0
+    path = own / "mine" / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    path.write_text(json.dumps({**metadata, "intended_use": "none\x1b[2J\u202e"}))
+    _ = capsys.readouterr()
+    assert main(["bundle", "explain", "mine"]) == 0
+    said = capsys.readouterr().out
+    assert "none\\x1b[2J\\u202e" in said
+    assert not {"\x1b", "\u202e"} & set(said)
+
+
 def test_a_name_of_a_shipped_bundle_is_noted(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     note = "covid_ct_lesion_3d now names this bundle, no longer the shipped one"
     assert main(["bundle", "new", "mine", "--from", "covid_ct_lesion_3d"]) == 0

@@ -88,9 +88,9 @@ def test_folder_with_a_broken_image(
     assert [line.split(":")[0] for line in said.out.splitlines()] == ["chest", "last"]
     line, *listed = said.err.splitlines()
     assert line.startswith(f"medvol: E_TRUNCATED {ct.parent / 'broken.nii.gz'}: ")
-    assert listed == [
-        "medvol: 1 of 3 failed:", f"  E_TRUNCATED {ct.parent / 'broken.nii.gz'}",
-    ]  # fmt: skip
+    assert listed[0] == "medvol: 1 of 3 failed:"
+    assert listed[1].startswith(f"  E_TRUNCATED {ct.parent / 'broken.nii.gz'}: ")
+    assert len(listed) == 2
 
 
 def test_one_broken_image_leaves_nothing(

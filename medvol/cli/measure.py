@@ -2,11 +2,14 @@
 """`medvol measure`: a mask that was corrected by hand, measured as a prediction is."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from ..errors import printable
 from ..outputs.registry import OUTPUTS
+from ..owned import RUN, read_record
+from ..text import NOTICE
 from .options import add_map, add_output, add_series, mapped
 
 
@@ -40,6 +43,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"),
         help="of slice pictures, columns, rows and slices in mm, since they know none",
     )  # fmt: skip
+    parser.add_argument(
+        "--json", action="store_true", help="print one object instead: paths and what run.json says"
+    )
     parser.set_defaults(run=run)
 
 
@@ -47,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Read image and mask, and write what the mask says."""
     from ..bundle.spec import read_spec
     from ..files import check_writable
+    from ..outputs.record import brief
     from ..outputs.results import check_apart
     from ..outputs.save import save
     from ..tasks.cases import Reading
@@ -60,7 +67,12 @@ def run(args: argparse.Namespace) -> int:
     inputs = [path for path in (args.image, args.mask, args.prediction) if path is not None]
     check_apart(args.output, [answer.case], inputs)
     folder = args.output / answer.case
-    save(answer, folder, formats=args.format)
+    written = save(answer, folder, formats=args.format)
+    if args.json:
+        files = {name: str(path) for name, path in written.items()}
+        said = {"notice": NOTICE, "folder": str(folder), **brief(read_record(folder / RUN))}
+        print(json.dumps({**said, "files": files}, indent=2))
+        return 0
     for remark in answer.run.remarks:
         print(printable(f"medvol: {answer.case}: {remark}"), file=sys.stderr)
     print(printable(f"{line(answer)} -> {folder}"))

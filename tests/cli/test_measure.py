@@ -96,6 +96,18 @@ def test_without_a_prediction_there_is_no_difference(bundle, image, tmp_path, ca
     assert "consolidation" in said.out
 
 
+def test_as_json_it_is_one_object(bundle, image, tmp_path, capsys):
+    mask = save_nifti(tmp_path / "mask.nii.gz", CHEST.labels, CHEST.affine)
+    words = ["measure", str(image), str(mask), "--bundle", str(bundle),
+             "-o", str(tmp_path / "out"), "--format", "nii", "csv", "--json"]  # fmt: skip
+    assert main(words) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["mask"]["file"] == "mask.nii.gz"
+    assert set(said["files"]) == {"nii", "csv"}
+    rows = {row["name"]: row for row in said["measurements"]}
+    assert rows["consolidation"]["voxels"] == int((CHEST.labels == 2).sum())
+
+
 def _segments(path: Path, bundle: Path, name: str) -> Path:
     """Consolidation alone, under another name of the same length."""
     mask = np.where(CHEST.labels == 2, 2, 0).astype(np.uint8)

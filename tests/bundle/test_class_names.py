@@ -52,8 +52,8 @@ def test_what_was_trained_on_healthy_folders_is_called_healthy(tmp_path: Path) -
         new = [str(save(tmp_path / "new", name, number)) for number in range(100, 110)]
         out = tmp_path / "out" / name
         assert main(["predict", *new, "--bundle", str(bundle), "-o", str(out)]) == 0
-        with open(out / "predictions.csv", encoding="utf-8") as file:
-            assert [row["class"] for row in csv.DictReader(file)] == [name] * 10
+        with open(out / "cases.csv", encoding="utf-8") as file:
+            assert [row["answer"] for row in csv.DictReader(file)] == [name] * 10
     assert main(["evaluate", str(bundle), "--data", str(datalist), "-o", str(tmp_path / "e"),
                  "--no-confounding"]) == 0  # fmt: skip
     summary = json.loads((tmp_path / "e" / "metrics.json").read_text())["summary"]

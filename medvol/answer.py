@@ -59,12 +59,19 @@ class Slices:
         threshold: lowest probability that counts.
         z_mm: (N,) middle of each slice, RAS.
         segmented: slices of the network that a gate let pass; None where no gate was asked.
+        judged: slices of the network that it was asked about; they need not be the image's.
     """
 
     probability: npt.NDArray[np.float32]
     threshold: float
     z_mm: npt.NDArray[np.float64]
     segmented: int | None = None
+    judged: int | None = None
+
+    @property
+    def passed_by(self) -> bool:
+        """Whether a gate kept slices from the segmenter, so that nothing is marked there."""
+        return self.segmented is not None and self.segmented != self.judged
 
     @property
     def number_found(self) -> int:
@@ -240,6 +247,8 @@ class Answer:
         organ, known = self.spec.reference, any(note.code == PART for note in self.image.notes)
         if self.mask is None or organ is None or self.spec.coverage is None or known:
             return []
+        if self.slices is not None and self.slices.passed_by:  # nothing is marked there
+            return []
         affine = self.image.affine
         areas = voxels_per_slice(self.mask, organ.values)[feet_head_axis(affine)]
         z_mm = slice_z_mm(self.mask.shape, affine)
@@ -274,8 +283,7 @@ class Answer:
 
         There are no thirds where a part of the lungs is shown, or where a gate passed slices by.
         """
-        spec, slices = self.spec, self.slices
-        gated = slices is not None and slices.segmented not in (None, len(slices.probability))
+        spec, gated = self.spec, self.slices is not None and self.slices.passed_by
         if self.mask is None or spec.reference is None or not spec.lung_regions:
             return None
         return lung_burden(

@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 
-from ..answer import Answer, Slices
+from ..answer import PART, Answer, Slices
 from ..bundle.spec import Spec
-from ..errors import InputError
+from ..errors import InputError, Note
 from ..images.find import find_volumes, find_volumes_deeper
 from ..images.image import Image, Kind
 from ..images.modality import checked_ct
 from ..images.sequences import find_patients
 from ..images.slice_images import SEQUENCE_NAMES
+from ..metrics.coverage import cut_note
 from ..slices import positive
-from ..spatial import same_grid, slice_z_mm
+from ..spatial import same_grid, slice_z_mm, spacing_mm
 from .cases import Reading, Source, opened, strict
 
 if TYPE_CHECKING:
     from ..engine.pipeline import Pipeline, Processed
 
+LUNGS = "lungs"  # as `coverage` of the metadata names them
+COARSE_MM = 3.0  # voxels across the patient in which the air of the lungs is looked for
 EVEN = 0.5  # threshold of a classifier of slices whose metadata name none
 
 
@@ -89,10 +93,17 @@ class Volumes:
         from ..engine.pipeline import SLICES
 
         image, _, run = processed
-        return Answer(
-            image, self.spec, run,
-            mask=self._mask(processed), slices=self.slices(processed, pipeline, SLICES),
-        )  # fmt: skip
+        mask, slices = self._mask(processed), self.slices(processed, pipeline, SLICES)
+        organ = self.spec.reference
+        if organ is not None and slices is not None and slices.passed_by:
+            remarks = run.remarks
+            if slices.segmented:
+                remarks += (
+                    f"The gate let {slices.segmented} of {slices.judged} slices pass: volume and "
+                    f"shares of the {organ.name} are of these alone.",
+                )
+            run = replace(run, notes=(*run.notes, *self._cut(image)), remarks=remarks)
+        return Answer(image, self.spec, run, mask=mask, slices=slices)
 
     def slices(
         self, processed: "Processed", pipeline: "Pipeline", key: str
@@ -132,7 +143,22 @@ class Volumes:
             threshold=EVEN if threshold is None else threshold,
             z_mm=z_mm,
             segmented=None if passing is None else int(passing.sum()),
+            judged=None if passing is None else passing.numel(),
         )
+
+    def _cut(self, image: Image) -> list[Note]:
+        """N_COVERAGE where the air of the lungs goes on beyond the stack, and no mask says so."""
+        from ..transforms.body import lung_mask
+
+        known = any(note.code == PART for note in image.notes)
+        needs = self.spec.coverage
+        if needs is None or known or self.spec.modality != "CT" or needs.organ != LUNGS:
+            return []
+        turn = ornt_transform(io_orientation(image.affine), axcodes2ornt("RAS"))
+        upright = apply_orientation(image.array, turn)
+        across = [spacing_mm(image.affine)[int(axis)] for axis in np.argsort(turn[:, 0])[:2]]
+        coarse = tuple(slice(None, None, max(1, round(COARSE_MM / side))) for side in across)
+        return cut_note(lung_mask(upright[coarse]).sum(axis=(0, 1), dtype=np.int64), "lung")
 
     def _mask(self, processed: "Processed") -> npt.NDArray[np.unsignedinteger]:
         """The labels as an array, when they are whole numbers on the input's own grid.

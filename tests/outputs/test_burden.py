@@ -80,7 +80,7 @@ def test_no_score_of_a_part(answer: Answer, tmp_path: Path) -> None:
 
 def test_no_thirds_where_a_gate_passed_slices_by(answer: Answer) -> None:
     number = answer.mask.shape[2]
-    all_passed = Slices(np.ones(number, np.float32), 0.5, np.arange(number) * 4.0, number)
+    all_passed = Slices(np.ones(number, np.float32), 0.5, np.arange(number) * 4.0, number, number)
     assert len(replace(answer, slices=all_passed).burden.regions) == 8
     some = replace(answer, slices=replace(all_passed, segmented=number - 1))
     assert [x.name for x in some.burden.regions] == ["right lung", "left lung"]

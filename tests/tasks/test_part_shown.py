@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from phantoms import LUNG, save_nifti, tiny_chest
-from tiny_bundle import tiny_bundle, tiny_classifier_bundle
+from tiny_bundle import tiny_bundle, tiny_classifier_bundle, tiny_gated_bundle
 
 from medvol.answer import PART, Answer
 from medvol.cli import main
@@ -96,6 +96,32 @@ def test_no_lung_at_all(tmp_path: Path) -> None:
     answer = bundle.predict(save_nifti(tmp_path / "flesh.nii.gz", flesh, CHEST.affine))
     assert answer.part_shown
     assert "no lung was found" in answer.notes[-1].text
+
+
+def test_slices_that_a_gate_passed_by_are_no_part_that_is_not_shown(tmp_path: Path) -> None:
+    """Nothing is marked there, so the air of the lungs says whether the stack cuts them."""
+    folder = tiny_gated_bundle(tmp_path / "bundle")
+    path = folder / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    coverage = {**SMALL, "extent_mm": 36}
+    path.write_text(json.dumps({**metadata, "coverage": coverage}), encoding="utf-8")
+    bundle = load_bundle(folder)
+
+    def predicted(ct: np.ndarray) -> Answer:
+        return bundle.predict(save_nifti(tmp_path / "ct.nii.gz", ct, CHEST.affine))
+
+    healthy = predicted(CHEST.ct)
+    assert (healthy.slices.segmented, healthy.slices.judged) == (0, 16)
+    assert (healthy.notes, healthy.run.remarks) == ((), ())
+    assert healthy.finding == "no lesion found"
+    cut = predicted(CHEST.ct[:, :, 7:])
+    assert "begins within the lung" in cut.notes[0].text
+    assert cut.finding == "nothing found in the part shown"
+    (remark,) = predicted(tiny_chest().ct).run.remarks
+    assert (
+        remark
+        == "The gate let 6 of 16 slices pass: volume and shares of the lung are of these alone."
+    )
 
 
 def test_a_classifier_of_slices_finds_nothing_in_the_part_shown(tmp_path: Path) -> None:

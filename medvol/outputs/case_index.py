@@ -43,7 +43,9 @@ def _line(cases: Cases, row: CaseRow) -> Line:
         cells=_cells(cases, row),
         notes=row.notes,
         refusal=f"{row.refusal.code}: {row.reason} {row.refusal.remedy}" if row.refusal else "",
-        seconds=Cell(seconds, f"{seconds:.1f} s") if row.times_s else Cell(None, ""),
+        seconds=Cell(seconds, f"{seconds:.{1 if seconds >= 1 else 2}f} s")
+        if row.times_s
+        else Cell(None, ""),
         thumbnail=row.thumbnail,
     )
 

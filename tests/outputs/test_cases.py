@@ -190,6 +190,9 @@ def test_the_page_loads_nothing_and_runs_its_own_script_only(tmp_path: Path) -> 
 def test_the_page_of_classes_and_of_slices(tmp_path: Path) -> None:
     line = page(XRAY, [CaseRow("a", "a", classes("pneumonia", 0.25, 0.75))], tmp_path)
     assert cells(line.split("<tr")[2])[:4] == ["", "a", "pneumonia", "0.75"]
+    quick = {**classes("normal", 0.75, 0.25), "times_s": {"network": 0.04}}
+    line = page(XRAY, [CaseRow("a", "a", quick)], tmp_path)
+    assert cells(line.split("<tr")[2])[4] == "0.04 s"
     slices = {"number": 60, "number_found": 7, "longest_run_mm": 35.2, "highest_probability": 0.9}
     found = {"answer": "lesion found", "slices": slices}
     head, line = page(SLICES, [CaseRow("a", "a", found)], tmp_path).split("<tr")[1:]

@@ -75,8 +75,9 @@ def draft(order: Order, name_or_folder: str | os.PathLike[str], run_folder: Path
 
     Raises:
         InputError: E_PATH, another bundle of that name is there, or no such datalist; E_CHANGED,
-            the run was started for other labels or settings, or with another bundle; E_BUNDLE, no
-            other can be made of this bundle; E_FORMAT, the datalist.
+            the run was started for other labels or settings, or with another bundle, and that is
+            not accepted or its bundle is there already; E_BUNDLE, no other can be made of this
+            bundle; E_FORMAT, the datalist.
         ValueError: weights of some cases or some trainings alone are asked for.
     """
     if not order.final or order.only:
@@ -95,7 +96,8 @@ def draft(order: Order, name_or_folder: str | os.PathLike[str], run_folder: Path
     is_begun = (run_folder / RECORD).is_file()
     if (parts := folder.parent / PARTS).is_dir():
         shutil.copytree(parts, place.parent / PARTS, dirs_exist_ok=True)
-    _write(place, source, base, accept=order.accept_changes or not is_begun)
+    accept = (order.accept_changes or not is_begun) and not is_made
+    _write(place, source, base, accept=accept)
     made = replace(order, bundle=place, settings=rest)
     return OwnBundle(folder, base, made, order.settings, is_made)
 
@@ -120,7 +122,8 @@ def _write(place: Path, source: dict[str, Any], base: Path, *, accept: bool) -> 
         if not accept:
             raise InputError(
                 "E_CHANGED", place, f"the run was started with {in_words(changed)}.",
-                "Restore it, give --accept-changes or --fresh, or choose another --output.",
+                "Restore it, give --accept-changes while the bundle is not there yet, or choose "
+                "another --name and --output.",
             )  # fmt: skip
         shutil.rmtree(place)
     write_bundle(place, source, base.name)

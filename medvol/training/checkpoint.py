@@ -4,6 +4,7 @@
 import os
 import random
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -42,13 +43,16 @@ class Stateful(Protocol):
 
 
 def save_atomically(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """`torch.save`, whole or not at all.
+    """`torch.save`, whole or not at all; the same state gives the same bytes, wherever it lies.
 
     Raises:
         InputError: E_NOSPACE, the disk is full or the folder cannot be written.
     """
+    # into a file torch would write its name, and of a full disk it raises no OSError
+    stored = BytesIO()
+    torch.save(state, stored)
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(stored.getbuffer())
 
 
 class Resume:

@@ -117,8 +117,11 @@ def test_a_run_that_was_stopped_goes_on_and_the_end_is_all_or_nothing(
     folder, told = trained(order, "my_tb", run)
     assert told == []  # nothing was trained or measured again
     assert (folder / "models" / "model.pt").is_file()
-    assert trained(order, "my_tb", run) == (folder, [])
+    for _ in range(2):  # the files for the bundle are written again each time
+        assert trained(order, "my_tb", run) == (folder, [])
     refused_by(lambda: draft(order, "my_tb", tmp_path / "other"), "E_PATH")
+    other = replace(order_of(bundles, data, image_size=4), accept_changes=True)
+    refused_by(lambda: draft(other, "my_tb", run), "E_CHANGED")  # it would not be in the bundle
 
 
 def test_changes_that_are_accepted_make_another_draft(

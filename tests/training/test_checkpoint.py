@@ -237,6 +237,27 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
 
 
+def test_a_state_has_the_same_bytes_in_every_file(tmp_path: Path) -> None:
+    files = tmp_path / "last.pt", tmp_path / "weights.pt"
+    for path in files:
+        save_atomically({"weight": torch.arange(4.0)}, path)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_state_that_has_no_room_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "last.pt"
+    save_atomically({"epoch": 1}, path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        refused_by(lambda: save_atomically({"weight": torch.zeros(100_000)}, path), "E_NOSPACE")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert load(path) == {"epoch": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
 Draws = tuple[float, float, float, float]
 
 

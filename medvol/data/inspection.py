@@ -40,7 +40,8 @@ class CaseFacts:
     Args:
         name: of the case.
         side: "training", "validation" or "test", or the fold that holds it out, such as "fold 0".
-        patient: whose it is; the case itself where the datalist is silent.
+        patient: whose it is; the case itself where the datalist is silent, or the image's number
+            where that names no case either.
         shape: voxels along R, A and S, or rows and columns; () where it was not seen.
         spacing_mm: along R, A and S; () for a radiograph.
         values: (n,) some of the image, within its labels where it has any; empty where it was not
@@ -176,8 +177,16 @@ def inspect_datalist(
     whole = set(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int).tolist())
     bar = tqdm(rows, unit="case", disable=not sys.stderr.isatty(), leave=False)
     names = {} if kind == "radiograph" else {v: n for v, n in datalist.labels.items() if v}
+    numbers = {item["image"]: at for at, (_, item) in reversed([*enumerate(rows, start=1)])}
     cases = [
-        _look(side, item, kind, names=datalist.labels, whole=at in whole)
+        _look(
+            side,
+            item,
+            kind,
+            names=datalist.labels,
+            number=numbers[item["image"]],
+            whole=at in whole,
+        )
         for at, (side, item) in enumerate(bar)
     ]
     return Inspection(kind, tuple(cases), names)
@@ -197,10 +206,15 @@ def _side(part: str, item: Item) -> str:
     return part if fold is None or part != "training" else f"fold {fold}"
 
 
-def _look(side: str, item: Item, kind: Kind, *, names: dict[int, str], whole: bool) -> CaseFacts:
+def _look(
+    side: str, item: Item, kind: Kind, *, names: dict[int, str], number: int, whole: bool
+) -> CaseFacts:
     path, label = Path(item["image"]), item.get("label")
     name = str(item.get("case") or case_name(path))
-    facts: dict[str, Any] = {"name": name, "side": side, "patient": str(item.get("patient", name))}
+    patient = item.get("patient")
+    if patient is None:  # P1/ct.nii.gz and P2/ct.nii.gz are two
+        patient = item.get("case") or f"of image {number}"
+    facts: dict[str, Any] = {"name": name, "side": side, "patient": str(patient)}
     if isinstance(label, int):
         facts["class_name"] = names.get(label, str(label))
     try:

@@ -59,6 +59,16 @@ def test_volumes(items: list[dict[str, Any]]) -> None:
     assert found["refused"] == []
 
 
+def test_files_of_one_name_in_folders_of_their_own_are_cases_of_their_own(tmp_path: Path) -> None:
+    items = [case(tmp_path / f"P{n}", "ct", n, fold=n, patient=None) for n in (0, 1)]
+    for item in items:
+        del item["case"]
+    found = seen(items).as_json()
+    assert (found["patients"], found["leaks"]) == (2, [])
+    twice = seen([items[0], {**items[0], "fold": 1}])
+    assert [str(leak) for leak in twice.leaks] == ["same pixels: fold 0/ct and fold 1/ct"]
+
+
 def test_only_some_are_read_and_the_others_by_their_header(items: list[dict[str, Any]]) -> None:
     found = seen(items, most=1)
     assert [case.name for case in found.read] == ["a"]

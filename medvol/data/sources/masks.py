@@ -104,7 +104,8 @@ def paired(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
     """Case to image and mask, in the order of the images' names.
 
     Raises:
-        InputError: E_EMPTY, there is no image; E_PATH, images without a mask, or with two.
+        InputError: E_EMPTY, there is no image; E_PATH, images without a mask or with two, or two
+            images of one name.
     """
     same = images.resolve() == masks.resolve()
     found = [p for p in find_volumes(images) if not (same and _is_mask(p, images))]
@@ -119,6 +120,9 @@ def paired(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
     without: list[str] = []
     for path in sorted(found, key=natural_key):
         name = case_name(path)
+        if name in pairs:
+            reason = f"{pairs[name][0].name} and {path.name} are both the case {name}."
+            raise InputError("E_PATH", images, reason, "Keep one of them, or rename it.")
         own = drawn.get(name) or drawn.get(ENDINGS.sub("", name)) or []
         if len(own) > 1:
             reason = f"{name} has {len(own)} masks: {', '.join(mask.name for mask in own)}."

@@ -112,6 +112,7 @@ def test_the_command_writes_and_draws_and_patients_share_a_fold(tmp_path: Path) 
         ((), "E_EMPTY", "holds no image"),
         (("a.nii.gz", "b.nii.gz", "a.seg.nrrd"), "E_PATH", "1 image of 2 without a mask: b.nii.gz"),
         (("a.nii.gz", "a.seg.nrrd", "a_seg.seg.nrrd"), "E_PATH", "a has 2 masks"),
+        (("a.nii", "a.nii.gz", "a.seg.nrrd"), "E_PATH", "a.nii and a.nii.gz are both the case a"),
     ],
 )
 def test_an_image_has_one_mask(

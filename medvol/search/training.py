@@ -12,7 +12,7 @@ from ..bundle.settings import as_json, curve_settings, differences, in_words
 from ..errors import InputError
 from ..files import read_json
 from .ids import check_settings
-from .starts import MAY_LACK, PRETRAINED
+from .starts import MAY_LACK, NAMES, PRETRAINED
 
 TRAIN = "train.json"
 HANDLERS = "train#handlers"
@@ -20,7 +20,6 @@ EVALUATOR = "validate#evaluator"
 DATA = "train#dataset#data"
 INTERVAL = "val_interval"
 ACCEPT = "accept_changes"  # id of the same of `Resume`
-LABELS = "label_names"  # id of the names of labels, where a config has them
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ class Training:
         }
         if self.weights and MAY_LACK in self.config():
             start[MAY_LACK] = f"@{MAY_LACK}"
-        if self.weights and LABELS in self.config():
-            start["names"] = f"@{LABELS}"
+        if self.weights and (known := next((n for n in NAMES if n in self.config()), None)):
+            start["names"] = f"@{known}"
         handlers = [start, allowance] if self.weights else [allowance]
         settings = {name: literal(value) for name, value in {**self.settings, **trial}.items()}
         return {**settings, f"+{HANDLERS}": handlers}

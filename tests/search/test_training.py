@@ -22,6 +22,12 @@ def test_settings_are_checked_before_anything_is_trained(tmp_path: Path) -> None
             prepare(bundle, settings={"val_interval": None}, **options)  # type: ignore
     assert prepare(bundle, settings={"val_interval": 9}).metric == "score"  # the last epoch is
     assert prepare(bundle, settings={"val_interval": None}, judged=False).metric == ""
+    weights = tmp_path / "w.pt"
+    weights.touch()
+    for name in ("label_names", "class_names"):  # by which a head for others is left out
+        named = fake_bundle(tmp_path / name, **{name: ["a", "b"]})
+        start, _ = prepare(named, weights=weights).changes({})["+train#handlers"]
+        assert start["names"] == f"@{name}"
     plain = fake_bundle(tmp_path / "plain", train={"handlers": "$[]"})
     assert "no list" in refused_by(lambda: prepare(plain), "E_BUNDLE").reason
     nameless = fake_bundle(tmp_path / "nameless", validate={"key_metric": None, "evaluator": {}})

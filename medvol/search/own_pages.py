@@ -16,6 +16,7 @@ from ..files import read_csv, sha256_of, write_text
 from ..metrics.classes.confusion import confusion_matrix
 from ..report.training_page import Confusion, TrainingPage, training_readme, write_training_page
 from ..text import NOTICE, counted
+from ..training.recipe import BEST
 from .results import in_one_line
 from .run import ALL, HELD_OUT, PARTS, Run
 
@@ -67,6 +68,7 @@ def page_of(run: Run, base: str, settings: Mapping[str, Any], summary: Mapping[s
     if run.order.overlays:
         data["Configs laid over"] = ", ".join(Path(config).name for config in run.order.overlays)
     said = (*remarks, *([] if figures else [NOT_MEASURED]))
+    said += (CHOSEN_BY,) if _has_chosen(run) else ()
     kinds = (metadata.get("medvol_task"), form["inputs"]["image"].get("modality"))
     return TrainingPage(
         name=name,
@@ -80,6 +82,12 @@ def page_of(run: Run, base: str, settings: Mapping[str, Any], summary: Mapping[s
         remarks=said,
         example=next((EXAMPLES[kind] for kind in kinds if kind in EXAMPLES), "scan.nii.gz"),
     )
+
+
+def _has_chosen(run: Run) -> bool:
+    """Whether the validation part said which epoch's weights are taken, or when to stop."""
+    is_best = run.stages[run.final[-1]].weights == BEST
+    return run.in_parts and (is_best or run.order.limits[1] is not None)
 
 
 def _start(weights: Path | None) -> str:

@@ -11,13 +11,14 @@ import pytest
 import torch
 from refusals import refused_by
 
+from medvol.bundle.build import build_bundle
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.owned import MANIFEST, read_record
 from medvol.search import own_bundle
 from medvol.search.order import Order
 from medvol.search.own_bundle import check_use, draft, finish
-from medvol.search.own_pages import NOT_MEASURED, figures_of
+from medvol.search.own_pages import CHOSEN_BY, NOT_MEASURED, figures_of
 from medvol.search.results import summarise
 from medvol.search.run import Run
 
@@ -217,3 +218,20 @@ def test_figures_of_one_training_alone() -> None:
     figures = {"Dice of lung, pooled": 0.9, "Dice of lung, mean": 0.8}
     assert figures_of(summary, "model") == {"cross-validation, 2 folds": figures}
     assert figures_of(summary, "gate")["test part"] == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("weights", "patience", "is_said"),
+    [("last", None, False), ("last", 2, True), ("best", None, True)],
+)
+def test_a_page_says_where_validation_chose_among_epochs(
+    bundles: Path, data: Path, tmp_path: Path, *, weights: str, patience: int | None, is_said: bool
+) -> None:
+    part = bundles / "_parts" / "tiny.json"
+    recipe = {"trainings": {"model": {"weights": weights}},
+              "install": {"models/model.pt": {"training": "model"}}}  # fmt: skip
+    part.write_text(json.dumps({**read(part), "recipe": recipe}))
+    build_bundle(bundles / "base")
+    order = replace(order_of(bundles, data), limits=(None, patience))
+    folder, _ = trained(order, "my_tb", tmp_path / "run")
+    assert (CHOSEN_BY in (folder / "docs" / "README.md").read_text()) is is_said

@@ -30,20 +30,19 @@ def take_over(args: argparse.Namespace) -> "Record | None":
 
     Raises:
         InputError: as for `earlier_run`.
-        ValueError: several images are given, or neither run nor bundle.
+        ValueError: neither run nor bundle is given.
     """
     if args.again is None:
         if args.bundle is None:
             raise ValueError("no bundle is given; name one with --bundle")
         return None
-    if len(args.images) > 1:
-        raise ValueError("--again repeats the run of one image; give that image alone")
     before = earlier_run(args.again)
     args.bundle = args.bundle or before["bundle"]["name"]
-    args.format = args.format or before["formats"]
+    args.format = args.format or before.get("formats")
     args.overwrite = True
     for option in OPTIONS:
-        if not getattr(args, option):
+        given = getattr(args, option)
+        if given is None or given is False:  # 0 is a threshold
             setattr(args, option, before.get("asked", {}).get(option))
     return before
 

@@ -122,6 +122,10 @@ def run(args: argparse.Namespace) -> int:
     formats = _formats(spec, task, args)
     _ = spec.weights_sha256  # missing weights too are said before torch is loaded
     cases = find_cases(task, args.images, series=args.series, all_series=args.all_series)
+    if before is not None and len(cases) > 1:
+        raise ValueError(
+            f"--again repeats the run of one image, not of {len(cases)}; give it alone"
+        )
     results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite,
                       several=len(cases) > 1)  # fmt: skip
     check_writable(args.output)

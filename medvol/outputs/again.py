@@ -91,7 +91,7 @@ def _results(before: Record, after: Record) -> Iterator[str]:
     if before.get("answer") != after.get("answer"):
         yield _pair("answer", _text(before.get("answer")), _text(after.get("answer")))
     one, two = (
-        {x["name"]: x["volume_ml"] for x in record.get("measurements", ()) if "region" not in x}
+        {x["name"]: x["volume_ml"] for x in record.get("measurements", ())}
         for record in (before, after)
     )  # fmt: skip
     for name in dict.fromkeys([*one, *two]):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`medvol predict --again`: a run is repeated by its record, and says what differs."""
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,8 @@ from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
 from medvol.cli import main
+from medvol.cli.again import take_over
+from medvol.owned import write_record
 
 CHEST = tiny_chest(noise_hu=5)
 
@@ -61,14 +64,34 @@ def test_what_differs_is_said(first, capsys):
     assert said.count("precision bf16") == 1
 
 
-def test_a_bundle_that_is_gone_and_several_images_are_refused(first, capsys):
+def test_a_bundle_that_is_gone_is_refused(first, capsys):
     shutil.rmtree(first / "thresholds")
     words = ["predict", str(first / "chest.nii.gz"), "--again",
              str(first / "one" / "chest" / "run.json"), "-o", str(first / "two")]  # fmt: skip
     assert main(words) == 2
     assert "E_BUNDLE thresholds" in capsys.readouterr().err
-    assert main([*words[:2], words[1], *words[2:]]) == 2
-    assert "one image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [["."], ["chest.nii.gz", "other.nii.gz"]])
+def test_several_images_are_refused(given, first, capsys):
+    shutil.copy(first / "chest.nii.gz", first / "other.nii.gz")
+    capsys.readouterr()
+    words = ["predict", *(str(first / name) for name in given), "--again",
+             str(first / "one" / "chest"), "--bundle", str(first / "thresholds"),
+             "-o", str(first / "two")]  # fmt: skip
+    assert main(words) == 2
+    assert "of one image, not of 2" in capsys.readouterr().err
+    assert not (first / "two").exists()
+
+
+def test_a_threshold_of_0_stands_before_that_of_the_earlier_run(tmp_path):
+    asked = {"gate": 0.5, "precision": "bf16"}
+    record = {"bundle": {"name": "b"}, "formats": None, "asked": asked, "files": {}}
+    write_record(tmp_path / "run.json", record)
+    args = argparse.Namespace(again=tmp_path, bundle=None, format=None, precision=None, gate=0.0,
+                              spacing=None, strict=False, attention=None)  # fmt: skip
+    take_over(args)
+    assert (args.bundle, args.gate, args.precision) == ("b", 0.0, "bf16")
 
 
 def test_without_bundle_and_run_nothing_starts(first, capsys):

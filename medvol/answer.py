@@ -15,7 +15,7 @@ from .images.image import Image
 from .images.memory import MaskKind, mask_as
 from .metrics.burden import Burden, lung_burden
 from .metrics.coverage import cut_note
-from .metrics.measurements import Measurement, measure, voxels_per_slice
+from .metrics.measurements import Measurement, Reference, measure, voxels_per_slice
 from .slices import longest_run_mm
 from .spatial import feet_head_axis, slice_z_mm
 
@@ -235,16 +235,26 @@ class Answer:
         """Remarks on the image, as it was read and as it was worked on, and on what it shows."""
         return (*self.image.notes, *self.run.notes, *self._cut(), *self._levels())
 
+    @cached_property
+    def reference(self) -> Reference | None:
+        """The organ that shares are of; None where a mask by hand marks nothing of it but lesions,
+        of which it would be full."""
+        organ = self.spec.reference
+        if organ is None or self.mask is None or self.given is None:
+            return organ
+        beside = [value for value in organ.values if value not in self.spec.focus]
+        return organ if not beside or np.isin(self.mask, beside).any() else None
+
     def _levels(self) -> list[Note]:
-        """N_SHIFT where the HU of the organ lie beyond the training data."""
-        organ, levels = self.spec.reference, self.spec.organ_levels
-        if self.mask is None or organ is None or levels is None:
+        """N_SHIFT where the HU of the organ lie beyond the training data of what marked it."""
+        organ, levels = self.reference, self.spec.organ_levels
+        if self.mask is None or organ is None or levels is None or self.given is not None:
             return []
         return levels.notes(self.mask, self.image.array, organ.values, name=organ.name)
 
     def _cut(self) -> list[Note]:
         """N_COVERAGE where the mask says that the organ goes on beyond the stack."""
-        organ, known = self.spec.reference, any(note.code == PART for note in self.image.notes)
+        organ, known = self.reference, any(note.code == PART for note in self.image.notes)
         if self.mask is None or organ is None or self.spec.coverage is None or known:
             return []
         if self.slices is not None and self.slices.passed_by:  # nothing is marked there
@@ -261,7 +271,7 @@ class Answer:
             return []
         return measure(
             self.mask, self.image.array, self.image.affine, self.spec.labels,
-            reference=self.spec.reference,
+            reference=self.reference,
         )  # fmt: skip
 
     @cached_property
@@ -284,11 +294,12 @@ class Answer:
         There are no thirds where a part of the lungs is shown, or where a gate passed slices by.
         """
         spec, gated = self.spec, self.slices is not None and self.slices.passed_by
-        if self.mask is None or spec.reference is None or not spec.lung_regions:
+        organ = self.reference
+        if self.mask is None or organ is None or not spec.lung_regions:
             return None
         return lung_burden(
             self.mask, self.image.array, self.image.affine,
-            organ=spec.reference.values, focus=spec.focus,
+            organ=organ.values, focus=spec.focus,
             whole=not (self.part_shown or gated),
         )  # fmt: skip
 

@@ -61,7 +61,7 @@ def context_of(saving: "Saving") -> ReportContext:
         ct_score=answer.ct_score,
         lesions=answer.burden.lesions if answer.burden else None,
         table=spec.labels,
-        reference=spec.reference,
+        reference=answer.reference,
         focus=Reference(spec.focus_name, spec.focus) if mask is not None else None,
         values=spec.values,
         histogram=_histogram(answer),
@@ -106,7 +106,8 @@ def _histogram(answer: Answer) -> Histogram | None:
     spec = answer.spec
     if answer.mask is None or spec.values != "HU":
         return None
-    values = spec.reference.values if spec.reference else [label.value for label in spec.labels]
+    organ = answer.reference
+    values = organ.values if organ else [label.value for label in spec.labels]
     return hu_histogram(answer.mask, answer.image.array, values)
 
 

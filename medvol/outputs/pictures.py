@@ -29,7 +29,7 @@ def write_preview(path: Path, saving: "Saving") -> None:
     answer, spec = saving.answer, saving.answer.spec
     draw_preview(
         path, answer.image, saving.mask, table=spec.labels, look=look_of(saving),
-        organ=spec.reference,
+        organ=answer.reference,
     )  # fmt: skip
 
 

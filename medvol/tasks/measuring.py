@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,14 @@ def measured(spec: Spec, order: Order) -> Answer:
         settings={},
     )
     given = GivenMask(order.mask.name, sha256_of(order.mask), predicted)
-    return Answer(image, spec, run, mask=mask, given=given)
+    answer = Answer(image, spec, run, mask=mask, given=given)
+    if spec.reference is not None and answer.reference is None:
+        remark = (
+            f"It marks nothing of the {spec.reference.name} beside {spec.focus_name}: shares of it "
+            "and places in it are not given."
+        )
+        answer = replace(answer, run=replace(run, remarks=(*run.remarks, remark)))
+    return answer
 
 
 def read_mask(

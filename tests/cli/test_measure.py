@@ -108,6 +108,26 @@ def test_as_json_it_is_one_object(bundle, image, tmp_path, capsys):
     assert rows["consolidation"]["voxels"] == int((CHEST.labels == 2).sum())
 
 
+def test_a_mask_of_lesions_alone_says_nothing_of_the_lung(image, tmp_path, capsys):
+    bundle = tiny_bundle(tmp_path / "regions", metadata={"lung_regions": True})
+    lesions = np.where(np.isin(CHEST.labels, (1, 2)), CHEST.labels, 0)
+    shares, records, said = [], [], []
+    for name, labels in (("whole", CHEST.labels), ("lesions", lesions)):
+        mask = save_nifti(tmp_path / f"{name}.nii.gz", labels, CHEST.affine)
+        words = ["measure", str(image), str(mask), "--bundle", str(bundle),
+                 "-o", str(tmp_path / name), "--format", "csv", "html"]  # fmt: skip
+        assert main(words) == 0
+        folder = tmp_path / name / "chest"
+        shares.append([x["share_of_lung_percent"] for x in _rows(folder / "measurements.csv")])
+        records.append(json.loads((folder / "run.json").read_text()))
+        said.append(capsys.readouterr().err)
+    assert all(shares[0][:3])
+    assert shares[1] == ["", "", ""]
+    assert ("regions" in records[0], "regions" in records[1]) == (True, False)
+    assert ["nothing of the lung beside" in x for x in said] == [False, True]
+    assert "of the lung</span>" not in (tmp_path / "lesions" / "chest" / "report.html").read_text()
+
+
 def _segments(path: Path, bundle: Path, name: str) -> Path:
     """Consolidation alone, under another name of the same length."""
     mask = np.where(CHEST.labels == 2, 2, 0).astype(np.uint8)

@@ -116,14 +116,13 @@ def read_segments(path: str | os.PathLike[str]) -> Segments:
 
 
 def _segments(path: Path, layers: int) -> tuple[Segment, ...]:
-    """The segments that a header names, from number 0 to the first that is missing."""
+    """The segments that a header names, by their numbers, of which some may be left out."""
     found: dict[int, dict[str, str]] = {}
     for number, key, value in SEGMENT.findall(read_head(path, MAX_HEADER_BYTES)):
         text = re.sub(r"\\n|\\\\", lambda x: ESCAPES[x[0]], value.decode("utf-8", "replace"))
         found.setdefault(int(number), {})[key.decode()] = text.strip()
     segments: list[Segment] = []
-    while (fields := found.get(len(segments))) is not None:
-        number = len(segments)
+    for number, fields in sorted(found.items()):
         name = fields.get("Name") or fields.get("ID") or f"Segment {number}"
         try:
             value = int(fields.get("LabelValue", 1))

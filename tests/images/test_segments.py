@@ -86,6 +86,13 @@ def test_names_of_any_letters_and_escapes(tmp_path):
     assert read_segments(path).names == ("肺 a\\b",)
 
 
+def test_numbers_that_are_left_out_cost_no_segment(tmp_path):
+    volume = np.ones((2, 2, 2), np.uint8)
+    volume[1] = 2
+    path = _write(tmp_path / "a.seg.nrrd", volume, *_named(4, "b", 2, 0), *_named(1, "a", 1, 0))
+    assert read_segments(path).segments == (Segment("a", 1, 0), Segment("b", 2, 0))
+
+
 def test_a_plain_volume_has_no_segments(tmp_path):
     assert not has_segments(_write(tmp_path / "a.nrrd", np.ones((2, 2, 2), np.uint8)))
 

@@ -11,12 +11,12 @@ import torch
 from monai.config import KeysCollection
 from torch import Tensor
 
+from ..lungs import BODY_ABOVE_HU
 from .intensity import LUNG_WINDOW_HU
 from .keys import ItemTransform, plain
 
 AIR_BELOW_HU = -400.0  # aerated lung and ground-glass lie below, soft tissue above
 SMALLEST_LUNG_SHARE = 0.002  # of the volume; smaller pockets of air are bowel or noise
-BODY_ABOVE_HU = -300.0  # fat is about -100, clothes and table foam are below
 
 Mask = npt.NDArray[np.bool_]
 

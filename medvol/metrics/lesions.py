@@ -23,8 +23,8 @@ class Lesion:
     Args:
         place: where it lies, such as "right lung, lower third"; empty where nothing tells.
         volume_ml: of its voxels.
-        longest_mm: longest diameter in the axial slice where it is largest, between the outer
-            corners of its voxels.
+        longest_mm: longest diameter in the axial slice where it is largest, of equal ones the
+            lowest, between the outer corners of its voxels.
         slice_number: of that slice, counted from the feet, 1 to the number of slices.
         centre_mm: middle of its voxels (x, y, z) in RAS.
     """
@@ -99,14 +99,15 @@ def _lesion(
         place: as for `find_lesions`.
     """
     axis = feet_head_axis(affine)
-    fullest = int(np.bincount(voxels[:, axis]).argmax())
+    sizes = np.bincount(voxels[:, axis], minlength=shape[axis])
+    from_feet = int((sizes[::-1] if head_first(shape, affine) else sizes).argmax())
+    fullest = shape[axis] - 1 - from_feet if head_first(shape, affine) else from_feet
     across = [other for other in range(3) if other != axis]
     pixels = voxels[voxels[:, axis] == fullest][:, across]
-    number = shape[axis] - fullest if head_first(shape, affine) else fullest + 1
     centre = affine @ [*voxels.mean(axis=0), 1.0]
     return Lesion(
         place(voxels), len(voxels) * voxel_volume_ml(affine),
-        longest_mm(pixels, affine[:3, across]), number,
+        longest_mm(pixels, affine[:3, across]), from_feet + 1,
         (float(centre[0]), float(centre[1]), float(centre[2])),
     )  # fmt: skip
 

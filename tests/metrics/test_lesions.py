@@ -42,6 +42,16 @@ def test_slices_are_counted_from_the_feet_whatever_the_grid() -> None:
         assert one.longest_mm == pytest.approx(other.longest_mm)
 
 
+def test_of_equal_slices_the_lowest_counts_whatever_the_grid() -> None:
+    mask = np.zeros((8, 8, 6), bool)
+    mask[2:4, 2, 1] = mask[2, 2:4, 2] = True  # 2 voxels each; 4 mm by 1 mm, and 2 mm by 2 mm
+    turned = AFFINE @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 5], [0, 0, 0, 1.0]])
+    for marks, affine in ((mask, AFFINE), (mask[:, :, ::-1], turned)):
+        (lesion,) = find_lesions(marks, affine).largest
+        assert lesion.slice_number == 2
+        assert lesion.longest_mm == pytest.approx(np.hypot(4, 1))
+
+
 def test_the_place_is_asked_for_with_the_voxels_of_the_lesion() -> None:
     given = []
     find_lesions(marked(), AFFINE, lambda voxels: given.append(voxels.tolist()) or "here")

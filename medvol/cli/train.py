@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
             _say(f"auto: {setting.id} {setting.value}, {setting.reason}")
     own = draft(order, args.name, folder) if args.name else None
     made = Run(own.order if own else order, folder, jobs=args.jobs, say=_say)
-    if own:
-        check_use(own, made)
+    if own or args.install:
+        check_use(own.order.bundle if own else order.bundle, made)
     with epoch_bar(made):
         chosen = made.run()
     summary = summarise(made, chosen)

@@ -104,7 +104,7 @@ class Learner:
     @cached_property
     def _run(self) -> Run:
         run = Run(self._own.order, self.folder)
-        check_use(self._own, run)
+        check_use(self._own.order.bundle, run)
         return run
 
     def show_batch(self, count: int = SHOWN) -> Image.Image:

@@ -129,19 +129,20 @@ def _write(place: Path, source: dict[str, Any], base: Path, *, accept: bool) -> 
     write_bundle(place, source, base.name)
 
 
-def check_use(own: OwnBundle, run: Run) -> None:
-    """Refuse a training whose weights the bundle could not use: of another chain or network.
+def check_use(bundle: Path, run: Run) -> None:
+    """Refuse a training whose weights a bundle could not use: of another chain or network.
+
+    What a bundle made elsewhere calls otherwise is not looked at.
 
     Args:
-        own: the bundle to be.
-        run: of its draft.
+        bundle: folder of the bundle, or of the draft of one, that gets the weights.
+        run: that trains them.
 
     Raises:
         InputError: E_BUNDLE, a setting or a config changes the training's chain or network alone.
     """
     import torch
 
-    place = own.order.bundle
     name = run.recipe.install[MODEL].training if MODEL in run.recipe.install else None
     if name not in run.trainings:
         return
@@ -149,19 +150,26 @@ def check_use(own: OwnBundle, run: Run) -> None:
     config = training.config()
     for key, value in training.settings.items():
         config.parser[key] = literal(value)
-    use = Config(place / "configs" / "inference.json", bundle_root=str(place), device="cpu")
-    trained, used = (x.build(key).fingerprint for x, key in ((config, CHAIN), (use, PREPROCESSING)))
-    if trained != used:
-        reason = "chain of the training is another than that of the use: a setting is in one alone."
-        raise InputError("E_BUNDLE", training.configs[-1], f"the {reason}", SAME)
-    with torch.device("meta"):
-        weights = [
-            {key: tuple(value.shape) for key, value in x.build(NETWORK).state_dict().items()}
-            for x in (config, use)
-        ]
-    if weights[0] != weights[1]:
-        reason = "network of the training is another than that of the use."
-        raise InputError("E_BUNDLE", training.configs[-1], f"the {reason}", SAME)
+    use = Config(bundle / "configs" / "inference.json", bundle_root=str(bundle), device="cpu")
+    if CHAIN in config and PREPROCESSING in use:
+        trained, used = (
+            getattr(x.build(key), "fingerprint", None)
+            for x, key in ((config, CHAIN), (use, PREPROCESSING))
+        )
+        if trained != used:
+            reason = (
+                "chain of the training is another than that of the use: a setting is in one alone."
+            )
+            raise InputError("E_BUNDLE", training.configs[-1], f"the {reason}", SAME)
+    if NETWORK in config and NETWORK in use:
+        with torch.device("meta"):
+            weights = [
+                {key: tuple(value.shape) for key, value in x.build(NETWORK).state_dict().items()}
+                for x in (config, use)
+            ]
+        if weights[0] != weights[1]:
+            reason = "network of the training is another than that of the use."
+            raise InputError("E_BUNDLE", training.configs[-1], f"the {reason}", SAME)
 
 
 def finish(own: OwnBundle, run: Run, summary: Mapping[str, Any]) -> Path:

@@ -33,7 +33,7 @@ def trained(order: Order, name: str, folder: Path) -> tuple[Path, list[str]]:
     told: list[str] = []
     own = draft(order, name, folder)
     run = Run(own.order, folder, say=told.append)
-    check_use(own, run)
+    check_use(own.order.bundle, run)
     return finish(own, run, summarise(run, run.run())), told
 
 
@@ -152,10 +152,10 @@ def test_what_training_and_use_must_share_is_shared_or_refused(
     own = draft(order_of(bundles, data, **settings), "my_tb", tmp_path / "run")
     run = Run(own.order, tmp_path / "run")
     if what:
-        error = refused_by(lambda: check_use(own, run), "E_BUNDLE")
+        error = refused_by(lambda: check_use(own.order.bundle, run), "E_BUNDLE")
         assert f"the {what} of the training is another" in error.reason
     else:
-        check_use(own, run)
+        check_use(own.order.bundle, run)
         use = read(own.order.bundle / "configs" / "inference.json")
         assert use["network_def"]["in_features"] == 5
 
@@ -170,7 +170,7 @@ def test_another_network_in_a_config_of_ones_own_is_refused(
     order = replace(order_of(bundles, data), overlays=(str(overlay),))
     own = draft(order, "my_tb", tmp_path / "run")
     run = Run(own.order, tmp_path / "run")
-    error = refused_by(lambda: check_use(own, run), "E_BUNDLE")
+    error = refused_by(lambda: check_use(own.order.bundle, run), "E_BUNDLE")
     assert "the network of the training is another" in error.reason
 
 

@@ -50,8 +50,25 @@ def copy_of(name: str, folder: Path) -> Path:
 def train(bundle: Path, data: Path, folder: Path, settings: dict[str, Any], *more: str) -> Path:
     words = [f"{name}={json.dumps(value)}" for name, value in settings.items()]
     command = ["train", str(bundle), "--data", str(data), "-o", str(folder), "--set", *words, *more]
+    if "--install" in more:
+        use_too(bundle, settings)
     assert main(command) == 0
     return folder
+
+
+def use_too(bundle: Path, settings: dict[str, Any]) -> None:
+    """Settings of a training that its bundle is used with too, or its weights would not fit."""
+    path = bundle / "configs" / "inference.json"
+    use = json.loads(path.read_text())
+    for name, value in settings.items():
+        *keys, last = name.split("#")
+        place = use
+        for key in keys:
+            place = place[key]
+        for where in (place, use["preprocessing"]):
+            if last in where and not str(where[last]).startswith("@"):
+                where[last] = value
+    path.write_text(json.dumps(use, indent=4))
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
         "for radiographs a picture, a DICOM file, or a folder, searched with all that is in it",
     )  # fmt: skip
     add_again(parser)
-    add_output(parser)
+    add_output(parser, "for the results (default results/BUNDLE)", required=False)
     add_device(parser)
     add_time_limit(parser, "work on an image")
     parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
@@ -117,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"batch_size is {args.batch_size}; give 1 or more")
     before = take_over(args)
     spec = read_spec(args.bundle)
+    args.output = args.output or Path("results") / spec.name
     task = task_of(spec)
     _check_options(spec, task, args)
     formats = _formats(spec, task, args)

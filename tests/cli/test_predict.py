@@ -311,3 +311,11 @@ def test_from_another_folder_with_relative_paths(
     assert predict(near, Path("out"), Path("chest.nii.gz"), options=QUICK) == 0
     assert list(folders(ct.parent / "out")) == ["chest"]
     assert not (tmp_path / "out").exists()
+
+
+def test_without_a_folder_results_of_each_bundle_have_their_own(
+    bundle: Path, ct: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ct.parent)
+    assert main(["predict", "chest.nii.gz", "--bundle", str(bundle), *QUICK]) == 0
+    assert list(folders(Path("results") / bundle.name)) == ["chest"]

@@ -255,7 +255,8 @@ class Answer:
     def _cut(self) -> list[Note]:
         """N_COVERAGE where the mask says that the organ goes on beyond the stack."""
         organ, known = self.reference, any(note.code == PART for note in self.image.notes)
-        if self.mask is None or organ is None or self.spec.coverage is None or known:
+        asked = self.spec.coverage is not None or self.spec.lung_regions
+        if self.mask is None or organ is None or not asked or known:
             return []
         if self.slices is not None and self.slices.passed_by:  # nothing is marked there
             return []

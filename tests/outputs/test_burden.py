@@ -78,6 +78,16 @@ def test_no_score_of_a_part(answer: Answer, tmp_path: Path) -> None:
     assert part.burden.lesions.largest[0].place == "right lung"
 
 
+def test_a_lung_that_is_cut_has_no_thirds_whatever_the_bundle_says_of_coverage(
+    answer: Answer,
+) -> None:
+    assert answer.spec.coverage is None
+    image = replace(answer.image, array=answer.image.array[..., 7:])
+    cut = replace(answer, image=image, mask=answer.mask[..., 7:])
+    assert [note.code for note in cut.notes] == [PART]
+    assert (answer.notes, cut.ct_score, len(cut.burden.regions)) == ((), None, 2)
+
+
 def test_no_thirds_where_a_gate_passed_slices_by(answer: Answer) -> None:
     number = answer.mask.shape[2]
     all_passed = Slices(np.ones(number, np.float32), 0.5, np.arange(number) * 4.0, number, number)

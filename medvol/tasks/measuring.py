@@ -27,6 +27,7 @@ from .cases import AS_IT_IS, Reading
 from .task import task_of
 
 MASKS = (OUTPUTS["seg"].file, OUTPUTS["nii"].file)  # in a folder of `medvol predict`
+FOR_NETWORKS = "N_GRID"  # what a network makes of such voxels is no matter of a mask by hand
 MAP = (
     'Say what corresponds: --map "name of the segment=name in the bundle", or '
     '--map "name of the segment=" for one that is to be left out.'
@@ -72,6 +73,7 @@ def measured(spec: Spec, order: Order) -> Answer:
         )  # fmt: skip
     started = time.perf_counter()
     image = task.read(order.image, order.reading)
+    image = replace(image, notes=tuple(x for x in image.notes if x.code != FOR_NETWORKS))
     mask, remarks = read_mask(spec, image, order.mask, order.names)
     predicted = None
     if order.prediction is not None:

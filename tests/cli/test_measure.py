@@ -128,6 +128,22 @@ def test_a_mask_of_lesions_alone_says_nothing_of_the_lung(image, tmp_path, capsy
     assert "of the lung</span>" not in (tmp_path / "lesions" / "chest" / "report.html").read_text()
 
 
+def test_a_grid_that_a_network_would_do_worse_on_is_no_matter_here(image, tmp_path):
+    """A part of the lungs is one, whoever marked it."""
+    coverage = {"organ": "lungs", "extent_mm": 100, "usual_mm": 200, "slices": 9,
+                "in_plane_mm": [9, 10], "between_slices_mm": [9, 10],
+                "orientation": "axial"}  # fmt: skip
+    bundle = tiny_bundle(tmp_path / "covers", metadata={"coverage": coverage})
+    given = read_spec(bundle).coverage.notes(CHEST.ct.shape, CHEST.affine)
+    assert [note.code for note in given] == ["N_COVERAGE", "N_GRID"]
+    mask = save_nifti(tmp_path / "mask.nii.gz", CHEST.labels, CHEST.affine)
+    words = ["measure", str(image), str(mask), "--bundle", str(bundle), "-o", str(tmp_path / "out"),
+             "--format", "csv"]  # fmt: skip
+    assert main(words) == 0
+    record = json.loads((tmp_path / "out" / "chest" / "run.json").read_text())
+    assert [code for code, _ in record["notes"]] == ["N_COVERAGE"]
+
+
 def _segments(path: Path, bundle: Path, name: str) -> Path:
     """Consolidation alone, under another name of the same length."""
     mask = np.where(CHEST.labels == 2, 2, 0).astype(np.uint8)

@@ -115,12 +115,15 @@ class CaseLines:
         if self.refused and len(self.cases) > 1:
             print(listed(self.refused, len(self.cases)), file=sys.stderr)
 
-    def as_json(self, cases: "Cases", tables: Mapping[str, Path]) -> str:
+    def as_json(
+        self, cases: "Cases", tables: Mapping[str, Path], *, again: Sequence[str] = ()
+    ) -> str:
         """Everything that a program needs to go on, as one JSON object.
 
         `bundle`; `output`, the folder; `tables`, format to path of the files for all cases;
         `seconds`; and `cases`: name, `image`, `state`; of one that was predicted `folder`, `files`
-        (format to path) and what its `run.json` says; of a refused one `refusal`.
+        (format to path) and what its `run.json` says; of a refused one `refusal`. Of a run that
+        was repeated also `again`: what differs from the earlier one, a line each.
         """
         spec, folder = cases.spec, self.results.folder
         content = {
@@ -131,6 +134,7 @@ class CaseLines:
             "tables": {name: str(path) for name, path in tables.items()},
             "seconds": round(time.perf_counter() - self.started, 3),
             "cases": [self._object(row) for row in cases.rows],
+            **({"again": [*again]} if again else {}),
         }  # fmt: skip
         return json.dumps(content, indent=2, allow_nan=False, default=str)
 

@@ -164,12 +164,14 @@ def run(args: argparse.Namespace) -> int:
             release()
             everything = said.all()
             tables = results.save_together(everything)  # also of what is done when it is stopped
-    if before is not None and not said.refused and not said.quiet:
-        for line in compared(before, results.folder / cases[0].name):
-            print(printable(f"{cases[0].name}: {line}"))
+    again: list[str] = []
+    if before is not None and not said.refused:
+        again = list(compared(before, results.folder / cases[0].name))
+    for line in () if said.quiet else again:
+        print(printable(f"{cases[0].name}: {line}"))
     said.summary(everything, tables)
     if args.json:
-        print(said.as_json(everything, tables))
+        print(said.as_json(everything, tables, again=again))
     return 2 if said.refused else 0
 
 

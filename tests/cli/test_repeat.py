@@ -47,6 +47,12 @@ def test_the_same_again_takes_the_options_and_says_that_nothing_differs(first, c
         "segmentation.nii.gz", "measurements.csv", "run.json"}  # fmt: skip
 
 
+def test_as_json_it_says_what_differs(first, capsys):
+    capsys.readouterr()
+    assert _again(first, "--json", "--precision", "fp32") == 0
+    assert "differs: precision bf16, now fp32" in json.loads(capsys.readouterr().out)["again"]
+
+
 def test_what_differs_is_said(first, capsys):
     other = CHEST.ct.copy()
     other[CHEST.labels == 2] = -900  # consolidation becomes lung

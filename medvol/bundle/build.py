@@ -222,17 +222,18 @@ def to_text(value: Any, indent: int = 0, before: int = 0) -> str:
     return f"{opening}\n{lines}\n{' ' * indent}{closing}"
 
 
-def build_files(folder: Path) -> dict[Path, str]:
+def build_files(folder: Path, source: Source | None = None) -> dict[Path, str]:
     """The config files of a bundle and their text, as its source and the parts give them.
 
     Args:
-        folder: the bundle's root, with `source.json`.
+        folder: the bundle's root.
+        source: in place of its `source.json`; None takes that.
 
     Raises:
         InputError: E_PATH, there is no source; E_FORMAT, a source is not JSON; E_BUNDLE, a part,
             a parameter or an entry of a list is missing, or the labels contradict themselves.
     """
-    source = read_source(folder / SOURCE)
+    source = read_source(folder / SOURCE) if source is None else source
     try:
         configs = build(source, parts_for(folder))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -243,34 +244,44 @@ def build_files(folder: Path) -> dict[Path, str]:
     }
 
 
-def stale_files(folder: Path) -> dict[Path, str]:
+def stale_files(folder: Path, source: Source | None = None) -> dict[Path, str]:
     """Those of `build_files` that differ from what lies in the folder, or are not there.
+
+    Args:
+        folder, source: as for `build_files`.
 
     Raises:
         InputError: as `build_files`.
     """
     return {
         path: text
-        for path, text in build_files(folder).items()
+        for path, text in build_files(folder, source).items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     }
 
 
-def build_bundle(folder: Path) -> list[Path]:
+def build_bundle(folder: Path, source: Source | None = None) -> list[Path]:
     """Build a bundle's configs from its source, and write those that differ.
 
-    In a bundle that `new_bundle` made, one that was changed by hand is not replaced.
+    In a bundle that `new_bundle` made, one that was changed by hand is not replaced, and nothing is
+    written.
+
+    Args:
+        folder: the bundle's root.
+        source: takes the place of its `source.json`; None leaves that as it is.
 
     Returns:
-        The files that were written.
+        The configs that were written.
 
     Raises:
         InputError: as `build_files`; E_OUTPUT, a config was changed by hand; E_NOSPACE, a file
             cannot be written.
     """
-    stale = stale_files(folder)
+    stale = stale_files(folder, source)
     names = [path.relative_to(folder).as_posix() for path in stale]
     with renewing(folder, names):
+        if source is not None:
+            write_text(folder / SOURCE, to_text(source) + "\n")
         for path, text in stale.items():
             write_text(path, text)
     return [*stale]
@@ -297,8 +308,7 @@ def change_bundle(folder: Path, changes: Mapping[str, Any]) -> None:
             entry = entry.setdefault(parent, {})
         entry[last] = value
     if has_source:
-        write_text(folder / SOURCE, to_text(source) + "\n")
-        build_bundle(folder)
+        build_bundle(folder, source)
     else:
         for name, config in source.items():
             write_text(folder / "configs" / f"{name}.json", to_text(config) + "\n")

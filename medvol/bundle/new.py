@@ -20,7 +20,6 @@ from .build import (
     merge,
     parts_for,
     read_source,
-    to_text,
 )
 from .find import find_bundle, user_folder
 from .label_set import BACKGROUND
@@ -191,8 +190,7 @@ def write_bundle(folder: Path, source: Source, other: str) -> None:
         InputError: as for `build.build_files`; E_NOSPACE, it cannot be written.
     """
     with appearing(folder) as scratch:
-        write_text(scratch / SOURCE, to_text(source) + "\n")
-        build_bundle(scratch)
+        build_bundle(scratch, source)
         _write_texts(scratch, folder.name, other)
         claim(scratch, checksums(scratch))
 

@@ -161,10 +161,11 @@ def confusions(run: Run) -> dict[str, Confusion]:
 def metadata_of(page: TrainingPage) -> dict[str, Any]:
     """Entries of the source that say what the bundle was trained and measured on."""
     trained = f"made from {page.base}, trained on {page.data['Data']}"
-    figures = {
+    figures = {  # the test part first: a list of bundles shows the first ones
         f"{where}, {name}": round(value, 4) if value == value else None
-        for where, own in page.figures.items()
+        for where, own in reversed(page.figures.items())
         for name, value in own.items()
+        if isinstance(value, float)  # no counts
     }
     entries = {
         "changelog": {FIRST_VERSION: trained},

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..bundle.build import change_bundle
+from ..bundle.build import SOURCE, build_bundle, change_bundle
 from ..bundle.spec import read_spec
 from ..data.items import classified
 from ..files import read_json, replacing, write_csv, write_json
@@ -168,9 +168,9 @@ def install(run: Run) -> list[Path]:
         The files that were written.
 
     Raises:
-        InputError: E_OUTPUT, weights in a bundle that medvol made are not those that it put there;
-            E_NOSPACE, the bundle cannot be written; E_LABELS, the weights were trained for
-            other names than the bundle's.
+        InputError: E_OUTPUT, weights or configs in a bundle that medvol made are not those that it
+            put there, and nothing is changed; E_NOSPACE, the bundle cannot be written; E_LABELS,
+            the weights were trained for other names than the bundle's.
         ValueError: as for `Order.check_install`.
     """
     run.order.check_install()
@@ -194,6 +194,8 @@ def fill(run: Run, bundle: Path) -> list[Path]:
     last = read_checkpoint(checkpoint)
     if names := last.get("names"):
         check_names(checkpoint, names, read_spec(bundle).output_names)
+    if (bundle / SOURCE).is_file():
+        build_bundle(bundle)  # a config that was changed by hand is refused before anything changes
     written = []
     files = [*checksums(run.folder / MADE)]
     with renewing(bundle, files):

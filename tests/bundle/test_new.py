@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from medvol.bundle.build import stale_files
+from medvol.bundle.build import change_bundle, stale_files
 from medvol.bundle.config import Config
 from medvol.bundle.find import all_bundles, find_bundle, shipped_bundles
 from medvol.bundle.new import new_bundle
@@ -143,6 +143,16 @@ def test_what_cannot_be_made_is_refused(
         new_bundle(name, like=like, labels=path)
     assert words in caught.value.reason
     assert not (own / name).exists()
+
+
+def test_a_config_that_was_changed_by_hand_leaves_the_source_as_it_is(own: Path) -> None:  # noqa: ARG001
+    folder = new_bundle("mine", like="covid_ct_lesion_3d")
+    before = (folder / "source.json").read_text()
+    (folder / "configs" / "inference.json").write_text("{}")
+    with pytest.raises(InputError, match="E_OUTPUT"):
+        change_bundle(folder, {"metadata#chain_fingerprint": "ab"})
+    assert (folder / "source.json").read_text() == before
+    assert "chain_fingerprint" not in read(folder, "metadata")
 
 
 def test_what_is_there_is_left_alone(own: Path) -> None:

@@ -75,6 +75,8 @@ def test_its_pages_and_metadata_say_what_was_measured(
     assert figures["validation part, accuracy"] == 1.0
     assert figures["test part, accuracy"] == 0.75  # of 4, one with tb is taken for healthy
     assert figures["test part, recall tb"] == 0.5
+    assert next(iter(figures)) == "test part, accuracy"  # without the number of images
+    assert not [name for name in figures if name.endswith("images")]
     assert metadata["changelog"] == {"0.0.1": "made from base, trained on ward"}
     readme = (folder / "docs" / "README.md").read_text()
     assert "| accuracy | 1.000 | 0.750 |" in readme

@@ -163,7 +163,7 @@ def metadata_of(page: TrainingPage) -> dict[str, Any]:
     trained = f"made from {page.base}, trained on {page.data['Data']}"
     figures = {  # the test part first: a list of bundles shows the first ones
         f"{where}, {name}": round(value, 4) if value == value else None
-        for where, own in reversed(page.figures.items())
+        for where, own in reversed([*page.figures.items()])
         for name, value in own.items()
         if isinstance(value, float)  # no counts
     }

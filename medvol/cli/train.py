@@ -63,6 +63,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Train what is missing, measure it, and say where everything lies."""
+    from ..bundle.new import new_folder
     from ..search.auto import with_auto
     from ..search.epoch_bar import epoch_bar
     from ..search.own_bundle import check_use, draft, finish
@@ -74,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
         order.check_install()
     folder = args.output or Path("runs") / Path(args.name or args.bundle).name
     if args.fresh:
+        if args.name:
+            new_folder(args.name)  # refused before the run that made it is set aside
         start_over(folder)
     if args.auto:
         order = with_auto(order, folder)

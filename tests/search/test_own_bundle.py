@@ -194,6 +194,10 @@ def test_the_command_says_where_the_bundle_is(
     *_, bundle, use = capsys.readouterr().out.splitlines()
     assert bundle == f"bundle {bundles / 'my_tb'}"
     assert use.startswith("Use it: medvol predict")
+    assert main([*command, "--name", "my_tb", "--set", "image_size=8", "--fresh"]) == 2
+    assert "it is there already" in capsys.readouterr().err
+    assert (tmp_path / "run" / "run.json").is_file()  # so that the command still goes on
+    assert main([*command, "--name", "my_tb", "--set", "image_size=8"]) == 0
 
 
 def test_without_held_out_cases_the_page_says_so(bundles: Path, data: Path, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"medvol {__version__}\n"
 
 
-@pytest.mark.parametrize("words", [[], ["predikt"], ["predict", "a.nii"]])
+@pytest.mark.parametrize("words", [[], ["predikt"], ["evaluate", "lungs"]])
 def test_wrong_usage_is_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         cli.main(words)

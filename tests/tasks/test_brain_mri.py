@@ -148,7 +148,7 @@ def test_a_single_slice(predictor: Bundle, patients: Path, tmp_path: Path) -> No
     result = predictor.predict(patients / "p2" / "p2_3.png")
     assert overlap(np.repeat(result.mask > 0, 6, axis=2) & (BRAIN.mask > 0)) > 0.85
     written = save(result, tmp_path)
-    assert {path.name for path in written.values()} == OF_PICTURES - {"slices.png"}
+    assert {path.name for path in written.values()} == OF_PICTURES - {"slices.png", "preview.png"}
     assert result.case == "p2_3"
     assert str(result.slices).startswith("probability 1.00, threshold 0.50")
     tall, wide = np.asarray(Image.open(written["png"])).shape[:2]

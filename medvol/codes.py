@@ -119,6 +119,13 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "The output cannot be written, or reads back differently.",
             "Free some space, or choose another output folder.",
         ),
+        "E_UNTRUSTED": Code(
+            "A bundle carries code that nobody here has accepted, asks for what medvol never runs, "
+            "was changed since it was packed, signed or accepted, or is older than one that is "
+            "known. The line says which.",
+            "Look at it with `medvol bundle inspect`, which runs nothing of it. Then accept what "
+            "you trust; see [sharing](sharing.md).",
+        ),
         "E_BUNDLE": Code(
             "A bundle lacks or contradicts something: no such name, broken config, a field of "
             "`metadata.json` that is missing, misspelt or wrong, missing weights, weights that "

@@ -13,6 +13,7 @@ from ..errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER_VARIABLE = "MEDVOL_BUNDLES"
+HOME_VARIABLE = "MEDVOL_HOME"
 MODALITIES = {  # of images, and words in a name that mean them
     "CT": {"ct", "hrct", "cta"},
     "MR": {"mr", "mri", "flair", "brain", "head", "glioma", "lgg"},
@@ -27,9 +28,9 @@ def shipped_folder() -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def user_folder() -> Path:
-    """The folder of the user's own bundles: `MEDVOL_BUNDLES`, or one in the user's data folder."""
-    if given := os.environ.get(FOLDER_VARIABLE):
+def home_folder() -> Path:
+    """The folder of what medvol keeps for a user: `MEDVOL_HOME`, or one in the data folder."""
+    if given := os.environ.get(HOME_VARIABLE):
         return Path(given).expanduser()
     if sys.platform == "win32":
         data = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
@@ -37,7 +38,14 @@ def user_folder() -> Path:
         data = Path.home() / "Library" / "Application Support"
     else:
         data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return data / "medvol" / "bundles"
+    return data / "medvol"
+
+
+def user_folder() -> Path:
+    """The folder of the user's own bundles: `MEDVOL_BUNDLES`, or one in `home_folder`."""
+    if given := os.environ.get(FOLDER_VARIABLE):
+        return Path(given).expanduser()
+    return home_folder() / "bundles"
 
 
 def shipped_bundles() -> dict[str, Path]:

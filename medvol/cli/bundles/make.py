@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol bundle new`, `record` and `build`: bundles of one's own, and what is written into them."""
+"""`medvol bundle new`, `record` and `build`: what makes or writes bundles of one's own."""
 
 import argparse
 from pathlib import Path

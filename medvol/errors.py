@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from .codes import ERROR_CODES
+from .kinds import is_of
 
 
 class InputError(Exception):
@@ -63,8 +64,19 @@ def printable_lines(text: str) -> str:
 
 
 def refusal_behind(error: BaseException) -> InputError | None:
-    """The refusal among an error and its causes, since MONAI wraps what a part raises; or None."""
-    return next((cause for cause in causes(error) if isinstance(cause, InputError)), None)
+    """The refusal among an error and its causes, since MONAI wraps what a part raises; or None.
+
+    That of a medvol which a bundle carries becomes one of this medvol.
+    """
+    for cause in causes(error):
+        if isinstance(cause, InputError):
+            return cause
+        if is_of(cause, InputError):
+            code = cause.code if cause.code in ERROR_CODES else "E_FAILED"
+            refusal = InputError(code, cause.path, cause.reason, cause.remedy)
+            refusal.__cause__ = cause.__cause__
+            return refusal
+    return None
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -14,6 +14,7 @@ from monai.bundle import ConfigParser, ReferenceResolver
 
 from ..errors import InputError, refusal_behind
 from ..failures import FAILURES, of_the_system
+from .code import Code
 
 STOCK = tuple(  # where the components lie that a config names without a module
     f"monai.{room}"
@@ -44,6 +45,8 @@ class Config:
             self.parser.read_config([str(p) for p in paths])
         except (OSError, ValueError) as error:
             raise self._refused(f"it cannot be read: {last_line(error)}.") from error
+        self.code = Code(bundle_of(paths[0]))
+        self.parser.set(self.code.renamed(self.parser.get()))
         for name, value in overrides.items():
             self.parser[name] = literal(value)
 
@@ -61,16 +64,29 @@ class Config:
         if name not in self.parser:
             raise self._refused(f"it has no `{name}`{_nearest(name, self.parser.config)}.")
         try:
-            return self.parser.get_parsed_content(name)
+            with self.code.importable():
+                return self.parser.get_parsed_content(name)
         except FAILURES as error:  # whatever a config names may raise whatever it likes
             if refusal := refusal_behind(error):
                 raise refusal from refusal.__cause__
             if of_the_system(error):
                 raise
-            raise self._refused(_reason(self.parser.ref_resolver, name, error)) from error
+            with self.code.importable():
+                reason = _reason(self.parser.ref_resolver, name, error)
+            raise self._refused(reason) from error
 
     def _refused(self, reason: str) -> InputError:
         return InputError("E_BUNDLE", self.path, reason, REMEDY)
+
+
+def bundle_of(config: Path) -> Path:
+    """The root of the bundle that a config file belongs to.
+
+    Example:
+        >>> bundle_of(Path("/bundles/lungs/configs/train.json")).as_posix()
+        '/bundles/lungs'
+    """
+    return config.resolve().parent.parent
 
 
 def literal(value: Any) -> Any:

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle is: its `metadata.json`, parsed and checked once, without torch."""
 
-import difflib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..files import sha256_of
@@ -17,18 +16,7 @@ from ..metrics.coverage import Coverage
 from ..metrics.levels import OrganLevels
 from ..metrics.measurements import Reference
 from ..trained import Recorded, Trained
-from .find import find_bundle
-
-TASKS = ("volumes", "slices", "radiographs")
-# what medvol reads at the top of metadata.json, beside `version` and `network_data_format`
-FIELDS = (
-    "medvol_task", "chain_fingerprint", "intended_use", "label_table", "reference_organ",
-    "focus_labels", "focus_name", "display_window_hu", "second_window", "slice_rule", "coverage",
-    "lung_regions", "organ_levels_hu", "weights_record",
-)  # fmt: skip
-MISSPELT = 0.8  # how alike (difflib's ratio) a word is to one of `FIELDS` that is a slip of it
-INPUT, OUTPUT = "network_data_format.inputs.image", "network_data_format.outputs.pred"
-Value = TypeVar("Value")
+from .fields import Fields, text
 
 
 class Window(NamedTuple):
@@ -178,7 +166,21 @@ def read_spec(name_or_folder: str | os.PathLike[str], *, weights: Path | None = 
         InputError: E_BUNDLE, no such bundle, metadata that are not a JSON object, or a field that
             is missing, misspelt or wrong, named by its key path.
     """
-    folder = find_bundle(name_or_folder)
+    from .find import find_bundle  # here: what a bundle carries of medvol finds no other bundles
+
+    return spec_in(find_bundle(name_or_folder), weights=weights)
+
+
+def spec_in(folder: Path, *, weights: Path | None = None) -> Spec:
+    """Read and check the metadata of the bundle in a folder.
+
+    Args:
+        folder: the bundle's root.
+        weights: as for `read_spec`.
+
+    Raises:
+        InputError: E_BUNDLE, as for `read_spec`.
+    """
     path = folder / "configs" / "metadata.json"
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
@@ -204,7 +206,7 @@ def parse_spec(
     Raises:
         InputError: E_BUNDLE, as for `read_spec`.
     """
-    fields = _Fields(folder / "configs" / "metadata.json", metadata)
+    fields = Fields(folder / "configs" / "metadata.json", metadata)
     task = fields.task()
     classes = fields.classes() if task != "volumes" else ()
     labels = fields.labels() if task != "radiographs" else LabelTable(())
@@ -220,18 +222,18 @@ def parse_spec(
         labels=labels,
         classes=classes,
         focus=focus,
-        focus_name=fields.read("focus_name", _text) or only,
+        focus_name=fields.read("focus_name", text) or only,
         reference=fields.read("reference_organ", lambda row: _reference(row, known)),
         display_window_hu=fields.read("display_window_hu", _window),
         second_window=fields.read(
-            "second_window", lambda row: Window(_text(row["name"]), _window(row["hu"]))
+            "second_window", lambda row: Window(text(row["name"]), _window(row["hu"]))
         ),
         slice_rule=fields.read("slice_rule", _slice_rule),
         lung_regions=fields.read("lung_regions", fields.lung_regions) or False,
         organ_levels=fields.read("organ_levels_hu", OrganLevels.from_metadata),
         coverage=fields.read("coverage", Coverage.from_metadata),
-        chain_fingerprint=fields.read("chain_fingerprint", _text),
-        intended_use=fields.read("intended_use", _text) or "",
+        chain_fingerprint=fields.read("chain_fingerprint", text),
+        intended_use=fields.read("intended_use", text) or "",
         weights=weights or folder / "models" / "model.pt",
         weights_record=fields.read("weights_record", Recorded.of),
         is_medvols=metadata.get("medvol_task") is not None,
@@ -244,13 +246,13 @@ def check_chain(bundle: Spec | str | os.PathLike[str], fingerprint: str | None) 
     Nothing is compared where the bundle or the chain has no fingerprint (bundles made elsewhere).
 
     Args:
-        bundle: its spec, name or folder.
+        bundle: its spec or folder.
         fingerprint: of the chain that would run, `medvol.chains.Chain.fingerprint`.
 
     Raises:
         InputError: E_BUNDLE, they differ.
     """
-    spec = bundle if isinstance(bundle, Spec) else read_spec(bundle)
+    spec = bundle if isinstance(bundle, Spec) else spec_in(Path(bundle).resolve())
     trained = spec.chain_fingerprint
     if trained and fingerprint and trained != fingerprint:
         raise InputError(
@@ -259,103 +261,6 @@ def check_chain(bundle: Spec | str | os.PathLike[str], fingerprint: str | None) 
             f"{fingerprint}: spacing, window or crop differ.",
             "Restore the chain's settings in the config, or train again with the new ones.",
         )  # fmt: skip
-
-
-class _Fields:
-    """Metadata whose fields are read by name; what is wrong is said by key path."""
-
-    def __init__(self, path: Path, metadata: Mapping[str, Any]) -> None:
-        self.path = path
-        self.metadata = metadata
-        for key in metadata:
-            near = difflib.get_close_matches(key, FIELDS, n=1, cutoff=MISSPELT)
-            if key not in FIELDS and (near or key.startswith("medvol_")):
-                near = near or difflib.get_close_matches(key, FIELDS, n=1, cutoff=0)
-                self.refuse(key, "medvol has no such field", f"Did you mean {near[0]}?")
-
-    def refuse(self, key: str, reason: str, remedy: str) -> NoReturn:
-        raise InputError("E_BUNDLE", self.path, f"`{key}`: {reason}.", remedy)
-
-    def read(self, key: str, parse: Callable[[Any], Value]) -> Value | None:
-        """A field at the top; None where it is missing or null."""
-        value = self.metadata.get(key)
-        if value is None:
-            return None
-        try:
-            return parse(value)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            self.refuse(key, reason, "Write it as the shipped bundles do.")
-
-    def part(self, dotted: str) -> Mapping[str, Any]:
-        """An object further down, such as `OUTPUT`; empty where it or one above it is none."""
-        found: Any = self.metadata
-        for key in dotted.split("."):
-            found = found.get(key) if isinstance(found, dict) else None
-        return found if isinstance(found, dict) else {}
-
-    def task(self) -> str:
-        """The task; of a bundle made elsewhere, which says none, "volumes" if it segments."""
-        task, format_ = self.metadata.get("medvol_task"), self.part(OUTPUT).get("format")
-        if task is None and format_ in (None, "segmentation"):
-            return "volumes"
-        remedy = f"Write one of {', '.join(TASKS)}."
-        if task is None:
-            reason = f"it is missing, and the output is not a segmentation but {format_!r}"
-            self.refuse("medvol_task", reason, remedy)
-        if task not in TASKS:
-            self.refuse("medvol_task", f"{task!r} is not a task", remedy)
-        return str(task)
-
-    def modality(self) -> str | None:
-        value = self.part(INPUT).get("modality")
-        return str(value) if value else None
-
-    def channels(self) -> tuple[str, ...]:
-        names: Any = self.part(INPUT).get("channel_def")
-        try:
-            return tuple(str(names[key]) for key in sorted(names, key=int))
-        except (KeyError, TypeError, ValueError):
-            return ("",)
-
-    def labels(self) -> LabelTable:
-        key = "label_table" if self.metadata.get("label_table") else f"{OUTPUT}.channel_def"
-        try:
-            table = LabelTable.from_metadata(self.metadata)
-            if not len(table):
-                raise ValueError("no label is named")
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            reason = f"labels cannot be read ({type(error).__name__}: {error})"
-            self.refuse(key, reason, "Give `label_table`, or `channel_def` of the output `pred`.")
-        return table
-
-    def lung_regions(self, value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise TypeError(f"{value!r} is not true or false")
-        if value and not self.metadata.get("reference_organ"):
-            raise ValueError("no `reference_organ` says which labels the lungs are")
-        return value
-
-    def classes(self) -> tuple[str, ...]:
-        channels = self.part(OUTPUT).get("channel_def")
-        try:
-            if not isinstance(channels, dict):
-                raise TypeError("not an object")
-            names = tuple(str(channels[str(index)]) for index in range(len(channels)))
-            if len(set(names)) < 2 or len(set(names)) < len(names):
-                raise ValueError("fewer than two different names")
-        except (KeyError, TypeError, ValueError):
-            self.refuse(
-                f"{OUTPUT}.channel_def", "it does not name two classes or more, counted from 0",
-                'Write it as {"0": "normal", "1": "pneumonia"}.',
-            )  # fmt: skip
-        return names
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
 
 
 def _some_of(values: Any, known: tuple[int, ...]) -> tuple[int, ...]:
@@ -367,7 +272,7 @@ def _some_of(values: Any, known: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _reference(row: Any, known: tuple[int, ...]) -> Reference:
-    return Reference(_text(row["name"]), _some_of(row["labels"], known))
+    return Reference(text(row["name"]), _some_of(row["labels"], known))
 
 
 def _window(values: Any) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..images.image import Image
+from ..kinds import is_of
 from ..networks.residual_classifier import ResidualClassifier
 from ..transforms.resize_picture import ResizePictured, restore_picture
 from .pipeline import IMAGE, Pipeline
@@ -45,7 +46,7 @@ class AttentionMaps:
     def __init__(self, pipeline: Pipeline, *, method: str = "grad-cam") -> None:
         if method not in METHODS:
             raise ValueError(f"method is {method!r}; give one of {', '.join(METHODS)}")
-        resizing = [step for step in pipeline.steps if isinstance(step, ResizePictured)]
+        resizing = [step for step in pipeline.steps if is_of(step, ResizePictured)]
         if len(resizing) != 1:
             raise InputError(
                 "E_BUNDLE", pipeline.spec.folder,
@@ -130,7 +131,7 @@ def last_feature_map(network: nn.Module, picture: Tensor) -> str | None:
     Returns:
         None where no convolution gives a picture of more than one pixel.
     """
-    if isinstance(network, ResidualClassifier):
+    if is_of(network, ResidualClassifier):
         return LAST_STAGE
     seen: list[str] = []
 

@@ -11,6 +11,7 @@ from monai.inferers import SlidingWindowInferer
 from ..failures import out_of_memory
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
+from ..kinds import is_of
 
 Windows: TypeAlias = SlidingWindowInferer | SliceStackInferer
 DEVICES = ("auto", "cpu", "cuda")
@@ -33,7 +34,7 @@ def choose_device(name: str) -> torch.device:
 
 def part_of(inferer: Any, kind: type[Part]) -> Part | None:
     """The inferer itself or the one within it, within that and so on, that is of a kind."""
-    while inferer is not None and not isinstance(inferer, kind):
+    while inferer is not None and not is_of(inferer, kind):
         inferer = getattr(inferer, "inferer", None)
     return inferer
 
@@ -128,7 +129,7 @@ def settings_of(inferer: Any) -> dict[str, Any]:
     """Window, overlap, windows at once, threads, gate: what a record names of an inferer."""
     settings: dict[str, Any] = {"threads": torch.get_num_threads()}
     windows = sliding_window(inferer)
-    if isinstance(windows, SliceStackInferer):
+    if is_of(windows, SliceStackInferer):
         settings["slices"] = windows.slices
     elif windows is not None:
         settings["window"] = list(window_size(windows))

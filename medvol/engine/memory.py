@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..failures import MORE_MEMORY
 from ..images.image import Image
 from ..inferers.slice_stack import SliceStackInferer
+from ..kinds import is_of
 from ..labels import LabelTable
 from ..spatial import spacing_mm
 from .available import GIB, available_bytes
@@ -162,6 +163,6 @@ def peak_bytes() -> int:
 
 def _voxels(windows: Windows, grid: np.ndarray[Any, Any]) -> int:
     """Voxels of a window; of a slab, those of a slice of the network's (X, Y, Z) grid."""
-    if isinstance(windows, SliceStackInferer):
+    if is_of(windows, SliceStackInferer):
         return math.ceil(grid[0] * grid[1])
     return math.prod(max(1, n) for n in window_size(windows))

@@ -22,6 +22,7 @@ from ..images.image import Image
 from ..images.reader import ImageReader
 from ..images.unchanged import check_unchanged
 from ..inferers.precision import PrecisionInferer
+from ..kinds import is_of
 from ..metrics.likeness import Likeness, read_likeness
 from ..networks.weights import load_weights, record_in
 from ..progress import Step, tell
@@ -101,6 +102,7 @@ class Pipeline:
         self.spec = spec
         self.device = choose_device(device)
         config = _config(spec, self.device, gate)
+        self.code = config.code
         preprocessing = config.build("preprocessing")
         postprocessing = config.build("postprocessing")
         self.fingerprint: str | None = getattr(preprocessing, "fingerprint", None)
@@ -212,7 +214,8 @@ class Pipeline:
         started = time.perf_counter()
         tell(Step(stage))
         try:
-            yield
+            with self.code.importable():  # a part may import more when it is called
+                yield
         except FAILURES as error:  # whatever a config names may raise whatever it likes
             if refusal := refusal_behind(error):
                 raise refusal from refusal.__cause__
@@ -256,7 +259,7 @@ def _in_precision(inferer: Any, precision: str | None) -> Any:
     """The inferer in another precision than the bundle's own; None keeps that."""
     if precision is None:
         return inferer
-    inner = inferer.inferer if isinstance(inferer, PrecisionInferer) else inferer
+    inner = inferer.inferer if is_of(inferer, PrecisionInferer) else inferer
     return PrecisionInferer(inner, precision)
 
 
@@ -276,7 +279,7 @@ def _batch(images: Sequence[Any]) -> torch.Tensor:
 def _reads_its_own_way(step: Any) -> bool:
     """Whether a step loads files by another reader than medvol's."""
     return isinstance(step, LoadImaged) and not any(
-        isinstance(reader, ImageReader) for reader in step._loader.readers
+        is_of(reader, ImageReader) for reader in step._loader.readers
     )
 
 

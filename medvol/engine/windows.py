@@ -14,6 +14,7 @@ from monai.utils import ensure_tuple_rep, fall_back_tuple
 
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
+from ..kinds import is_of
 from ..progress import Step, is_heard, tell
 from .devices import part_of, sliding_window
 
@@ -34,7 +35,7 @@ def number_of_windows(
         None of an inferer that gives the network the whole volume, or whatever it likes.
     """
     windows = sliding_window(inferer)
-    if isinstance(windows, SliceStackInferer):
+    if is_of(windows, SliceStackInferer):
         return (shape[-1] if passing is None else int(passing.sum())), "slice"
     if windows is None or len(shape) != 3:
         return None

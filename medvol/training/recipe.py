@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from ..bundle.config import Config
 from ..errors import InputError
 from ..files import read_json
 
@@ -150,7 +149,11 @@ def read_recipe(bundle: Path) -> Recipe:
         _refuse(path, f"it has the key `{next(iter(content))}`.")
     _check(path, stages, install)
     inference = bundle / "configs" / "inference.json"
-    built = Config([inference, path]).build("choice") if choice is not None else None
+    built = None
+    if choice is not None:
+        from ..bundle.config import Config  # here: what a bundle carries of medvol reads no recipes
+
+        built = Config([inference, path]).build("choice")
     return Recipe(stages, install, built)
 
 

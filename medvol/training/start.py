@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from ignite.engine import Engine, Events
 
-from ..bundle.spec import read_spec
+from ..bundle.spec import spec_in
 from ..bundle.weights_record import check_trained
 from ..networks.start import start_from
 from ..networks.weights import load_weights, record_in
@@ -58,7 +58,7 @@ class LoadWeights:
         load_weights(self.path, self.network, self.device, names=self.names)
         bundle = self.path.absolute().parent.parent
         if (bundle / "configs" / "metadata.json").is_file():
-            spec = read_spec(bundle, weights=self.path)
+            spec = spec_in(bundle, weights=self.path)
             for note in check_trained(spec, record_in(self.path), self.names):
                 print(note)
 

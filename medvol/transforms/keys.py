@@ -10,6 +10,7 @@ from monai.transforms.transform import MapTransform
 from torch import Tensor
 
 from ..errors import Note
+from ..kinds import is_of
 
 NOTES = "notes"  # item of the data: what transforms remark on the image, a tuple of notes
 
@@ -53,7 +54,7 @@ def noted(data: Mapping[Any, Any], *notes: Note) -> dict[Hashable, Any]:
 def notes_of(data: Mapping[Any, Any]) -> tuple[Note, ...]:
     """The notes that transforms made on an image; what another package put there is none."""
     notes = data.get(NOTES)
-    return tuple(x for x in notes if isinstance(x, Note)) if isinstance(notes, tuple) else ()
+    return tuple(Note(*x) for x in notes if is_of(x, Note)) if isinstance(notes, tuple) else ()
 
 
 class ItemTransform(MapTransform):

@@ -13,8 +13,9 @@ import pytest
 from monai.bundle import ConfigParser
 
 from medvol.bundle.build import build_files, stale_files
+from medvol.bundle.fields import TASKS
 from medvol.bundle.find import shipped_bundles
-from medvol.bundle.spec import TASKS, read_spec
+from medvol.bundle.spec import read_spec
 from medvol.files import read_json
 from medvol.sharing.check import check_bundle
 

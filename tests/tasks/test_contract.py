@@ -11,7 +11,7 @@ from radiographs import chest_like, save_picture
 from tiny_bundle import tiny_bundle, tiny_classifier_bundle, tiny_radiograph_bundle
 
 from medvol.answer import Answer, Refusal
-from medvol.bundle.spec import TASKS
+from medvol.bundle.fields import TASKS
 from medvol.outputs.registry import HAS, OUTPUTS, chosen
 from medvol.tasks.task import KINDS, Bundle, load_bundle
 

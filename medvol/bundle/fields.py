@@ -48,11 +48,22 @@ class Fields:
             key: path of the field.
             reason: what is wrong, without a full stop.
             remedy: what to do, one sentence.
+
+        Raises:
+            InputError: E_BUNDLE, always.
         """
         raise InputError("E_BUNDLE", self.path, f"`{key}`: {reason}.", remedy)
 
     def read(self, key: str, parse: Callable[[Any], Value]) -> Value | None:
-        """A field at the top; None where it is missing or null."""
+        """A field at the top; None where it is missing or null.
+
+        Args:
+            key: its name.
+            parse: gives what is meant by its value.
+
+        Raises:
+            InputError: E_BUNDLE, the value is not of the form that `parse` takes.
+        """
         value = self.metadata.get(key)
         if value is None:
             return None
@@ -70,7 +81,11 @@ class Fields:
         return found if isinstance(found, dict) else {}
 
     def task(self) -> str:
-        """The task; of a bundle made elsewhere, which says none, "volumes" if it segments."""
+        """The task; of a bundle made elsewhere, which says none, "volumes" if it segments.
+
+        Raises:
+            InputError: E_BUNDLE, it is missing or none of `TASKS`.
+        """
         task, format_ = self.metadata.get("medvol_task"), self.part(OUTPUT).get("format")
         if task is None and format_ in (None, "segmentation"):
             return "volumes"
@@ -96,7 +111,11 @@ class Fields:
             return ("",)
 
     def labels(self) -> LabelTable:
-        """Of the mask: `label_table`, or else `channel_def` of the output."""
+        """Of the mask: `label_table`, or else `channel_def` of the output.
+
+        Raises:
+            InputError: E_BUNDLE, they cannot be read, or there are none.
+        """
         key = "label_table" if self.metadata.get("label_table") else f"{OUTPUT}.channel_def"
         try:
             table = LabelTable.from_metadata(self.metadata)
@@ -112,6 +131,10 @@ class Fields:
 
         Args:
             value: of the field.
+
+        Raises:
+            TypeError: it is neither true nor false.
+            ValueError: no reference organ is named.
         """
         if not isinstance(value, bool):
             raise TypeError(f"{value!r} is not true or false")
@@ -120,7 +143,11 @@ class Fields:
         return value
 
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the output's channels."""
+        """Names of the classes, in the order of the output's channels.
+
+        Raises:
+            InputError: E_BUNDLE, it does not name two or more.
+        """
         channels = self.part(OUTPUT).get("channel_def")
         try:
             if not isinstance(channels, dict):

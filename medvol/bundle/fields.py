@@ -118,9 +118,7 @@ class Fields:
         """
         key = "label_table" if self.metadata.get("label_table") else f"{OUTPUT}.channel_def"
         try:
-            table = LabelTable.from_metadata(self.metadata)
-            if not len(table):
-                raise ValueError("no label is named")
+            table = _filled(LabelTable.from_metadata(self.metadata))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             reason = f"labels cannot be read ({type(error).__name__}: {error})"
             self.refuse(key, reason, "Give `label_table`, or `channel_def` of the output `pred`.")
@@ -150,11 +148,7 @@ class Fields:
         """
         channels = self.part(OUTPUT).get("channel_def")
         try:
-            if not isinstance(channels, dict):
-                raise TypeError("not an object")
-            names = tuple(str(channels[str(index)]) for index in range(len(channels)))
-            if len(set(names)) < 2 or len(set(names)) < len(names):
-                raise ValueError("fewer than two different names")
+            names = _different(channels)
         except (KeyError, TypeError, ValueError):
             self.refuse(
                 f"{OUTPUT}.channel_def", "it does not name two classes or more, counted from 0",
@@ -175,3 +169,18 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a text")
     return value
+
+
+def _filled(table: LabelTable) -> LabelTable:
+    if not len(table):
+        raise ValueError("no label is named")
+    return table
+
+
+def _different(channels: Any) -> tuple[str, ...]:
+    if not isinstance(channels, dict):
+        raise TypeError("not an object")
+    names = tuple(str(channels[str(index)]) for index in range(len(channels)))
+    if len(set(names)) < 2 or len(set(names)) < len(names):
+        raise ValueError("fewer than two different names")
+    return names

@@ -138,7 +138,7 @@ class Spec:
     @property
     def gate(self) -> Path:
         """Weights of the network that says which slices are segmented, where a bundle has one."""
-        return self.folder / "models" / "model_gate.pt"
+        return self.folder / "models" / "slice_gate" / "weights.pt"
 
     @cached_property
     def weights_sha256(self) -> str:

@@ -46,7 +46,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add_fold(parser)
     parser.add_argument(
         "--gate-weights", metavar="FILE",
-        help="in place of models/model_gate.pt; {fold} stands for the fold that holds a case out",
+        help="in place of models/slice_gate/weights.pt; {fold} stands for the fold that holds a "
+        "case out",
     )  # fmt: skip
     parser.add_argument(
         "--weights", metavar="FILE", help="in place of models/model.pt; {fold} as above"

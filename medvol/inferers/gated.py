@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..networks.weights import load_weights
 from ..slices import Passing, passing_slices, runs
 from ..transforms.keys import placed, plain
+from .gate_file import gate_file
 from .precision import PrecisionInferer
 from .slice_stack import SliceStackInferer
 
@@ -33,14 +34,16 @@ class SliceGate:
         network: gives scores (n, classes) of slabs; the positive ones are all but class 0. A
             single score is that of the positive class.
         inferer: runs it over a volume, such as `SliceStackInferer`, to (B, classes, Z).
-        weights: its state dict, such as models/model_gate.pt of the bundle.
+        weights: its state dict, such as models/slice_gate/weights.pt of the bundle, see
+            `gate_file`.
         threshold: lowest probability that passes; None switches the gate off, and the weights are
             then not read.
         margin: slices added at both ends of each run that passes.
         gap: runs with at most so many slices between them become one.
 
     Raises:
-        InputError: E_BUNDLE, the weights cannot be read or are of another network.
+        InputError: E_BUNDLE, the weights cannot be read, are of another network, or lie where
+            they are taken for the model's.
         ValueError: a number out of its range.
     """
 
@@ -64,7 +67,9 @@ class SliceGate:
         self.margin = margin
         self.gap = gap
         if threshold is not None:
-            load_weights(weights, network, otherwise="switch the gate off with --gate off")
+            load_weights(
+                gate_file(weights), network, otherwise="switch the gate off with --gate off"
+            )
 
     def __call__(self, volume: Tensor) -> Tensor:
         """Probability of each slice, (B, Z) float32 on the CPU, of volumes (B, C, X, Y, Z)."""

@@ -180,7 +180,9 @@ def load_weights(
             weights were trained for other names.
     """
     ways = f"train it, or {otherwise}" if otherwise else "or train it"
-    remedy = f"Copy models/{os.path.basename(path)} into the bundle, {ways}."
+    parts = Path(path).parts[:-1]
+    folder = "/".join(parts[parts.index("models") :]) if "models" in parts else "models"
+    remedy = f"Copy {folder}/{os.path.basename(path)} into the bundle, {ways}."
     state = read_state(path, network.state_dict(), device=device, remedy=remedy)
     check_names(path, record_in(path).names, names)
     try:

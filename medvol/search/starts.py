@@ -125,7 +125,7 @@ def start_files(
             except InputError as error:
                 refusal = refusal or error
         if fitting:
-            return {name: (start, _same(start.parent.parent, configs[name])) for name in fitting}
+            return {name: (start, _same(_bundle_of(start), configs[name])) for name in fitting}
     raise refusal or _no_weights(start)
 
 
@@ -148,6 +148,12 @@ def _of_bundle(
         if STARTED in configs[name]:
             _check_fit(configs[name], path)
     return {name: (path, _same(start, configs[name])) for name, path in found.items()}
+
+
+def _bundle_of(weights: Path) -> Path:
+    """The bundle in whose folder models, or one below it, weights lie; else the folder's parent."""
+    above = weights.absolute().parents[1:3]
+    return next((x for x in above if (x / "configs" / "train.json").is_file()), above[0])
 
 
 def _same(folder: Path, config: Config) -> bool:

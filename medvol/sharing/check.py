@@ -138,10 +138,13 @@ def _check_models(found: Findings) -> bool:
     models = found.folder / "models"
     path = models / "model.pt"
     for other in sorted(models.glob("*.pt")):
-        if other.name < path.name:
-            found.error(
-                other, "", "MONAI Label takes the first .pt of models/ for the network's weights.",
-                "Give it a name that sorts behind model.pt.",
+        if other.name != path.name:  # among names of one length the order is that of the disk
+            first = len(other.name) <= len(path.name)
+            say = found.error if first else found.note
+            say(
+                other, "", f"MONAI Label {'takes' if first else 'offers'} it for the network's "
+                "weights, and loads what does not fit as random.",
+                "Put it into a folder of its own below models/.",
             )  # fmt: skip
     if path.is_file():
         return True

@@ -50,7 +50,7 @@ def measure_case(
         bundle: with a gate; its threshold becomes 0.
         case: the volume and its truth.
         numbers: value in the truth to the bundle's label, see `data.items.label_numbers`.
-        gate_weights: of the gate; None for the bundle's models/model_gate.pt.
+        gate_weights: of the gate; None for the bundle's models/slice_gate/weights.pt.
         weights: of the segmenter; None for the bundle's own.
 
     Raises:

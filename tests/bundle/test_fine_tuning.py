@@ -19,7 +19,7 @@ TRAININGS = {
     "covid_ct_lesion_25d": ("model.pt", []),
     "covid_ct_slice_classifier": ("model.pt", []),
     "brain_mri_tumor": ("model.pt", []),
-    "the gate of brain_mri_tumor": ("model_gate.pt", ["train_gate"]),
+    "the gate of brain_mri_tumor": ("slice_gate/weights.pt", ["train_gate"]),
     "chest_xray_covid": ("model.pt", []),
     "chest_xray_pneumonia": ("model.pt", []),
     "chest_xray_pneumonia_type": ("model.pt", []),

@@ -210,7 +210,7 @@ def test_a_gate_is_chosen_among_three(tmp_path: Path) -> None:
     assert areas[best] == max(areas.values())
     written = json.loads((bundle / "configs" / "inference.json").read_text())
     assert written["gate_threshold"] == summary["chosen"]["threshold"]
-    for name, training in (("model.pt", "segmenter"), ("model_gate.pt", best)):
+    for name, training in (("model.pt", "segmenter"), ("slice_gate/weights.pt", best)):
         installed, last = state(bundle / "models" / name), run / "all" / training / "last.pt"
         wanted = torch.load(last, weights_only=True)["network"]
         assert all(torch.equal(installed[key], wanted[key]) for key in wanted)

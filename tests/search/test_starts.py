@@ -2,6 +2,7 @@
 """What a training starts from: the bundle's weights, a file, another bundle; its strategy."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ RECIPE = {
         "gate_fine": {"configs": ["gate.json"], "begins_with": "gate_head"},
         "gate_scratch": {"configs": ["gate.json"]},
     },
-    "install": {"models/model.pt": {"training": "segmenter"}, "models/model_gate.pt": {}},
+    "install": {"models/model.pt": {"training": "segmenter"}, "models/slice_gate/weights.pt": {}},
 }
 
 
@@ -56,8 +57,8 @@ def bundle(tmp_path: Path) -> Path:
     gate = {"network_def": network(5)}
     (made / "configs" / "gate.json").write_text(json.dumps(gate))
     (made / "configs" / "recipe.json").write_text(json.dumps(RECIPE))
-    (made / "models").mkdir()
-    for name, inputs in (("model", 3), ("model_gate", 5)):
+    (made / "models" / "slice_gate").mkdir(parents=True)
+    for name, inputs in (("model", 3), ("slice_gate/weights", 5)):
         torch.save(weights(inputs), made / "models" / f"{name}.pt")
     return made
 
@@ -91,7 +92,7 @@ def test_each_training_takes_what_the_bundle_has_of_it(
 ) -> None:
     found = starts(Order(bundle, data, (0,), weights=bundle), tmp_path / "out")
     assert found == {
-        "segmenter": "model.pt", "gate_head": "model_gate.pt", "gate_fine": None,
+        "segmenter": "model.pt", "gate_head": "weights.pt", "gate_fine": None,
         "gate_scratch": None,
     }  # fmt: skip
     assert list(starts(Order(bundle, data, (0,)), tmp_path / "scratch")) == list(
@@ -103,9 +104,10 @@ def test_a_file_goes_to_the_trainings_that_it_fits(
     bundle: Path, data: Path, tmp_path: Path
 ) -> None:
     models = bundle / "models"
-    found = starts(Order(bundle, data, (0,), weights=models / "model_gate.pt"), tmp_path / "gate")
+    gate = models / "slice_gate" / "weights.pt"
+    found = starts(Order(bundle, data, (0,), weights=gate), tmp_path / "gate")
     assert found == {
-        "segmenter": None, "gate_head": "model_gate.pt", "gate_fine": None, "gate_scratch": None,
+        "segmenter": None, "gate_head": "weights.pt", "gate_fine": None, "gate_scratch": None,
     }  # fmt: skip
     found = starts(Order(bundle, data, (0,), weights=models / "model.pt"), tmp_path / "seg")
     assert found == {"segmenter": "model.pt", **dict.fromkeys([*RECIPE["trainings"]][1:])}
@@ -114,7 +116,7 @@ def test_a_file_goes_to_the_trainings_that_it_fits(
     error = refused_by(lambda: Run(order, tmp_path / "other"), "E_BUNDLE")
     assert "0.weight has shape (4, 7), the network (4, 5)" in error.reason
     assert not (tmp_path / "other").exists()
-    only = Order(bundle, data, (0,), False, weights=models / "model_gate.pt", only=("segmenter",))
+    only = Order(bundle, data, (0,), False, weights=gate, only=("segmenter",))
     refused_by(lambda: Run(only, tmp_path / "only"), "E_BUNDLE")
 
 
@@ -125,9 +127,7 @@ def test_the_head_of_a_bundle_with_other_labels_is_left_out(
     other = tmp_path / "other"
     other.mkdir()
     for part in ("configs", "models"):
-        (other / part).mkdir()
-        for file in (bundle / part).iterdir():
-            (other / part / file.name).write_bytes(file.read_bytes())
+        shutil.copytree(bundle / part, other / part)
     config = json.loads(path.read_text())
     (other / "configs" / "train.json").write_text(
         json.dumps({**config, "label_names": ["metastasis"]})
@@ -152,7 +152,7 @@ def test_weights_that_change_while_a_run_goes_on_are_refused(
 def test_words_of_from(bundle: Path, tmp_path: Path) -> None:
     assert find_start(None, bundle) is find_start("scratch", bundle) is None
     assert find_start("weights", bundle) == bundle
-    file = bundle / "models" / "model_gate.pt"
+    file = bundle / "models" / "slice_gate" / "weights.pt"
     assert find_start(str(file), bundle) == file
     assert find_start(str(bundle), tmp_path) == bundle.resolve()
     assert find_start("brain_mri_tumor", bundle).name == "brain_mri_tumor"  # type: ignore

@@ -184,7 +184,7 @@ def test_what_is_wrong_in_a_config_is_named_by_its_key(
         ("docs/notes.txt", "Scan of Meier^Anna, 1962", "line 1", "named a patient"),
         ("docs/README.md", "it marks bright and background\nPatientName: X", "line 2", "a patient"),
         ("docs/example.nii.gz", "", "", "an image lies in the bundle"),
-        ("models/first.pt", "", "", "takes the first .pt"),
+        ("models/first.pt", "", "", "MONAI Label takes it"),
         ("LICENSE", "\n", "", "says nothing"),
     ],
 )
@@ -210,6 +210,15 @@ def test_a_missing_file_is_found(file: str, level: str, tmp_path: Path) -> None:
     (folder / file).unlink()
     found = only([x for x in check_bundle(folder, run=False) if x.file == file])
     assert found.level == level
+
+
+def test_other_weights_beside_the_models_are_a_note(tmp_path: Path) -> None:
+    folder = zoo_bundle(tmp_path / "zoo")
+    write(folder / "models" / "model_gate.pt", "gate")
+    write(folder / "models" / "slice_gate" / "weights.pt", "gate")
+    found = only(check_bundle(folder, run=False))
+    assert found[:3] == ("note", "models/model_gate.pt", "")
+    assert "MONAI Label offers it" in found.reason
 
 
 def test_weights_that_are_fetched_are_a_note(tmp_path: Path) -> None:

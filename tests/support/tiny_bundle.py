@@ -82,7 +82,7 @@ def tiny_brain_bundle(folder: Path, changes: Mapping[str, Any] | None = None) ->
     """The shipped brain bundle around two convolutions that know the tumour of `tiny_brain`."""
     made = tiny_bundle(folder, changes, weights=brighter_in_flair(2), shipped=BRAIN)
     gate = {f"0.{name}": value for name, value in brighter_in_flair(1).items()}
-    torch.save(gate, folder / "models" / "model_gate.pt")
+    save_gate(folder, gate)
     return made
 
 
@@ -176,7 +176,7 @@ GATE = {  # which slices hold a lesion of `tiny_chest`: see `gate_weights`
     "network": "$torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.ReLU(), "
     "torch.nn.Conv2d(2, 1, 1), torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten())",
     "inferer": {"_target_": "medvol.inferers.slice_stack.SliceStackInferer", "slices": 1},
-    "weights": "$@bundle_root + '/models/model_gate.pt'",
+    "weights": "$@bundle_root + '/models/slice_gate/weights.pt'",
     "threshold": "@gate_threshold",
     "margin": 1,
     "gap": 1,
@@ -195,6 +195,11 @@ def gate_weights() -> dict[str, torch.Tensor]:
         "2.weight": torch.tensor([100.0, -600.0]).reshape(1, 2, 1, 1),
         "2.bias": torch.tensor([-5.0]),
     }
+
+
+def save_gate(bundle: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    (place := bundle / "models" / "slice_gate").mkdir()
+    torch.save(weights, place / "weights.pt")
 
 
 def tiny_gated_bundle(
@@ -220,7 +225,7 @@ def tiny_gated_bundle(
         "postprocessing#transforms": [*steps, *slices],
     }  # fmt: skip
     made = tiny_bundle(folder, {**own, **(changes or {})})
-    torch.save(gate_weights(), folder / "models" / "model_gate.pt")
+    save_gate(folder, gate_weights())
     return made
 
 

@@ -161,13 +161,14 @@ def test_gate_without_weights_is_refused_with_the_way_out(
     scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = tiny_gated_bundle(tmp_path / "b")
-    (gate := bundle / "models" / "model_gate.pt").unlink()
+    (gate := bundle / "models" / "slice_gate" / "weights.pt").unlink()
     words = ["predict", str(scans / "chest.nii.gz"), "--bundle", str(bundle),
              "-o", str(tmp_path / "out"), "--format", "json"]  # fmt: skip
     assert main(words) == 2
     assert capsys.readouterr().err == (
         f"medvol: E_BUNDLE {gate}: the weights cannot be read (No such file or directory). Copy "
-        "models/model_gate.pt into the bundle, train it, or switch the gate off with --gate off.\n"
+        "models/slice_gate/weights.pt into the bundle, train it, or switch the gate off with "
+        "--gate off.\n"
     )
     assert not (tmp_path / "out").exists()
     assert main([*words, "--gate", "off"]) == 0

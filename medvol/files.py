@@ -145,6 +145,31 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file for this process alone: others that ask wait, as long as they ask in this way.
+
+    Args:
+        path: of a file which is read, changed and written in the block; a lock lies beside it, and
+            its folder is made.
+
+    Raises:
+        InputError: E_NOSPACE, the lock cannot be written.
+    """
+    from filelock import FileLock  # here: most commands lock nothing
+
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise write_error(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def cell_text(text: str) -> str:
     """A text as a cell that no spreadsheet runs as a formula: behind an apostrophe where it might.
 

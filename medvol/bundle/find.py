@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a bundle lies: a folder that the user names, one of the user's own, or a shipped one."""
+"""Where a bundle lies: a folder that the user names, one of the user's own, received or shipped."""
 
 import difflib
 import json
 import os
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import InputError
+from .places import home_folder as home_folder
+from .places import user_folder as user_folder
+from .store import AT, installed_bundle, newest
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-FOLDER_VARIABLE = "MEDVOL_BUNDLES"
-HOME_VARIABLE = "MEDVOL_HOME"
 MODALITIES = {  # of images, and words in a name that mean them
     "CT": {"ct", "hrct", "cta"},
     "MR": {"mr", "mri", "flair", "brain", "head", "glioma", "lgg"},
@@ -28,37 +28,22 @@ def shipped_folder() -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def home_folder() -> Path:
-    """The folder of what medvol keeps for a user: `MEDVOL_HOME`, or one in the data folder."""
-    if given := os.environ.get(HOME_VARIABLE):
-        return Path(given).expanduser()
-    if sys.platform == "win32":
-        data = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        data = Path.home() / "Library" / "Application Support"
-    else:
-        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return data / "medvol"
-
-
-def user_folder() -> Path:
-    """The folder of the user's own bundles: `MEDVOL_BUNDLES`, or one in `home_folder`."""
-    if given := os.environ.get(FOLDER_VARIABLE):
-        return Path(given).expanduser()
-    return home_folder() / "bundles"
-
-
 def shipped_bundles() -> dict[str, Path]:
     """Name to folder of the bundles that came with medvol."""
     return _bundles_in(shipped_folder())
 
 
 def all_bundles() -> dict[str, Path]:
-    """Name to folder of every bundle with a name: the shipped ones, and the user's own.
+    """Name to folder of every bundle with a name: shipped, received, and the user's own.
 
-    A bundle of the user's hides a shipped one of the same name.
+    A bundle of the user's hides others of the same name, and a received one a shipped one; of
+    several versions that were received the newest counts.
+
+    Raises:
+        InputError: E_CORRUPT, the list of what was received is damaged.
     """
-    return {**shipped_bundles(), **_bundles_in(user_folder())}
+    received = {bundle.name: bundle.folder for bundle in newest()}
+    return {**shipped_bundles(), **received, **_bundles_in(user_folder())}
 
 
 def _bundles_in(root: Path | None) -> dict[str, Path]:
@@ -94,18 +79,23 @@ def find_bundle(name_or_folder: str | os.PathLike[str]) -> Path:
     """The folder of a bundle.
 
     Args:
-        name_or_folder: path of a bundle's folder, or name of a bundle of the user's own or a
-            shipped one, in this order: what the user has made is what the user means.
+        name_or_folder: path of a bundle's folder, or name of a bundle of the user's own, one that
+            was received or a shipped one, in this order: what the user has made is what the user
+            means. NAME@VERSION is one that was received.
 
     Raises:
-        InputError: E_BUNDLE, neither; names the nearest bundle.
+        InputError: E_BUNDLE, neither; names the nearest bundle. E_CORRUPT, the list of what was
+            received is damaged.
     """
     name = os.fspath(name_or_folder)
-    named, folder = all_bundles(), Path(name)
+    folder = Path(name)
     if (folder / "configs" / "metadata.json").is_file():
         return folder.resolve()
+    named = all_bundles()
     if name in named:
         return named[name]
+    if AT in name and (received := installed_bundle(name)):
+        return received.folder
     if folder.is_dir():
         raise InputError(
             "E_BUNDLE", name, "it is not a MONAI bundle: configs/metadata.json is missing.",

@@ -9,9 +9,10 @@ from ..errors import InputError, printable
 from ..files import read_json
 from .find import all_bundles, shipped_bundles
 from .spec import Spec, parse_spec
+from .store import Installed, installed
 
 FIGURES = 2  # shown in a line; all stand in the JSON
-HEADS = ("bundle", "version", "images", "labels", "figures")
+HEADS = ("bundle", "version", "from", "images", "labels", "figures")
 
 
 class Listed(NamedTuple):
@@ -19,17 +20,24 @@ class Listed(NamedTuple):
 
     Args:
         folder: the bundle's root, whose name is the bundle's.
-        shipped: it came with medvol, and is not one of the user's own.
+        origin: "shipped" with medvol, "received" from another lab, or the user's "own".
         metadata: content of its metadata.json; empty where that cannot be read.
         spec: what medvol reads in them; None for a bundle that is refused.
         refusal: why it is.
+        received: what is known of it, where it was received.
     """
 
     folder: Path
-    shipped: bool
+    origin: str
     metadata: Mapping[str, Any]
     spec: Spec | None
     refusal: InputError | None
+    received: Installed | None = None
+
+    @property
+    def shipped(self) -> bool:
+        """It came with medvol."""
+        return self.origin == "shipped"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,20 +61,25 @@ class Listed(NamedTuple):
     def line(self) -> tuple[str, ...]:
         """A cell for each of `HEADS`."""
         if self.spec is None:
-            return (self.folder.name, "-", "-", "-", printable(str(self.refusal)))
+            name, why = self.folder.name, printable(str(self.refusal))
+            return (name, "-", self.origin, "-", "-", why)
         shown = [f"{name} {value:.2f}" for name, value in [*self.figures.items()][:FIGURES]]
         figures = "; ".join(shown) or "none measured"
         kind = " ".join(filter(None, (self.spec.modality, self.spec.task)))
         cells = (kind, ", ".join(self.names), figures if self.trained else "not trained yet")
-        return (self.folder.name, self.spec.version, *map(printable, cells))
+        return (self.folder.name, self.spec.version, self.origin, *map(printable, cells))
 
     def to_json(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
-        spec, refusal = self.spec, self.refusal
+        spec, refusal, received = self.spec, self.refusal, self.received
         return {
             "name": self.folder.name,
             "folder": str(self.folder),
             "shipped": self.shipped,
+            "origin": self.origin,
+            "digest": received.digest if received else None,
+            "level": received.level if received else None,
+            "signer": received.signer if received else None,
             "version": spec.version if spec else None,
             "task": spec.task if spec else None,
             "modality": spec.modality if spec else None,
@@ -81,22 +94,33 @@ class Listed(NamedTuple):
 
 
 def listed() -> list[Listed]:
-    """Every bundle with a name, the user's own among them; broken ones with their refusal."""
-    shipped = shipped_bundles()
-    return [look(folder, shipped.get(name) == folder) for name, folder in all_bundles().items()]
+    """Every bundle with a name, received versions among them; broken ones with their refusal.
+
+    Raises:
+        InputError: E_CORRUPT, the list of what was received is damaged.
+    """
+    shipped, received = shipped_bundles(), {bundle.folder: bundle for bundle in installed()}
+    named = all_bundles()
+    older = [folder for folder in received if folder not in named.values()]
+    found = []
+    for folder in (*named.values(), *older):
+        here = shipped.get(folder.name) == folder
+        origin = "shipped" if here else "received" if folder in received else "own"
+        found.append(look(folder, origin)._replace(received=received.get(folder)))
+    return found
 
 
-def look(folder: Path, shipped: bool = False) -> Listed:
+def look(folder: Path, origin: str = "own") -> Listed:
     """One bundle.
 
     Args:
         folder: its root.
-        shipped: it came with medvol.
+        origin: as `Listed` has it.
     """
     metadata: Mapping[str, Any] = {}
     try:
         path = folder / "configs" / "metadata.json"
         metadata = read_json(path, what="metadata", remedy="Mend the file.")
-        return Listed(folder, shipped, metadata, parse_spec(folder, metadata), None)
+        return Listed(folder, origin, metadata, parse_spec(folder, metadata), None)
     except InputError as error:
-        return Listed(folder, shipped, metadata, None, error)
+        return Listed(folder, origin, metadata, None, error)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medvol.bundle import find
+from medvol.bundle import find, places
 from medvol.bundle.find import find_bundle, shipped_bundles
 from medvol.errors import InputError
 
@@ -128,9 +128,9 @@ def test_without_the_variable_they_lie_in_the_systems_data_folder(
     platform: str, variable: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MEDVOL_BUNDLES", raising=False)
-    monkeypatch.setattr(find.sys, "platform", platform)
+    monkeypatch.setattr(places.sys, "platform", platform)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert find.user_folder() == tmp_path / folder
+    assert places.user_folder() == tmp_path / folder
 
 
 def test_a_part_that_is_not_there_gets_the_name_that_was_meant(tmp_path: Path) -> None:

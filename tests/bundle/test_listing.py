@@ -37,7 +37,7 @@ def test_a_line_and_an_object_for_each_bundle(own: Path) -> None:
     made = tiny_bundle(own / "mine", metadata=own_words)
     mine = look(made)
     labels = "ground-glass opacity, consolidation, lung (rest)"
-    assert mine.line() == ("mine", "1.2.3", "CT volumes", labels, "test part, Dice 0.50")
+    assert mine.line() == ("mine", "1.2.3", "own", "CT volumes", labels, "test part, Dice 0.50")
     said = mine.to_json()
     assert (said["name"], said["shipped"], said["task"], said["modality"], said["refusal"]) == (
         "mine", False, "volumes", "CT", None,

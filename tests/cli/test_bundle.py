@@ -23,7 +23,7 @@ def test_list_names_every_bundle_and_where_ones_own_lie(
     assert "medvol train mine --data DATALIST --install" in capsys.readouterr().out
     assert main(["bundle", "list"]) == 0
     heads, *table, _, last = capsys.readouterr().out.splitlines()
-    assert heads.split() == ["bundle", "version", "images", "labels", "figures"]
+    assert heads.split() == ["bundle", "version", "from", "images", "labels", "figures"]
     assert [line.split()[0] for line in table] == [*shipped_bundles(), "mine"]
     assert table[-1].endswith("not trained yet")
     assert table[-1].split()[1] == "0.0.1"

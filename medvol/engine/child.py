@@ -4,7 +4,7 @@
 The parent keeps one such process, which holds what takes long to load. Requests and answers go
 through its standard input and output, so that it works alike on every system. When it dies, takes
 too long or too much memory, the request it was at is refused, and a new one takes the next. It may
-do what the user may do: it can be ended, but it is not locked in.
+do what the user may do, unless it is confined, see `confine`.
 """
 
 import os
@@ -24,15 +24,21 @@ from typing import IO, Any, NamedTuple, cast
 
 import psutil
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..failures import MORE_MEMORY
-from ..progress import Listener
+from ..progress import Listener, Step
 from ..scratch import TEMPORARY, prefix, sweep_left
+from . import wire
 from .available import GIB, available_bytes, killed_for_memory
-from .serve import ANSWER, RAISED, TOLD, serve
+from .confine import DISK_LEFT_BYTES, THREADS, Applied, Confinement, environment
+from .serve import ANSWER, CONFINED, RAISED, TOLD, serve
 
 POLL_S = 0.2  # between two looks at time and memory
 END_S = 5.0  # for a process to clean up when its input ends, before it is killed
+LOOK = "Look at the bundle with `medvol bundle inspect`."
+LONGEST_LINE = 4096  # bytes of what a confined process prints that are shown in one line
+FEW = 8  # of the folders that a confined process writes into: they lie on one disk mostly
+START_S = 60.0  # for a process to start and be confined, also where the disk is slow
 LOST = "lost"
 ROOT = Path("/")  # where the system says what it did
 BOOT = f"import sys; sys.path[:] = sys.argv[1:]; from {serve.__module__} import serve; serve()"
@@ -63,6 +69,11 @@ class Child:
         together: how many requests the handler works on at the same time. When the process dies,
             so many are asked again one by one, to find the one to blame.
         heard: is called with what the work tells of itself, see `medvol.progress`.
+        confinement: what the process may reach; None for all that the user may. How far the system
+            enforces it is in `applied` then.
+
+    Raises:
+        InputError: E_FAILED, a process that is to be confined does not start.
 
     Example:
         >>> with Child("medvol.engine.serve:echo", "pong") as child:
@@ -78,12 +89,15 @@ class Child:
         limits: Limits = UNLIMITED,
         together: int = 1,
         heard: Listener | None = None,
+        confinement: Confinement | None = None,
     ) -> None:
         self.work, self.setup, self.heard = work, setup, heard
+        self.confinement = confinement
         self.limits, self.together = limits, together
         self.lost: list[int] = []  # ids of the processes that had to be replaced
         self.ended: list[int] = []  # ids of all that have ended, also those
         self._process: _Process | None = self._started()
+        self.applied: Applied | None = self._process.applied
 
     def __enter__(self) -> "Child":
         return self
@@ -163,7 +177,7 @@ class Child:
                     continue
                 if kind == TOLD:
                     process.check(time.monotonic() - since)
-                    if self.heard is not None:
+                    if self.heard is not None and isinstance(content, Step):
                         self.heard(content)
                     continue
                 waits = False
@@ -175,35 +189,64 @@ class Child:
                 self.close()
 
     def _started(self) -> "_Process":
-        return _Process(self.work, self.setup, self.limits, is_heard=self.heard is not None)
+        process = _Process(self.limits, self.confinement)
+        process.send((self.work, self.setup, process.folder, self.heard is not None))
+        return process
 
 
 class _Process:
-    """One process with its pipes, a thread that listens to it, and a temporary folder of its own.
+    """One process with its pipes, threads that listen to it, and a temporary folder of its own.
 
     Args:
-        work, setup, limits: as for `Child`.
-        is_heard: whether it tells where the work is.
+        limits, confinement: as for `Child`.
+
+    Raises:
+        InputError: E_FAILED, it cannot be confined at all, since it ends.
     """
 
-    def __init__(self, work: str, setup: Any, limits: Limits, *, is_heard: bool) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, confinement: Confinement | None) -> None:
+        self.limits, self.is_confined = limits, confinement is not None
         self.memory_bytes = limits.memory_bytes or available_bytes()
         self.killed = killed_for_memory(ROOT)
         sweep_left(Path(tempfile.gettempdir()))
         self.folder = tempfile.mkdtemp(prefix=prefix(TEMPORARY))
+        written = (self.folder, *(confinement.write if confinement else ()))
+        self.disk_left = {x: min(DISK_LEFT_BYTES, _free(x) // 2) for x in written[:FEW]}
+        variables = environment(os.environ) if self.is_confined else {**os.environ}
         command = [sys.executable, "-c", BOOT, *map(str, sys.path)]
         self.popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self.folder)},
+            stderr=subprocess.PIPE if self.is_confined else None,
+            env={**variables, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self.folder)},
         )  # fmt: skip
         self.id = self.popen.pid
         self.requests = cast("IO[bytes]", self.popen.stdin)
         self.answers = cast("IO[bytes]", self.popen.stdout)
         self.received: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self.listener = threading.Thread(target=self._listen, daemon=True)
-        self.listener.start()
-        self.send((work, setup, self.folder, is_heard))
+        self.listeners = [threading.Thread(target=self._listen, daemon=True)]
+        if self.is_confined:
+            self.listeners.append(threading.Thread(target=self._pass_on, daemon=True))
+        for listener in self.listeners:
+            listener.start()
+        self.applied: Applied | None = None
+        if confinement is None:
+            self.send(None)
+        else:
+            self._confine(confinement._replace(write=(*confinement.write, self.folder)))
+
+    def _confine(self, confinement: Confinement) -> None:
+        self.send(confinement)
+        try:
+            kind, content = self.received.get(timeout=START_S)
+        except queue.Empty:
+            kind, content = LOST, None
+        if kind != CONFINED:
+            self.end()
+            raise InputError(
+                "E_FAILED", sys.executable, "a process without network did not start.",
+                "Try again; if it stays so, report it.",
+            )  # fmt: skip
+        self.applied = content
 
     def send(self, content: Any) -> None:
         """Write to the process; one that is gone is found out by `receive`."""
@@ -240,16 +283,26 @@ class _Process:
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
-        self.listener.join()
+        for listener in self.listeners:
+            listener.join()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _listen(self) -> None:
         with self.answers:
             try:
                 while True:
-                    self.received.put(pickle.load(self.answers))
-            except Exception:  # its end, in the midst of an answer or not
+                    kind, content = wire.read(self.answers)
+                    self.received.put((kind, content))
+            except Exception:  # its end, in the midst of an answer or not, or what is no answer
                 self.received.put((LOST, None))
+
+    def _pass_on(self) -> None:
+        """What a confined process prints, without codes that a terminal would obey."""
+        with cast("IO[bytes]", self.popen.stderr) as said:
+            while line := said.readline(LONGEST_LINE):
+                text = line.decode(errors="backslashreplace").rstrip("\r\n")
+                with suppress(OSError, ValueError):  # stderr is closed
+                    print(printable(text), file=sys.stderr)
 
     def check(self, seconds: float) -> None:
         """Look at time and memory.
@@ -266,7 +319,9 @@ class _Process:
                 "Allow it more time, or leave it out.",
             )  # fmt: skip
         try:
-            used = psutil.Process(self.id).memory_info().rss
+            process = psutil.Process(self.id)
+            used = process.memory_info().rss
+            threads = process.num_threads() if self.is_confined else 0
         except psutil.Error:  # it has just ended
             return
         if used > self.memory_bytes:
@@ -274,6 +329,11 @@ class _Process:
                 "E_TOO_BIG", f"it took more than {self.memory_bytes / GIB:.1f} GiB of memory.",
                 MORE_MEMORY,
             )  # fmt: skip
+
+        if threads > THREADS:
+            raise _Lost("E_FAILED", f"it started more than {THREADS} threads.", LOOK)
+        if self.is_confined and any(_free(x) < left for x, left in self.disk_left.items()):
+            raise _Lost("E_NOSPACE", "it filled the disk.", LOOK)
 
     def _death(self) -> _Lost:
         """How the process ended: E_TOO_BIG where the system says that memory ran out."""
@@ -294,3 +354,11 @@ class _Process:
         why = "; perhaps memory ran out" if word == "SIGKILL" else ""
         reason = f"the process that worked on it died (signal {number}, {word}{why})."
         return _Lost("E_FAILED", reason, remedy)
+
+
+def _free(folder: str) -> int:
+    """Bytes that are free on the disk of a folder; 0 where it is not there any more."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0

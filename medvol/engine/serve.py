@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that `child.Child` starts: it answers requests until its input ends."""
+"""The process that `child.Child` starts: it answers requests until its input ends.
+
+Where it is to be confined it is so before it learns what its work is.
+"""
 
 import os
 import pickle
@@ -18,9 +21,11 @@ from typing import Any, BinaryIO, TypeAlias
 from ..failures import FAILURES, failure, quiet_readers, raised_by_us
 from ..progress import Step, heard_by
 from ..stopping import stoppable
+from . import wire
+from .confine import Confinement, confine
 
 GRACE_S = 3.0  # for what is being done to clean up when the input ends
-ANSWER, RAISED, DONE, TOLD = "answer", "raised", "done", "told"
+ANSWER, RAISED, DONE, TOLD, CONFINED = "answer", "raised", "done", "told", "confined"
 # gives an answer to each of some requests, in their order; what it raises ends all of them
 Handler: TypeAlias = Callable[[Sequence[Any]], Iterator[Any]]
 
@@ -39,6 +44,9 @@ def serve() -> None:
     quiet_readers()
     sys.stdout = sys.stderr
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    confinement: Confinement | None = pickle.load(requests)
+    if confinement is not None:
+        wire.write(answers, (CONFINED, confine(confinement)))
     work, setup, folder, is_heard = pickle.load(requests)
     try:
         with stoppable():
@@ -105,10 +113,8 @@ class _Server:
             self._send(RAISED, refusal)
 
     def _send(self, kind: str, content: Any) -> None:
-        message = pickle.dumps((kind, content))
         with self.writing:
-            self.answers.write(message)
-            self.answers.flush()
+            wire.write(self.answers, (kind, content))
 
 
 def handler_of(work: str, setup: Any) -> Handler:

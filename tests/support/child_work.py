@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from medvol.engine.confine import Applied
 from medvol.engine.serve import Handler
 from medvol.errors import InputError
 from medvol.labels import match_names
@@ -80,6 +81,7 @@ class InlineChild:
         self.handler: Handler | None = None
         self.lost: list[int] = []
         self.ended: list[int] = []
+        self.applied: Applied | None = None
 
     def __enter__(self) -> "InlineChild":
         return self

@@ -34,7 +34,7 @@ MOST_LINES = 400
 HEAVY = {
     "torch", "monai", "ignite", "matplotlib", "numpy", "scipy", "sklearn", "SimpleITK", "nibabel",
     "pydicom", "highdicom", "PIL", "cc3d", "fill_voids", "jinja2", "tqdm", "psutil",
-    "jsonschema", "optuna", "sqlalchemy",
+    "jsonschema", "optuna", "sqlalchemy", "cryptography", "filelock",
 }  # fmt: skip
 
 MODULES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}

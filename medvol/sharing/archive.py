@@ -42,6 +42,7 @@ def quarantined(path: Path) -> Iterator[Path]:
 
     The file is opened once: what replaces it meanwhile is not seen. Nothing of it is executed, and
     its manifest is not looked at, see `sealed.read_sealed`. A file that is refused leaves nothing.
+    What the block refuses in the folder is named as lying in the file.
 
     Args:
         path: of the .zip.
@@ -63,6 +64,11 @@ def quarantined(path: Path) -> Iterator[Path]:
         raise write_error(root, error) from error
     try:
         yield _unpacked(path, folder)
+    except InputError as error:
+        if not Path(error.path).is_relative_to(folder):
+            raise
+        place = path / Path(error.path).relative_to(folder)
+        raise InputError(error.code, place, error.reason, error.remedy) from error
     finally:
         remove(folder)
 

@@ -9,6 +9,8 @@ what the list says, and nothing comes behind the list. The layout is that of PKW
 
 import os
 import struct
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -25,6 +27,7 @@ _DESCRIPTOR = struct.Struct("<3I")
 _DESCRIPTOR_MARK = b"PK\x07\x08"
 _ENCRYPTED, _DESCRIBED, _UTF8 = 1, 1 << 3, 1 << 11  # bits of a member's flags
 _FLAGS = 0b110 | _DESCRIBED | _UTF8  # known here; 0b110 says how hard the packer tried
+_VERSION, _UNIX, _DATE, _MODE = 20, 3 << 8, 0x21, 0o100644  # of a member that is made here
 _EXTRAS = {  # blocks of times and owners, which nothing here reads
     0x000A, 0x5455, 0x5855, 0x7855, 0x7875, 0xCAFE,
 }  # fmt: skip
@@ -121,15 +124,41 @@ def read_layout(file: BinaryIO, path: Path) -> list[Member]:
     return members
 
 
-def contents(members: list[Member], start: int) -> bytes:
+def moved(member: Member, start: int) -> Member:
+    """A member as it is listed when it begins at another byte of an archive."""
+    at = _LISTED.size - 4  # where the entry says it
+    listed = member.listed[:at] + struct.pack("<I", start) + member.listed[_LISTED.size :]
+    data, end = (start + place - member.start for place in (member.data, member.end))
+    return member._replace(start=start, data=data, end=end, listed=listed)
+
+
+def stored(name: str, content: bytes, *, start: int) -> tuple[bytes, Member]:
+    """A small file as it lies in an archive, and as it is listed; from 1980, since zip has no zero.
+
+    Args:
+        name: in ASCII.
+        content: of the file.
+        start: byte where it begins.
+    """
+    crc, size, text = zlib.crc32(content), len(content), name.encode("ascii")
+    said = (_VERSION, 0, STORED, 0, _DATE, crc, size, size, len(text), 0)
+    lies = _LOCAL.pack(b"PK\x03\x04", *said) + text + content
+    listed = _LISTED.pack(b"PK\x01\x02", _UNIX | _VERSION, *said, 0, 0, 0, _MODE << 16, start)
+    data, end = start + len(lies) - size, start + len(lies)
+    return lies, Member(
+        name=name, method=STORED, crc=crc, packed=size, size=size, attributes=_MODE << 16,
+        start=start, data=data, end=end, listed=listed + text,
+    )  # fmt: skip
+
+
+def contents(members: Sequence[Member]) -> bytes:
     """The list of contents that ends an archive of these members.
 
     Args:
-        members: whose entries are taken as they are.
-        start: byte where it begins.
+        members: in the order in which they lie in it.
     """
     listing = b"".join(member.listed for member in members)
-    count = len(members)
+    count, start = len(members), members[-1].end
     return listing + _END.pack(b"PK\x05\x06", 0, 0, count, count, len(listing), start, 0)
 
 

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose signatures are trusted here: public keys with names, some of them revoked."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ..bundle.places import home_folder
+from ..bundle.store import Installed, withdraw
+from ..errors import InputError
+from ..files import locked, read_json, write_json
+from .keys import fingerprint, given_public_key, parse_public_key
+
+LIST = "keys.json"
+NAME = re.compile(r"\w[\w .@+-]{0,59}")  # of a lab or a person
+_FORMAT = 1  # of that file
+_MEND = "Move this file away, and add the keys again."
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """A key with the name that the user gave it.
+
+    Args:
+        name: such as "lab_a".
+        public_key: as `keys.public_key` gives it.
+        added: when, in UTC, as ISO 8601 has it.
+        revoked: when it was; None for one that is trusted.
+    """
+
+    name: str
+    public_key: str
+    added: str
+    revoked: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the key, see `keys.fingerprint`."""
+        return fingerprint(self.public_key)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {**asdict(self), "fingerprint": self.fingerprint}
+
+
+def trusted_keys() -> list[Trusted]:
+    """Every key that was ever added, in this order, the revoked too.
+
+    Raises:
+        InputError: E_CORRUPT, the list is damaged.
+    """
+    path = home_folder() / LIST
+    if not path.is_file():
+        return []
+    try:
+        return _parsed(read_json(path, what="list of keys", remedy=_MEND))
+    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+        why = error.reason if isinstance(error, InputError) else f"{error!s}."
+        reason = f"the list of trusted keys is damaged: {why}"
+        raise InputError("E_CORRUPT", path, reason, _MEND) from error
+
+
+def known_key(public: str) -> Trusted | None:
+    """What is known of a public key; None where it was never added.
+
+    Args:
+        public: as `keys.public_key` gives it.
+
+    Raises:
+        InputError: E_CORRUPT, the list is damaged.
+    """
+    return next((key for key in trusted_keys() if key.public_key == public), None)
+
+
+def trust(name: str, public: str, *, again: bool = False) -> Trusted:
+    """Trust a key from now on.
+
+    Args:
+        name: by which the user knows its owner.
+        public: the key as a line, or the file that holds it.
+        again: also where it was revoked.
+
+    Raises:
+        InputError: E_FORMAT, E_PATH, it is not an Ed25519 key; E_UNTRUSTED, the name or the key is
+            taken, or it was revoked and `again` was not given; E_CORRUPT, the list is damaged.
+    """
+    if not NAME.fullmatch(name):
+        reason = "it is not a name: letters, digits, blanks and any of . _ @ + - are."
+        raise InputError("E_UNTRUSTED", name, reason, "Choose another name, such as lab_a.")
+    new = Trusted(name, given_public_key(public), now())
+    with _changing() as known:
+        for key in known:
+            same, taken = key.public_key == new.public_key, key.name == name and not key.revoked
+            if same and key.revoked and not again:
+                reason = f"this key was revoked on {key.revoked[:10]}, as {key.name!r}."
+                remedy = "Ask its owner for a new key; or give --again, if that was a mistake."
+                raise InputError("E_UNTRUSTED", name, reason, remedy)
+            if (same and not key.revoked) or taken:
+                reason = f"{key.name!r} is trusted already, with the key {key.fingerprint}."
+                remedy = f"Revoke it first: medvol bundle trust revoke '{key.name}'."
+                raise InputError("E_UNTRUSTED", name, reason, remedy)
+        known[:] = [*(key for key in known if key.public_key != new.public_key), new]
+    return new
+
+
+def revoke(name: str) -> tuple[Trusted, list[Installed]]:
+    """Trust a key no more; it stays in the list, so that nothing that it signed is received again.
+
+    Args:
+        name: of the key, or its fingerprint.
+
+    Returns:
+        The key; and the bundles that were received with it, which no longer run.
+
+    Raises:
+        InputError: E_UNTRUSTED, there is no such key that is trusted; E_CORRUPT, a list is
+            damaged.
+    """
+    with _changing() as known:
+        found = [x for x in known if not x.revoked and name in (x.name, x.fingerprint)]
+        if not found:
+            names = ", ".join(key.name for key in known if not key.revoked) or "none"
+            raise InputError(
+                "E_UNTRUSTED", name, "there is no such key that is trusted.", f"There are: {names}."
+            )
+        revoked = replace(found[0], revoked=now())
+        known[known.index(found[0])] = revoked
+        return revoked, withdraw(revoked.fingerprint)
+
+
+def now() -> str:
+    """Date and time in UTC, to the second, as ISO 8601 has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def _changing() -> Iterator[list[Trusted]]:
+    """Hold the list for this process alone, and write it after the block."""
+    path = home_folder() / LIST
+    with locked(path):
+        known = trusted_keys()
+        yield known
+        write_json(path, {"format": _FORMAT, "keys": [asdict(key) for key in known]})
+
+
+def _parsed(said: Mapping[str, Any]) -> list[Trusted]:
+    if said["format"] != _FORMAT:
+        raise ValueError(f"its format is not {_FORMAT}")
+    found = [Trusted(**row) for row in said["keys"]]
+    for key in found:
+        if parse_public_key(key.public_key, path=LIST) != key.public_key:
+            raise ValueError(f"the key of {key.name!r} is not as it was written")
+    return found

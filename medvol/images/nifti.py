@@ -54,16 +54,41 @@ def load_nifti(path: Path) -> Image:
         InputError: E_PATH, E_EMPTY, E_FORMAT, E_TRUNCATED, E_CORRUPT, E_TOO_BIG, E_DIMS,
             E_VALUES or E_GEOMETRY.
     """
+    return _load(path, 1)[0]
+
+
+def load_frames(path: Path) -> list[Image]:
+    """Read all volumes of a 4D NIfTI, each as `load_nifti` reads one.
+
+    Raises:
+        InputError: as for `load_nifti`.
+    """
+    return _load(path, frames_of_nifti(path))
+
+
+def frames_of_nifti(path: Path) -> int:
+    """How many volumes a NIfTI holds, by its header alone; 1 of one with three axes.
+
+    Raises:
+        InputError: E_PATH, E_EMPTY, E_FORMAT, E_TRUNCATED or E_CORRUPT.
+    """
+    file_size(path)
+    return math.prod(_sizes(_header(path)[0])[3:])
+
+
+def _load(path: Path, frames: int) -> list[Image]:
+    """So many volumes of a file that holds as many."""
     header_path = path.with_suffix(".hdr") if path.suffix.lower() == ".img" else path
     file_size(header_path)
     header, order = _header(header_path)
-    sizes = [int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]]
-    shape, notes = volume_shape(sizes, path)
+    sizes = _sizes(header)
+    shape, notes = volume_shape(sizes[:3] if frames > 1 else sizes, path)
     dtype = _dtype(header, order, path)
-    check_bytes(shape, dtype, path)
-    block = _data_block(header, header_path, order, math.prod(shape) * dtype.itemsize)
+    check_bytes((*shape, frames) if frames > 1 else shape, dtype, path)
+    count = math.prod(shape) * frames
+    block = _data_block(header, header_path, order, count * dtype.itemsize)
     affine, unit_notes = scaled_to_mm(affine_of(header, shape, path), unit_of(header, path))
-    stored = read_block(block).view(dtype).reshape(shape, order="F")
+    stored = read_block(block).view(dtype).reshape((*shape, frames), order="F")
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or math.isnan(slope):  # the format's way to say: not scaled
         slope, intercept = 1.0, 0.0
@@ -71,9 +96,19 @@ def load_nifti(path: Path) -> Image:
         "format": f"NIfTI-{HEADER_BYTES[int(header['sizeof_hdr'])]}",
         "stored_dtype": dtype.newbyteorder("=").name,
     }
-    array = rescaled(stored, slope, intercept, path)
     pair = block.pair(header_path)
-    return Image(array, affine, path, (*notes, *unit_notes), facts, pair=pair)
+    return [
+        Image(
+            rescaled(stored[..., frame], slope, intercept, path), affine, path,
+            (*notes, *unit_notes), facts, pair=pair,
+        )
+        for frame in range(frames)
+    ]  # fmt: skip
+
+
+def _sizes(header: Any) -> list[int]:
+    """Voxels along each axis that the header names."""
+    return [int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]]
 
 
 def grid_of_nifti(path: Path) -> tuple[tuple[int, int, int], Affine]:
@@ -85,7 +120,7 @@ def grid_of_nifti(path: Path) -> tuple[tuple[int, int, int], Affine]:
     """
     file_size(path)
     header, _ = _header(path)
-    shape, _ = volume_shape([int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]], path)
+    shape, _ = volume_shape(_sizes(header), path)
     affine, _ = scaled_to_mm(affine_of(header, shape, path), unit_of(header, path))
     return shape, affine
 

@@ -15,10 +15,11 @@ import numpy.typing as npt
 from ..errors import InputError, Note
 from ..spatial import same_grid
 from .dicom import is_dicom
-from .files import children, walk
+from .files import children, file_size, read_head, walk
 from .find import PassedBy, find_volumes, is_mask, passed_by
-from .formats import open_volume
+from .formats import HEAD_BYTES, checked_volume, open_volume
 from .image import Image
+from .nifti import frames_of_nifti, is_nifti, load_frames
 from .numbering import OWN_FOLDER, check_one_patient
 from .registration import LEAST_SHARED, SAME_HEAD, head_overlap, on_grid, register
 from .slice_images import (
@@ -40,15 +41,18 @@ NAMING = (
     "Name the files t1, flair and t1c (after contrast), such as t1.nii.gz, in a folder of their own"
 )
 
+ORDER = "before contrast, FLAIR and after contrast"  # of the channels, as `SEQUENCES`
+
 
 def load_sequences(
     path: str | os.PathLike[str], *, spacing_mm: Sequence[float] | None = None
 ) -> Image:
-    """Read one patient: a slice picture, a folder of them, or a folder of sequence volumes.
+    """Read one patient: a slice picture, a folder of them or of sequence volumes, or one 4D NIfTI.
 
     Args:
-        path: a colour picture of one slice; a folder of such pictures; or a folder with a volume
-            for each of `SEQUENCES`, named as `sequence_of` understands. FLAIR must be there; where
+        path: a colour picture of one slice; a folder of such pictures; a NIfTI that holds a volume
+            for each of `SEQUENCES`, in this order, as a note says; or a folder with a volume for
+            each of them, named as `sequence_of` understands. FLAIR must be there; where
             another lies elsewhere in the head, it is registered to FLAIR; where it is missing, or
             cannot be registered, FLAIR takes its place, as in the LGG data set.
         spacing_mm: of pictures, columns, rows and slices; None assumes one, with a note. Volumes
@@ -65,8 +69,7 @@ def load_sequences(
     if given.is_file() and is_slice_picture(given):
         return load_slices(given, [given], spacing_mm=spacing_mm)
     if given.is_file():
-        reason = "it is one file; three sequences are needed."
-        raise InputError("E_SERIES", given, reason, f"{NAMING}, and name the folder.")
+        return _load_channels(given)
     pictures, volumes = find_slices(given), find_volumes(given)
     if pictures and volumes:
         reason = (
@@ -161,6 +164,24 @@ def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
         raise InputError("E_SERIES", folder, f"no file looks like FLAIR ({names}).", f"{NAMING}.")
     check_one_patient(folder, {path.name: _patient_words(path.name) for path in found.values()})
     return found
+
+
+def _load_channels(path: Path) -> Image:
+    """One 4D NIfTI, as MONAI Label and the zoo's brain bundles take sequences."""
+    file_size(path)
+    is_stack = is_nifti(read_head(path, HEAD_BYTES)) and frames_of_nifti(path) == len(SEQUENCES)
+    if not is_stack:
+        reason = "it is one file; three sequences are needed."
+        remedy = f"{NAMING}, and name the folder; or give a 4D NIfTI of {ORDER}, in this order."
+        raise InputError("E_SERIES", path, reason, remedy)
+    images = [checked_volume(image) for image in load_frames(path)]
+    shown = images[SHOWN]
+    note = Note("N_SEQUENCE", f"its {len(images)} volumes are taken as {ORDER}, in this order.")
+    notes = dict.fromkeys([*(note for image in images for note in image.notes), note])
+    return replace(
+        shown, notes=tuple(notes), facts={**shown.facts, "channels": list(SEQUENCES)},
+        channels=np.stack([image.array for image in images]),
+    )  # fmt: skip
 
 
 def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:

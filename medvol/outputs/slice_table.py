@@ -2,14 +2,13 @@
 """`slices.csv`: what was found in each slice of an image."""
 
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from monai.config import KeysCollection
-from monai.transforms.transform import MapTransform
+from ignite.engine import Engine, Events
 
 from ..files import write_csv
 from ..metrics.measurements import voxels_per_slice
@@ -65,33 +64,51 @@ def write_slice_table(
     write_csv(path, list(columns), zip(*columns.values(), strict=True))
 
 
-class SaveSlicesd(MapTransform):
-    """Write a table of slices for each image, `<case>_slices.csv`; for a bundle's postprocessing.
+class SaveSlices:
+    """Write a table of slices for each image, `<case>_slices.csv`: a handler for an evaluator.
 
-    `medvol predict` leaves it out, since it writes `slices.csv` itself.
+    It is none of a bundle's transforms, so that MONAI Label and MONAI Deploy, which run these and
+    show what they want themselves, write no files of it. So does `medvol predict`.
 
     Args:
-        keys: items (classes, N) with the probabilities of the input's slices; a missing one is
-            passed over.
+        key: item of the evaluator's output (classes, N), the probabilities of the input's slices;
+            an output without it has no table.
         output_dir: folder of the tables.
-        orig_keys: item with the network's input, whose metadata say what the input was.
+        image_key: item with the network's input, whose metadata say what the input was.
     """
 
-    writes_files = True
-
     def __init__(
-        self, keys: KeysCollection, output_dir: str | os.PathLike[str], orig_keys: str = "image"
+        self, key: str, output_dir: str | os.PathLike[str], image_key: str = "image"
     ) -> None:
-        super().__init__(keys, allow_missing_keys=True)
+        self.key = key
         self.layout = CaseLayout(output_dir, postfix="slices", extension=".csv")
-        self.orig_keys = orig_keys
+        self.image_key = image_key
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        meta = result[self.orig_keys].meta
+    def attach(self, engine: Engine) -> None:
+        """Write the tables of each batch as soon as it is through.
+
+        Args:
+            engine: the evaluator.
+        """
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the tables of a batch."""
+        for item in engine.state.output:
+            if self.key in item:
+                self.write(item)
+
+    def write(self, item: Mapping[str, Any]) -> None:
+        """Write the table of one image.
+
+        Args:
+            item: of the evaluator's output.
+
+        Raises:
+            InputError: E_NOSPACE, the file cannot be written.
+        """
+        meta = item[self.image_key].meta
         shape = [int(n) for n in meta["spatial_shape"]]
         z_mm = slice_z_mm(shape, np.asarray(meta["original_affine"], np.float64))
-        for key in self.key_iterator(result):
-            path: Path = self.layout.filename(meta["filename_or_obj"])
-            write_slice_table(path, z_mm, positive(np.asarray(result[key])))
-        return result
+        path: Path = self.layout.filename(meta["filename_or_obj"])
+        write_slice_table(path, z_mm, positive(np.asarray(item[self.key])))

@@ -256,3 +256,31 @@ def test_a_ct_series_among_the_sequences_is_refused(tmp_path: Path) -> None:
         write(tmp_path / name, ct_series(stored, series=series))
     error = refused_by(lambda: read_image(tmp_path, "sequences"), "E_MODALITY")
     assert "says CT; an MR sequence is expected" in error.reason
+
+
+def test_one_file_of_three_volumes_in_the_order_of_the_channels(tmp_path: Path) -> None:
+    """As MONAI Label takes them; the file says nothing of the order, so a note does."""
+    folder = save_volumes(tmp_path / "p", BRAIN)
+    path = save_nifti(tmp_path / "brain.nii.gz", np.moveaxis(BRAIN.sequences, 0, 3), AFFINE)
+    image, apart = read_image(path, "sequences"), read_image(folder, "sequences")
+    assert np.array_equal(image.seen, apart.seen)
+    assert np.array_equal(image.array, BRAIN.sequences[1])
+    assert np.array_equal(image.affine, AFFINE)
+    assert image.facts["channels"] == ["t1", "flair", "t1c"]
+    assert [note.code for note in image.notes] == ["N_SEQUENCE"]
+    assert "before contrast, FLAIR and after contrast, in this order" in image.notes[0].text
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4])
+def test_one_file_of_another_number_of_volumes_is_refused(frames: int, tmp_path: Path) -> None:
+    volumes = np.stack([BRAIN.sequences[1]] * frames, axis=3)
+    path = save_nifti(tmp_path / "brain.nii.gz", volumes, AFFINE)
+    error = refused_by(lambda: read_image(path, "sequences"), "E_SERIES")
+    assert "one file; three sequences are needed" in error.reason
+    assert "4D NIfTI" in error.remedy
+
+
+def test_a_cut_file_of_three_volumes_is_refused(tmp_path: Path) -> None:
+    path = save_nifti(tmp_path / "brain.nii", np.moveaxis(BRAIN.sequences, 0, 3), AFFINE)
+    path.write_bytes(path.read_bytes()[:-1])
+    refused_by(lambda: read_image(path, "sequences"), "E_TRUNCATED")

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ignite.engine import Engine
 from monai.data.meta_tensor import MetaTensor
 from refusals import full_disk
 
 from medvol.errors import InputError
-from medvol.outputs.slice_table import SaveSlicesd, write_slice_table
+from medvol.outputs.slice_table import SaveSlices, write_slice_table
 
 Z_MM, PROBABILITY = np.array([-2.5, 0.0, 2.5]), np.array([0.0, 0.98766, 1.0])
 
@@ -53,8 +54,8 @@ def test_behind_a_bundle_each_case_has_its_table(tmp_path: Path, values: list[li
         "filename_or_obj": "scans/1.2.840.nii.gz", "spatial_shape": [4, 4, 3],
         "original_affine": np.diag([1.0, 1.0, 5.0, 1.0]),
     }  # fmt: skip
-    data = {"image": MetaTensor(torch.zeros(1, 2, 2, 2), meta=meta), "pred": torch.tensor(values)}
-    SaveSlicesd("pred", tmp_path)(data)
+    item = {"image": MetaTensor(torch.zeros(1, 2, 2, 2), meta=meta), "pred": torch.tensor(values)}
+    run(SaveSlices("pred", tmp_path), item)
     assert (tmp_path / "1.2.840_slices.csv").read_text() == (
         "slice,z_mm,probability\n0,0.00,0.0000\n1,5.00,0.2500\n2,10.00,1.0000\n"
     )
@@ -62,5 +63,11 @@ def test_behind_a_bundle_each_case_has_its_table(tmp_path: Path, values: list[li
 
 def test_without_probabilities_there_is_no_table(tmp_path: Path) -> None:
     meta = {"filename_or_obj": "a.nii", "spatial_shape": [4, 4, 3], "original_affine": np.eye(4)}
-    SaveSlicesd("slices", tmp_path)({"image": MetaTensor(torch.zeros(1, 2, 2, 2), meta=meta)})
+    run(SaveSlices("slices", tmp_path), {"image": MetaTensor(torch.zeros(1, 2, 2, 2), meta=meta)})
     assert list(tmp_path.iterdir()) == []
+
+
+def run(handler: SaveSlices, item: dict[str, torch.Tensor]) -> None:
+    engine = Engine(lambda _, batch: batch)
+    handler.attach(engine)
+    engine.run([[item]])

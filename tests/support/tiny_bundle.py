@@ -213,9 +213,9 @@ def tiny_gated_bundle(
         {"_target_": "medvol.transforms.restore.GateProbabilityd", "keys": "slices",
          "inferer": "@gated"},
         {"_target_": "medvol.transforms.restore.InvertSlicesd", "keys": "slices"},
-        {"_target_": "medvol.outputs.slice_table.SaveSlicesd", "keys": "slices",
-         "output_dir": "@output_dir"},
     ]  # fmt: skip
+    table = {"_target_": "medvol.outputs.slice_table.SaveSlices", "key": "slices",
+             "output_dir": "@output_dir"}  # fmt: skip
     own = {
         "gate_threshold": "$None" if threshold is None else threshold,
         "gate": GATE,
@@ -223,6 +223,7 @@ def tiny_gated_bundle(
                   "gate": "@gate", "classes": 4},
         "inferer#inferer": "@gated",
         "postprocessing#transforms": [*steps, *slices],
+        "handlers": [*config["handlers"], table],
     }  # fmt: skip
     made = tiny_bundle(folder, {**own, **(changes or {})})
     save_gate(folder, gate_weights())

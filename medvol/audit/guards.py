@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments by which an object on the list would write elsewhere, load code or reach the network.
+
+Most objects on the list are harmless whatever they are given. Some are not: `SaveImaged` writes
+where `output_dir` says, `LoadImaged` imports what `reader` names. Their arguments are followed.
+"""
+
+import ast
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from .entries import Entries, Unknown, parsed, stays_inside
+from .names import Judged, judge_name, meant_by
+from .verdict import Level
+
+PLACES = {"output_dir", "save_dir", "log_dir", "cache_dir", "dirname"}  # folders it writes to
+PARTS = {  # parts of the names of files that it writes
+    "output_postfix", "output_ext", "output_format", "postfix", "extension", "filename",
+    "file_prefix", "final_filename", "key_metric_filename",
+}  # fmt: skip
+CODE = {"reader", "writer"}  # classes, by object or by name
+OFF = {  # what has to be off, and what it is when it is not
+    "pretrained": (Level.B, "downloads weights when it is built"),
+    "pretrained_url": (Level.B, "downloads weights when it is built"),
+    "download": (Level.C, "reaches the network"),
+    "allow_pickle": (Level.C, "runs what a pickle names"),
+    "data_root_dir": (Level.B, "can write outside its folder"),
+    "_debug_": (Level.C, "stops in a debugger"),
+}
+OWN_PLACES = {  # arguments of medvol's own parts under which they write
+    "medvol.training.checkpoint.BestWeights": "path",
+    "medvol.training.checkpoint.Resume": "path",
+    "medvol.training.curves.Curves": "folder",
+    "medvol.training.stages.Stages": "folder",
+    "medvol.training.finder.RateFinder": "folder",
+    "medvol.training.calibration.BiasOverlaps": "path",
+    "medvol.training.calibration.ClassBias": "table",
+    "medvol.training.calibration.PlattScaling": "table",
+    "medvol.training.gate_choice.SliceOverlaps": "path",
+    "medvol.training.gate_choice.SliceProbabilities": "path",
+    "medvol.metrics.classes.training.SliceScores": "path",
+    "medvol.metrics.masks.overlap.CaseTable": "path",
+    "medvol.outputs.class_table.SaveClasses": "path",
+}
+ONLY = {  # the only arguments that are on the list
+    "torch.distributed.init_process_group": {"backend"},
+    "torch.distributed.distributed_c10d.init_process_group": {"backend"},
+    "torch.load": {"f", "map_location", "weights_only", "mmap"},
+    "torch.serialization.load": {"f", "map_location", "weights_only", "mmap"},
+    "numpy.load": {"file", "allow_pickle"},
+}
+ITS_READERS = "monai.data"  # where MONAI looks for a reader or writer without a dot
+
+
+class Doubt(NamedTuple):
+    """What an argument does that the object on the list would not do without it."""
+
+    level: Level
+    reason: str
+
+
+def is_guarded(found: Judged) -> bool:
+    """Whether the arguments of an object on the list matter."""
+    taken = _signature(found.object)
+    names = set(taken.parameters) if taken else set()
+    return bool(names & (PLACES | CODE | set(OFF))) or found.name in {**ONLY, **OWN_PLACES}
+
+
+def writes(found: Judged) -> bool:
+    """Whether what an object makes writes files, so that calling that needs an eye of its own."""
+    taken = _signature(found.object)
+    return bool(taken and set(taken.parameters) & PLACES) or found.name in OWN_PLACES
+
+
+def doubts(found: Judged, given: Mapping[str, Any], known: Entries) -> Iterator[Doubt]:
+    """What is doubtful in the arguments of an object on the list.
+
+    Args:
+        found: the object.
+        given: argument to value: an entry as the config has it, or a part of a syntax tree.
+        known: what stands in the bundle's configs.
+    """
+    only = ONLY.get(found.name)
+    for name, value in given.items():
+        if only is not None and name not in only:
+            yield Doubt(Level.B, f"is on the list without {name} only")
+        if name in PLACES or OWN_PLACES.get(found.name) == name:
+            yield from _place(name, value, known)
+        elif name in PARTS and writes(found):
+            yield from _part(name, value, known)
+        elif name in CODE:
+            yield from _code(name, value, known)
+        elif name in OFF:
+            yield from _off(name, value, known)
+        elif name == "weights_only" and _can_be(value, known, {False}):
+            yield Doubt(Level.C, "runs what a pickle names")
+    yield from _left_out(found, given)
+
+
+def bound(found: Judged, call: ast.Call) -> dict[str, ast.expr] | None:
+    """The arguments of a call by their names; None where that cannot be told."""
+    taken = _signature(found.object)
+    names = list(taken.parameters) if taken else []
+    if any(isinstance(part, ast.Starred) for part in call.args) or len(call.args) > len(names):
+        return None
+    given = dict(zip(names, call.args, strict=False))
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            return None
+        given[keyword.arg] = keyword.value
+    return given
+
+
+def _left_out(found: Judged, given: Mapping[str, Any]) -> Iterator[Doubt]:
+    """Arguments that are on where they are not given."""
+    taken = _signature(found.object)
+    for name, parameter in taken.parameters.items() if taken else ():
+        on = parameter.default not in (inspect.Parameter.empty, None, False, "")
+        if name in OFF and name not in given and on:
+            level, reason = OFF[name]
+            yield Doubt(level, f"{reason}, unless {name} is false")
+
+
+def _place(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
+    try:
+        paths = known.plain(value)
+    except Unknown as why:
+        yield Doubt(Level.B, f"writes to {name}, and where that is cannot be told: {why}")
+        return
+    for path in paths:
+        if path is not None and not (isinstance(path, str) and stays_inside(path)):
+            yield Doubt(Level.C, f"writes outside its folder: {name} is {path!r}")
+
+
+def _part(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
+    try:
+        parts = known.plain(value)
+    except Unknown as why:
+        yield Doubt(Level.B, f"names files by {name}, which cannot be told: {why}")
+        return
+    for part in parts:
+        if isinstance(part, str) and (set(part) & set("/\\\0") or ".." in part):
+            yield Doubt(Level.C, f"writes outside its folder: {name} is {part!r}")
+
+
+def _code(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
+    if isinstance(value, str) and value.startswith("$"):
+        value = parsed(value)
+    if isinstance(value, ast.Attribute | dict):
+        return  # an object, which is judged where it stands
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _code(name, part, known)
+        return
+    try:
+        words = known.plain(value)
+    except Unknown as why:
+        yield Doubt(Level.B, f"loads what {name} names, which cannot be told: {why}")
+        return
+    for word in words:
+        if isinstance(word, str):
+            yield from _named(name, word)
+
+
+def _named(name: str, word: str) -> Iterator[Doubt]:
+    """A reader or writer by its name, as MONAI looks it up: in its own, then anywhere."""
+    import monai.data
+
+    if word.lower() in {"pilreader", "itkreader", "nibabelreader", "pydicomreader", "nrrdreader"}:
+        return
+    here = [f"{ITS_READERS}.{word}"] if hasattr(monai.data, word) else meant_by(word)
+    for one in here:
+        judged = judge_name(one)
+        if judged.level != Level.A:
+            yield Doubt(judged.level, f"loads {name} {word!r}, which {judged.reason}")
+
+
+def _off(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
+    level, reason = OFF[name]
+    try:
+        on = any(word not in (None, False, 0, "") for word in known.plain(value))
+    except Unknown:
+        yield Doubt(min(level, Level.B), f"{reason}, unless {name} is false, which cannot be told")
+        return
+    if on:
+        yield Doubt(level, f"{reason}: {name} is on")
+
+
+def _can_be(value: Any, known: Entries, words: set[Any]) -> bool:
+    try:
+        return any(word in words for word in known.plain(value))
+    except Unknown:
+        return True
+
+
+def _signature(found: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(found)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Receiving a packed bundle: looked at in quarantine, then installed whole or not at all."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ..audit.verdict import Level
+from ..bundle.find import shipped_bundles
+from ..bundle.store import Installed, Store, changing_store, verify
+from ..errors import InputError
+from ..failures import write_error
+from .archive import quarantined
+from .remove import FILE_MODE, FOLDER_MODE, take_away
+from .sealed import Sealed, read_sealed
+from .trust import now
+from .updates import Word, check_shipped, check_update, newer, remedy
+
+PACKED = "Ask who gave it to you for a file made by `medvol bundle pack`."
+OTHER = "Do not use it; ask who gave it to you."
+
+
+class Received(NamedTuple):
+    """A bundle that is installed now.
+
+    Args:
+        bundle: what is known of it.
+        signer: who signed it, in words; None where nobody did.
+        before: it was there already, and unchanged.
+    """
+
+    bundle: Installed
+    signer: str | None
+    before: bool
+
+
+def receive(path: Path, *, accepted: str | None = None, signed_by: str | None = None) -> Received:
+    """Install a packed bundle under its name, version and digest. Nothing of it is executed.
+
+    Args:
+        path: of the .zip.
+        accepted: digest of a bundle that the user trusts, 64 hexadecimal digits: whoever signed it,
+            and whatever code it carries below level C.
+        signed_by: name of the trusted key that must have signed it; None for any, or for none where
+            the bundle is of level A.
+
+    Raises:
+        InputError: as for `archive.quarantined` and `sealed.read_sealed`; E_BUNDLE, it has no
+            manifest; E_UNTRUSTED, it has another digest or signer, its key is not trusted or was
+            revoked, its level needs acceptance or is C; and as for `updates`. Then nothing is
+            installed.
+    """
+    with quarantined(path) as folder:
+        sealed = read_sealed(folder)
+        if sealed is None:
+            reason = "it has no manifest, so nobody can say whether it is whole."
+            raise InputError("E_BUNDLE", path, reason, PACKED)
+        word = _word(sealed, path, accepted=accepted, signed_by=signed_by)
+        check_shipped(sealed.manifest, word, shipped_bundles(), path=path)
+        with changing_store() as holder:
+            check_update(sealed.manifest, word, holder[0], path=path)
+            bundle = _bundle(sealed, word, _level(folder, sealed, word, path))
+            holder[0], before = _settled(holder[0], bundle, folder)
+    return Received(bundle, str(sealed.signer) if sealed.signer else None, before)
+
+
+def _word(sealed: Sealed, path: Path, *, accepted: str | None, signed_by: str | None) -> Word:
+    """What stands for a bundle; refused where that contradicts what the user said, or is broken."""
+    manifest, signer = sealed
+    if accepted is not None and accepted.strip().lower() != manifest.digest:
+        reason = f"its digest is {manifest.digest}, and another one was accepted."
+        raise InputError("E_UNTRUSTED", path, reason, OTHER)
+    if signer is not None and signer.revoked is not None:
+        reason = f"it was signed with a revoked key: {signer}."
+        raise InputError("E_UNTRUSTED", path, reason, OTHER)
+    trusted = signer.name if signer is not None else None
+    if signed_by is not None and trusted != signed_by:
+        reason = f"it was signed by {signer or 'nobody'}, and not by {signed_by}."
+        raise InputError("E_UNTRUSTED", path, reason, OTHER)
+    if signer is not None and trusted is None and accepted is None:
+        reason = f"it was signed by {signer}."
+        raise InputError("E_UNTRUSTED", path, reason, remedy(path, manifest))
+    return Word(accepted is not None, trusted)
+
+
+def _level(folder: Path, sealed: Sealed, word: Word, path: Path) -> Level:
+    """The level of a bundle that may be installed."""
+    from ..audit.audit import audit  # here: it loads monai
+
+    found = audit(folder)
+    level, items = found.level, found.of_level(found.level)
+    if level is Level.A or (level is Level.B and word.enough):
+        return level
+    first = f"{items[0].file} {items[0].key}".strip()
+    more = f", and {len(items) - 1} more such parts" if len(items) > 1 else ""
+    reason = f"it is of level {level}: {first}: {items[0].reason}{more}"
+    if level is Level.C:
+        look = f"See all with `medvol bundle inspect`, which runs nothing of it. {OTHER}"
+        raise InputError("E_UNTRUSTED", path, f"{reason}; medvol never runs such a bundle.", look)
+    raise InputError("E_UNTRUSTED", path, f"{reason}.", remedy(path, sealed.manifest))
+
+
+def _bundle(sealed: Sealed, word: Word, level: Level) -> Installed:
+    manifest, signer = sealed
+    return Installed(
+        manifest.name, manifest.version, manifest.digest, level, signer=word.signer,
+        key=signer.fingerprint if signer else None, accepted=word.accepted, received=now(),
+    )  # fmt: skip
+
+
+def _settled(store: Store, bundle: Installed, folder: Path) -> tuple[Store, bool]:
+    """The store with a bundle, whose folder is moved to its place; and whether it was there."""
+    same = [known for known in store.bundles if known.digest == bundle.digest]
+    before = bool(same) and _is_whole(bundle)
+    if before:
+        accepted = bundle.accepted or same[0].accepted
+        bundle = replace(bundle, accepted=accepted, received=same[0].received)
+    else:
+        _move(folder, bundle.folder)
+    others = [known for known in store.bundles if known.digest != bundle.digest]
+    seen = newer(store.seen.get(bundle.name), bundle)
+    return Store((*others, bundle), {**store.seen, bundle.name: seen}), before
+
+
+def _is_whole(bundle: Installed) -> bool:
+    try:
+        verify(bundle)
+    except InputError:
+        return False
+    return True
+
+
+def _move(folder: Path, place: Path) -> None:
+    """Rename a folder to its place, where nothing can be written any more.
+
+    What lies there, of a process that was killed or of somebody else, goes.
+    """
+    try:
+        take_away(place.parent)
+        place.parent.mkdir(mode=0o700, parents=True)
+        folder.rename(place)
+        for path in sorted(place.rglob("*"), reverse=True):
+            path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
+        place.chmod(FOLDER_MODE)
+    except OSError as error:
+        raise write_error(place, error) from error

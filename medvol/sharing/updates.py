@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a bundle may be received under its name: older and altered ones of a known name may not.
+
+Otherwise whoever has an old file with a known fault, or has changed one, could put it in the place
+of the good one, with a signature that was right once.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ..bundle.listing import look
+from ..bundle.store import Installed, Seen, Store, version_key
+from ..errors import InputError
+from ..manifest import Manifest
+
+VERSION = re.compile(r"\d[0-9A-Za-z.+_-]{0,39}")  # as PEP 440 has it, and fit for a folder's name
+NEW = "Ask for a newer version of it."
+
+
+class Word(NamedTuple):
+    """What stands for a bundle.
+
+    Args:
+        accepted: the user named its digest.
+        signer: name of the trusted key that signed it; None for another key, or none.
+    """
+
+    accepted: bool
+    signer: str | None
+
+    @property
+    def enough(self) -> bool:
+        """The user or somebody whom the user trusts stands for it."""
+        return self.accepted or self.signer is not None
+
+
+def check_update(manifest: Manifest, word: Word, store: Store, *, path: Path) -> None:
+    """Refuse a bundle that is older than one that was received under its name, or contradicts it.
+
+    Args:
+        manifest: of the bundle.
+        word: what stands for it.
+        store: what was received before; what was removed since counts too.
+        path: of the file, for what is refused.
+
+    Raises:
+        InputError: E_UNTRUSTED, it is older, or of the same version and another content; or nobody
+            who is trusted signed it, and the one that is known was signed. E_BUNDLE, its version is
+            not one, or its name differs from a known one by capitals alone.
+    """
+    name, version = manifest.name, manifest.version
+    if not VERSION.fullmatch(version) or version_key(version)[0] == 0:
+        reason = f"its version {version!r} is not a version such as 1.2.0."
+        raise InputError("E_BUNDLE", path, reason, "Ask for it with a version.")
+    _check_name(name, store.seen, path)
+    if any(bundle.digest == manifest.digest for bundle in store.bundles):
+        return
+    seen = store.seen.get(name)
+    if seen is None or seen.digest == manifest.digest:
+        return
+    older = version_key(version) < version_key(seen.version)
+    if older or version_key(version) == version_key(seen.version):
+        what = "an older version" if older else "another content under the same version"
+        reason = f"{name} {version} is {what} than {seen.version}, which was received before."
+        way = f"{NEW} `medvol bundle remove {name} --forget` forgets all that is known of it."
+        raise InputError("E_UNTRUSTED", path, reason, way)
+    if seen.signed and not word.enough:
+        reason = f"{name} {seen.version} was signed, and nobody whom you trust signed this one."
+        raise InputError("E_UNTRUSTED", path, reason, remedy(path, manifest))
+
+
+def check_shipped(
+    manifest: Manifest, word: Word, shipped: Mapping[str, Path], *, path: Path
+) -> None:
+    """Refuse a bundle in whose name medvol has another one, unless somebody stands for it.
+
+    Args:
+        manifest: of the bundle.
+        word: what stands for it.
+        shipped: name to folder of the bundles that came with medvol.
+        path: of the file, for what is refused.
+
+    Raises:
+        InputError: E_UNTRUSTED, it is older than the shipped one, or neither the same nor signed by
+            somebody who is trusted, nor accepted. E_BUNDLE, as for `check_update`.
+    """
+    name, version = manifest.name, manifest.version
+    _check_name(name, shipped, path)
+    if name not in shipped:
+        return
+    own = str(look(shipped[name]).metadata.get("version", ""))
+    if version_key(version) < version_key(own):
+        reason = f"{name} {version} is older than {own}, which came with medvol."
+        raise InputError("E_UNTRUSTED", path, reason, NEW)
+    if not word.enough:
+        reason = f"it would take the place of {name} {own}, which came with medvol."
+        raise InputError("E_UNTRUSTED", path, reason, remedy(path, manifest))
+
+
+def newer(seen: Seen | None, bundle: Installed) -> Seen:
+    """What to remember of a name when a bundle was received.
+
+    Args:
+        seen: what was remembered before.
+        bundle: that was received.
+    """
+    signed = bundle.key is not None
+    if seen is None:
+        return Seen(bundle.version, bundle.digest, signed)
+    if version_key(bundle.version) < version_key(seen.version):
+        return seen
+    return Seen(bundle.version, bundle.digest, signed or seen.signed)
+
+
+def remedy(path: Path, manifest: Manifest) -> str:
+    """What to do with a bundle for which nobody stands.
+
+    Args:
+        path: of the file.
+        manifest: of the bundle.
+    """
+    file = shlex.quote(str(path))
+    return (
+        f"Look at it: medvol bundle inspect {file}. Where you trust it: "
+        f"medvol bundle receive {file} --accept {manifest.digest}"
+    )
+
+
+def _check_name(name: str, known: Iterable[str], path: Path) -> None:
+    """Names that differ by capitals alone are one folder on many systems, and for many eyes."""
+    for other in known:
+        if other != name and other.casefold() == name.casefold():
+            reason = f"its name {name!r} differs from {other!r}, which is known, by capitals alone."
+            raise InputError("E_BUNDLE", path, reason, "Ask for it under another name.")

@@ -4,6 +4,22 @@
 The public names load on first use, so that `import medvol` itself loads no torch.
 """
 
+import os
+import sys
+
+# `python -m medvol` looks for each import in the current folder first, which may be anybody's. It
+# does no more from here on, before any other import; where medvol itself lies there, it does so
+# last. What Python imports to find medvol, only `python -P -m medvol` or `medvol` keeps from this.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    try:
+        here = os.getcwd()
+    except OSError:  # it was removed
+        here = ""
+    if sys.path[:1] == [here]:
+        del sys.path[0]
+        if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == here:
+            sys.path.append(here)
+
 from importlib import import_module
 from typing import Any
 

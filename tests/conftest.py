@@ -20,6 +20,14 @@ def work_inline() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests make medvol remember of bundles does not reach the home of who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDVOL_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of public images named by MEDVOL_TEST_DATA; the test skips without it."""

@@ -24,6 +24,7 @@ leaves it out with `[]`. `order` says in which order the ids of a config stand.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from ..files import read_json, write_text
 from ..owned import renewing
 from .find import find_part
 from .label_set import label_parameters
+from .permission import changing
 
 SOURCE = "source.json"
 LIST, REST, TARGET = "_list_", "*", "_target_"
@@ -279,7 +281,7 @@ def build_bundle(folder: Path, source: Source | None = None) -> list[Path]:
     """
     stale = stale_files(folder, source)
     names = [path.relative_to(folder).as_posix() for path in stale]
-    with renewing(folder, names):
+    with changing(folder) if stale else nullcontext(), renewing(folder, names):
         if source is not None:
             write_text(folder / SOURCE, to_text(source) + "\n")
         for path, text in stale.items():
@@ -309,7 +311,8 @@ def change_bundle(folder: Path, changes: Mapping[str, Any]) -> None:
         entry[last] = value
     if has_source:
         build_bundle(folder, source)
-    else:
+        return
+    with changing(folder):
         for name, config in source.items():
             write_text(folder / "configs" / f"{name}.json", to_text(config) + "\n")
 

@@ -15,6 +15,8 @@ from threading import RLock
 from types import CodeType, ModuleType
 from typing import Any
 
+from ..verified import content_of
+
 SCRIPTS = "scripts"  # the package of a bundle's own code
 VENDORED = f"{SCRIPTS}/medvol"  # the parts of medvol in it, with or without a folder of a tag
 CODE_PATH = "code_path"  # the id that makes MONAI find them
@@ -123,11 +125,11 @@ def _is_own(tree: Path) -> bool:
 
 
 class _Source(SourceFileLoader):
-    """Compiles a module of a bundle anew, whatever bytecode lies beside it."""
+    """Compiles a module of a bundle anew, from the source that was looked at, see `verified`."""
 
     def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        return self.source_to_code(content_of(path), path)
 
 
 class _Finder:

@@ -10,11 +10,13 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any
 
-from monai.bundle import ConfigParser, ReferenceResolver
+from monai.bundle import ReferenceResolver
 
 from ..errors import InputError, refusal_behind
 from ..failures import FAILURES, of_the_system
 from .code import Code
+from .parser import Parser, root_of
+from .permission import permit
 
 STOCK = tuple(  # where the components lie that a config names without a module
     f"monai.{room}"
@@ -28,24 +30,30 @@ _NO_ARGUMENT = re.compile(r"unexpected keyword argument '(.+?)'")
 class Config:
     """One config file or several laid over each other, whose entries are built on demand.
 
+    A config is code, so the bundles that the files lie in must be permitted to run. A file that
+    lies in none is the user's own word, as a setting on the command line is.
+
     Args:
         path: such as configs/inference.json; or several, of which a later one lies over those
             before, as in `monai.bundle run`. What is wrong is said of the last.
         overrides: entries that take the place of the file's.
 
     Raises:
-        InputError: E_BUNDLE, it cannot be read as JSON.
+        InputError: E_BUNDLE, it cannot be read as JSON; or as for `permission.permit`.
     """
 
     def __init__(self, path: Path | Sequence[Path], **overrides: Any) -> None:
         paths = [path] if isinstance(path, Path) else list(path)
         self.path = paths[-1]
-        self.parser = ConfigParser()
+        roots = [root for p in paths if (root := root_of(p)) is not None]
+        for root in dict.fromkeys(roots):
+            permit(root)
+        self.parser = Parser(roots or [self.path.parent])
         try:
             self.parser.read_config([str(p) for p in paths])
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise self._refused(f"it cannot be read: {last_line(error)}.") from error
-        self.code = Code(bundle_of(paths[0]))
+        self.code = Code(roots[0].resolve() if roots else self.path.parent.resolve())
         self.parser.set(self.code.renamed(self.parser.get()))
         for name, value in overrides.items():
             self.parser[name] = literal(value)
@@ -77,16 +85,6 @@ class Config:
 
     def _refused(self, reason: str) -> InputError:
         return InputError("E_BUNDLE", self.path, reason, REMEDY)
-
-
-def bundle_of(config: Path) -> Path:
-    """The root of the bundle that a config file belongs to.
-
-    Example:
-        >>> bundle_of(Path("/bundles/lungs/configs/train.json")).as_posix()
-        '/bundles/lungs'
-    """
-    return config.resolve().parent.parent
 
 
 def literal(value: Any) -> Any:

@@ -23,6 +23,7 @@ from .build import (
 )
 from .find import find_bundle, user_folder
 from .label_set import BACKGROUND
+from .permission import permit, record_own
 from .shared import with_settings
 
 FIRST_VERSION = "0.0.1"
@@ -100,13 +101,15 @@ def new_bundle(
         The new bundle's folder.
 
     Raises:
-        InputError: E_PATH, the folder is there already; E_BUNDLE, the name is not a bundle's name,
-            or as for `new_source`.
+        InputError: E_PATH, the folder is there already; E_BUNDLE, the name is not a bundle's name;
+            or as for `new_source`, and for `permission.permit` of the other bundle.
     """
     folder, other = new_folder(name_or_folder), find_bundle(like)
+    allowed = permit(other)
     named = None if labels is None else read_json(labels, what="set of labels", remedy=SEE)
     source = new_source(other, folder, labels=named, said_in=labels)
     write_bundle(folder, source, other.name)
+    record_own(folder, level=allowed.level)
     return folder
 
 

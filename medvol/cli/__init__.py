@@ -20,6 +20,7 @@ from .. import __version__
 from ..failures import FAILURES, failure, quiet_readers, raised_by_us
 from ..stopping import Stopped, stoppable
 from ..text import NOTICE
+from .trust import introduced
 
 COMMANDS = (
     "predict",
@@ -71,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             words = [getattr(args, name, None) for name in ("command", "source", "bundle_command")]
             command = " ".join([command, *filter(None, words)])
             as_json = getattr(args, "json", False)
-            status: int = args.run(args)
+            with introduced(args):
+                status: int = args.run(args)
     except BrokenPipeError:  # the reader of our output went away, as in `medvol ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import require
-from .options import add_data, add_output, add_training_options, check_jobs, start_over
+from .options import (
+    add_data,
+    add_output,
+    add_training_options,
+    add_trust,
+    check_jobs,
+    start_over,
+)
 
 if TYPE_CHECKING:
     from ..report.leaderboard import Row
@@ -32,6 +39,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="comparison, .json, or the name of a shipped one",
     )
     parser.add_argument("--bundle", help="name or folder, in place of the comparison's")
+    add_trust(parser)
     add_data(parser, required=False, default="the comparison's")
     add_output(parser, required=False)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these entries alone")

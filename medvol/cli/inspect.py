@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, printable
-from .options import add_series, add_time_limit
+from .options import add_series, add_time_limit, add_trust
 
 COLOURS = ("red", "green", "blue")
 
@@ -34,6 +34,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--bundle", help="read as this bundle reads (default: as what the content looks like)"
     )
+    add_trust(parser)
     parser.add_argument(
         "--json", action="store_true",
         help="print one object instead: images, and what was refused",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
 from ..text import aligned, counted
+from .options import add_trust
 
 if TYPE_CHECKING:
     from ..data.inspection import Inspection
@@ -42,6 +43,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         help=f"whose training the settings are for (default: {', '.join(USUAL.values())}, by the "
         "images)",
     )
+    add_trust(parser)
     parser.add_argument(
         "--cases", type=int, metavar="N",
         help="read so many whole, spread over the list (default: 30 volumes, 500 pictures)",

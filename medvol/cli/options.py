@@ -9,8 +9,22 @@ TIME_LIMIT_S = 3600.0  # a large CT on a slow CPU takes some minutes
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
-    """Add the bundle of a command, which comes first."""
-    parser.add_argument("bundle", help="name of a bundle, or its folder")
+    """Add the bundle of a command, which comes first, and `--trust-this-bundle`."""
+    parser.add_argument("bundle", help="name of a bundle, or its folder or .zip")
+    add_trust(parser)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add `--trust-this-bundle`; `trust.introduced` looks at the bundles of commands that have it.
+
+    Args:
+        parser: of a command that runs something of a bundle.
+    """
+    parser.add_argument(
+        "--trust-this-bundle", dest="trust", action="store_true",
+        help="run a bundle of a folder or .zip although it carries code; it is remembered by its "
+        "digest, and asked for again when a file of it changes",
+    )  # fmt: skip
 
 
 def add_data(

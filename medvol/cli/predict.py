@@ -13,7 +13,7 @@ from ..outputs.registry import OUTPUTS
 from ..progress import Bars
 from .again import add_again, compared, take_over
 from .case_lines import CaseLines
-from .options import add_device, add_output, add_series, add_time_limit
+from .options import add_device, add_output, add_series, add_time_limit, add_trust
 
 if TYPE_CHECKING:
     from ..bundle.spec import Spec
@@ -39,6 +39,7 @@ def add_parser(commands: Any) -> None:
         "for radiographs a picture, a DICOM file, or a folder, searched with all that is in it",
     )  # fmt: skip
     add_again(parser)
+    add_trust(parser)
     add_output(parser, "for the results (default results/BUNDLE)", required=False)
     add_device(parser)
     add_time_limit(parser, "work on an image")

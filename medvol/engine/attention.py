@@ -16,7 +16,8 @@ from ..images.image import Image
 from ..kinds import is_of
 from ..networks.residual_classifier import ResidualClassifier
 from ..transforms.resize_picture import ResizePictured, restore_picture
-from .pipeline import IMAGE, Pipeline
+from .pipeline import Pipeline
+from .steps import IMAGE
 
 METHODS = {"grad-cam": "Grad-CAM", "occlusion": "occlusion"}
 PATCHES = 8  # along a side of the picture, each as large as is hidden at once; they overlap by half

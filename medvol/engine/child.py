@@ -213,7 +213,7 @@ class _Process:
         written = (self.folder, *(confinement.write if confinement else ()))
         self.disk_left = {x: min(DISK_LEFT_BYTES, _free(x) // 2) for x in written[:FEW]}
         variables = environment(os.environ) if self.is_confined else {**os.environ}
-        command = [sys.executable, "-c", BOOT, *map(str, sys.path)]
+        command = [sys.executable, "-P", "-c", BOOT, *map(str, sys.path)]
         self.popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if self.is_confined else None,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Compose, LoadImaged, SaveImaged, Spacingd
+from monai.transforms import Compose
 
 from ..answer import Run
 from ..bundle.config import Config, last_line
@@ -19,7 +19,6 @@ from ..bundle.weights_record import check_trained
 from ..errors import InputError, Note, refusal_behind
 from ..failures import FAILURES, of_the_system
 from ..images.image import Image
-from ..images.reader import ImageReader
 from ..images.unchanged import check_unchanged
 from ..inferers.precision import PrecisionInferer
 from ..kinds import is_of
@@ -36,12 +35,12 @@ from .devices import (
     sliding_window,
 )
 from .memory import make_room, peak_bytes
+from .steps import IMAGE, Data, reads_its_own_way, spacing_of, without_loading, without_writing
 from .windows import watched
 
-IMAGE, PRED, SLICES = "image", "pred", "slices"
+PRED, SLICES = "pred", "slices"
 LIKENESS = "likeness.npz"  # in models/, see `metrics.likeness`
 GATE = "gate_threshold"  # id in inference.json
-Data = dict[str, Any]
 
 
 class Prepared(NamedTuple):
@@ -114,11 +113,11 @@ class Pipeline:
         self.network: torch.nn.Module = network.eval()
         self.inferer = _in_precision(config.build("inferer"), precision)
         self.precision: str = getattr(self.inferer, "precision", "fp32")
-        self.spacing_mm = _spacing(preprocessing)
-        self.steps: list[Any] = list(preprocessing.flatten().transforms)
-        self.reads_itself = not any_reader and any(_reads_its_own_way(s) for s in self.steps)
-        self._prepare = Compose(self.steps if self.reads_itself else _without_loading(self.steps))
-        self.restore = Compose([t for t in postprocessing.transforms if not _saves(t)])
+        self.spacing_mm = spacing_of(preprocessing)
+        self.steps: list[Any] = without_writing(preprocessing.flatten().transforms)
+        self.reads_itself = not any_reader and any(reads_its_own_way(s) for s in self.steps)
+        self._prepare = Compose(self.steps if self.reads_itself else without_loading(self.steps))
+        self.restore = Compose(without_writing(postprocessing.transforms))
 
     def run(self, image: Image) -> Processed:
         """One volume through all parts, within the memory there is.
@@ -274,42 +273,3 @@ def _batch(images: Sequence[Any]) -> torch.Tensor:
     if len(images) == 1:
         return torch.as_tensor(images[0])[None]
     return torch.stack([x.as_tensor() if isinstance(x, MetaTensor) else x for x in images])
-
-
-def _reads_its_own_way(step: Any) -> bool:
-    """Whether a step loads files by another reader than medvol's."""
-    return isinstance(step, LoadImaged) and not any(
-        is_of(reader, ImageReader) for reader in step._loader.readers
-    )
-
-
-def _without_loading(steps: Sequence[Any]) -> list[Any]:
-    """The steps after loading; a loader that adds the channel axis leaves that step behind."""
-    kept_steps: list[Any] = []
-    for step in steps:
-        if not isinstance(step, LoadImaged):
-            kept_steps.append(step)
-        elif step._loader.ensure_channel_first:
-            kept_steps.append(_add_channel)
-    return kept_steps
-
-
-def _saves(step: Any) -> bool:
-    """Whether a step writes files, which is a stage of its own."""
-    return isinstance(step, SaveImaged) or getattr(step, "writes_files", False)
-
-
-def _add_channel(data: Data) -> Data:
-    image: MetaTensor = data[IMAGE]
-    return {**data, IMAGE: image.unsqueeze(0)}
-
-
-def _spacing(preprocessing: Compose) -> tuple[float, ...] | None:
-    """Spacing of the network's input, as a chain of medvol or MONAI's `Spacingd` has it."""
-    spacing: Sequence[float] | float | None = getattr(preprocessing, "settings", {}).get(
-        "spacing_mm"
-    )
-    for step in preprocessing.flatten().transforms:
-        if isinstance(step, Spacingd):
-            spacing = step.spacing_transform.pixdim
-    return tuple(float(s) for s in spacing) if isinstance(spacing, Sequence) else None

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d, one_hot
 
 from ..errors import InputError
 from ..files import replacing
+from ..verified import content_of
 
 SIDE = 32  # pixels of the small picture whose features are taken; finer detail differs by disease
 CELLS = 4  # per side of the grid that features are averaged in
@@ -111,13 +111,16 @@ def read_likeness(path: str | os.PathLike[str]) -> Likeness:
     """What `Likeness.save` wrote, without running anything that stands in it.
 
     Raises:
-        InputError: E_BUNDLE, it cannot be read, or is of another version.
+        InputError: E_BUNDLE, it cannot be read, or is of another version; E_CHANGED, see
+            `medvol.verified`.
     """
     try:
-        with np.load(BytesIO(Path(path).read_bytes()), allow_pickle=False) as stored:
+        with np.load(BytesIO(content_of(path)), allow_pickle=False) as stored:
             found: dict[str, Any] = {name: stored[name] for name in stored.files}
         _check_revision(int(found["revision"]))
         return Likeness(found["mean"], found["whitening"], float(found["limit"]))
+    except InputError:
+        raise
     except Exception as error:  # zip, NumPy and the system have no common ancestor
         raise InputError(
             "E_BUNDLE", path, f"the statistic of the training's pictures cannot be used: {error}.",

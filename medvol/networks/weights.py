@@ -14,6 +14,7 @@ from ..errors import InputError, require
 from ..failures import of_the_system
 from ..labels import check_names
 from ..trained import Trained
+from ..verified import source_of
 from .fit import fit_whole
 
 # where checkpoints keep their state dict
@@ -50,7 +51,7 @@ def read_state(
 
     Raises:
         InputError: E_BUNDLE, it cannot be opened, holds no state dict, or a weight is not a
-            finite number.
+            finite number; E_CHANGED, see `medvol.verified`.
         ImportError: a `.safetensors` file without the package safetensors.
     """
     try:
@@ -61,7 +62,7 @@ def read_state(
         ) from error
     try:
         state = _read(Path(path), device)
-    except ImportError:
+    except (ImportError, InputError):
         raise
     except Exception as error:  # pickle, zip, end of file and safetensors have no common ancestor
         if of_the_system(error):
@@ -84,12 +85,15 @@ def read_state(
 
 
 def _read(path: Path, device: torch.device | str) -> Any:
+    source = source_of(path)
     if path.suffix != ".safetensors":
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(source, map_location=device, weights_only=True)
     package = require(
         "safetensors.torch", feature="reading .safetensors", install="medvol[weights]"
     )
-    return package.load_file(path, device=str(device))
+    if isinstance(source, Path):
+        return package.load_file(path, device=str(device))
+    return {name: x.to(device) for name, x in package.load(source.getvalue()).items()}
 
 
 def unwrapped(state: Mapping[str, Tensor], own: Collection[str] = ()) -> dict[str, Tensor]:

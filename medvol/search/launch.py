@@ -14,7 +14,10 @@ from filelock import FileLock, Timeout
 
 from ..bundle.config import literal
 
-PROGRAM = (sys.executable, "-m", "monai.bundle", "run")
+PROGRAM = (sys.executable, "-P", "-m", "monai.bundle", "run")  # -P: nothing of this folder
+# for the processes that it starts too; and no bytecode beside a bundle's scripts, which would
+# change its digest
+CLEAN = {"PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 LOG = "log.txt"
 LOCK = ".lock"
 END_S = 10.0  # for a process to end when it is asked to
@@ -60,7 +63,7 @@ def start_bundle(
     with open(folder / LOG, "a", encoding="utf-8") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=watched,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, **CLEAN, "OMP_NUM_THREADS": str(threads)},
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from ..bundle.find import PARTS
 from ..bundle.given import PATHS
 from ..bundle.label_set import labels_named
 from ..bundle.new import labels_of, new_folder, new_source, own_folder, write_bundle
+from ..bundle.permission import permit, record_own
 from ..bundle.settings import FREE, as_json, differences, in_words, leaves_of
 from ..bundle.shared import with_settings
 from ..bundle.spec import read_spec
@@ -127,6 +128,7 @@ def _write(place: Path, source: dict[str, Any], base: Path, *, accept: bool) -> 
             )  # fmt: skip
         shutil.rmtree(place)
     write_bundle(place, source, base.name)
+    record_own(place, level=permit(base).level)
 
 
 def check_use(bundle: Path, run: Run) -> None:
@@ -200,6 +202,7 @@ def finish(own: OwnBundle, run: Run, summary: Mapping[str, Any]) -> Path:
         change_bundle(scratch, {**changes, **gate, **metadata_of(page)})
         write_pages(scratch, page, run.folder_of(ALL, run.final[-1]))
         claim(scratch, checksums(scratch))
+    record_own(own.folder, level=permit(own.base).level)
     return own.folder
 
 

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from ..bundle.build import change_bundle
 from ..bundle.config import Config
+from ..bundle.permission import changing
 from ..bundle.spec import read_spec
 from ..data.datalist import Datalist, Item
-from ..engine.pipeline import IMAGE, LIKENESS
+from ..engine.pipeline import LIKENESS
+from ..engine.steps import IMAGE
 from ..metrics.likeness import FEWEST, SIDE, fit_likeness, shrunk
 from ..networks.weights import record_in
 from ..owned import renewing
@@ -69,9 +71,10 @@ def _record_pictures(bundle: Bundle, data: Datalist) -> str:
         for part in ("training", "validation")
     )
     if len(training) < FEWEST:
-        path.unlink(missing_ok=True)
+        with changing(bundle.spec.folder):
+            path.unlink(missing_ok=True)
         return f"{name}: none, for fewer than {FEWEST} pictures say too little of their kind"
-    with renewing(bundle.spec.folder, [name]):
+    with changing(bundle.spec.folder), renewing(bundle.spec.folder, [name]):
         found = fit_likeness(training, others)
         found.save(path)
     return f"{name}: of {len(training)} + {len(others)} pictures, limit {found.limit:.3f}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.build import SOURCE, build_bundle, change_bundle
+from ..bundle.permission import changing
 from ..bundle.spec import read_spec
 from ..data.items import classified
 from ..files import read_json, replacing, write_csv, write_json
@@ -198,7 +199,7 @@ def fill(run: Run, bundle: Path) -> list[Path]:
         build_bundle(bundle)  # a config that was changed by hand is refused before anything changes
     written = []
     files = [*checksums(run.folder / MADE)]
-    with renewing(bundle, files):
+    with changing(bundle), renewing(bundle, files):
         for name in files:
             with replacing(bundle / name) as temporary:
                 shutil.copyfile(run.folder / MADE / name, temporary)

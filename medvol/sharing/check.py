@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..audit.verdict import Level
+from ..bundle.permission import Look, admit, is_shipped, look_at, refusal_of
 from ..bundle.spec import parse_spec
 from ..bundle.weights_record import check_trained
 from ..engine import child
@@ -39,8 +41,8 @@ def check_bundle(folder: Path, *, run: bool = True) -> list[Finding]:
 
     Args:
         folder: the bundle's root.
-        run: build what the configs name and run it. A config is code: without `run` files are read
-            only, and nothing of a bundle that is not trusted is executed.
+        run: build what the configs name and run it, where the bundle is permitted to run; else,
+            and without `run`, its files are read only, and nothing of it is executed.
 
     Raises:
         InputError: E_PATH, the folder is not there.
@@ -57,6 +59,7 @@ def check_bundle(folder: Path, *, run: bool = True) -> list[Finding]:
             )  # fmt: skip
     _check_pages(found)
     _check_patients(found)
+    run = run and "metadata" in configs and _may_run(found)
     parsed = check_configs(found, configs, run=run)
     if "metadata" in parsed:
         _check_labels(found, configs, parsed)
@@ -100,6 +103,35 @@ def check_apart(folder: Path, *, seconds: float | None = None) -> list[Finding]:
 def checker(_: None) -> Handler:
     """Checks bundles, for a `Child`."""
     return lambda folders: (list(check_bundle(folder)) for folder in folders)
+
+
+def _may_run(found: Findings) -> bool:
+    """Whether the bundle is permitted to run here; else a finding says why nothing of it was run.
+
+    Code that nobody has accepted yet is a note: it is not wrong that a bundle carries some.
+    """
+    if is_shipped(found.folder.resolve()):
+        return True
+    metadata = found.folder / "configs" / "metadata.json"
+    try:
+        look = look_at(found.folder)
+    except InputError as error:
+        place = Path(error.path)
+        if place != metadata:  # said where the metadata are looked at
+            inside = found.folder in place.parents
+            found.error(place if inside else metadata, "", error.reason, error.remedy)
+        return False
+    if not isinstance(look, Look):
+        return True
+    level = look.audit.level
+    if level is Level.A:
+        admit(look)
+        return True
+    worst = look.audit.of_level(level)[0]
+    say = found.error if level is Level.C else found.note
+    why = refusal_of(look)
+    say(found.folder / worst.file, worst.key, f"nothing of it was run: {why.reason}", why.remedy)
+    return False
 
 
 def _check_pages(found: Findings) -> None:

@@ -5,19 +5,20 @@ import difflib
 import inspect
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 from pydoc import locate
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from monai.bundle import ConfigParser, ReferenceResolver
+from monai.bundle import ReferenceResolver
 from monai.bundle.config_item import ComponentLocator
 from monai.bundle.properties import InferProperties, TrainProperties
 
+from ..bundle.code import Code
+from ..bundle.parser import Parser
 from ..images.files import is_hidden
 from .findings import Findings
 
@@ -27,6 +28,9 @@ FOR_MEDVOL = ("preprocessing", "postprocessing")  # what `medvol predict` needs 
 OVERLAYS = {"evaluate": "train", "multi_gpu_train": "train"}  # configs laid over another
 OWN_WORDS = {"_target_", "_disabled_", "_requires_", "_desc_", "_mode_"}
 PATH_SETTINGS = ("dataset_dir", "dataset", "output_dir", "data_list_file_path")  # each user's own
+# packages that are imported whoever wrote the bundle, and modules that do more than define
+PACKAGES = ("medvol", "monai", "torch", "ignite", "numpy")
+RUN_WHEN_IMPORTED = {"__main__", "tests", "testing"}
 NO_DEFAULT = inspect.Parameter.empty
 # a path from the root, a home or a drive; in an expression what is not added to another path
 _ABSOLUTE = re.compile(r"(?:^|(?<!\+ )(?<!\+)['\"])(?:/[\w.-]+/|~/|[A-Za-z]:[\\/])")
@@ -51,14 +55,14 @@ def check_configs(
     Args:
         found: takes the findings.
         configs: as `config_files` gives them.
-        run: import what the configs name.
+        run: import what the configs name; else only what lies in `PACKAGES`.
     """
     parsed = {name: content for name, path in configs.items() if (content := _read(found, path))}
     for name, config in parsed.items():
         if name == "metadata":
             _check_metadata(found, configs[name], config)
             continue
-        with importable(found.folder):
+        with Code(found.folder).importable() if run else nullcontext():
             _check_entries(found, configs[name], config, run=run)
         if name in WORKFLOWS:
             _check_ids(found, configs[name], name, config)
@@ -79,23 +83,10 @@ def entries(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from entries(value, path)
 
 
-@contextmanager
-def importable(folder: Path) -> Iterator[None]:
-    """Let the bundle's own `scripts` be imported, as `monai.bundle` does from its folder."""
-    before = {name for name in sys.modules if name.partition(".")[0] == "scripts"}
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        for name in [
-            n for n in sys.modules if n.partition(".")[0] == "scripts" and n not in before
-        ]:
-            del sys.modules[name]
-
-
 def _read(found: Findings, path: Path) -> dict[str, Any]:
     """A config file; what is wrong with it becomes a finding, and its content is then empty."""
+
+    before = len(found)
 
     def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
@@ -111,10 +102,10 @@ def _read(found: Findings, path: Path) -> dict[str, Any]:
             text = path.read_text(encoding="utf-8")
             content = json.loads(text, object_pairs_hook=distinct, parse_constant=refuse)
         else:
-            content = ConfigParser.load_config_file(path)
+            content = Parser.load_config_file(path)
         if not isinstance(content, dict):
             raise ValueError("it is not an object")
-        return content
+        return content if len(found) == before else {}
     return {}
 
 
@@ -151,7 +142,7 @@ def _check_entries(found: Findings, path: Path, config: Mapping[str, Any], *, ru
     inference = path.stem == "inference"
     for key, value in entries(config):
         target = value.get("_target_") if isinstance(value, dict) else None
-        if isinstance(target, str) and (run or not target.startswith("scripts.")):
+        if isinstance(target, str) and (run or _is_harmless(target)):
             _check_target(found, path, key, value)
         if not isinstance(value, str):
             continue
@@ -170,6 +161,12 @@ def _check_entries(found: Findings, path: Path, config: Mapping[str, Any], *, ru
             )  # fmt: skip
         if "#" in value and value[:1] not in ("$", "@", "%"):
             found.note(path, key, "MONAI reads # as ::, in plain text too.", "Write it without #.")
+
+
+def _is_harmless(target: str) -> bool:
+    """Whether a target can be looked for without running anything of a bundle's."""
+    first, *rest = target.split(".")
+    return not rest or (first in PACKAGES and not RUN_WHEN_IMPORTED.intersection(rest))
 
 
 def _check_target(found: Findings, path: Path, key: str, entry: Mapping[str, Any]) -> None:
@@ -216,7 +213,7 @@ def _in_stock(name: str) -> str:
 
 def _check_references(found: Findings, paths: list[Path], metadata: Path | None) -> None:
     """Every `@id` of a config, or of one laid over another, leads to an entry."""
-    parser = ConfigParser()
+    parser = Parser([found.folder])
     with found.catching(paths[-1], "", "Mend the file."):
         parser.read_config([str(path) for path in paths])
         if metadata is not None:

@@ -12,6 +12,7 @@ from monai.bundle import verify_net_in_out
 from PIL import Image
 
 from ..answer import Answer
+from ..bundle.code import Code
 from ..bundle.config import Config, literal
 from ..bundle.spec import read_spec
 from ..data.phantoms.chest import chest_ct_phantom
@@ -19,7 +20,6 @@ from ..images.image import Kind
 from ..images.writing import write_volume
 from ..networks.weights import load_state, read_state
 from ..tasks.task import load_bundle, task_of
-from .check_configs import importable
 from .findings import Findings
 
 ANY_SIZE = 64  # voxels along an axis of which the metadata say "*"
@@ -39,7 +39,7 @@ def check_weights(found: Findings, configs: Mapping[str, Path], *, has_weights: 
         has_weights: models/model.pt is there.
     """
     inference = configs["inference"]
-    with importable(found.folder):
+    with Code(found.folder).importable():
         with (
             _quiet(),
             found.catching(inference, "network_def", "Compare it with network_data_format."),
@@ -67,7 +67,7 @@ def check_run(found: Findings, configs: Mapping[str, Path]) -> None:
     """
     inference = configs["inference"]
     with (
-        importable(found.folder),
+        Code(found.folder).importable(),
         tempfile.TemporaryDirectory(prefix="medvol-") as folder,
         found.catching(inference, "", "Run `medvol predict` to see more."),
     ):

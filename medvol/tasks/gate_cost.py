@@ -10,7 +10,7 @@ import torch
 from ..data.datalist import LabelledCase
 from ..data.items import true_labels
 from ..engine.devices import part_of
-from ..engine.pipeline import IMAGE
+from ..engine.steps import IMAGE
 from ..errors import InputError
 from ..inferers.gated import GatedInferer
 from ..metrics.masks.gate_cost import GateCase

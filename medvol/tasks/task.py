@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..answer import Answer, Attention, Refusal
+from ..bundle.permission import permit_or_accept
 from ..bundle.spec import Spec, read_spec
 from ..failures import FAILURES
 from ..progress import Step, is_heard, shown, tell
@@ -80,8 +81,9 @@ def load_bundle(
     precision: str | None = None,
     gate: float | str | None = None,
     progress: bool = False,
+    trust: bool = False,
 ) -> "Bundle":
-    """Load a bundle for prediction.
+    """Load a bundle for prediction; its configs and its code run in this process.
 
     Args:
         bundle: its name, folder or spec.
@@ -89,14 +91,19 @@ def load_bundle(
         precision: "fp32" or "bf16"; None keeps the bundle's own.
         gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
         progress: show on stderr at which stage an image is, with a bar over windows or slices.
+        trust: run it although it carries code that nobody here has accepted. That it is accepted,
+            as it is now, is remembered by its digest, as for `--trust-this-bundle`.
 
     Raises:
-        InputError: E_BUNDLE, no such bundle, or one that cannot be built.
+        InputError: E_BUNDLE, no such bundle, or one that cannot be built; E_UNTRUSTED, it carries
+            code, and `trust` is False, or it asks for what medvol never runs.
         ValueError: no such device or precision.
     """
     from ..engine.pipeline import Pipeline
 
     spec = bundle if isinstance(bundle, Spec) else read_spec(bundle)
+    if trust:
+        permit_or_accept(spec.folder, trust=True)
     task = task_of(spec)
     pipeline = Pipeline(
         spec, device=device, precision=precision, gate=gate, any_reader=task.any_reader

@@ -165,7 +165,8 @@ class Volumes:
 
         A prediction that carries no affine lies on the grid of the network's input.
         """
-        from ..engine.pipeline import IMAGE, PRED
+        from ..engine.pipeline import PRED
+        from ..engine.steps import IMAGE
 
         image, data, _ = processed
         array = np.asarray(data[PRED].cpu())

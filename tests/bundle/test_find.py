@@ -128,6 +128,7 @@ def test_without_the_variable_they_lie_in_the_systems_data_folder(
     platform: str, variable: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MEDVOL_BUNDLES", raising=False)
+    monkeypatch.delenv("MEDVOL_HOME", raising=False)
     monkeypatch.setattr(places.sys, "platform", platform)
     monkeypatch.setenv(variable, str(tmp_path))
     assert places.user_folder() == tmp_path / folder

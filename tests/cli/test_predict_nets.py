@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from odd_bundle import odd_bundle, scans
 from tiny_bundle import tiny_bundle
+from trusted import trusted
 
 from medvol.cli import main
 from medvol.files import read_csv
@@ -59,7 +60,7 @@ def test_a_disk_that_fills_up_costs_no_case_that_is_done(
 
     monkeypatch.setattr(Results, "save", save)
     monkeypatch.setattr(room, "is_full", lambda _: full)
-    bundle, images = tiny_bundle(tmp_path / "bundle"), scans(tmp_path / "in", "a", "b", "c")
+    bundle, images = trusted(tiny_bundle(tmp_path / "bundle")), scans(tmp_path / "in", *"abc")
     out = tmp_path / "out"
     words = ["predict", str(images), "--bundle", str(bundle), "-o", str(out), "--format", "nii"]
     assert main([*words, "cases"]) == 2

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_bundle import tiny_network, tiny_radiograph_bundle
+from trusted import trusted
 
 from medvol.bundle.find import shipped_bundles
 from medvol.engine import child
@@ -122,7 +123,7 @@ def only(findings: list[Finding]) -> Finding:
 
 
 def test_a_bundle_of_the_zoos_kind_is_clean(tmp_path: Path) -> None:
-    assert list(map(str, check_bundle(zoo_bundle(tmp_path / "zoo")))) == []
+    assert list(map(str, check_bundle(trusted(zoo_bundle(tmp_path / "zoo"))))) == []
 
 
 PRED, AT = "network_data_format#outputs#pred", "metadata"
@@ -225,7 +226,7 @@ def test_weights_that_are_fetched_are_a_note(tmp_path: Path) -> None:
     folder = zoo_bundle(tmp_path / "zoo")
     (folder / "models" / "model.pt").unlink()
     write(folder / "large_files.yml", "large_files: []")
-    assert only(check_bundle(folder)).level == "note"
+    assert only(check_bundle(trusted(folder))).level == "note"
 
 
 def test_an_unreadable_page_does_not_name_its_labels(tmp_path: Path) -> None:
@@ -257,7 +258,6 @@ class Outside:
         (spoil_weights({"bias": torch.zeros(2)}), "models/model.pt", "weights is missing (weight)"),
         (spoil_weights(conv(bias=torch.tensor([0.0, torch.nan]))), "models/model.pt",
          "hold NaN in bias"),
-        (spoil_weights(Outside()), "models/model.pt", "weights_only=True"),
         (lambda f: change(f, "metadata", "network_data_format#inputs#image#num_channels", 3),
          "configs/inference.json", "expected input"),
         (lambda f: change(f, "inference", "network_def#out_channels", 3),
@@ -265,7 +265,7 @@ class Outside:
         (lambda f: change(f, "inference", "postprocessing#transforms#0", None),
          "configs/inference.json", "grid"),
     ],
-    ids=["unknown", "missing", "nan", "pickle", "input", "output", "not inverted"],
+    ids=["unknown", "missing", "nan", "input", "output", "not inverted"],
 )  # fmt: skip
 def test_what_only_a_run_shows_is_found(
     spoil: Callable[[Path], object], file: str, words: str, tmp_path: Path
@@ -273,27 +273,45 @@ def test_what_only_a_run_shows_is_found(
     folder = zoo_bundle(tmp_path / "zoo")
     spoil(folder)
     assert check_bundle(folder, run=False) == []
-    found = check_bundle(folder)
+    found = check_bundle(trusted(folder))
     assert found[0].file == file
     assert words in found[0].reason
 
 
-def test_without_run_nothing_of_the_bundle_is_executed(tmp_path: Path) -> None:
+def test_nothing_is_executed_without_run_nor_without_acceptance(tmp_path: Path) -> None:
     folder, mark = zoo_bundle(tmp_path / "zoo"), tmp_path / "ran"
-    leave_mark = f"__import__('pathlib').Path({str(mark)!r}).touch()"
-    write(folder / "scripts" / "net.py", f"{leave_mark}\n{NETWORK}")
-    change(folder, "inference", "network", f"${leave_mark}")
-    check_bundle(folder, run=False)
+    write(folder / "scripts" / "net.py", f"open({str(mark)!r}, 'w').close()\n{NETWORK}")
+    write(folder / "net.py", f"open({str(mark)!r}, 'w').close()\n{NETWORK}")
+    change(folder, "inference", "chain", {"_target_": "net.Bright"})
+    assert check_bundle(folder, run=False) == []
+    note = only(check_bundle(folder))
+    assert note[:2] == ("note", "configs/inference.json")
+    assert "nothing of it was run" in note.reason
+    assert "nobody here has accepted it" in note.reason
     assert not mark.exists()
-    check_bundle(folder)
+    check_bundle(trusted(folder))
     assert mark.exists()
+
+
+def test_what_medvol_never_runs_is_an_error(tmp_path: Path) -> None:
+    """Also where the bundle is trusted: a pickle of anything, and a `$` that starts processes."""
+    folder = zoo_bundle(tmp_path / "zoo")
+    torch.save(Outside(), folder / "models" / "model.pt")
+    found = only(check_bundle(folder))
+    assert found[:2] == ("error", "models/model.pt")
+    assert "never runs a bundle of level C" in found.reason
+    with pytest.raises(InputError, match="E_UNTRUSTED"):
+        trusted(folder)
+    other = zoo_bundle(tmp_path / "other")
+    change(other, "inference", "device", "$__import__('os').system('true')")
+    assert only(check_bundle(other))[:3] == ("error", "configs/inference.json", "device")
 
 
 def test_modules_of_one_bundle_do_not_answer_for_those_of_the_next(tmp_path: Path) -> None:
     first, second = zoo_bundle(tmp_path / "first"), zoo_bundle(tmp_path / "second")
-    assert check_bundle(first) == []
+    assert check_bundle(trusted(first)) == []
     write(second / "scripts" / "net.py", NETWORK.replace("out_channels):", "out_channels, depth):"))
-    assert "is not given depth" in check_bundle(second)[0].reason
+    assert "is not given depth" in check_bundle(trusted(second))[0].reason
 
 
 def test_a_config_in_yaml_is_read_too(tmp_path: Path) -> None:
@@ -326,7 +344,7 @@ def test_a_copy_of_a_shipped_bundle_loses_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "seconds", "words"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 60, "died (signal 9, SIGKILL"),
+        ("import faulthandler; faulthandler._sigsegv()", 60, "died (signal 11, SIGSEGV"),
         ("import time; time.sleep(60)", 3, "it took longer than 3 s."),
     ],
     ids=["dies", "hangs"],
@@ -337,7 +355,7 @@ def test_a_bundle_that_brings_its_process_down_is_a_finding(
     monkeypatch.setattr(child, "Child", RealChild)
     zoo = zoo_bundle(tmp_path / "zoo")
     (zoo / "scripts" / "net.py").write_text(code)
-    found = check_apart(zoo, seconds=seconds)
+    found = check_apart(trusted(zoo), seconds=seconds)
     (error,) = [finding for finding in found if finding.level == "error"]
     assert error.file == "configs/inference.json"
     assert words in error.reason
@@ -350,6 +368,7 @@ def test_the_same_is_found_in_a_process_of_its_own(
     monkeypatch.setattr(child, "Child", RealChild)
     zoo = zoo_bundle(tmp_path / "zoo")
     (zoo / "LICENSE").unlink()
+    trusted(zoo)
     assert check_apart(zoo) == check_bundle(zoo)
     with pytest.raises(InputError, match="E_PATH"):
         check_apart(zoo / "none")

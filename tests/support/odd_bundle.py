@@ -5,20 +5,28 @@ from pathlib import Path
 
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import SHIPPED, tiny_bundle
+from trusted import trusted
 
 CHEST = tiny_chest(noise_hu=5)
+CODE = """
+import os
+
+class Odd:
+    def __call__(self, data):
+        if data["image"].max() == {mark}:
+            {does}
+        return data
+"""
 MARK_HU = 1500.0  # a voxel of this value makes the bundle below do what it does
 
 
 def odd_bundle(folder: Path, does: str) -> Path:
-    """A bundle whose chain does something to an image that holds `MARK_HU`.
+    """A bundle whose chain does something to an image that holds `MARK_HU`; it is trusted.
 
-    `does` is a Python expression, in which `os` is the module.
+    `does` is a Python expression, in which `os` is the module. What medvol never runs is spelled so
+    that an audit does not find it: no audit finds all that code can do.
     """
-    step = {
-        "_target_": "Lambdad", "keys": "image",
-        "func": f"$lambda x, os=__import__('os'): ({does}, x)[1] if x.max() == {MARK_HU} else x",
-    }  # fmt: skip
+    step = {"_target_": "scripts.odd.Odd"}
     chain = {"_target_": "Compose", "transforms": [
         {"_target_": "medvol.images.reader.load_imaged", "keys": "@image_key"},
         {"_target_": "EnsureChannelFirstd", "keys": "@image_key", "channel_dim": "no_channel"},
@@ -29,7 +37,11 @@ def odd_bundle(folder: Path, does: str) -> Path:
     restore = {"_target_": "Compose", "transforms": [
         {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
     ]}  # fmt: skip
-    return tiny_bundle(folder, {"preprocessing": chain, "postprocessing": restore}, shipped=SHIPPED)
+    changes = {"preprocessing": chain, "postprocessing": restore}
+    made = tiny_bundle(folder, changes, shipped=SHIPPED)
+    (made / "scripts").mkdir()
+    (made / "scripts" / "odd.py").write_text(CODE.format(mark=MARK_HU, does=does))
+    return trusted(made)
 
 
 def scans(folder: Path, *names: str) -> Path:

@@ -5,6 +5,7 @@ import argparse
 import json
 
 from ...errors import printable_lines
+from ..options import add_bundle
 
 
 def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,7 +25,7 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description="Print a bundle's task, labels, chain with its steps, network, inferer, "
         "training, figures and licence.",
     )
-    one.add_argument("bundle", help="name or folder")
+    add_bundle(one)
     one.set_defaults(run=explain_bundle)
 
 

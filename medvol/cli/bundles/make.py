@@ -4,6 +4,8 @@
 import argparse
 from pathlib import Path
 
+from ..options import add_trust
+
 
 def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `new`, `record` and `build` to the commands of `medvol bundle`."""
@@ -22,6 +24,7 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help='.json: {"label_table": [{"value": 1, "name": "lung"}]} or {"classes": ["a", "b"]}; '
         "default: those of the other bundle",
     )  # fmt: skip
+    add_trust(new)
     new.set_defaults(run=make_bundle)
 
     record = own.add_parser(
@@ -33,6 +36,7 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "turned pictures, other views and photographs are noticed.",
     )
     record.add_argument("bundle", help="name or folder")
+    add_trust(record)
     record.add_argument("--data", type=Path, metavar="DATALIST", help="that it was trained on")
     record.set_defaults(run=record_one)
 

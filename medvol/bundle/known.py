@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this user's medvol knows of bundles by their digest: looked at, accepted, or made here."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..audit.verdict import Level
+from ..files import locked, write_json
+from ..manifest import Manifest
+from .places import home_folder
+
+FILE = "accepted.json"  # in `places.home_folder`
+# how a bundle became known
+AUDITED, ACCEPTED, OWN, RECEIVED = "audited", "accepted", "own", "received"
+JUDGES = ("monai", "torch")  # packages whose objects an audit looks at
+
+
+class Known(NamedTuple):
+    """What is known of one digest.
+
+    Args:
+        name: of the bundle, for people who read the file.
+        how: `AUDITED`, found declarative; `ACCEPTED` by the user; `OWN`, made here; `RECEIVED`,
+            what `store` knows more of.
+        level: up to which it may run.
+        rules: by which an audit found that level, see `rules`; empty before the first audit.
+        when: date and time, UTC.
+    """
+
+    name: str
+    how: str
+    level: Level
+    rules: str
+    when: str
+
+
+def known(digest: str) -> Known | None:
+    """What is known of a digest; None where it was never seen, or the file is damaged.
+
+    Args:
+        digest: of a `Manifest`.
+    """
+    try:
+        row = _rows()[digest]
+        return Known(**{**row, "level": Level(row["level"])})
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def write_known(
+    manifest: Manifest, *, how: str, level: Level, audited: bool = True
+) -> None:  # fmt: skip
+    """Write down what is known of a bundle from now on.
+
+    Args:
+        manifest: of the bundle.
+        how, level: as for `Known`.
+        audited: an audit of now found that level.
+
+    Raises:
+        InputError: E_NOSPACE, the file cannot be written.
+    """
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    row = Known(manifest.name, how, level, rules() if audited else "", when)._asdict()
+    path = home_folder() / FILE
+    with locked(path):
+        write_json(path, {**_rows(), manifest.digest: row})
+
+
+@cache
+def rules() -> str:
+    """A word for the rules of the audit: medvol's own, and the packages that they are about.
+
+    When it changes, what was only audited is audited again.
+    """
+    content = sha256()
+    for path in sorted((Path(__file__).parents[1] / "audit").glob("*.[pj]*")):
+        content.update(path.read_bytes())
+    for package in JUDGES:
+        with suppress(PackageNotFoundError):
+            content.update(version(package).encode())
+    return content.hexdigest()[:16]
+
+
+def _rows() -> Mapping[str, Any]:
+    """Digest to row; nothing where there is no file, or something else in it."""
+    try:
+        rows = json.loads((home_folder() / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return rows if isinstance(rows, dict) else {}

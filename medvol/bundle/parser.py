@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MONAI's parser of configs, which reads verified bytes, and nothing from outside the bundle."""
+
+import json
+import os
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+from monai.utils.misc import CheckKeyDuplicatesYamlLoader
+
+from ..errors import InputError
+from ..verified import content_of
+
+METADATA = Path("configs", "metadata.json")  # what makes a folder a bundle
+MACRO = "%"  # begins what is taken over from another place or file
+MOST_BYTES = 16 << 20  # of a config; the largest of MONAI's model zoo has 60 kB
+
+
+class Parser(ConfigParser):
+    """MONAI's `ConfigParser` of files that lie in bundles.
+
+    Args:
+        roots: the folders that `%file::id` may read from.
+    """
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self.roots = [root.resolve() for root in roots]
+        super().__init__()
+
+    @classmethod
+    def load_config_file(cls, filepath: str | os.PathLike[str], **_: Any) -> dict[str, Any]:
+        """The content of a config; of a bundle that was looked at, the bytes that were looked at.
+
+        Args:
+            filepath: JSON or YAML.
+
+        Raises:
+            InputError: E_CHANGED, it is another file than before.
+            OSError, ValueError, RecursionError: it cannot be read, is too large, is neither, or a
+                key stands twice in one object.
+        """
+        path = Path(filepath)
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
+        content = content_of(path)
+        if path.suffix.lower() == ".json":
+            read = json.loads(content, object_pairs_hook=_distinct)
+        elif path.suffix.lower() in (".yaml", ".yml"):
+            read = _yaml(content)
+        else:
+            raise ValueError(f"{path.name} is neither JSON nor YAML")
+        if not isinstance(read, dict):
+            raise ValueError("it is not an object")
+        return read
+
+    def _do_resolve(self, config: Any, id: str = "") -> Any:
+        """As MONAI does, but a file that `%` names must lie in the bundle."""
+        if isinstance(config, str) and config.startswith(MACRO):
+            path, ids = self.split_path_id(self.resolve_relative_ids(id, config)[len(MACRO) :])
+            if path:
+                self._check_inside(id, path)
+                return deepcopy(ConfigParser(self.load_config_file(path))[ids])
+        return super()._do_resolve(config, id)
+
+    def _check_inside(self, key: str, path: str) -> None:
+        place = Path(path).resolve()
+        if not any(place.is_relative_to(root) for root in self.roots):
+            raise InputError(
+                "E_UNTRUSTED", path, f"`{key.replace('::', '#')}` of a bundle takes an entry from "
+                "it, and it lies outside that bundle.", "Copy the entry into the bundle.",
+            )  # fmt: skip
+
+
+def root_of(config: Path) -> Path | None:
+    """The root of the bundle that a config lies in, the innermost; None for a file elsewhere.
+
+    Args:
+        config: such as NAME/configs/train.json.
+    """
+    around = config.absolute().parents
+    return next((place for place in around if (place / METADATA).is_file()), None)
+
+
+def _yaml(content: bytes) -> Any:
+    try:
+        return CheckKeyDuplicatesYamlLoader(content).get_single_data()
+    except Exception as error:  # those of YAML have no ancestor of Python's own
+        raise ValueError(f"it is not YAML: {error}") from error
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return content

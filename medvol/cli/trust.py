@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle that a command is given is looked at before the command runs, and asked about."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, printable
+
+if TYPE_CHECKING:
+    from ..bundle.permission import Look
+
+NAMED = ("bundle", "like", "weights")  # arguments of commands that may name a bundle
+MOST = 8  # parts of a bundle that are shown before it is asked about
+YES = ("y", "yes")
+
+
+@contextmanager
+def introduced(args: argparse.Namespace) -> Iterator[None]:
+    """Look at the bundles that a command is given, for its time; a .zip is unpacked meanwhile.
+
+    Nothing happens for a command without `options.add_trust`, and for bundles that came with
+    medvol.
+
+    Args:
+        args: of the command; a .zip becomes the folder that it is unpacked in.
+
+    Raises:
+        InputError: E_UNTRUSTED, a bundle carries code, and the user does not trust it; or as for
+            `bundle.permission.permit` and `sharing.archive.quarantined`.
+    """
+    with ExitStack() as unpacked:
+        for name in NAMED if hasattr(args, "trust") else ():
+            given = getattr(args, name, None)
+            if given is not None and (folder := _folder_of(given, unpacked)) is not None:
+                if is_packed(given):
+                    setattr(args, name, folder)
+                introduce(folder, trust=args.trust, quiet=getattr(args, "quiet", False))
+        yield
+
+
+def is_packed(given: str | os.PathLike[str]) -> bool:
+    """Whether what a user names as a bundle is a packed one.
+
+    Args:
+        given: name or path.
+    """
+    return Path(given).suffix.lower() == ".zip" and Path(given).is_file()
+
+
+def introduce(folder: Path, *, trust: bool, quiet: bool = False) -> None:
+    """Show, once, what a bundle that is not known here would do, and ask where it carries code.
+
+    Args:
+        folder: the bundle's root.
+        trust: the user has said already that it may run.
+        quiet: say nothing of a bundle of level A.
+
+    Raises:
+        InputError: as for `introduced`.
+    """
+    from ..audit.verdict import Level
+    from ..bundle.permission import Look, admit, is_shipped, look_at, refusal_of
+
+    if is_shipped(folder.resolve()):
+        return
+    look = look_at(folder)
+    if not isinstance(look, Look):
+        return
+    level = look.audit.level
+    if level is Level.A and not quiet:
+        _say(f"{_title(look)} carries no code: all its parts are known")
+    if level is not Level.A:
+        _show(look)
+    if level is Level.B and not trust and not _agreed(look):
+        raise refusal_of(look)
+    admit(look)
+
+
+def _folder_of(given: str, unpacked: ExitStack) -> Path | None:
+    """The folder of a bundle; None for what is another thing, which the command looks at itself."""
+    from ..bundle.find import find_bundle
+
+    if is_packed(given):
+        from ..sharing.archive import quarantined
+
+        return unpacked.enter_context(quarantined(Path(given)))
+    try:
+        return find_bundle(given)
+    except InputError:
+        return None
+
+
+def _title(look: "Look") -> str:
+    return f"{look.manifest.name} {look.manifest.version} ({look.manifest.short})"
+
+
+def _show(look: "Look") -> None:
+    """The parts of a bundle that are not of level A, the worst first."""
+    from ..audit.verdict import Level
+    from ..bundle.permission import in_words
+
+    worst = [item for level in (Level.C, Level.B) for item in look.audit.of_level(level)]
+    _say(f"{_title(look)} is of level {look.audit.level}:")
+    for item in worst[:MOST]:
+        _say(f"  {item.level} {in_words(item)}")
+    if len(worst) > MOST:
+        _say(f"  and {len(worst) - MOST} more: medvol bundle inspect {look.folder}")
+
+
+def _agreed(look: "Look") -> bool:
+    """Whether the user says on the terminal that a bundle may run; no without a terminal."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    question = f"Its code can do what you can do. Run {_title(look)}? [y/N] "
+    print(f"medvol: {printable(question)}", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in YES
+
+
+def _say(line: str) -> None:
+    print(printable(f"medvol: {line}"), file=sys.stderr, flush=True)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle's transforms without those that read or write files, which are stages of their own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from monai.data import MetaTensor
+from monai.transforms import (
+    Compose,
+    LoadImaged,
+    SaveImage,
+    SaveImaged,
+    Spacingd,
+    WriteFileMapping,
+    WriteFileMappingd,
+)
+
+from ..images.reader import ImageReader
+from ..kinds import is_of
+
+IMAGE = "image"
+Data = dict[str, Any]
+WRITERS = (SaveImage, SaveImaged, WriteFileMapping, WriteFileMappingd)
+
+
+def reads_its_own_way(step: Any) -> bool:
+    """Whether a step loads files by another reader than medvol's."""
+    return isinstance(step, LoadImaged) and not any(
+        is_of(reader, ImageReader) for reader in step._loader.readers
+    )
+
+
+def without_loading(steps: Sequence[Any]) -> list[Any]:
+    """The steps after loading; a loader that adds the channel axis leaves that step behind."""
+    kept_steps: list[Any] = []
+    for step in steps:
+        if not isinstance(step, LoadImaged):
+            kept_steps.append(step)
+        elif step._loader.ensure_channel_first:
+            kept_steps.append(_add_channel)
+    return kept_steps
+
+
+def without_writing(steps: Sequence[Any]) -> list[Any]:
+    """The steps but those that write files; within one that holds others they do nothing any more.
+
+    Args:
+        steps: of a `Compose`. One of them that is a `Compose`, `OneOf` and the like is changed
+            itself, since `Invertd` and the trace of what was applied refer to it.
+    """
+    kept_steps = [step for step in steps if not _writes(step)]
+    for step in kept_steps:
+        _keep_from_writing(step)
+    return kept_steps
+
+
+def spacing_of(preprocessing: Compose) -> tuple[float, ...] | None:
+    """Spacing of the network's input, as a chain of medvol or MONAI's `Spacingd` has it."""
+    spacing: Sequence[float] | float | None = getattr(preprocessing, "settings", {}).get(
+        "spacing_mm"
+    )
+    for step in preprocessing.flatten().transforms:
+        if isinstance(step, Spacingd):
+            spacing = step.spacing_transform.pixdim
+    return tuple(float(s) for s in spacing) if isinstance(spacing, Sequence) else None
+
+
+def _writes(step: Any) -> bool:
+    return isinstance(step, WRITERS) or getattr(step, "writes_files", False)
+
+
+def _keep_from_writing(step: Any) -> None:
+    inner = step.transforms if isinstance(step, Compose) else ()
+    for one in inner:
+        _keep_from_writing(one)
+    if any(map(_writes, inner)):  # as many as before: OneOf has a weight for each
+        step.transforms = [_as_it_is if _writes(one) else one for one in inner]
+
+
+def _as_it_is(data: Data) -> Data:
+    return data
+
+
+def _add_channel(data: Data) -> Data:
+    image: MetaTensor = data[IMAGE]
+    return {**data, IMAGE: image.unsqueeze(0)}

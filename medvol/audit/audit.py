@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from .configs import Node, Overlay, Refused, config_files, nodes, overlays, read_config, unread
-from .entries import Entries, absolute
+from .entries import GIVEN, Entries, absolute, leaves
 from .expressions import Said, Scope, judge_expression
 from .files import audit_files
 from .imports import Import, import_in, is_expression, names_of
 from .references import judge_macro
 from .targets import TARGET, judge_component, judge_target
-from .verdict import Audit, Item
+from .verdict import Audit, Item, Level
 
 METADATA = "configs/metadata.json"
+_GIVEN = {(name,) for name in GIVEN}
 SHOWN = 200  # characters of an entry in an item
 
 
@@ -64,6 +65,9 @@ def _entry(node: Node, scope: Scope, folder: Path) -> Iterator[Item]:
         yield _item("target", node, value[TARGET], judge_component(value, scope))
     elif is_expression(value):
         yield _item("expression", node, value, judge_expression(value, scope))
+    elif node.path in _GIVEN and leaves(value):
+        said = Said(Level.B, "is a place of its author's; medvol puts the bundle's own there")
+        yield _item("reference", node, value, said)
     elif isinstance(value, str) and value.startswith("%"):
         yield _item("reference", node, value, judge_macro(value, folder))
 

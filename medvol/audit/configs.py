@@ -15,7 +15,7 @@ from .verdict import Item, Level
 SUFFIXES = (".json", ".yaml", ".yml")  # MONAI reads no other
 MOST_BYTES = 16 << 20  # of one config; the largest of the model zoo has 60 kB, a datalist some MB
 MOST_DEPTH = 64  # of entries within entries; the deepest of the model zoo has 12
-MOST_ENTRIES = 500_000  # of one file; aliases in YAML can name one entry a billion times
+MOST_ENTRIES = 200_000  # of one file; aliases in YAML can name one entry a billion times
 SEPARATORS = ("::", "#")  # between the parts of an id
 MERGE = "+"  # before an id: MONAI adds to the entry instead of replacing it
 

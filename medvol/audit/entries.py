@@ -14,6 +14,7 @@ from .configs import MERGE, Node, split_id
 REFS = "__local_refs"  # MONAI's name for what references in an expression give
 MOST_VALUES = 64  # that one entry is followed into
 MOST_HOPS = 24  # of references to references
+MOST_TEXT = 4_096  # characters of a path that is put together
 GIVEN = {"bundle_root": "."}  # what every program that runs bundles gives, where a config lacks it
 _RELATIVE = re.compile(r"[@%](#|::)")
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -34,6 +35,7 @@ class Entries:
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         self._of: dict[tuple[str, ...], list[Any]] = defaultdict(list)
+        self._plain: dict[str, tuple[Plain, ...] | Unknown] = {}
         for node in nodes:
             self._of[node.path].append(node.value)
 
@@ -68,12 +70,26 @@ class Entries:
         raise Unknown("it is not a plain value")
 
     def _referred(self, name: str, hops: int) -> tuple[Plain, ...]:
+        if name not in self._plain:
+            self._plain[name] = Unknown("it refers to itself")
+            try:
+                self._plain[name] = self._followed(name, hops)
+            except Unknown as why:
+                self._plain[name] = why
+        if isinstance(found := self._plain[name], Unknown):
+            raise found
+        return found
+
+    def _followed(self, name: str, hops: int) -> tuple[Plain, ...]:
         found = self.of(name)
         if not found and name in GIVEN:
             return (GIVEN[name],)
         if not found:
             raise Unknown(f"no config has {name}")
-        return _distinct(v for value in found for v in self.plain(value, hops - 1))
+        every = _distinct(v for value in found for v in self.plain(value, hops - 1))
+        if name in GIVEN:  # a place that is wrong there is told of once, where it stands
+            return _distinct(GIVEN[name] if leaves(value) else value for value in every)
+        return every
 
     def _computed(self, node: ast.expr, hops: int) -> Iterator[Plain]:
         def of(part: ast.expr) -> tuple[Plain, ...]:
@@ -89,7 +105,7 @@ class Entries:
             yield from (_added(a, b) for a, b in product(of(node.left), of(node.right)))
         elif isinstance(node, ast.JoinedStr):
             for parts in product(*(of(part) for part in node.values)):
-                yield "".join(map(str, parts))
+                yield _short("".join(map(str, parts)))
         elif isinstance(node, ast.FormattedValue) and node.format_spec is None:
             yield from of(node.value)
         elif isinstance(node, ast.Call) and not node.keywords:
@@ -102,7 +118,7 @@ class Entries:
         if made is None:
             raise Unknown(f"{function} gives it")
         for parts in product(*given):
-            yield made(*map(str, parts))
+            yield _short(made(*map(str, parts)))
 
 
 _PATHS: Mapping[str, Callable[..., str]] = {  # functions of paths that are followed
@@ -193,10 +209,21 @@ def stays_inside(path: str) -> bool:
 
 def _added(one: Plain, other: Plain) -> Plain:
     if isinstance(one, str) and isinstance(other, str):
-        return one + other
+        return _short(one + other)
     if isinstance(one, _NUMBERS) and isinstance(other, _NUMBERS):
         return one + other
     raise Unknown("it adds a text to a number")
+
+
+def leaves(value: Plain) -> bool:
+    """Whether a value is a path that leads out of the folder where it starts."""
+    return isinstance(value, str) and not stays_inside(value)
+
+
+def _short(text: str) -> str:
+    if len(text) > MOST_TEXT:
+        raise Unknown("it grows too long")
+    return text
 
 
 def _distinct(values: Iterable[Plain]) -> tuple[Plain, ...]:

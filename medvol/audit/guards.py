@@ -8,6 +8,7 @@ where `output_dir` says, `LoadImaged` imports what `reader` names. Their argumen
 import ast
 import inspect
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .entries import Entries, Unknown, parsed, stays_inside
@@ -194,6 +195,7 @@ def _can_be(value: Any, known: Entries, words: set[Any]) -> bool:
         return True
 
 
+@lru_cache(None)
 def _signature(found: Any) -> inspect.Signature | None:
     try:
         return inspect.signature(found)

@@ -4,6 +4,7 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
 from .entries import referring
@@ -11,6 +12,9 @@ from .names import is_harmless_module, judge_name
 from .verdict import Level
 
 DEFAULT = {"monai": "monai", "torch": "torch", "np": "numpy", "numpy": "numpy"}  # MONAI's own
+
+
+MOST_KEPT = 10_000  # expressions of which it is remembered what they import
 
 
 class Import(NamedTuple):
@@ -32,6 +36,7 @@ def is_expression(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and value.startswith("$")
 
 
+@lru_cache(MOST_KEPT)
 def import_in(expression: str) -> Import | None:
     """The import that an entry is, as MONAI takes it: the first statement, the first name.
 

@@ -6,6 +6,7 @@ very object of that name, never by a prefix. Nothing of a bundle is imported to 
 other packages only modules that the list names.
 """
 
+import builtins
 import json
 import sys
 from collections.abc import Iterator
@@ -210,6 +211,9 @@ def _is_constant(found: Any) -> bool:
 
 def _unknown(name: str) -> str:
     root = name.partition(".")[0]
+    if root == "builtins":
+        known = name.removeprefix("builtins.") in vars(builtins)
+        return "is not on the list" if known else "is a name that is not known here"
     if root == "scripts":
         return "is code that the bundle carries"
     return "is not on the list" if root in _HOMES else f"is of {root}, which is not on the list"

@@ -130,7 +130,6 @@ def test_what_is_not_known_is_b(entry: Any, words: str, tmp_path: Path) -> None:
         {"saver#_target_": "os.system"},
         {"+saver": {"_target_": "os.system"}},
         {"output_dir": "/etc"},
-        {"bundle_root": "/"},
         {"chain#transforms#0#output_dir": "/etc"},
     ],
 )
@@ -213,3 +212,22 @@ def test_nothing_of_the_bundle_is_imported(tmp_path: Path) -> None:
     )
     assert done.stdout.strip() in ("B", "C"), done.stderr
     assert not (tmp_path / "fired").exists()
+
+
+def test_the_authors_own_place_of_a_bundle_is_b(tmp_path: Path) -> None:
+    """Programs that run bundles put the bundle's own folder there."""
+    saver = {"_target_": "SaveImaged", "output_dir": "@output_dir"}
+    worst = worst_of(tmp_path, inference={**PLACES, "bundle_root": "/models/x", "saver": saver})
+    assert (worst.level, worst.key) == (Level.B, "bundle_root")
+
+
+def test_references_in_a_circle_and_in_a_fan_come_to_an_end(tmp_path: Path) -> None:
+    chain: dict[str, Any] = {f"a{n}": f"@a{n + 1}" for n in range(40)}
+    for name in "bcdefghijk":
+        write(tmp_path, **{name: chain})
+    saver = {"_target_": "SaveImaged", "output_dir": "@a0", "output_postfix": "$@p1 + @p1"}
+    grown = {f"p{n}": f"$@p{n + 1} + @p{n + 1}" for n in range(1, 20)} | {"p20": "x" * 100}
+    started = time.monotonic()
+    worst = worst_of(tmp_path, inference={**grown, "saver": saver, "c": "@c", "d": "$@d + 1"})
+    assert worst.level == Level.B
+    assert time.monotonic() - started < 10

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit of a bundle: every part of it that could do something, with a level and a reason."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .configs import Node, Overlay, Refused, config_files, nodes, overlays, read_config, unread
-from .entries import GIVEN, Entries, absolute, leaves
-from .expressions import Said, Scope, judge_expression
+from .entries import GIVEN, Entries, absolute, is_relative, leaves
+from .expressions import Said, Scope, judge_expression, judge_reference
 from .files import audit_files
 from .imports import Import, import_in, is_expression, names_of
 from .references import judge_macro
@@ -15,6 +16,7 @@ from .targets import TARGET, judge_component, judge_target
 from .verdict import Audit, Item, Level
 
 METADATA = "configs/metadata.json"
+_REFERENCE = re.compile(r"@\w*(::\w*|#\w*)*")  # which MONAI follows where it is a whole entry
 _GIVEN = {(name,) for name in GIVEN}
 SHOWN = 200  # characters of an entry in an item
 
@@ -32,11 +34,16 @@ def audit(folder: Path) -> Audit:
     items: list[Item] = []
     for file in config_files(folder):
         try:
-            read[file] = absolute(read_config(folder, file))
+            read[file] = read_config(folder, file)
         except Refused as refused:
             items.append(unread(file, refused))
+    raw = (node for file, content in read.items() for node in nodes(file, content))
+    relative = [node.path for node in raw if is_relative(node.value)]
+    read = {file: absolute(content) for file, content in read.items()}
     every = [node for file, content in read.items() for node in nodes(file, content)]
-    scope = Scope(names_of(_imports(every)), Entries([*every, *_metadata(every)]))
+    every += _metadata(every)
+    imports = {node.path: found for node in every if (found := _import(node))}
+    scope = Scope(names_of(imports.values()), Entries(every, modules=imports, relative=relative))
     for node in every:
         items += _entry(node, scope, folder)
     for file, content in read.items():
@@ -45,17 +52,14 @@ def audit(folder: Path) -> Audit:
     return Audit((*items, *audit_files(folder)))
 
 
-def _imports(every: list[Node]) -> Iterator[Import]:
-    for node in every:
-        if is_expression(node.value) and (found := import_in(node.value)) is not None:
-            yield found
+def _import(node: Node) -> Import | None:
+    return import_in(node.value) if is_expression(node.value) else None
 
 
-def _metadata(every: list[Node]) -> Iterator[Node]:
+def _metadata(every: list[Node]) -> list[Node]:
     """The entries of the metadata as MONAI gives them to configs, below `_meta_`."""
-    for node in every:
-        if node.file == METADATA:
-            yield Node(node.file, ("_meta_", *node.path), node.value)
+    own = [node for node in every if node.file == METADATA]
+    return [Node(node.file, ("_meta_", *node.path), node.value) for node in own]
 
 
 def _entry(node: Node, scope: Scope, folder: Path) -> Iterator[Item]:
@@ -69,7 +73,23 @@ def _entry(node: Node, scope: Scope, folder: Path) -> Iterator[Item]:
         said = Said(Level.B, "is a place of its author's; medvol puts the bundle's own there")
         yield _item("reference", node, value, said)
     elif isinstance(value, str) and value.startswith("%"):
-        yield _item("reference", node, value, judge_macro(value, folder))
+        yield _item("reference", node, value, judge_macro(value, folder, scope))
+    elif isinstance(value, str) and _REFERENCE.fullmatch(value):
+        said = judge_reference(value[1:], scope)
+        if said.level != Level.A:  # the many others do nothing by themselves
+            yield _item("reference", node, value, said)
+    elif isinstance(value, dict) and (name := _file_name(value)):
+        said = Said(Level.B, f"names a part {name!r}, and some parts name files by it")
+        yield _item("reference", node, name, said)
+
+
+def _file_name(value: dict[str, Any]) -> str | None:
+    """A key of a part that is a path: MONAI names the files of metrics by the keys of these."""
+    for name, part in value.items():
+        built = TARGET in part if isinstance(part, dict) else str(part).startswith(("@", "$", "%"))
+        if built and (set(str(name)) & {"/", "\\"} or ".." in str(name)):
+            return str(name)
+    return None
 
 
 def _laid_over(overlay: Overlay, scope: Scope) -> Iterator[Item]:

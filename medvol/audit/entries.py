@@ -19,6 +19,7 @@ GIVEN = {"bundle_root": "."}  # what every program that runs bundles gives, wher
 _RELATIVE = re.compile(r"[@%](#|::)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _NUMBERS = (int, float)
+Path = tuple[str, ...]
 Plain = str | int | float | bool | None
 
 
@@ -31,10 +32,20 @@ class Entries:
 
     Args:
         nodes: the entries of all configs.
+        modules: paths of those that are imports, so that what they give is a module.
+        relative: paths of those that refer to others by where they stand.
     """
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
-        self._of: dict[tuple[str, ...], list[Any]] = defaultdict(list)
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        *,
+        modules: Iterable[Path] = (),
+        relative: Iterable[Path] = (),
+    ) -> None:
+        self._modules = _and_above(modules)
+        self._relative = _and_above(relative)
+        self._of: dict[Path, list[Any]] = defaultdict(list)
         self._plain: dict[str, tuple[Plain, ...] | Unknown] = {}
         for node in nodes:
             self._of[node.path].append(node.value)
@@ -43,7 +54,15 @@ class Entries:
         """What stands at an id such as `train#dataset`, in whatever file."""
         return self._of.get(split_id(name), [])
 
-    def at(self, path: tuple[str, ...]) -> list[Any]:
+    def holds_module(self, name: str) -> bool:
+        """Whether what stands at an id is or has a module, whose members could do anything."""
+        return (split_id(name) if name else ()) in self._modules
+
+    def holds_relative(self, name: str) -> bool:
+        """Whether what stands at an id refers to others by where it stands itself."""
+        return (split_id(name) if name else ()) in self._relative
+
+    def at(self, path: Path) -> list[Any]:
         """What stands at a path of keys, in whatever file."""
         return self._of.get(path, [])
 
@@ -129,6 +148,15 @@ _PATHS: Mapping[str, Callable[..., str]] = {  # functions of paths that are foll
 }
 
 
+def _and_above(paths: Iterable[Path]) -> set[Path]:
+    return {path[:end] for path in paths for end in range(len(path) + 1)}
+
+
+def is_relative(value: Any) -> bool:
+    """Whether an entry refers to others by where it stands itself, as in `@#size`."""
+    return isinstance(value, str) and _RELATIVE.search(value) is not None
+
+
 def parsed(expression: str) -> ast.expr:
     """The syntax tree of an expression that begins with `$`, its references as MONAI puts them.
 
@@ -150,7 +178,7 @@ def referring(expression: str) -> str:
     return str(ReferenceResolver.update_refs_pattern(expression, every))
 
 
-def absolute(value: Any, path: tuple[str, ...] = ()) -> Any:
+def absolute(value: Any, path: Path = ()) -> Any:
     """An entry with ids such as `@#size`, which are relative to it, counted from the top.
 
     Args:
@@ -169,10 +197,10 @@ def absolute(value: Any, path: tuple[str, ...] = ()) -> Any:
         }
     if isinstance(value, list):
         return [absolute(part, (*path, str(place))) for place, part in enumerate(value)]
-    return _absolute(value, path) if isinstance(value, str) and _RELATIVE.search(value) else value
+    return _absolute(value, path) if is_relative(value) else value
 
 
-def _absolute(text: str, path: tuple[str, ...]) -> str:
+def _absolute(text: str, path: Path) -> str:
     from monai.bundle import ConfigParser
 
     try:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .entries import GIVEN, REFS, Entries, Unknown, parsed, reference
 from .guards import bound, doubts, is_guarded, writes
-from .imports import import_in, is_expression, judge_import
+from .imports import import_in, judge_import
 from .names import Judged, judge_name, meant_by
 from .verdict import Level
 
@@ -92,6 +92,20 @@ def judge_expression(expression: str, scope: Scope) -> Said:
     return max(said, key=lambda one: one.level, default=Said(Level.A, "plain values"))
 
 
+def judge_reference(name: str, scope: Scope) -> Said:
+    """Level of a reference by itself: it may lead to anything but a module.
+
+    Args:
+        name: id that it refers to.
+        scope: what the bundle's configs have.
+    """
+    if scope.known.holds_module(name):
+        return Said(Level.B, f"@{name} is a whole module, or has one in it")
+    if not scope.known.of(name) and name not in GIVEN:
+        return Said(Level.B, f"refers to {name}, which no config has")
+    return Said(Level.A, f"refers to {name}")
+
+
 class _Reader:
     """Reads a syntax tree from the top; `local` are the names that comprehensions bind."""
 
@@ -140,12 +154,7 @@ class _Reader:
         yield from self._within(node, local | bound_here)
 
     def _reference(self, name: str) -> Iterator[Said]:
-        found = self.scope.known.of(name)
-        if not found and name not in GIVEN:
-            yield Said(Level.B, f"refers to {name}, which no config has")
-        if any(is_expression(value) and import_in(value) for value in found):
-            yield Said(Level.B, f"@{name} is a whole module")
-        yield Said(Level.A, f"refers to {name}")
+        yield judge_reference(name, self.scope)
 
     def _mention(self, node: ast.Name | ast.Attribute, local: frozenset[str]) -> Iterator[Said]:
         """A name or a chain of members that is handed on, not called."""

@@ -18,7 +18,7 @@ from .verdict import Level
 PLACES = {"output_dir", "save_dir", "log_dir", "cache_dir", "dirname"}  # folders it writes to
 PARTS = {  # parts of the names of files that it writes
     "output_postfix", "output_ext", "output_format", "postfix", "extension", "filename",
-    "file_prefix", "final_filename", "key_metric_filename",
+    "file_prefix", "final_filename", "key_metric_filename", "key_metric_name",
 }  # fmt: skip
 CODE = {"reader", "writer"}  # classes, by object or by name
 OFF = {  # what has to be off, and what it is when it is not

@@ -231,3 +231,27 @@ def test_references_in_a_circle_and_in_a_fan_come_to_an_end(tmp_path: Path) -> N
     worst = worst_of(tmp_path, inference={**grown, "saver": saver, "c": "@c", "d": "$@d + 1"})
     assert worst.level == Level.B
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"a": {"m": "$import os"}, "b": "$@a['m'].replace('x', 'y')"},
+        {"a": {"m": "$import os"}, "b": "@a", "c": "$@b['m'].replace('x', 'y')"},
+        {"a": {"m": "$import os"}, "b": "%a", "c": "$@b['m'].replace('x', 'y')"},
+        {"a": {"_target_": "dict", "m": "$import os"}, "b": "$@a['m'].replace('x', 'y')"},
+        {"a": ["$import torch.utils.collect_env as e"], "b": "$@a[0].run('x')"},
+        {"imports": ["$import os"], "b": "$@imports#0.replace('x', 'y')"},
+        {"imports": ["$import os"], "b": "$[m.replace('x', 'y') for m in @imports]"},
+        {"a": {"m": "$import os", "b": "$@#m.replace('x', 'y')"}},
+        {"a": {"m": "$import os"}, "b": "%"},
+        {"a": {"_target_": "dict", "x": {"_target_": "dict", "m": "$import os"}}, "b": "@a"},
+        {"+imports": ["$import os"], "b": "@imports#7"},
+        {"a": {"_target_": "SaveImaged", "output_dir": "@##y"}, "y": "eval", "b": ["%a", "/etc"]},
+        {"a": {"../../x": {"_target_": "MeanDice"}}},
+        {"a": {"/etc/x": "@a#y", "y": 1}},
+        {"a": {"_target_": "MeanDice", "b": {"x/y": "$1"}}},
+    ],
+)
+def test_what_leads_to_a_module_or_names_a_file_is_b(entries: Any, tmp_path: Path) -> None:
+    assert worst_of(tmp_path, inference=entries).level == Level.B

@@ -31,7 +31,8 @@ CONFIG = {
 
 def said(expression: str) -> Said:
     imports = [found for text in IMPORTS if (found := import_in(text)) is not None]
-    return judge_expression(expression, Scope(names_of(imports), Entries(nodes("a", CONFIG))))
+    known = Entries(nodes("a", CONFIG), modules=[("module",), ("imports", "0")])
+    return judge_expression(expression, Scope(names_of(imports), known))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is a bundle whole, true to itself, and fit to be given away? Ours, or any MONAI bundle."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from ..engine.serve import Handler
 from ..errors import InputError
 from ..images import dicom
 from ..images.formats import suffixes
+from ..manifest import MANIFEST
 from ..metrics.likeness import read_likeness
 from ..networks.weights import record_in
 from .check_configs import check_configs, config_files
 from .check_run import check_run, check_weights
 from .findings import Finding, Findings
+from .personal import personal_in
 
 FEWEST_WORDS = 5  # of a licence or a page that says something
 PAGES = {  # file to whether a bundle without it is wrong, and what goes there
@@ -28,11 +29,7 @@ PAGES = {  # file to whether a bundle without it is wrong, and what goes there
     "docs/README.md": (False, "Say what the bundle was trained and measured on, and its limits."),
     "docs/data_license.txt": (False, "Name the training data and their terms."),
 }
-TEXTS = {".json", ".yaml", ".yml", ".md", ".txt", ".csv", ""}  # read for names of patients
-# a person's name as DICOM writes it, and fields that hold a patient's data
-_PATIENT = re.compile(
-    r"\b[A-Z][\w'-]+\^[A-Z][\w'-]*|Patient'?s?[ _]?(?:Name|ID|BirthDate)\W{1,4}\w", re.UNICODE
-)
+GOLDEN = "golden"  # folder of a packed bundle: a phantom and its answer
 LARGE_FILES = ("large_files.yml", "large_files.yaml", "large_files.json")
 
 
@@ -146,23 +143,19 @@ def _check_pages(found: Findings) -> None:
 
 
 def _check_patients(found: Findings) -> None:
-    """No image lies in the bundle, and no text names a patient."""
+    """No image lies in the bundle but that of its golden case, and no file names a patient."""
     of_images = (*suffixes("volume"), *dicom.SUFFIXES)
+    packed = (found.folder / MANIFEST).is_file()
     for path in sorted(found.folder.rglob("*")):
-        if not path.is_file() or path.is_symlink():
-            continue
-        if path.name.lower().endswith(of_images):
+        golden = packed and path.parent == found.folder / GOLDEN
+        if path.is_file() and path.name.lower().endswith(of_images) and not golden:
             found.error(
                 path, "", "an image lies in the bundle.",
                 "Take it out: images belong to patients, not to bundles.",
             )  # fmt: skip
-        elif path.suffix.lower() in TEXTS:
-            text = path.read_text(encoding="utf-8", errors="replace")
-            if match := _PATIENT.search(text):
-                line = text.count("\n", 0, match.start()) + 1
-                found.error(
-                    path, f"line {line}", "it looks as if it named a patient.", "Take it out."
-                )
+    for one in personal_in(found.folder):
+        say = found.error if one.level == "error" else found.note
+        say(found.folder / one.file, one.place, one.reason, "Take it out.")
 
 
 def _check_models(found: Findings) -> bool:

@@ -25,8 +25,8 @@ _ANCHORS_LOWER = (
     rb"%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|&(?:#\w{1,7}|[a-z]{2,8});"
 )
 _ANCHORS = re.compile(
-    rb"(?:[A-Za-z][A-Za-z\xc0-\xff]|[A-Za-z\xc0-\xff][A-Za-z]|[\x80-\xbf])"
-    rb"\^(?:[A-Z]|[\xc2-\xf4][\x80-\xbf]|[\xc0-\xde][a-z])|[A-Za-z0-9+/_-]{8,}"
+    rb"(?:[A-Za-z\xc0-\xff]{2}|[\x80-\xbf])"
+    rb"\^(?:[A-Z]|[\xc2-\xf4][\x80-\xbf]|[\xc0-\xde][a-z\xdf-\xff])|[A-Za-z0-9+/_-]{8,}"
 )
 _HIGH_BYTES = re.compile(rb"[\x00-\x06]{4,}")  # Latin, Greek, Cyrillic, Hebrew, Arabic in UTF-16
 _LETTERS = re.compile(r"[^\x00-\x08\x0e-\x1f\x7f]{4,}")

@@ -182,7 +182,7 @@ def test_what_is_wrong_in_a_config_is_named_by_its_key(
         ("configs/train.json", '{"a": {"b": 1, "b": 2}}', "b", "stands twice"),
         ("configs/train.json", '{"a": NaN}', "", "NaN is not JSON"),
         ("configs/train.json", "[]", "", "it is not an object"),
-        ("docs/notes.txt", "Scan of Meier^Anna, 1962", "line 1", "named a patient"),
+        ("docs/notes.txt", "Scan of Meier^Anna, 1962", "line 1", "name of a patient"),
         ("docs/README.md", "it marks bright and background\nPatientName: X", "line 2", "a patient"),
         ("docs/example.nii.gz", "", "", "an image lies in the bundle"),
         ("models/first.pt", "", "", "MONAI Label takes it"),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from .who import Who
 
 LEAST_NAME_IN_NOISE = 7  # among random bytes: 4e-15 a byte, where either case counts
+LEAST_ASCII_LETTERS, LEAST_LETTERS = 8, 10  # of a name there, about 1e-10 a byte
 AROUND = 96  # characters before and behind an anchor in which a mark has to lie
 TEXT_SHARE = 0.6  # of the characters around a mark that counts as text; 0.37 of random bytes
 DICOM_VALUE = 64  # characters of a DICOM value at most that names somebody
@@ -207,9 +208,9 @@ def _stands_out(window: str, start: int, stop: int, kind: str) -> bool:
     """Whether a mark among other bytes is more than chance."""
     said = window[start:stop]
     if kind == PERSON:
-        family, _, given = said.partition("^")
-        foreign = len(said) - len(said.encode("ascii", "ignore"))
-        long = len(family) >= 4 and len(given) >= 3 and 4 * foreign <= len(said)
+        family, given = (len(part.strip(" .'’-")) for part in said.split("^")[:2])
+        least = LEAST_ASCII_LETTERS if said.isascii() else LEAST_LETTERS
+        long = family >= 4 and given >= 3 and family + given >= least
         return long or _is_texty(window, start, stop)
     if kind == EMAIL:
         return len(said) >= 12 or _is_texty(window, start, stop)

@@ -21,9 +21,11 @@ from monai.utils.enums import TraceKeys
 from torch import Tensor
 
 from .. import spatial
+from ..errors import InputError
 from .keys import placed, plain
 
 MODES = ("linear", "nearest", "labels")
+VOLUME_NDIM = 4  # (C, X, Y, Z)
 
 
 def resampled_size(size: int, spacing_mm: float, new_spacing_mm: float) -> int:
@@ -168,6 +170,8 @@ class ResampleSpacingd(MapTransform, InvertibleTransform):
 
     Raises:
         ValueError: a spacing that is not three positive numbers, an unknown mode.
+        InputError: when called, E_DIMS, an item of another number of axes, as a program that loads
+            images itself may give it.
     """
 
     def __init__(
@@ -191,6 +195,10 @@ class ResampleSpacingd(MapTransform, InvertibleTransform):
         result = dict(data)
         for key in self.key_iterator(result):
             volume: MetaTensor = result[key]
+            if volume.ndim != VOLUME_NDIM:
+                reason = f"its shape is {tuple(volume.shape)}; the chain needs (C, X, Y, Z)."
+                remedy = "Give all channels as one image, channels first."
+                raise InputError("E_DIMS", str(key), reason, remedy)
             affine = volume.affine.cpu().numpy().astype(np.float64)
             old, size = spatial.spacing_mm(affine), volume.shape[1:]
             wanted = [new or o for new, o in zip(self.spacing_mm, old, strict=True)]

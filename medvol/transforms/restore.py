@@ -124,6 +124,25 @@ def on_input_slices(
     return torch.from_numpy(found).float()
 
 
+def input_shape(image: MetaTensor) -> list[int]:
+    """(X, Y, Z) of the input that a network's input was made of.
+
+    Args:
+        image: the network's input. Where its metadata do not say, because no reader of MONAI's form
+            made it (MONAI Deploy), the first step of its chain does.
+
+    Raises:
+        ValueError: nothing says.
+    """
+    shape = image.meta.get("spatial_shape")
+    if shape is None:
+        steps = image.applied_operations
+        shape = steps[0].get("orig_size") if steps else None
+    if shape is None:
+        raise ValueError("the image has neither `spatial_shape` nor applied operations; load it")
+    return [int(n) for n in shape]
+
+
 class InvertSlicesd(ItemTransform):
     """Dictionary transform around `on_input_slices`.
 
@@ -140,7 +159,7 @@ class InvertSlicesd(ItemTransform):
 
     def change(self, item: Tensor, _key: Hashable, data: Mapping[Hashable, Any], /) -> Tensor:
         image = data[self.orig_keys]
-        shape = [int(n) for n in image.meta["spatial_shape"]]
+        shape = input_shape(image)
         given, own = (
             np.asarray(x, np.float64) for x in (image.meta["original_affine"], image.affine)
         )

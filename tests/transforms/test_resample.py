@@ -9,6 +9,7 @@ import pytest
 import torch
 from grids import GRIDS, each_grid, places_mm
 from monai.data import MetaTensor
+from refusals import refused_by
 from torch import Tensor
 
 from medvol.metrics.masks.overlap import dice, overlap_counts
@@ -316,3 +317,11 @@ def test_an_axis_without_a_spacing_stays() -> None:
 def test_a_spacing_of_0_is_refused_beside_one_that_stays() -> None:
     with pytest.raises(ValueError, match="give three positive numbers"):
         ResampleSpacingd("image", (0.0, 1.0, None))
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6), (1, 1, 4, 5, 6)])
+def test_an_image_of_another_number_of_axes_is_refused(shape: tuple[int, ...]) -> None:
+    """As a program gives it that loads images itself, without the chain's reader."""
+    step = ResampleSpacingd("image", (1.0, 1.0, 1.0))
+    error = refused_by(lambda: step({"image": MetaTensor(torch.zeros(shape))}), "E_DIMS")
+    assert f"its shape is {shape}; the chain needs (C, X, Y, Z)" in error.reason

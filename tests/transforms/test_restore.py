@@ -231,6 +231,18 @@ def test_a_missing_item_is_passed_over() -> None:
     assert list(InvertSlicesd("slices")({"image": image})) == ["image"]
 
 
+def test_an_image_that_no_reader_made_says_its_shape_by_its_chain(ct: Path) -> None:
+    image = chain()({"image": ct})["image"]
+    said = torch.linspace(0, 1, image.shape[-1])[None]
+    expected = InvertSlicesd("slices")({"image": image, "slices": said})["slices"]
+    del image.meta["spatial_shape"]
+    found = InvertSlicesd("slices")({"image": image, "slices": said})["slices"]
+    assert torch.equal(found, expected)
+    image.applied_operations = []
+    with pytest.raises(ValueError, match="neither `spatial_shape` nor applied operations"):
+        InvertSlicesd("slices")({"image": image, "slices": said})
+
+
 class Gate:
     def __init__(self, probability: torch.Tensor | None) -> None:
         self.probability = probability

@@ -128,8 +128,8 @@ def input_shape(image: MetaTensor) -> list[int]:
     """(X, Y, Z) of the input that a network's input was made of.
 
     Args:
-        image: the network's input. Where its metadata do not say, because no reader of MONAI's form
-            made it (MONAI Deploy), the first step of its chain does.
+        image: the network's input (C, X, Y, Z). Where its metadata do not say, because no reader
+            made it (MONAI Deploy reads itself), the first step of its chain does.
 
     Raises:
         ValueError: nothing says.

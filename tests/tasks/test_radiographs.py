@@ -198,9 +198,9 @@ def test_weights_that_are_missing(tmp_path: Path) -> None:
     ("changes", "reason"),
     [
         ({"postprocessing#transforms": []}, "not give probabilities that add up to 1"),
-        ({"postprocessing#transforms#0": {"_target_": "AsDiscreted", "keys": "pred",
+        ({"postprocessing#transforms#1": {"_target_": "AsDiscreted", "keys": "pred",
                                           "argmax": True}}, "names 2 classes"),
-        ({"postprocessing#transforms#0#keys": "prediction"}, "its postprocessing failed"),
+        ({"postprocessing#transforms#1#keys": "prediction"}, "its postprocessing failed"),
         ({"preprocessing": {"_target_": "Compose", "transforms": [
             {"_target_": "medvol.images.reader.load_imaged", "keys": "image",
              "kind": "radiograph"}]}},

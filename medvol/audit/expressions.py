@@ -9,7 +9,7 @@ so that handing it on gains nothing.
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from .entries import GIVEN, REFS, Entries, Unknown, parsed, reference
 from .guards import bound, doubts, is_guarded, writes
@@ -254,15 +254,19 @@ def _constant(node: ast.Constant) -> Iterator[Said]:
 
 def _arithmetic(node: ast.BinOp) -> Iterator[Said]:
     """What can fill memory or never end, and the formatting of texts by `%`."""
-    right = node.right.value if isinstance(node.right, ast.Constant) else None
+    left, right = (
+        part.value if isinstance(part, ast.Constant) else None for part in (node.left, node.right)
+    )
     if isinstance(node.op, ast.Pow | ast.LShift):
-        small = isinstance(right, int | float) and abs(right) <= POWER
+        small = _is_number(right) and abs(right) <= POWER
+        if isinstance(node.op, ast.Pow) and _is_number(left) and _is_number(right):
+            small = small and abs(left) ** abs(right) <= LARGE
         nested = any(
             isinstance(part, ast.BinOp) and isinstance(part.op, ast.Pow | ast.LShift)
             for part in ast.walk(node.left)
         )
         if not small or nested:
-            yield Said(Level.B, f"has a power above {POWER}, which can fill memory")
+            yield Said(Level.B, "has a power that can fill memory")
     elif isinstance(node.op, ast.Mod) and _is_text(node.left):
         yield Said(Level.B, "formats a value in a way that is not on the list")
     elif isinstance(node.op, ast.Mult):
@@ -278,6 +282,10 @@ def _arithmetic(node: ast.BinOp) -> Iterator[Said]:
         ]
         if repeats and any(abs(number) > LARGE // 100 for number in numbers):
             yield Said(Level.B, "repeats a list or text so often that it can fill memory")
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float)
 
 
 def _is_text(node: ast.AST) -> bool:

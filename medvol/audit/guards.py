@@ -24,6 +24,7 @@ CODE = {"reader", "writer"}  # classes, by object or by name
 OFF = {  # what has to be off, and what it is when it is not
     "pretrained": (Level.B, "downloads weights when it is built"),
     "pretrained_url": (Level.B, "downloads weights when it is built"),
+    "compile": (Level.B, "compiles machine code when it runs"),
     "download": (Level.C, "reaches the network"),
     "allow_pickle": (Level.C, "runs what a pickle names"),
     "data_root_dir": (Level.B, "can write outside its folder"),

@@ -147,7 +147,7 @@ def _check_patients(found: Findings) -> None:
     of_images = (*suffixes("volume"), *dicom.SUFFIXES)
     packed = (found.folder / MANIFEST).is_file()
     for path in sorted(found.folder.rglob("*")):
-        golden = packed and path.parent == found.folder / GOLDEN
+        golden = packed and found.folder / GOLDEN in path.parents
         if path.is_file() and path.name.lower().endswith(of_images) and not golden:
             found.error(
                 path, "", "an image lies in the bundle.",

@@ -208,7 +208,7 @@ def _stands_out(window: str, start: int, stop: int, kind: str) -> bool:
     """Whether a mark among other bytes is more than chance."""
     said = window[start:stop]
     if kind == PERSON:
-        family, given = (len(part.strip(" .'’-")) for part in said.split("^")[:2])
+        family, given = (sum(map(str.isalpha, part)) for part in said.split("^")[:2])
         least = LEAST_ASCII_LETTERS if said.isascii() else LEAST_LETTERS
         long = family >= 4 and given >= 3 and family + given >= least
         return long or _is_texty(window, start, stop)

@@ -88,7 +88,8 @@ def _yaml(content: bytes) -> Any:
     try:
         return CheckKeyDuplicatesYamlLoader(content).get_single_data()
     except Exception as error:  # those of YAML have no ancestor of Python's own
-        raise ValueError(f"it is not YAML: {error}") from error
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"it is not YAML: {first}") from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

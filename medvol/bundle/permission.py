@@ -218,10 +218,8 @@ def refusal_of(look: Look) -> InputError:
     remedy = f"See all with `medvol bundle inspect {look.folder}`, which runs nothing of it."
     if level is not Level.C:
         reason = f"{_first(look.audit)}, and nobody here has accepted it (level B, {digest})."
-        remedy = (
-            f"Look at it with `medvol bundle inspect {look.folder}`; then, where you trust it, "
-        )
-        remedy += "give --trust-this-bundle."
+        remedy = f"Look at it with `medvol bundle inspect {look.folder}`; if you trust it, give "
+        remedy += "--trust-this-bundle."
     return InputError("E_UNTRUSTED", look.folder, reason, remedy)
 
 

@@ -35,11 +35,15 @@ def introduced(args: argparse.Namespace) -> Iterator[None]:
     """
     with ExitStack() as unpacked:
         for name in NAMED if hasattr(args, "trust") else ():
-            given = getattr(args, name, None)
-            if given is not None and (folder := _folder_of(given, unpacked)) is not None:
-                if is_packed(given):
-                    setattr(args, name, folder)
-                introduce(folder, trust=args.trust, quiet=getattr(args, "quiet", False))
+            given, trust = getattr(args, name, None), args.trust
+            if given is None:
+                continue
+            if is_packed(given):
+                folder, signed = _opened(Path(given), unpacked, trust=trust)
+                setattr(args, name, folder)
+                introduce(folder, trust=trust or signed, quiet=getattr(args, "quiet", False))
+            elif found := _folder_of(given):
+                introduce(found, trust=trust, quiet=getattr(args, "quiet", False))
         yield
 
 
@@ -81,14 +85,33 @@ def introduce(folder: Path, *, trust: bool, quiet: bool = False) -> None:
     admit(look)
 
 
-def _folder_of(given: str, unpacked: ExitStack) -> Path | None:
+def _opened(path: Path, unpacked: ExitStack, *, trust: bool) -> tuple[Path, bool]:
+    """A packed bundle's folder in quarantine, and whether somebody signed it who is trusted.
+
+    Raises:
+        InputError: E_UNTRUSTED, it was altered, or its key was revoked, or is not trusted and nor
+            is the bundle; or as for `sharing.archive.quarantined`.
+    """
+    from ..sharing.archive import quarantined
+    from ..sharing.sealed import read_sealed
+
+    folder = unpacked.enter_context(quarantined(path))
+    sealed = read_sealed(folder)
+    signer = sealed.signer if sealed is not None else None
+    if signer is None:
+        return folder, False
+    if signer.revoked or not (signer.trusted or trust):
+        remedy = "Do not use it; ask who gave it to you."
+        if not signer.revoked:
+            remedy = "Add the key with `medvol bundle trust`, or give --trust-this-bundle."
+        raise InputError("E_UNTRUSTED", path, f"it was signed by {signer}.", remedy)
+    return folder, signer.trusted
+
+
+def _folder_of(given: str | os.PathLike[str]) -> Path | None:
     """The folder of a bundle; None for what is another thing, which the command looks at itself."""
     from ..bundle.find import find_bundle
 
-    if is_packed(given):
-        from ..sharing.archive import quarantined
-
-        return unpacked.enter_context(quarantined(Path(given)))
     try:
         return find_bundle(given)
     except InputError:

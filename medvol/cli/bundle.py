@@ -3,9 +3,9 @@
 
 import argparse
 
-from .bundles import check, keys, look, make, remove
+from .bundles import check, keys, look, make, pack, remove
 
-GROUPS = (look, make, check, keys, remove)  # in the order of the help
+GROUPS = (look, make, check, pack, keys, remove)  # in the order of the help
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

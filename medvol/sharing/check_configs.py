@@ -57,12 +57,14 @@ def check_configs(
         configs: as `config_files` gives them.
         run: import what the configs name; else only what lies in `PACKAGES`.
     """
-    parsed = {name: content for name, path in configs.items() if (content := _read(found, path))}
+    code = Code(found.folder)
+    read = {name: _read(found, path) for name, path in configs.items()}
+    parsed = {name: code.renamed(content) for name, content in read.items() if content}
     for name, config in parsed.items():
         if name == "metadata":
             _check_metadata(found, configs[name], config)
             continue
-        with Code(found.folder).importable() if run else nullcontext():
+        with code.importable() if run else nullcontext():
             _check_entries(found, configs[name], config, run=run)
         if name in WORKFLOWS:
             _check_ids(found, configs[name], name, config)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from monai.bundle import verify_net_in_out
+from monai.bundle import ConfigParser, verify_net_in_out
 from PIL import Image
 
 from ..answer import Answer
@@ -38,15 +38,16 @@ def check_weights(found: Findings, configs: Mapping[str, Path], *, has_weights: 
         configs: name to file of the bundle's configs.
         has_weights: models/model.pt is there.
     """
-    inference = configs["inference"]
-    with Code(found.folder).importable():
+    inference, code = configs["inference"], Code(found.folder)
+    with code.importable():
         with (
             _quiet(),
             found.catching(inference, "network_def", "Compare it with network_data_format."),
         ):
             verify_net_in_out(
                 net_id="network_def", meta_file=str(configs["metadata"]),
-                config_file=str(inference), device="cpu", p=POWER, n=FACTOR, any=ANY_SIZE,
+                config_file=code.renamed(ConfigParser.load_config_file(inference)),
+                device="cpu", p=POWER, n=FACTOR, any=ANY_SIZE,
                 bundle_root=literal(str(found.folder)),
             )  # fmt: skip
         path = found.folder / "models" / "model.pt"
@@ -67,7 +68,6 @@ def check_run(found: Findings, configs: Mapping[str, Path]) -> None:
     """
     inference = configs["inference"]
     with (
-        Code(found.folder).importable(),
         tempfile.TemporaryDirectory(prefix="medvol-") as folder,
         found.catching(inference, "", "Run `medvol predict` to see more."),
     ):

@@ -53,8 +53,10 @@ class GoldenResult(NamedTuple):
 
     Args:
         dice: label to Dice of its voxels, 1 where neither marks any; empty without a mask.
-        score_difference: the largest of the scores that are kept.
-        probability_difference: the largest of the slices or classes; None where there are none.
+        score_difference: the largest of the scores that are kept, in units of the scores, 0 or
+            more.
+        probability_difference: the largest of the slices or classes, 0 to 1; None where there
+            are none.
     """
 
     dice: Mapping[str, float]
@@ -63,7 +65,7 @@ class GoldenResult(NamedTuple):
 
     @property
     def mean_dice(self) -> float | None:
-        """Over the labels; None without a mask."""
+        """Over the labels, 0 to 1; None without a mask."""
         return float(np.mean([*self.dice.values()])) if self.dice else None
 
     def to_json(self) -> dict[str, Any]:
@@ -135,9 +137,7 @@ def run_golden(bundle: Path) -> GoldenResult | None:
     answer, scores = _run(bundle, images[0] if len(images) == 1 else folder / INPUT)
     with _whole(folder):
         found = _numbers(answer, scores)
-        if _forms(found) != _forms(expected) or not np.array_equal(found[SHAPE], expected[SHAPE]):
-            raise ValueError("the bundle's answer has another form")
-        differs = {name: _largest(found[name], expected[name]) for name in found}
+        differs = _differences(found, expected)
         overlap = _overlap(answer, folder / MASK)
     return GoldenResult(overlap, differs[SCORES], differs.get(PROBABILITY))
 
@@ -178,12 +178,14 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
         return {name: np.asarray(content[name]) for name in content.files}
 
 
-def _forms(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, tuple[int, ...]]:
-    return {name: array.shape for name, array in arrays.items()}
-
-
-def _largest(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
-    return float(np.max(np.abs(found - expected), initial=0.0))
+def _differences(
+    found: Mapping[str, npt.NDArray[Any]], expected: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, float]:
+    """The largest of each array."""
+    shapes = [{name: array.shape for name, array in x.items()} for x in (found, expected)]
+    if shapes[0] != shapes[1] or not np.array_equal(found[SHAPE], expected[SHAPE]):
+        raise ValueError("the bundle's answer has another form")
+    return {name: float(np.max(np.abs(found[name] - expected[name]), initial=0)) for name in found}
 
 
 def _overlap(answer: Answer, path: Path) -> dict[str, float]:

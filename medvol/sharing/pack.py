@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..bundle.permission import permit
 from ..errors import InputError
-from ..files import replacing
+from ..files import replacing, write_json
 from ..manifest import MANIFEST, NAME, Manifest, manifest_of
 from ..scratch import prefix
 from .check import check_apart
 from .golden import GOLDEN, make_golden
+from .materials import BILL, bill_of_materials
 from .prepare import prepared
 
 TIME = (1980, 1, 1, 0, 0, 0)  # of every file in a .zip, the earliest that it knows
@@ -69,11 +71,13 @@ def pack(bundle: Path, output: Path, *, seconds: float | None = None) -> Packed:
             "E_BUNDLE", bundle, f"{name!r} cannot be the name of a packed bundle.",
             "Use letters, digits, dots, - and _, 100 at most.",
         )  # fmt: skip
+    permit(bundle)
     _check(bundle, seconds)
     with tempfile.TemporaryDirectory(prefix=prefix()) as scratch:
         folder = Path(scratch) / name
         made = prepared(bundle, folder)
         golden = make_golden(bundle, folder / GOLDEN)
+        write_json(folder / BILL, bill_of_materials(folder))
         manifest = manifest_of(folder, name=name)
         (folder / MANIFEST).write_bytes(manifest.canonical)
         with replacing(output) as temporary:

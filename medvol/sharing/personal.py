@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ..audit.vendored import is_released, path_in_medvol
 from ..errors import printable
 from .marks import DATA, EMAIL, USER, Mark, marks_in
 from .spellings import encoded_in, is_text, texts_in
@@ -64,8 +65,9 @@ def personal_in(folder: Path, *, who: Who | None = None) -> Iterator[Personal]:
 
     Files are read, also inside archives, checkpoints, pictures and documents, and in every
     spelling that `texts_in` and `encoded_in` know; nothing of them is executed. Names and
-    addresses of authors are left alone: in licences and beside words such as "authors". Letters
-    that are drawn in a picture are not seen.
+    addresses of authors are left alone: in licences and beside words such as "authors". So are the
+    files of medvol that a packed bundle carries, as long as they are medvol's. Letters that are
+    drawn in a picture are not seen.
 
     Args:
         folder: the bundle's root; links are passed by.
@@ -73,8 +75,15 @@ def personal_in(folder: Path, *, who: Who | None = None) -> Iterator[Personal]:
     """
     who = Who.here() if who is None else who
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
+        is_file = path.is_file() and not path.is_symlink()
+        if is_file and not _is_medvols(path, path.relative_to(folder).as_posix()):
             yield from _in_file(path, path.relative_to(folder).as_posix(), who)
+
+
+def _is_medvols(path: Path, name: str) -> bool:
+    """Whether a bundle carries a file of medvol itself, as it is in this medvol or a released."""
+    below = path_in_medvol(name)
+    return below is not None and is_released(below, path.read_bytes())
 
 
 def _in_file(path: Path, name: str, who: Who) -> Iterator[Personal]:

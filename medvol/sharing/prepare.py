@@ -15,10 +15,12 @@ from ..errors import InputError
 from ..images.files import is_hidden
 from ..manifest import MANIFEST, SIGNATURE
 from .check_configs import config_files, entries
+from .golden import GOLDEN
+from .materials import BILL
 from .vendor import Vendored, carried, names_in, refused, required, vendored_for
 from .weights_copy import copy_as_safetensors
 
-MADE_ANEW = (MANIFEST, SIGNATURE, "bom.json", "golden")  # of a bundle that came packed
+MADE_ANEW = (MANIFEST, SIGNATURE, BILL, GOLDEN)  # of a bundle that came packed
 ROOMS = ("configs", "models", "docs", "scripts")  # folders that are packed, and of the root:
 ROOT_FILES = ("LICENSE*", "README*", "*.license")
 SOURCE_ONLY = ".py"  # of scripts; bytecode would be run in its place

@@ -15,6 +15,7 @@ import torch
 from brain_phantoms import save_volumes, tiny_brain
 from safetensors.torch import load_file
 from tiny_bundle import tiny_brain_bundle, tiny_radiograph_bundle
+from trusted import trusted
 
 from medvol.bundle.find import shipped_bundles
 from medvol.cli import main
@@ -138,6 +139,9 @@ def test_what_is_packed_needs_no_medvol(brain: Path, tmp_path: Path) -> None:
         same = load_file(bundle / f"models/{name}.safetensors")
         assert plain.keys() == same.keys()
         assert all(torch.equal(plain[key], same[key]) for key in plain)
+    bill = json.loads((bundle / "bom.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    assert {"simpleitk", "monai", "torch"} <= {part["name"] for part in bill["components"]}
     assert "Apache License" in (bundle / "docs" / "medvol_license.txt").read_text()
 
 
@@ -157,6 +161,25 @@ def test_what_check_finds_wrong_is_not_packed(brain: Path, tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"E_BUNDLE .*LICENSE: it is not fit to be given away"):
         pack(brain, tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
+
+
+def test_code_that_nobody_accepted_is_not_packed(brain: Path, tmp_path: Path) -> None:
+    """Of level B after the user's word alone, and then with it; of level C never."""
+    (brain / "scripts").mkdir()
+    (brain / "scripts" / "own.py").write_text("import math\n\nSIDE = math.sqrt(2)\n")
+    with pytest.raises(InputError, match=r"E_UNTRUSTED .*scripts/own\.py.*level B"):
+        pack(brain, tmp_path / "a.zip")
+    assert "scripts/own.py" in pack(trusted(brain), tmp_path / "a.zip").manifest.files
+    (brain / "scripts" / "own.py").write_text("import os\n\nos.system('true')\n")
+    with pytest.raises(InputError, match=r"E_UNTRUSTED .*never runs"):
+        pack(brain, tmp_path / "b.zip")
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_personal_data_is_not_packed(brain: Path, tmp_path: Path) -> None:
+    (brain / "docs" / "notes.txt").write_text("first case: Miller^Anna, born in spring")
+    with pytest.raises(InputError, match=r"E_BUNDLE .*notes\.txt: it is not fit to be given away"):
+        pack(brain, tmp_path / "a.zip")
 
 
 def test_links_and_odd_names_are_refused(brain: Path, tmp_path: Path) -> None:

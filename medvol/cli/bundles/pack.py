@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from ...errors import printable
-from ..options import add_time_limit
+from ..options import add_bundle, add_time_limit
 
 MB = 1e6
 
@@ -21,7 +21,7 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "phantom with the bundle's answer, a bill of materials and a manifest with the SHA-256 of "
         "every file. What `check` finds wrong is refused. The same bundle gives the same bytes.",
     )
-    pack.add_argument("bundle", help="name or folder")
+    add_bundle(pack)
     pack.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="the .zip to write"
     )

@@ -3,18 +3,19 @@
 
 import argparse
 
-from .bundles import check, keys, look, make, pack, remove
+from .bundles import check, keys, look, make, pack, receive, remove
 
-GROUPS = (look, make, check, pack, keys, remove)  # in the order of the help
+GROUPS = (look, make, check, pack, keys, receive, remove)  # in the order of the help
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `bundle` and its own commands to the command line."""
     parser = commands.add_parser(
         "bundle",
-        help="list, explain, make, check and build bundles",
-        description="Look at bundles and make new ones. A bundle is named by its folder, or by its "
-        "name when it came with medvol or lies in the folder MEDVOL_BUNDLES.",
+        help="list, explain, make, check, share and receive bundles",
+        description="Look at bundles, make new ones, give them away and receive them. A bundle is "
+        "named by its folder, or by its name when it came with medvol, was received or lies in the "
+        "folder MEDVOL_BUNDLES.",
     )
     own = parser.add_subparsers(dest="bundle_command", required=True, metavar="COMMAND")
     for group in GROUPS:

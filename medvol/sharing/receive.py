@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..audit.verdict import Level
 from ..bundle.find import shipped_bundles
@@ -16,8 +16,13 @@ from .sealed import Sealed, read_sealed
 from .trust import now
 from .updates import Word, check_shipped, check_update, newer, remedy
 
+if TYPE_CHECKING:
+    from .golden import GoldenResult
+
 PACKED = "Ask who gave it to you for a file made by `medvol bundle pack`."
 OTHER = "Do not use it; ask who gave it to you."
+LOWEST_DICE = 0.99  # of a golden case: other processors move single voxels at an edge
+LARGEST_DIFFERENCE = 0.05  # of a probability: bfloat16 moves one by up to 0.02
 
 
 class Received(NamedTuple):
@@ -62,6 +67,43 @@ def receive(path: Path, *, accepted: str | None = None, signed_by: str | None = 
             bundle = _bundle(sealed, word, _level(folder, sealed, word, path))
             holder[0], before = _settled(holder[0], bundle, folder)
     return Received(bundle, str(sealed.signer) if sealed.signer else None, before)
+
+
+def try_golden(bundle: Installed, *, seconds: float | None = None) -> "GoldenResult | None":
+    """Run the golden case of a received bundle here, in a process of its own.
+
+    Args:
+        bundle: that was received; one with code of its own is confined.
+        seconds: s that it may take; None for as long as it likes.
+
+    Raises:
+        InputError: the bundle does not run, or its golden case cannot be compared.
+
+    Returns:
+        How the answer agrees with that of the lab that packed it; None for a bundle without a
+        golden case.
+    """
+    from ..engine.child import Child, Limits
+    from ..engine.confine import Confinement
+    from . import golden  # its answer cannot be read here without it
+
+    folder = bundle.folder
+    confinement = None if bundle.level is Level.A else Confinement(read=(str(folder),))
+    work = f"{golden.__name__}:{golden.runner.__name__}"
+    with Child(work, limits=Limits(seconds), confinement=confinement) as child:
+        result: GoldenResult | None = child.ask(folder)
+    return result
+
+
+def agrees(result: "GoldenResult") -> bool:
+    """Whether a bundle runs here as it did where it was packed.
+
+    Args:
+        result: of its golden case.
+    """
+    differs = result.probability_difference
+    low = any(not dice >= LOWEST_DICE for dice in result.dice.values())
+    return not low and (differs is None or differs <= LARGEST_DIFFERENCE)
 
 
 def _word(sealed: Sealed, path: Path, *, accepted: str | None, signed_by: str | None) -> Word:

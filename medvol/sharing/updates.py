@@ -7,6 +7,7 @@ of the good one, with a signature that was right once.
 
 import re
 import shlex
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,8 @@ from typing import NamedTuple
 from ..bundle.listing import look
 from ..bundle.store import Installed, Seen, Store, version_key
 from ..errors import InputError
-from ..manifest import Manifest
+from ..manifest import Manifest, manifest_of
+from ..scratch import TEMPORARY, prefix
 
 VERSION = re.compile(r"\d[0-9A-Za-z.+_-]{0,39}")  # as PEP 440 has it, and fit for a folder's name
 NEW = "Ask for a newer version of it."
@@ -95,9 +97,29 @@ def check_shipped(
     if version_key(version) < version_key(own):
         reason = f"{name} {version} is older than {own}, which came with medvol."
         raise InputError("E_UNTRUSTED", path, reason, NEW)
-    if not word.enough:
+    same = version == own and not word.enough and is_shipped_one(manifest, shipped[name])
+    if not word.enough and not same:
         reason = f"it would take the place of {name} {own}, which came with medvol."
         raise InputError("E_UNTRUSTED", path, reason, remedy(path, manifest))
+
+
+def is_shipped_one(manifest: Manifest, folder: Path) -> bool:
+    """Whether a packed bundle is a shipped one, packed by this medvol; its golden case may differ.
+
+    Args:
+        manifest: of the packed one.
+        folder: of the shipped one.
+    """
+    from .prepare import MADE_ANEW, prepared  # here: it loads torch
+
+    with tempfile.TemporaryDirectory(prefix=prefix(TEMPORARY)) as place:
+        prepared(folder, Path(place, folder.name))
+        expected = dict(manifest_of(Path(place, folder.name)).files)
+    files = {
+        file: entry for file, entry in manifest.files.items()
+        if file.partition("/")[0] not in MADE_ANEW
+    }  # fmt: skip
+    return files == expected
 
 
 def newer(seen: Seen | None, bundle: Installed) -> Seen:

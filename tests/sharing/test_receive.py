@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from packed import bundle_files, digest_of, pack, unzipped, zipped
 from refusals import refused_by
+from tiny_bundle import tiny_radiograph_bundle
 
 from medvol.bundle.find import find_bundle, shipped_bundles
 from medvol.bundle.store import (
@@ -28,11 +29,16 @@ from medvol.bundle.store import (
 from medvol.errors import InputError
 from medvol.manifest import MANIFEST, manifest_of
 from medvol.sharing import receive as module
-from medvol.sharing import trust
+from medvol.sharing import trust, updates
+from medvol.sharing.golden import GoldenResult
 from medvol.sharing.keys import make_key, public_key, read_key
-from medvol.sharing.receive import receive
+from medvol.sharing.pack import pack as pack_bundle
+from medvol.sharing.pack import write_zip
+from medvol.sharing.prepare import prepared
+from medvol.sharing.receive import agrees, receive, try_golden
 from medvol.sharing.remove import clean, remove
 from medvol.sharing.signing import sign
+from medvol.sharing.updates import is_shipped_one
 
 CODE = {"scripts/mine.py": b"x = 1\n"}  # of level B
 
@@ -244,7 +250,7 @@ def test_what_was_signed_is_updated_by_whom_one_trusts(tmp_path: Path, lab_a) ->
     receive(newest)
 
 
-def test_a_shipped_name(tmp_path: Path, lab_a) -> None:
+def test_a_shipped_name(tmp_path: Path, lab_a, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "covid_ct_lesion_3d"
     own = json.loads((shipped_bundles()[name] / "configs" / "metadata.json").read_text())["version"]
     path = tmp_path / "a.zip"
@@ -255,6 +261,8 @@ def test_a_shipped_name(tmp_path: Path, lab_a) -> None:
         sign(path, lab_a)
         assert receive(path).bundle.folder == find_bundle(name)
         remove(name, forget=True)
+    monkeypatch.setattr(updates, "is_shipped_one", lambda *_: True)
+    receive(pack(path, bundle_files(own), name=name))
     refusal(pack(path, bundle_files(), name=name.upper()), "by capitals alone", "E_BUNDLE")
 
 
@@ -336,3 +344,42 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert len(refused) in (1, 2)
     assert all("another content under the same version" in x for x in refused)
     assert False in said
+
+
+def test_a_golden_case_agrees_up_to_a_threshold() -> None:
+    assert agrees(GoldenResult({"lung": 0.99}, 5.0, None))
+    assert not agrees(GoldenResult({"lung": 1.0, "lesion": 0.9899}, 0.0, None))
+    assert agrees(GoldenResult({}, 0.0, 0.05))
+    assert not agrees(GoldenResult({}, 0.0, 0.0501))
+    assert not agrees(GoldenResult({"lung": float("nan")}, 0.0, None))
+    assert not agrees(GoldenResult({}, 0.0, float("nan")))
+
+
+def test_what_was_received_runs_its_golden_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medvol.sharing.pack.check_apart", lambda *_, **__: [])
+    folder = tiny_radiograph_bundle(tmp_path / "own" / "tiny")
+    (folder / "LICENSE").write_text("free")
+    packed = pack_bundle(folder, tmp_path / "tiny.zip")
+    bundle = receive(tmp_path / "tiny.zip").bundle
+    assert bundle.digest == packed.manifest.digest
+    result = try_golden(bundle)
+    assert (result.score_difference, result.probability_difference) == (0.0, 0.0)
+    assert agrees(result)
+    verify(bundle)  # running it left nothing there
+    assert try_golden(receive(pack(tmp_path / "a.zip", bundle_files())).bundle) is None
+
+
+def test_a_shipped_bundle_that_was_packed_here_is_that_one(tmp_path: Path) -> None:
+    folder = shipped_bundles()["chest_xray_pneumonia"]
+    prepared(folder, tmp_path / folder.name)
+    manifest = manifest_of(tmp_path / folder.name)
+    assert is_shipped_one(manifest, folder)
+    write_zip(tmp_path / folder.name, tmp_path / "none.zip")
+    refusal(tmp_path / "none.zip", "no manifest", "E_BUNDLE")
+    (tmp_path / folder.name / MANIFEST).write_bytes(manifest.canonical)
+    write_zip(tmp_path / folder.name, tmp_path / "a.zip")
+    assert receive(tmp_path / "a.zip").bundle.level == "A"
+    (tmp_path / folder.name / "LICENSE").write_text("another")
+    assert not is_shipped_one(manifest_of(tmp_path / folder.name), folder)

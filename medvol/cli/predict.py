@@ -14,6 +14,7 @@ from ..progress import Bars
 from .again import add_again, compared, take_over
 from .case_lines import CaseLines
 from .options import add_device, add_output, add_series, add_time_limit, add_trust
+from .trust import LATER, introduce
 
 if TYPE_CHECKING:
     from ..bundle.spec import Spec
@@ -82,7 +83,7 @@ def add_parser(commands: Any) -> None:
         "--batch-size", type=int, metavar="IMAGES",
         help="that go through the network together (default: 16)",
     )  # fmt: skip
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, **{LATER: True})
 
 
 def _threshold(text: str) -> float | str:
@@ -132,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
                       several=len(cases) > 1)  # fmt: skip
     check_writable(args.output)
     results.check_place(args.images, {case.name: case.path for case in cases})
+    introduce(spec.folder, trust=args.trust, quiet=args.quiet)  # what is wrong else is said before
     for remark in () if args.quiet else remarks_on(args.images, cases):
         print(f"medvol: {remark}", file=sys.stderr)
     job = Job(results, args.batch_size)

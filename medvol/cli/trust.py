@@ -14,7 +14,8 @@ from ..errors import InputError, printable
 if TYPE_CHECKING:
     from ..bundle.permission import Look
 
-NAMED = ("bundle", "like", "weights")  # arguments of commands that may name a bundle
+NAMED = ("bundle", "like", "weights")  # arguments that may name a bundle
+LATER = "introduces_itself"  # a default of its parser
 MOST = 8  # parts of a bundle that are shown before it is asked about
 YES = ("y", "yes")
 
@@ -23,6 +24,7 @@ YES = ("y", "yes")
 def introduced(args: argparse.Namespace) -> Iterator[None]:
     """Look at the bundles that a command is given, for its time; a .zip is unpacked meanwhile.
 
+    A command that sets `LATER` calls `introduce` itself, when it knows that the bundle is needed.
     Nothing happens for a command without `options.add_trust`, and for bundles that came with
     medvol.
 
@@ -36,14 +38,14 @@ def introduced(args: argparse.Namespace) -> Iterator[None]:
     with ExitStack() as unpacked:
         for name in NAMED if hasattr(args, "trust") else ():
             given, trust = getattr(args, name, None), args.trust
-            if given is None:
-                continue
-            if is_packed(given):
-                folder, signed = _opened(Path(given), unpacked, trust=trust)
-                setattr(args, name, folder)
-                introduce(folder, trust=trust or signed, quiet=getattr(args, "quiet", False))
-            elif found := _folder_of(given):
-                introduce(found, trust=trust, quiet=getattr(args, "quiet", False))
+            if given is not None and is_packed(given):
+                given, signed = _opened(Path(given), unpacked, trust=trust)
+                setattr(args, name, given)
+                trust = trust or signed
+            if getattr(args, LATER, False):
+                args.trust = trust
+            elif given is not None and (folder := _folder_of(given)) is not None:
+                introduce(folder, trust=trust)
         yield
 
 
@@ -77,7 +79,7 @@ def introduce(folder: Path, *, trust: bool, quiet: bool = False) -> None:
         return
     level = look.audit.level
     if level is Level.A and not quiet:
-        _say(f"{_title(look)} carries no code: all its parts are known")
+        _say(f"{_title(look)} is of level A: it carries no code, all its parts are known")
     if level is not Level.A:
         _show(look)
     if level is Level.B and not trust and not _agreed(look):

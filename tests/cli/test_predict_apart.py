@@ -15,6 +15,7 @@ import pytest
 from odd_bundle import CHEST, odd_bundle, scans
 from phantoms import save_nifti
 from tiny_bundle import tiny_bundle
+from trusted import trusted
 
 from medvol.cli import main
 from medvol.engine import child
@@ -98,7 +99,8 @@ def test_what_kills_the_process_before_torch_is_loaded_is_refused(tmp_path: Path
         "    return given(path, *words, **more)\n"
         "cases.read_image = read"
     )
-    words = (images, "--bundle", tiny_bundle(tmp_path / "bundle"), "-o", tmp_path / "out")
+    bundle = trusted(tiny_bundle(tmp_path / "bundle"))
+    words = (images, "--bundle", bundle, "-o", tmp_path / "out")
     with started(patch, tmp_path / "scratch", *words) as process:
         said = process.communicate(timeout=120)[1].splitlines()
     assert process.returncode == 2

@@ -73,9 +73,9 @@ def test_of_a_bundle_without_code_a_line_is_said_once(
     short = manifest_of(bundle).short
     assert predict(bundle) == 0
     said = capsys.readouterr().err
-    assert said.count(f"({short}) carries no code: all its parts are known") == 1
+    assert said.count(f"({short}) is of level A: it carries no code") == 1
     assert predict(bundle) == 0
-    assert "carries no code" not in capsys.readouterr().err
+    assert "level A" not in capsys.readouterr().err
     assert made()
 
 

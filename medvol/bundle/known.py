@@ -2,7 +2,7 @@
 """What this user's medvol knows of bundles by their digest: looked at, accepted, or made here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -72,6 +72,22 @@ def write_known(
     path = home_folder() / FILE
     with locked(path):
         write_json(path, {**_rows(), manifest.digest: row})
+
+
+def forget_known(digests: Iterable[str]) -> None:
+    """Know nothing of some bundles any more.
+
+    Args:
+        digests: of their manifests.
+
+    Raises:
+        InputError: E_NOSPACE, the file cannot be written.
+    """
+    going, path = {*digests}, home_folder() / FILE
+    with locked(path):
+        rows = _rows()
+        if going & {*rows}:
+            write_json(path, {digest: row for digest, row in rows.items() if digest not in going})
 
 
 @cache

@@ -13,7 +13,7 @@ from ..manifest import SHORT, Manifest, manifest_of
 from ..verified import remember
 from .find import PARTS, shipped_folder
 from .known import ACCEPTED, AUDITED, OWN, RECEIVED, known, rules, write_known
-from .store import installed_at, verify
+from .store import check_changeable, installed_at, verify
 
 SHIPPED = "shipped"
 NEVER = "medvol never runs a bundle of level C"
@@ -182,9 +182,10 @@ def changing(folder: Path) -> Iterator[None]:
 
     Raises:
         InputError: E_BUNDLE, what the block left is not a bundle; E_NOSPACE, what is known cannot
-            be written.
+            be written; E_OUTPUT, it was received, and the block does not begin.
     """
     folder = folder.resolve()
+    check_changeable(folder)
     before = None
     if not is_shipped(folder):
         with suppress(InputError):  # not a bundle yet, or a damaged one

@@ -209,6 +209,20 @@ def verify(bundle: Installed) -> None:
         raise InputError("E_UNTRUSTED", folder, reason, again)
 
 
+def check_changeable(folder: Path) -> None:
+    """Refuse to change a bundle that was received.
+
+    Args:
+        folder: of any bundle.
+
+    Raises:
+        InputError: E_OUTPUT, it was received; as for `installed_at`.
+    """
+    if installed_at(folder) is not None:
+        reason = "it was received, and stays as it was received."
+        raise InputError("E_OUTPUT", folder, reason, "Work on a copy of its folder.")
+
+
 def withdraw(key: str) -> list[Installed]:
     """Refuse from now on what a key signed.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.settings import as_json, differences
+from ..bundle.store import check_changeable
 from ..data.proposals import Proposal
 from ..errors import InputError
 from ..files import read_json, sha256_of, write_json
@@ -85,9 +86,11 @@ class Order:
 
         Raises:
             ValueError: a fold is held out and nothing follows, or only some trainings are wanted.
+            InputError: E_OUTPUT, the bundle was received, and stays as it was.
         """
         if not self.final or self.only:
             raise ValueError("--install needs weights of all cases; leave --fold and --only out")
+        check_changeable(self.bundle)
 
 
 def check_record(order: Order, folder: Path) -> list[str]:

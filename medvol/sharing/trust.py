@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ..bundle.known import forget_known
 from ..bundle.places import home_folder
 from ..bundle.store import Installed, withdraw
 from ..errors import InputError
@@ -128,7 +129,9 @@ def revoke(name: str) -> tuple[Trusted, list[Installed]]:
             )
         revoked = replace(found[0], revoked=now())
         known[known.index(found[0])] = revoked
-        return revoked, withdraw(revoked.fingerprint)
+        bundles = withdraw(revoked.fingerprint)
+    forget_known(bundle.digest for bundle in bundles if not bundle.accepted)
+    return revoked, bundles
 
 
 def now() -> str:

@@ -12,6 +12,7 @@ from medvol.audit.verdict import Level
 from medvol.bundle import store
 from medvol.bundle.find import all_bundles, find_bundle, shipped_bundles
 from medvol.bundle.listing import listed
+from medvol.bundle.permission import changing
 from medvol.bundle.store import Installed, Seen, changing_store, installed_bundle, verify
 from medvol.manifest import manifest_of
 
@@ -95,6 +96,14 @@ def test_what_was_changed_is_refused_by_name() -> None:
     (bundle.folder / "LICENSE").unlink()
     (bundle.folder / "LICENSE").symlink_to("/etc/passwd")
     assert "a link lies" in refused_by(lambda: verify(bundle), "E_UNTRUSTED").reason
+
+
+def test_what_was_received_is_not_changed(tmp_path: Path) -> None:
+    bundle = receive("lungs", "1.0.0")
+    for change in (lambda: store.check_changeable(bundle.folder),
+                   lambda: changing(bundle.folder).__enter__()):  # fmt: skip
+        assert "was received" in refused_by(change, "E_OUTPUT").reason
+    store.check_changeable(tmp_path)
 
 
 def test_a_revoked_key_takes_its_bundles_with_it() -> None:

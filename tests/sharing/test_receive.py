@@ -19,6 +19,7 @@ from refusals import refused_by
 from tiny_bundle import tiny_radiograph_bundle
 
 from medvol.bundle.find import find_bundle, shipped_bundles
+from medvol.bundle.permission import _PERMITS, permit
 from medvol.bundle.store import (
     installed,
     installed_at,
@@ -189,6 +190,20 @@ def test_a_revoked_key_ends_all_that_it_signed(tmp_path: Path, lab_a) -> None:
     trust.trust("lab_a", public_key(lab_a), again=True)
     receive(path)
     verify(installed_bundle("lungs"))
+
+
+def test_a_revoked_key_ends_what_was_permitted_since_it_signed(tmp_path: Path, lab_a) -> None:
+    path = pack(tmp_path / "a.zip", {**bundle_files(), **CODE})
+    sign(path, lab_a)
+    trust.trust("lab_a", public_key(lab_a))
+    bundle = receive(path).bundle
+    assert permit(bundle.folder).level == "B"
+    copy = shutil.copytree(bundle.folder, tmp_path / "copy" / "lungs")
+    assert permit(copy).level == "B"
+    trust.revoke("lab_a")
+    _PERMITS.clear()  # as in the next process
+    for folder in (bundle.folder, copy):
+        refused_by(lambda at=folder: permit(at), "E_UNTRUSTED")
 
 
 def test_three_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lab_a, lab_b) -> None:

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -93,12 +94,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     suffix = "".join(final.suffixes[-2:])
     try:
         with made(final.parent):
-            handle, name = tempfile.mkstemp(suffix, prefix(), final.parent)
-            os.close(handle)
-            temporary = Path(name)
+            # not tempfile.mkstemp: a confined process may not give a file other rights later
+            temporary = final.parent / f"{prefix()}{secrets.token_hex(4)}{suffix}"
+            temporary.touch(exist_ok=False)
             try:
                 yield temporary
-                temporary.chmod(0o666 & ~_umask())
                 os.replace(temporary, final)
             finally:
                 temporary.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from ..progress import Bars
 from ..text import NOTICE, pace_text
 
 if TYPE_CHECKING:
+    from ..engine.confine import Applied
     from ..outputs.cases import CaseRow, Cases
     from ..outputs.results import Results
     from ..tasks.cases import Case
@@ -47,6 +48,14 @@ class CaseLines:
         self.computed = 0
         self.started = self.written = time.perf_counter()
         self.with_files = results.alone != []
+        self.applied: Applied | None = None
+
+    def confined(self, applied: "Applied | None") -> None:
+        """Say how a bundle is confined that carries code; nothing of one that need not be."""
+        self.applied = applied
+        if applied is not None and not self.quiet:
+            words = f"{self.results.spec.name} carries code, so it runs confined: {applied}."
+            self.bars.say(f"medvol: {words}", sys.stderr)
 
     def begin(self, case: "Case") -> None:
         """Say which case is waited for."""
@@ -120,7 +129,8 @@ class CaseLines:
     ) -> str:
         """Everything that a program needs to go on, as one JSON object.
 
-        `bundle`; `output`, the folder; `tables`, format to path of the files for all cases;
+        `bundle`; of one that carries code `confinement`, what the system enforces and what not;
+        `output`, the folder; `tables`, format to path of the files for all cases;
         `seconds`; and `cases`: name, `image`, `state`; of one that was predicted `folder`, `files`
         (format to path) and what its `run.json` says; of a refused one `refusal`. Of a run that
         was repeated also `again`: what differs from the earlier one, a line each.
@@ -130,6 +140,7 @@ class CaseLines:
             "notice": NOTICE,
             "bundle": {"name": spec.name, "version": spec.version,
                        "weights_sha256": spec.weights_sha256},
+            **({} if self.applied is None else {"confinement": self.applied.as_json()}),
             "output": str(folder),
             "tables": {name: str(path) for name, path in tables.items()},
             "seconds": round(time.perf_counter() - self.started, 3),

@@ -66,8 +66,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Measure every case once, then add up for each threshold."""
+    from ..bundle.find import find_bundle
     from ..data.datalist import Datalist
     from ..data.items import check_foreground, label_numbers
+    from ..engine.confined import refuse_code
     from ..files import check_writable, write_json
     from ..metrics.intervals import defined
     from ..metrics.masks.gate_cost import choose, gate_cost
@@ -81,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     labelled, _ = datalist.labelled(fold=args.fold)
     check_writable(args.output)
     check_owned(args.output, FILES)
+    refuse_code(find_bundle(args.bundle), "medvol gate-cost")
     bundle = load_bundle(args.bundle, device=args.device)
     gated = gate_of(bundle)
     own = gated.gate.threshold  # before it is opened to ask about every slice

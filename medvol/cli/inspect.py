@@ -45,12 +45,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Describe each image; refusals go to stderr, one line each."""
     from ..engine import child
+    from ..engine.limits import usual_limits
     from ..tasks.inspecting import Wanted, start
 
     described: list[dict[str, Any]] = []
     refused: list[InputError] = []
     work = f"{start.__module__}:{start.__name__}"
-    limits = child.Limits(args.time_limit)
+    limits = usual_limits(args.time_limit)
     with child.Child(work, Wanted(args.series, args.bundle), limits=limits) as process:
         for given in args.paths:
             (paths,) = process.each([(given, None)], name=lambda request: request[0])

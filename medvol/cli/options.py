@@ -5,7 +5,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-TIME_LIMIT_S = 3600.0  # a large CT on a slow CPU takes some minutes
+from ..engine.limits import CONFINED_TIME_LIMIT_S, TIME_LIMIT_S
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -132,8 +132,9 @@ def add_time_limit(parser: argparse.ArgumentParser, what: str) -> None:
         what: that may take so long, in words.
     """
     parser.add_argument(
-        "--time-limit", type=_seconds, default=TIME_LIMIT_S, metavar="SECONDS",
-        help=f"after which {what} is ended (default {TIME_LIMIT_S:g})",
+        "--time-limit", type=_seconds, metavar="SECONDS",
+        help=f"after which {what} is ended (default {TIME_LIMIT_S:g}, or "
+        f"{CONFINED_TIME_LIMIT_S:g} for a bundle that carries code)",
     )  # fmt: skip
 
 

@@ -107,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     """
     from ..bundle.spec import read_spec
     from ..engine import child
+    from ..engine.confined import confined
+    from ..engine.limits import usual_limits
     from ..outputs.results import Results
     from ..outputs.room import is_full, reserved
     from ..tasks.cases import find_cases, remarks_on
@@ -142,14 +144,20 @@ def run(args: argparse.Namespace) -> int:
                 shown=sys.stderr.isatty() and not args.quiet)  # fmt: skip
     said = CaseLines(results, cases, bars, quiet=args.quiet or args.json)
     work = f"{start.__module__}:{start.__name__}"
-    limits = child.Limits(args.time_limit)
     together = 2 * in_batch if in_batch else 1
     heard = bars if bars.shown else None
     tables_of_all = [output.name for output in results.together]
+    read = [*args.images, *(case.path for case in cases)]
+    folders = [] if results.alone == [] else [case.name for case in cases]
     with (
         reserved(results.folder, tables_of_all, len(cases)) as release,
-        child.Child(work, job, limits=limits, together=together, heard=heard) as process,
-    ):
+        confined(spec.folder, read=read, top=results.folder, names=folders) as confinement,
+        child.Child(
+            work, job, limits=usual_limits(args.time_limit, confined=confinement is not None),
+            together=together, heard=heard, confinement=confinement,
+        ) as process,
+    ):  # fmt: skip
+        said.confined(process.applied)
         try:
             outcomes = process.each(cases, name=lambda case: case.path)
             for case in cases:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, cast
 
 import psutil
 
@@ -31,6 +31,7 @@ from ..scratch import TEMPORARY, prefix, sweep_left
 from . import wire
 from .available import GIB, available_bytes, killed_for_memory
 from .confine import DISK_LEFT_BYTES, THREADS, Applied, Confinement, environment
+from .limits import UNLIMITED, Limits
 from .serve import ANSWER, CONFINED, RAISED, TOLD, serve
 
 POLL_S = 0.2  # between two looks at time and memory
@@ -42,17 +43,6 @@ START_S = 60.0  # for a process to start and be confined, also where the disk is
 LOST = "lost"
 ROOT = Path("/")  # where the system says what it did
 BOOT = f"import sys; sys.path[:] = sys.argv[1:]; from {serve.__module__} import serve; serve()"
-
-
-class Limits(NamedTuple):
-    """What a process may take: seconds for an answer, and bytes of memory; None sets no limit of
-    time, and of memory that which is free when the process starts."""
-
-    seconds: float | None = None
-    memory_bytes: int | None = None
-
-
-UNLIMITED = Limits()
 
 
 class _Lost(Exception):

@@ -44,6 +44,7 @@ SYSTEM = (
 )  # fmt: skip
 DEVICES = ("nvidia*", "nvidia-caps/*", "kfd", "dri/*")  # of GPUs, below /dev
 PACKAGES = ("medvol", "monai", "ignite", "torch", "numpy", "nibabel", "pydicom", "SimpleITK")
+QUIET = {"JOBLIB_MULTIPROCESSING": "0"}  # it would print that it can start no processes
 OOM_SCORE = "1000"  # of -1000 to 1000: the first to go where memory runs out
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
@@ -120,14 +121,15 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
 
     Example:
         >>> environment({"OMP_NUM_THREADS": "2", "HF_TOKEN": "hf_1", "TORCH_TOKEN": "1"})
-        {'OMP_NUM_THREADS': '2'}
+        {'OMP_NUM_THREADS': '2', 'JOBLIB_MULTIPROCESSING': '0'}
     """
-    return {
+    kept = {
         name: value
         for name, value in given.items()
         if (name.upper() in NAMES or name.upper().startswith(STARTS))
         and not any(word in name.upper() for word in SECRET)
     }
+    return kept | QUIET
 
 
 def libraries() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import __version__
 from ..answer import Answer
+from ..engine.confine import applied
 from ..files import sha256_of
 from ..images.describe import describe
 from ..images.image import Image
@@ -49,6 +50,7 @@ def record_of(answer: Answer) -> dict[str, Any]:
         **found_of(answer),
         **({} if answer.given else {"device": run.device, "precision": run.precision}),
         "settings": run.settings,
+        **_confinement(),
         "peak_memory_bytes": run.peak_memory_bytes,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
@@ -83,11 +85,17 @@ def brief(record: Mapping[str, Any]) -> dict[str, Any]:
         record: as `record_of` makes it, with or without what `write` adds; or `found_of`.
     """
     left_out = {"notice", "labels", "python", "machine", "versions", "settings", "asked",
-                "request_sha256", "severity_score_of"}  # fmt: skip
+                "request_sha256", "severity_score_of", "confinement"}  # fmt: skip
     kept = {key: value for key, value in record.items() if key not in left_out}
     if "input" in kept:
         kept["input"] = {key: record["input"][key] for key in ("path", "sha256")}
     return kept
+
+
+def _confinement() -> dict[str, Any]:
+    """How this process is confined, where it is."""
+    found = applied()
+    return {} if found is None else {"confinement": found.as_json()}
 
 
 def _weights(answer: Answer) -> dict[str, Any]:

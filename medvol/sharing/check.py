@@ -10,6 +10,9 @@ from ..bundle.permission import Look, admit, is_shipped, look_at, refusal_of
 from ..bundle.spec import parse_spec
 from ..bundle.weights_record import check_trained
 from ..engine import child
+from ..engine.confine import Confinement
+from ..engine.confined import confinement_for, reach
+from ..engine.limits import usual_limits
 from ..engine.pipeline import LIKENESS
 from ..engine.serve import Handler
 from ..errors import InputError
@@ -76,12 +79,15 @@ def check_apart(folder: Path, *, seconds: float | None = None) -> list[Finding]:
 
     Args:
         folder: the bundle's root.
-        seconds: s that it may take, above 0; None for as long as it likes.
+        seconds: s that it may take, above 0; None for what is usual.
 
     Raises:
         InputError: E_PATH, the folder is not there.
     """
-    with child.Child(f"{__name__}:checker", limits=child.Limits(seconds)) as process:
+    confinement = _confinement(folder)
+    limits = usual_limits(seconds, confined=confinement is not None)
+    work = f"{__name__}:{checker.__name__}"
+    with child.Child(work, limits=limits, confinement=confinement) as process:
         try:
             findings: list[Finding] = process.ask(folder)
         except InputError as error:
@@ -95,6 +101,13 @@ def check_apart(folder: Path, *, seconds: float | None = None) -> list[Finding]:
             )  # fmt: skip
             return found
     return findings
+
+
+def _confinement(folder: Path) -> Confinement | None:
+    try:
+        return confinement_for(folder)
+    except InputError:  # said where the bundle is checked; nothing of it runs
+        return reach(folder)
 
 
 def checker(_: None) -> Handler:

@@ -170,10 +170,12 @@ class RadiographComparison(ClassComparison):
         return ClassEvaluation(cases, refused, self.spec.classes, tuned, confounding)
 
     def pictures(self, evaluation: ClassEvaluation, folder: Path) -> ClassPictures:
-        """Curves, reliability, and the images with the highest losses."""
+        """Curves, reliability, and the images with the highest losses; those not of a bundle that
+        is confined, which this process runs nothing of."""
         paths = {item["case"]: item["image"] for item in self.items}
         found, attention = {}, True
-        for case in evaluation.worst_first[:MOST_TILES]:
+        shown = evaluation.worst_first[:MOST_TILES] if self.applied is None else ()
+        for case in shown:
             answer = self.bundle.predict(paths[case.case])
             if attention:
                 try:

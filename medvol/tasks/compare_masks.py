@@ -126,6 +126,7 @@ class MaskComparison(Comparison[MaskCase]):
     """
 
     options = frozenset({"fold", "predictions", "tolerance_mm", "smallest_lesion_ml"})
+    with_folders = True
 
     def __init__(self, spec: Spec, order: Order) -> None:
         super().__init__(spec, order)

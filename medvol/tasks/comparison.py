@@ -8,6 +8,7 @@ of slices with masks, classes of radiographs with classes.
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -18,7 +19,10 @@ from .. import __version__
 from ..bundle.spec import Spec
 from ..data.datalist import Datalist
 from ..engine import child
+from ..engine.confine import Applied, Confinement
+from ..engine.confined import confined
 from ..engine.devices import part_of
+from ..engine.limits import usual_limits
 from ..engine.serve import Handler
 from ..errors import InputError, printable
 from ..failures import listed
@@ -117,6 +121,8 @@ class Comparison(ABC, Generic[CaseT]):
         files: file beside the page to what it holds.
         together: cases that are worked on at the same time.
         unit: what a case is called beside a bar.
+        with_folders: whether each case has a folder of files.
+        applied: how the bundle was confined; None for one that need not be.
 
     Raises:
         InputError: bundle or datalist cannot be used; E_LABELS, their names do not correspond.
@@ -127,6 +133,7 @@ class Comparison(ABC, Generic[CaseT]):
     files: ClassVar[Mapping[str, str]] = {}
     together: ClassVar[int] = 1
     unit: ClassVar[str] = "case"
+    with_folders: ClassVar[bool] = False
     extent: str
 
     def __init__(self, spec: Spec, order: Order) -> None:
@@ -136,6 +143,7 @@ class Comparison(ABC, Generic[CaseT]):
         self.order = order
         self.datalist = Datalist.read(order.data)
         self.refused: list[tuple[str, InputError]] = []
+        self.applied: Applied | None = None
         if order.predictions is None:
             _ = spec.weights_sha256  # a bundle without weights is refused at once
 
@@ -148,6 +156,8 @@ class Comparison(ABC, Generic[CaseT]):
         """How the bundle runs, such as "fp32 on cpu", and at which threshold its gate is."""
         if self.order.predictions is not None:
             return "not run"
+        if self.applied is not None:  # this process runs nothing of it
+            return f"confined: {self.applied}"
         pipeline = self.bundle.pipeline
         gated = part_of(pipeline.inferer, GatedInferer)
         threshold = gated.gate.threshold if gated else None
@@ -248,10 +258,14 @@ class Comparison(ABC, Generic[CaseT]):
             numbers: of the cases, as `answers` takes them.
         """
         asked, work = self.asked(), f"{start.__module__}:{start.__name__}"
-        with child.Child(
-            work, (self.spec, self.order), limits=child.Limits(self.order.time_limit),
-            together=self.together,
-        ) as process:  # fmt: skip
+        with (
+            self._confined() as confinement,
+            child.Child(
+                work, (self.spec, self.order), together=self.together, confinement=confinement,
+                limits=usual_limits(self.order.time_limit, confined=confinement is not None),
+            ) as process,
+        ):  # fmt: skip
+            self.applied = process.applied
             found = process.each(numbers, name=lambda number: asked[number].path)
             for number in watched(numbers, self.unit):
                 outcome = next(found)
@@ -259,6 +273,17 @@ class Comparison(ABC, Generic[CaseT]):
                     yield asked[number].name, outcome
                 else:
                     yield from outcome
+
+    def _confined(self) -> AbstractContextManager[Confinement | None]:
+        """What the bundle may reach; None where none runs, or it need not be confined."""
+        if self.order.predictions is not None:
+            return nullcontext()
+        items = [item for part in self.datalist.parts.values() for item in part]
+        given = [item.get(key) for item in items for key in ("image", "label")]
+        paths = [x for value in given for x in (value if isinstance(value, list) else [value])]
+        read = [self.order.data, self.spec.weights, *(Path(x) for x in paths if x is not None)]
+        names = [case.name for case in self.asked()] if self.with_folders else []
+        return confined(self.spec.folder, read=read, top=self.order.output, names=names)
 
     @abstractmethod
     def asked(self) -> Sequence[Asked]:

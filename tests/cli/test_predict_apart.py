@@ -34,7 +34,9 @@ def test_a_case_that_kills_its_process_is_refused_and_the_others_are_done(
     assert main(words) == 2
     said = capsys.readouterr()
     assert [line.split(":")[0] for line in said.out.splitlines()] == ["a", "z"]
-    assert said.err.splitlines() == [
+    confined, *lines = said.err.splitlines()
+    assert confined.startswith("medvol: bundle carries code, so it runs confined: ")
+    assert lines == [
         f"medvol: E_FAILED {images / 'odd.nii.gz'}: the process that worked on it died (signal 9, "
         "SIGKILL; perhaps memory ran out). Look at the file, or leave it out.",
         "medvol: 1 of 3 failed:",
@@ -121,7 +123,7 @@ def test_a_signal_ends_both_processes_and_leaves_no_slice_of_a_patient(
         "import time; from pathlib import Path; from medvol.images.dicom import volume\n"
         f"volume.load_dicom = lambda *_, **__: (Path({str(begun)!r}).touch(), time.sleep(60))"
     )
-    words = (archive, "--bundle", tiny_bundle(tmp_path / "bundle"), "-o", out)
+    words = (archive, "--bundle", trusted(tiny_bundle(tmp_path / "bundle")), "-o", out)
     with started(patch, scratch, *words) as process:
         end = time.monotonic() + 60
         while not begun.exists():

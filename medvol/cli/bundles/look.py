@@ -47,8 +47,8 @@ def list_bundles(args: argparse.Namespace) -> int:
 
 def explain_bundle(args: argparse.Namespace) -> int:
     """Print what a bundle is."""
-    from ...bundle.explain import explain
     from ...bundle.find import find_bundle
+    from ...sharing.explained import explained
 
-    print(printable_lines(explain(find_bundle(args.bundle))))
+    print(printable_lines(explained(find_bundle(args.bundle))))
     return 0

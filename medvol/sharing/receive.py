@@ -74,7 +74,7 @@ def try_golden(bundle: Installed, *, seconds: float | None = None) -> "GoldenRes
 
     Args:
         bundle: that was received; one with code of its own is confined.
-        seconds: s that it may take; None for as long as it likes.
+        seconds: s that it may take; None for what is usual.
 
     Raises:
         InputError: the bundle does not run, or its golden case cannot be compared.
@@ -83,14 +83,16 @@ def try_golden(bundle: Installed, *, seconds: float | None = None) -> "GoldenRes
         How the answer agrees with that of the lab that packed it; None for a bundle without a
         golden case.
     """
-    from ..engine.child import Child, Limits
-    from ..engine.confine import Confinement
+    from ..engine.child import Child
+    from ..engine.confined import reach
+    from ..engine.limits import usual_limits
     from . import golden  # its answer cannot be read here without it
 
     folder = bundle.folder
-    confinement = None if bundle.level is Level.A else Confinement(read=(str(folder),))
+    confinement = None if bundle.level is Level.A else reach(folder)
     work = f"{golden.__name__}:{golden.runner.__name__}"
-    with Child(work, limits=Limits(seconds), confinement=confinement) as child:
+    limits = usual_limits(seconds, confined=confinement is not None)
+    with Child(work, limits=limits, confinement=confinement) as child:
         result: GoldenResult | None = child.ask(folder)
     return result
 

@@ -2,7 +2,8 @@
 """The audit of a bundle: every part of it that could do something, with a level and a reason."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,22 @@ def audit(folder: Path) -> Audit:
     every += _metadata(every)
     imports = {node.path: found for node in every if (found := _import(node))}
     scope = Scope(names_of(imports.values()), Entries(every, modules=imports, relative=relative))
+    laid = [overlay for file, content in read.items() for overlay in overlays(file, content)]
     for node in every:
-        items += _entry(node, scope, folder)
-    for file, content in read.items():
-        for overlay in overlays(file, content):
-            items += _laid_over(overlay, scope)
+        items += _safely(node, partial(_entry, node, scope, folder))
+    for one in laid:
+        changed = Node(one.file, one.path, one.arguments)
+        items += _safely(changed, partial(_laid_over, one, scope))
     return Audit((*items, *audit_files(folder)))
+
+
+def _safely(node: Node, judge: Callable[[], Iterator[Item]]) -> list[Item]:
+    """What is to be said of an entry; whatever was thought up to break the reader is not known."""
+    try:
+        return list(judge())
+    except Exception as error:
+        said = Said(Level.B, f"cannot be judged: {type(error).__name__}")
+        return [_item("expression", node, node.value, said)]
 
 
 def _import(node: Node) -> Import | None:

@@ -260,7 +260,7 @@ def _arithmetic(node: ast.BinOp) -> Iterator[Said]:
     if isinstance(node.op, ast.Pow | ast.LShift):
         small = _is_number(right) and abs(right) <= POWER
         if isinstance(node.op, ast.Pow) and _is_number(left) and _is_number(right):
-            small = small and abs(left) ** abs(right) <= LARGE
+            small = small and abs(left) <= LARGE and abs(left) ** abs(right) <= LARGE
         nested = any(
             isinstance(part, ast.BinOp) and isinstance(part.op, ast.Pow | ast.LShift)
             for part in ast.walk(node.left)

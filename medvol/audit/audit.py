@@ -43,8 +43,10 @@ def audit(folder: Path) -> Audit:
     read = {file: absolute(content) for file, content in read.items()}
     every = [node for file, content in read.items() for node in nodes(file, content)]
     every += _metadata(every)
-    imports = {node.path: found for node in every if (found := _import(node))}
-    scope = Scope(names_of(imports.values()), Entries(every, modules=imports, relative=relative))
+    imports = [(node.path, found) for node in every if (found := _import(node))]
+    modules = [path for path, _ in imports]
+    known = Entries(every, modules=modules, relative=relative)
+    scope = Scope(names_of(found for _, found in imports), known)
     laid = [overlay for file, content in read.items() for overlay in overlays(file, content)]
     for node in every:
         items += _safely(node, partial(_entry, node, scope, folder))

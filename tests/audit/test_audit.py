@@ -255,3 +255,12 @@ def test_references_in_a_circle_and_in_a_fan_come_to_an_end(tmp_path: Path) -> N
 )
 def test_what_leads_to_a_module_or_names_a_file_is_b(entries: Any, tmp_path: Path) -> None:
     assert worst_of(tmp_path, inference=entries).level == Level.B
+
+
+def test_imports_of_all_configs_count(tmp_path: Path) -> None:
+    """What a name means in one config, it may mean in another that is laid over it."""
+    first, second = {"imports": ["$import glob as g"]}, {"imports": ["$import os as g"]}
+    used = {"files": "$g.glob('*.nii.gz')"}
+    assert worst_of(tmp_path, train={**first, **used}).level == Level.A
+    assert worst_of(tmp_path, train={**first, **used}, evaluate=second).level == Level.B
+    assert worst_of(tmp_path, train={**first, "x": "$g.remove('a')"}, z=second).level == Level.C

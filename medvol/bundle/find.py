@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import InputError
 from .places import home_folder as home_folder
 from .places import user_folder as user_folder
-from .store import AT, installed_bundle, newest
+from .store import AT, installed, installed_bundle, newest
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 MODALITIES = {  # of images, and words in a name that mean them
@@ -116,6 +116,9 @@ def _meant(name: str, named: Mapping[str, Path]) -> str:
     words = set(re.findall(r"[a-z]+", name.lower()))
     asked = {modality for modality, own in MODALITIES.items() if words & own}
     suited = {x for x, folder in named.items() if _modality(folder) in asked} or set(named)
+    plain = name.partition(AT)[0]
+    if AT in name and (versions := [x.title for x in installed() if x.name == plain]):
+        return f"Received are {', '.join(versions)}."
     near = difflib.get_close_matches(name.lower(), sorted(suited), n=1, cutoff=0.4)
     if near:
         return f"Did you mean {near[0]}?"

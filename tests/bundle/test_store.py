@@ -56,7 +56,8 @@ def test_names_and_versions() -> None:
     assert find_bundle("lungs") == new.folder
     assert find_bundle("lungs@1.9.0") == old.folder
     assert (new.folder.name, new.title) == ("lungs", "lungs@1.10.0")
-    refused_by(lambda: find_bundle("lungs@3"), "E_BUNDLE")
+    remedy = refused_by(lambda: find_bundle("lungs@3"), "E_BUNDLE").remedy
+    assert remedy == "Received are lungs@1.9.0, lungs@1.10.0."
 
 
 def test_own_comes_before_received_before_shipped(home: Path) -> None:

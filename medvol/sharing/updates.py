@@ -65,8 +65,8 @@ def check_update(manifest: Manifest, word: Word, store: Store, *, path: Path) ->
         return
     older = version_key(version) < version_key(seen.version)
     if older or version_key(version) == version_key(seen.version):
-        what = "an older version" if older else "another content under the same version"
-        reason = f"{name} {version} is {what} than {seen.version}, which was received before."
+        what = "is older than" if older else "holds something else than"
+        reason = f"{name} {version} {what} {seen.version}, which was received before."
         way = f"{NEW} `medvol bundle remove {name} --forget` forgets all that is known of it."
         raise InputError("E_UNTRUSTED", path, reason, way)
     if seen.signed and not word.enough:

@@ -20,6 +20,7 @@ from ..verified import content_of
 SCRIPTS = "scripts"  # the package of a bundle's own code
 VENDORED = f"{SCRIPTS}/medvol"  # the parts of medvol in it, with or without a folder of a tag
 CODE_PATH = "code_path"  # the id that makes MONAI find them
+REQUIRED = "_requires_", f"@{CODE_PATH}"  # of components that are found by it
 # its expression; no other way was found that works from every folder, and with two bundles at once
 CODE_PATH_EXPRESSION = (
     "$sys.path.insert(0, os.path.abspath(@bundle_root)) "
@@ -50,7 +51,7 @@ class Code:
     def renamed(self, config: Any) -> Any:
         """A config that names medvol's own parts where the bundle carries the same.
 
-        Nothing is put on `sys.path` for a bundle, so `code_path` becomes None.
+        Nothing is put on `sys.path` for a bundle: `code_path` becomes None, and none requires it.
 
         Args:
             config: content of a config of the bundle.
@@ -59,8 +60,10 @@ class Code:
             >>> Code(Path("no/such/bundle")).renamed({"_target_": "medvol.chains.lung_ct"})
             {'_target_': 'medvol.chains.lung_ct'}
         """
-        changed = _with_names(config, tuple(f"{tree}." for tree in self.same))
-        if isinstance(changed, dict) and changed.get(CODE_PATH) == CODE_PATH_EXPRESSION:
+        trees = tuple(f"{tree}." for tree in self.same)
+        known = isinstance(config, dict) and config.get(CODE_PATH) == CODE_PATH_EXPRESSION
+        changed = _with_names(config, trees, needless=REQUIRED if known else None)
+        if known:
             changed[CODE_PATH] = None
         return changed
 
@@ -104,11 +107,13 @@ def _taken() -> dict[str, ModuleType]:
     return {name: sys.modules.pop(name) for name in names}
 
 
-def _with_names(value: Any, trees: tuple[str, ...]) -> Any:
+def _with_names(value: Any, trees: tuple[str, ...], needless: tuple[str, str] | None) -> Any:
+    """A value with medvol's own names, without the entry of components that is needless."""
     if isinstance(value, dict):
-        return {key: _with_names(item, trees) for key, item in value.items()}
+        rows = ((key, item) for key, item in value.items() if (key, item) != needless)
+        return {key: _with_names(item, trees, needless) for key, item in rows}
     if isinstance(value, list):
-        return [_with_names(item, trees) for item in value]
+        return [_with_names(item, trees, needless) for item in value]
     if isinstance(value, str):
         for tree in trees:
             value = value.replace(tree, "medvol.")

@@ -113,9 +113,11 @@ def test_no_bytecode_is_read_or_written(tmp_path: Path) -> None:
 
 def test_vendored_parts_that_are_the_running_medvols_are_its_own(tmp_path: Path) -> None:
     path_before = list(sys.path)
-    built = _config(_packed(tmp_path / "packed")).build("part")
-    assert type(built) is PrecisionInferer
+    config = _config(_packed(tmp_path / "packed"))
+    assert type(config.build("part")) is PrecisionInferer
     assert sys.path == path_before
+    entry = config.parser["part"]  # as it was before it was packed
+    assert entry == {"_target_": "medvol.inferers.precision.PrecisionInferer", "inferer": None}
 
 
 def test_vendored_parts_of_another_version_run_as_they_are(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 """Packed bundles: the same bytes each time, and the same answer where there is no medvol."""
 
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from brain_phantoms import save_volumes, tiny_brain
+from only_packages import named_by, only_packages
 from safetensors.torch import load_file
 from tiny_bundle import tiny_brain_bundle, tiny_radiograph_bundle
 from trusted import trusted
@@ -57,12 +57,15 @@ def unpacked(path: Path, folder: Path) -> Path:
     return folder / path.stem
 
 
-def elsewhere(work: str, *paths: Path) -> dict[str, Any]:
-    """What MONAI does in a process without medvol."""
-    own = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+def elsewhere(work: str, bundle: Path, *paths: Path) -> dict[str, Any]:
+    """What MONAI does where it and the packages are installed that the bundle names, no others."""
+    packages = bundle.parent / "packages"
+    if not packages.is_dir():
+        metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+        only_packages(packages, named_by(metadata))
     done = subprocess.run(
-        [sys.executable, "-P", "-B", str(ELSEWHERE), work, *map(str, paths)],
-        env=own, capture_output=True, text=True,
+        [sys.executable, "-I", "-S", "-B", ELSEWHERE, packages, work, bundle, *paths],
+        capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -1,25 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process in which there is no medvol: packed bundles are run there by MONAI alone.
 
-    python -P without_medvol.py run BUNDLE IMAGES OUTPUT   # from the bundle's folder
-    python -P without_medvol.py all BUNDLE OTHER IMAGES OUTPUT   # from the root of the file system
+    python -I -S -B without_medvol.py PACKAGES run BUNDLE IMAGES OUTPUT   # from the bundle's folder
+    python -I -S -B without_medvol.py PACKAGES all BUNDLE OTHER IMAGES OUTPUT   # from /
 
-The last line is JSON. `OTHER` is the same bundle with another version of medvol.
+`PACKAGES` is a folder of `only_packages`: nothing else is installed for this process. The last line
+is JSON. `OTHER` is the same bundle with another version of medvol.
 """
 
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-
-class Absent:
-    """Finds no medvol, wherever one is installed."""
-
-    def find_spec(self, name: str, *_: Any) -> None:
-        if name.partition(".")[0] == "medvol":
-            raise ModuleNotFoundError("there is no medvol here", name=name)
 
 
 def run(bundle: str, images: str, output: str) -> dict[str, Any]:
@@ -77,6 +71,7 @@ def files(folder: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, Absent())  # type: ignore[arg-type]
-    work = {"run": run, "all": everything}[sys.argv[1]]
-    print(json.dumps(work(*sys.argv[2:])))
+    sys.path.append(sys.argv[1])
+    assert find_spec("medvol") is None
+    work = {"run": run, "all": everything}[sys.argv[2]]
+    print(json.dumps(work(*sys.argv[3:])))

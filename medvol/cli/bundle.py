@@ -3,9 +3,9 @@
 
 import argparse
 
-from .bundles import check, keys, look, make, pack, receive, remove
+from .bundles import check, export, keys, look, make, pack, receive, remove
 
-GROUPS = (look, make, check, pack, keys, receive, remove)  # in the order of the help
+GROUPS = (look, make, check, pack, keys, receive, remove, export)  # in the order of the help
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

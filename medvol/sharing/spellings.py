@@ -28,6 +28,7 @@ _ANCHORS = re.compile(
     rb"(?:[A-Za-z\xc0-\xff]{2}|[\x80-\xbf])"
     rb"\^(?:[A-Z]|[\xc2-\xf4][\x80-\xbf]|[\xc0-\xde][a-z\xdf-\xff])|[A-Za-z0-9+/_-]{8,}"
 )
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # bytes that no text holds
 _HIGH_BYTES = re.compile(rb"[\x00-\x06]{4,}")  # Latin, Greek, Cyrillic, Hebrew, Arabic in UTF-16
 _LETTERS = re.compile(r"[^\x00-\x08\x0e-\x1f\x7f]{4,}")
 _PERCENT = re.compile(r"[\w.~:/\\+@^-]*(?:%[0-9A-Fa-f]{2}[\w.~:/\\+@^-]*)+")
@@ -84,7 +85,7 @@ def texts_in(content: bytes, words: Collection[str] = ()) -> Iterator[Text]:
         passages = b"\0\n".join(chunk[slice(*part)] for part in spans(found, len(chunk)))
         yield Text("", passages.decode("utf-8", "surrogateescape"), False)
         if not passages.isascii():
-            yield Text("latin-1", passages.decode("latin-1"), share_of_text(chunk) >= TEXT_SHARE)
+            yield Text("latin-1", passages.decode("latin-1"), not _CONTROL.search(content))
         for name, text in (("UTF-16", _utf_16(chunk, big)) for big in (False, True)):
             if text:
                 yield Text(name, text, False)
@@ -140,7 +141,7 @@ def is_text(content: bytes) -> bool:
         >>> is_text("Ödem\\n".encode()), is_text(b"a\\0b")
         (True, False)
     """
-    if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", content):
+    if _CONTROL.search(content):
         return False
     try:
         content.decode()

@@ -170,6 +170,12 @@ def test_numbers_do_not_alarm(seed: int, kind: str) -> None:
     assert [*_found(noise, "x", "", ANNA, Room(), 0)] == []
 
 
+def test_weights_behind_much_text_do_not_alarm() -> None:
+    content = b"names of layers " * 300 + np.random.default_rng(5).bytes(3_000_000)
+
+    assert [*_found(content, "net.onnx", "", ANNA, Room(), 0)] == []
+
+
 @pytest.mark.parametrize("spelling", ["utf-8", "utf-16-le", "utf-16-be", "percent", "base64"])
 @pytest.mark.parametrize("text", [PATIENT, "/home/fmayer/ct", "annam42 was here", "Anna Mueller"])
 def test_among_random_bytes_too(tmp_path: Path, spelling: str, text: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import child
+from ..engine.confined import confinement_for
+from ..engine.limits import usual_limits
 from ..errors import InputError
 from ..files import replacing
 from ..scratch import prefix
@@ -15,6 +17,7 @@ from .convert import Request
 from .formats import FORMATS, check_packages
 from .personal import personal_in
 
+WORK = "medvol.sharing.convert:converter"
 BESIDE = (".json", ".bin")  # suffixes of what lies beside the file of a network
 
 
@@ -48,14 +51,15 @@ def export(bundle: Path, output: Path, *, to: str, seconds: float | None = None)
     Each file is compared with the network that it was made from, on what that is given of a
     phantom, on two of it at once, and in another size. What comes before and behind the network is
     not in the files; the JSON beside them says what it is. All this happens in a process of its
-    own. Files that would name people or personal folders of this machine are not written.
+    own, which is confined for a bundle that carries code. Files that would name people or personal
+    folders of this machine are not written.
 
     Args:
         bundle: its root.
         output: of the network's file, with the suffix of the format, or a folder, which gets files
             with the name of the bundle.
         to: "torchscript", "onnx" or "openvino".
-        seconds: s that it may take; None for as long as it likes.
+        seconds: s that it may take; None for what is usual.
 
     Raises:
         ValueError: another format.
@@ -69,16 +73,23 @@ def export(bundle: Path, output: Path, *, to: str, seconds: float | None = None)
     suffix = FORMATS[to].suffix
     named = output.suffix == suffix
     stem, folder = (output.stem, output.parent) if named else (bundle.resolve().name, output)
-    for path in (folder / f"{x}{end}" for x in (stem, f"{stem}_gate") for end in (suffix, *BESIDE)):
+    names = {f"{x}{end}" for x in (stem, f"{stem}_gate") for end in (suffix, *BESIDE)}
+    for path in sorted(folder / name for name in names):
         if path.exists():
             reason = "it is there already."
             raise InputError("E_OUTPUT", path, reason, "Remove it, or name another output.")
-    with tempfile.TemporaryDirectory(prefix=prefix()) as scratch:
-        request = Request(bundle.resolve(), Path(scratch), to, stem)
-        with child.Child("medvol.sharing.convert:converter", limits=child.Limits(seconds)) as made:
-            difference: float = made.ask(request, name=lambda _: bundle)
-        _refuse_personal(Path(scratch), bundle)
-        written = sorted(Path(scratch).iterdir(), key=lambda x: (x.suffix == ".json", x.stem))
+    with tempfile.TemporaryDirectory(prefix=prefix()) as place:
+        scratch = Path(place)
+        request = Request(bundle.resolve(), scratch, to, stem)
+        confinement = confinement_for(bundle, write=[scratch])
+        limits = usual_limits(seconds, confined=confinement is not None)
+        with child.Child(WORK, limits=limits, confinement=confinement) as process:
+            difference: float = process.ask(request, name=lambda _: bundle)
+        written = sorted(scratch.iterdir(), key=lambda x: (x.suffix == ".json", x.stem))
+        if not all(x.name in names and x.is_file() and not x.is_symlink() for x in written):
+            reason = "its own code wrote something else than the export."
+            raise InputError("E_UNTRUSTED", bundle, reason, "Do not use this bundle.")
+        _refuse_personal(scratch, bundle)
         for path in written:
             with replacing(folder / path.name) as temporary:
                 shutil.copyfile(path, temporary)

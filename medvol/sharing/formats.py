@@ -2,11 +2,13 @@
 """Formats in which a network runs without its Python code: TorchScript, ONNX, OpenVINO."""
 
 import io
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -114,8 +116,8 @@ def _onnx_scores(path: Path, images: Tensor) -> Tensor:
 def _write_openvino(
     network: nn.Module, example: Tensor, path: Path, axes: Axes, texts: Mapping[str, str]
 ) -> None:
-    """Over ONNX, which OpenVINO reads itself: its converter would report its use to its makers."""
-    openvino = require("openvino", feature="exporting to OpenVINO", install=EXTRA)
+    """Over ONNX, which OpenVINO reads itself."""
+    openvino = _openvino()
     between = path.with_suffix(".onnx")
     _write_onnx(network, example, between, axes, texts)
     openvino.save_model(openvino.Core().read_model(between), path, compress_to_fp16=False)
@@ -123,11 +125,17 @@ def _write_openvino(
 
 
 def _openvino_scores(path: Path, images: Tensor) -> Tensor:
-    openvino = require("openvino", feature="checking a file of OpenVINO", install=EXTRA)
+    openvino = _openvino()
     core = openvino.Core()
     # its own choice on some processors is bfloat16: two digits
     model = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return torch.from_numpy(model({INPUT: images.numpy()})[OUTPUT].copy())
+
+
+def _openvino() -> Any:
+    """The package, which would tell its makers over the network that it was imported."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if missing
+    return require("openvino", feature="exporting to OpenVINO", install=EXTRA)
 
 
 FORMATS = {  # the same operations of the same library: equal but for fusing; else float32 sums in
@@ -148,4 +156,5 @@ def check_packages(name: str) -> None:
         ImportError: a package is missing; says which extra of medvol brings it.
     """
     for package in FORMATS[name].packages:
-        require(package, feature=f"exporting to {name}", install=EXTRA)
+        if find_spec(package) is None:
+            require(package, feature=f"exporting to {name}", install=EXTRA)

@@ -3,6 +3,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -200,3 +203,21 @@ def test_a_package_that_is_missing_is_named(
     assert main(words) == 2
     assert "pip install 'medvol[export]'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_openvino_tells_nobody_that_it_is_used(tmp_path: Path) -> None:
+    needs("openvino")
+    script = (
+        "import sys\n"
+        "from medvol.sharing.formats import _openvino\n"
+        "_openvino()\n"
+        "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])\n"
+    )
+    home = {**os.environ, "HOME": str(tmp_path)}
+
+    said = subprocess.run(
+        [sys.executable, "-c", script], env=home, capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout == "[]\n"
+    assert [*tmp_path.iterdir()] == []  # where it keeps who was asked

@@ -37,7 +37,7 @@ class Axes(NamedTuple):
 
 
 class Format(NamedTuple):
-    """A format.
+    """How networks are written in a format, and answer from it.
 
     Args:
         suffix: of its file.

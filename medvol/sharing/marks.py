@@ -69,14 +69,15 @@ _NO_VALUE = re.compile(
     r"text|list|dict|optional|true|false|patient\w*|name|id|n/?a|the|a|an|of|is|in|as|and|or|to)\b"
 )
 _KEYWORD = re.compile(r"(?:[A-Z][a-z]+){2,}$|[a-z]+(?:_[a-z]+)+$")  # StudyDate, study_date
-_ANCHORS = re.compile(  # where a mark may be, and of which kind; what is slower looks there only
-    r"(?P<person>(?<![\W\d_])\^(?=[^\W\d_]))|(?P<email>(?<=[A-Za-z0-9_.+-])@(?=[A-Za-z0-9]))|"
+_ANCHORS = (  # where a mark may be, and of which kind; what is slower looks there only
+    r"(?P<person>\^(?=[^\W\d_]))|(?P<email>@(?=[A-Za-z0-9]))|"
     r"(?P<path>[\\/](?:home|homes|users|root|documents and settings|profiles)[\\/])|"
     r"(?P<share>\\\\[a-z0-9])|(?P<element>\x10\x00[\x10\x20\x30\x40]\x00)|(?P<tag>0010|00080050)|"
     r"(?P<field>patient|subject|proband|mrn|medical|accession|hospital|nhs|ssn|social|"
-    r"date.of|dob|birth|geburts|fallnummer)",
-    re.IGNORECASE,
+    r"date.of|dob|birth|geburts|fallnummer)"
 )
+_ANCHORS_LOWER = re.compile(_ANCHORS)  # several times as fast as in either case
+_ANCHORS_EITHER = re.compile(_ANCHORS, re.IGNORECASE)
 
 
 class Mark(NamedTuple):
@@ -110,7 +111,9 @@ def marks_in(text: str, who: Who, *, plain: bool = True) -> Iterator[Mark]:
         []
     """
     taken = -1
-    for anchor in _ANCHORS.finditer(text):
+    small = text.lower() if text.isascii() else text
+    anchors = _ANCHORS_LOWER if text.isascii() else _ANCHORS_EITHER
+    for anchor in anchors.finditer(small):
         low = max(0, anchor.start() - AROUND)
         window = text[low : anchor.end() + AROUND]
         for kind, start, stop, said in _FINDERS[anchor.lastgroup or ""](window):

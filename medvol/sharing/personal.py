@@ -135,11 +135,10 @@ def _in_bytes(
                 at = f"line {line + text.count(chr(10), 0, mark.start)}" if line else ""
                 yield _joined(place, at, spelling), mark.kind, mark.text
         for how, start, spelled in encoded_in(text) if depth < DEEPEST else ():
-            at = f"line {line + text.count(chr(10), 0, start)}" if line else ""
-            allowed = _is_attributed(Mark(ATTRIBUTABLE[0], start, start, ""), text, name)
-            for found in _found(spelled, "", _joined(place, at, how), who, room, depth + 1):
-                if not (allowed and found[1] in ATTRIBUTABLE):
-                    yield found
+            for inner, kind, said in _found(spelled, "", how, who, room, depth + 1):
+                if not _is_attributed(Mark(kind, start, start, ""), text, name):
+                    at = f"line {line + text.count(chr(10), 0, start)}" if line else ""
+                    yield _joined(place, at, inner), kind, said
     if is_text(content) and (pairs := pairs_of(content, name)):
         for mark in marks_in(pairs, Who()):
             if mark.kind == DATA:

@@ -31,6 +31,7 @@ _ANCHORS = re.compile(
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # bytes that no text holds
 _HIGH_BYTES = re.compile(rb"[\x00-\x06]{4,}")  # Latin, Greek, Cyrillic, Hebrew, Arabic in UTF-16
 _LETTERS = re.compile(r"[^\x00-\x08\x0e-\x1f\x7f]{4,}")
+_PERCENT_CODE = re.compile("%[0-9A-Fa-f]{2}")
 _PERCENT = re.compile(r"[\w.~:/\\+@^-]*(?:%[0-9A-Fa-f]{2}[\w.~:/\\+@^-]*)+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]{8,})*={0,2}")
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
@@ -173,9 +174,9 @@ def encoded_in(text: str) -> Iterator[tuple[str, int, bytes]]:
         >>> [spelled for _, _, spelled in encoded_in("Y2hlc3Q6IG5vcm1hbA==")]
         [b'chest: normal']
     """
-    if "%" in text:
-        for found in _PERCENT.finditer(text):
-            yield "percent-encoded", found.start(), unquote_to_bytes(found[0])
+    for start, stop in spans(_PERCENT_CODE.finditer(text), len(text)):
+        for found in _PERCENT.finditer(text[start:stop]):
+            yield "percent-encoded", start + found.start(), unquote_to_bytes(found[0])
     for start, stop in spans(_ESCAPE.finditer(text), len(text)):
         plain = _ESCAPED.sub(lambda code: chr(int(code[1] or code[2], 16)), text[start:stop])
         if (plain := html.unescape(plain)) != text[start:stop]:

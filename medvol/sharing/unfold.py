@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 MOST_INFLATED_BYTES = 2 << 30  # of one file, in all its depths
+LONGEST_VALUE = 200  # characters that are paired with a key; pictures in notebooks are longer
 MOST_ROWS = 10_000  # of a table that are paired with the heads of their columns
 MOST_STRINGS = 1_000_000  # of a pickle
 NO_VALUES = {  # operations of a pickle whose argument is no value of what it holds
@@ -288,4 +289,4 @@ def _leaves(value: Any, above: str, key: str) -> Iterator[str]:
         for below in value:
             yield from _leaves(below, above, key)
     elif isinstance(value, str | int | float):
-        yield f"{above} {key}: {value}".strip()
+        yield f"{above} {key}: {str(value)[:LONGEST_VALUE]}".strip()

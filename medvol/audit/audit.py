@@ -7,7 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .configs import Node, Overlay, Refused, config_files, nodes, overlays, read_config, unread
+from .configs import (
+    RENAMED,
+    Node,
+    Overlay,
+    Refused,
+    config_files,
+    nodes,
+    overlays,
+    read_config,
+    unread,
+)
 from .entries import GIVEN, Entries, absolute, is_relative, leaves
 from .expressions import Said, Scope, judge_expression, judge_reference
 from .files import audit_files
@@ -42,6 +52,7 @@ def audit(folder: Path) -> Audit:
     relative = [node.path for node in raw if is_relative(node.value)]
     read = {file: absolute(content) for file, content in read.items()}
     every = [node for file, content in read.items() for node in nodes(file, content)]
+    every += _renamed(every)
     every += _metadata(every)
     imports = [(node.path, found) for node in every if (found := _import(node))]
     modules = [path for path, _ in imports]
@@ -73,6 +84,12 @@ def _metadata(every: list[Node]) -> list[Node]:
     """The entries of the metadata as MONAI gives them to configs, below `_meta_`."""
     own = [node for node in every if node.file == METADATA]
     return [Node(node.file, ("_meta_", *node.path), node.value) for node in own]
+
+
+def _renamed(every: list[Node]) -> list[Node]:
+    """The entries whose name is an older one, by the name that MONAI gives them."""
+    older = [node for node in every if node.path[0:1] and node.path[0] in RENAMED]
+    return [Node(one.file, (RENAMED[one.path[0]], *one.path[1:]), one.value) for one in older]
 
 
 def _entry(node: Node, scope: Scope, folder: Path) -> Iterator[Item]:

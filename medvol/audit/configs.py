@@ -17,6 +17,7 @@ MOST_BYTES = 16 << 20  # of one config; the largest of the model zoo has 60 kB, 
 MOST_DEPTH = 64  # of entries within entries; the deepest of the model zoo has 12
 MOST_ENTRIES = 200_000  # of one file; aliases in YAML can name one entry a billion times
 SEPARATORS = ("::", "#")  # between the parts of an id
+RENAMED = {"optional_packages_version": "required_packages_version"}  # which MONAI does itself
 MERGE = "+"  # before an id: MONAI adds to the entry instead of replacing it
 
 
@@ -26,7 +27,8 @@ class Node:
 
     Args:
         file: relative to the bundle's root, with `/`.
-        path: keys from the top, those of lists as digits; a top key with `#` or `::` is split.
+        path: keys from the top, those of lists as digits; a key with `#` or `::` is split, since
+            MONAI finds such an entry by its id too.
         value: of the entry.
     """
 
@@ -149,7 +151,7 @@ def _below(file: str, path: tuple[str, ...], value: Any) -> Iterator[Node]:
         yield Node(file, path, value)
     parts = value.items() if isinstance(value, dict) else ()
     for key, part in enumerate(value) if isinstance(value, list) else parts:
-        yield from _below(file, (*path, str(key)), part)
+        yield from _below(file, (*path, *split_id(str(key))), part)
 
 
 def _measure(content: Any) -> None:

@@ -24,12 +24,13 @@ PLACES: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", sorted(shipped_bundles()))
 def test_shipped_bundles_are_of_level_a(name: str) -> None:
-    started = time.monotonic()
-    found = audit(shipped_bundles()[name])
+    found = audit(shipped_bundles()[name])  # the first loads MONAI
+    started = time.process_time()
+    assert audit(shipped_bundles()[name]) == found
+    assert time.process_time() - started < 2
     assert [str(item) for item in found.items if item.level != Level.A] == []
     kinds = {item.kind for item in found.items}
     assert {"target", "expression", "weights"} <= kinds
-    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -227,10 +228,10 @@ def test_references_in_a_circle_and_in_a_fan_come_to_an_end(tmp_path: Path) -> N
         write(tmp_path, **{name: chain})
     saver = {"_target_": "SaveImaged", "output_dir": "@a0", "output_postfix": "$@p1 + @p1"}
     grown = {f"p{n}": f"$@p{n + 1} + @p{n + 1}" for n in range(1, 20)} | {"p20": "x" * 100}
-    started = time.monotonic()
+    started = time.process_time()
     worst = worst_of(tmp_path, inference={**grown, "saver": saver, "c": "@c", "d": "$@d + 1"})
     assert worst.level == Level.B
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(
@@ -264,3 +265,17 @@ def test_imports_of_all_configs_count(tmp_path: Path) -> None:
     assert worst_of(tmp_path, train={**first, **used}).level == Level.A
     assert worst_of(tmp_path, train={**first, **used}, evaluate=second).level == Level.B
     assert worst_of(tmp_path, train={**first, "x": "$g.remove('a')"}, z=second).level == Level.C
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"a": {"b::c": "/etc", "b": {"c": "eval"}}, "where": "@a#b#c"},
+        {"optional_packages_version": {"x": "/etc"}, "required_packages_version": {"x": "eval"},
+         "where": "@required_packages_version#x"},
+    ],
+    ids=["an id twice", "an older name"],
+)  # fmt: skip
+def test_every_value_that_an_id_can_have_counts(entries: Any, tmp_path: Path) -> None:
+    saver = {"_target_": "SaveImaged", "output_dir": "@where"}
+    assert "'/etc'" in worst_of(tmp_path, inference={**entries, "saver": saver}).reason

@@ -3,9 +3,10 @@
 
 import argparse
 
-from .bundles import check, export, keys, look, make, pack, receive, remove
+from .bundles import check, export, keys, look, make, pack, receive, remote, remove
 
-GROUPS = (look, make, check, pack, keys, receive, remove, export)  # in the order of the help
+# in the order of the help
+GROUPS = (look, make, check, pack, keys, receive, remove, remote, export)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

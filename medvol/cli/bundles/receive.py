@@ -27,23 +27,43 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "answer where it was packed: exit status 1 when they differ.",
     )
     receive.add_argument("file", type=Path, help="packed bundle, a .zip")
-    receive.add_argument(
+    add_receiving(receive)
+    receive.set_defaults(run=receive_one)
+
+
+def add_receiving(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that receives a bundle and calls `report`.
+
+    Args:
+        parser: of the command.
+    """
+    parser.add_argument(
         "--accept", metavar="DIGEST",
         help="trust the bundle of this digest, 64 digits, as `medvol bundle inspect` prints it",
     )  # fmt: skip
-    receive.add_argument(
+    parser.add_argument(
         "--signed-by", metavar="NAME", help="refuse it unless this trusted key signed it"
     )
-    receive.add_argument("--json", action="store_true", help="print an object instead")
-    add_time_limit(receive, "the golden case")
-    receive.set_defaults(run=receive_one)
+    parser.add_argument("--json", action="store_true", help="print an object instead")
+    add_time_limit(parser, "the golden case")
 
 
 def receive_one(args: argparse.Namespace) -> int:
     """Receive a bundle, try it, and say what came of both."""
-    from ...sharing.receive import agrees, receive, try_golden
+    from ...sharing.receive import receive
 
-    received = receive(args.file, accepted=args.accept, signed_by=args.signed_by)
+    return report(receive(args.file, accepted=args.accept, signed_by=args.signed_by), args)
+
+
+def report(received: "Received", args: argparse.Namespace) -> int:
+    """Try a bundle that was received, and say what came of it; the exit status.
+
+    Args:
+        received: that is installed now.
+        args: with what `add_receiving` has added.
+    """
+    from ...sharing.receive import agrees, try_golden
+
     if not args.json:
         print("\n".join(map(printable, _lines(received))))
     result: GoldenResult | InputError | None

@@ -19,8 +19,11 @@ from ..networks.weights import load_weights, record_in
 from .checkpoint import unwrapped
 
 
-class LoadWeights:
+class WeightsCheckpointLoader:
     """Load all weights of a network when an engine starts. Attach it to an evaluator.
+
+    Its name holds `CheckpointLoader`, because MONAI's federated client switches off the handlers of
+    an evaluation that are called so: there the weights come from the server.
 
     Those of a bundle, in its folder models, are compared with its metadata, see
     `bundle.weights_record`; where no record speaks for them, a line says so.

@@ -13,7 +13,7 @@ from torch import nn
 from medvol.networks.resunet import ResUNet
 from medvol.networks.weights import with_record
 from medvol.trained import Trained
-from medvol.training.start import LoadWeights, StartFrom
+from medvol.training.start import StartFrom, WeightsCheckpointLoader
 
 
 def network(seed: int, classes: int = 2, features: tuple[int, ...] = (4, 8)) -> ResUNet:
@@ -21,7 +21,7 @@ def network(seed: int, classes: int = 2, features: tuple[int, ...] = (4, 8)) -> 
     return ResUNet(2, 1, classes, features=features)
 
 
-def started(handler: StartFrom | LoadWeights, *, epoch: int = 0) -> None:
+def started(handler: StartFrom | WeightsCheckpointLoader, *, epoch: int = 0) -> None:
     engine = Engine(lambda *_: None)
     engine.add_event_handler(Events.STARTED, lambda: setattr(engine.state, "epoch", epoch))
     handler.attach(engine)
@@ -66,8 +66,8 @@ def test_a_head_for_classes_of_other_names_keeps_its_own(saved: Path) -> None:
 
 def test_an_evaluation_with_weights_of_other_names_is_refused(saved: Path) -> None:
     torch.save({"network": network(0).state_dict(), "names": ["normal", "pneumonia"]}, saved)
-    started(LoadWeights(network(1), saved, names=["normal", "Pneumonia"]))
-    wrong = LoadWeights(network(1), saved, names=["pneumonia", "normal"])
+    started(WeightsCheckpointLoader(network(1), saved, names=["normal", "Pneumonia"]))
+    wrong = WeightsCheckpointLoader(network(1), saved, names=["pneumonia", "normal"])
     error = refused_by(lambda: started(wrong), "E_LABELS")
     assert (error.path, error.reason) == (
         str(saved), "these weights were trained for normal, pneumonia, not for pneumonia, normal."
@@ -105,11 +105,11 @@ def test_a_deeper_network_is_refused(saved: Path) -> None:
 
 def test_an_evaluation_takes_every_form_of_file_and_all_or_nothing(saved: Path) -> None:
     made = network(1)
-    started(LoadWeights(made, saved, device="cpu"))
+    started(WeightsCheckpointLoader(made, saved, device="cpu"))
     assert equal(made, network(0), "")
-    refused_by(lambda: started(LoadWeights(network(1, classes=5), saved)), "E_BUNDLE")
+    refused_by(lambda: started(WeightsCheckpointLoader(network(1, classes=5), saved)), "E_BUNDLE")
     torch.save({"module." + n: x for n, x in network(2).state_dict().items()}, saved)
-    started(LoadWeights(made, saved))
+    started(WeightsCheckpointLoader(made, saved))
     assert equal(made, network(2), "")
 
 
@@ -119,19 +119,19 @@ def test_weights_of_a_bundle_are_compared_with_its_metadata(
     """What `monai.bundle run` does with plain weights, and with those of another training."""
     made = tiny_radiograph_bundle(tmp_path / "tiny", metadata={"weights_record": None})
     weights, state = made / "models" / "model.pt", tiny_network().state_dict()
-    started(LoadWeights(tiny_network(1), weights, names=["normal", "pneumonia"]))
+    started(WeightsCheckpointLoader(tiny_network(1), weights, names=["normal", "pneumonia"]))
     assert capsys.readouterr().out == ""
     torch.save(state, weights)
-    started(LoadWeights(tiny_network(1), weights, names=["normal", "pneumonia"]))
+    started(WeightsCheckpointLoader(tiny_network(1), weights, names=["normal", "pneumonia"]))
     assert capsys.readouterr().out.startswith("N_WEIGHTS nothing says that the bundle's weights")
     for trained, code in (
         (Trained(("healthy", "tb")), "E_LABELS"),
         (Trained(task="volumes"), "E_BUNDLE"),
     ):
         torch.save(with_record(state, trained), weights)
-        refused_by(lambda: started(LoadWeights(tiny_network(1), weights)), code)
+        refused_by(lambda: started(WeightsCheckpointLoader(tiny_network(1), weights)), code)
     elsewhere = tmp_path / "run" / "model.pt"
     elsewhere.parent.mkdir()
     torch.save(state, elsewhere)
-    started(LoadWeights(tiny_network(1), elsewhere))
+    started(WeightsCheckpointLoader(tiny_network(1), elsewhere))
     assert capsys.readouterr().out == ""

@@ -8,7 +8,7 @@ OUT ?= demo_output
 TEST_DATA := $(wildcard $(CURDIR)/../shared/data)
 export MEDVOL_TEST_DATA ?= $(TEST_DATA)
 
-.PHONY: demo test test-slow lint bench wheel clean
+.PHONY: demo test test-slow judges lint bench wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/medvol demo $(OUT)
@@ -19,6 +19,10 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+# Other programs that take bundles, each in an environment of its own below .judges.
+judges: $(INSTALLED)
+	PYTHON=$(BIN)/python scripts/judges.sh $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

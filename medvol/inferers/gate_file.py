@@ -19,8 +19,9 @@ PLACE = "models/slice_gate/weights.pt"  # in a bundle
 def gate_file(weights: str | os.PathLike[str]) -> Path:
     """The file of a gate's weights.
 
-    A relative path that leads nowhere is looked for in the bundles on `sys.path`: MONAI Deploy
-    puts a bundle's folder there, and does not say in its config where the bundle lies.
+    A relative path that leads nowhere is looked for in the bundle that carries this file, else in
+    those on `sys.path`: MONAI Deploy puts a bundle's folder there, and does not say in its config
+    where the bundle lies.
 
     Args:
         weights: as a bundle's config names it.
@@ -41,11 +42,12 @@ def gate_file(weights: str | os.PathLike[str]) -> Path:
         )  # fmt: skip
     if path.is_absolute() or path.is_file():
         return path
-    bundles = [Path(place) for place in dict.fromkeys(sys.path) if place]
+    own = [folder for folder in Path(__file__).parents if _holds(folder, path)]
+    others = [Path(place) for place in dict.fromkeys(sys.path) if place]
     found = {
         sha256_of(bundle / path): bundle / path
-        for bundle in reversed(bundles)
-        if (bundle / "configs" / "metadata.json").is_file() and (bundle / path).is_file()
+        for bundle in own or reversed(others)
+        if _holds(bundle, path)
     }
     if len(found) > 1:
         raise InputError(
@@ -53,3 +55,8 @@ def gate_file(weights: str | os.PathLike[str]) -> Path:
             "Say with bundle_root which bundle is meant.",
         )  # fmt: skip
     return next(iter(found.values()), path)
+
+
+def _holds(folder: Path, path: Path) -> bool:
+    """Whether a folder is a bundle that has this file."""
+    return (folder / "configs" / "metadata.json").is_file() and (folder / path).is_file()

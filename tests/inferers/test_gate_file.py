@@ -56,3 +56,14 @@ def test_without_the_bundles_place_it_is_that_of_the_bundle_on_the_path(
     assert "bundle_root" in error.remedy
     monkeypatch.chdir(bundle)
     assert gate_file(relative) == Path(PLACE)
+
+
+def test_in_a_bundle_that_carries_medvol_it_is_that_bundles_own(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (made(tmp_path / "other", b"another gate"), bundle):
+        monkeypatch.syspath_prepend(folder)
+    carried = tmp_path / "other" / "scripts" / "medvol" / "v0" / "inferers" / "gate_file.py"
+    monkeypatch.setattr("medvol.inferers.gate_file.__file__", str(carried))
+    assert gate_file(f"./{PLACE}") == tmp_path / "other" / PLACE

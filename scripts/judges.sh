@@ -33,7 +33,7 @@ mkdir -p "$JUDGES"
 install monai "$MONAI" "$TOOLS $CARRIED"
 install monailabel "$MONAI" "$TOOLS $CARRIED" \
   "itk pynrrd pydantic pydantic-settings python-dotenv expiring-dict shapely gdown lmdb scikit-image" \
-  "google-auth cachetools openslide-python openslide-bin" "--no-deps monailabel==0.8.5"
+  "google-auth cachetools openslide-python openslide-bin pydicom<3" "--no-deps monailabel==0.8.5"
 # holoscan needs setuptools with pkg_resources, and the CUDA runtime also where there is no GPU
 install deploy "$MONAI" "$TOOLS $CARRIED" "setuptools<80" \
   "--no-deps monai-deploy-app-sdk==3.5.0 holoscan-cu12==3.9.0 nvidia-cuda-runtime-cu12 holoscan-cli" \

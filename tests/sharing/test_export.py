@@ -140,6 +140,17 @@ def test_monai_reads_the_metadata_in_torchscript(tmp_path: Path) -> None:
     )
 
 
+def test_images_of_which_there_is_no_phantom(tmp_path: Path) -> None:
+    us = {"network_data_format#inputs#image#modality": "US"}
+    made = export(
+        trusted(tiny_bundle(tmp_path / "tiny", metadata=us)), tmp_path / "out", to="torchscript"
+    )
+
+    row = json.loads(made.record.read_text())["networks"]["model"]
+    assert row["compared_on"] == "random numbers"
+    assert made.difference <= made.tolerance
+
+
 def test_what_is_there_is_not_replaced(tmp_path: Path) -> None:
     bundle = trusted(tiny_bundle(tmp_path / "tiny"))
     (tmp_path / "net.json").write_text("{}")

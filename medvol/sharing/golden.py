@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 from ..answer import Answer
 from ..bundle.spec import read_spec
+from ..engine.child import Child
+from ..engine.confined import confinement_for
+from ..engine.limits import usual_limits
 from ..engine.pipeline import PRED
 from ..engine.serve import Handler
 from ..errors import InputError
@@ -87,20 +90,19 @@ def make_golden(bundle: Path, folder: Path) -> bool:
 
     Args:
         bundle: its root.
-        folder: for the golden case, not there yet.
+        folder: for the golden case; made when it is not there.
 
     Raises:
         InputError: the bundle does not run; E_NOSPACE, the folder cannot be written.
 
     Returns:
-        False, and nothing is written, for a bundle of whose images there is no phantom.
+        False, and no file is written, for a bundle of whose images there is no phantom.
     """
     spec = read_spec(bundle)
     (folder / INPUT).mkdir(parents=True)
     image = phantom(folder / INPUT, task_of(spec).kind, spec.modality)
     if image is None:
         (folder / INPUT).rmdir()
-        folder.rmdir()
         return False
     answer, scores = _run(bundle, image)
     if answer.mask is not None:
@@ -113,6 +115,33 @@ def make_golden(bundle: Path, folder: Path) -> bool:
                     probability=PROBABILITY, samples=SAMPLES),
     )  # fmt: skip
     return True
+
+
+def make_golden_apart(bundle: Path, folder: Path, *, seconds: float | None = None) -> bool:
+    """`make_golden`; of a bundle that carries code in a confined process of its own.
+
+    Args:
+        bundle, folder: as for `make_golden`.
+        seconds: s that the code may take; None for what is usual.
+
+    Raises:
+        InputError: as for `make_golden`; E_UNTRUSTED, the bundle may not run here.
+
+    Returns:
+        As `make_golden`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    confinement = confinement_for(bundle, write=[folder])
+    if confinement is None:
+        return make_golden(bundle, folder)
+    work = f"{__name__}:{maker.__name__}"
+    with Child(work, limits=usual_limits(seconds, confined=True), confinement=confinement) as child:
+        return bool(child.ask((bundle, folder), name=lambda request: request[0]))
+
+
+def maker(_: None) -> Handler:
+    """Makes golden cases, for a `Child`; a request is a bundle's root and a folder."""
+    return lambda requests: (make_golden(bundle, folder) for bundle, folder in requests)
 
 
 def run_golden(bundle: Path) -> GoldenResult | None:

@@ -13,7 +13,7 @@ from ..files import replacing, write_json
 from ..manifest import MANIFEST, NAME, Manifest, manifest_of
 from ..scratch import prefix
 from .check import check_apart
-from .golden import GOLDEN, make_golden
+from .golden import GOLDEN, make_golden_apart
 from .materials import BILL, bill_of_materials
 from .prepare import prepared
 
@@ -58,7 +58,8 @@ def pack(bundle: Path, output: Path, *, seconds: float | None = None) -> Packed:
     Args:
         bundle: its root; a bundle that came packed can be packed again.
         output: of the file.
-        seconds: s that the check of the bundle may take; None for as long as it likes.
+        seconds: s that the check of the bundle may take, and code of its own on the golden case;
+            None for what is usual.
 
     Raises:
         InputError: E_BUNDLE, `check` finds something wrong, its name is not one of a bundle, or a
@@ -76,7 +77,7 @@ def pack(bundle: Path, output: Path, *, seconds: float | None = None) -> Packed:
     with tempfile.TemporaryDirectory(prefix=prefix()) as scratch:
         folder = Path(scratch) / name
         made = prepared(bundle, folder)
-        golden = make_golden(bundle, folder / GOLDEN)
+        golden = make_golden_apart(bundle, folder / GOLDEN, seconds=seconds)
         write_json(folder / BILL, bill_of_materials(folder))
         manifest = manifest_of(folder, name=name)
         (folder / MANIFEST).write_bytes(manifest.canonical)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Receiving a packed bundle: looked at in quarantine, then installed whole or not at all."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,6 +67,7 @@ def receive(path: Path, *, accepted: str | None = None, signed_by: str | None = 
             check_update(sealed.manifest, word, holder[0], path=path)
             bundle = _bundle(sealed, word, _level(folder, sealed, word, path))
             holder[0], before = _settled(holder[0], bundle, folder)
+            bundle = holder[0].bundles[-1]
     return Received(bundle, str(sealed.signer) if sealed.signer else None, before)
 
 
@@ -153,14 +155,15 @@ def _bundle(sealed: Sealed, word: Word, level: Level) -> Installed:
 
 
 def _settled(store: Store, bundle: Installed, folder: Path) -> tuple[Store, bool]:
-    """The store with a bundle, whose folder is moved to its place; and whether it was there."""
-    same = [known for known in store.bundles if known.digest == bundle.digest]
-    before = bool(same) and _is_whole(bundle)
-    if before:
-        accepted = bundle.accepted or same[0].accepted
-        bundle = replace(bundle, accepted=accepted, received=same[0].received)
-    else:
+    """The store with a bundle as its last, moved to its place; and whether it was there."""
+    same = next((known for known in store.bundles if known.digest == bundle.digest), None)
+    before = same is not None and _is_whole(bundle)
+    if not before:
         _move(folder, bundle.folder)
+    if same is not None and not same.withdrawn:  # what stood for it still does
+        bundle = replace(bundle, accepted=bundle.accepted or same.accepted, received=same.received)
+        if bundle.key is None:  # the same files, without the signature
+            bundle = replace(bundle, signer=same.signer, key=same.key)
     others = [known for known in store.bundles if known.digest != bundle.digest]
     seen = newer(store.seen.get(bundle.name), bundle)
     return Store((*others, bundle), {**store.seen, bundle.name: seen}), before
@@ -187,4 +190,6 @@ def _move(folder: Path, place: Path) -> None:
             path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
         place.chmod(FOLDER_MODE)
     except OSError as error:
+        with suppress(OSError):
+            take_away(place.parent)
         raise write_error(place, error) from error

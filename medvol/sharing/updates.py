@@ -58,13 +58,12 @@ def check_update(manifest: Manifest, word: Word, store: Store, *, path: Path) ->
         reason = f"its version {version!r} is not a version such as 1.2.0."
         raise InputError("E_BUNDLE", path, reason, "Ask for it with a version.")
     _check_name(name, store.seen, path)
-    if any(bundle.digest == manifest.digest for bundle in store.bundles):
-        return
+    same = [bundle for bundle in store.bundles if bundle.digest == manifest.digest]
     seen = store.seen.get(name)
-    if seen is None or seen.digest == manifest.digest:
+    if seen is None or any(not bundle.withdrawn for bundle in same):
         return
-    older = version_key(version) < version_key(seen.version)
-    if older or version_key(version) == version_key(seen.version):
+    if seen.digest != manifest.digest and version_key(version) <= version_key(seen.version):
+        older = version_key(version) < version_key(seen.version)
         what = "is older than" if older else "holds something else than"
         reason = f"{name} {version} {what} {seen.version}, which was received before."
         way = f"{NEW} `medvol bundle remove {name} --forget` forgets all that is known of it."

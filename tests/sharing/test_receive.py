@@ -192,6 +192,21 @@ def test_a_revoked_key_ends_all_that_it_signed(tmp_path: Path, lab_a) -> None:
     verify(installed_bundle("lungs"))
 
 
+def test_the_same_files_without_the_signature(tmp_path: Path, lab_a) -> None:
+    bare = pack(tmp_path / "bare.zip", bundle_files())
+    path = pack(tmp_path / "a.zip", bundle_files())
+    sign(path, lab_a)
+    trust.trust("lab_a", public_key(lab_a))
+    first = receive(path).bundle
+    again = receive(bare)
+    assert (again.before, again.bundle) == (True, first)  # it is known who signed them
+    trust.revoke("lab_a")
+    refusal(bare, "1.0.0 was signed, and nobody whom you trust signed this one")
+    remove("lungs")
+    refusal(bare, "1.0.0 was signed")
+    assert receive(bare, accepted=digest_of(bare)).bundle.accepted
+
+
 def test_a_revoked_key_ends_what_was_permitted_since_it_signed(tmp_path: Path, lab_a) -> None:
     path = pack(tmp_path / "a.zip", {**bundle_files(), **CODE})
     sign(path, lab_a)

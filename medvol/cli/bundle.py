@@ -3,10 +3,10 @@
 
 import argparse
 
-from .bundles import check, export, keys, look, make, pack, receive, remote, remove
+from .bundles import check, export, inspect, keys, look, make, pack, receive, remote, remove
 
 # in the order of the help
-GROUPS = (look, make, check, pack, keys, receive, remove, remote, export)
+GROUPS = (look, make, check, inspect, pack, keys, receive, remove, remote, export)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

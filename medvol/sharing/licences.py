@@ -39,7 +39,10 @@ _OF_PART = {
 }
 _NON_COMMERCIAL = re.compile(r"(?i)non-?\s?commercial")
 # a sentence of this kind in terms of weights is about the data, unless these are given likewise
-_OF_TRAINING = re.compile(r"(?is)[^.]*\btrained on\b.*?(?=\n\s*\n[^\n]*\bauthors?\b|\Z)")
+# (each sentence is begun once: a text of one long sentence must not take hours)
+_OF_TRAINING = re.compile(
+    r"(?is)(?:(?<=\.)|\A)[^.]*\btrained on\b.*?(?=\n\s*\n[^\n]*\bauthors?\b|\Z)"
+)
 _SAME = re.compile(r"(?i)under the same (?:licen[sc]e|terms)")
 
 

@@ -72,3 +72,10 @@ def test_metadata_speak_where_no_file_does(tmp_path: Path) -> None:
 
 def test_nothing_said_is_nothing(tmp_path: Path) -> None:
     assert terms_of(tmp_path) == ()
+
+
+def test_a_text_of_one_endless_sentence_is_read_at_once(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE").write_text("a" * 300_000)  # took an hour when it was read in squares
+    assert [str(terms) for terms in terms_of(tmp_path)] == [
+        "code: terms of its own (LICENSE)", "weights: terms of its own (LICENSE)",
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes of a bundle: started with MONAI, several at a time, one alone in a folder."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,8 +14,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..bundle.config import literal
+from .launched import BUNDLE, PATH, main
 
-PROGRAM = (sys.executable, "-P", "-m", "monai.bundle", "run")  # -P: nothing of this folder
+BOOT = (
+    f"import json, os, sys; sys.path[:] = json.loads(os.environ['{PATH}']); "
+    f"from {main.__module__} import main; main()"
+)
+# -P: nothing of the current folder; and no logging.conf, which the bundle may bring
+PROGRAM = (sys.executable, "-P", "-c", BOOT, "run", "--logging_file", "False")
 # for the processes that it starts too; and no bytecode beside a bundle's scripts, which would
 # change its digest
 CLEAN = {"PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -44,7 +51,7 @@ def start_bundle(
     threads: int,
     watched: bool = False,
 ) -> "subprocess.Popen[bytes]":
-    """Start `python -m monai.bundle run`; its output is added to `log.txt` in its `output_dir`.
+    """Start what `launched` runs; its output is added to `log.txt` in its `output_dir`.
 
     Args:
         bundle: its folder.
@@ -63,7 +70,8 @@ def start_bundle(
     with open(folder / LOG, "a", encoding="utf-8") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=watched,
-            env={**os.environ, **CLEAN, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, **CLEAN, "OMP_NUM_THREADS": str(threads),
+                 PATH: json.dumps(sys.path), BUNDLE: str(bundle)},
         )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bundle in a process of its own: its words, its threads, its log, its failure."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
+from trusted import trusted
 
 from medvol.search import launch
 
@@ -66,3 +68,35 @@ def test_threads_are_shared_unless_they_are_given(monkeypatch: pytest.MonkeyPatc
 
 def test_cpus_are_those_of_this_process() -> None:
     assert 1 <= launch.cpus() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.slow
+def test_a_process_runs_the_files_that_were_looked_at(tmp_path: Path) -> None:
+    """Not its logging.conf, and nothing of a folder that is not the bundle, or no longer is."""
+    ran = tmp_path / "ran"
+    bundle, out = tmp_path / "b", tmp_path / "out"
+    (bundle / "configs").mkdir(parents=True)
+    (bundle / "scripts").mkdir()
+    (bundle / "configs" / "metadata.json").write_text('{"version": "1"}')
+    entry = {"_target_": "scripts.part.Part", "folder": "@output_dir"}
+    config = {"bundle_root": ".", "output_dir": ".", "part": entry, "run": ["$@part.leave()"]}
+    (bundle / "configs" / "train.json").write_text(json.dumps(config))
+    code = "class Part:\n    def __init__(self, folder):\n        self.folder = folder\n\n"
+    code += "    def leave(self):\n        open(self.folder + '/left', 'w').close()\n"
+    (bundle / "scripts" / "part.py").write_text(code)
+    bad = (
+        "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nhandlers=a\n"
+    )
+    (bundle / "configs" / "logging.conf").write_text(bad)
+    words: dict[str, object] = {"output_dir": out, "workflow_type": "train"}
+    with pytest.raises(subprocess.CalledProcessError):
+        launch.run_bundle(bundle, ["train.json"], words, threads=1)
+    assert "nobody here has accepted it" in (out / "log.txt").read_text()
+    trusted(bundle)
+    launch.run_bundle(bundle, ["train.json"], words, threads=1)
+    assert (out / "left").is_file()
+    assert not list(bundle.rglob("__pycache__"))
+    (bundle / "scripts" / "part.py").write_text(f"open({str(ran)!r}, 'w')")
+    with pytest.raises(subprocess.CalledProcessError):
+        launch.run_bundle(bundle, ["train.json"], words, threads=1)
+    assert not ran.exists()

@@ -11,6 +11,7 @@ from PIL import Image
 from radiographs import upright_chest
 from refusals import refused_by
 from tiny_bundle import tiny_bundle, tiny_network, tiny_radiograph_bundle
+from trusted import trusted
 
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
@@ -136,5 +137,6 @@ def test_volumes_have_no_statistic_and_weights_of_others_are_refused(tmp_path: P
 def test_a_statistic_that_is_broken_is_refused_when_the_bundle_is_loaded(tmp_path: Path) -> None:
     made = plain(tmp_path / "tiny")
     (made / "models" / LIKENESS).write_bytes(b"PK")
+    trusted(made)
     error = refused_by(lambda: load_bundle(made, device="cpu"), "E_BUNDLE")
     assert error.path == str(made / "models" / LIKENESS)

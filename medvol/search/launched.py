@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process of a bundle's training: `monai.bundle run` of the files that were looked at."""
+
+import os
+import runpy
+from pathlib import Path
+
+from ..bundle.code import Code
+from ..bundle.parser import Parser
+from ..bundle.permission import permit
+from ..errors import InputError
+
+PATH, BUNDLE = "MEDVOL_LAUNCH_PATH", "MEDVOL_LAUNCH_BUNDLE"  # variables that say what is run
+
+
+def main() -> None:
+    """Run MONAI's program, with this process's arguments, on a bundle that may run here.
+
+    MONAI's parser reads configs as `bundle.parser.Parser` does, and the bundle's own code comes
+    from its `scripts` alone: what took the place of a file since it was looked at is refused.
+    """
+    root = Path(os.environ[BUNDLE])
+    try:
+        permit(root)
+    except InputError as error:
+        raise SystemExit(f"medvol: {error}") from error
+    from monai.bundle import ConfigParser
+
+    ConfigParser.load_config_file = Parser.load_config_file
+    with Code(root).importable():
+        runpy.run_module("monai.bundle", run_name="__main__", alter_sys=True)

@@ -101,6 +101,11 @@ def find_bundle(name_or_folder: str | os.PathLike[str]) -> Path:
             "E_BUNDLE", name, "it is not a MONAI bundle: configs/metadata.json is missing.",
             "Name the folder that holds configs/ and models/.",
         )  # fmt: skip
+    if folder.is_file() and folder.suffix.lower() == ".zip":
+        raise InputError(
+            "E_BUNDLE", name, "it is a packed bundle, and here one is named or is a folder.",
+            "Receive it with `medvol bundle receive`, or unzip it.",
+        )  # fmt: skip
     raise InputError(
         "E_BUNDLE", name, "there is no such bundle and no such folder.", _meant(name, named)
     )

@@ -3,7 +3,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,17 @@ class Parser(ConfigParser):
                 "E_UNTRUSTED", path, f"`{key.replace('::', '#')}` of a bundle takes an entry from "
                 "it, and it lies outside that bundle.", "Copy the entry into the bundle.",
             )  # fmt: skip
+
+
+@contextmanager
+def strict() -> Iterator[None]:
+    """Let MONAI's own parser read files as `Parser` does while the block runs."""
+    before = vars(ConfigParser)["load_config_file"]
+    ConfigParser.load_config_file = Parser.load_config_file
+    try:
+        yield
+    finally:
+        ConfigParser.load_config_file = before
 
 
 def root_of(config: Path) -> Path | None:

@@ -6,7 +6,7 @@ import runpy
 from pathlib import Path
 
 from ..bundle.code import Code
-from ..bundle.parser import Parser
+from ..bundle.parser import strict
 from ..bundle.permission import permit
 from ..errors import InputError
 
@@ -16,7 +16,7 @@ PATH, BUNDLE = "MEDVOL_LAUNCH_PATH", "MEDVOL_LAUNCH_BUNDLE"  # variables that sa
 def main() -> None:
     """Run MONAI's program, with this process's arguments, on a bundle that may run here.
 
-    MONAI's parser reads configs as `bundle.parser.Parser` does, and the bundle's own code comes
+    MONAI's parser reads configs as medvol's does, and the bundle's own code comes
     from its `scripts` alone: what took the place of a file since it was looked at is refused.
     """
     root = Path(os.environ[BUNDLE])
@@ -24,8 +24,5 @@ def main() -> None:
         permit(root)
     except InputError as error:
         raise SystemExit(f"medvol: {error}") from error
-    from monai.bundle import ConfigParser
-
-    ConfigParser.load_config_file = Parser.load_config_file
-    with Code(root).importable():
+    with strict(), Code(root).importable():
         runpy.run_module("monai.bundle", run_name="__main__", alter_sys=True)

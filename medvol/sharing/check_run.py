@@ -14,6 +14,7 @@ from PIL import Image
 from ..answer import Answer
 from ..bundle.code import Code
 from ..bundle.config import Config, literal
+from ..bundle.parser import strict
 from ..bundle.spec import read_spec
 from ..data.phantoms.chest import chest_ct_phantom
 from ..images.image import Kind
@@ -42,6 +43,7 @@ def check_weights(found: Findings, configs: Mapping[str, Path], *, has_weights: 
     with code.importable():
         with (
             _quiet(),
+            strict(),
             found.catching(inference, "network_def", "Compare it with network_data_format."),
         ):
             verify_net_in_out(

@@ -104,6 +104,12 @@ def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
     assert "configs/metadata.json is missing" in refusal(tmp_path).reason
 
 
+def test_a_packed_bundle_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    assert "it is a packed bundle" in refusal(tmp_path / "a.zip").reason
+    assert "no such bundle" in refusal(tmp_path / "b.zip").reason
+
+
 def test_bundles_of_ones_own_are_found_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

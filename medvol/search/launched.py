@@ -18,6 +18,9 @@ def main() -> None:
 
     MONAI's parser reads configs as medvol's does, and the bundle's own code comes
     from its `scripts` alone: what took the place of a file since it was looked at is refused.
+
+    Raises:
+        SystemExit: the bundle may not run, with the reason.
     """
     root = Path(os.environ[BUNDLE])
     try:

@@ -44,15 +44,21 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Describe each image; refusals go to stderr, one line each."""
+    from ..bundle.find import find_bundle
     from ..engine import child
+    from ..engine.confined import confinement_for
     from ..engine.limits import usual_limits
     from ..tasks.inspecting import Wanted, start
 
     described: list[dict[str, Any]] = []
     refused: list[InputError] = []
     work = f"{start.__module__}:{start.__name__}"
-    limits = usual_limits(args.time_limit)
-    with child.Child(work, Wanted(args.series, args.bundle), limits=limits) as process:
+    confinement = None
+    if args.bundle is not None:
+        confinement = confinement_for(find_bundle(args.bundle), read=args.paths)
+    limits = usual_limits(args.time_limit, confined=confinement is not None)
+    wanted = Wanted(args.series, args.bundle)
+    with child.Child(work, wanted, limits=limits, confinement=confinement) as process:
         for given in args.paths:
             (paths,) = process.each([(given, None)], name=lambda request: request[0])
             if isinstance(paths, InputError):

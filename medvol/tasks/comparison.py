@@ -87,7 +87,7 @@ class Order:
         confounding: whether it is tested what else predicts the class.
         names: name of a label or class in the data to that in the bundle, where they differ; "" for
             none of the bundle's.
-        time_limit: s for a case, after which it is refused; None sets none.
+        time_limit: s for a case, after which it is refused; None for what is usual.
     """
 
     data: Path

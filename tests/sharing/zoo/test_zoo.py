@@ -116,3 +116,13 @@ def test_what_medvol_does_not_do_is_refused_in_a_line(
     assert f"medvol: {KINDS[name].refused} " in said
     assert "Traceback" not in said
     assert not list((tmp_path / "out").rglob("*.nii.gz"))
+
+
+@each_kind
+def test_inspect_finishes_and_says_the_level(
+    name: str, made: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["bundle", "inspect", str(made[name])])
+    levels = [line for line in capsys.readouterr().out.splitlines() if line.startswith("level ")]
+    assert [line.split()[1] for line in levels] == [f"{KINDS[name].level}:"]
+    assert status == int(KINDS[name].level == Level.C)

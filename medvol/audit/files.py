@@ -84,7 +84,9 @@ def _judged(folder: Path, path: str, mode: int) -> Iterator[Item]:
     elif (own := path_in_medvol(path)) is not None and is_released(own, file.read_bytes()):
         yield Item(Level.A, "file", path, "", own, "medvol's own file, byte for byte")
     elif suffix in CONFIGS:
-        return
+        if own is not None:  # medvol's code takes it for its own
+            reason = "not what this medvol or a released one has there"
+            yield Item(Level.B, "file", path, "", own, reason)
     elif suffix in WEIGHTS and not _is_path_file(file, suffix):
         judged = judge_weights(file)
         reason = judged.reason + _taken_first(folder, path)

@@ -108,6 +108,14 @@ def test_medvols_own_files_are_known_by_their_content(tmp_path: Path, tag: str) 
     assert item.reason.startswith("not what this medvol or a released one has there")
 
 
+def test_data_in_the_place_of_medvols_are_not_passed_by(tmp_path: Path) -> None:
+    (item,) = items(tmp_path, "scripts/medvol/audit/allowed.json", "{}")
+    assert (item.level, item.text) == ("B", "audit/allowed.json")
+    own = (OWN.parent / "audit" / "allowed.json").read_bytes()
+    (item,) = items(tmp_path, "scripts/medvol/audit/allowed.json", own)
+    assert item.level == "A"
+
+
 def test_a_file_of_medvols_elsewhere_is_not_known() -> None:
     assert not is_released("chains.py", OWN.read_bytes())
     assert not is_released("../medvol/slices.py", OWN.read_bytes())

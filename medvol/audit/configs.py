@@ -16,7 +16,6 @@ SUFFIXES = (".json", ".yaml", ".yml")  # MONAI reads no other
 MOST_BYTES = 16 << 20  # of one config; the largest of the model zoo has 60 kB, a datalist some MB
 MOST_DEPTH = 64  # of entries within entries; the deepest of the model zoo has 12
 MOST_ENTRIES = 200_000  # of one file; aliases in YAML can name one entry a billion times
-SEPARATORS = ("::", "#")  # between the parts of an id
 RENAMED = {"optional_packages_version": "required_packages_version"}  # which MONAI does itself
 MERGE = "+"  # before an id: MONAI adds to the entry instead of replacing it
 

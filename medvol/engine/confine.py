@@ -49,7 +49,7 @@ OOM_SCORE = "1000"  # of -1000 to 1000: the first to go where memory runs out
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 NETWORK, PROGRAMS, FILES, SIZES = (
-    "no network", "no other programs or processes", "no other files", "limits of sizes"
+    "no network", "no other programs or processes", "no other files", "limited file sizes"
 )  # fmt: skip
 
 

@@ -28,7 +28,6 @@ POWER, FACTOR = 2, 1  # for the p and n of sizes such as "2**p*n" in the metadat
 CHEST_SPACING_MM = (4.0, 4.0, 8.0)
 HEAD_SHAPE, HEAD_SPACING_MM = (48, 56, 20), (4.0, 4.0, 7.0)
 HEAD, TUMOUR = {"t1": 60, "flair": 90, "t1c": 70}, {"t1": 50, "flair": 180, "t1c": 90}  # grey
-GRID_TOLERANCE_MM = 1e-3  # affines are kept as float32 in some formats
 
 
 def check_weights(found: Findings, configs: Mapping[str, Path], *, has_weights: bool) -> None:

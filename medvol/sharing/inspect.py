@@ -3,7 +3,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..bundle.find import find_bundle, shipped_bundles
 from ..bundle.places import user_folder
 from ..bundle.store import received_folder
 from ..errors import InputError, printable
-from ..manifest import MANIFEST, SIGNATURE, manifest_of
+from ..manifest import MANIFEST, SIGNATURE, Entry, manifest_of
 from ..text import counted
 from .archive import quarantined
 from .licences import Terms, terms_of
@@ -23,7 +23,7 @@ from .sealed import read_sealed
 
 MEANINGS = {
     Level.A: "declarative, every part is on the list of those that are known",
-    Level.B: "it carries code of its own, or calls that are not on the list",
+    Level.B: "code of its own, or calls that are not on the list; it runs once you accept it",
     Level.C: "it asks for what medvol never runs",
 }
 KINDS = {"target": "targets", "expression": "expressions", "reference": "references",
@@ -41,6 +41,7 @@ class Inspected:
         digest: of its manifest; None where what lies in it has none.
         manifest: whether it has one and is as it says, in words.
         signature: whose, in words.
+        files: path below the root to SHA-256 and size; empty where they cannot be listed.
         sound: neither manifest nor signature is broken, and its key is not revoked.
         terms: what its files say of the licences of code, weights and data.
         audit: every part with its level.
@@ -52,6 +53,7 @@ class Inspected:
     digest: str | None
     manifest: str
     signature: str
+    files: Mapping[str, Entry]
     sound: bool
     terms: tuple[Terms, ...]
     audit: Audit
@@ -65,7 +67,7 @@ class Inspected:
         """What is printed, a line each.
 
         Args:
-            every: also each part of level A; else these are counted.
+            every: also each part of level A, else these are counted; and each file.
         """
         level = self.audit.level
         head = [
@@ -77,6 +79,8 @@ class Inspected:
             *(("licence", str(terms)) for terms in self.terms),
             ("level", f"{level}: {MEANINGS[level]}"),
         ]
+        if not self.sound:
+            head.append(("refused", "its manifest or signature is broken, or its key was revoked"))
         said = [f"{word:<10}{text}" for word, text in head]
         items = _in_order(self.audit.items)
         shown = [x for x in items if every or x.level != Level.A or x.kind == "weights"]
@@ -84,6 +88,8 @@ class Inspected:
         if counts := Counter(item.kind for item in items if item not in shown):
             found = ", ".join(f"{counts[k]} {words}" for k, words in KINDS.items() if k in counts)
             said.append(f"  A {found}; --all lists them")
+        if every:
+            said += [f"file      {x.sha256} {x.size} {name}" for name, x in self.files.items()]
         return [printable(line) for line in said]
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +98,7 @@ class Inspected:
             "name": self.name, "version": self.version, "digest": self.digest,
             "origin": self.origin, "manifest": self.manifest, "signature": self.signature,
             "sound": self.sound, "licences": [terms._asdict() for terms in self.terms],
+            "files": {name: entry._asdict() for name, entry in self.files.items()},
             "level": str(self.audit.level),
             "items": [item._asdict() for item in _in_order(self.audit.items)],
         }  # fmt: skip
@@ -139,8 +146,10 @@ def _inspected(folder: Path, origin: str) -> Inspected:
     """What is known of a folder; what cannot be read of it is said, and the rest is too."""
     version, digest, whole = "unknown", None, ""
     signature, sound = "none", True
+    files: Mapping[str, Entry] = {}
     try:
         manifest = manifest_of(folder)
+        files = manifest.files
         version, digest = manifest.version or version, manifest.digest
         whole = f"none; {counted(len(manifest.files), 'file')} lie in it"
         if (sealed := read_sealed(folder)) is not None:
@@ -153,7 +162,8 @@ def _inspected(folder: Path, origin: str) -> Inspected:
         signature, sound = "not valid for what lies here" if broken else signature, not broken
     return Inspected(
         origin=origin, name=folder.name, version=version, digest=digest, manifest=whole,
-        signature=signature, sound=sound, terms=tuple(terms_of(folder)), audit=audit(folder),
+        signature=signature, files=files, sound=sound, terms=tuple(terms_of(folder)),
+        audit=audit(folder),
     )  # fmt: skip
 
 

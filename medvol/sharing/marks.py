@@ -11,7 +11,6 @@ LEAST_NAME_IN_NOISE = 7  # among random bytes: 4e-15 a byte, where either case c
 LEAST_ASCII_LETTERS, LEAST_LETTERS = 8, 10  # of a name there, about 1e-10 a byte
 AROUND = 96  # characters before and behind an anchor in which a mark has to lie
 TEXT_SHARE = 0.6  # of the characters around a mark that counts as text; 0.37 of random bytes
-DICOM_VALUE = 64  # characters of a DICOM value at most that names somebody
 
 PERSON, DATA, EMAIL = "the name of a patient", "data of a patient", "an e-mail address"
 USER = "a name of this machine's user"

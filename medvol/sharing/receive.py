@@ -125,7 +125,7 @@ def _word(sealed: Sealed, path: Path, *, accepted: str | None, signed_by: str | 
         raise InputError("E_UNTRUSTED", path, reason, OTHER)
     if signer is not None and trusted is None and accepted is None:
         reason = f"it was signed by {signer}."
-        raise InputError("E_UNTRUSTED", path, reason, remedy(path, manifest))
+        raise InputError("E_UNTRUSTED", path, reason, remedy(path, manifest, signed=True))
     return Word(accepted is not None, trusted)
 
 

@@ -141,21 +141,6 @@ def signer_of(manifest: Manifest, signature: bytes, *, path: Path) -> Signer:
     return Signer(public, known.name if known else None, known.revoked if known else None)
 
 
-def trusted_signer(manifest: Manifest, signature: bytes, *, path: Path) -> str | None:
-    """Name of the trusted key that signed a manifest; None for another key, or a revoked one.
-
-    Args:
-        manifest: that is signed.
-        signature: content of `manifest.sig`.
-        path: of that file, for what is refused.
-
-    Raises:
-        InputError: as for `signer_of`.
-    """
-    signer = signer_of(manifest, signature, path=path)
-    return signer.name if signer.trusted else None
-
-
 def _parts(signature: bytes) -> tuple[str, bytes]:
     """The public key and the signature itself in the content of `manifest.sig`."""
     said = json.loads(signature)

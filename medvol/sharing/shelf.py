@@ -123,7 +123,7 @@ def chosen(rows: list[Version], name: str, version: str | None, place: str) -> V
     """
     if not rows:
         raise InputError(
-            "E_BUNDLE", place, f"no bundle {name} lies there.", "Check the name and the place."
+            "E_BUNDLE", place, f"there is no bundle named {name}.", "Check the name and the place."
         )
     wanted = rows[-1].version if version is None else version
     found = [row for row in rows if row.version == wanted]

@@ -136,16 +136,18 @@ def newer(seen: Seen | None, bundle: Installed) -> Seen:
     return Seen(bundle.version, bundle.digest, signed or seen.signed)
 
 
-def remedy(path: Path, manifest: Manifest) -> str:
+def remedy(path: Path, manifest: Manifest, *, signed: bool = False) -> str:
     """What to do with a bundle for which nobody stands.
 
     Args:
         path: of the file.
         manifest: of the bundle.
+        signed: by a key that is not known here.
     """
     file = shlex.quote(str(path))
+    known = "Where you know whose key it is: medvol bundle trust add NAME KEY.pub. "
     return (
-        f"Look at it: medvol bundle inspect {file}. Where you trust it: "
+        f"Look at it: medvol bundle inspect {file}. {known if signed else ''}Where you trust it: "
         f"medvol bundle receive {file} --accept {manifest.digest}"
     )
 

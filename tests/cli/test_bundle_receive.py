@@ -53,7 +53,8 @@ def test_received_tried_listed_and_removed(
     assert said(capsys, "receive", "a.zip").splitlines() == [
         "lungs 1.0.0 received: level A, signed by nobody",
         f"digest {digest_of(path)}",
-        "golden case: mean Dice 1.0000 (lung 1.0000), largest score difference 1e-06",
+        "golden case: as where it was packed, mean Dice 1.0000 (lung 1.0000), "
+        "largest score difference 1e-06",
     ]
     again = said(capsys, "receive", "a.zip").splitlines()
     assert again[0].startswith("lungs 1.0.0 was there already, unchanged: level A")

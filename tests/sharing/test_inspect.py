@@ -91,6 +91,8 @@ def test_a_shipped_bundle_is_declarative(capsys: pytest.CaptureFixture[str]) -> 
     main(["bundle", "inspect", "covid_ct_lesion_3d", "--all"])
     every = capsys.readouterr().out.splitlines()
     assert len(every) > len(lines) + 20
+    files = {line.split()[-1]: line.split()[1] for line in every if line.startswith("file ")}
+    assert files == {name: file.sha256 for name, file in manifest_of(folder).files.items()}
     assert not any("--all" in line for line in every)
 
 
@@ -107,6 +109,8 @@ def test_the_worst_comes_first_and_the_status_says_so(
     found = json.loads(capsys.readouterr().out)
     assert (found["name"], found["level"], found["sound"]) == (NAME, "C", True)
     assert found["items"][0]["level"] == "C"
+    metadata = (bundle / "configs" / "metadata.json").read_bytes()
+    assert found["files"]["configs/metadata.json"]["size"] == len(metadata)
 
 
 def test_a_packed_file_is_named_and_gone(
@@ -136,6 +140,7 @@ def test_a_manifest_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     assert "manifest  gift: models/model.pt is not what its manifest says." in out
     assert "signature not valid for what lies here" in out
+    assert "refused   its manifest or signature is broken" in out
 
 
 def test_whose_signature_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

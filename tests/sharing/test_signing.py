@@ -14,7 +14,7 @@ from medvol.manifest import MANIFEST, SIGNATURE
 from medvol.sharing import trust
 from medvol.sharing.archive import quarantined
 from medvol.sharing.keys import fingerprint, make_key, public_key, read_key
-from medvol.sharing.sealed import Sealed, Signer, read_sealed, signer_of, trusted_signer
+from medvol.sharing.sealed import Sealed, Signer, read_sealed, signer_of
 from medvol.sharing.signing import sign
 
 
@@ -158,13 +158,15 @@ def test_what_is_not_a_signature(tmp_path: Path, content: bytes) -> None:
     assert error.path == str(path / "lungs" / SIGNATURE)
 
 
-def test_the_name_of_a_trusted_signer(tmp_path: Path) -> None:
+def test_only_a_trusted_key_has_a_name_that_counts(tmp_path: Path) -> None:
     path, key = pack(tmp_path / "b.zip", bundle_files()), new_key(tmp_path / "a.key")
     manifest = sign(path, key)
     signature = unzipped(path)[SIGNATURE]
-    assert trusted_signer(manifest, signature, path=path) is None
+    assert not signer_of(manifest, signature, path=path).trusted
     trust.trust("lab_a", public_key(key))
-    assert trusted_signer(manifest, signature, path=path) == "lab_a"
+    signer = signer_of(manifest, signature, path=path)
+    assert (signer.trusted, signer.name) == (True, "lab_a")
     trust.revoke("lab_a")
-    assert trusted_signer(manifest, signature, path=path) is None
-    assert signer_of(manifest, signature, path=path).revoked is not None
+    signer = signer_of(manifest, signature, path=path)
+    assert not signer.trusted
+    assert signer.revoked is not None

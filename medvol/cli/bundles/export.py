@@ -46,7 +46,7 @@ def export_one(args: argparse.Namespace) -> int:
     for path in (*made.files, made.record):
         print(printable(f"{path} written"))
     print(
-        f"Scores differ by {made.difference:.1e} of the largest at most; {made.tolerance:g} is "
-        "allowed"
+        f"scores differ by at most {made.difference:.1e} of the largest score; "
+        f"{made.tolerance:g} is allowed"
     )
     return 0

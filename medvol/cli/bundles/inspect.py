@@ -17,7 +17,9 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "or withdrawn.",
     )
     parser.add_argument("bundle", help="packed file (.zip), folder, or name")
-    parser.add_argument("--all", action="store_true", help="list the parts of level A too")
+    parser.add_argument(
+        "--all", action="store_true", help="list the parts of level A and the files too"
+    )
     parser.add_argument("--json", action="store_true", help="print one object with all there is")
     parser.set_defaults(run=inspect_one)
 

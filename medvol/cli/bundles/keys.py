@@ -98,7 +98,7 @@ def add_one(args: argparse.Namespace) -> int:
     from ...sharing.trust import trust
 
     key = trust(args.name, args.public_key, again=args.again)
-    print(f"{key.name} is trusted; ask for the fingerprint: {key.fingerprint}")
+    print(f"{key.name} is trusted now. Compare its fingerprint with the owner: {key.fingerprint}")
     return 0
 
 

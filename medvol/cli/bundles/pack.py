@@ -46,7 +46,7 @@ def pack_one(args: argparse.Namespace) -> int:
         f"digest {manifest.digest}",
         f"medvol: {made.carried} of its files under scripts/medvol"
         if made.carried
-        else "medvol: no part of it is named",
+        else "medvol: nothing to add; the configs name no part of an installed one",
         "golden case: a phantom and the bundle's answer"
         if made.golden
         else "golden case: none, there is no phantom of such images",

@@ -102,7 +102,7 @@ def _said(received: "Received", result: "GoldenResult | InputError | None", good
     if isinstance(result, InputError):
         said = f"golden case: it does not run here: {result}"
     else:
-        said = f"golden case: {result}"
+        said = f"golden case: {'as where it was packed, ' if good else ''}{result}"
     if not good:
         said += " It does not run here as it did where it was packed. Do not rely on its answers; "
         said += f"take it away with: medvol bundle remove {bundle.title}"

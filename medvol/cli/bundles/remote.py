@@ -84,5 +84,5 @@ def list_versions(args: argparse.Namespace) -> int:
     elif rows:
         print(printable_lines(aligned([[x.version, x.short, x.place] for x in rows])))
     else:
-        print(printable(f"no bundle {args.bundle} lies in {args.place}"))
+        print(printable(f"{args.place} has no bundle named {args.bundle}"))
     return 0

@@ -275,6 +275,6 @@ def test_the_commands(drive: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["bundle", "versions", "lungs", "--from", drive, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["digest"] == short
     assert main(["bundle", "versions", "heads", "--from", drive]) == 0
-    assert capsys.readouterr().out == f"no bundle heads lies in {drive}\n"
+    assert capsys.readouterr().out == f"{drive} has no bundle named heads\n"
     assert main(["bundle", "pull", "lungs", "--from", drive]) == 0
     assert capsys.readouterr().out.startswith("lungs 1.0.0 received: level A, signed by nobody\n")

@@ -114,7 +114,8 @@ def test_somebody_at_a_terminal_is_asked(
     bundle = coded(here / "coded")
     terminal(monkeypatch, answer)
     assert predict(bundle) == status
-    asked = f"Run coded 0.3.0 ({manifest_of(bundle).short})? [y/N]"
+    there = manifest_of(bundle)
+    asked = f"Run coded {there.version} ({there.short})? [y/N]"
     assert asked in capsys.readouterr().err
     assert made() == (status == 0)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 from .entries import GIVEN, REFS, Entries, Unknown, parsed, reference
-from .guards import bound, doubts, is_guarded, writes
+from .guards import OPENS, bound, doubts, is_guarded, opens, writes
 from .imports import import_in, judge_import
 from .names import Judged, judge_name, meant_by
 from .verdict import Level
@@ -178,6 +178,9 @@ class _Reader:
                 yield found
                 continue
             yield Said(found.level, f"{found.name} {found.reason}")
+            if found.name in OPENS:
+                for doubt in opens(bound(found, node), self.scope.known):
+                    yield Said(doubt.level, f"{found.name} {doubt.reason}")
             if found.level == Level.A and is_guarded(found):
                 given = bound(found, node)
                 if given is None:

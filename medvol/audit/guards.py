@@ -52,6 +52,7 @@ ONLY = {  # the only arguments that are on the list
     "torch.serialization.load": {"f", "map_location", "weights_only", "mmap"},
     "numpy.load": {"file", "allow_pickle"},
 }
+OPENS = {"io.open", "_io.open", "builtins.open"}
 ITS_READERS = "monai.data"  # where MONAI looks for a reader or writer without a dot
 
 
@@ -98,6 +99,22 @@ def doubts(found: Judged, given: Mapping[str, Any], known: Entries) -> Iterator[
         elif name == "weights_only" and _can_be(value, known, {False}):
             yield Doubt(Level.C, "runs what a pickle names")
     yield from _left_out(found, given)
+
+
+def opens(given: Mapping[str, Any] | None, known: Entries) -> Iterator[Doubt]:
+    """What is doubtful in a call of one of `OPENS`: any mode that is not a plain one of reading.
+
+    Args:
+        given: as for `doubts`; None where that cannot be told.
+        known: what stands in the bundle's configs.
+    """
+    try:
+        modes = known.plain((given or {}).get("mode", "r"))
+        if given is not None and all(isinstance(m, str) and set(m) <= set("rbt") for m in modes):
+            return
+    except Unknown:
+        pass
+    yield Doubt(Level.C, "writes where it is told, unless its mode is one of reading")
 
 
 def bound(found: Judged, call: ast.Call) -> dict[str, ast.expr] | None:

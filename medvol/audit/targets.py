@@ -6,7 +6,7 @@ from typing import Any
 
 from .entries import Unknown
 from .expressions import Said, Scope
-from .guards import doubts, is_guarded
+from .guards import OPENS, doubts, is_guarded, opens
 from .names import Judged, judge_name, meant_by
 from .verdict import Level
 
@@ -25,6 +25,9 @@ def judge_component(entry: Mapping[str, Any], scope: Scope) -> Said:
     said = [*_target(entry[TARGET], scope), *_mode(entry, scope)]
     arguments = {name: value for name, value in entry.items() if name not in NOT_ARGUMENTS}
     for judged in _objects(entry[TARGET]):
+        if judged.name in OPENS:
+            for doubt in opens(arguments, scope.known):
+                said.append(Said(doubt.level, f"{judged.name} {doubt.reason}"))
         if judged.level == Level.A:
             for doubt in doubts(judged, arguments, scope.known):
                 said.append(Said(doubt.level, f"{judged.name} {doubt.reason}"))

@@ -159,6 +159,24 @@ def test_what_is_not_known_is_b(expression: str, words: str) -> None:
     assert words in reason
 
 
+@pytest.mark.parametrize(
+    ("call", "level"),
+    [
+        ("open(@bundle_root + '/a.json')", Level.B),
+        ("open('a.json', 'r')", Level.B),
+        ("open('a.json', mode='rb')", Level.B),
+        ("open('a.json', encoding='utf-8')", Level.B),
+        ("open('a.json', 'w')", Level.C),
+        ("open('a.json', 'r+')", Level.C),
+        ("open('a.json', mode='ab')", Level.C),
+        ("open('a.json', @device)", Level.C),
+        ("open(*@size)", Level.C),
+    ],
+)
+def test_opening_is_c_unless_it_is_to_read(call: str, level: Level) -> None:
+    assert said(f"${call}").level == level
+
+
 def test_no_member_on_the_list_does_harm_on_a_module() -> None:
     """A reference that gives a module is noticed; were it not, the members would still be safe."""
     harm = [

@@ -109,11 +109,14 @@ def _entry(node: Node, scope: Scope, folder: Path) -> Iterator[Item]:
         if said.level != Level.A:  # the many others do nothing by themselves
             yield _item("reference", node, value, said)
     elif isinstance(value, dict) and (name := _file_name(value)):
-        said = Said(Level.B, f"names a part {name!r}, and some parts name files by it")
-        yield _item("reference", node, name, said)
+        yield _item("reference", node, name, _named(name))
 
 
-def _file_name(value: dict[str, Any]) -> str | None:
+def _named(name: str) -> Said:
+    return Said(Level.B, f"names a part {name!r}, and some parts name files by it")
+
+
+def _file_name(value: Mapping[str, Any]) -> str | None:
     """A key of a part that is a path: MONAI names the files of metrics by the keys of these."""
     for name, part in value.items():
         built = TARGET in part if isinstance(part, dict) else str(part).startswith(("@", "$", "%"))
@@ -125,6 +128,8 @@ def _file_name(value: dict[str, Any]) -> str | None:
 def _laid_over(overlay: Overlay, scope: Scope) -> Iterator[Item]:
     """What is to be said of an entry that changes part of another, such as `saver#output_dir`."""
     node = Node(overlay.file, overlay.path, overlay.arguments)
+    if name := _file_name(overlay.arguments):
+        yield _item("reference", node, name, _named(name))
     if TARGET in overlay.arguments:
         target = overlay.arguments[TARGET]
         yield _item("target", node, target, judge_target(target, scope))

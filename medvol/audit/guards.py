@@ -9,6 +9,7 @@ import ast
 import inspect
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from .entries import Entries, Unknown, parsed, stays_inside
@@ -29,6 +30,19 @@ OFF = {  # what has to be off, and what it is when it is not
     "allow_pickle": (Level.C, "runs what a pickle names"),
     "data_root_dir": (Level.B, "can write outside its folder"),
     "_debug_": (Level.C, "stops in a debugger"),
+    "output_name_formatter": (Level.B, "names files by a function of its own"),
+}
+KEYED = {  # objects by names of which files are called, so that the names have to be read
+    "key_val_metric", "key_train_metric", "key_metric", "additional_metrics", "save_dict",
+}  # fmt: skip
+SUFFIXES = {  # of the files that whole names are given to: nothing that a program would run
+    "filename": {".txt", ".log"},
+    "final_filename": {".pt", ".pth", ".ckpt"},
+    "key_metric_filename": {".pt", ".pth", ".ckpt"},
+    "path": {".csv", ".json", ".pt"},
+}
+ANYWHERE = {  # what is called with a place to write to, whoever calls it
+    "monai.transforms.io.array.SaveImage": "writes where its caller says; SaveImaged does not",
 }
 OWN_PLACES = {  # arguments of medvol's own parts under which they write
     "medvol.training.checkpoint.BestWeights": "path",
@@ -67,7 +81,8 @@ def is_guarded(found: Judged) -> bool:
     """Whether the arguments of an object on the list matter."""
     taken = _signature(found.object)
     names = set(taken.parameters) if taken else set()
-    return bool(names & (PLACES | CODE | set(OFF))) or found.name in {**ONLY, **OWN_PLACES}
+    listed = {**ONLY, **OWN_PLACES, **ANYWHERE}
+    return bool(names & (PLACES | CODE | KEYED | set(OFF))) or found.name in listed
 
 
 def writes(found: Judged) -> bool:
@@ -85,11 +100,15 @@ def doubts(found: Judged, given: Mapping[str, Any], known: Entries) -> Iterator[
         known: what stands in the bundle's configs.
     """
     only = ONLY.get(found.name)
+    if reason := ANYWHERE.get(found.name):
+        yield Doubt(Level.B, reason)
     for name, value in given.items():
         if only is not None and name not in only:
             yield Doubt(Level.B, f"is on the list without {name} only")
         if name in PLACES or OWN_PLACES.get(found.name) == name:
             yield from _place(name, value, known)
+        elif name in KEYED:
+            yield from _keyed(name, value, known)
         elif name in PARTS and writes(found):
             yield from _part(name, value, known)
         elif name in CODE:
@@ -150,6 +169,8 @@ def _place(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
     for path in paths:
         if path is not None and not (isinstance(path, str) and stays_inside(path)):
             yield Doubt(Level.C, f"writes outside its folder: {name} is {path!r}")
+        elif path:
+            yield from _kind(name, str(path))
 
 
 def _part(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
@@ -161,6 +182,29 @@ def _part(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
     for part in parts:
         if isinstance(part, str) and (set(part) & set("/\\\0") or ".." in part):
             yield Doubt(Level.C, f"writes outside its folder: {name} is {part!r}")
+        elif isinstance(part, str) and part and name in SUFFIXES:
+            yield from _kind(name, part)
+
+
+def _kind(name: str, path: str) -> Iterator[Doubt]:
+    """Files that other programs read or run by themselves, such as `.bashrc` or `conftest.py`."""
+    parts = path.replace("\\", "/").split("/")
+    if any(part.startswith(".") and part != "." for part in parts):
+        yield Doubt(Level.B, f"writes what is hidden: {name} is {path!r}")
+    suffixes = SUFFIXES.get(name)
+    if suffixes and PurePosixPath(parts[-1]).suffix.lower() not in suffixes:
+        kinds = ", ".join(sorted(suffixes))
+        yield Doubt(Level.B, f"writes {path!r} by {name}, which is none of {kinds}")
+
+
+def _keyed(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
+    """Objects by name: such an entry of a config, or a reference to some, where names are read."""
+    entries = [value]
+    if isinstance(value, str) and value[:1] in ("@", "%"):
+        entries = known.of(value[1:])
+    written = [one is None or (isinstance(one, dict) and "_target_" not in one) for one in entries]
+    if not written or not all(written):
+        yield Doubt(Level.B, f"names files by the keys of {name}, which cannot be told")
 
 
 def _code(name: str, value: Any, known: Entries) -> Iterator[Doubt]:

@@ -2,6 +2,7 @@
 """The modules and names that `$import ...` entries of a bundle's configs bring into expressions."""
 
 import ast
+import builtins
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -12,7 +13,7 @@ from .names import is_harmless_module, judge_name
 from .verdict import Level
 
 DEFAULT = {"monai": "monai", "torch": "torch", "np": "numpy", "numpy": "numpy"}  # MONAI's own
-
+TAKEN = {**DEFAULT, "os": "os", "sys": "sys"}  # names whose meaning the other rules rely on
 
 MOST_KEPT = 10_000  # expressions of which it is remembered what they import
 
@@ -66,6 +67,8 @@ def import_in(expression: str) -> Import | None:
 
 def judge_import(found: Import) -> tuple[Level, str]:
     """Level of an import by itself; what is used of the module is judged where it is used."""
+    if found.name in vars(builtins) or TAKEN.get(found.name, found.meant) != found.meant:
+        return Level.B, f"gives {found.name} another meaning"
     if found.module != found.meant:
         judged = judge_name(found.meant)
         if judged.level == Level.A or is_harmless_module(found.meant):

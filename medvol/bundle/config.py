@@ -15,6 +15,7 @@ from monai.bundle import ReferenceResolver
 from ..errors import InputError, refusal_behind
 from ..failures import FAILURES, of_the_system
 from .code import Code
+from .inside import keep_inside
 from .parser import Parser, root_of
 from .permission import permit
 
@@ -48,6 +49,7 @@ class Config:
         roots = [root for p in paths if (root := root_of(p)) is not None]
         for root in dict.fromkeys(roots):
             permit(root)
+        keep_inside()
         self.parser = Parser(roots or [self.path.parent])
         try:
             self.parser.read_config([str(p) for p in paths])

@@ -2,6 +2,7 @@
 """`segmentation.nii.gz`: the mask on the input's grid; the same from a bundle's `SaveImaged`."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from ..spatial import same_grid
 
 if TYPE_CHECKING:
     from .save import Saving
+
+_PATH = re.compile(r"[/\\]")  # what would make folders of a patch's number, which metadata give
 
 
 def write(path: Path, saving: "Saving") -> None:
@@ -139,5 +142,5 @@ class CaseLayout(FolderLayoutBase):
         """
         case = case_name(subject)
         folder = self.output_dir / case if self.separate_folder else self.output_dir
-        parts = [case, self.postfix, "" if idx is None else str(idx)]
+        parts = [case, self.postfix, "" if idx is None else _PATH.sub("_", str(idx))]
         return folder / ("_".join(part for part in parts if part) + self.extension)

@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 from ..bundle.code import Code
+from ..bundle.inside import keep_inside
 from ..bundle.parser import strict
 from ..bundle.permission import permit
 from ..errors import InputError
@@ -27,5 +28,6 @@ def main() -> None:
         permit(root)
     except InputError as error:
         raise SystemExit(f"medvol: {error}") from error
+    keep_inside()
     with strict(), Code(root).importable():
         runpy.run_module("monai.bundle", run_name="__main__", alter_sys=True)

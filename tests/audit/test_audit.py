@@ -108,6 +108,22 @@ def test_what_medvol_never_runs_is_c(entry: Any, words: str, tmp_path: Path) -> 
         ({"_target_": ["UNet"]}, "can be anything"),
         ({"_target_": "SaveImaged", "_mode_": "callable"}, "without its arguments"),
         ({"_target_": "UNet", "_mode_": "@part"}, "cannot be told"),
+        (
+            {
+                "_target_": "DatasetFunc",
+                "data": "$torch.zeros(1, 4, 4)",
+                "filename": "/etc/x",
+                "func": {"_target_": "SaveImage", "output_dir": "eval"},
+            },
+            "where its caller says",
+        ),
+        ({"_target_": "SaveImaged", "output_name_formatter": "@output_dir"}, "of its own"),
+        ({"_target_": "SaveImaged", "output_dir": "$@bundle_root + '/.git/hooks'"}, "hidden"),
+        ({"_target_": "LogfileHandler", "output_dir": ".", "filename": ".bashrc"}, "hidden"),
+        ({"_target_": "LogfileHandler", "output_dir": ".", "filename": "conftest.py"}, "none of"),
+        ({"_target_": "medvol.outputs.class_table.SaveClasses", "path": "Makefile"}, "none of"),
+        ({"_target_": "CheckpointSaver", "save_dir": "x", "save_dict": "${'../x': @part}"}, "keys"),
+        ({"_target_": "SupervisedEvaluator", "key_val_metric": "$dict([['../x', 1]])"}, "keys"),
         ({"_target_": "SaveImaged", "output_dir": "$str(@part)"}, "cannot be told"),
         ({"_target_": "SaveImaged", "output_dir": "@nowhere"}, "cannot be told"),
         ({"_target_": "LoadImaged", "reader": "NumpyReader"}, "loads reader"),
@@ -252,6 +268,11 @@ def test_references_in_a_circle_and_in_a_fan_come_to_an_end(tmp_path: Path) -> N
         {"a": {"../../x": {"_target_": "MeanDice"}}},
         {"a": {"/etc/x": "@a#y", "y": 1}},
         {"a": {"_target_": "MeanDice", "b": {"x/y": "$1"}}},
+        {
+            "a": {"_target_": "SupervisedEvaluator", "key_val_metric": {}},
+            "b": 1,
+            "a#key_val_metric#../x": "@b",
+        },
     ],
 )
 def test_what_leads_to_a_module_or_names_a_file_is_b(entries: Any, tmp_path: Path) -> None:

@@ -102,6 +102,12 @@ def test_patches_of_one_image_have_names_of_their_own() -> None:
     assert CaseLayout("out").filename(subject="a.nii", idx=3) == Path("out/a_seg_3.nii.gz")
 
 
+def test_the_number_of_a_patch_does_not_lead_out_of_the_folder() -> None:
+    """Metadata of an image give it, so that it can be any text."""
+    named = CaseLayout("out").filename(subject="a.nii", idx="/../../b")
+    assert named == Path("out/a_seg__.._.._b.nii.gz")
+
+
 def test_masks_of_like_names_do_not_replace_each_other(tmp_path: Path) -> None:
     save = SaveImaged(keys="pred", writer=NAME, folder_layout=CaseLayout(tmp_path / "out"))
     save(called("scans/1.2.840.10", value=1))

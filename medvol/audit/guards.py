@@ -100,8 +100,6 @@ def doubts(found: Judged, given: Mapping[str, Any], known: Entries) -> Iterator[
         known: what stands in the bundle's configs.
     """
     only = ONLY.get(found.name)
-    if reason := ANYWHERE.get(found.name):
-        yield Doubt(Level.B, reason)
     for name, value in given.items():
         if only is not None and name not in only:
             yield Doubt(Level.B, f"is on the list without {name} only")
@@ -118,6 +116,8 @@ def doubts(found: Judged, given: Mapping[str, Any], known: Entries) -> Iterator[
         elif name == "weights_only" and _can_be(value, known, {False}):
             yield Doubt(Level.C, "runs what a pickle names")
     yield from _left_out(found, given)
+    if reason := ANYWHERE.get(found.name):
+        yield Doubt(Level.B, reason)
 
 
 def opens(given: Mapping[str, Any] | None, known: Entries) -> Iterator[Doubt]:

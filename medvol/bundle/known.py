@@ -19,7 +19,7 @@ from .places import home_folder
 FILE = "accepted.json"  # in `places.home_folder`
 # how a bundle became known
 AUDITED, ACCEPTED, OWN, RECEIVED = "audited", "accepted", "own", "received"
-JUDGES = ("monai", "torch")  # packages whose objects an audit looks at
+PACKAGES = ("monai", "torch")  # packages whose objects an audit looks at
 
 
 class Known(NamedTuple):
@@ -99,7 +99,7 @@ def rules() -> str:
     content = sha256()
     for path in sorted((Path(__file__).parents[1] / "audit").glob("*.[pj]*")):
         content.update(path.read_bytes())
-    for package in JUDGES:
+    for package in PACKAGES:
         with suppress(PackageNotFoundError):
             content.update(version(package).encode())
     return content.hexdigest()[:16]

@@ -220,7 +220,7 @@ def refusal_of(look: Look) -> InputError:
     if level is not Level.C:
         reason = f"{_first(look.audit)}, and nobody here has accepted it (level B, {digest})."
         remedy = f"Look at it with `medvol bundle inspect {look.folder}`; if you trust it, give "
-        remedy += "--trust-this-bundle."
+        remedy += "--trust-this-bundle (in Python trust=True)."
     return InputError("E_UNTRUSTED", look.folder, reason, remedy)
 
 

@@ -105,7 +105,7 @@ def _opened(path: Path, unpacked: ExitStack, *, trust: bool) -> tuple[Path, bool
     if signer.revoked or not (signer.trusted or trust):
         remedy = "Do not use it; ask who gave it to you."
         if not signer.revoked:
-            remedy = "Add the key with `medvol bundle trust`, or give --trust-this-bundle."
+            remedy = "Run `medvol bundle trust add NAME KEY.pub`, or give --trust-this-bundle."
         raise InputError("E_UNTRUSTED", path, f"it was signed by {signer}.", remedy)
     return folder, signer.trusted
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Receiving a packed bundle: looked at in quarantine, then installed whole or not at all."""
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..audit.verdict import Level
 from ..bundle.find import shipped_bundles
-from ..bundle.store import Installed, Store, changing_store, verify
+from ..bundle.store import Installed, Store, changing_store, installed, verify
 from ..errors import InputError
 from ..failures import write_error
 from .archive import quarantined
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PACKED = "Ask who gave it to you for a file made by `medvol bundle pack`."
 OTHER = "Do not use it; ask who gave it to you."
+DIGEST = re.compile(r"[0-9a-f]{64}")  # of a `Manifest`
 LOWEST_DICE = 0.99  # of a golden case: other processors move single voxels at an edge
 LARGEST_DIFFERENCE = 0.05  # of a probability: bfloat16 moves one by up to 0.02
 
@@ -61,6 +63,8 @@ def receive(path: Path, *, accepted: str | None = None, signed_by: str | None = 
         if sealed is None:
             reason = "it has no manifest, so nobody can say whether it is whole."
             raise InputError("E_BUNDLE", path, reason, PACKED)
+        if accepted is None and _accepted_before(sealed.manifest.digest):
+            accepted = sealed.manifest.digest
         word = _word(sealed, path, accepted=accepted, signed_by=signed_by)
         check_shipped(sealed.manifest, word, shipped_bundles(), path=path)
         with changing_store() as holder:
@@ -110,9 +114,18 @@ def agrees(result: "GoldenResult") -> bool:
     return not low and (differs is None or differs <= LARGEST_DIFFERENCE)
 
 
+def _accepted_before(digest: str) -> bool:
+    """Whether these very files are installed, by the user's word."""
+    return any(x.digest == digest and x.accepted and not x.withdrawn for x in installed())
+
+
 def _word(sealed: Sealed, path: Path, *, accepted: str | None, signed_by: str | None) -> Word:
     """What stands for a bundle; refused where that contradicts what the user said, or is broken."""
     manifest, signer = sealed
+    if accepted is not None and not DIGEST.fullmatch(accepted.strip().lower()):
+        reason = f"{accepted!r} was accepted, and a digest has 64 hexadecimal digits."
+        digits = "Give all of them, as `medvol bundle inspect` prints them."
+        raise InputError("E_UNTRUSTED", path, reason, digits)
     if accepted is not None and accepted.strip().lower() != manifest.digest:
         reason = f"its digest is {manifest.digest}, and another one was accepted."
         raise InputError("E_UNTRUSTED", path, reason, OTHER)

@@ -88,7 +88,7 @@ def test_code_is_shown_and_refused_without_a_word(
     assert lines[0].endswith("is of level B:")
     assert any("scripts/own.py" in line for line in lines[1:])
     assert lines[-1].startswith(f"medvol: E_UNTRUSTED {bundle}: ")
-    assert lines[-1].endswith("if you trust it, give --trust-this-bundle.")
+    assert lines[-1].endswith("if you trust it, give --trust-this-bundle (in Python trust=True).")
     assert not made()
     assert not Path("out").exists()
 

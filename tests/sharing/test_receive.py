@@ -139,11 +139,13 @@ def test_code_needs_a_word(tmp_path: Path, lab_a) -> None:
     digest = digest_of(path)
     error = refusal(path, "level B: scripts/mine.py")
     assert error.remedy.endswith(f"medvol bundle receive {path} --accept {digest}")
-    refusal(path, "another one was accepted", accepted=digest[:12])
+    refusal(path, "a digest has 64 hexadecimal digits", accepted=digest[:12])
     refusal(path, "another one was accepted", accepted="0" * 64)
     bundle = receive(path, accepted=digest.upper()).bundle
     assert (bundle.level, bundle.accepted, bundle.signer) == ("B", True, None)
+    assert receive(path).before  # the word was given for these files
     remove("lungs", forget=True)
+    refusal(path, "level B: scripts/mine.py")
     sign(path, lab_a)
     trust.trust("lab_a", public_key(lab_a))
     bundle = receive(path).bundle

@@ -278,3 +278,19 @@ def test_the_commands(drive: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == f"{drive} has no bundle named heads\n"
     assert main(["bundle", "pull", "lungs", "--from", drive]) == 0
     assert capsys.readouterr().out.startswith("lungs 1.0.0 received: level A, signed by nobody\n")
+
+
+def test_a_folder_with_code_is_packed_by_the_users_word(
+    drive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in" / "lungs"
+    for name, content in {**bundle_files(), "scripts/mine.py": b"import os\n"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    packed = SimpleNamespace(path=made(tmp_path / "lungs.zip"))
+    monkeypatch.setattr("medvol.sharing.pack.pack", lambda *_: packed)
+    assert main(["bundle", "push", str(folder), "--to", drive]) == 2
+    assert "give --trust-this-bundle" in capsys.readouterr().err
+    assert versions("lungs", drive) == []
+    assert main(["bundle", "push", str(folder), "--to", drive, "--trust-this-bundle"]) == 0
+    assert [row.version for row in versions("lungs", drive)] == ["1.0.0"]

@@ -19,7 +19,10 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description="Make an Ed25519 key. KEYFILE is for your eyes only; the public key, which "
         "others need to know your signature, is printed and written beside it as .pub.",
     )
-    new.add_argument("-o", "--output", type=Path, required=True, metavar="KEYFILE")
+    new.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="KEYFILE",
+        help="file to write; one that is there is never replaced",
+    )  # fmt: skip
     new.add_argument(
         "--passphrase", action="store_true",
         help="ask for a passphrase, without which the key is of no use; the variable "
@@ -34,7 +37,9 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "has. A file that is not as its manifest says is refused.",
     )
     sign.add_argument("file", type=Path, help="packed bundle, a .zip; it is replaced")
-    sign.add_argument("--key", type=Path, required=True, metavar="KEYFILE")
+    sign.add_argument(
+        "--key", type=Path, required=True, metavar="KEYFILE", help="as `keygen` wrote it"
+    )
     sign.set_defaults(run=sign_one)
 
     trust = own.add_parser(

@@ -21,8 +21,14 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "hub. It is whole there or not at all, and a version that is there is never replaced by "
         "another content.",
     )
-    push.add_argument("bundle", help="packed bundle, a .zip; or a bundle's name, which is packed")
+    push.add_argument(
+        "bundle", help="packed bundle, a .zip; or one's name or folder, which is packed"
+    )
     push.add_argument("--to", dest="place", required=True, metavar="PLACE", help=PLACE)
+    push.add_argument(
+        "--trust-this-bundle", dest="accept", action="store_true",
+        help="pack a name or folder although it carries code",
+    )  # fmt: skip
     push.set_defaults(run=push_one)
 
     pull = own.add_parser(
@@ -50,6 +56,7 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def push_one(args: argparse.Namespace) -> int:
     """Put a packed bundle into a store, and say where it is."""
     from ...bundle.find import find_bundle
+    from ...bundle.permission import permit_or_accept
     from ...sharing.pack import pack
     from ...sharing.remote import push
 
@@ -57,6 +64,7 @@ def push_one(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="medvol-") as scratch:
         if path.suffix.lower() != ".zip":
             folder = find_bundle(args.bundle)
+            permit_or_accept(folder, trust=args.accept)
             path = pack(folder, Path(scratch, f"{folder.name}.zip")).path
         row = push(path, args.place)
     print(printable(f"{row.name} {row.version} ({row.short}) -> {row.place}"))

@@ -288,6 +288,9 @@ def read_json(path: str | os.PathLike[str], *, what: str, remedy: str) -> dict[s
         ) from error
     except ValueError as error:
         raise InputError("E_FORMAT", path, f"this {what} is not JSON ({error}).", remedy) from error
+    except RecursionError as error:
+        reason = f"this {what} is nested too deeply."
+        raise InputError("E_FORMAT", path, reason, remedy) from error
     if not isinstance(content, dict):
         raise InputError("E_FORMAT", path, f"this {what} is not a JSON object.", remedy)
     return content

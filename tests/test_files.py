@@ -126,6 +126,13 @@ def test_json_that_cannot_be_read_is_refused(tmp_path, text, code, said):
 def test_a_byte_order_mark_is_passed_by(tmp_path):
     (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_json(tmp_path / "a.json", what="list", remedy="Mend it.") == {"a": 1}
+
+
+def test_json_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 200_000)
+    with pytest.raises(InputError, match="nested too deeply") as caught:
+        read_json(tmp_path / "a.json", what="list", remedy="Mend it.")
+    assert caught.value.code == "E_FORMAT"
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfcase,z\na,1\n")
     assert read_csv(tmp_path / "a.csv") == [{"case": "a", "z": "1"}]
 

@@ -17,6 +17,7 @@ from .weights import SUFFIXES as WEIGHTS
 from .weights import judge_weights
 
 CONFIGS = {".json", ".yaml", ".yml"}  # which are looked at entry by entry, elsewhere
+SOURCES = {".py", ".pyw"}  # which Python imports; the second on Windows
 TEXTS = {  # in whatever encoding; others are known by being UTF-8
     ".md", ".txt", ".rst", ".csv", ".tsv", ".cfg", ".ini", ".toml", ".bib", ".cff", ".xml",
     ".log", ".gitignore", ".gitattributes",
@@ -79,7 +80,7 @@ def _judged(folder: Path, path: str, mode: int) -> Iterator[Item]:
         yield Item(Level.B, "file", path, "", pure.name, reason)
     elif not stat.S_ISREG(mode):
         yield Item(Level.C, "file", path, "", pure.name, "neither a file nor a folder")
-    elif suffix == ".py":
+    elif suffix in SOURCES:
         yield from judge_script(path, _head(file, MOST_SOURCE_BYTES + 1))
     elif (own := path_in_medvol(path)) is not None and is_released(own, file.read_bytes()):
         yield Item(Level.A, "file", path, "", own, "medvol's own file, byte for byte")

@@ -29,7 +29,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..files import read_json, write_text
 from ..owned import renewing
 from .find import find_part
@@ -42,6 +42,7 @@ NO_CONFIGS = {"extends", "data", "labels", "parameters", "order"}
 LINE = 100  # columns of a built config
 MOST_DEPTH = 20  # of parameters that name parameters
 _PARAMETER = re.compile(r"\{\{([\w.]+)\}\}")
+_NAME = re.compile(r"\w[\w-]*")  # of a config
 REMEDY = "See docs/adding_a_bundle.md for what a source may hold."
 
 Source = dict[str, Any]
@@ -233,17 +234,21 @@ def build_files(folder: Path, source: Source | None = None) -> dict[Path, str]:
 
     Raises:
         InputError: E_PATH, there is no source; E_FORMAT, a source is not JSON; E_BUNDLE, a part,
-            a parameter or an entry of a list is missing, or the labels contradict themselves.
+            a parameter or an entry of a list is missing, or the labels contradict themselves; or a
+            config would lie elsewhere than in `configs/`.
     """
     source = read_source(folder / SOURCE) if source is None else source
     try:
         configs = build(source, parts_for(folder))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError("E_BUNDLE", folder / SOURCE, f"{error}.", REMEDY) from error
-    return {
-        folder / "configs" / f"{name}.json": to_text(config) + "\n"
-        for name, config in configs.items()
-    }
+    place = folder / "configs"
+    if strange := [name for name in configs if not _NAME.fullmatch(name)]:
+        reason = f"it names a config {printable(strange[0])!r}, which is no name of a file."
+        raise InputError("E_BUNDLE", folder / SOURCE, reason, REMEDY)
+    if place.resolve() != folder.resolve() / "configs":
+        raise InputError("E_BUNDLE", place, "it is a link, so that configs lie elsewhere.", REMEDY)
+    return {place / f"{name}.json": to_text(config) + "\n" for name, config in configs.items()}
 
 
 def stale_files(folder: Path, source: Source | None = None) -> dict[Path, str]:

@@ -47,6 +47,7 @@ def items(folder: Path, path: str, content: bytes | str = b"") -> list[Item]:
         ("scripts/torch.py", "", "C", "take the place of torch"),
         ("conftest.py", "", "C", "which tools run by themselves"),
         ("scripts/bad.py", "def f(:", "C", "cannot be read as Python"),
+        ("cupy.pyw", "import os", "B", "code of the bundle's own"),  # Windows imports it
         ("models/x.pkl", b"\x80\x04N.", "C", "medvol never loads one"),
         ("docs/a\u202egnp.md", "x", "C", "characters that are not seen"),
         ("docs/aux.txt", "x", "B", "Windows cannot hold"),

@@ -21,6 +21,7 @@ from medvol.bundle.build import (
 )
 from medvol.bundle.find import PARTS, shipped_bundles, shipped_folder
 from medvol.errors import InputError
+from medvol.files import read_json
 
 LABELS = {"classes": ["normal", "ill"]}
 
@@ -144,6 +145,30 @@ def test_build_writes_what_differs_and_nothing_else(tmp_path: Path) -> None:
     use.write_text("{}")
     assert [*stale_files(folder)] == build_bundle(folder) == [use]
     assert json.loads(use.read_text()) == {"b": 2}
+
+
+@pytest.mark.parametrize("name", ["../../mark", "/mark", "a/b", "..", "a\\b", ""])
+def test_no_config_is_written_elsewhere(name: str, tmp_path: Path) -> None:
+    """A source may come from somebody else, and building asks for no word of the user."""
+    source = read_json(
+        shipped_bundles()["covid_ct_lesion_3d"] / "source.json", what="source", remedy=""
+    )
+    with pytest.raises(InputError, match="no name of a file") as caught:
+        build_bundle(tmp_path / "own", {**source, name: {"a": 1}})
+    assert caught.value.code == "E_BUNDLE"
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_link_in_place_of_the_configs_is_not_followed(tmp_path: Path) -> None:
+    source = read_json(
+        shipped_bundles()["covid_ct_lesion_3d"] / "source.json", what="source", remedy=""
+    )
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "configs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="it is a link"):
+        build_bundle(tmp_path / "own", source)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_parts_beside_the_bundle_come_before_shipped_ones(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add_again(parser: argparse.ArgumentParser) -> None:
     """Add `--bundle`, and `--again`, which names one too."""
-    parser.add_argument("--bundle", help="name of a bundle, or its folder")
+    parser.add_argument("--bundle", help="name, NAME@VERSION, folder or .zip of a bundle")
     parser.add_argument(
         "--again", type=Path, metavar="RUN.JSON",
         help="repeat the run of this record, with its bundle and its options, and say what "

@@ -10,7 +10,7 @@ from ..engine.limits import CONFINED_TIME_LIMIT_S, TIME_LIMIT_S
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     """Add the bundle of a command, which comes first, and `--trust-this-bundle`."""
-    parser.add_argument("bundle", help="name of a bundle, or its folder or .zip")
+    parser.add_argument("bundle", help="name, NAME@VERSION, folder or .zip of a bundle")
     add_trust(parser)
 
 

@@ -22,7 +22,7 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "what prepares the image, and by how much the scores differ. ONNX and OpenVINO need: pip "
         "install 'medvol[export]'.",
     )
-    parser.add_argument("bundle", help="name, folder or packed file")
+    parser.add_argument("bundle", help="name, NAME@VERSION, folder or .zip of a bundle")
     parser.add_argument("--to", required=True, choices=FORMATS, help="the format")
     parser.add_argument(
         "-o", "--output", type=Path, required=True,

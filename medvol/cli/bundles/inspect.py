@@ -16,7 +16,7 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "bundle is run. Exit status 1 when it is of level C, altered, or its signature is broken "
         "or withdrawn.",
     )
-    parser.add_argument("bundle", help="packed file (.zip), folder, or name")
+    parser.add_argument("bundle", help="name, NAME@VERSION, folder or .zip of a bundle")
     parser.add_argument(
         "--all", action="store_true", help="list the parts of level A and the files too"
     )

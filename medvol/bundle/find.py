@@ -103,7 +103,7 @@ def find_bundle(name_or_folder: str | os.PathLike[str]) -> Path:
         )  # fmt: skip
     if folder.is_file() and folder.suffix.lower() == ".zip":
         raise InputError(
-            "E_BUNDLE", name, "it is a packed bundle, and this takes the name or the folder of one.",
+            "E_BUNDLE", name, "it is a packed bundle, and this takes one by name or folder.",
             "Receive it with `medvol bundle receive`, or unzip it.",
         )  # fmt: skip
     raise InputError(

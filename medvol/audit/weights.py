@@ -37,6 +37,7 @@ _TENSOR_NAMES = re.compile(  # what torch writes a state dict with, and loads wi
 # what writes or reads files from TorchScript
 _SCRIPT_FILES = re.compile(r"\b(from_file|save|_save|load|_load|to_here|rpc_\w+)\b(?=\s*\()")
 _LOCATION = re.compile(rb"\x08location")  # key of a text in ONNX: the file that holds a tensor
+POINTER = b"version https:"  # how Git LFS begins a text that stands for a file; no pickle does
 _VALUE = b"\x12"  # what is set follows its key, as every writer has it
 
 
@@ -65,6 +66,8 @@ def judge_weights(path: Path) -> Judged:
             return _zip(file)
         if start.startswith(b"\x93NUMPY"):
             return _array(file)
+        if start.startswith(POINTER):
+            return Judged(Level.A, "pointer of Git LFS", "the weights themselves are not there")
         if suffix == ".safetensors":
             return _safetensors(file, path.stat().st_size)
         if suffix == ".onnx":
@@ -160,7 +163,7 @@ def _legacy(file: BinaryIO) -> Judged:
 def _pickle(content: bytes) -> Judged:
     """Whatever has the name of weights and none of their formats: a pickle, or nothing known."""
     if not content:
-        return Judged(Level.B, "empty", "there is nothing in it")
+        return Judged(Level.A, "empty", "there is nothing in it")
     if content.startswith(b"\x80") or content[:1] in b"(]}cilp":
         try:
             called = pickled_names(content[:MOST_PICKLE_BYTES])

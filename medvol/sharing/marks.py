@@ -104,7 +104,7 @@ def marks_in(text: str, who: Who, *, plain: bool = True) -> Iterator[Mark]:
             counts only where what is around it looks like text.
 
     Example:
-        >>> [(mark.kind, mark.text) for mark in marks_in("see Meier^Anna in /home/li/x", Who())]
+        >>> [(mark.kind, mark.text) for mark in marks_in("Meier^Anna, /home/li/x", Who())]
         [('the name of a patient', 'Meier^Anna'), ('a path of a personal folder', '/home/li')]
         >>> list(marks_in("x = B^T, {'PatientID': None}, /home/user/data", Who()))
         []

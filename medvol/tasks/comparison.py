@@ -281,7 +281,11 @@ class Comparison(ABC, Generic[CaseT]):
         items = [item for part in self.datalist.parts.values() for item in part]
         given = [item.get(key) for item in items for key in ("image", "label")]
         paths = [x for value in given for x in (value if isinstance(value, list) else [value])]
-        read = [self.order.data, self.spec.weights, *(Path(x) for x in paths if x is not None)]
+        read = [
+            self.order.data,
+            self.spec.weights,
+            *(Path(x) for x in paths if isinstance(x, str | Path)),
+        ]
         names = [case.name for case in self.asked()] if self.with_folders else []
         return confined(self.spec.folder, read=read, top=self.order.output, names=names)
 

@@ -203,7 +203,8 @@ def test_two_names_in_one_archive_are_refused(tmp_path: Path) -> None:
     ("name", "content", "level", "kind"),
     [
         ("a.engine", b"ftrt", "B", "TensorRT engine"),
-        ("a.pt", b"", "B", "empty"),
+        ("a.pt", b"", "A", "empty"),
+        ("a.pt", b"version https://git-lfs.github.com/spec/v1\noid", "A", "pointer of Git LFS"),
         ("a.pt", b"\x00\x01\x02", "B", "unknown"),
         ("a.pt", b"PK\x03\x04 cut", "C", "zip"),
         ("a.npy", b"\x93NUMPY\x01\x00\x05\x00{'a'}", "C", "NumPy array"),

@@ -208,14 +208,14 @@ def run(name: str, count: int, folder: Path) -> Counter[str]:
         def each_mutant(seed: int) -> None:
             target, content = mutant(targets, seed)
             put(target)
-            read = ours.ask((target.name, content), name=lambda _: target.name)
+            read = Answer(*ours.ask((target.name, content), name=lambda _: target.name))
             assert read.kind != "raised", read.words
             tally[read.words.split(" ")[0] or "read"] += 1
             if read.kind == "refused":
                 assert "\n" not in read.words
                 return
             try:
-                judged = theirs.ask((target.name, content), name=lambda _: target.name)
+                judged = Answer(*theirs.ask((target.name, content), name=lambda _: target.name))
             except Exception:  # the second reader died
                 judged = Answer("refused", "died")
             assert not (difference := differ(read, judged)), difference

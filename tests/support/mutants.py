@@ -154,11 +154,11 @@ def start(work: Work) -> Handler:
         used = int(pages.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESS_SPACE_BYTES,) * 2)
 
-    def handle(requests: Sequence[tuple[str, bytes]]) -> Iterator[Answer]:
+    def handle(requests: Sequence[tuple[str, bytes]]) -> Iterator[tuple[Any, ...]]:
         for name, content in requests:
             path = work.folder / name
             path.write_bytes(content)
-            yield _read(path, work.kind) if work.kind else _judged(path, work.judge)
+            yield tuple(_read(path, work.kind) if work.kind else _judged(path, work.judge))
 
     return handle
 

@@ -15,6 +15,7 @@ import pytest
 from matplotlib import image as pictures
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle, tiny_gated_bundle
+from trusted import trusted
 
 from medvol.answer import Answer, Slices
 from medvol.cli import main
@@ -162,6 +163,7 @@ def test_gate_without_weights_is_refused_with_the_way_out(
 ) -> None:
     bundle = tiny_gated_bundle(tmp_path / "b")
     (gate := bundle / "models" / "slice_gate" / "weights.pt").unlink()
+    trusted(bundle)
     words = ["predict", str(scans / "chest.nii.gz"), "--bundle", str(bundle),
              "-o", str(tmp_path / "out"), "--format", "json"]  # fmt: skip
     assert main(words) == 2

@@ -21,6 +21,7 @@ from monai.transforms import Compose
 from phantoms import save_nifti, tiny_chest
 from scipy import ndimage
 from tiny_bundle import ORDER, SHIPPED, SLABS, THRESHOLDS_HU, tiny_bundle
+from trusted import trusted
 
 from medvol.answer import Answer
 from medvol.engine import memory
@@ -328,7 +329,7 @@ def test_mask_of_no_labels_is_refused(tmp_path: Path, ct: Path) -> None:
     bundle = tiny_bundle(tmp_path / "b", {"postprocessing#transforms#-1": scale})
     assert (
         "holds values that its label table does not name"
-        in refusal(load_bundle(bundle).predict, ct).reason
+        in refusal(load_bundle(trusted(bundle)).predict, ct).reason
     )
 
 
@@ -351,7 +352,7 @@ def test_mask_of_no_labels_is_refused(tmp_path: Path, ct: Path) -> None:
 def test_config_error_names_file_key_and_word(
     tmp_path: Path, changes: Mapping[str, Any], words: list[str]
 ) -> None:
-    error = refusal(load_bundle, tiny_bundle(tmp_path / "b", changes))
+    error = refusal(load_bundle, trusted(tiny_bundle(tmp_path / "b", changes)))
     assert (error.code, error.path) == ("E_BUNDLE", str(tmp_path / "b/configs/inference.json"))
     assert [word for word in words if word not in error.reason] == []
 
@@ -359,7 +360,7 @@ def test_config_error_names_file_key_and_word(
 def test_config_that_is_no_json(tmp_path: Path) -> None:
     path = tiny_bundle(tmp_path / "b") / "configs" / "inference.json"
     path.write_text('{"imports": [}')
-    error = refusal(load_bundle, tmp_path / "b")
+    error = refusal(load_bundle, trusted(tmp_path / "b"))
     assert (error.code, error.path) == ("E_BUNDLE", str(path))
     assert "line 1 column 14" in error.reason
 
@@ -371,7 +372,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12
 def test_weights_that_are_none(tmp_path: Path, content: bytes) -> None:
     path = tiny_bundle(tmp_path / "b") / "models" / "model.pt"
     path.write_bytes(content)
-    error = refusal(load_bundle, tmp_path / "b")
+    error = refusal(load_bundle, trusted(tmp_path / "b"))
     assert (error.code, error.path) == ("E_BUNDLE", str(path))
     assert "not a state dict" in error.reason
     assert "git lfs pull" in error.remedy

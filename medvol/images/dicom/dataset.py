@@ -35,11 +35,18 @@ def read_dataset(path: Path, **options: Any) -> Dataset:
         **options: of `dcmread`.
 
     Raises:
-        InputError: E_TRUNCATED, E_CORRUPT, damaged gzip or deflate; E_TOO_BIG, it inflates to more
-            than `MAX_INFLATED_BYTES`; E_FORMAT, compressed pixels without a TransferSyntaxUID.
+        InputError: E_TRUNCATED, E_CORRUPT, damaged gzip or deflate, or an element that claims more
+            bytes than the file has; E_TOO_BIG, it inflates to more than `MAX_INFLATED_BYTES`;
+            E_FORMAT, compressed pixels without a TransferSyntaxUID.
         Exception: nearly any, for damaged data; see `header.judged`.
     """
-    header = dcmread(_opened(path), force=True, **options)
+    try:
+        header = dcmread(_opened(path), force=True, **options)
+    except MemoryError as error:  # pydicom asks for as many bytes as an element claims
+        if path.stat().st_size > MAX_INFLATED_BYTES:
+            raise
+        reason = "an element claims more bytes than the file has."
+        raise InputError("E_CORRUPT", path, reason, "Copy or export it again.") from error
     if header.file_meta.get("TransferSyntaxUID"):
         return header
     if "PixelData" in header and header["PixelData"].is_undefined_length:

@@ -21,6 +21,7 @@ from .configs import (
 from .entries import GIVEN, Entries, absolute, is_relative, leaves
 from .expressions import Said, Scope, judge_expression, judge_reference
 from .files import audit_files
+from .guards import CODE
 from .imports import Import, import_in, is_expression, names_of
 from .references import judge_macro
 from .targets import TARGET, judge_component, judge_target
@@ -130,6 +131,9 @@ def _laid_over(overlay: Overlay, scope: Scope) -> Iterator[Item]:
     node = Node(overlay.file, overlay.path, overlay.arguments)
     if name := _file_name(overlay.arguments):
         yield _item("reference", node, name, _named(name))
+    if CODE & {*overlay.path}:
+        said = Said(Level.B, "changes what reads or writes images, in a way that is not followed")
+        yield _item("reference", node, overlay.arguments, said)
     if TARGET in overlay.arguments:
         target = overlay.arguments[TARGET]
         yield _item("target", node, target, judge_target(target, scope))

@@ -208,22 +208,38 @@ def _keyed(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
 
 
 def _code(name: str, value: Any, known: Entries) -> Iterator[Doubt]:
-    if isinstance(value, str) and value.startswith("$"):
-        value = parsed(value)
-    if isinstance(value, ast.Attribute | dict):
-        return  # an object, which is judged where it stands
+    """Readers and writers: MONAI imports and calls whatever a text there names."""
     if isinstance(value, list | tuple):
         for part in value:
             yield from _code(name, part, known)
         return
     try:
-        words = known.plain(value)
+        if isinstance(value, str) and value.startswith("$"):
+            value = parsed(value)
+        words = (
+            (_written(value),) if isinstance(value, ast.Attribute | dict) else known.plain(value)
+        )
     except Unknown as why:
         yield Doubt(Level.B, f"loads what {name} names, which cannot be told: {why}")
         return
     for word in words:
         if isinstance(word, str):
             yield from _named(name, word)
+
+
+def _written(value: ast.Attribute | dict[str, Any]) -> str:
+    """The name of a class that is written out: that of a component, or `monai.data.X`.
+
+    Raises:
+        Unknown: a member of something, which could be any text, or no component.
+    """
+    if isinstance(value, dict):
+        if isinstance(target := value.get("_target_"), str) and target[:1] not in ("$", "@", "%"):
+            return target
+        raise Unknown("it is no class")
+    if (word := ast.unparse(value)).startswith(f"{ITS_READERS}."):
+        return word
+    raise Unknown("it is a member of something")
 
 
 def _named(name: str, word: str) -> Iterator[Doubt]:
@@ -235,8 +251,11 @@ def _named(name: str, word: str) -> Iterator[Doubt]:
     here = [f"{ITS_READERS}.{word}"] if hasattr(monai.data, word) else meant_by(word)
     for one in here:
         judged = judge_name(one)
+        kinds = monai.data.ImageReader, monai.data.ImageWriter
         if judged.level != Level.A:
             yield Doubt(judged.level, f"loads {name} {word!r}, which {judged.reason}")
+        elif not (inspect.isclass(judged.object) and issubclass(judged.object, kinds)):
+            yield Doubt(Level.B, f"loads {name} {word!r}, which reads or writes no images")
 
 
 def _off(name: str, value: Any, known: Entries) -> Iterator[Doubt]:

@@ -118,6 +118,13 @@ def test_what_medvol_never_runs_is_c(entry: Any, words: str, tmp_path: Path) -> 
             "where its caller says",
         ),
         ({"_target_": "SaveImaged", "output_name_formatter": "@output_dir"}, "of its own"),
+        ({"_target_": "LoadImage", "reader": "$@handler.name"}, "a member of something"),
+        ({"_target_": "LoadImage", "reader": ["$@handler.name"]}, "a member of something"),
+        ({"_target_": "SaveImaged", "writer": "$@handler.name"}, "a member of something"),
+        ({"_target_": "LoadImage", "reader": {"_target_": "str", "object": "x"}}, "no images"),
+        ({"_target_": "LoadImage", "reader": "os.path.join"}, "no images"),
+        ({"_target_": "LoadImage", "reader": {"a": "x"}}, "no class"),
+        ("$monai.transforms.LoadImage(@handler.name)", "a member of something"),
         ({"_target_": "SaveImaged", "output_dir": "$@bundle_root + '/.git/hooks'"}, "hidden"),
         ({"_target_": "LogfileHandler", "output_dir": ".", "filename": ".bashrc"}, "hidden"),
         ({"_target_": "LogfileHandler", "output_dir": ".", "filename": "conftest.py"}, "none of"),
@@ -133,7 +140,8 @@ def test_what_medvol_never_runs_is_c(entry: Any, words: str, tmp_path: Path) -> 
     ],
 )
 def test_what_is_not_known_is_b(entry: Any, words: str, tmp_path: Path) -> None:
-    worst = worst_of(tmp_path, inference={**PLACES, "part": entry})
+    handler = {"_target_": "StatsHandler", "name": "os.system"}
+    worst = worst_of(tmp_path, inference={**PLACES, "handler": handler, "part": entry})
     assert worst.level == Level.B, worst
     assert words in worst.reason
 

@@ -3,8 +3,14 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
+from ..errors import InputError
+from ..files import read_json
+
+Content = TypeVar("Content")
 FOLDER_VARIABLE = "MEDVOL_BUNDLES"
 HOME_VARIABLE = "MEDVOL_HOME"
 
@@ -27,3 +33,28 @@ def user_folder() -> Path:
     if given := os.environ.get(FOLDER_VARIABLE):
         return Path(given).expanduser()
     return home_folder() / "bundles"
+
+
+def read_list(
+    file: str, parsed: Callable[[dict[str, Any]], Content], *, what: str, remedy: str
+) -> Content | None:
+    """What a list in `home_folder` says; None where there is none yet.
+
+    Args:
+        file: its name.
+        parsed: makes of the JSON object what it says.
+        what: it lists, in words.
+        remedy: what the user can do with a damaged one, one sentence.
+
+    Raises:
+        InputError: E_CORRUPT, the list is damaged.
+    """
+    path = home_folder() / file
+    if not path.is_file():
+        return None
+    try:
+        return parsed(read_json(path, what=f"list of {what}", remedy=remedy))
+    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+        why = error.reason if isinstance(error, InputError) else f"{error!s}."
+        reason = f"the list of {what} is damaged: {why}"
+        raise InputError("E_CORRUPT", path, reason, remedy) from error

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from ..audit.verdict import Level
 from ..errors import InputError
-from ..files import locked, read_json, write_json
+from ..files import locked, write_json
 from ..manifest import NAME, SHORT, manifest_of
-from .places import home_folder
+from .places import home_folder, read_list
 
 AT = "@"  # between a name and a version
 LIST = "received.json"
@@ -98,15 +98,7 @@ def read_store() -> Store:
     Raises:
         InputError: E_CORRUPT, the list is damaged.
     """
-    path = home_folder() / LIST
-    if not path.is_file():
-        return Store((), {})
-    try:
-        return _parsed(read_json(path, what="list of received bundles", remedy=_MEND))
-    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
-        why = error.reason if isinstance(error, InputError) else f"{error!s}."
-        reason = f"the list of received bundles is damaged: {why}"
-        raise InputError("E_CORRUPT", path, reason, _MEND) from error
+    return read_list(LIST, _parsed, what="received bundles", remedy=_MEND) or Store((), {})
 
 
 @contextmanager

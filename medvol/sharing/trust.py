@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..bundle.known import forget_known
-from ..bundle.places import home_folder
+from ..bundle.places import home_folder, read_list
 from ..bundle.store import Installed, withdraw
 from ..errors import InputError
-from ..files import locked, read_json, write_json
+from ..files import locked, write_json
 from .keys import fingerprint, given_public_key, parse_public_key
 
 LIST = "keys.json"
@@ -53,15 +53,7 @@ def trusted_keys() -> list[Trusted]:
     Raises:
         InputError: E_CORRUPT, the list is damaged.
     """
-    path = home_folder() / LIST
-    if not path.is_file():
-        return []
-    try:
-        return _parsed(read_json(path, what="list of keys", remedy=_MEND))
-    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
-        why = error.reason if isinstance(error, InputError) else f"{error!s}."
-        reason = f"the list of trusted keys is damaged: {why}"
-        raise InputError("E_CORRUPT", path, reason, _MEND) from error
+    return read_list(LIST, _parsed, what="trusted keys", remedy=_MEND) or []
 
 
 def known_key(public: str) -> Trusted | None:

@@ -41,8 +41,14 @@ SUFFIXES = {  # of the files that whole names are given to: nothing that a progr
     "key_metric_filename": {".pt", ".pth", ".ckpt"},
     "path": {".csv", ".json", ".pt"},
 }
-ANYWHERE = {  # what is called with a place to write to, whoever calls it
+_BUILT = "writes where its caller says; name it by a text, as its class"
+ANYWHERE = {  # what is called with a place to write to, whoever calls it, be it `print`
     "monai.transforms.io.array.SaveImage": "writes where its caller says; SaveImaged does not",
+    "monai.data.image_writer.ImageWriter": _BUILT,
+    "monai.data.image_writer.ITKWriter": _BUILT,
+    "monai.data.image_writer.NibabelWriter": _BUILT,
+    "monai.data.image_writer.PILWriter": _BUILT,
+    "medvol.outputs.mask.MaskWriter": _BUILT,
 }
 OWN_PLACES = {  # arguments of medvol's own parts under which they write
     "medvol.training.checkpoint.BestWeights": "path",
@@ -60,6 +66,7 @@ OWN_PLACES = {  # arguments of medvol's own parts under which they write
     "medvol.outputs.class_table.SaveClasses": "path",
 }
 ONLY = {  # the only arguments that are on the list
+    "builtins.print": {"args", "sep", "end", "flush"},
     "torch.distributed.init_process_group": {"backend"},
     "torch.distributed.distributed_c10d.init_process_group": {"backend"},
     "torch.load": {"f", "map_location", "weights_only", "mmap"},

@@ -118,7 +118,7 @@ def test_what_medvol_never_runs_is_c(expression: str, words: str) -> None:
         ("$@module.replace('a', 'b')", "whole module"),
         ("$@nowhere.to(1)", "which no config has"),
         ("$open('/etc/passwd').read()", "open"),
-        ("$@network.register_forward_hook(print)", "register_forward_hook"),
+        ("$@network.register_forward_hook(len)", "register_forward_hook"),
         ("$@network._modules", "inside of an object"),
         ("$os.environ['HOME']", "environ"),
         ("$os.environ.get('HOME')", "environ"),

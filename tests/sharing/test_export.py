@@ -112,7 +112,7 @@ def test_network_and_gate_with_what_belongs_to_them(
 
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"{tmp_path / 'out' / f'tiny{suffix}'} written" or to == "openvino"
-    assert said[-1].startswith("Scores differ by ")
+    assert said[-1].startswith("scores differ by ")
     record = json.loads((tmp_path / "out" / "tiny.json").read_text())
     assert record["networks"].keys() == {"model", "gate"}
     assert record["networks"]["model"]["compared_on"] == "a phantom"

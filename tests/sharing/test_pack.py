@@ -148,6 +148,7 @@ def test_what_is_packed_needs_no_medvol(brain: Path, tmp_path: Path) -> None:
     assert "Apache License" in (bundle / "docs" / "medvol_license.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_packed_bundle_can_be_packed_again(brain: Path, tmp_path: Path) -> None:
     """What was changed in it is in the new one, whose manifest is its own."""
     first = pack(brain, tmp_path / "tiny_brain.zip")

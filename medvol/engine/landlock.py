@@ -5,6 +5,7 @@ See https://docs.kernel.org/userspace-api/landlock.html
 """
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterable
@@ -36,15 +37,14 @@ def restrict_files(libc: ctypes.CDLL, read: Iterable[str], write: Iterable[str])
         write: the same, for what may be written, moved and removed too, but not made a link.
 
     Raises:
-        OSError: the system refuses.
-        NotImplementedError: it has no Landlock, or one that cannot let files be moved; or the
-            process has more threads than this one, which would stay free.
+        OSError: the system refuses; ENOSYS, it has no Landlock, or one that cannot let files be
+            moved, or the process has more threads than this one, which would stay free.
     """
     if len(os.listdir("/proc/self/task")) > 1:
-        raise NotImplementedError("other threads run already")
+        raise OSError(errno.ENOSYS, "other threads run already")
     version = libc.syscall(CREATE, None, 0, ASK_VERSION)
     if version < min(KNOWN):
-        raise NotImplementedError("this Linux has no Landlock, or an older one")
+        raise OSError(errno.ENOSYS, "this Linux has no Landlock, or an older one")
     handled = KNOWN[min(version, max(KNOWN))]
     scoped = SIGNALS_AND_SOCKETS if version >= SCOPED else 0
     asked = struct.pack("=QQQ", handled, 0, scoped)[: 24 if scoped else 8]

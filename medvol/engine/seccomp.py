@@ -125,12 +125,12 @@ def refuse_calls(libc: ctypes.CDLL) -> None:
         libc: made with `use_errno`.
 
     Raises:
-        OSError: the system allows no filter.
-        NotImplementedError: the numbers of this machine's calls are not known here.
+        OSError: the system allows no filter; ENOSYS, the numbers of this machine's calls are not
+            known here.
     """
     machine = platform.machine()
     if machine not in MACHINES or struct.calcsize("P") != ARGUMENT_BYTES:
-        raise NotImplementedError(f"the system calls of {machine} are not known here")
+        raise OSError(errno.ENOSYS, f"the system calls of {machine} are not known here")
     no_new_rights(libc)
     steps = program(machine, os.getpid())
     code = b"".join(struct.pack("=HBBI", *step) for step in steps)

@@ -20,10 +20,10 @@ FLOORS = {
     "audit": 2, "transforms": 2, "networks": 2, "metrics": 2,
     "images": 3, "inferers": 3, "bundle": 3,
     "answer": 4, "chains": 4, "training": 4,
-    "engine": 5, "data": 5, "report": 5,
+    "engine": 5, "data": 5, "dicomweb": 5, "report": 5,
     "outputs": 6,
     "tasks": 7,
-    "cohort": 8, "server": 8, "search": 8, "sharing": 8,
+    "cohort": 8, "server": 8, "search": 8, "sharing": 8, "watch": 8,
     "cli": 9,
     "__main__": 10,
 }  # fmt: skip
@@ -34,7 +34,8 @@ MOST_LINES = 400
 HEAVY = {
     "torch", "monai", "ignite", "matplotlib", "numpy", "scipy", "sklearn", "SimpleITK", "nibabel",
     "pydicom", "highdicom", "PIL", "cc3d", "fill_voids", "jinja2", "tqdm", "psutil",
-    "jsonschema", "optuna", "sqlalchemy", "cryptography", "filelock",
+    "jsonschema", "optuna", "sqlalchemy", "cryptography", "filelock", "fastapi", "uvicorn", "starlette",
+    "pydantic", "requests", "dicomweb_client",
 }  # fmt: skip
 
 MODULES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 from .errors import InputError
 from .files import sha256_of
+from .strictly import read_strictly
 
 MANIFEST = "manifest.json"  # at the root of a packed bundle
 SIGNATURE = "manifest.sig"  # beside it, where somebody signed it
 FORMAT = 1  # of the manifest
 SHORT = 12  # digits of a digest that people see and type
-MOST_BYTES = 16 << 20  # of a manifest that is read
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of a bundle
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -149,9 +149,7 @@ def is_inside(path: str) -> bool:
 
 
 def _parsed(content: bytes) -> Manifest:
-    if len(content) > MOST_BYTES:
-        raise ValueError("it is too large")
-    said = json.loads(content, object_pairs_hook=_distinct)
+    said = read_strictly(content, suffix=".json")
     if not isinstance(said, dict) or said.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
     name, version, files = said["name"], said["version"], said["files"]
@@ -173,12 +171,6 @@ def _entry(path: Any, row: Any) -> Entry:
     if type(entry.size) is not int or entry.size < 0:
         raise ValueError(f"the size of {path!r} is {entry.size!r}")
     return entry
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return dict(pairs)
 
 
 def _paths(folder: Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ PACKAGE = Path(medvol.__file__).parent
 FLOORS = {
     "codes": 1, "errors": 1, "failures": 1, "files": 1, "kinds": 1, "labels": 1, "lungs": 1,
     "manifest": 1, "owned": 1, "progress": 1, "scratch": 1, "slices": 1, "spatial": 1,
-    "stopping": 1, "text": 1, "trained": 1, "verified": 1,
+    "stopping": 1, "strictly": 1, "text": 1, "trained": 1, "verified": 1,
     "audit": 2, "transforms": 2, "networks": 2, "metrics": 2,
     "images": 3, "inferers": 3, "bundle": 3,
     "answer": 4, "chains": 4, "training": 4,
@@ -28,14 +28,14 @@ FLOORS = {
     "__main__": 10,
 }  # fmt: skip
 SHARED_ON_THEIR_FLOOR = {  # single modules of many users
-    "codes", "errors", "failures", "files", "kinds", "scratch", "spatial", "labels"
+    "codes", "errors", "failures", "files", "kinds", "scratch", "spatial", "labels", "strictly",
 }  # fmt: skip
 MOST_LINES = 400
 HEAVY = {
     "torch", "monai", "ignite", "matplotlib", "numpy", "scipy", "sklearn", "SimpleITK", "nibabel",
     "pydicom", "highdicom", "PIL", "cc3d", "fill_voids", "jinja2", "tqdm", "psutil",
-    "jsonschema", "optuna", "sqlalchemy", "cryptography", "filelock", "fastapi", "uvicorn", "starlette",
-    "pydantic", "requests", "dicomweb_client",
+    "jsonschema", "optuna", "sqlalchemy", "cryptography", "filelock", "fastapi", "uvicorn",
+    "starlette", "pydantic", "requests", "dicomweb_client",
 }  # fmt: skip
 
 MODULES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}

@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configs of a bundle, read strictly: every JSON and YAML file of it, as data only."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..manifest import MANIFEST
+from ..strictly import MOST_BYTES, Deceptive, read_strictly
 from .verdict import Item, Level
 
 SUFFIXES = (".json", ".yaml", ".yml")  # MONAI reads no other
-MOST_BYTES = 16 << 20  # of one config; the largest of the model zoo has 60 kB, a datalist some MB
-MOST_DEPTH = 64  # of entries within entries; the deepest of the model zoo has 12
-MOST_ENTRIES = 200_000  # of one file; aliases in YAML can name one entry a billion times
 RENAMED = {"optional_packages_version": "required_packages_version"}  # which MONAI does itself
 MERGE = "+"  # before an id: MONAI adds to the entry instead of replacing it
 
@@ -92,12 +88,9 @@ def read_config(folder: Path, file: str) -> Any:
     if path.stat().st_size > MOST_BYTES:
         raise Refused(Level.B, f"it has more than {MOST_BYTES >> 20} MB and was not read")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        read = _yaml if file.lower().endswith(SUFFIXES[1:]) else _json
-        content = read(text)
-        _measure(content)
-    except RecursionError as error:
-        raise Refused(Level.C, "it is nested more deeply than any config") from error
+        content = read_strictly(path.read_bytes(), suffix=path.suffix)
+    except Deceptive as error:
+        raise Refused(Level.C, str(error)) from error
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Refused(Level.B, f"it cannot be read: {reason}") from error
@@ -151,61 +144,3 @@ def _below(file: str, path: tuple[str, ...], value: Any) -> Iterator[Node]:
     parts = value.items() if isinstance(value, dict) else ()
     for key, part in enumerate(value) if isinstance(value, list) else parts:
         yield from _below(file, (*path, *split_id(str(key))), part)
-
-
-def _measure(content: Any) -> None:
-    """Refuse what is nested too deeply or names too many entries."""
-    level, left = [content], MOST_ENTRIES
-    for _ in range(MOST_DEPTH):
-        left -= len(level)
-        if left < 0:
-            raise Refused(Level.C, f"it has more than {MOST_ENTRIES} entries")
-        inner: list[Any] = []
-        for value in level:
-            if isinstance(value, dict | list) and len(inner) <= left:
-                inner += value.values() if isinstance(value, dict) else value
-        level = inner
-        if not level:
-            return
-    raise Refused(Level.C, "it is nested more deeply than any config")
-
-
-def _json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
-
-
-def _yaml(text: str) -> Any:
-    try:
-        yaml: Any = import_module("yaml")
-    except ImportError as error:
-        raise Refused(Level.B, "PyYAML, which reads it, is not installed") from error
-    plain = yaml.SafeLoader.construct_mapping
-
-    def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
-        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
-            raise Refused(Level.B, "it merges entries in YAML's way, which is not followed")
-        _distinct([(loader.construct_object(key, deep=True), None) for key, _ in node.value])
-        return plain(loader, node, deep)
-
-    strict = type("Strict", (yaml.SafeLoader,), {"construct_mapping": construct_mapping})
-    try:
-        return yaml.load(text, strict)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error).replace("\n", " ")) from error
-
-
-def _distinct(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """An object whose keys all differ; MONAI would take the last of two without a word.
-
-    Nobody needs a key twice, and it is how a config shows readers one thing and runs another.
-    """
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise Refused(Level.C, f"the key {twice!r} stands twice: what is read is not what runs")
-    return found
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")

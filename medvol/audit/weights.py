@@ -12,6 +12,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from ..strictly import distinct_keys
 from .pickles import PickleError, pickled_names
 from .verdict import Level
 
@@ -221,7 +222,7 @@ def _safetensors(file: BinaryIO, size: int) -> Judged:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > min(MOST_HEADER_BYTES, size - 8):
             raise ValueError("it is longer than the file")
-        header = json.loads(file.read(length), object_pairs_hook=_distinct)
+        header = json.loads(file.read(length), object_pairs_hook=distinct_keys)
         header.pop("__metadata__", None)
         spans = sorted(tuple(map(int, row["data_offsets"])) for row in header.values())
         at = 0
@@ -234,12 +235,6 @@ def _safetensors(file: BinaryIO, size: int) -> Judged:
     except (struct.error, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return Judged(Level.C, kind, f"its header is wrong: {_first(error)}")
     return Judged(Level.A, kind, f"{len(spans)} tensors, without pickle")
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a name stands twice in it")
-    return dict(pairs)
 
 
 def _onnx(file: BinaryIO) -> Judged:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """MONAI's parser of configs, which reads verified bytes, and nothing from outside the bundle."""
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
-from monai.utils.misc import CheckKeyDuplicatesYamlLoader
 
 from ..errors import InputError
+from ..strictly import MOST_BYTES, YAML_SUFFIXES, read_strictly
 from ..verified import content_of
 
 METADATA = Path("configs", "metadata.json")  # what makes a folder a bundle
 MACRO = "%"  # begins what is taken over from another place or file
-MOST_BYTES = 16 << 20  # of a config; the largest of MONAI's model zoo has 60 kB
+SUFFIXES = (".json", *YAML_SUFFIXES)
 
 
 class Parser(ConfigParser):
@@ -40,19 +39,15 @@ class Parser(ConfigParser):
 
         Raises:
             InputError: E_CHANGED, it is another file than before.
-            OSError, ValueError, RecursionError: it cannot be read, is too large, is neither, or a
-                key stands twice in one object.
+            OSError, ValueError: it cannot be read, is too large or neither, or as for
+                `read_strictly`.
         """
         path = Path(filepath)
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
-        content = content_of(path)
-        if path.suffix.lower() == ".json":
-            read = json.loads(content, object_pairs_hook=_distinct)
-        elif path.suffix.lower() in (".yaml", ".yml"):
-            read = _yaml(content)
-        else:
+        if path.suffix.lower() not in SUFFIXES:
             raise ValueError(f"{path.name} is neither JSON nor YAML")
+        read = read_strictly(content_of(path), suffix=path.suffix)
         if not isinstance(read, dict):
             raise ValueError("it is not an object")
         return read
@@ -94,20 +89,3 @@ def root_of(config: Path) -> Path | None:
     """
     around = config.absolute().parents
     return next((place for place in around if (place / METADATA).is_file()), None)
-
-
-def _yaml(content: bytes) -> Any:
-    try:
-        return CheckKeyDuplicatesYamlLoader(content).get_single_data()
-    except Exception as error:  # those of YAML have no ancestor of Python's own
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"it is not YAML: {first}") from None
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
-    return content

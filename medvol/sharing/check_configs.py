@@ -20,6 +20,7 @@ from monai.bundle.properties import InferProperties, TrainProperties
 from ..bundle.code import Code
 from ..bundle.parser import Parser
 from ..images.files import is_hidden
+from ..strictly import KeyTwice
 from .findings import Findings
 
 SUFFIXES = (".json", ".yaml", ".yml")
@@ -87,27 +88,11 @@ def entries(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 def _read(found: Findings, path: Path) -> dict[str, Any]:
     """A config file; what is wrong with it becomes a finding, and its content is then empty."""
-
-    before = len(found)
-
-    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in {key for key in keys if keys.count(key) > 1}:
-            found.error(path, key, "the key stands twice in one object.", "Take one of them out.")
-        return dict(pairs)
-
-    def refuse(word: str) -> None:
-        raise ValueError(f"{word} is not JSON")
-
     with found.catching(path, "", "Mend the file."):
-        if path.suffix == ".json":
-            text = path.read_text(encoding="utf-8")
-            content = json.loads(text, object_pairs_hook=distinct, parse_constant=refuse)
-        else:
-            content = Parser.load_config_file(path)
-        if not isinstance(content, dict):
-            raise ValueError("it is not an object")
-        return content if len(found) == before else {}
+        try:
+            return Parser.load_config_file(path)
+        except KeyTwice as error:
+            found.error(path, str(error.key), f"{error}.", "Take one of them out.")
     return {}
 
 

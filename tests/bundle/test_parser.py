@@ -8,8 +8,12 @@ import pytest
 from trusted import trusted
 
 from medvol.bundle.config import Config
-from medvol.bundle.parser import MOST_BYTES, Parser, root_of
+from medvol.bundle.parser import Parser, root_of
 from medvol.errors import InputError
+from medvol.strictly import MOST_BYTES
+
+ROWS = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+GROWING = "\n".join(["a0: &a0 [1]", *ROWS])  # 1 kB that names 9 ** 11 entries
 
 
 def bundle(folder: Path, **config: object) -> Path:
@@ -64,9 +68,15 @@ def test_macros_inside_a_bundle_work(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("a.json", '{"a": 1, "a": 2}', "the key 'a' stands twice"),
         ("a.json", '{"b": {"a": 1, "a": 2}}', "the key 'a' stands twice"),
         ("a.json", "[1]", "not an object"),
-        ("a.json", "[" * 100_000, "recursion"),
+        ("a.json", "[" * 100_000, "nested more deeply"),
         ("a.json", '{"a": "' + "x" * MOST_BYTES + '"}', "more than 16 MB"),
+        ("a.json", '{"a": NaN}', "NaN is not JSON"),
+        ("a.json", "[" * 65 + "]" * 65, "nested more deeply"),
         ("a.yaml", "a: [", "not YAML"),
+        ("a.yaml", "a: 1\na: 2", "the key 'a' stands twice"),
+        ("a.yaml", "a: &x [*x]", "nested more deeply"),
+        ("a.yaml", GROWING, "more than 200000 entries"),
+        ("a.yaml", "a: &a {b: 1}\nc:\n  <<: *a\n", "merges entries"),
         ("a.txt", "{}", "neither JSON nor YAML"),
     ],
 )

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from .errors import InputError
 from .files import sha256_of
+from .metadata import read_metadata
 from .strictly import read_strictly
 
 MANIFEST = "manifest.json"  # at the root of a packed bundle
@@ -113,7 +114,9 @@ def manifest_of(folder: Path, *, name: str | None = None) -> Manifest:
     files = {}
     for path in _paths(folder):
         files[path] = Entry(sha256_of(folder / path), (folder / path).stat().st_size)
-    return Manifest(name or folder.resolve().name, _version(folder), files)
+    return Manifest(
+        name or folder.resolve().name, str(read_metadata(folder).get("version", "")), files
+    )
 
 
 def parse_manifest(content: bytes, *, path: str | os.PathLike[str]) -> Manifest:
@@ -191,13 +194,3 @@ def _paths(folder: Path) -> Iterator[str]:
                 )  # fmt: skip
             if str(below) not in (MANIFEST, SIGNATURE):
                 yield str(below)
-
-
-def _version(folder: Path) -> str:
-    path = folder / "configs" / "metadata.json"
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8")).get("version", ""))
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise InputError(
-            "E_BUNDLE", path, f"it cannot be read as a JSON object: {error}.", "Mend the file."
-        ) from error

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..metadata import METADATA
 from .configs import (
     RENAMED,
     Node,
@@ -27,7 +28,6 @@ from .references import judge_macro
 from .targets import TARGET, judge_component, judge_target
 from .verdict import Audit, Item, Level
 
-METADATA = "configs/metadata.json"
 _REFERENCE = re.compile(r"@\w*(::\w*|#\w*)*")  # which MONAI follows where it is a whole entry
 _GIVEN = {(name,) for name in GIVEN}
 SHOWN = 200  # characters of an entry in an item

@@ -10,6 +10,7 @@ from pydoc import locate
 from typing import Any
 
 from ..files import read_json
+from ..metadata import read_metadata
 from ..text import aligned
 from .config import Config
 
@@ -32,7 +33,7 @@ def explain(folder: Path) -> str:
     Raises:
         InputError: E_PATH, E_FORMAT, a config cannot be read; E_BUNDLE, an entry cannot be built.
     """
-    metadata = read_json(folder / "configs" / "metadata.json", what="metadata", remedy="Mend it.")
+    metadata = read_metadata(folder)
     use = Config(folder / "configs" / "inference.json", bundle_root=str(folder), device="cpu")
     rows: list[tuple[str, Iterable[str]]] = [
         ("bundle", [f"{folder.name} {metadata.get('version', '')}", str(metadata.get("name", ""))]),

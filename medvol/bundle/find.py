@@ -2,13 +2,13 @@
 """Where a bundle lies: a folder that the user names, one of the user's own, received or shipped."""
 
 import difflib
-import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import InputError
+from ..metadata import METADATA, read_metadata
 from .places import home_folder as home_folder
 from .places import user_folder as user_folder
 from .store import AT, installed, installed_bundle, newest
@@ -48,7 +48,7 @@ def all_bundles() -> dict[str, Path]:
 
 def _bundles_in(root: Path | None) -> dict[str, Path]:
     # one whose name begins with a dot is not finished yet
-    metadata = sorted(root.glob("[!.]*/configs/metadata.json")) if root else []
+    metadata = sorted(root.glob(f"[!.]*/{METADATA}")) if root else []
     return {file.parent.parent.name: file.parent.parent for file in metadata}
 
 
@@ -89,7 +89,7 @@ def find_bundle(name_or_folder: str | os.PathLike[str]) -> Path:
     """
     name = os.fspath(name_or_folder)
     folder = Path(name)
-    if (folder / "configs" / "metadata.json").is_file():
+    if (folder / METADATA).is_file():
         return folder.resolve()
     named = all_bundles()
     if name in named:
@@ -134,7 +134,7 @@ def _meant(name: str, named: Mapping[str, Path]) -> str:
 def _modality(folder: Path) -> str | None:
     """Of a bundle's images, where its metadata say so."""
     try:
-        metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        metadata = read_metadata(folder)
         return str(metadata["network_data_format"]["inputs"]["image"]["modality"])
-    except (OSError, ValueError, KeyError, TypeError):  # who loads it says what is wrong
+    except (InputError, KeyError, TypeError):  # who loads it says what is wrong
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InputError, printable
-from ..files import read_json
+from ..metadata import read_metadata
 from .find import all_bundles, shipped_bundles
 from .spec import Spec, parse_spec
 from .store import Installed, installed
@@ -119,8 +119,7 @@ def look(folder: Path, origin: str = "own") -> Listed:
     """
     metadata: Mapping[str, Any] = {}
     try:
-        path = folder / "configs" / "metadata.json"
-        metadata = read_json(path, what="metadata", remedy="Mend the file.")
+        metadata = read_metadata(folder)
         return Listed(folder, origin, metadata, parse_spec(folder, metadata), None)
     except InputError as error:
         return Listed(folder, origin, metadata, None, error)

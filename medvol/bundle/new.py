@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import appearing, read_json, write_text
+from ..metadata import read_metadata
 from ..owned import checksums, claim
 from ..text import NOTICE
 from .build import (
@@ -255,7 +256,7 @@ def _said_of(name: str, other: str, names: list[str]) -> dict[str, Any]:
 
 
 def _write_texts(folder: Path, name: str, other: str) -> None:
-    metadata = read_source(folder / "configs" / "metadata.json")
+    metadata = read_metadata(folder)
     channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
     rows = "\n".join(f"| {value} | {label} |" for value, label in channels.items())
     readme = _README.format(name=name, notice=NOTICE, rows=rows, other=other)

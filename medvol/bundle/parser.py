@@ -11,10 +11,10 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from ..errors import InputError
+from ..metadata import METADATA
 from ..strictly import MOST_BYTES, YAML_SUFFIXES, read_strictly
 from ..verified import content_of
 
-METADATA = Path("configs", "metadata.json")  # what makes a folder a bundle
 MACRO = "%"  # begins what is taken over from another place or file
 SUFFIXES = (".json", *YAML_SUFFIXES)
 

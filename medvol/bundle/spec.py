@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle is: its `metadata.json`, parsed and checked once, without torch."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from ..errors import InputError
 from ..files import sha256_of
 from ..labels import LabelTable
+from ..metadata import METADATA, read_metadata
 from ..metrics.coverage import Coverage
 from ..metrics.levels import OrganLevels
 from ..metrics.measurements import Reference
@@ -181,16 +181,7 @@ def spec_in(folder: Path, *, weights: Path | None = None) -> Spec:
     Raises:
         InputError: E_BUNDLE, as for `read_spec`.
     """
-    path = folder / "configs" / "metadata.json"
-    try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            "E_BUNDLE", path, f"it cannot be read as JSON: {error}.", "Mend the file."
-        ) from error
-    if not isinstance(metadata, dict):
-        raise InputError("E_BUNDLE", path, "it is not a JSON object.", "Mend the file.")
-    return parse_spec(folder, metadata, weights=weights)
+    return parse_spec(folder, read_metadata(folder), weights=weights)
 
 
 def parse_spec(
@@ -206,7 +197,7 @@ def parse_spec(
     Raises:
         InputError: E_BUNDLE, as for `read_spec`.
     """
-    fields = Fields(folder / "configs" / "metadata.json", metadata)
+    fields = Fields(folder / METADATA, metadata)
     task = fields.task()
     classes = fields.classes() if task != "volumes" else ()
     labels = fields.labels() if task != "radiographs" else LabelTable(())

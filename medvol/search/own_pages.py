@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..bundle.build import read_source
 from ..bundle.given import PATHS
 from ..bundle.new import FIRST_VERSION
 from ..data.classes import class_rows
 from ..data.datalist import Datalist
 from ..data.items import classified
 from ..files import read_csv, sha256_of, write_text
+from ..metadata import read_metadata
 from ..metrics.classes.confusion import confusion_matrix
 from ..report.training_page import Confusion, TrainingPage, training_readme, write_training_page
 from ..text import NOTICE, counted
@@ -53,7 +53,7 @@ def page_of(run: Run, base: str, settings: Mapping[str, Any], summary: Mapping[s
         name: of the bundle.
         remarks: one sentence each.
     """
-    metadata = read_source(run.order.bundle / "configs" / "metadata.json")
+    metadata = read_metadata(run.order.bundle)
     form = metadata["network_data_format"]
     figures = figures_of(summary, run.final[-1])
     about = run.datalist.about

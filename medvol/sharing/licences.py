@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which licences hold for the code, the weights and the data of a bundle, as its files say."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from ..errors import InputError
+from ..metadata import METADATA, read_metadata
 
 PARTS = ("code", "weights", "data")
 MOST_BYTES = 1 << 20  # of a text that is read
@@ -138,19 +140,18 @@ def _sections(text: str) -> dict[str, str]:
 
 def _declared(folder: Path, known: set[str]) -> Iterator[Terms]:
     """What the metadata say of parts of which no file says anything that is recognised."""
-    file = "configs/metadata.json"
     try:
-        metadata: Any = json.loads(_text(folder / file))
-    except ValueError:
+        metadata = read_metadata(folder)
+    except InputError:  # who reads more of them says what is wrong
         return
-    for key in METADATA_KEYS if isinstance(metadata, Mapping) else ():
+    for key in METADATA_KEYS:
         if isinstance(value := metadata.get(key), str):
             part = next((part for part in PARTS if key.startswith(part)), "")
             for one in (part,) if part else ("code", "weights"):
                 if one not in known:
                     names = identifiers_in(value) or tuple(re.findall(r"^[\w.+-]+$", value))
                     limited = bool(_NON_COMMERCIAL.search(value))
-                    yield Terms(one, file, names, limited or any("-NC" in x for x in names))
+                    yield Terms(one, METADATA, names, limited or any("-NC" in x for x in names))
 
 
 def _text(path: Path) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import InputError
 from ..files import sha256_of
+from ..metadata import read_metadata
 from .licences import Terms, terms_of
 
 BILL = "bom.json"  # at the root of a packed bundle
@@ -45,7 +45,7 @@ def bill_of_materials(folder: Path, *, packages: Mapping[str, str] | None = None
     Raises:
         InputError: E_BUNDLE, the metadata cannot be read.
     """
-    metadata = _metadata(folder)
+    metadata = read_metadata(folder)
     terms = terms_of(folder)
     named = _packages(metadata) if packages is None else packages
     parts = [
@@ -233,16 +233,3 @@ def _filled(fields: Mapping[str, Any]) -> Component:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _metadata(folder: Path) -> Mapping[str, Any]:
-    path = folder / "configs" / "metadata.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("it is not an object")
-    except (OSError, ValueError) as error:
-        raise InputError(
-            "E_BUNDLE", path, f"it cannot be read as a JSON object: {error}.", "Mend the file."
-        ) from error
-    return content

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the networks of a bundle see of a phantom, so that copies of them can be compared on it."""
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from ..bundle.config import Config
 from ..bundle.spec import Spec
 from ..data.folder import image_items
+from ..metadata import read_metadata
 from ..scratch import prefix
 from ..tasks.task import task_of
 from ..transforms.keys import plain
@@ -60,8 +60,7 @@ def noise(spec: Spec) -> Tensor:
     Args:
         spec: of the bundle.
     """
-    metadata = json.loads((spec.folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    image = metadata["network_data_format"]["inputs"]["image"]
+    image = read_metadata(spec.folder)["network_data_format"]["inputs"]["image"]
     shape = image.get("spatial_shape", ["*"] * 3)
     sizes = [size if isinstance(size, int) and size > 0 else NOISE_VOXELS for size in shape]
     draw = torch.Generator().manual_seed(0)

@@ -60,11 +60,11 @@ def test_broken_bundles_are_listed_with_why(own: Path, capsys: pytest.CaptureFix
     by_name = {bundle["name"]: bundle for bundle in said["bundles"]}
     assert [*by_name] == [*shipped_bundles(), "broken", "no_json"]
     assert by_name["broken"]["refusal"]["remedy"] == "Did you mean focus_labels?"
-    assert by_name["no_json"]["refusal"]["code"] == "E_FORMAT"
+    assert by_name["no_json"]["refusal"]["code"] == "E_BUNDLE"
     assert main(["bundle", "list"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     assert "Did you mean focus_labels?" in lines["broken"]
-    assert "is not JSON" in lines["no_json"]
+    assert "cannot be read as JSON" in lines["no_json"]
 
 
 def test_the_list_loads_no_torch() -> None:

@@ -99,7 +99,7 @@ def test_metadata_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     folder = small_bundle(tmp_path / "lungs")
     (folder / "configs" / "metadata.json").write_text("[]")
 
-    with pytest.raises(InputError, match="it is not an object"):
+    with pytest.raises(InputError, match="it is not a JSON object"):
         bill_of_materials(folder)
 
 

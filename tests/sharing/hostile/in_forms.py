@@ -73,6 +73,12 @@ def _deep(folder: Path, _: Path) -> None:
     path.write_text(f'{text}, "deep": {"[" * DEPTH}{"]" * DEPTH}}}')
 
 
+def _deep_metadata(folder: Path, _: Path) -> None:
+    path = folder / "configs" / "metadata.json"
+    text = path.read_text().rstrip()[:-1]
+    path.write_text(f'{text}, "deep": {"[" * DEPTH}{"]" * DEPTH}}}')
+
+
 def _deep_expression(folder: Path, _: Path) -> None:
     changed(folder, {"network_def": "$" + "(" * 500 + "1" + ")" * 500})
 
@@ -150,6 +156,7 @@ CASES = {
         ),
         "in YAML that grows": Hostile(_yaml_bomb, "entries|alias|large"),
         "that is deep": Hostile(_deep, "deep|nest|recursion"),
+        "of deep metadata": Hostile(_deep_metadata, "deep|nest|recursion"),
         "with a deep expression": Hostile(_deep_expression, "deep|not an expression", level=""),
         "that refers in a circle": Hostile(_circle, "", level="A"),
         "with a long number": Hostile(_long_number, "digits|number|read|int", level=""),

@@ -5,6 +5,7 @@ A bundle lies in `received/NAME/VERSION-DIGEST/NAME` of the user's home of medvo
 it stands beside that folder, in `received.json`, where nothing in a packed bundle can write.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +18,7 @@ from ..files import locked, write_json
 from ..manifest import NAME, SHORT, manifest_of
 from .places import home_folder, read_list
 
+VERSION = re.compile(r"\d[0-9A-Za-z.+_-]{0,39}")  # PEP 440 that can be part of a file's name
 AT = "@"  # between a name and a version
 LIST = "received.json"
 _FORMAT = 1  # of that file
@@ -232,6 +234,19 @@ def withdraw(key: str) -> list[Installed]:
         bundles = [replace(x, withdrawn=x.withdrawn or x.key == key) for x in holder[0].bundles]
         holder[0] = holder[0]._replace(bundles=tuple(bundles))
     return signed
+
+
+def is_version(text: str) -> bool:
+    """Whether a bundle of that version can be packed, put into a store and received.
+
+    Args:
+        text: of its metadata.
+
+    Example:
+        >>> [is_version(x) for x in ("1.2.0", "0.1rc1", "1.0+lab2", "1.0.0-lab2", "new", "1.0/..")]
+        [True, True, True, False, False, False]
+    """
+    return VERSION.fullmatch(text) is not None and version_key(text)[0] == 1
 
 
 def version_key(version: str) -> Any:

@@ -19,6 +19,7 @@ from monai.bundle.properties import InferProperties, TrainProperties
 
 from ..bundle.code import Code
 from ..bundle.parser import Parser
+from ..bundle.store import is_version
 from ..images.files import is_hidden
 from ..strictly import KeyTwice
 from .findings import Findings
@@ -99,10 +100,18 @@ def _read(found: Findings, path: Path) -> dict[str, Any]:
 def _check_metadata(found: Findings, path: Path, metadata: Mapping[str, Any]) -> None:
     """The fields that MONAI documents, by the schema kept beside this module."""
     schema = json.loads((files(__package__) / "metadata_schema.json").read_text(encoding="utf-8"))
+    wrong = set()
     for error in sorted(Draft202012Validator(schema).iter_errors(metadata), key=str):
         key = "#".join(str(part) for part in error.absolute_path)
         remedy = error.schema.get("description", "docs/adding_a_bundle.md shows what it holds.")
         found.error(path, key, f"{error.message}.", remedy)
+        wrong.add(key)
+    version = str(metadata.get("version"))
+    if "version" not in wrong and not is_version(version):
+        found.error(
+            path, "version", f"{version!r} is not a version, so nobody could receive the bundle.",
+            "Write it as 1.2.3, with +lab2 behind it for a variant of your own.",
+        )  # fmt: skip
     if metadata.get("version") not in (metadata.get("changelog") or {}):
         found.error(
             path, "changelog", f"it does not have version {metadata.get('version')}.",

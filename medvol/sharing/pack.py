@@ -16,6 +16,7 @@ from .check import check_apart
 from .golden import GOLDEN, make_golden_apart
 from .materials import BILL, bill_of_materials
 from .prepare import prepared
+from .shelf import read_packed
 
 TIME = (1980, 1, 1, 0, 0, 0)  # of every file in a .zip, the earliest that it knows
 MODE = 0o100644  # of every file: read by all, written by the owner
@@ -64,7 +65,8 @@ def pack(bundle: Path, output: Path, *, seconds: float | None = None) -> Packed:
     Raises:
         InputError: E_BUNDLE, `check` finds something wrong, its name is not one of a bundle, or a
             config names medvol in a way that cannot be carried; E_UNTRUSTED, level C, or B without
-            acceptance; E_NOSPACE, the file cannot be written.
+            acceptance; E_NOSPACE, the file cannot be written; as for `read_packed`, nobody could
+            receive it.
     """
     name = bundle.resolve().name
     if not NAME.fullmatch(name):
@@ -83,6 +85,7 @@ def pack(bundle: Path, output: Path, *, seconds: float | None = None) -> Packed:
         (folder / MANIFEST).write_bytes(manifest.canonical)
         with replacing(output) as temporary:
             write_zip(folder, temporary)
+            _check_receivable(temporary, bundle)
         size = output.stat().st_size
         return Packed(output, size, manifest, made.carried, made.left_out, golden)
 
@@ -100,6 +103,17 @@ def write_zip(folder: Path, path: Path) -> None:
             row.create_system, row.external_attr = UNIX, MODE << 16
             row.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(row, file.read_bytes())
+
+
+def _check_receivable(packed: Path, bundle: Path) -> None:
+    """Refuse what another lab could not receive, such as a file that Windows cannot name."""
+    try:
+        read_packed(packed)
+    except InputError as error:
+        raise InputError(
+            error.code, bundle, f"no lab could receive it: {error.reason}",
+            "Change that in the bundle, and pack it again.",
+        ) from error  # fmt: skip
 
 
 def _check(bundle: Path, seconds: float | None) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ..bundle.store import version_key
+from ..bundle.store import VERSION, is_version, version_key
 from ..errors import InputError
 from ..failures import path_error
 from ..files import locked, replacing
@@ -20,7 +20,6 @@ from ..manifest import NAME, Manifest
 from .archive import quarantined
 from .sealed import Sealed, read_sealed
 
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")  # that can be part of a file's name
 UNPACKED = "Make it with `medvol bundle pack`."
 
 
@@ -147,14 +146,14 @@ def read_packed(path: Path) -> Sealed:
         path: of the `.zip`.
 
     Raises:
-        InputError: E_BUNDLE, it has no manifest, or a version that no file can be named by; others
+        InputError: E_BUNDLE, it has no manifest, or a version that is not one; others
             as for `archive.quarantined` and `sealed.read_sealed`.
     """
     with quarantined(path) as folder:
         sealed = read_sealed(folder)
     if sealed is None:
         raise InputError("E_BUNDLE", path, "it has no manifest.", UNPACKED)
-    if not VERSION.fullmatch(sealed.manifest.version):
+    if not is_version(sealed.manifest.version):
         raise InputError(
             "E_BUNDLE", path, f"its version is {sealed.manifest.version!r}.",
             "Give it a version such as 1.0.0 in its metadata, and pack it again.",

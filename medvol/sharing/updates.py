@@ -5,7 +5,6 @@ Otherwise whoever has an old file with a known fault, or has changed one, could 
 of the good one, with a signature that was right once.
 """
 
-import re
 import shlex
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -13,12 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..bundle.listing import look
-from ..bundle.store import Installed, Seen, Store, version_key
+from ..bundle.store import Installed, Seen, Store, is_version, version_key
 from ..errors import InputError
 from ..manifest import Manifest, manifest_of
 from ..scratch import TEMPORARY, prefix
 
-VERSION = re.compile(r"\d[0-9A-Za-z.+_-]{0,39}")  # as PEP 440 has it, and fit for a folder's name
 NEW = "Ask for a newer version of it."
 
 
@@ -54,7 +52,7 @@ def check_update(manifest: Manifest, word: Word, store: Store, *, path: Path) ->
             not one, or its name differs from a known one by capitals alone.
     """
     name, version = manifest.name, manifest.version
-    if not VERSION.fullmatch(version) or version_key(version)[0] == 0:
+    if not is_version(version):
         reason = f"its version {version!r} is not a version such as 1.2.0."
         raise InputError("E_BUNDLE", path, reason, "Ask for it with a version.")
     _check_name(name, store.seen, path)

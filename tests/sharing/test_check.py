@@ -141,6 +141,8 @@ each_config = pytest.mark.parametrize(
         (AT, "label_table", [{"value": 1, "name": "dark"}], "error", "label_table",
          "it calls label 1 'dark'; channel_def has 'bright'"),
         (AT, "label_table", [], "error", "label_table", "label 1 of channel_def is missing"),
+        ("metadata", "version", "1.0.0-lab2", "error", "version", "nobody could receive"),
+        ("metadata", "version", "new", "error", "version", "does not match"),
         ("inference", "device", "$@device.type", "error", "device", "has no type"),
         ("inference", "inferer", None, "error", "inferer", "the id is missing"),
         ("inference", "preprocessing", None, "error", "preprocessing", "the id is missing"),

@@ -197,6 +197,17 @@ def test_links_and_odd_names_are_refused(brain: Path, tmp_path: Path) -> None:
         pack(odd, tmp_path / "a.zip")
 
 
+def test_what_nobody_could_receive_is_not_packed(tmp_path: Path) -> None:
+    folder = tiny_radiograph_bundle(tmp_path / "own" / "chest")
+    (folder / "LICENSE").write_text("Use it as you like, at your own risk.")
+    (folder / "docs").mkdir(exist_ok=True)
+    (folder / "docs" / "what?.md").write_text("It tells bright from dark.")
+    with pytest.raises(InputError, match="no lab could receive it") as caught:
+        pack(trusted(folder), tmp_path / "chest.zip")
+    assert "docs/what?.md" in caught.value.reason
+    assert not (tmp_path / "chest.zip").exists()
+
+
 def test_an_expression_that_names_medvol_cannot_be_carried(brain: Path, tmp_path: Path) -> None:
     path = brain / "configs" / "inference.json"
     config = json.loads(path.read_text())

@@ -119,6 +119,13 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "The output cannot be written, or reads back differently.",
             "Free some space, or choose another output folder.",
         ),
+        "E_ARCHIVE": Code(
+            "A DICOM archive cannot be asked: its address or the credentials for it cannot be "
+            "used, it does not answer, refuses, has no such study or series, answers with what was "
+            "not asked for, or did not store what was sent. The line says which.",
+            "Follow the line; see [archives](archive.md). Files that could not be stored are kept, "
+            "and the same command stores them.",
+        ),
         "E_UNTRUSTED": Code(
             "A bundle carries code that nobody here has accepted, asks for what medvol never runs, "
             "was changed since it was packed, signed or accepted, or is older than one that is "

@@ -32,6 +32,7 @@ COMMANDS = (
     "train",
     "compare",
     "tune",
+    "serve",
     "bundle",
     "demo",
 )

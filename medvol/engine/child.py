@@ -146,6 +146,11 @@ class Child:
             raise answer
         return answer
 
+    def kill(self) -> None:
+        """End the process at once, from any thread: what it is at is answered as lost."""
+        if (process := self._process) is not None:
+            process.popen.kill()
+
     def close(self) -> None:
         """End the process; what it has half done is cleaned up, by itself or for it."""
         if self._process is not None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # what an answer can have
 HAS: Mapping[str, Callable[["Answer"], bool]] = MappingProxyType(
     {
+        "volume": lambda answer: answer.image.array.ndim == 3,
         "mask": lambda answer: answer.mask is not None,
         "mask of a volume": lambda answer: answer.mask is not None and min(answer.mask.shape) > 1,
         "slices": lambda answer: answer.slices is not None,
@@ -99,6 +100,9 @@ OUTPUTS = _named(
     Output("scene", "scene.mrb",
            "image and segments together, ready to look at in 3D Slicer", "mask",
            "slicer_scene.write"),
+    Output("image", "image.nii.gz",
+           "the image as it was read, without what its header said", "volume",
+           "image.write", unasked=False),
     Output("csv", "measurements.csv",
            "per label: voxels, volume in ml, mean value, share of the organ", "mask",
            "measurements.write"),

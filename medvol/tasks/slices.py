@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Slices(Volumes):
     """Reads what `Volumes` reads, and answers with a probability of each slice."""
 
-    gives = frozenset({"slices"})
+    gives = frozenset({"volume", "slices"})
 
     def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:
         """The probability of the finding in each slice.

@@ -39,7 +39,7 @@ class Volumes:
 
     takes = "volumes"
     options = frozenset({"gate", "series", "all_series", "spacing"})
-    gives = frozenset({"mask", "slices"})
+    gives = frozenset({"volume", "mask", "slices"})
     formats = None
     report = ("html",)
     batch_size = None

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a server is told when it starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+GIB = 1 << 30
+LOCAL = ("localhost",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a server listens, what it serves, and what it allows.
+
+    Args:
+        folder: where it keeps images, jobs and results.
+        bundles: names or folders; empty for all that came with medvol.
+        host: address that it listens on.
+        port: 0 takes a free one.
+        device: "auto", "cpu" or "cuda".
+        studies: folder of images that are there to be chosen.
+        archive: DICOMweb address of an archive whose studies are there to be chosen.
+        token: that a client has to show; empty where none is asked for.
+        keep_h: hours, above 0, after which uploads and their results are deleted.
+        largest_bytes: of one upload.
+        most_waiting: jobs that may wait; one more is refused.
+        time_limit_s: of one job.
+        origins: other origins whose pages may ask, such as a viewer elsewhere.
+
+    Raises:
+        ValueError: a number that makes no sense, or another address than this machine's own without
+            a token.
+    """
+
+    folder: Path
+    bundles: Sequence[str] = ()
+    host: str = "127.0.0.1"
+    port: int = 8000
+    device: str = "auto"
+    studies: Path | None = None
+    archive: str = ""
+    token: str = ""
+    keep_h: float = 24.0
+    largest_bytes: int = 4 * GIB
+    most_waiting: int = 200
+    time_limit_s: float = 3600.0
+    origins: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port is {self.port}; give 0 to 65535")
+        for name in ("keep_h", "largest_bytes", "most_waiting", "time_limit_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a number above 0")
+        if not self.is_local and not self.token:
+            raise ValueError(
+                f"host {self.host} can be reached from other machines; give --token FILE with it"
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the server."""
+        if self.host in LOCAL:
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False

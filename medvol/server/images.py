@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -35,7 +35,7 @@ class Stored:
         size_bytes: of its file.
         since: when it came, seconds since 1970.
         series: SeriesInstanceUID, where it is one of several at its path; or empty.
-        origin: "upload", "studies" or "archive".
+        origin: "upload", "studies", "archive" or "datastore"; all but the first lie elsewhere.
     """
 
     id: str
@@ -46,6 +46,11 @@ class Stored:
     since: float
     series: str = ""
     origin: str = "upload"
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether it lies elsewhere, and is not the server's to delete."""
+        return self.origin != "upload"
 
 
 class Receiving:
@@ -127,6 +132,33 @@ class Images:
         with self.lock:
             self.found[id_] = coming.stored = stored
 
+    def lend(
+        self, path: Path, name: str, *, sha256: str, origin: str, series: str = ""
+    ) -> Stored:  # fmt: skip
+        """Know an image that lies elsewhere, and is not deleted with those that were sent.
+
+        Args:
+            path: of its file or folder.
+            name: as it is shown.
+            sha256: of its content.
+            origin: "studies", "archive" or "datastore"; not "upload".
+            series: as for `Stored`.
+
+        Returns:
+            It has the same id for the same path, series and content, also after a restart.
+        """
+        said = "\n".join((origin, str(path), series, sha256))
+        id_ = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        with self.lock:
+            if id_ in self.found:
+                return self.found[id_]
+            size = path.stat().st_size if path.is_file() else 0
+            stored = Stored(id_, path, _shown(name), sha256, size, time.time(), series, origin)
+            (self.folder / id_).mkdir(exist_ok=True)
+            write_json(self.folder / id_ / RECORD, {**asdict(stored), "path": str(path)})
+            self.found[id_] = stored
+        return stored
+
     def all(self) -> list[Stored]:
         """All images, the newest first."""
         with self.lock:
@@ -142,7 +174,7 @@ class Images:
             return self.found[id_]
 
     def remove(self, id_: str) -> None:
-        """Delete one image.
+        """Delete one image; of one that lies elsewhere, what is known of it.
 
         Raises:
             KeyError: there is none of this id.
@@ -159,7 +191,10 @@ class Images:
             with suppress(InputError, KeyError, TypeError, ValueError):
                 row = read_json(folder / RECORD, what="record of an image", remedy="Send it again.")
                 stored = Stored(**{**row, "path": folder / Path(row["path"]).name})
-                if stored.id == folder.name and stored.path.is_file():
+                if stored.is_lent:
+                    stored = replace(stored, path=Path(row["path"]))
+                is_there = stored.path.exists() if stored.is_lent else stored.path.is_file()
+                if stored.id == folder.name and is_there:
                     yield stored
                     continue
             shutil.rmtree(folder, ignore_errors=True)

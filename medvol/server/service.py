@@ -124,9 +124,10 @@ class Service:
             self.remove_image(job.image)
 
     def remove_image(self, id_: str) -> None:
-        """Delete an image that was sent; one that is not there any more is passed by."""
+        """Delete an image that was sent; one that lies elsewhere or is gone is passed by."""
         try:
-            self.images.remove(id_)
+            if not self.images.get(id_).is_lent:
+                self.images.remove(id_)
         except KeyError:
             return
 

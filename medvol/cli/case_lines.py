@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
@@ -125,15 +126,17 @@ class CaseLines:
             print(listed(self.refused, len(self.cases)), file=sys.stderr)
 
     def as_json(
-        self, cases: "Cases", tables: Mapping[str, Path], *, again: Sequence[str] = ()
-    ) -> str:
+        self, cases: "Cases", tables: Mapping[str, Path], *, again: Sequence[str] = (),
+        stored: Mapping[str, int] = MappingProxyType({}),
+    ) -> str:  # fmt: skip
         """Everything that a program needs to go on, as one JSON object.
 
         `bundle`; of one that carries code `confinement`, what the system enforces and what not;
         `output`, the folder; `tables`, format to path of the files for all cases;
         `seconds`; and `cases`: name, `image`, `state`; of one that was predicted `folder`, `files`
         (format to path) and what its `run.json` says; of a refused one `refusal`. Of a run that
-        was repeated also `again`: what differs from the earlier one, a line each.
+        was repeated also `again`: what differs from the earlier one, a line each. Of a run with
+        `--store` a case has `stored`, how many objects the archive has of it.
         """
         spec, folder = cases.spec, self.results.folder
         content = {
@@ -144,13 +147,15 @@ class CaseLines:
             "output": str(folder),
             "tables": {name: str(path) for name, path in tables.items()},
             "seconds": round(time.perf_counter() - self.started, 3),
-            "cases": [self._object(row) for row in cases.rows],
+            "cases": [self._object(row, stored.get(row.case)) for row in cases.rows],
             **({"again": [*again]} if again else {}),
         }  # fmt: skip
         return json.dumps(content, indent=2, allow_nan=False, default=str)
 
-    def _object(self, row: "CaseRow") -> dict[str, Any]:
+    def _object(self, row: "CaseRow", stored: int | None) -> dict[str, Any]:
         said: dict[str, Any] = {"case": row.case, "image": row.path, "state": row.state}
+        if stored is not None:
+            said["stored"] = stored
         if row.refusal is not None:
             said["refusal"] = row.refusal.as_json()
         if row.found is None:

@@ -12,12 +12,14 @@ from ..files import check_writable, sweep
 from ..outputs.registry import OUTPUTS
 from ..progress import Bars
 from .again import add_again, compared, take_over
+from .archives import Storing, add_store, fetched, formats_to_store, image, plainly, shown
 from .case_lines import CaseLines
 from .options import add_device, add_output, add_series, add_time_limit, add_trust
 from .trust import LATER, introduce
 
 if TYPE_CHECKING:
     from ..bundle.spec import Spec
+    from ..dicomweb.at_hand import AtHand
     from ..tasks.task import Task
 
 # words that mean something for some tasks only: each task names its own
@@ -34,10 +36,11 @@ def add_parser(commands: Any) -> None:
         "page of all.",
     )
     parser.add_argument(
-        "images", nargs="+", type=Path, metavar="IMAGE",
+        "images", nargs="+", type=image, metavar="IMAGE",
         help="image file, folder of DICOM slices (or .zip of one), or folder of several images; "
         "for MR a slice picture, a patient's folder of them or of sequences, or folder of such; "
-        "for radiographs a picture, a DICOM file, or a folder, searched with all that is in it",
+        "for radiographs a picture, a DICOM file, or a folder, searched with all that is in it; "
+        "of an archive dicomweb+https://HOST/dicom-web/studies/UID, perhaps with /series/UID",
     )  # fmt: skip
     add_again(parser)
     add_trust(parser)
@@ -50,6 +53,7 @@ def add_parser(commands: Any) -> None:
         help=f"write only these: {' '.join(OUTPUTS)} (default: of volumes all that the answer has, "
         "but rle; of radiographs cases index)",
     )  # fmt: skip
+    add_store(parser)
     parser.add_argument("--report", action="store_true", help="a page for each image")
     parser.add_argument(
         "--overwrite", action="store_true",
@@ -105,6 +109,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: an option that makes no sense.
     """
+    from ..dicomweb.at_hand import AtHand
+
+    with AtHand() as hand:
+        return _run(args, hand)
+
+
+def _run(args: argparse.Namespace, hand: "AtHand") -> int:
+    """The same, with what was fetched of an archive at hand."""
     from ..bundle.spec import read_spec
     from ..engine import child
     from ..engine.confined import confined
@@ -126,7 +138,9 @@ def run(args: argparse.Namespace) -> int:
     _check_options(spec, task, args)
     formats = _formats(spec, task, args)
     _ = spec.weights_sha256  # missing weights too are said before torch is loaded
-    cases = find_cases(task, args.images, series=args.series, all_series=args.all_series)
+    storing = None if args.store is None else Storing(args.store, args.output)
+    images, refused = fetched(args.images, hand, task, spec, args)
+    cases = find_cases(task, images, series=args.series, all_series=args.all_series) + refused
     if before is not None and len(cases) > 1:
         raise ValueError(
             f"--again repeats the run of one image, not of {len(cases)}; give it alone"
@@ -134,20 +148,21 @@ def run(args: argparse.Namespace) -> int:
     results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite,
                       several=len(cases) > 1)  # fmt: skip
     check_writable(args.output)
-    results.check_place(args.images, {case.name: case.path for case in cases})
+    results.check_place(images, {case.name: case.path for case in cases})
     introduce(spec.folder, trust=args.trust, quiet=args.quiet)  # what is wrong else is said before
-    for remark in () if args.quiet else remarks_on(args.images, cases):
-        print(f"medvol: {remark}", file=sys.stderr)
+    for remark in () if args.quiet else remarks_on(images, cases):
+        print(f"medvol: {hand.plain(remark)}", file=sys.stderr)
     job = Job(results, args.batch_size)
     in_batch = task.batch_size and (args.batch_size or task.batch_size)
     bars = Bars(len(cases), unit="image" if in_batch else "case", stages=not in_batch,
                 shown=sys.stderr.isatty() and not args.quiet)  # fmt: skip
-    said = CaseLines(results, cases, bars, quiet=args.quiet or args.json)
+    known = [shown(case, hand) for case in cases]
+    said = CaseLines(results, known, bars, quiet=args.quiet or args.json)
     work = f"{start.__module__}:{start.__name__}"
     together = 2 * in_batch if in_batch else 1
     heard = bars if bars.shown else None
     tables_of_all = [output.name for output in results.together]
-    read = [*args.images, *(case.path for case in cases)]
+    read = [*map(str, images), *(case.path for case in cases)]
     folders = [] if results.alone == [] else [case.name for case in cases]
     with (
         reserved(results.folder, tables_of_all, len(cases)) as release,
@@ -160,9 +175,10 @@ def run(args: argparse.Namespace) -> int:
         said.confined(process.applied)
         try:
             outcomes = process.each(cases, name=lambda case: case.path)
-            for case in cases:
+            for case in known:
                 said.begin(case)
-                said.end(case, next(outcomes))
+                found = plainly(next(outcomes), hand)
+                said.end(case, found if storing is None else storing.after(case.name, found))
                 said.keep()
                 if said.lacks_room() and is_full(results.folder):
                     said.stop()
@@ -182,7 +198,8 @@ def run(args: argparse.Namespace) -> int:
         print(printable(f"{cases[0].name}: {line}"))
     said.summary(everything, tables)
     if args.json:
-        print(said.as_json(everything, tables, again=again))
+        stored = {} if storing is None else storing.stored
+        print(said.as_json(everything, tables, again=again, stored=stored))
     return 2 if said.refused else 0
 
 
@@ -208,9 +225,11 @@ def _formats(spec: "Spec", task: "Task", args: argparse.Namespace) -> list[str] 
         InputError: E_BUNDLE, one needs what this task does not give.
     """
     asked = args.format or task.formats
+    possible = [name for name, output in OUTPUTS.items() if not output.lacks(task.gives)]
+    if args.store is not None:
+        asked = formats_to_store(asked, possible, spec.task)
     if asked is None:
         return None
-    possible = [name for name, output in OUTPUTS.items() if not output.lacks(task.gives)]
     for name in asked:
         if name not in possible:
             lacking = OUTPUTS[name].lacks(task.gives)

@@ -11,7 +11,7 @@ from .address import Address, parse_address
 from .credentials import Credentials, credentials_for
 from .fetch import Fetched, fetch
 from .search import Search, SeriesFound, StudyFound
-from .session import READ_S, Session
+from .session import READ_S, Session, asked
 from .store import Stored, store
 
 for _name in ("dicomweb_client", "retrying"):  # else they print beside a refusal
@@ -44,9 +44,9 @@ class Archive:
         self.address = parse_address(address) if isinstance(address, str) else address
         known = credentials_for(self.address) if credentials is None else credentials
         self.session = Session(known, str(self.address), timeout_s)
-        client = DICOMwebClient(self.address.root, session=self.session, permissive_uid=True)
-        client.set_http_retry_params(retry=False)  # `session.asked` tries again, in bounds
-        self._search = Search(client, self.session)
+        self._client = DICOMwebClient(self.address.root, session=self.session, permissive_uid=True)
+        self._client.set_http_retry_params(retry=False)  # `asked` tries again, in bounds
+        self._search = Search(self._client, self.session)
 
     def studies(self, filters: Mapping[str, str] | None = None) -> list[StudyFound]:
         """The studies that it holds.
@@ -58,6 +58,14 @@ class Archive:
             InputError: E_ARCHIVE, it does not answer, or not in DICOM JSON.
         """
         return list(self._search.studies(filters or {}))
+
+    def check(self) -> None:
+        """Ask for one study, to know whether it answers and takes the credentials.
+
+        Raises:
+            InputError: E_ARCHIVE, it does not, or not in DICOM JSON.
+        """
+        asked(self.session, lambda: self._client.search_for_studies(limit=1))
 
     def series(self, study: str) -> list[SeriesFound]:
         """The series of a study; none where it has no such study.

@@ -4,8 +4,8 @@
 from pathlib import Path
 
 import pytest
+from archived import SERIES, STUDY, ct_study, give
 from dicom_phantoms import write
-from dicom_studies import SERIES, STUDY, ct_study, give
 from orthanc import Orthanc, orthanc
 from pydicom import dcmread
 from refusals import refused_by

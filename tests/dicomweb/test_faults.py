@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from dicom_studies import SERIES, STUDY, ct_study
+from archived import SERIES, STUDY, ct_study
 from faulty_archive import Faulty, answer, faulty_archive
 from refusals import refused_by
 

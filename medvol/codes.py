@@ -104,6 +104,13 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "file that medvol did not write, or that was changed since.",
             "Choose another output folder, or move the file that the line names.",
         ),
+        "E_NOT_DICOM": Code(
+            "DICOM results were asked for, and the image does not say whose they would be: it is "
+            "NIfTI or another format without patient and study, or its DICOM headers lack a UID or "
+            "hold one that is none, such as a UUID.",
+            "Give the DICOM files as the archive has them, or leave the DICOM formats out; see "
+            "[DICOM](dicom.md#what-goes-in).",
+        ),
         "E_CHANGED": Code(
             "An input changed or vanished while it was used; or the settings of a training that "
             "goes on differ from those it began with.",

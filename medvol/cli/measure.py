@@ -4,13 +4,14 @@
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from ..errors import printable
-from ..outputs.registry import OUTPUTS
+from ..outputs.registry import GROUPS, OUTPUTS, expanded
 from ..owned import RUN, read_record
 from ..text import NOTICE
-from .options import add_map, add_output, add_series, mapped
+from .options import DICOM_OPTIONS, add_dicom, add_map, add_output, add_series, mapped
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,9 +36,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     add_map(parser, "a segment")
     parser.add_argument(
-        "--format", nargs="+", metavar="FORMAT", choices=OUTPUTS,
-        help=f"write only these: {' '.join(OUTPUTS)} (default: all that there is)",
+        "--format", nargs="+", metavar="FORMAT", choices=[*OUTPUTS, *GROUPS],
+        help=f"write only these: {' '.join(OUTPUTS)} (default: all that there is but DICOM); dicom "
+        "stands for all DICOM",
     )  # fmt: skip
+    add_dicom(parser)
     add_series(parser)
     parser.add_argument(
         "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"),
@@ -53,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Read image and mask, and write what the mask says."""
     from ..bundle.spec import read_spec
     from ..files import check_writable
+    from ..outputs.dicom.check import check_source
     from ..outputs.record import brief
     from ..outputs.results import check_apart
     from ..outputs.save import save
@@ -60,14 +64,17 @@ def run(args: argparse.Namespace) -> int:
     from ..tasks.measuring import Order, measured
     from ..tasks.predicting import line
 
-    names, reading = mapped(args.names), Reading(args.series, args.spacing)
+    formats = expanded(args.format or [], OUTPUTS)
+    check = partial(check_source, formats=formats)
+    names, reading = mapped(args.names), Reading(args.series, args.spacing, check=check)
     order = Order(args.image, args.mask, args.prediction, names, reading)
     check_writable(args.output)
     answer = measured(read_spec(args.bundle), order)
     inputs = [path for path in (args.image, args.mask, args.prediction) if path is not None]
     check_apart(args.output, [answer.case], inputs)
     folder = args.output / answer.case
-    written = save(answer, folder, formats=args.format)
+    asked = {name: True for name in DICOM_OPTIONS if getattr(args, name)}
+    written = save(answer, folder, formats=args.format, asked=asked)
     if args.json:
         files = {name: str(path) for name, path in written.items()}
         said = {"notice": NOTICE, "folder": str(folder), **brief(read_record(folder / RUN))}

@@ -7,6 +7,26 @@ from pathlib import Path
 
 from ..engine.limits import CONFINED_TIME_LIMIT_S, TIME_LIMIT_S
 
+DICOM_OPTIONS = ("labelmap", "empty_frames")  # that are recorded where they are given
+
+
+def add_dicom(parser: argparse.ArgumentParser) -> None:
+    """Add the options of DICOM that is written, `DICOM_OPTIONS`.
+
+    Args:
+        parser: of a command that has `--format`.
+    """
+    parser.add_argument(
+        "--labelmap", action="store_true",
+        help="of dicom-seg: one label map, which newer viewers read, in place of a binary mask "
+        "for each label",
+    )  # fmt: skip
+    parser.add_argument(
+        "--empty-frames",
+        action="store_true",
+        help="of dicom-seg: frames also where nothing is marked, for viewers that miss them",
+    )
+
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     """Add the bundle of a command, which comes first, and `--trust-this-bundle`."""

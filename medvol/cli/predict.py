@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, printable
 from ..files import check_writable, sweep
-from ..outputs.registry import OUTPUTS
+from ..outputs.registry import GROUPS, OUTPUTS, expanded
 from ..progress import Bars
 from .again import add_again, compared, take_over
 from .archives import Storing, add_store, fetched, formats_to_store, image, plainly, shown
 from .case_lines import CaseLines
-from .options import add_device, add_output, add_series, add_time_limit, add_trust
+from .options import (
+    DICOM_OPTIONS,
+    add_device,
+    add_dicom,
+    add_output,
+    add_series,
+    add_time_limit,
+    add_trust,
+)
 from .trust import LATER, introduce
 
 if TYPE_CHECKING:
@@ -49,11 +57,12 @@ def add_parser(commands: Any) -> None:
     add_time_limit(parser, "work on an image")
     parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
     parser.add_argument(
-        "--format", nargs="+", metavar="FORMAT", choices=OUTPUTS,
+        "--format", nargs="+", metavar="FORMAT", choices=[*OUTPUTS, *GROUPS],
         help=f"write only these: {' '.join(OUTPUTS)} (default: of volumes all that the answer has, "
-        "but rle; of radiographs cases index)",
+        "but rle and DICOM; of radiographs cases index); dicom stands for all DICOM that it has",
     )  # fmt: skip
     add_store(parser)
+    add_dicom(parser)
     parser.add_argument("--report", action="store_true", help="a page for each image")
     parser.add_argument(
         "--overwrite", action="store_true",
@@ -230,6 +239,7 @@ def _formats(spec: "Spec", task: "Task", args: argparse.Namespace) -> list[str] 
         asked = formats_to_store(asked, possible, spec.task)
     if asked is None:
         return None
+    asked = expanded(asked, possible)
     for name in asked:
         if name not in possible:
             lacking = OUTPUTS[name].lacks(task.gives)
@@ -245,4 +255,5 @@ def _formats(spec: "Spec", task: "Task", args: argparse.Namespace) -> list[str] 
 def _asked(args: argparse.Namespace) -> dict[str, Any]:
     """The options that may change an answer."""
     names = ("precision", "gate", "series", "spacing", "strict", "attention")
-    return {name: getattr(args, name) for name in names}
+    dicom = {name: True for name in DICOM_OPTIONS if getattr(args, name)}
+    return {name: getattr(args, name) for name in names} | dicom

@@ -5,7 +5,8 @@ import errno
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -47,11 +48,40 @@ def load_zip(path: Path, *, series: str | None = None) -> Image:
         folder = Path(name)
         members = unpack(path, folder)
         try:
-            return replace(load_dicom(folder, series=series), path=path)
+            image = load_dicom(folder, series=series)
+            inside = (x._replace(path=path / members[x.path]) for x in image.instances)
+            return replace(image, path=path, instances=tuple(inside))
         except InputError as error:
             member = members.get(Path(error.path))
             fault = path / member if member else path
             raise InputError(error.code, fault, error.reason, error.remedy) from error
+
+
+@contextmanager
+def lying(paths: Sequence[Path]) -> Iterator[dict[Path, Path]]:
+    """Where the contents of some files lie while the block lasts: those of an archive unpacked.
+
+    Args:
+        paths: of files; of a member of an archive its name below the archive's path.
+
+    Returns:
+        Each path to a file that can be opened.
+
+    Raises:
+        InputError: as for `load_zip`; E_CHANGED, an archive has no such member any more.
+    """
+    around = dict.fromkeys(p for path in paths for p in path.parents if p.is_file())
+    with ExitStack() as stack:
+        found: dict[Path, Path] = {}
+        for archive in around:
+            scratch = tempfile.TemporaryDirectory(prefix=prefix(TEMPORARY))
+            members = unpack(archive, Path(stack.enter_context(scratch)))
+            found |= {archive / name: file for file, name in members.items()}
+        for path in paths:
+            if found.setdefault(path, path) == path and any(p in around for p in path.parents):
+                reason = "the archive does not hold it any more."
+                raise InputError("E_CHANGED", path, reason, "Run again.")
+        yield {path: found[path] for path in paths}
 
 
 def unpack(path: Path, folder: Path) -> dict[Path, str]:

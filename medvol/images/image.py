@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,20 @@ def check_kind(kind: str) -> None:
         raise ValueError(f"kind is {kind!r}; give one of {', '.join(get_args(Kind))}")
 
 
+class Instance(NamedTuple):
+    """The DICOM image, or the frame of one, that a slice of a volume was read from.
+
+    Args:
+        uid: SOPInstanceUID; by it an archive finds the patient, so it is written into DICOM only.
+        frame: number of the frame in its file, from 0.
+        path: of the file; of a member of an archive its name below the archive's path.
+    """
+
+    uid: str
+    frame: int
+    path: Path
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """One volume or radiograph as it lies in its file; NumPy only, so that reading needs no torch.
@@ -49,6 +63,8 @@ class Image:
         pair: header and data file, side by side, where they are two; empty where `path` is all.
         in_memory: it comes from an object, whatever lies at `path`.
         sha256: of the files as they were read, see `unchanged`; empty where nobody looked.
+        instances: of DICOM, where each index of the last axis of a volume comes from, in the
+            array's order; of a radiograph the one. Empty of other formats.
 
     Raises:
         ValueError: the array has neither 2 nor 3 axes, or 2 and is not float32; the channels are
@@ -64,6 +80,7 @@ class Image:
     pair: tuple[Path, ...] = ()
     in_memory: bool = False
     sha256: str = ""
+    instances: tuple[Instance, ...] = ()
 
     def __post_init__(self) -> None:
         shape, dtype = self.array.shape, self.array.dtype

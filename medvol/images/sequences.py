@@ -205,7 +205,7 @@ def _load_volumes(folder: Path, files: dict[str, Path]) -> Image:
     }
     return Image(
         reference.array, reference.affine, folder, tuple(dict.fromkeys(notes)), facts,
-        np.stack(arrays),
+        np.stack(arrays), instances=reference.instances,
     )  # fmt: skip
 
 

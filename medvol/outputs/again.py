@@ -11,7 +11,9 @@ from .registry import OUTPUTS
 
 Record = Mapping[str, Any]
 # of `medvol predict`, as recorded
-OPTIONS = ("precision", "gate", "spacing", "strict", "attention")
+OPTIONS = (
+    "precision", "gate", "spacing", "strict", "attention", "labelmap", "empty_frames"
+)  # fmt: skip
 SAME_ML = 5e-4  # of a volume; less is not printed
 SAME_PROBABILITY = 5e-4
 DIGITS = 12  # of a checksum that are printed

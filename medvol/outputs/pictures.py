@@ -4,6 +4,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..engine.attention import METHODS
 from ..report.overlay import Look, draw_overlay
 from ..report.preview import draw_preview
@@ -44,15 +46,36 @@ def write_profile(path: Path, saving: "Saving") -> None:
 
 def write_attention(path: Path, saving: "Saving") -> None:
     """Draw the radiograph under its map; see `draw_attention` for what it raises."""
+    answer = saving.answer
+    draw_attention(path, answer.image.array, saving.attention.heat, caption=_caption(saving))
+
+
+def write_attention_summary(path: Path, saving: "Saving") -> None:
+    """Draw the same with the probability of every class, also without a map.
+
+    Raises:
+        InputError: E_NOSPACE, the file cannot be written.
+    """
     answer, classes = saving.answer, saving.classes
-    method, heat = saving.attention.method, saving.attention.heat
-    caption = Caption(
-        title=f"{answer.case}: {classes}",
+    shares = zip(classes.names, classes.probability, strict=True)
+    every = ", ".join(f"{name} {probability:.2f}" for name, probability in shares)
+    caption, heat = Caption(f"{answer.case}: {every}", "", "", "No map was made."), None
+    if classes.attention is not None:
+        caption, heat = _caption(saving)._replace(title=caption.title), classes.attention.heat
+    pixels = answer.image.array
+    heat = np.zeros(pixels.shape, np.float32) if heat is None else heat
+    draw_attention(path, pixels, heat, caption=caption)
+
+
+def _caption(saving: "Saving") -> Caption:
+    """The words of a map."""
+    classes, method = saving.classes, saving.attention.method
+    return Caption(
+        title=f"{saving.answer.case}: {classes}",
         subtitle=f"What speaks for {classes.name}, by {METHODS[method]}",
         scale=SCALES[method],
         nothing=f"Nothing in the picture speaks for {classes.name}.",
     )
-    draw_attention(path, answer.image.array, heat, caption=caption)
 
 
 def look_of(saving: "Saving", *, title: str = "") -> Look:

@@ -31,6 +31,9 @@ HAS: Mapping[str, Callable[["Answer"], bool]] = MappingProxyType(
         "attention": lambda answer: (
             answer.classes is not None and answer.classes.attention is not None
         ),
+        "picture": lambda answer: any(
+            HAS[needed](answer) for needed in ("mask", "several slices", "classes")
+        ),
         "difference": lambda answer: (
             answer.given is not None and answer.given.predicted is not None
         ),
@@ -41,7 +44,7 @@ INDEX, THUMBNAIL = "index", "thumbnail"  # the page of all cases, and the pictur
 # what a task must give for it; what is not listed depends on the image or on what is asked for
 GIVEN_WITH = {
     "mask of a volume": "mask", "several slices": "slices", "mask of slice pictures": "mask",
-    "attention": "classes", "difference": "mask by hand",
+    "attention": "classes", "difference": "mask by hand", "picture": "",
 }  # fmt: skip
 
 
@@ -57,6 +60,7 @@ class Output:
         writer: module and function in `outputs`.
         unasked: written also where no format is named.
         together: one file for all images of a run, in the output folder itself.
+        of_dicom: of a DICOM image only, whose patient and study it becomes a part of.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Output:
     writer: str
     unasked: bool = True
     together: bool = False
+    of_dicom: bool = False
 
     def fits(self, answer: "Answer") -> bool:
         """Whether an answer has what this file needs."""
@@ -83,7 +88,7 @@ class Output:
     @property
     def write(self) -> Callable[..., Any]:
         """The function that writes it."""
-        module, _, function = self.writer.partition(".")
+        module, _, function = self.writer.rpartition(".")
         written: Callable[..., Any] = getattr(import_module(f".{module}", __package__), function)
         return written
 
@@ -143,6 +148,15 @@ OUTPUTS = _named(
     Output("errors-seg", "errors.seg.nrrd",
            "the same as segments, to lay over the image in 3D Slicer", "difference",
            "difference.write_segments"),
+    Output("dicom-seg", "segmentation.dcm",
+           "the labels as a DICOM Segmentation, for the image's archive", "mask",
+           "dicom.segmentation.write", unasked=False, of_dicom=True),
+    Output("dicom-sr", "report.dcm",
+           "the measurements as a DICOM Structured Report", "",
+           "dicom.report.write", unasked=False, of_dicom=True),
+    Output("dicom-sc", "summary.dcm",
+           "the picture of the answer as a DICOM Secondary Capture", "picture",
+           "dicom.capture.write", unasked=False, of_dicom=True),
     Output("thumbnail", "thumbnail.jpg",
            "the slice with most lesion, or the radiograph, small", "",
            "thumbnail.write"),
@@ -151,6 +165,28 @@ OUTPUTS = _named(
     Output("json", "run.json",  # the last, so that it knows how long the others took
            "everything needed to repeat the run", "", "record.write"),
 )  # fmt: skip
+
+GROUPS = MappingProxyType(  # names that stand for several formats
+    {"dicom": tuple(output.name for output in OUTPUTS.values() if output.of_dicom)}
+)
+
+
+def expanded(formats: Collection[str], possible: Collection[str]) -> list[str]:
+    """Names of formats with those of `GROUPS` opened, each once, in the order given.
+
+    Args:
+        formats: names of `OUTPUTS` and of `GROUPS`.
+        possible: of a group these are taken.
+
+    Example:
+        >>> expanded(["nii", "dicom"], ["nii", "dicom-sr"])
+        ['nii', 'dicom-sr']
+    """
+    opened = (
+        [x for x in GROUPS[name] if x in possible] if name in GROUPS else [name]
+        for name in formats
+    )  # fmt: skip
+    return list(dict.fromkeys(name for names in opened for name in names))
 
 
 def chosen(answer: "Answer", formats: Collection[str] | None = None) -> list[Output]:

@@ -31,7 +31,9 @@ GAVE_WAY = (
 )
 # what every answer of a task has, of `registry.HAS`; attention where it is asked for
 GIVEN_BY = {
-    "volumes": ("", "mask"), "slices": ("", "slices"), "radiographs": ("", "classes", "attention")
+    "volumes": ("", "mask", "picture"),
+    "slices": ("", "slices"),
+    "radiographs": ("", "classes", "attention", "picture"),
 }  # fmt: skip
 Place = tuple[int, int]
 

@@ -24,7 +24,12 @@ MIB = 1 << 20
 # they are noisy; the scene holds the image too, compressed to between a third and nine tenths.
 MASK_BYTES = 0.1
 MASKS = {"nii": 1, "seg": 1, "scene": 1, "masks": 1, "errors-seg": 1}  # format -> label maps in it
-PICTURES = {"html": 4, "png": 1, "profile": 1, "attention": 1, "errors": 1, "preview": 1}
+# a bit a voxel and label of slices where it marks something, or a byte a voxel
+SEGMENTS_BYTES = {"dicom-seg": 1}
+PICTURES = {
+    "html": 4, "png": 1, "profile": 1, "attention": 1, "errors": 1, "preview": 1,
+    "dicom-sc": 5,  # not compressed
+}  # fmt: skip
 PICTURE_BYTES = 2 * MIB  # a figure as PNG; a page holds some
 SMALL_BYTES = 64 << 10  # a table, a record
 ROW_BYTES = {"index": 16 << 10}  # of a case in a file for all cases: with a small picture
@@ -41,10 +46,11 @@ def room_bytes(image: "Image", formats: Sequence[str]) -> int:
     voxels = image.array.size
     small = np.can_cast(image.array.dtype, np.int16)
     volume = voxels * (2 if small else 4) if "scene" in formats else 0
+    segments = sum(SEGMENTS_BYTES.get(name, 0) * voxels for name in formats)
     maps = sum(MASKS.get(name, 0) for name in formats)
     pictures = sum(PICTURES.get(name, 0) for name in formats)
     each = SMALL_BYTES * len(formats)
-    return int(volume + maps * MASK_BYTES * voxels + pictures * PICTURE_BYTES + each)
+    return int(volume + segments + maps * MASK_BYTES * voxels + pictures * PICTURE_BYTES + each)
 
 
 def check_room(folder: Path, needed: int, *, path: Path) -> None:

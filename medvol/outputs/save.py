@@ -17,7 +17,8 @@ from ..images.image import Image
 from ..images.modality import grey_window
 from ..owned import filling
 from ..transforms.intensity import LUNG_WINDOW_HU
-from .registry import OUTPUTS, RECORD, Output, chosen
+from .dicom.check import check_source
+from .registry import OUTPUTS, RECORD, Output, chosen, expanded
 
 Part = TypeVar("Part")
 
@@ -102,19 +103,22 @@ def save(
     Args:
         answer: what a bundle found in one image.
         folder: made when it is not there.
-        formats: names of `OUTPUTS`; None writes all that the answer has, but run lengths.
+        formats: names of `OUTPUTS`, or of `GROUPS` for those of them that the answer has; None
+            writes all that it has, but run lengths and DICOM.
         request: what else was asked for, see `results.Results`; kept in the record.
         asked: the same as options by name, kept as well; a series, by which an archive finds the
             patient, is left out.
 
     Raises:
         InputError: E_OUTPUT, something in the folder would be replaced that is not medvol's own;
-            E_NOSPACE, something cannot be written.
+            E_NOSPACE, something cannot be written; E_NOT_DICOM, as for `dicom.source`.
         ValueError: an unknown format, or one that needs what the answer does not have.
 
     Returns:
         Format to path of what was asked for.
     """
+    if formats is not None:
+        formats = expanded(formats, [name for name, x in OUTPUTS.items() if x.fits(answer)])
     wanted = chosen(answer, formats)
     if lacking := set(formats or ()).difference(output.name for output in wanted):
         first = next(OUTPUTS[name] for name in formats or () if name in lacking)
@@ -123,6 +127,7 @@ def save(
         if not first.together:
             what = f"needs {first.needs}, which the answer to {answer.case} does not have"
         raise ValueError(f"{first.name} {what}; give some of {given}")
+    check_source(answer.image, [output.name for output in wanted])
     record = OUTPUTS[RECORD]  # always: it says whose the other files are
     outputs = [*(output for output in wanted if output != record), record]
     started = time.perf_counter()

@@ -12,6 +12,7 @@ from ..engine.serve import Handler
 from ..errors import InputError
 from ..failures import FAILURES, failure
 from ..images.image import Image
+from ..outputs.dicom.check import check_source
 from ..outputs.record import brief, found_of, identity
 from ..outputs.registry import INDEX, OUTPUTS, THUMBNAIL
 from ..outputs.results import Results
@@ -72,10 +73,11 @@ class Predicting:
         self.task = task_of(job.results.spec)
         asked = job.results.asked
         self.reading = Reading(
-            asked["series"], asked["spacing"], asked["strict"], check=self._check_room
+            asked["series"], asked["spacing"], asked["strict"], check=self._check
         )
         self.bundle: Bundle | None = None
-        wanted = "attention" in (self.results.alone or ())
+        drawn = {"attention", "dicom-sc"}.intersection(self.results.alone or ())
+        wanted = "classes" in self.task.gives and drawn
         self.method = (asked["attention"] or "grad-cam") if wanted else ""
 
     def __call__(self, cases: Sequence[Case]) -> Iterator[Outcome | InputError]:
@@ -111,9 +113,12 @@ class Predicting:
         found, small = self._record(case.name), self._thumbnail(case.name)
         return Outcome(said, found, small, is_new=False)
 
-    def _check_room(self, image: Image) -> None:
-        """Refuse an image for whose files there is no room, before the network runs."""
-        needed = room_bytes(image, self.results.possible(self.task.gives))
+    def _check(self, image: Image) -> None:
+        """Refuse an image for whose files there is no room, or that DICOM cannot be written of,
+        before the network runs."""
+        formats = self.results.possible(self.task.gives)
+        check_source(image, formats)
+        needed = room_bytes(image, formats)
         check_room(self.results.folder, needed, path=image.path)
 
     def _record(self, case: str) -> dict[str, Any]:

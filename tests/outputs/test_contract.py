@@ -5,8 +5,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from brain_phantoms import save_slices, tiny_brain
+from dicom_patients import radiograph, write_study
+from dicom_phantoms import write
 from phantoms import save_nifti, tiny_chest
 from radiographs import chest_like, save_picture
 from refusals import full_disk, refused_by
@@ -23,30 +26,41 @@ from medvol.outputs.save import save as save_answer
 from medvol.tasks.task import load_bundle
 
 SINGLE = [output for output in OUTPUTS.values() if not output.together]
-TIMED = {"html", "json"}  # they hold how long the run took; the record is always written
+# they hold how long the run took, or when they were written; the record is always written
+TIMED = {"html", "json", "dicom-seg", "dicom-sr", "dicom-sc"}
 each_output = pytest.mark.parametrize("output", SINGLE, ids=lambda output: output.name)
 
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> list[Answer]:
-    """A chest, one behind a gate, a brain of slice pictures, a radiograph, a mask by hand."""
+    """A chest, one behind a gate, a brain of slice pictures, a radiograph, a mask by hand; and of
+    DICOM a chest and a radiograph."""
     folder, made = tmp_path_factory.mktemp("answers"), tiny_chest(noise_hu=5)
     ct = save_nifti(folder / "chest.nii.gz", made.ct, made.affine)
     brain = save_slices(folder / "patient", tiny_brain())
     picture = save_picture(folder / "chest.png", chest_like(1))
     radiographs = load_bundle(tiny_radiograph_bundle(folder / "radiographs"))
-    chest = load_bundle(tiny_bundle(folder / "plain")).predict(ct)
+    chests = load_bundle(tiny_bundle(folder / "plain"))
+    chest = chests.predict(ct)
+    study = write_study(folder / "study", np.rint(made.ct).astype(int), made.affine)
+    (shot,) = write(folder / "shot", [radiograph(chest_like(1))])
     return [
         chest,
         load_bundle(tiny_gated_bundle(folder / "gated")).predict(ct),
         load_bundle(tiny_brain_bundle(folder / "brain")).predict(brain),
         radiographs.with_attention(radiographs.predict(picture)),
         replace(chest, mask=made.labels, given=GivenMask("hand.seg.nrrd", "0" * 64, chest.mask)),
+        chests.predict(study),
+        radiographs.predict(shot),
     ]
 
 
 def fitting(output: Output, answers: list[Answer]) -> Answer:
-    return next(answer for answer in answers if output.fits(answer))
+    return next(
+        answer
+        for answer in answers
+        if output.fits(answer) and (answer.image.instances or not output.of_dicom)
+    )
 
 
 @each_output

@@ -15,7 +15,7 @@ from medvol.bundle.find import shipped_bundles
 from medvol.bundle.spec import read_spec
 from medvol.cli import build_parser
 from medvol.images.image import Image
-from medvol.outputs.registry import HAS, OUTPUTS, chosen
+from medvol.outputs.registry import GROUPS, HAS, OUTPUTS, chosen, expanded
 from medvol.tasks.task import KINDS, task_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,8 +61,9 @@ def test_documents_say_what_the_registry_says(page: str) -> None:
 def test_help_and_choices_of_the_command_are_the_registry() -> None:
     commands = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
     (option,) = [a for a in commands["predict"]._actions if a.dest == "format"]
-    assert list(option.choices) == list(OUTPUTS)
+    assert list(option.choices) == [*OUTPUTS, *GROUPS]
     assert " ".join(OUTPUTS) in option.help
+    assert not {*OUTPUTS}.intersection(GROUPS)
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -71,7 +72,7 @@ def test_each_output_is_whole(name: str) -> None:
     assert output.name == name
     assert output.needs in {"", *HAS}
     assert callable(output.write)
-    assert re.fullmatch(r"[a-z]\w*\.\w+", output.writer)
+    assert re.fullmatch(r"([a-z]\w*\.)+\w+", output.writer)
 
 
 def test_every_module_that_writes_an_answer_is_in_the_registry() -> None:
@@ -119,11 +120,21 @@ def test_what_is_chosen_of_an_answer() -> None:
     [
         ("nii", {"slices"}, "mask"), ("nii", {"mask"}, ""), ("profile", {"slices"}, ""),
         ("profile", {"classes"}, "slices"), ("masks", {"slices"}, "mask"),
-        ("attention", {"mask"}, "classes"), ("json", set(), ""),
+        ("attention", {"mask"}, "classes"), ("json", set(), ""), ("dicom-seg", {"slices"}, "mask"),
+        ("dicom-sr", {"classes"}, ""), ("dicom-sc", {"classes"}, ""),
     ],
 )  # fmt: skip
 def test_what_a_task_cannot_give(name: str, gives: set[str], lacking: str) -> None:
     assert OUTPUTS[name].lacks(gives) == lacking
+
+
+def test_a_group_stands_for_what_is_possible() -> None:
+    assert GROUPS == {"dicom": ("dicom-seg", "dicom-sr", "dicom-sc")}
+    assert expanded(["json", "dicom", "nii"], OUTPUTS) == [
+        "json", "dicom-seg", "dicom-sr", "dicom-sc", "nii",
+    ]  # fmt: skip
+    assert expanded(["dicom", "dicom-sr"], ["json", "dicom-sr"]) == ["dicom-sr"]
+    assert expanded(["dicom-seg"], []) == ["dicom-seg"]  # named, so that it is refused by name
 
 
 def test_the_registry_is_light() -> None:

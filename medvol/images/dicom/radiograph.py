@@ -19,7 +19,7 @@ from pydicom.uid import UID
 from ...errors import InputError, Note
 from ...spatial import Affine
 from ..grey import Grey, grey_of_colours, used_bits
-from ..image import Image
+from ..image import Image, Instance
 from ..picture import MAX_PIXELS
 from .dataset import read_dataset
 from .elements import numbers, value_of
@@ -66,9 +66,10 @@ def load_radiograph_dicom(path: Path) -> Image:
         **{name: fact for name in _FACTS if (fact := value_of(header, name)) is not None},
         **image.technical,
     }
-    affine = _affine(image)
+    affine, instances = _affine(image), (Instance(image.instance, image.frame, path),)
     if not image.grey:
-        return Image(_grey_of_colours(stored, path), affine, path, (), facts)
+        grey = _grey_of_colours(stored, path)
+        return Image(grey, affine, path, (), facts, instances=instances)
     outside = image.outside(stored)
     grey, notes = _grey(stored, outside, header, path)
     middle = np.abs(grey[outside] - 0.5) < 0.5 - BACKGROUND
@@ -79,7 +80,8 @@ def load_radiograph_dicom(path: Path) -> Image:
     else:
         grey[outside] = 0
     notes += notes_on_bits([image])
-    return Image(grey.astype(np.float32), affine, path, tuple(notes), facts)
+    pixels = grey.astype(np.float32)
+    return Image(pixels, affine, path, tuple(notes), facts, instances=instances)
 
 
 def _affine(image: Slice) -> Affine:

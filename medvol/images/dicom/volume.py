@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ...errors import InputError, Note
 from ..checks import check_bytes, volume_shape
-from ..image import Image
+from ..image import Image, Instance
 from .choice import matching, not_one
 from .geometry import stack_slices
 from .header import Slice
@@ -99,7 +99,10 @@ def load_dicom(folder: Path, *, series: str | None = None) -> Image:
         facts["padding_voxels"] = padding["applied"]
     if study.left_out:
         facts["left_out"] = dict(study.left_out)
-    return Image(array, stack.affine, folder, tuple(notes), facts)
+    instances = tuple(Instance(image.instance, image.frame, image.path) for image in ordered)
+    return Image(
+        array, stack.affine, folder, tuple(notes), facts, instances=instances
+    )  # fmt: skip
 
 
 def _choose(folder: Path, study: Study, series: str | None) -> list[Slice]:

@@ -133,6 +133,23 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "Follow the line; see [archives](archive.md). Files that could not be stored are kept, "
             "and the same command stores them.",
         ),
+        "E_TOKEN": Code(
+            "A server asks for its token, and none or a wrong one was shown; or too many wrong "
+            "ones came from one address.",
+            "Log in with the token that the server was started with; after many tries wait a "
+            "minute.",
+        ),
+        "E_ORIGIN": Code(
+            "A request to a server was sent to a name that is not its own, or by a page of another "
+            "origin.",
+            "Use the address that the server printed. Who runs it can allow other names and "
+            "origins.",
+        ),
+        "E_REQUEST": Code(
+            "A request to a server has an unknown method, or an address or headers that are too "
+            "long or not allowed.",
+            "Look at the server's OpenAPI page.",
+        ),
         "E_UNTRUSTED": Code(
             "A bundle carries code that nobody here has accepted, asks for what medvol never runs, "
             "was changed since it was packed, signed or accepted, or is older than one that is "

@@ -66,12 +66,13 @@ def run(args: argparse.Namespace) -> int:
     import uvicorn
 
     from ..server.app import create_app
+    from ..server.guard.listening import options
     from ..server.service import Service
 
     service = Service(_settings(args, args.folder or _default_folder()))
     settings = service.settings
     print(f"medvol: http://{settings.host}:{settings.port}", file=sys.stderr, flush=True)
-    uvicorn.run(create_app(service), host=settings.host, port=settings.port, log_level="warning")
+    uvicorn.run(create_app(service), host=settings.host, port=settings.port, **options())
     return 0
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a server is told when it starts."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -8,6 +9,8 @@ from pathlib import Path
 
 GIB = 1 << 30
 LOCAL = ("localhost",)
+SHORTEST_TOKEN = 16  # characters; of 16 hexadecimal ones nobody guesses 64 bits over a network
+ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,13 @@ class Settings:
         largest_bytes: of one upload.
         most_waiting: jobs that may wait; one more is refused.
         time_limit_s: of one job.
-        origins: other origins whose pages may ask, such as a viewer elsewhere.
+        origins: other origins whose pages may ask, such as "https://viewer.hospital.example".
+        names: under which it is reached beside its address and this machine's name, such as that of
+            a proxy before it.
 
     Raises:
-        ValueError: a number that makes no sense, or another address than this machine's own without
-            a token.
+        ValueError: a number or an origin that makes no sense, a token that can be guessed, or
+            another address than this machine's own without a token.
     """
 
     folder: Path
@@ -47,6 +52,7 @@ class Settings:
     most_waiting: int = 200
     time_limit_s: float = 3600.0
     origins: Sequence[str] = ()
+    names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -54,6 +60,11 @@ class Settings:
         for name in ("keep_h", "largest_bytes", "most_waiting", "time_limit_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a number above 0")
+        for origin in self.origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"origin {origin!r} is none; give one such as https://a.example")
+        if self.token and len(self.token) < SHORTEST_TOKEN:
+            raise ValueError(f"the token is short; give {SHORTEST_TOKEN} characters or more")
         if not self.is_local and not self.token:
             raise ValueError(
                 f"host {self.host} can be reached from other machines; give --token FILE with it"

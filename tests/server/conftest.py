@@ -46,7 +46,7 @@ def app(service: Service) -> FastAPI:
 @pytest.fixture
 def client(app: FastAPI) -> TestClient:
     """A client of the app; it does not end the service."""
-    return TestClient(app)
+    return TestClient(app, base_url="http://127.0.0.1:8000")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
@@ -13,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Note
+from ..scratch import TEMPORARY, prefix
 from ..spatial import same_grid
+from .archive import is_zip, unpack
 from .dicom import is_dicom
 from .files import children, file_size, read_head, walk
 from .find import PassedBy, find_volumes, is_mask, passed_by
@@ -52,9 +55,9 @@ def load_sequences(
     Args:
         path: a colour picture of one slice; a folder of such pictures; a NIfTI that holds a volume
             for each of `SEQUENCES`, in this order, as a note says; or a folder with a volume for
-            each of them, named as `sequence_of` understands. FLAIR must be there; where
-            another lies elsewhere in the head, it is registered to FLAIR; where it is missing, or
-            cannot be registered, FLAIR takes its place, as in the LGG data set.
+            each of them, named as `sequence_of` understands; or a .zip of a folder. FLAIR must be
+            there; where another lies elsewhere in the head, it is registered to FLAIR; where it is
+            missing, or cannot be registered, FLAIR takes its place, as in the LGG data set.
         spacing_mm: of pictures, columns, rows and slices; None assumes one, with a note. Volumes
             have their own.
 
@@ -69,7 +72,8 @@ def load_sequences(
     if given.is_file() and is_slice_picture(given):
         return load_slices(given, [given], spacing_mm=spacing_mm)
     if given.is_file():
-        return _load_channels(given)
+        is_packed = is_zip(read_head(given, HEAD_BYTES))
+        return _load_packed(given, spacing_mm) if is_packed else _load_channels(given)
     pictures, volumes = find_slices(given), find_volumes(given)
     if pictures and volumes:
         reason = (
@@ -164,6 +168,21 @@ def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
         raise InputError("E_SERIES", folder, f"no file looks like FLAIR ({names}).", f"{NAMING}.")
     check_one_patient(folder, {path.name: _patient_words(path.name) for path in found.values()})
     return found
+
+
+def _load_packed(path: Path, spacing_mm: Sequence[float] | None) -> Image:
+    """A folder in an archive, from a temporary one that is gone after reading."""
+    with tempfile.TemporaryDirectory(prefix=prefix(TEMPORARY)) as name:
+        folder = Path(name)
+        members = unpack(path, folder)
+        while len(inside := children(folder)) == 1 and inside[0].is_dir():
+            folder = inside[0]
+        try:
+            return replace(load_sequences(folder, spacing_mm=spacing_mm), path=path)
+        except InputError as error:
+            member = members.get(Path(error.path))
+            fault = path / member if member else path
+            raise InputError(error.code, fault, error.reason, error.remedy) from error
 
 
 def _load_channels(path: Path) -> Image:

@@ -284,3 +284,15 @@ def test_a_cut_file_of_three_volumes_is_refused(tmp_path: Path) -> None:
     path = save_nifti(tmp_path / "brain.nii", np.moveaxis(BRAIN.sequences, 0, 3), AFFINE)
     path.write_bytes(path.read_bytes()[:-1])
     refused_by(lambda: read_image(path, "sequences"), "E_TRUNCATED")
+
+
+def test_a_zip_of_a_folder_is_the_folder(tmp_path: Path) -> None:
+    folder = save_volumes(tmp_path / "packed" / "p", BRAIN)
+    path = Path(shutil.make_archive(str(tmp_path / "brain"), "zip", folder.parent))
+    image, apart = read_image(path, "sequences"), read_image(folder, "sequences")
+    assert np.array_equal(image.seen, apart.seen)
+    assert (image.path, image.facts) == (path, apart.facts)
+    (folder / "flair.nii.gz").unlink()
+    shutil.make_archive(str(tmp_path / "brain"), "zip", folder.parent)
+    error = refused_by(lambda: read_image(path, "sequences"), "E_SERIES")
+    assert error.path == str(path)

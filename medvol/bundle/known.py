@@ -47,11 +47,13 @@ def known(digest: str) -> Known | None:
     Args:
         digest: of a `Manifest`.
     """
-    try:
-        row = _rows()[digest]
-        return Known(**{**row, "level": Level(row["level"])})
-    except (KeyError, TypeError, ValueError):
-        return None
+    return _known(_rows().get(digest))
+
+
+def accepted() -> dict[str, Known]:
+    """Digest to what is known of it, of all bundles that run by the user's word."""
+    rows = ((digest, _known(row)) for digest, row in _rows().items())
+    return {digest: row for digest, row in rows if row is not None and row.how == ACCEPTED}
 
 
 def write_known(
@@ -103,6 +105,13 @@ def rules() -> str:
         with suppress(PackageNotFoundError):
             content.update(version(package).encode())
     return content.hexdigest()[:16]
+
+
+def _known(row: Any) -> Known | None:
+    try:
+        return Known(**{**row, "level": Level(row["level"])})
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _rows() -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 """Whether a bundle may run here: no code of it does before `permit` says so."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from ..errors import InputError, printable
 from ..manifest import SHORT, Manifest, manifest_of
 from ..verified import remember
 from .find import PARTS, shipped_folder
-from .known import ACCEPTED, AUDITED, OWN, RECEIVED, known, rules, write_known
+from .known import ACCEPTED, AUDITED, OWN, RECEIVED, forget_known, known, rules, write_known
 from .store import check_changeable, installed_at, verify
 
 SHIPPED = "shipped"
@@ -168,6 +168,21 @@ def record_own(folder: Path, *, level: Level = Level.A) -> None:
     folder = folder.resolve()
     if not is_shipped(folder):
         write_known(manifest_of(folder), how=OWN, level=level, audited=False)
+
+
+def forget(digests: Iterable[str]) -> None:
+    """Let bundles run no more because of what is known of them: they are looked at anew.
+
+    Args:
+        digests: of their manifests.
+
+    Raises:
+        InputError: E_NOSPACE, the list of what is known cannot be written.
+    """
+    going = {*digests}
+    forget_known(going)
+    for folder in [folder for folder, (_, given) in _PERMITS.items() if given.digest in going]:
+        del _PERMITS[folder]
 
 
 @contextmanager

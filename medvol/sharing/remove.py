@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..bundle.find import all_bundles
+from ..bundle.permission import forget as forget_permits
 from ..bundle.places import home_folder
 from ..bundle.store import AT, Store, changing_store, newest, received_folder
 from ..errors import InputError
@@ -40,7 +41,8 @@ class Gone(NamedTuple):
 def remove(name: str, *, forget: bool = False) -> list[Gone]:
     """Take away a received bundle.
 
-    Its newest version is remembered, so that an older one is not received later, unless told.
+    Its newest version is remembered, so that an older one is not received later, unless told. That
+    it was accepted is not: the same files elsewhere are looked at anew.
 
     Args:
         name: of the bundle for all its versions, or NAME@VERSION for one.
@@ -62,6 +64,7 @@ def remove(name: str, *, forget: bool = False) -> list[Gone]:
         seen = {key: one for key, one in store.seen.items() if not (forget and key == plain)}
         holder[0] = Store(tuple(x for x in store.bundles if x not in going), seen)
         aside = _set_aside([bundle.folder.parent for bundle in going])
+    forget_permits(bundle.digest for bundle in going)
     titles = [bundle.title for bundle in going]
     return [_taken(place, title) for place, title in zip(aside, titles, strict=True)]
 
@@ -85,6 +88,7 @@ def clean(*, old: bool = False) -> list[Gone]:
             going = [bundle for bundle in store.bundles if bundle.title not in kept]
             holder[0] = store._replace(bundles=staying)
             aside = _set_aside([bundle.folder.parent for bundle in going])
+        forget_permits(bundle.digest for bundle in going)
         gone += [_taken(place, x.title) for place, x in zip(aside, going, strict=True)]
     if received_folder().is_dir():
         with changing_store() as holder:  # nobody is receiving meanwhile

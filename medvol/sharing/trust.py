@@ -8,15 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ..bundle.known import forget_known
+from ..bundle.known import Known, accepted
+from ..bundle.permission import forget
 from ..bundle.places import home_folder, read_list
-from ..bundle.store import Installed, withdraw
+from ..bundle.store import Installed, read_store, withdraw
 from ..errors import InputError
 from ..files import locked, write_json
 from .keys import fingerprint, given_public_key, parse_public_key
 
 LIST = "keys.json"
 NAME = re.compile(r"\w[\w .@+-]{0,59}")  # of a lab or a person
+DIGITS = re.compile(r"[0-9a-f]{12,64}")  # of a digest, the first or all
 _FORMAT = 1  # of that file
 _MEND = "Move this file away, and add the keys again."
 
@@ -122,8 +124,38 @@ def revoke(name: str) -> tuple[Trusted, list[Installed]]:
         revoked = replace(found[0], revoked=now())
         known[known.index(found[0])] = revoked
         bundles = withdraw(revoked.fingerprint)
-    forget_known(bundle.digest for bundle in bundles if not bundle.accepted)
+    forget(bundle.digest for bundle in bundles if not bundle.accepted)
     return revoked, bundles
+
+
+def take_back(digest: str) -> tuple[str, Known]:
+    """Accept a bundle no more: before it runs again it is looked at, and needs a word, anew.
+
+    Args:
+        digest: of the bundle, or its first digits, 12 at least.
+
+    Returns:
+        The whole digest, and what was known of it.
+
+    Raises:
+        InputError: E_UNTRUSTED, no such bundle was accepted, or it was received and is there;
+            E_NOSPACE, the list cannot be written.
+    """
+    digest = digest.strip().lower()
+    for bundle in read_store().bundles if DIGITS.fullmatch(digest) else ():
+        if bundle.digest.startswith(digest):
+            reason = f"{bundle.title} was received, and runs as long as it is there."
+            remedy = f"Take it away with `medvol bundle remove {bundle.title}`."
+            raise InputError("E_UNTRUSTED", digest, reason, remedy)
+    rows = accepted()
+    found = [x for x in rows if DIGITS.fullmatch(digest) and x.startswith(digest)]
+    if len(found) != 1:
+        raise InputError(
+            "E_UNTRUSTED", digest, "no one bundle of this digest was accepted here.",
+            "See `medvol bundle trust list --bundles`; give 12 digits at least.",
+        )  # fmt: skip
+    forget(found)
+    return found[0], rows[found[0]]
 
 
 def now() -> str:

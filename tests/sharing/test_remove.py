@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
-from packed import bundle_files, pack
+from packed import bundle_files, digest_of, pack
 from refusals import refused_by
 
 from medvol.bundle.find import shipped_bundles
+from medvol.bundle.known import known
+from medvol.bundle.permission import permit
 from medvol.bundle.store import installed, received_folder
 from medvol.scratch import machine
 from medvol.sharing.receive import receive
@@ -56,6 +58,19 @@ def test_old_versions_go_with_a_word(tmp_path: Path) -> None:
     assert clean() == []
     assert [one.what for one in clean(old=True)] == ["lungs@1.9"]
     assert [bundle.title for bundle in installed()] == ["lungs@1.10"]
+
+
+def test_what_is_removed_is_not_accepted_any_more(tmp_path: Path) -> None:
+    for version in ("1.9", "1.10"):
+        path = pack(tmp_path / "a.zip", bundle_files(version))
+        folder = receive(path, accepted=digest_of(path)).bundle.folder
+        permit(folder)
+    old, new = (bundle.digest for bundle in installed())
+    assert (known(old) is None, known(new) is None) == (False, False)
+    clean(old=True)
+    assert (known(old) is None, known(new) is None) == (True, False)
+    remove("lungs")
+    assert known(new) is None
 
 
 def test_what_killed_processes_left_goes_and_what_is_in_use_stays(home: Path) -> None:

@@ -45,7 +45,8 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     trust = own.add_parser(
         "trust",
         help="whose signatures count here",
-        description="Add keys of people whose bundles you take, list them, and revoke them.",
+        description="Add keys of people whose bundles you take, list them, and revoke them; list "
+        "and revoke what you accepted yourself.",
     )
     what = trust.add_subparsers(dest="trust_command", required=True, metavar="COMMAND")
     add = what.add_parser("add", help="trust a key from now on")
@@ -54,12 +55,19 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add.add_argument("--again", action="store_true", help="also a key that was revoked")
     add.set_defaults(run=add_one)
     every = what.add_parser("list", help="all keys, with names and fingerprints")
+    every.add_argument(
+        "--bundles", action="store_true", help="the bundles that you accepted, with their digests"
+    )
     every.add_argument("--json", action="store_true", help="print a list of objects instead")
     every.set_defaults(run=list_all)
     revoke = what.add_parser(
-        "revoke", help="trust a key no more: nothing that it signed is received or runs"
+        "revoke",
+        help="trust a key no more: nothing that it signed is received or runs; or a bundle that "
+        "you accepted",
     )
-    revoke.add_argument("name", help="of the key, or its fingerprint")
+    revoke.add_argument(
+        "name", help="of the key, or its fingerprint; or 12 digits of a bundle's digest, or all"
+    )
     revoke.set_defaults(run=revoke_one)
 
 
@@ -108,7 +116,10 @@ def add_one(args: argparse.Namespace) -> int:
 
 
 def list_all(args: argparse.Namespace) -> int:
-    """Print every key that was added."""
+    """Print every key that was added, or every bundle that was accepted."""
+    if args.bundles:
+        _list_accepted(as_json=args.json)
+        return 0
     from ...sharing.trust import trusted_keys
     from ...text import aligned
 
@@ -127,14 +138,33 @@ def list_all(args: argparse.Namespace) -> int:
 
 
 def revoke_one(args: argparse.Namespace) -> int:
-    """Trust a key no more, and name what it signed."""
-    from ...sharing.trust import revoke
+    """Trust a key no more, and name what it signed; or a bundle that was accepted."""
+    from ...sharing.trust import DIGITS, revoke, take_back, trusted_keys
 
+    names = [key.name for key in trusted_keys()]
+    if args.name not in names and DIGITS.fullmatch(args.name.strip().lower()):
+        digest, known = take_back(args.name)
+        print(printable(f"{known.name} ({digest[:12]}) is not accepted any more"))
+        return 0
     key, bundles = revoke(args.name)
     print(f"{key.name} ({key.fingerprint}) is revoked: nothing that it signed is received")
     for bundle in bundles:
         print(f"{bundle.title} was signed with it, and does not run any more")
     return 0
+
+
+def _list_accepted(*, as_json: bool) -> None:
+    from ...bundle.known import accepted
+    from ...text import aligned
+
+    known = accepted()
+    if as_json:
+        print(json.dumps([{"digest": x, **one._asdict()} for x, one in known.items()], indent=2))
+    elif not known:
+        print("no bundle was accepted here")
+    else:
+        rows = [(x[:12], one.name, str(one.level), one.when[:10]) for x, one in known.items()]
+        print(printable_lines(aligned([("digest", "bundle", "level", "accepted"), *rows])))
 
 
 def _passphrase(twice: bool = False) -> str | None:

@@ -22,6 +22,8 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     """
     path = folder / METADATA
     try:
+        if path.exists() and not path.is_file():  # a device can be read without end
+            raise ValueError("it is not a file")
         content = read_strictly(path.read_bytes(), suffix=path.suffix)
     except (OSError, ValueError) as error:
         raise InputError(

@@ -43,6 +43,8 @@ class Parser(ConfigParser):
                 `read_strictly`.
         """
         path = Path(filepath)
+        if path.exists() and not path.is_file():  # a device can be read without end
+            raise ValueError("it is not a file")
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
         if path.suffix.lower() not in SUFFIXES:

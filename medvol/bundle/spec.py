@@ -281,6 +281,10 @@ def _slice_rule(rule: Any) -> SliceRule:
 
 
 def _sha256(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a device can be read without end
+        raise InputError(
+            "E_BUNDLE", path, "it is not a file of weights.", "Put the file itself there."
+        )
     try:
         return sha256_of(path)
     except OSError as error:

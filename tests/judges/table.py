@@ -34,7 +34,8 @@ SCHEMA = REPOSITORY / "medvol" / "sharing" / "metadata_schema.json"
 CHECKS = ("zoo_files", "verify_metadata", "verify_net_in_out", "ckpt_export", "load")
 CLOSE = 1e-4  # of probabilities, which tables print with four digits
 SECONDS = 900
-YES, REFUSED, NO = "yes", "refused", "NO"
+YES, REFUSED, NO, NOT_TRIED = "yes", "refused", "NO", "not tried"
+LAB_SPACING_MM = ("4", "4", "8")  # of the two cases of a lab in a federation
 
 
 class Case(NamedTuple):
@@ -129,6 +130,7 @@ def judges_of(environments: Path, zoo: Path | None) -> Mapping[str, Callable[[Ca
     for name, program in (("monailabel", "MONAI Label"), ("deploy", "MONAI Deploy")):
         if (environments / name / ".installed").is_file():
             found[program] = partial(by_viewer, environments, name)
+    found["MonaiAlgo, in a federation"] = partial(by_federation, environments)
     return found
 
 
@@ -197,6 +199,21 @@ def by_viewer(environments: Path, name: str, case: Case, out: Path) -> str:
     words = [python_of(environments, name, case), program, case.bundle, case.image]
     said = asked(case, [*words, out / "mask.nii.gz"])
     return verdict(said) if said else compared(case.answer, out)
+
+
+def by_federation(environments: Path, case: Case, out: Path) -> str:
+    """MONAI's client of a federation, on two cases of a lab; only CT has phantoms with labels."""
+    if case.answer.spec.modality != "CT":
+        return NOT_TRIED
+    data, lab = out / "data", out / "lab"
+    words = ["data", "phantom", "-o", str(data), "--count", "2", "--spacing", *LAB_SPACING_MM]
+    made = [sys.executable, "-P", "-m", "medvol", *words]
+    subprocess.run(
+        made, check=True, stdout=sys.stderr, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    )
+    lab.mkdir()
+    program, python = HERE / "bundle_in_federation.py", python_of(environments, "monai", case)
+    return verdict(asked(case, [python, program, case.bundle, data, lab]))
 
 
 def compared(answer: Answer, out: Path) -> str:

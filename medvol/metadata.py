@@ -21,9 +21,9 @@ def read_metadata(folder: Path) -> dict[str, Any]:
             it.
     """
     path = folder / METADATA
+    if path.exists() and not path.is_file():  # a device can be read without end
+        raise InputError("E_BUNDLE", path, "it is not a file.", "Put the file itself there.")
     try:
-        if path.exists() and not path.is_file():  # a device can be read without end
-            raise ValueError("it is not a file")
         content = read_strictly(path.read_bytes(), suffix=path.suffix)
     except (OSError, ValueError) as error:
         raise InputError(

@@ -8,10 +8,24 @@ OUT ?= demo_output
 TEST_DATA := $(wildcard $(CURDIR)/../shared/data)
 export MEDVOL_TEST_DATA ?= $(TEST_DATA)
 
-.PHONY: demo test test-slow judges lint bench wheel clean
+PAGE := medvol/server/page
+PORT ?= 8000
+
+.PHONY: demo serve page test test-slow judges lint bench wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/medvol demo $(OUT)
+
+serve: $(INSTALLED) page
+	$(BIN)/medvol serve --port $(PORT) $(ARGS)
+
+# NiiVue, the viewer of volumes, by the lock file. Without npm the page shows pictures only.
+page:
+	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(PAGE)/vendor/niivue.js \
+		|| echo "no npm: the page goes without its viewer of volumes"
+
+$(PAGE)/vendor/niivue.js: $(PAGE)/package-lock.json $(PAGE)/vendor.js
+	cd $(PAGE) && npm ci --ignore-scripts --no-audit --no-fund && node vendor.js
 
 # One thread a worker: more of them than cores wait for each other, and take five times as long.
 test: $(INSTALLED)
@@ -32,7 +46,7 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	for script in scripts/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
-wheel: $(INSTALLED)
+wheel: $(INSTALLED) page
 	$(BIN)/python -m build --wheel --no-isolation
 
 $(INSTALLED): pyproject.toml constraints.txt

@@ -3,6 +3,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -18,6 +19,11 @@ from .routes.health import router as health
 from .routes.problems import add_problems
 from .service import Service
 
+# FastAPI can report requests and errors to where variables of the environment say
+TELL_NOBODY: Any = {
+    "tracing": False, "metrics": False, "logs": False, "operation_spans": False,
+    "auto_configure": False,
+}  # fmt: skip
 FACES = (api, health, monailabel, auto3dseg, ohif, page)
 
 
@@ -34,7 +40,7 @@ def create_app(service: Service) -> FastAPI:
         service.close()
 
     app = FastAPI(title="medvol", version=__version__, description=NOTICE, lifespan=life,
-                  docs_url=None, redoc_url=None)  # fmt: skip
+                  docs_url=None, redoc_url=None, telemetry=TELL_NOBODY)  # fmt: skip
     for face in FACES:
         app.include_router(face(service))
     add_problems(app)

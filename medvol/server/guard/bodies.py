@@ -11,14 +11,16 @@ from .asgi import header_of, refuse
 SMALL_BYTES = 1 << 20
 AROUND_BYTES = 1 << 20  # of a form, beside its image
 MOST_PARTS = 64  # of a form; each field of it is held in memory
+MOST_SLICES = 4096  # where a series may come with a part for each slice
 IMAGES = re.compile(r"/api/images/?")  # written to disk as they come, of whatever type
 FORMS = re.compile(r"/(api|session|infer|datastore|dicom-web)(/|$)")
+SLICES = re.compile(r"/(session|dicom-web)(/|$)")
 MULTIPART = re.compile(r"multipart/[\w-]+\s*;.*boundary=\"?([^\";,]+)", re.IGNORECASE)
 TOO_BIG = (
     "E_TOO_BIG", "it is larger than this server takes here.",
     "Send one series alone, or ask who runs the server.",
 )  # fmt: skip
-TOO_MANY = ("E_TOO_BIG", f"the form has more than {MOST_PARTS} parts.", "Send fewer at a time.")
+TOO_MANY = ("E_TOO_BIG", "it has too many parts.", "Send fewer at a time.")
 UNCLEAR = ("E_REQUEST", "its Content-Length is not a number.", "Look at the OpenAPI page.")
 
 
@@ -48,10 +50,11 @@ class Counter:
     Args:
         most_bytes: that it may have.
         boundary: between its parts; empty where it has none.
+        most_parts: that it may have.
     """
 
-    def __init__(self, most_bytes: int, boundary: bytes) -> None:
-        self.most_bytes, self.boundary = most_bytes, boundary
+    def __init__(self, most_bytes: int, boundary: bytes, most_parts: int = MOST_PARTS) -> None:
+        self.most_bytes, self.boundary, self.most_parts = most_bytes, boundary, most_parts
         self.size_bytes = self.parts = 0
         self.tail = b""
         self.refusal: tuple[str, str, str] | None = None
@@ -66,7 +69,7 @@ class Counter:
             self.tail = seen[len(seen) - kept :] if kept else b""
         if self.size_bytes > self.most_bytes:
             self.refusal = TOO_BIG
-        elif self.parts > MOST_PARTS + 1:  # the last one ends the form
+        elif self.parts > self.most_parts + 1:  # the last one ends the form
             self.refusal = TOO_MANY
 
 
@@ -86,7 +89,8 @@ class Bodies:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        counter = Counter(most_bytes(scope, self.largest_bytes), boundary_of(scope))
+        most_parts = MOST_SLICES if SLICES.match(scope["path"]) else MOST_PARTS
+        counter = Counter(most_bytes(scope, self.largest_bytes), boundary_of(scope), most_parts)
         claimed = header_of(scope, b"content-length") or "0"
         if not claimed.isascii() or not claimed.isdigit():
             await refuse(scope, receive, send, 400, UNCLEAR)

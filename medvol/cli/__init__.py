@@ -24,6 +24,7 @@ from .trust import introduced
 
 COMMANDS = (
     "predict",
+    "watch",
     "measure",
     "evaluate",
     "inspect",

@@ -13,7 +13,7 @@ from ..dicomweb import open_archive
 from ..dicomweb.address import Address, is_address, parse_address
 from ..errors import InputError, printable
 from ..failures import FAILURES, failure
-from ..outputs.registry import OUTPUTS
+from ..outputs.archived import Storing
 from ..text import counted
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ..tasks.cases import Case
     from ..tasks.predicting import Outcome
     from ..tasks.task import Task
-
-DICOM = "dicom-"  # begins the names of formats that an archive takes
 
 
 def image(text: str) -> Path | Address:
@@ -126,69 +124,26 @@ def plainly(found: "Outcome | InputError", hand: "AtHand") -> "Outcome | InputEr
     return hand.refusal(found) if isinstance(found, InputError) else found
 
 
-class Storing:
-    """Sends the DICOM results of cases to an archive.
+def after(
+    storing: Storing, case: str, found: "Outcome | InputError", stored: dict[str, int]
+) -> "Outcome | InputError":
+    """What came of a case when its results were sent, too.
 
     Args:
-        address: of the archive.
-        folder: of all results.
+        storing: sends them.
+        case: its name.
+        found: what came of it before.
+        stored: gets name of the case to how many objects the archive has of it.
 
-    Raises:
-        InputError: E_ARCHIVE, its credentials cannot be used, or it does not answer.
+    Returns:
+        E_ARCHIVE, they could not be stored; the files stay where they are.
     """
-
-    def __init__(self, address: Address, folder: Path) -> None:
-        self.address, self.folder = address, folder
-        self.archive = open_archive(address)
-        self.archive.check()
-        self.stored: dict[str, int] = {}  # name of a case to objects that the archive has of it
-
-    def after(self, case: str, found: "Outcome | InputError") -> "Outcome | InputError":
-        """What came of a case when its results were sent, too.
-
-        Args:
-            case: its name.
-            found: what came of it before.
-
-        Returns:
-            E_ARCHIVE, they could not be stored; the files stay where they are.
-        """
-        if isinstance(found, InputError):
-            return found
-        from ..dicomweb.store import not_stored
-
-        written = set(found.found.get("files", ()))
-        names = [x.file for x in OUTPUTS.values() if x.name.startswith(DICOM) and x.file in written]
-        if not names:
-            return InputError(
-                "E_ARCHIVE", self.folder / case, "it has no DICOM results that could be stored.",
-                "Name some with --format, such as dicom-seg.",
-            )  # fmt: skip
-        try:
-            stored = self.archive.store([self.folder / case / name for name in names])
-        except FAILURES as error:
-            return failure(error, str(self.address))
-        if stored.failed:
-            return not_stored(str(self.address), stored.failed)
-        self.stored[case] = stored.stored
-        words = f"stored {counted(stored.stored, 'object')} in {self.address}"
-        return found._replace(said=f"{found.said}; {words}")
-
-
-def formats_to_store(asked: Sequence[str] | None, possible: Sequence[str], task: str) -> list[str]:
-    """The formats of results that are stored: those that are asked for, and DICOM.
-
-    Args:
-        asked: names of formats; None for all that every answer has.
-        possible: those that the answers of the task can have.
-        task: of the bundle.
-    """
-    from ..outputs.results import GIVEN_BY
-
-    usual = [
-        name for name, x in OUTPUTS.items()
-        if x.unasked and not x.together and x.needs in GIVEN_BY[task] and name in possible
-    ] if asked is None else list(asked)  # fmt: skip
-    if any(name.startswith("dicom") for name in usual):
-        return usual
-    return [*usual, *(name for name in possible if name.startswith(DICOM))]
+    if isinstance(found, InputError):
+        return found
+    try:
+        number = storing.store(case, found.found.get("files", ()))
+    except InputError as error:
+        return error
+    stored[case] = number
+    words = f"stored {counted(number, 'object')} in {storing.address}"
+    return found._replace(said=f"{found.said}; {words}")

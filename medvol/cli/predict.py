@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, printable
 from ..files import check_writable, sweep
+from ..outputs.archived import Storing, formats_to_store
 from ..outputs.registry import GROUPS, OUTPUTS, expanded
 from ..progress import Bars
 from .again import add_again, compared, take_over
-from .archives import Storing, add_store, fetched, formats_to_store, image, plainly, shown
+from .archives import add_store, after, fetched, image, plainly, shown
 from .case_lines import CaseLines
 from .options import (
     DICOM_OPTIONS,
@@ -147,6 +148,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     _check_options(spec, task, args)
     formats = _formats(spec, task, args)
     _ = spec.weights_sha256  # missing weights too are said before torch is loaded
+    stored: dict[str, int] = {}
     storing = None if args.store is None else Storing(args.store, args.output)
     images, refused = fetched(args.images, hand, task, spec, args)
     cases = find_cases(task, images, series=args.series, all_series=args.all_series) + refused
@@ -187,7 +189,9 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
             for case in known:
                 said.begin(case)
                 found = plainly(next(outcomes), hand)
-                said.end(case, found if storing is None else storing.after(case.name, found))
+                if storing is not None:
+                    found = after(storing, case.name, found, stored)
+                said.end(case, found)
                 said.keep()
                 if said.lacks_room() and is_full(results.folder):
                     said.stop()
@@ -207,7 +211,6 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
         print(printable(f"{cases[0].name}: {line}"))
     said.summary(everything, tables)
     if args.json:
-        stored = {} if storing is None else storing.stored
         print(said.as_json(everything, tables, again=again, stored=stored))
     return 2 if said.refused else 0
 

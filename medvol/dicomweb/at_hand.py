@@ -15,11 +15,11 @@ from ..errors import InputError
 from ..scratch import TEMPORARY, prefix, sweep_left
 from ..text import counted
 from .address import Address
+from .found import SeriesFound
 
 if TYPE_CHECKING:  # what the extra brings along is needed by those alone who ask an archive
     from .client import Archive
     from .fetch import Fetched
-    from .search import SeriesFound
 
 SHOWN_SERIES = 20  # in a message, which is one line
 
@@ -75,7 +75,7 @@ class AtHand:
         folder.mkdir(parents=True)
         self.places[start] = address
 
-        def meant(series: "Sequence[SeriesFound]") -> "list[SeriesFound]":
+        def meant(series: Sequence[SeriesFound]) -> list[SeriesFound]:
             return possible(series, wanted or "", str(address))
 
         choose = None if wanted is None or address.series else meant
@@ -102,9 +102,7 @@ class AtHand:
         return path if place is None else path.relative_to(place)
 
 
-def possible(
-    series: "Sequence[SeriesFound]", wanted: str, where: str
-) -> "list[SeriesFound]":  # fmt: skip
+def possible(series: Sequence[SeriesFound], wanted: str, where: str) -> list[SeriesFound]:
     """The series that a number, a description or a UID may mean; which it is, the files say.
 
     Args:
@@ -130,11 +128,10 @@ def possible(
     return [one for one in series if one.uid in found]
 
 
-def listed(series: "Sequence[SeriesFound]") -> str:
+def listed(series: Sequence[SeriesFound]) -> str:
     """Some series in one line, without a name or a day of a patient.
 
     Example:
-        >>> from medvol.dicomweb.search import SeriesFound
         >>> print(listed([SeriesFound("1.2", 3, "Lung 1.0", "CT", "CHEST", 300)]))
         3 "Lung 1.0" (CT, 300 images)
     """

@@ -10,7 +10,8 @@ from dicomweb_client import DICOMwebClient
 from .address import Address, parse_address
 from .credentials import Credentials, credentials_for
 from .fetch import Fetched, fetch
-from .search import Search, SeriesFound, StudyFound
+from .found import SeriesFound, StudyFound
+from .search import Search
 from .session import READ_S, Session, asked
 from .store import Stored, store
 

@@ -16,19 +16,16 @@ import requests
 from ..errors import InputError
 from ..failures import write_error
 from .address import Address
+from .found import NO_IMAGES, InstanceFound, SeriesFound
 from .multipart import Broken, boundary_of, parts
 from .refusals import refused
-from .search import InstanceFound, Search, SeriesFound
+from .search import Search
 from .session import Session, asked, chunks
 
 MAX_INSTANCES = 20_000  # as many as are read of a folder
 MAX_BYTES = 8 << 30  # 16,000 slices of 512 x 512
-# series of these hold no image of the patient that a bundle could take
-_NO_IMAGES = """
-SEG SR PR KO RTSTRUCT RTPLAN RTDOSE RTRECORD PLAN REG FID RWV SMR DOC AU ECG HD EPS TEXTUREMAP ANN
-ASMT STAIN M3D
-"""
-NO_IMAGES = frozenset(_NO_IMAGES.split())
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+MADE_BY = {"SOPClassUID": SECONDARY_CAPTURE, "Manufacturer": "medvol"}  # the picture of an answer
 ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 HEARD_EVERY = 25  # instances between two times that who waits hears of it
 
@@ -88,18 +85,25 @@ def fetch(
     files: list[Path] = []
     size = 0
     for number, (uid, instance) in enumerate(asked_for, start=1):
-        path = folder / f"{number:06d}.dcm"
+        path = folder / f"{len(files) + 1:06d}.dcm"
         url = f"{address.root}/studies/{study}/series/{uid}/instances/{instance.uid}"
         get = partial(_written, session, url, path, MAX_BYTES - size)
-        size += asked(session, get)
+        written = asked(session, get)
         try:
-            _check(path, session.where, study, uid, instance.uid)
+            own = _check(path, session.where, study, uid, instance.uid)
         except InputError:
             path.unlink(missing_ok=True)
             raise
-        files.append(path)
+        if own:  # else the picture of an answer would be taken for a radiograph
+            path.unlink()
+        else:
+            files.append(path)
+            size += written
         if heard is not None and (number % HEARD_EVERY == 0 or number == len(asked_for)):
             heard(number, len(asked_for))
+    if not files:
+        reason = "there is nothing in it but what medvol made."
+        raise refused(session.where, reason, "Give the study or series that was scanned.")
     return Fetched(tuple(files), size, passed_by)
 
 
@@ -171,14 +175,18 @@ def _written(session: Session, url: str, path: Path, limit_bytes: int) -> int:
     return size
 
 
-def _check(path: Path, where: str, study: str, series: str, instance: str) -> None:
-    """Refuse a file that is not the instance that was asked for: another patient's may be."""
+def _check(path: Path, where: str, study: str, series: str, instance: str) -> bool:
+    """Refuse a file that is not the instance that was asked for: another patient's may be.
+
+    Returns:
+        Whether medvol made it.
+    """
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
     uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=list(uids))
+        header = dcmread(path, stop_before_pixels=True, specific_tags=[*uids, *MADE_BY])
         found = tuple(str(header.get(uid, "")) for uid in uids)
     except (InvalidDicomError, EOFError):
         raise refused(where, "it answers with what is not a DICOM file.") from None
@@ -189,3 +197,4 @@ def _check(path: Path, where: str, study: str, series: str, instance: str) -> No
     if found != (study, series, instance):
         reason = "it answers with another instance than was asked for."
         raise refused(where, reason, "Do not use it; tell who runs the archive.")
+    return all(header.get(name, "") == value for name, value in MADE_BY.items())

@@ -5,9 +5,9 @@ Names and numbers of patients are not asked for and not kept.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .found import InstanceFound, SeriesFound, StudyFound
 from .session import Session, asked
 
 if TYPE_CHECKING:
@@ -25,61 +25,6 @@ SERIES_FIELDS = {
     "body_part": "00180015", "instances": "00201209",
 }  # fmt: skip
 INSTANCE_FIELDS = {"uid": "00080018", "sop_class": "00080016"}
-
-
-@dataclass(frozen=True)
-class StudyFound:
-    """What an archive says of a study.
-
-    Args:
-        uid: StudyInstanceUID.
-        date: StudyDate, such as "20260131"; "" where it is not known, as for the others.
-        description: StudyDescription.
-        modalities: of its series, such as ("CT", "SEG").
-        series: how many; None where it is not said.
-        instances: how many; None where it is not said.
-    """
-
-    uid: str
-    date: str = ""
-    description: str = ""
-    modalities: tuple[str, ...] = ()
-    series: int | None = None
-    instances: int | None = None
-
-
-@dataclass(frozen=True)
-class SeriesFound:
-    """What an archive says of a series.
-
-    Args:
-        uid: SeriesInstanceUID.
-        number: SeriesNumber; None where it is not said.
-        description: SeriesDescription; "" where it is not known, as for the others.
-        modality: such as "CT".
-        body_part: BodyPartExamined, such as "CHEST".
-        instances: how many; None where it is not said.
-    """
-
-    uid: str
-    number: int | None = None
-    description: str = ""
-    modality: str = ""
-    body_part: str = ""
-    instances: int | None = None
-
-
-@dataclass(frozen=True)
-class InstanceFound:
-    """What an archive says of an instance.
-
-    Args:
-        uid: SOPInstanceUID.
-        sop_class: SOPClassUID; "" where it is not said.
-    """
-
-    uid: str
-    sop_class: str = ""
 
 
 class Search:

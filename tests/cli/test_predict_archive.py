@@ -12,13 +12,15 @@ from archived import SERIES, STUDY, WHOLE, ct_study, give
 from dicom_phantoms import write
 from faulty_archive import answer, faulty_archive
 from orthanc import Orthanc, orthanc
+from phantoms import save_nifti, tiny_chest
 from refusals import refused_by
 from tiny_bundle import tiny_brain_bundle, tiny_bundle, tiny_radiograph_bundle
 
 from medvol.cli import main
-from medvol.cli.archives import Storing, formats_to_store
+from medvol.cli.archives import after
 from medvol.dicomweb.address import opaque, parse_address
 from medvol.errors import InputError
+from medvol.outputs.archived import Storing, formats_to_store
 from medvol.outputs.registry import Output
 from medvol.tasks.predicting import Outcome
 
@@ -180,7 +182,7 @@ def test_addresses_that_cannot_be_used(
 
 
 STAND_IN = {
-    name: Output(name, f"{name}.dcm", "a stand-in", "", "record.write", unasked=False)
+    name: Output(name, f"{name}.dcm", "a stand-in", "", "record.write", of_dicom=True)
     for name in ("dicom-seg", "dicom-sr")
 }
 
@@ -188,7 +190,7 @@ STAND_IN = {
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Outcome]:
     """DICOM files of a case in a folder of results, and what came of it."""
-    monkeypatch.setattr("medvol.cli.archives.OUTPUTS", STAND_IN)
+    monkeypatch.setattr("medvol.outputs.archived.OUTPUTS", STAND_IN)
     written = write(tmp_path / "out" / "a", ct_study(slices=2))
     names = [f"{name}.dcm" for name in STAND_IN]
     for path, name in zip(written, names, strict=True):
@@ -199,15 +201,16 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Outcome
 def test_results_are_stored_and_that_is_said(archive: Orthanc, made: tuple[Path, Outcome]) -> None:
     folder, outcome = made
     storing = Storing(parse_address(archive.address), folder)
-    found = storing.after("a", outcome)
+    stored: dict[str, int] = {}
+    found = after(storing, "a", outcome, stored)
     assert isinstance(found, Outcome)
     assert found.said == f"a: no lesion found; stored 2 objects in {archive.address}"
-    assert storing.stored == {"a": 2}
+    assert stored == {"a": 2}
     assert len(archive.get("/instances")) == 2
-    nothing = storing.after("b", outcome._replace(found={"files": {"mask.nii": ""}}))
+    nothing = after(storing, "b", outcome._replace(found={"files": {"mask.nii": ""}}), {})
     assert "no DICOM results" in str(nothing)
     refusal = InputError("E_EMPTY", "b", "it is empty.", "Copy it.")
-    assert storing.after("b", refusal) is refusal
+    assert after(storing, "b", refusal, {}) is refusal
 
 
 def test_what_could_not_be_stored_is_a_refusal_and_the_files_stay(
@@ -224,13 +227,48 @@ def test_what_could_not_be_stored_is_a_refusal_and_the_files_stay(
         said = []
         for reply in (answer(json.dumps(failed).encode(), status=202), answer(status=500)):
             faulty.replies["/studies"] = reply
-            said.append(str(storing.after("a", outcome)))
+            said.append(str(after(storing, "a", outcome, {})))
         assert "did not store 1 object: it has no room (A700). The files are kept" in said[0]
         assert "answers with an error (500 Internal" in said[1]
-        assert storing.stored == {}
         assert len([*(folder / "a").iterdir()]) == 2
         faulty.replies["/studies"] = answer(status=401)
         refused_by(lambda: Storing(parse_address(faulty.address), folder), "E_ARCHIVE")
+
+
+def test_results_go_into_the_study_that_they_are_of(
+    archive: Orthanc, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give(archive, ct_study(slices=WHOLE), tmp_path / "a")
+    words = (at(archive), "--store", archive.address, "--json", "--format", "csv")
+    for said in ("", "complete already"):  # the same objects, so that the archive has them once
+        assert predict(bundle, tmp_path / "out", *words) == 0
+        (case,) = json.loads(capsys.readouterr().out)["cases"]
+        assert case["stored"] == 3
+        assert archive.modalities() == ["CT", "OT", "SEG", "SR"]
+        assert len(archive.get("/studies")) == 1
+        assert len(archive.get("/instances")) == WHOLE + 3
+        assert said == "" or case["state"] == "predicted"
+    files = {path.name for path in (tmp_path / "out" / CASE).iterdir()}
+    assert files == {
+        "measurements.csv",
+        "segmentation.dcm",
+        "report.dcm",
+        "summary.dcm",
+        "run.json",
+    }
+    # what is stored does not change what is fetched
+    assert predict(bundle, tmp_path / "out", *words[:3], "--format", "csv") == 0
+    assert f"{CASE}: complete already" in capsys.readouterr().out
+
+
+def test_an_image_without_a_patient_cannot_be_stored(
+    archive: Orthanc, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chest = tiny_chest(noise_hu=5)
+    path = save_nifti(tmp_path / "ct.nii.gz", chest.ct, chest.affine)
+    assert predict(bundle, tmp_path / "out", path, "--store", archive.address) == 2
+    assert "E_NOT_DICOM" in capsys.readouterr().err
+    assert archive.get("/instances") == []
 
 
 def test_dicom_is_written_where_it_is_stored() -> None:
@@ -239,4 +277,4 @@ def test_dicom_is_written_where_it_is_stored() -> None:
     assert formats_to_store(None, possible, "volumes") == ["nii", "csv", "json", *dicom]
     assert formats_to_store(["csv"], possible, "volumes") == ["csv", *dicom]
     assert formats_to_store(["dicom-sr"], possible, "volumes") == ["dicom-sr"]
-    assert formats_to_store(["dicom"], possible, "volumes") == ["dicom"]
+    assert formats_to_store(["dicom"], possible, "volumes") == dicom

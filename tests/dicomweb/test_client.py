@@ -12,7 +12,7 @@ from refusals import refused_by
 
 from medvol.dicomweb.client import Archive
 from medvol.dicomweb.credentials import Credentials
-from medvol.dicomweb.search import SeriesFound, StudyFound
+from medvol.dicomweb.found import SeriesFound, StudyFound
 
 OTHER = "1.2.826.0.1.3680043.8.498.8"
 
@@ -79,6 +79,18 @@ def test_results_are_not_fetched_as_images(archive: Orthanc, tmp_path: Path) -> 
     (tmp_path / "got").mkdir()
     found = Archive(archive.address).fetch(STUDY, None, tmp_path / "got")
     assert (len(found.files), found.passed_by) == (8, ("SR",))
+    picture = ct_study(series=SERIES + ".0", slices=1, Modality="OT", Manufacturer="medvol",
+                       SOPClassUID="1.2.840.10008.5.1.4.1.1.7")  # fmt: skip
+    give(archive, picture, tmp_path / "picture")
+    (tmp_path / "again").mkdir()
+    again = Archive(archive.address).fetch(STUDY, None, tmp_path / "again")
+    # also their numbers are those of before, so that nothing seems to have changed
+    assert [p.name for p in again.files] == [p.name for p in found.files]
+    assert [p.read_bytes() for p in again.files] == [p.read_bytes() for p in found.files]
+    own = refused_by(
+        lambda: Archive(archive.address).fetch(STUDY, SERIES + ".0", tmp_path), "E_ARCHIVE"
+    )
+    assert "nothing in it but what medvol made" in own.reason
     only = refused_by(
         lambda: Archive(archive.address).fetch(STUDY, SERIES + ".9", tmp_path), "E_ARCHIVE"
     )

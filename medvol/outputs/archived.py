@@ -9,7 +9,6 @@ from ..dicomweb.address import Address
 from ..errors import InputError
 from ..failures import FAILURES, failure
 from .registry import OUTPUTS, expanded
-from .results import GIVEN_BY
 
 
 def formats_to_store(asked: Sequence[str] | None, possible: Sequence[str], task: str) -> list[str]:
@@ -20,6 +19,8 @@ def formats_to_store(asked: Sequence[str] | None, possible: Sequence[str], task:
         possible: those that the answers of the task can have.
         task: of the bundle.
     """
+    from .results import GIVEN_BY  # here: it takes a while
+
     usual = [
         name for name, x in OUTPUTS.items()
         if x.unasked and not x.together and x.needs in GIVEN_BY[task] and name in possible

@@ -118,7 +118,8 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         ValueError: an option that makes no sense.
-        InputError: the source, the rules or the bundle cannot be used.
+        InputError: the source, the rules or the bundle cannot be used; E_BUNDLE, it takes what is
+            not looked for.
     """
     from ..bundle.spec import read_spec
     from ..files import check_writable

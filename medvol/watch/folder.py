@@ -36,7 +36,14 @@ class FolderSource:
             raise InputError("E_PATH", folder, reason, "Name a folder, or an archive's address.")
 
     def poll(self, own: Collection[str]) -> list[Item]:
-        """The studies that lie in it now; headers are read where a place has changed."""
+        """The studies that lie in it now; headers are read where a place has changed.
+
+        Args:
+            own: as for `Source.poll`.
+
+        Raises:
+            InputError: E_PATH, E_FORMAT, E_SERIES: images cannot be looked for, at present.
+        """
         try:
             places = self.task.find(self.folder)
         except OSError as error:
@@ -86,7 +93,11 @@ class FolderSource:
             yield Item(study, (found,), {uid: str(len(slices))})
 
     def bring(self, item: Item, series: SeriesFound, hand: AtHand) -> list[Brought]:  # noqa: ARG002
-        """The place where a series lies."""
+        """The place where a series lies.
+
+        Args:
+            item, series, hand: as for `Source.bring`.
+        """
         place = self._places[series.uid]
         if series.uid in (item.study, ""):  # no DICOM series: a file
             name = f"{case_name(place)}_{opaque(series.uid)[:6]}"

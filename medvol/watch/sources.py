@@ -69,6 +69,11 @@ class Source(Protocol):
     def bring(self, item: Item, series: SeriesFound, hand: AtHand) -> list[Brought]:
         """Have the images of a series as paths, while `hand` is open: one volume, or radiographs.
 
+        Args:
+            item: its study, as `poll` gave it.
+            series: of that study.
+            hand: where it may be fetched to.
+
         Raises:
             InputError: it cannot be had, see the code.
         """
@@ -93,7 +98,14 @@ class ArchiveSource:
         self._known: dict[str, tuple[StudyFound, list[SeriesFound]]] = {}
 
     def poll(self, own: Collection[str]) -> list[Item]:
-        """The studies that it holds now; the series are asked for where a study has changed."""
+        """The studies that it holds now; the series are asked for where a study has changed.
+
+        Args:
+            own: as for `Source.poll`.
+
+        Raises:
+            InputError: E_ARCHIVE, it does not answer, at present.
+        """
         filters = {}
         if self.days is not None:
             filters["StudyDate"] = f"{date.today() - timedelta(days=self.days):%Y%m%d}-"
@@ -114,7 +126,14 @@ class ArchiveSource:
         return self.archive.series(study.uid)
 
     def bring(self, item: Item, series: SeriesFound, hand: AtHand) -> list[Brought]:
-        """Fetch a series."""
+        """Fetch a series.
+
+        Args:
+            item, series, hand: as for `Source.bring`.
+
+        Raises:
+            InputError: as for `AtHand.get`.
+        """
         address = self.archive.address.archive.of(item.study, series.uid)
         path, found = hand.get(self.archive, address)
         if self.radiographs:

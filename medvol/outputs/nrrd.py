@@ -33,6 +33,7 @@ def write_nrrd(
     *,
     fields: Mapping[str, str] = NO_FIELDS,
     runs: bool = False,
+    packed: bool = True,
 ) -> None:
     """Write one volume, header and voxels, to an open binary stream; same input, same bytes.
 
@@ -42,6 +43,7 @@ def write_nrrd(
         affine: (4, 4), voxel index to RAS mm; written as left-posterior-superior in full precision.
         fields: key/value pairs for the end of the header, any text.
         runs: the voxels are long runs of equal values (a mask), which packs them better.
+        packed: False writes them raw, for readers that unpack nothing.
 
     Raises:
         ValueError: other axes or another type.
@@ -51,20 +53,24 @@ def write_nrrd(
             f"the array is {array.dtype} of shape {array.shape}; give 3 axes (X, Y, Z) of one of "
             f"{', '.join(NRRD_TYPES)}"
         )
-    stream.write(nrrd_header(array, affine, fields))
+    stream.write(nrrd_header(array, affine, fields, packed=packed))
     packer = gzip_packer(runs=runs)
     little = array.dtype.newbyteorder("<")
     for index in range(array.shape[2]):
         plane = array[:, :, index].astype(little, copy=False)
-        stream.write(packer.compress(plane.tobytes(order="F")))
-    stream.write(packer.flush())
+        voxels = plane.tobytes(order="F")
+        stream.write(packer.compress(voxels) if packed else voxels)
+    if packed:
+        stream.write(packer.flush())
 
 
-def nrrd_header(array: npt.NDArray[Any], affine: Affine, fields: Mapping[str, str]) -> bytes:
+def nrrd_header(
+    array: npt.NDArray[Any], affine: Affine, fields: Mapping[str, str], *, packed: bool = True
+) -> bytes:
     """The header of `write_nrrd`, with the empty line that ends it.
 
     Args:
-        array, affine, fields: as for `write_nrrd`.
+        array, affine, fields, packed: as for `write_nrrd`.
     """
     lps = RAS_TO_LPS @ np.asarray(affine, np.float64) + 0.0  # no -0
     lines = [
@@ -76,7 +82,7 @@ def nrrd_header(array: npt.NDArray[Any], affine: Affine, fields: Mapping[str, st
         f"space directions: {' '.join(_vector(lps[:3, axis]) for axis in range(3))}",
         "kinds: domain domain domain",
         "endian: little",
-        "encoding: gzip",
+        f"encoding: {'gzip' if packed else 'raw'}",
         f"space origin: {_vector(lps[:3, 3])}",
         *(f"{key}:={_escaped(value)}" for key, value in fields.items()),
     ]

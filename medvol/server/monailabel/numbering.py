@@ -16,7 +16,7 @@ from ...images.checks import MAX_LABEL
 from ...labels import LabelTable, name_key
 
 BACKGROUND = "background"
-Labels = npt.NDArray[np.integer[Any]]
+MaskArray = npt.NDArray[np.integer[Any]]
 
 
 def counted_names(table: LabelTable) -> dict[int, str]:
@@ -33,7 +33,7 @@ def counted_names(table: LabelTable) -> dict[int, str]:
     return {x.value: x.name for x in table if name_key(x.name) != BACKGROUND}
 
 
-def renumbered(labels: Labels, numbers: Mapping[int, int]) -> Labels:
+def renumbered(labels: MaskArray, numbers: Mapping[int, int]) -> MaskArray:
     """A mask with other values; what is not named becomes 0.
 
     Args:
@@ -50,7 +50,7 @@ def renumbered(labels: Labels, numbers: Mapping[int, int]) -> Labels:
     return table[labels]
 
 
-def for_viewers(labels: Labels, names: Mapping[int, str]) -> Labels:
+def for_viewers(labels: MaskArray, names: Mapping[int, str]) -> MaskArray:
     """A mask of a bundle as viewers count.
 
     Args:

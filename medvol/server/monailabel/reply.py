@@ -74,7 +74,7 @@ def check_done(job: Job) -> Job:
     """A job that is done.
 
     Raises:
-        InputError: why it was refused, or that it was cancelled.
+        InputError: why it was refused; E_FAILED, it was cancelled.
     """
     if job.state == DONE:
         return job
@@ -127,6 +127,15 @@ def mask_file(labels: npt.NDArray[Any], affine: npt.NDArray[np.float64], wish: W
         path = Path(folder) / f"mask{wish.suffix}"
         write_volume(path, labels, affine, runs=True)
         return path.read_bytes()
+
+
+def mask_path(service: Service, job: Job) -> Path:
+    """The mask of an answer in the bundle's own values, as NIfTI.
+
+    Raises:
+        InputError: E_FORMAT, the answer has no mask.
+    """
+    return service.file(job, _file(service, job, "nii"))
 
 
 def dicom_of(service: Service, job: Job, output: str) -> Path:

@@ -185,3 +185,15 @@ def test_a_radiograph_has_classes_and_no_mask(client: TestClient, service: Servi
 def test_a_dicom_result_of_a_nifti_is_refused(client: TestClient, session: str) -> None:
     answer = infer(client, session_id=session, output="dicom_seg")
     assert (answer.status_code, answer.json()["code"]) == (422, "E_FORMAT")
+
+
+def test_an_image_of_the_datastore_is_known_by_its_id_and_its_answer_can_be_kept(
+    client: TestClient, chest_file: Path
+) -> None:
+    files = {"file": (chest_file.name, chest_file.read_bytes())}
+    client.put("/datastore/image", params={"image": "CT 1/é"}, files=files)
+    kept = infer(client, image="CT 1/é", output="json", params={"save_label": True}).json()
+    assert kept["label_names"] == dict(zip(NAMES, (1, 2, 3), strict=True))
+    entry = client.get("/datastore/", params={"output": "all"}).json()["objects"]["CT 1/é"]
+    info = entry["labels"]["original"]["info"]
+    assert (info["model"], [*info["params"]["label_names"]]) == ("tiny_ct", NAMES)

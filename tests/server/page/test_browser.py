@@ -2,14 +2,20 @@
 """The page in a headless browser: an image is dropped, its answer is the command line's, and no
 state of the page keeps anybody out."""
 
+import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from dicom_phantoms import ct_series, write
+from phantoms import tiny_chest
 from PIL import Image
 
 from medvol.server.service import Service
 from medvol.tasks.task import load_bundle
+from medvol.text import ml_text
 
 from .conftest import VENDOR, Visit
 
@@ -51,3 +57,46 @@ def test_a_volume_is_shown_with_its_mask(visit: Visit, chest_file: Path) -> None
     assert seen["ready"] == "true"
     assert "consolidation" in seen["text"]
     assert "Medidas" in seen["text"]
+
+
+SCREENS = {"desktop": {"width": 1280}, "phone": PHONE, "dark": {**PHONE, "dark": True}}
+
+
+@pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
+def test_every_state_is_open_to_everybody(visit: Visit, screen: dict[str, Any]) -> None:
+    seen = visit("states.mjs", **screen)
+    names = ["waiting", "running", "series", "question", "list", "token", "away"]
+    assert seen["states"] == {name: [] for name in names}
+    assert seen["width"] == screen["width"]
+    assert seen["outside"] == []
+    assert seen["heard"] == "network, 3 of 8"
+    assert seen["wanted"]["options"] == {"series": "1.2.3"}
+    assert seen["kept"]
+    reached = [each["name"] for each in seen["focus"]]
+    assert reached[:5] == [
+        "Skip to the content", "medvol", "Language", "Choose files", "Choose a folder of slices",
+    ]  # fmt: skip
+    assert {"chest.zip", "Cancel chest.zip", "Delete chest.zip"} <= set(reached)
+    assert all(each["seen"] for each in seen["focus"])
+
+
+def test_a_folder_of_slices_is_one_volume_also_without_niivue(
+    visit: Visit, service: Service, tmp_path: Path
+) -> None:
+    chest = tiny_chest(noise_hu=5)
+    stored = np.clip(np.round(chest.ct) + 1024, 0, 4095).astype(np.uint16)
+    folder = tmp_path / "chest"
+    write(folder, ct_series(stored.transpose(2, 1, 0), PixelSpacing=[2, 2]))
+    saved = tmp_path / "saved.zip"
+    seen = visit("folder.mjs", folder=str(folder), bundle="tiny_ct", saved=str(saved))
+    assert seen["states"] == {"absent": []}
+    assert seen["outside"] == []
+    assert "The viewer is missing" in seen["text"]
+    assert seen["pictures"][0] > 500  # the overlay is there without it
+    answer = load_bundle(service.bundles["tiny_ct"].folder).predict(folder)
+    for row in answer.measurements:
+        assert f"{row.name}\t{ml_text(row.volume_ml)}\t" in seen["text"]
+    with zipfile.ZipFile(saved) as archive:
+        assert archive.testzip() is None
+        record = json.loads(archive.read("run.json"))
+        assert {*record["files"], "run.json"} == set(archive.namelist())

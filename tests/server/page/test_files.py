@@ -2,6 +2,7 @@
 """The page's files: all are there, none asks elsewhere, none holds code or style in markup."""
 
 import gzip
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +18,7 @@ NAMES = [path.relative_to(STATIC).as_posix() for path in OWN]
 MARKUP = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|cssText"
 )
+PUBLIC = "https://registry.npmjs.org/"
 SVG = "http://www.w3.org/2000/svg"
 
 
@@ -105,3 +107,19 @@ def test_what_a_module_imports_is_there() -> None:
                 shape = rf"export (async )?(function|const|class) {word}\b"
                 assert re.search(shape, there), f"{path.name}: {name}"
                 assert len(re.findall(rf"\b{word}\b", text)) > 1, f"{path.name} uses no {name}"
+
+
+LOCKS = [STATIC.parent / "package-lock.json", Path(__file__).parent / "package-lock.json"]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=["page", "tests"])
+def test_what_others_wrote_is_known_by_its_hash(lock: Path) -> None:
+    packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
+    wanted = json.loads((lock.parent / "package.json").read_text(encoding="utf-8"))
+    asked = {**wanted.get("dependencies", {}), **wanted.get("devDependencies", {})}
+    for name, version in asked.items():
+        assert packages[f"node_modules/{name}"]["version"] == version  # no range
+    for name, told in packages.items():
+        if name:
+            assert told["integrity"].startswith("sha512-"), name
+            assert told.get("resolved", PUBLIC).startswith(PUBLIC), name

@@ -5,9 +5,11 @@ import { spotsOf } from "./spots.js";
 
 const NIIVUE = "/page/vendor/niivue.js";
 const ORGAN = "123037004"; // SNOMED CT: anatomical structure, which is shown paler than a finding
-const [PALE, FULL] = [45, 255];
+const PALE = 0.3; // of the opacity of a finding
+const PALE_IN_3D = 0.02; // where a ray goes through many voxels of it
 const ALWAYS = 1; // 3D beside the three planes
 const GRID = 2; // two by two
+const FROM_FRONT = [160, 10]; // azimuth and elevation of the view in 3D, degrees
 const VIEWS = { planes: 3, axial: 0, coronal: 1, sagittal: 2, volume: 4 };
 
 /** An image with its mask on a canvas. */
@@ -46,9 +48,19 @@ export class Scene {
     await this.niivue.loadVolumes(volumes);
     const [shown, over] = this.niivue.volumes;
     this.auto = [shown.cal_min, shown.cal_max];
-    this.hasMask = Boolean(over);
     this.spots = over ? this.#spots(over) : new Map();
+    const organs = this.labels.filter(isOrgan);
+    const findings = this.labels.filter((row) => !isOrgan(row));
+    // an opacity is that of a whole volume: an organ that is paler is one of its own
+    this.layers = over ? [{ volume: over, labels: organs.length ? organs : findings }] : [];
+    if (organs.length && findings.length) {
+      const copy = over.clone();
+      this.niivue.addVolume(copy);
+      this.layers.push({ volume: copy, labels: findings });
+    }
+    this.niivue.setRenderAzimuthElevation(...FROM_FRONT);
     this.#color();
+    this.#blend();
   }
 
   /** How many slices there are along x, y, z, and at which one the crosshair is. */
@@ -88,7 +100,7 @@ export class Scene {
   /** How opaque the mask is, 0 to 1. */
   setOpacity(opacity) {
     this.opacity = opacity;
-    if (this.hasMask) this.niivue.setOpacity(1, opacity);
+    this.#blend();
   }
 
   /** Show or hide a label. */
@@ -101,8 +113,7 @@ export class Scene {
   /** Show "planes", "axial", "coronal", "sagittal" or "volume". */
   setView(view) {
     this.view = view;
-    // in 3D alone the body would hide what lies inside it
-    this.niivue.setOpacity(0, view === "volume" && this.hasMask ? 0 : 1);
+    this.#blend();
     this.niivue.setSliceType(VIEWS[view]);
   }
 
@@ -118,20 +129,28 @@ export class Scene {
     this.niivue.drawScene();
   }
 
-  #color() {
-    if (!this.hasMask) return;
-    const rows = [{ value: 0, name: "", color: [0, 0, 0] }, ...this.labels];
-    const channel = (index) => rows.map((row) => row.color[index]);
-    this.niivue.volumes[1].setColormapLabel({
-      R: channel(0), G: channel(1), B: channel(2), A: rows.map((row) => this.#alpha(row)),
-      I: rows.map((row) => row.value), labels: rows.map((row) => row.name),
-    });
-    this.niivue.updateGLVolume();
+  /** Each layer's opacity; in 3D alone the body is not shown, which would hide what lies in it. */
+  #blend() {
+    const is3d = this.view === "volume";
+    this.niivue.setOpacity(0, is3d && this.layers.length ? 0 : 1);
+    for (const { volume, labels } of this.layers) {
+      const share = this.layers.length > 1 && isOrgan(labels[0]) ? (is3d ? PALE_IN_3D : PALE) : 1;
+      this.niivue.setOpacity(this.niivue.volumes.indexOf(volume), share * this.opacity);
+    }
   }
 
-  #alpha(row) {
-    if (!row.value || this.hidden.has(row.value)) return 0;
-    return row.terminology?.category?.[1] === ORGAN ? PALE : FULL;
+  #color() {
+    for (const { volume, labels } of this.layers) {
+      const rows = [{ value: 0, name: "", color: [0, 0, 0] }, ...this.labels];
+      const isShown = (row) => labels.includes(row) && !this.hidden.has(row.value);
+      const channel = (index) => rows.map((row) => row.color[index]);
+      volume.setColormapLabel({
+        R: channel(0), G: channel(1), B: channel(2),
+        A: rows.map((row) => (isShown(row) ? 255 : 0)),
+        I: rows.map((row) => row.value), labels: rows.map((row) => row.name),
+      });
+    }
+    this.niivue.updateGLVolume();
   }
 
   #spots(volume) {
@@ -146,6 +165,10 @@ export class Scene {
     const label = this.labels.find((row) => row.value === Math.round(mask?.value ?? 0));
     return { mm: [...mm].slice(0, 3), value: image?.value ?? null, label: label ?? null };
   }
+}
+
+function isOrgan(row) {
+  return row.terminology?.category?.[1] === ORGAN;
 }
 
 function toMm(affine, [x, y, z]) {

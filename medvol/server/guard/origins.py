@@ -14,8 +14,8 @@ TOLD = (
     "E_ORIGIN", "it came from a page of another origin.",
     "Ask who runs the server to allow that origin.",
 )  # fmt: skip
-ALLOWED_HEADERS = "Authorization, Content-Type"
-EXPOSED_HEADERS = "Content-Disposition, Retry-After"
+ALLOWED_HEADERS = "Authorization, Content-Type, X-File-Name"
+EXPOSED_HEADERS = "Content-Disposition, Retry-After, X-Total-Count"
 PREFLIGHT_S = 600
 OWN_SITES = ("", "same-origin", "none")  # of Sec-Fetch-Site, where a browser gives no Origin
 

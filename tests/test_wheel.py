@@ -22,6 +22,9 @@ BUNDLE_PARTS = {"configs", "models", "docs", "LICENSE", "source.json"}
 LEFT_BY_RUNS = ("eval/ct_seg.nii.gz", "runs/last.pt", "masks/ct_seg.nii.gz", "notes.txt")
 
 
+PAGE = "medvol/server/page/"
+
+
 def run(*command: str | Path) -> str:
     words = [str(word) for word in command]
     done = subprocess.run(words, cwd="/", capture_output=True, text=True, check=False)
@@ -78,6 +81,11 @@ def test_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
     assert ["_parts", "lung_ct.json"] in of_bundles
     assert "medvol/report/templates/prediction.html.j2" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    page = {name.removeprefix(PAGE) for name in names if name.startswith(PAGE)}
+    assert {"static/index.html", "static/js/main.js", "static/words/es.json"} <= page
+    assert not {name for name in page if "node_modules" in name or "package" in name}
+    if (REPOSITORY / PAGE / "vendor/niivue.js").is_file():  # as `make wheel` has it
+        assert {"vendor/niivue.js", "vendor/LICENSES.txt"} <= page
     assert {name.split("/")[0].split("-")[0] for name in names} == {"medvol"}
     assert [name for name in names if "__pycache__" in name] == []
 

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,11 @@ LONGEST_S = 240
 Visit = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def address(app: FastAPI) -> Iterator[str]:
-    """Of the app, served on a port that was free."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none"
-        )
-    )
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The address of an app, served on a port that was free."""
+    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off", ws="none")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -39,6 +37,13 @@ def address(app: FastAPI) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def address(app: FastAPI) -> Iterator[str]:
+    """Where the app is served."""
+    with serving(app) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

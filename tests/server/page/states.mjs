@@ -35,6 +35,14 @@ await visit(order, async ({ page, judge }) => {
   await page.getByText("running: network, 3 of 8").waitFor();
   found.heard = await page.locator("#heard").innerText();
   await look("running");
+  await page.route(address(`/api/jobs/${ID}/cancel`), (route) => {
+    found.cancelled = route.request().method();
+    job = { ...JOB, state: "cancelled" };
+    return json(route, job);
+  });
+  await page.getByRole("button", { name: "Cancel", exact: true }).press("Enter");
+  await page.getByRole("button", { name: "Run again" }).waitFor();
+  await look("cancelled");
 
   let wanted = null;
   await page.route(address("/api/jobs"), (route) => {
@@ -48,6 +56,7 @@ await visit(order, async ({ page, judge }) => {
   ];
   const error = { code: "E_SERIES", reason: "it has 2 series.", remedy: "Choose one.", series };
   job = { ...JOB, state: "refused", error };
+  await open();
   await page.getByText("Which series?").waitFor();
   await look("series");
   await page.getByRole("button", { name: "Take this one: CT · thorax · 300 slices" }).click();

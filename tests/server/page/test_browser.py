@@ -4,6 +4,7 @@ state of the page keeps anybody out."""
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from dicom_phantoms import ct_series, write
 from phantoms import tiny_chest
 from PIL import Image
 
+from medvol.server.app import create_app
 from medvol.server.service import Service
+from medvol.server.settings import Settings
 from medvol.tasks.task import load_bundle
 from medvol.text import ml_text
 
-from .conftest import VENDOR, Visit
+from .conftest import VENDOR, Visit, serving
 
 pytestmark = pytest.mark.slow  # a browser takes its time
 PHONE = {"width": 320, "height": 640}
@@ -65,12 +68,13 @@ SCREENS = {"desktop": {"width": 1280}, "phone": PHONE, "dark": {**PHONE, "dark":
 @pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
 def test_every_state_is_open_to_everybody(visit: Visit, screen: dict[str, Any]) -> None:
     seen = visit("states.mjs", **screen)
-    names = ["waiting", "running", "series", "question", "list", "token", "away"]
+    names = ["waiting", "running", "cancelled", "series", "question", "list", "token", "away"]
     assert seen["states"] == {name: [] for name in names}
     assert seen["width"] == screen["width"]
     assert seen["outside"] == []
     assert seen["heard"] == "network, 3 of 8"
     assert seen["wanted"]["options"] == {"series": "1.2.3"}
+    assert seen["cancelled"] == "POST"
     assert seen["kept"]
     reached = [each["name"] for each in seen["focus"]]
     assert reached[:5] == [
@@ -100,3 +104,24 @@ def test_a_folder_of_slices_is_one_volume_also_without_niivue(
         assert archive.testzip() is None
         record = json.loads(archive.read("run.json"))
         assert {*record["files"], "run.json"} == set(archive.namelist())
+
+
+TOKEN = "sesame, open the door"
+
+
+def test_a_token_is_asked_for_once(
+    visit: Visit, settings: Settings, radiograph: Path, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDVOL_HOME", str(settings.folder.parent / "home"))
+        service = Service(replace(settings, folder=tmp_path / "state", token=TOKEN))
+        try:
+            with serving(create_app(service)) as url:
+                seen = visit("token.mjs", url=url, token=TOKEN, file=str(radiograph),
+                             bundle="tiny_xray")  # fmt: skip
+        finally:
+            service.close()
+    assert seen["states"] == {"result": []}
+    assert seen["width"] > 100
+    assert TOKEN not in str(seen["kept"])  # no script of the page could read it
+    assert {answer.split()[0] for answer in seen["answers"]} == {"401"}

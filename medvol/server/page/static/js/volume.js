@@ -10,7 +10,7 @@ import { number, say } from "./words.js";
 const AXES = ["sagittal", "coronal", "axial"]; // slices along x, y, z
 const VIEWS = ["planes", "axial", "coronal", "sagittal", "volume"];
 // level and width in HU, as viewers of CT have them
-const WINDOWS_HU = { lung: [-500, 1400], mediastinum: [50, 350], bone: [400, 1800] };
+const WINDOWS_HU = { lung: [-500, 1400], mediastinum: [40, 400], bone: [400, 1800] };
 const FIRST_OPACITY = 60; // per cent
 
 /**

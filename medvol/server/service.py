@@ -63,6 +63,22 @@ class Service:
         self.sweeper = threading.Thread(target=self._keep_sweeping, name="sweeper", daemon=True)
         self.sweeper.start()
 
+    def add(self, folder: Path) -> Spec:
+        """Serve one more bundle from now on, beside the others.
+
+        Args:
+            folder: of the bundle, in the user's folder of bundles, which the worker may read.
+
+        Raises:
+            InputError: E_BUNDLE, it is none; E_UNTRUSTED, it carries code that nobody accepted.
+        """
+        spec = read_spec(folder)
+        permit(spec.folder)
+        self.digests[spec.name] = _digest(spec)
+        self.queue.bundles = {**self.queue.bundles, spec.name: spec.folder}
+        self.bundles = {**self.bundles, spec.name: spec}
+        return spec
+
     def submit(
         self, image: str, bundle: str, options: Mapping[str, Any] | None = None
     ) -> Job:  # fmt: skip

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/infer/{model}`: a bundle run on an image, answered with a mask, what it means, or both."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -13,9 +12,9 @@ from starlette.responses import Response
 from ..images import Stored
 from ..jobs import Job
 from ..service import Service
+from ..waiting import ended
 from . import forms, reply
 
-POLL_S = 0.1  # between two looks at a job; no thread waits for it
 Output = Literal["image", "json", "all", "dicom_seg", "dicom_sr"]
 Find = Callable[[str], Stored]
 Keep = Callable[[str, Job], None]
@@ -54,7 +53,6 @@ def router(service: Service, find: Find, keep: Keep) -> APIRouter:
         service.bundles[model]
         stored = await run_in_threadpool(_image, session_id, file, image)
         job = await ended(service, service.submit(stored.id, model), request)
-        reply.check_done(job)
         if said.get("save_label") in (True, "true") and image:
             await run_in_threadpool(keep, image, job)
         return await run_in_threadpool(_answer, job, wish, output)
@@ -82,25 +80,6 @@ def router(service: Service, find: Find, keep: Keep) -> APIRouter:
         return Response(body, media_type=kind)
 
     return routes
-
-
-async def ended(service: Service, job: Job, request: Request) -> Job:
-    """A job when it is over; cancelled when the client has gone.
-
-    Args:
-        service: that works on it.
-        job: to wait for.
-        request: of the client.
-
-    Raises:
-        KeyError: it was deleted meanwhile.
-    """
-    while not job.is_over:
-        await asyncio.sleep(POLL_S)
-        if await request.is_disconnected():
-            return service.queue.cancel(job.id)
-        job = service.jobs.get(job.id)
-    return job
 
 
 def as_file(name: str, content: Any) -> Response:

@@ -17,7 +17,7 @@ from ...images import read_image
 from ...images.writing import as_mask, write_volume
 from ...outputs.nrrd import NRRD_TYPES, write_nrrd
 from ...outputs.registry import OUTPUTS
-from ..jobs import DONE, Job
+from ..jobs import Job
 from ..service import Service
 from .numbering import counted_names, for_viewers
 
@@ -68,19 +68,6 @@ class Wish:
             params.get("result_compress") not in (False, "false"),
             params.get("restore_label_idx") in (True, "true"),
         )
-
-
-def check_done(job: Job) -> Job:
-    """A job that is done.
-
-    Raises:
-        InputError: why it was refused; E_FAILED, it was cancelled.
-    """
-    if job.state == DONE:
-        return job
-    if job.error is not None:
-        raise InputError(job.error["code"], "image", job.error["reason"], job.error["remedy"])
-    raise InputError("E_FAILED", "image", "the work on it was cancelled.", "Ask again.")
 
 
 def mask_of(service: Service, job: Job, wish: Wish) -> tuple[str, bytes]:

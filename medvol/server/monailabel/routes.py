@@ -6,10 +6,11 @@ from fastapi import APIRouter
 from ..images import Stored
 from ..jobs import Job
 from ..service import Service
-from . import datastore, infer, info, sessions
+from . import datastore, infer, info, others, sessions, strategies, train
 from .desk import Desk
 from .reply import mask_path
 from .store import ORIGINAL, Store
+from .training import Trainings
 
 FOLDER = "datastore"  # in the folder of the server
 
@@ -21,7 +22,13 @@ def router(service: Service) -> APIRouter:
         service: that does the work.
     """
     store = Store(service.settings.folder / FOLDER, service.images)
-    desk = Desk(service, store)
+    desk, trainings = Desk(service, store), Trainings(service, store)
+    more = {
+        "datastore": lambda: datastore.stats(store),
+        "strategies": strategies.info,
+        "trainers": lambda: train.info(service),
+        "train_stats": lambda: train.stats(trainings),
+    }
 
     def find(name: str) -> Stored:
         if name in store.entries():
@@ -35,8 +42,14 @@ def router(service: Service) -> APIRouter:
         desk.keep(name, ORIGINAL, mask_path(service, job), job.bundle, {"job": job.id})
 
     routes = APIRouter()
-    routes.include_router(info.router(service, {"datastore": lambda: datastore.stats(store)}))
-    routes.include_router(sessions.router(service))
-    routes.include_router(infer.router(service, find, keep))
-    routes.include_router(datastore.router(service, desk))
+    for part in (
+        info.router(service, more),
+        sessions.router(service),
+        infer.router(service, find, keep),
+        datastore.router(service, desk),
+        strategies.router(service, store),
+        train.router(service, trainings),
+        others.router(service, store),
+    ):
+        routes.include_router(part)
     return routes

@@ -11,7 +11,7 @@ export MEDVOL_TEST_DATA ?= $(TEST_DATA)
 PAGE := medvol/server/page
 PORT ?= 8000
 
-.PHONY: demo serve page test test-slow judges lint bench wheel clean
+.PHONY: demo serve page test test-slow judges lint bench wheel ohif clean
 
 demo: $(INSTALLED)
 	$(BIN)/medvol demo $(OUT)
@@ -54,6 +54,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+# The viewer behind `medvol serve --ohif`: one package of npm, of which nothing is run; 200 MB.
+ohif:
+	npm ci --prefix medvol/server/ohif --ignore-scripts --no-audit --no-fund
 
 clean:
 	rm -rf $(VENV) build dist demo_output .pytest_cache .mypy_cache .ruff_cache

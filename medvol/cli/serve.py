@@ -5,6 +5,7 @@ import argparse
 import json
 import sys
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     images = parser.add_mutually_exclusive_group()
     images.add_argument("--studies", type=Path, metavar="FOLDER", help="images to choose from")
     images.add_argument("--archive", default="", metavar="URL", help="DICOMweb archive of studies")
+    parser.add_argument(
+        "--ohif", nargs="?", const="", metavar="FOLDER",
+        help="serve the OHIF viewer too, from the folder of its build (default: what `make ohif` "
+        "fetched); without --archive an archive of its own is started, which gets the DICOM files "
+        "of --studies and ends with the server",
+    )  # fmt: skip
     parser.add_argument(
         "--token", type=Path, metavar="FILE", help="with the token that a client has to show"
     )
@@ -69,11 +76,24 @@ def run(args: argparse.Namespace) -> int:
     from ..server.guard.listening import options
     from ..server.service import Service
 
-    service = Service(_settings(args, args.folder or _default_folder()))
-    settings = service.settings
-    print(f"medvol: http://{settings.host}:{settings.port}", file=sys.stderr, flush=True)
-    uvicorn.run(create_app(service), host=settings.host, port=settings.port, **options())
+    with _with_viewer(args, _settings(args, args.folder or _default_folder())) as settings:
+        service = Service(settings)
+        address = f"http://{settings.host}:{settings.port}"
+        print(f"medvol: {address}", file=sys.stderr, flush=True)
+        if settings.ohif is not None:
+            print(f"OHIF: {address}/ohif/", file=sys.stderr, flush=True)
+        uvicorn.run(create_app(service), host=settings.host, port=settings.port, **options())
     return 0
+
+
+def _with_viewer(args: argparse.Namespace, settings: Any) -> AbstractContextManager[Any]:
+    """The settings; with `--ohif` of a server that shows OHIF, as long as the block lasts."""
+    if args.ohif is None:
+        return nullcontext(settings)
+    from ..server.ohif.tryout import viewer
+
+    kept = args.folder / "archive" if args.folder else None
+    return viewer(settings, Path(args.ohif) if args.ohif else None, kept)
 
 
 def _settings(args: argparse.Namespace, folder: Path) -> Any:

@@ -33,6 +33,8 @@ class Settings:
         origins: other origins whose pages may ask, such as "https://viewer.hospital.example".
         names: under which it is reached beside its address and this machine's name, such as that of
             a proxy before it.
+        archive_takes: what a viewer sends by STOW is passed on to the archive.
+        ohif: folder of a static build of OHIF, which is served too.
 
     Raises:
         ValueError: a number or an origin that makes no sense, a token that can be guessed, or
@@ -52,6 +54,8 @@ class Settings:
     most_waiting: int = 200
     time_limit_s: float = 3600.0
     origins: Sequence[str] = ()
+    archive_takes: bool = False
+    ohif: Path | None = None
     names: Sequence[str] = ()
 
     def __post_init__(self) -> None:

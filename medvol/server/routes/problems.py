@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from ...errors import InputError
 from ..service import Busy
 
-STATUS = {"E_TOO_BIG": 413, "E_NOSPACE": 507, "E_UNTRUSTED": 403, "E_PATH": 404}
+STATUS = {"E_TOO_BIG": 413, "E_NOSPACE": 507, "E_UNTRUSTED": 403, "E_PATH": 404, "E_ARCHIVE": 502}
 UNUSABLE = 422  # of an image that a reader refuses
 RETRY_S = 30
 

@@ -14,6 +14,10 @@ from typing import Any
 
 from tiny_bundle import tiny_bundle
 
+from medvol.bundle.store import is_version
+from medvol.errors import InputError
+from medvol.manifest import MANIFEST, Manifest, manifest_of
+
 NAME = "gift"  # of the bundle's folder
 
 
@@ -55,6 +59,21 @@ def changed(folder: Path, changes: Mapping[str, Any], *, config: str = "inferenc
             place = place[part]
         place[last] = value
     path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def sealed(folder: Path, place: Path) -> None:
+    """A bundle folder on a shelf, as `push` would put it there, with a true manifest if it has one.
+
+    One of which there can be no manifest lies there with the manifest of another.
+    """
+    try:
+        manifest = manifest_of(folder)
+    except InputError:
+        manifest = Manifest(folder.name, "1.0.0", {})
+    version = manifest.version if is_version(manifest.version) else "1.0.0"
+    path = zipped(folder, place / f"{folder.name}-{version}-{manifest.short}.zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{folder.name}/{MANIFEST}", manifest.canonical)
 
 
 def zipped(folder: Path, path: Path) -> Path:

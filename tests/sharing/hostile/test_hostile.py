@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from phantoms import save_nifti, tiny_chest
 from sharing.hostile import in_disguise, in_expressions, in_files, in_forms, in_targets
-from sharing.hostile.kit import NAME, Hostile, zipped
+from sharing.hostile.kit import NAME, Hostile, sealed, zipped
 
 import medvol
 from medvol.audit.audit import audit
@@ -36,8 +36,25 @@ COMMANDS = {
     "build": "bundle build BUNDLE",
     "new": "bundle new OWN --from BUNDLE",
     "train": "train BUNDLE --data DATA --output OUT",
+    "an image, inspected": "inspect IMAGE --bundle BUNDLE",
+    "evaluate": "evaluate BUNDLE --data DATA --output OUT",
+    "gate-cost": "gate-cost BUNDLE --data DATA --output OUT",
+    "tune": "tune BUNDLE --space SPACE --data DATA --output OUT",
+    "compare": "compare SPACE --bundle BUNDLE --data DATA --output OUT",
+    "export": "bundle export BUNDLE --to torchscript -o OUT",
+    "push": "bundle push BUNDLE --to SHELF",
+    "push, packed": "bundle push ZIP --to SHELF",
+    "pull": f"bundle pull {NAME} --from SHELF",
 }
-QUICK = [name for number, name in enumerate(CASES) if number % 24 == 0]  # the others are slow
+LONG = {"train", "evaluate", "gate-cost", "tune", "compare"}  # where a bundle may run, it does
+# files of medvol's own home: what is known of bundles, and locks; all else goes with the command
+KNOWN = {
+    f"{name}.json{lock}" for name in ("accepted", "received", "keys") for lock in ("", ".lock")
+}
+QUICK = [  # the others are slow, and so are those that run
+    name for number, (name, case) in enumerate(CASES.items())
+    if number % 24 == 0 and case.level != "A"
+]  # fmt: skip
 
 
 class Lab:
@@ -48,14 +65,18 @@ class Lab:
         self.places = {
             "BUNDLE": hostile.write(root / "in", self.mark), "IMAGE": root / "ct" / "chest.nii.gz",
             "ZIP": root / f"{NAME}.zip", "OUT": root / "out", "PACKED": root / "packed.zip",
-            "OWN": root / "own", "DATA": root / "data.json",
+            "OWN": root / "own", "DATA": root / "data.json", "SPACE": root / "space.json",
+            "SHELF": root / "shelf",
         }  # fmt: skip
         save_nifti(self.places["IMAGE"], CHEST.ct, CHEST.affine)
         labels = save_nifti(root / "ct" / "labels.nii.gz", CHEST.labels, CHEST.affine)
         item = {"image": str(self.places["IMAGE"]), "label": str(labels), "fold": 0}
         self.places["DATA"].write_text(json.dumps({"name": "one", "training": [item]}))
+        self.places["SPACE"].write_text('{"learning_rate": [0.1, 0.2]}')
+        (self.places["SHELF"] / NAME).mkdir(parents=True)
         if packed:
             zipped(self.places["BUNDLE"], self.places["ZIP"])
+            sealed(self.places["BUNDLE"], self.places["SHELF"] / NAME)
         self.root = root
         self.before = self.files()
 
@@ -68,6 +89,17 @@ class Lab:
                 path = Path(above, name)
                 found[str(path.relative_to(self.root))] = path.lstat().st_mtime_ns
         return found
+
+    def kept(self) -> set[str]:
+        """Files in medvol's home."""
+        home = self.root / "home"
+        return {x.relative_to(home).as_posix() for x in home.rglob("*") if not x.is_dir()}
+
+    def made(self) -> set[str]:
+        """Files that came or changed, but for those that a command was asked to write."""
+        asked = ("out/", "own/", "packed.zip", f"shelf/{NAME}/")
+        return {name for name, _ in set(self.files().items()) ^ set(self.before.items())
+                if not name.startswith(asked)}  # fmt: skip
 
     def run(self, command: str) -> int:
         """The exit status of a command."""
@@ -105,12 +137,17 @@ def check_commands(name: str, root: Path, capsys: pytest.CaptureFixture[str]) ->
     case = CASES[name]
     lab = Lab(root, case, packed=name not in LINKS)
     for command in COMMANDS:
-        if name in LINKS and "ZIP" in COMMANDS[command]:
+        if name in LINKS and ("ZIP" in COMMANDS[command] or command == "pull"):
+            continue
+        if case.level == "A" and command in LONG:
             continue
         status = lab.run(command)
         said = capsys.readouterr()
         assert not lab.mark.exists(), command
-        assert lab.files() == lab.before, command
+        assert not lab.made(), command
+        assert case.level == "A" or lab.files() == lab.before, command
+        received = case.level == "A" and command == "pull"
+        assert received or lab.kept() <= KNOWN, command
         assert "Traceback" not in said.out + said.err
         if command.startswith("inspect"):
             assert status == int("\n  C " in f"\n{said.out}")

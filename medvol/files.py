@@ -18,6 +18,7 @@ from .failures import write_error
 from .scratch import SCRATCH, prefix, remove, sweep_left
 
 HASH_CHUNK_BYTES = 1 << 20
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in a .zip: the same content has the same bytes
 # a text that begins so is a formula for a spreadsheet (the last four: in East Asian ones)
 FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 

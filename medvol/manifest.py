@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from .errors import InputError
 from .files import sha256_of
 from .metadata import read_metadata
+from .names import is_inside
 from .strictly import read_strictly
 
 MANIFEST = "manifest.json"  # at the root of a packed bundle
@@ -23,7 +24,7 @@ SIGNATURE = "manifest.sig"  # beside it, where somebody signed it
 FORMAT = 1  # of the manifest
 SHORT = 12  # digits of a digest that people see and type
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of a bundle
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{64}")  # of a file or a manifest, SHA-256
 
 
 class Entry(NamedTuple):
@@ -138,19 +139,6 @@ def parse_manifest(content: bytes, *, path: str | os.PathLike[str]) -> Manifest:
         ) from error
 
 
-def is_inside(path: str) -> bool:
-    """Whether a path with `/` names a file below a root, in one way on every system.
-
-    Example:
-        >>> [is_inside(p) for p in ("a/b.json", "/a", "../a", "a//b", "a\\\\b", "C:a", "a/")]
-        [True, False, False, False, False, False, False]
-    """
-    parts = path.split("/")
-    plain = all(char.isprintable() and char not in '\\\\:*?"<>|' for char in path)
-    ends = all(part == part.strip() and not part.endswith(".") for part in parts)
-    return plain and ends and "" not in parts and ".." not in parts and "." not in parts
-
-
 def _parsed(content: bytes) -> Manifest:
     said = read_strictly(content, suffix=".json")
     if not isinstance(said, dict) or said.get("format") != FORMAT:
@@ -169,7 +157,7 @@ def _entry(path: Any, row: Any) -> Entry:
     if not isinstance(path, str) or not is_inside(path) or path in (MANIFEST, SIGNATURE):
         raise ValueError(f"{path!r} is not the path of a file in a bundle")
     entry = Entry(row["sha256"], row["size"])
-    if set(row) != set(Entry._fields) or not _SHA256.fullmatch(entry.sha256):
+    if set(row) != set(Entry._fields) or not DIGEST.fullmatch(entry.sha256):
         raise ValueError(f"what it says of {path!r} is not a SHA-256 and a size")
     if type(entry.size) is not int or entry.size < 0:
         raise ValueError(f"the size of {path!r} is {entry.size!r}")

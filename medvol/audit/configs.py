@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monai.bundle import ReferenceResolver
+
 from ..manifest import MANIFEST
 from ..strictly import MOST_BYTES, Deceptive, read_strictly
 from .verdict import Item, Level
@@ -124,13 +126,13 @@ def overlays(file: str, content: Any) -> Iterator[Overlay]:
 
 
 def split_id(name: str) -> tuple[str, ...]:
-    """The parts of an id.
+    """The parts of an id, as MONAI splits it.
 
     Example:
         >>> split_id("train#dataset::data")
         ('train', 'dataset', 'data')
     """
-    return tuple(name.replace("#", "::").split("::"))
+    return tuple(ReferenceResolver.split_id(name))
 
 
 def unread(file: str, refused: Refused) -> Item:

@@ -9,7 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ..manifest import MANIFEST, SIGNATURE, is_inside
+from ..manifest import MANIFEST, SIGNATURE
+from ..names import is_device, is_inside
 from .scripts import MOST_SOURCE_BYTES, judge_script
 from .vendored import is_released, path_in_medvol
 from .verdict import Item, Level
@@ -30,7 +31,6 @@ SHELL = {".sh", ".bash", ".bat", ".cmd", ".ps1", ".vbs", ".js", ".mjs", ".pl", "
 LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 UNSEEN = {".git", ".hg", ".svn"}  # histories: one entry each, since no tool that runs bundles reads
 _NATIVE = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
-_RESERVED = {"con", "prn", "aux", "nul"} | {f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10)}
 _START_BYTES = 4096  # of a file, by which its kind is known
 MOST_TEXT_BYTES = 64 << 10  # of a logging.conf or .pth that is read
 LARGE_BYTES = 2 << 30  # of one file: FAT and many mails end here
@@ -195,9 +195,7 @@ def _name(path: str) -> Iterator[Item]:
     """What is odd in a file's name."""
     if any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in path):
         yield Item(Level.C, "file", path, "", "name", "it holds characters that are not seen")
-    elif not is_inside(path) or any(
-        part.partition(".")[0].lower() in _RESERVED for part in path.split("/")
-    ):
+    elif not is_inside(path) or any(map(is_device, path.split("/"))):
         yield Item(Level.B, "file", path, "", "name", "Windows cannot hold a file of this name")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
+from monai.bundle import ConfigExpression
+
 from .entries import referring
 from .names import is_harmless_module, judge_name
 from .verdict import Level
@@ -34,7 +36,7 @@ class Import(NamedTuple):
 
 def is_expression(value: Any) -> TypeGuard[str]:
     """Whether an entry is one that MONAI evaluates."""
-    return isinstance(value, str) and value.startswith("$")
+    return bool(ConfigExpression.is_expression(value))
 
 
 @lru_cache(MOST_KEPT)

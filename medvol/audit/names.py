@@ -9,7 +9,6 @@ other packages only modules that the list names.
 import builtins
 import json
 import sys
-from collections.abc import Iterator
 from enum import Enum
 from functools import cache
 from importlib import import_module
@@ -217,9 +216,3 @@ def _unknown(name: str) -> str:
     if root == "scripts":
         return "is code that the bundle carries"
     return "is not on the list" if root in _HOMES else f"is of {root}, which is not on the list"
-
-
-def every_listed() -> Iterator[str]:
-    """All names on the list, for those who want to read or check it."""
-    for module, names in _listed().items():
-        yield from (f"{module}.{name}" for name in sorted(names))

@@ -148,7 +148,7 @@ def takes_place_of(path: str) -> str | None:
         return f"Python's {parts[-1]}, which runs at every start"
     if PurePosixPath(path).name in BY_TOOLS:
         return f"{PurePosixPath(path).name}, which tools run by themselves"
-    if path.startswith(VENDORED):
+    if path.startswith(f"{VENDORED}/"):
         return None
     package = parts[-2] if parts[-1] == "__init__" and len(parts) > 1 else parts[-1]
     top = parts[0]

@@ -7,7 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-VENDORED = "scripts/medvol/"  # where a bundle carries them
+VENDORED = "scripts/medvol"  # where a bundle carries them, perhaps in a folder of a tag
 TAG = re.compile(r"v\d+(?:_\w+)*_[0-9a-f]{8}")  # a folder below it: version and digest of the copy
 RELEASES = Path(__file__).with_name("releases.json")  # version to path to SHA-256
 _MEDVOL = Path(__file__).parents[1]
@@ -25,9 +25,9 @@ def path_in_medvol(path: str) -> str | None:
         >>> path_in_medvol("scripts/medvol/chains.py"), path_in_medvol("scripts/own.py")
         ('chains.py', None)
     """
-    if not path.startswith(VENDORED):
+    if not path.startswith(f"{VENDORED}/"):
         return None
-    below = path.removeprefix(VENDORED)
+    below = path.removeprefix(f"{VENDORED}/")
     first, _, rest = below.partition("/")
     return rest if rest and TAG.fullmatch(first) else below
 

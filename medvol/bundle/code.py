@@ -15,10 +15,10 @@ from threading import RLock
 from types import CodeType, ModuleType
 from typing import Any
 
+from ..audit.vendored import VENDORED
 from ..verified import content_of
 
 SCRIPTS = "scripts"  # the package of a bundle's own code
-VENDORED = f"{SCRIPTS}/medvol"  # the parts of medvol in it, with or without a folder of a tag
 CODE_PATH = "code_path"  # the id that makes MONAI find them
 REQUIRED = "_requires_", f"@{CODE_PATH}"  # of components that are found by it
 # its expression; no other way was found that works from every folder, and with two bundles at once
@@ -43,7 +43,7 @@ class Code:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        own = {tree: path for tree, path in vendored(folder).items() if _is_own(path)}
+        own = {tree: path for tree, path in vendored(folder).items() if is_own(path)}
         self.same = tuple(own)
         modules = (folder / SCRIPTS).rglob("*.py")
         self.is_needed = any(not set(own.values()) & {*module.parents} for module in modules)
@@ -120,8 +120,12 @@ def _with_names(value: Any, trees: tuple[str, ...], needless: tuple[str, str] | 
     return value
 
 
-def _is_own(tree: Path) -> bool:
-    """Whether each module of a vendored medvol is that of the medvol that runs."""
+def is_own(tree: Path) -> bool:
+    """Whether each module of a vendored medvol is that of the medvol that runs.
+
+    Args:
+        tree: its folder.
+    """
     for path in tree.rglob("*.py"):
         own = OWN_PACKAGE / path.relative_to(tree)
         if not own.is_file() or own.read_bytes() != path.read_bytes():

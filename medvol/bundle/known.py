@@ -19,7 +19,7 @@ from .places import home_folder
 FILE = "accepted.json"  # in `places.home_folder`
 # how a bundle became known
 AUDITED, ACCEPTED, OWN, RECEIVED = "audited", "accepted", "own", "received"
-PACKAGES = ("monai", "torch")  # packages whose objects an audit looks at
+PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "medvol")  # whose objects it looks at
 
 
 class Known(NamedTuple):
@@ -69,11 +69,15 @@ def write_known(
     Raises:
         InputError: E_NOSPACE, the file cannot be written.
     """
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    row = Known(manifest.name, how, level, rules() if audited else "", when)._asdict()
+    row = Known(manifest.name, how, level, rules() if audited else "", now())._asdict()
     path = home_folder() / FILE
     with locked(path):
         write_json(path, {**_rows(), manifest.digest: row})
+
+
+def now() -> str:
+    """Date and time in UTC, to the second, as ISO 8601 has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def forget_known(digests: Iterable[str]) -> None:

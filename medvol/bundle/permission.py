@@ -230,17 +230,23 @@ def refusal_of(look: Look) -> InputError:
     """
     level = look.audit.level
     digest = look.manifest.digest[:SHORT]
-    reason = f"{_first(look.audit)}; {NEVER}."
+    reason = f"{worst_in_words(look.audit)}; {NEVER}."
     remedy = f"See all with `medvol bundle inspect {look.folder}`, which runs nothing of it."
     if level is not Level.C:
-        reason = f"{_first(look.audit)}, and nobody here has accepted it (level B, {digest})."
+        reason = (
+            f"{worst_in_words(look.audit)}, and nobody here has accepted it (level B, {digest})."
+        )
         remedy = f"Look at it with `medvol bundle inspect {look.folder}`; if you trust it, give "
         remedy += "--trust-this-bundle (in Python trust=True)."
     return InputError("E_UNTRUSTED", look.folder, reason, remedy)
 
 
-def _first(found: Audit) -> str:
-    """The first of the worst parts in words, and how many more there are."""
+def worst_in_words(found: Audit) -> str:
+    """The first of the worst parts, and how many more there are.
+
+    Args:
+        found: of a bundle, not of level A.
+    """
     items = found.of_level(found.level)
     more = f", and {len(items) - 1} more such parts" if len(items) > 1 else ""
     return f"{in_words(items[0])}{more}"

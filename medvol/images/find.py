@@ -10,18 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError, Note, printable
+from ..names import is_device
 from ..text import counted
 from . import dicom
 from .files import children, walk
 from .formats import FORMATS, ends_with, suffixes
 
-RESERVED = {
-    "CON",
-    "PRN",
-    "AUX",
-    "NUL",
-    *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789"),
-}
 FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*\\]')  # in names, by Windows
 LONGEST_NAME = 200  # bytes; systems take 255, and files beside get longer names
 MASK = "mask"
@@ -247,5 +241,4 @@ def _for_a_folder(name: str) -> str:
     name = FORBIDDEN.sub("_", name)
     while len(os.fsencode(name)) > LONGEST_NAME:
         name = name[:-1]
-    reserved = name.partition(".")[0].rstrip().upper() in RESERVED
-    return re.sub(r"[. ]$", "_", f"_{name}" if reserved else name) or "_"
+    return re.sub(r"[. ]$", "_", f"_{name}" if is_device(name) else name) or "_"

@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 import numpy.typing as npt
 
-from ..files import replacing
+from ..files import ZIP_EPOCH, replacing
 from ..images.writing import check_affine
 from ..labels import LabelTable
 from ..report.overlay import Look
@@ -58,7 +58,6 @@ referenceImageGeometryRef:vtkMRMLScalarVolumeNode1;"/>
 </MRML>
 """
 OPAQUE, SURROUNDING = 1.0, 0.25  # of surfaces: what is looked for, and what would hide it
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same scene has the same bytes, whenever it is written
 INT16 = np.iinfo(np.int16)
 
 

@@ -14,7 +14,8 @@ from typing import BinaryIO
 from ..bundle.find import home_folder
 from ..errors import InputError
 from ..failures import AWAY, path_error, write_error
-from ..manifest import NAME, is_inside
+from ..manifest import NAME
+from ..names import is_device, is_inside
 from ..scratch import prefix, remove, sweep_left
 from .zip_layout import AGAIN, DEFLATED, Member, read_layout
 
@@ -25,9 +26,6 @@ SMALL_BYTES = 16 << 20  # below this no ratio is a danger
 MOST_PARTS = 16  # of a name: vendored code lies seven folders deep
 LONGEST_NAME = 200  # characters: Windows takes 260 with the folders above
 CHUNK_BYTES = 1 << 20
-_RESERVED = {  # names of devices on Windows, whatever their suffix
-    "con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)),
-}  # fmt: skip
 _FOLDER, _LINK = 0x10, 0x400  # bits of the attributes of files on Windows
 
 
@@ -124,7 +122,7 @@ def _oddity(name: str, member: Member) -> str | None:
     if not is_inside(name):
         return "leads out of the archive, or is not a name on every system"
     parts = name.split("/")
-    if any(part.partition(".")[0].casefold() in _RESERVED for part in parts):
+    if any(map(is_device, parts)):
         return "is a device on Windows"
     if len(parts) > MOST_PARTS or len(name) > LONGEST_NAME:
         return f"is deeper than {MOST_PARTS} folders or longer than {LONGEST_NAME} characters"

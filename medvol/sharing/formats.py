@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import require
+from ..files import ZIP_EPOCH
 from ..text import NOTICE
 
 INPUT, OUTPUT = "image", "pred"  # names that every MONAI bundle gives them
 EXTRA = "medvol[export]"
 OPSET = 20  # of ONNX: the latest that torch's exporter of TorchScript graphs knows
 DEBUG = ".debug_pkl"  # files of TorchScript with the paths of the source on this machine
-TIME = (1980, 1, 1, 0, 0, 0)  # of every file in a zip, so that the same network gives the same
 
 
 class Axes(NamedTuple):
@@ -74,7 +74,7 @@ def _write_torchscript(
     with zipfile.ZipFile(saved) as whole, zipfile.ZipFile(path, "w") as archive:
         for info in whole.infolist():
             if not info.filename.endswith(DEBUG):
-                row = zipfile.ZipInfo(info.filename, TIME)
+                row = zipfile.ZipInfo(info.filename, ZIP_EPOCH)
                 archive.writestr(row, whole.read(info), zipfile.ZIP_STORED)
 
 

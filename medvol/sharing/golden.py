@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ..answer import Answer
 from ..bundle.spec import read_spec
@@ -27,6 +28,7 @@ from ..errors import InputError
 from ..files import write_text
 from ..images import read_image
 from ..images.writing import write_mask
+from ..metrics.masks.overlap import dice, region_counts
 from ..tasks.task import load_bundle, task_of
 from .check_run import phantom
 
@@ -224,12 +226,10 @@ def _overlap(answer: Answer, path: Path) -> dict[str, float]:
     expected = read_image(path, "mask").array
     if expected.shape != answer.mask.shape:
         raise ValueError("the bundle's mask has another shape")
-    overlap = {}
-    for label in answer.spec.labels:
-        one, other = answer.mask == label.value, expected == label.value
-        both, all_of_them = int((one & other).sum()), int(one.sum()) + int(other.sum())
-        overlap[label.name] = 2 * both / all_of_them if all_of_them else 1.0
-    return overlap
+    regions = {label.name: (label.value,) for label in answer.spec.labels}
+    found, other = (torch.from_numpy(x.astype(np.int32)) for x in (answer.mask, expected))
+    figures = dice(region_counts(found, other, regions)).nan_to_num(nan=1.0)
+    return dict(zip(regions, figures.tolist(), strict=True))
 
 
 @contextmanager

@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..audit.vendored import VENDORED
+from ..bundle.code import is_own
 from ..files import sha256_of
 from ..metadata import read_metadata
 from .licences import Terms, terms_of
+from .vendor import IN_METADATA
 
 BILL = "bom.json"  # at the root of a packed bundle
 SPEC = "1.6"  # of CycloneDX, https://cyclonedx.org/docs/1.6/json; the first with fields for this
 WEIGHTS = (".pt", ".pth", ".ts", ".safetensors", ".onnx", ".npz")  # files of models/
-VENDORED = "scripts/medvol"  # where the parts of medvol lie that a bundle carries
 EVIDENCE = "medvol:evidence"  # begins the name of a property that says how a field is known
 VERIFIED, DECLARED = "verified", "declared"
-FRAMEWORKS = {  # field of the metadata to the package whose version it is
-    "monai_version": "monai", "pytorch_version": "torch", "numpy_version": "numpy",
-}  # fmt: skip
 _PLAIN = {"type", "bom-ref", "properties"}  # fields that say nothing about the thing itself
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "medvol bill of materials")
 
@@ -135,17 +134,13 @@ def _weights(folder: Path, terms: Iterable[Terms]) -> list[Component]:
 
 def _vendored(folder: Path) -> list[Component]:
     """Parts of medvol that the bundle carries, compared with this medvol."""
-    own = Path(__file__).parents[1]
     found = []
     for tree in sorted(folder.glob(f"{VENDORED}/*")):
         files = sorted(path for path in tree.rglob("*.py")) if tree.is_dir() else []
         if not files:
             continue
         rows = {path.relative_to(tree).as_posix(): sha256_of(path) for path in files}
-        same = all(
-            (own / name).is_file() and sha256_of(own / name) == digest
-            for name, digest in rows.items()
-        )
+        same = is_own(tree)
         lines = "".join(f"{name} {digest}\n" for name, digest in rows.items())
         said = {
             "name": "medvol",
@@ -162,7 +157,7 @@ def _vendored(folder: Path) -> list[Component]:
 
 def _packages(metadata: Mapping[str, Any]) -> dict[str, str]:
     """Packages that the metadata name, with their versions."""
-    named = {package: metadata.get(key) for key, package in FRAMEWORKS.items()}
+    named = {package: metadata.get(key) for package, key in IN_METADATA.items()}
     required = metadata.get("required_packages_version")
     named |= required if isinstance(required, dict) else {}
     return {name: str(version) for name, version in named.items() if version}

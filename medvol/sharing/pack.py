@@ -9,7 +9,7 @@ from typing import Any
 
 from ..bundle.permission import permit
 from ..errors import InputError
-from ..files import replacing, write_json
+from ..files import ZIP_EPOCH, replacing, write_json
 from ..manifest import MANIFEST, NAME, Manifest, manifest_of
 from ..scratch import prefix
 from .check import check_apart
@@ -18,7 +18,6 @@ from .materials import BILL, bill_of_materials
 from .prepare import prepared
 from .shelf import read_packed
 
-TIME = (1980, 1, 1, 0, 0, 0)  # of every file in a .zip, the earliest that it knows
 MODE = 0o100644  # of every file: read by all, written by the owner
 UNIX = 3  # the system whose permissions `MODE` are, as the format counts
 
@@ -99,7 +98,7 @@ def write_zip(folder: Path, path: Path) -> None:
     """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(f for f in folder.rglob("*") if f.is_file()):
-            row = zipfile.ZipInfo(file.relative_to(folder.parent).as_posix(), TIME)
+            row = zipfile.ZipInfo(file.relative_to(folder.parent).as_posix(), ZIP_EPOCH)
             row.create_system, row.external_attr = UNIX, MODE << 16
             row.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(row, file.read_bytes())

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Receiving a packed bundle: looked at in quarantine, then installed whole or not at all."""
 
-import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..audit.verdict import Level
 from ..bundle.find import shipped_bundles
+from ..bundle.known import now
+from ..bundle.permission import worst_in_words
 from ..bundle.store import Installed, Store, changing_store, installed, verify
 from ..errors import InputError
 from ..failures import write_error
+from ..manifest import DIGEST
 from .archive import quarantined
 from .remove import FILE_MODE, FOLDER_MODE, take_away
 from .sealed import Sealed, read_sealed
-from .trust import now
 from .updates import Word, check_shipped, check_update, newer, remedy
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PACKED = "Ask who gave it to you for a file made by `medvol bundle pack`."
 OTHER = "Do not use it; ask who gave it to you."
-DIGEST = re.compile(r"[0-9a-f]{64}")  # of a `Manifest`
 LOWEST_DICE = 0.99  # of a golden case: other processors move single voxels at an edge
 LARGEST_DIFFERENCE = 0.05  # of a probability: bfloat16 moves one by up to 0.02
 
@@ -147,12 +147,10 @@ def _level(folder: Path, sealed: Sealed, word: Word, path: Path) -> Level:
     from ..audit.audit import audit  # here: it loads monai
 
     found = audit(folder)
-    level, items = found.level, found.of_level(found.level)
+    level = found.level
     if level is Level.A or (level is Level.B and word.enough):
         return level
-    first = f"{items[0].file} {items[0].key}".strip()
-    more = f", and {len(items) - 1} more such parts" if len(items) > 1 else ""
-    reason = f"it is of level {level}: {first}: {items[0].reason}{more}"
+    reason = f"it is of level {level}: {worst_in_words(found)}"
     if level is Level.C:
         look = f"See all with `medvol bundle inspect`, which runs nothing of it. {OTHER}"
         raise InputError("E_UNTRUSTED", path, f"{reason}; medvol never runs such a bundle.", look)

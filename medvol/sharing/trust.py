@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
-from ..bundle.known import Known, accepted
+from ..bundle.known import Known, accepted, now
 from ..bundle.permission import forget
 from ..bundle.places import home_folder, read_list
 from ..bundle.store import Installed, read_store, withdraw
@@ -156,11 +155,6 @@ def take_back(digest: str) -> tuple[str, Known]:
         )  # fmt: skip
     forget(found)
     return found[0], rows[found[0]]
-
-
-def now() -> str:
-    """Date and time in UTC, to the second, as ISO 8601 has it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager

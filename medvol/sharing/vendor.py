@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from .. import __version__
-from ..bundle.code import CODE_PATH, CODE_PATH_EXPRESSION, OWN_PACKAGE, VENDORED
+from ..audit.vendored import VENDORED
+from ..bundle.code import CODE_PATH, CODE_PATH_EXPRESSION, OWN_PACKAGE
 from ..errors import InputError
 
 TAG_DIGITS = 8  # of the SHA-256 over all files that are carried

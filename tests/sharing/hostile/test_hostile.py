@@ -149,7 +149,9 @@ def check_commands(name: str, root: Path, capsys: pytest.CaptureFixture[str]) ->
         received = case.level == "A" and command == "pull"
         assert received or lab.kept() <= KNOWN, command
         assert "Traceback" not in said.out + said.err
-        if command.startswith("inspect"):
+        if command == "inspect, packed" and status == 2:  # nothing of the archive is unpacked
+            assert said.err.startswith("medvol: E_PATH"), said.err
+        elif command.startswith("inspect"):
             assert status == int("\n  C " in f"\n{said.out}")
             assert case.level == "A" or re.search(case.reason, said.out)
         elif case.level != "A" and command not in ("check", "build"):

@@ -34,6 +34,7 @@ class Saving:
         formats: that were asked for; None for all.
         request: what else was asked for, see `results.Results`.
         asked: the same as options by name, for a reader.
+        shared: what several outputs need and one of them has made, by its room.
     """
 
     answer: Answer
@@ -42,6 +43,7 @@ class Saving:
     formats: Sequence[str] | None = None
     request: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def window(self) -> tuple[float, float]:

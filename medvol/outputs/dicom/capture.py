@@ -47,7 +47,11 @@ def capture(made: Making, pixels: npt.NDArray[np.uint8]) -> Dataset:
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         **made.described,
     )
-    dataset.PatientOrientation, dataset.Laterality = None, None
+    dataset.PatientOrientation = None
+    part = str(made.source.first.get("BodyPartExamined") or "")
+    if part:
+        dataset.BodyPartExamined = part
+    dataset.Laterality = None  # of what comes in pairs, a page shows both
     dataset.BurnedInAnnotation = "YES"  # its title is the name of the case
     dataset.ConversionType = "WSD"  # workstation
     dataset.Modality = "OT"

@@ -28,6 +28,7 @@ UTF8 = "ISO_IR 192"
 SERIES_NUMBERS = {"dicom-seg": 9001, "dicom-sr": 9002, "dicom-sc": 9003}  # behind a scanner's own
 KINDS = {"dicom-seg": "segmentation", "dicom-sr": "measurements", "dicom-sc": "summary"}
 RESEARCH = "research use only"
+SHARED = "dicom"  # of `Saving.shared`: source and identity, for all files of an answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +97,12 @@ def making(name: str, saving: "Saving") -> Iterator[Making]:
         InputError: as for `check_source` and `read_source`.
     """
     image = saving.answer.image
-    check_source(image, [name])
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore")  # of values in headers, which are copied as they stand
-        yield Making(name, saving, read_source(image), identity_of(saving))
+        if SHARED not in saving.shared:
+            check_source(image, [name])
+            saving.shared[SHARED] = read_source(image), identity_of(saving)
+        yield Making(name, saving, *saving.shared[SHARED])
 
 
 def instance_uid(identity: Identity, name: str) -> str:

@@ -63,11 +63,13 @@ def segmentation(made: Making) -> Dataset:
 def _planes(made: Making) -> npt.NDArray[Any]:
     """Segment numbers, (frames, rows, columns), in the order of the source's slices or frames."""
     mask, table = made.saving.mask, made.saving.answer.spec.labels
-    largest = int(np.iinfo(mask.dtype).max)
-    numbers = np.zeros(largest + 1, np.uint8 if len(table) < 256 else np.uint16)
-    for number, label in enumerate(table, 1):
-        numbers[label.value] = number
-    planes = numbers[mask.transpose(2, 1, 0)]
+    if [label.value for label in table] != [*range(1, len(table) + 1)]:
+        largest = int(np.iinfo(mask.dtype).max)
+        numbers = np.zeros(largest + 1, np.uint8 if len(table) < 256 else np.uint16)
+        for number, label in enumerate(table, 1):
+            numbers[label.value] = number
+        mask = numbers[mask]
+    planes = np.ascontiguousarray(mask.transpose(2, 1, 0))  # it is read plane by plane
     frames = made.source.frames
     if not frames:
         return planes

@@ -28,6 +28,12 @@ _NAMED = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
     "StudyDate", "StudyTime", "ReferringPhysicianName", "Manufacturer",
 )  # fmt: skip
+# of slices beside the first: which they are, and where they lie
+_OF_SLICES = (
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", _PLACE, "Modality",
+    "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+    "SliceThickness", "SpacingBetweenSlices", "NumberOfFrames",
+)  # fmt: skip
 _SEXES = ("M", "F", "O", "")
 
 
@@ -37,7 +43,8 @@ class Source:
 
     Args:
         headers: of the files, without pixels: one for each slice in the order of the volume, or
-            the one of a multi-frame file or a radiograph.
+            the one of a multi-frame file or a radiograph. Of patient and study only the first
+            has everything.
         frames: of a multi-frame file the frame of each slice, from 0; empty of others.
     """
 
@@ -70,7 +77,8 @@ def read_source(image: Image) -> Source:
     """
     paths = list(dict.fromkeys(instance.path for instance in image.instances))
     with lying(paths) as places:
-        headers = [header_of(places[path], path) for path in paths]
+        first = header_of(places[paths[0]], paths[0])
+        headers = [first, *(header_of(places[path], path, _OF_SLICES) for path in paths[1:])]
     found = dict(zip(paths, headers, strict=True))
     for instance in image.instances:
         if str(found[instance.path].get("SOPInstanceUID", "")) != instance.uid:
@@ -78,8 +86,7 @@ def read_source(image: Image) -> Source:
             raise InputError("E_CHANGED", instance.path, reason, "Run again.")
     several = int(headers[0].get("NumberOfFrames") or 1) > 1
     frames = tuple(instance.frame for instance in image.instances) if several else ()
-    for header in headers:
-        _complete(header, image)
+    _complete(first, image)
     if several:
         _share(headers[0])
     else:
@@ -87,19 +94,21 @@ def read_source(image: Image) -> Source:
     return Source(tuple(headers), frames)
 
 
-def header_of(place: Path, path: Path) -> Dataset:
+def header_of(place: Path, path: Path, names: Sequence[str] | None = None) -> Dataset:
     """The header of a file without its pixels.
 
     Args:
         place: where it lies.
         path: what it is called in a refusal.
+        names: of the elements that are read; None for all.
 
     Raises:
         InputError: E_PATH, E_CORRUPT and the like, it cannot be read.
     """
     file_size(place)
     with judged(path, "its DICOM header cannot be read", "Export the series again."):
-        header = read_dataset(place, stop_before_pixels=True)
+        wanted = None if names is None else [*names]
+        header = read_dataset(place, stop_before_pixels=True, specific_tags=wanted)
         header.decode()
     return header
 

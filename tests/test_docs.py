@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from brain_phantoms import make_lgg_set, save_slices, save_volumes, tiny_brain
 from class_phantoms import make_class_folders, make_cohen_set, make_kermany_set
+from dicom_patients import write_study
 from dicom_phantoms import ct_series, write
 from phantoms import make_medseg_set, make_radiopaedia_set
 from radiographs import chest_folder, chest_like, made_classes, save_picture
@@ -108,6 +109,7 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_volume(folder / "scans" / "ct.nii.gz", made.ct, made.affine)
     stored = (made.ct.transpose(2, 1, 0) + 1024).astype(np.uint16)
     write(folder / "ct_dicom", ct_series(stored, PixelSpacing=[3, 3], step=(0, 0, 6)))
+    write_study(folder / "study", np.rint(made.ct).astype(int), made.affine)
     make_radiopaedia_set(folder / "radiopaedia", ("rp1", "rp4", "rp8", "rp9"))
     make_medseg_set(folder / "medseg")
     tiny_bundle(folder / "zoo_bundle", ZOO_CONFIG, metadata={"label_table": None})

@@ -48,10 +48,7 @@ def capture(made: Making, pixels: npt.NDArray[np.uint8]) -> Dataset:
         **made.described,
     )
     dataset.PatientOrientation = None
-    part = str(made.source.first.get("BodyPartExamined") or "")
-    if part:
-        dataset.BodyPartExamined = part
-    dataset.Laterality = None  # of what comes in pairs, a page shows both
+    dataset.Laterality = None  # not known, since no part of the body is named either
     dataset.BurnedInAnnotation = "YES"  # its title is the name of the case
     dataset.ConversionType = "WSD"  # workstation
     dataset.Modality = "OT"

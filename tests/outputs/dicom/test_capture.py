@@ -26,6 +26,7 @@ def test_it_is_the_overlay_page(chest: Made, tmp_path: Path) -> None:
     assert dataset.pixel_array.shape[1:] == (1600, 3)
     assert (dataset.PatientName, dataset.StudyInstanceUID) == (PATIENT_NAME, STUDY_UID)
     assert dataset.SeriesDescription == "bundle: summary, research use only"
+    assert "BodyPartExamined" not in dataset  # of which some need a side, and some none
     found = [item.ReferencedSOPInstanceUID for item in dataset.SourceImageSequence]
     assert found == [instance.uid for instance in chest.answer.image.instances]
 

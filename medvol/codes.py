@@ -145,10 +145,15 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "Use the address that the server printed. Who runs it can allow other names and "
             "origins.",
         ),
+        "E_BUSY": Code(
+            "As many jobs wait for `medvol serve` as it takes.",
+            "Try again later, or ask who runs the server.",
+        ),
         "E_REQUEST": Code(
-            "A request to a server has an unknown method, or an address or headers that are too "
-            "long or not allowed.",
-            "Look at the server's OpenAPI page.",
+            "A client of `medvol serve` asks for what makes no sense: an unknown method, an "
+            "address or headers that are too long or not allowed, an option that there is not, a "
+            "value or a body that the route does not take.",
+            "Follow the line; the server's page `/docs` says what it takes.",
         ),
         "E_UNTRUSTED": Code(
             "A bundle carries code that nobody here has accepted, asks for what medvol never runs, "

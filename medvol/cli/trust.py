@@ -49,6 +49,30 @@ def introduced(args: argparse.Namespace) -> Iterator[None]:
         yield
 
 
+def opened(given: str, unpacked: ExitStack, *, trust: bool) -> str:
+    """One of several bundles that a command is given, looked at as by `introduced`.
+
+    Args:
+        given: name, folder or .zip.
+        unpacked: while it is open, the folder of a .zip is there.
+        trust: the user has said already that it may run.
+
+    Raises:
+        InputError: E_BUNDLE, there is none; or as for `introduced`.
+
+    Returns:
+        Its name, or the folder that it is in or was unpacked in.
+    """
+    from ..bundle.find import find_bundle
+
+    if not is_packed(given):
+        introduce(find_bundle(given), trust=trust)
+        return given
+    folder, is_signed = _opened(Path(given), unpacked, trust=trust)
+    introduce(folder, trust=trust or is_signed)
+    return str(folder)
+
+
 def is_packed(given: str | os.PathLike[str]) -> bool:
     """Whether what a user names as a bundle is a packed one.
 

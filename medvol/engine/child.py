@@ -151,6 +151,23 @@ class Child:
         if (process := self._process) is not None:
             process.popen.kill()
 
+    @property
+    def id(self) -> int | None:
+        """Number of the process; None where it has ended and no other has started."""
+        return None if self._process is None else self._process.id
+
+    def ready(self) -> None:
+        """Start a process where none is, or where it died while nothing was asked of it.
+
+        Raises:
+            InputError: E_FAILED, a process that is to be confined does not start.
+        """
+        if self._process is not None and self._process.popen.poll() is not None:
+            self.lost.append(self._process.id)
+            self.close()
+        if self._process is None:
+            self._process = self._started()
+
     def close(self) -> None:
         """End the process; what it has half done is cleaned up, by itself or for it."""
         if self._process is not None:

@@ -15,6 +15,7 @@ from .monailabel.routes import router as monailabel
 from .ohif.routes import router as ohif
 from .page.routes import router as page
 from .routes.api import router as api
+from .routes.docs import router as docs
 from .routes.health import router as health
 from .routes.problems import add_problems
 from .service import Service
@@ -24,7 +25,7 @@ TELL_NOBODY: Any = {
     "tracing": False, "metrics": False, "logs": False, "operation_spans": False,
     "auto_configure": False,
 }  # fmt: skip
-FACES = (api, health, monailabel, auto3dseg, ohif, page)
+FACES = (api, health, docs, monailabel, auto3dseg, ohif, page)
 
 
 def create_app(service: Service) -> FastAPI:

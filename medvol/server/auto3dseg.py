@@ -27,6 +27,7 @@ from ..labels import LabelTable
 from ..tasks.task import task_of
 from ..text import NOTICE
 from .images import Stored
+from .refusals import Missing
 from .service import Service
 from .waiting import ended
 
@@ -54,7 +55,7 @@ def router(service: Service) -> APIRouter:
 
     def known(name: str) -> Spec:
         if name not in names(service):
-            raise KeyError(name)
+            raise Missing("model")
         return service.bundles[name]
 
     @routes.get("/models")

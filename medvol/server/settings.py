@@ -29,6 +29,7 @@ class Settings:
         keep_h: hours, above 0, after which uploads and their results are deleted.
         largest_bytes: of one upload.
         most_waiting: jobs that may wait; one more is refused.
+        most_kept: jobs that are over and not deleted yet; one more, and the oldest goes.
         time_limit_s: of one job.
         origins: other origins whose pages may ask, such as "https://viewer.hospital.example".
         names: under which it is reached beside its address and this machine's name, such as that of
@@ -52,6 +53,7 @@ class Settings:
     keep_h: float = 24.0
     largest_bytes: int = 4 * GIB
     most_waiting: int = 200
+    most_kept: int = 2000
     time_limit_s: float = 3600.0
     origins: Sequence[str] = ()
     archive_takes: bool = False
@@ -61,7 +63,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port is {self.port}; give 0 to 65535")
-        for name in ("keep_h", "largest_bytes", "most_waiting", "time_limit_s"):
+        for name in ("keep_h", "largest_bytes", "most_waiting", "most_kept", "time_limit_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a number above 0")
         for origin in self.origins:

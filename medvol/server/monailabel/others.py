@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, PlainTextResponse
 
 from ..jobs import Job
+from ..refusals import Missing
 from ..service import Service
 from .store import FINAL, Store
 
@@ -44,7 +45,7 @@ def router(service: Service, store: Store) -> APIRouter:
 
     def state() -> Json:
         if not batch:
-            raise KeyError("batch")
+            raise Missing("batch")
         known = {job.id: job for job in service.jobs.all()}
         over = sum(id_ not in known or known[id_].is_over for id_ in batch)
         status = "DONE" if over == len(batch) else "RUNNING"
@@ -55,7 +56,7 @@ def router(service: Service, store: Store) -> APIRouter:
         """How far the last batch is; 404 where there was none, or none runs."""
         found = state()
         if check_if_running and found["status"] == "DONE":
-            raise KeyError("batch")
+            raise Missing("batch")
         return found
 
     @routes.post("/batch/infer/{model}")

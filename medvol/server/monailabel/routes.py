@@ -5,6 +5,7 @@ from fastapi import APIRouter
 
 from ..images import Stored
 from ..jobs import Job
+from ..refusals import Missing
 from ..service import Service
 from . import datastore, infer, info, others, sessions, strategies, train
 from .desk import Desk
@@ -36,7 +37,7 @@ def router(service: Service) -> APIRouter:
         for stored in service.images.all():
             if name in (stored.id, stored.series):
                 return stored
-        raise KeyError(name)
+        raise Missing("image")
 
     def keep(name: str, job: Job) -> None:
         desk.keep(name, ORIGINAL, mask_path(service, job), job.bundle, {"job": job.id})

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from starlette.responses import Response
 
 from ..images import Stored
+from ..refusals import Missing
 from ..service import Service
 from . import forms
 
@@ -34,7 +35,7 @@ def router(service: Service) -> APIRouter:
     def sent(session: str) -> Stored:
         stored = service.images.get(session)
         if stored.is_lent:
-            raise KeyError(session)
+            raise Missing("session")
         return stored
 
     @routes.put("/")

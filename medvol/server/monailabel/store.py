@@ -24,6 +24,7 @@ from ...errors import InputError
 from ...files import locked, read_json, write_json
 from ...images.find import case_name
 from ..images import SUFFIX, Images, Stored
+from ..refusals import Missing
 from .checking import Kept, Source
 
 FILE = "datastore.json"
@@ -70,15 +71,18 @@ class Store:
         """One entry.
 
         Raises:
-            KeyError: there is none.
+            Missing: there is none.
         """
-        return self.entries()[id_]
+        entries = self.entries()
+        if id_ not in entries:
+            raise Missing("image")
+        return entries[id_]
 
     def image(self, id_: str) -> Stored:
         """The image of an entry, as bundles run on it.
 
         Raises:
-            KeyError: there is none, or not any more.
+            Missing: there is none, or not any more.
         """
         entry = self.get(id_)
         if not entry["file"]:
@@ -92,7 +96,7 @@ class Store:
         """Where the image of an entry lies.
 
         Raises:
-            KeyError: as for `image`.
+            Missing: as for `image`.
         """
         stored = self.image(id_)
         return Source(str(stored.path), stored.series)
@@ -132,7 +136,7 @@ class Store:
         """Delete an image that was sent, with its labels; of one of the studies, the labels.
 
         Raises:
-            KeyError: there is none.
+            Missing: there is none.
         """
         self.get(id_)
         with self._changing() as own:
@@ -157,7 +161,7 @@ class Store:
             copy: of its image as one file, which is moved; None where the image is one.
 
         Raises:
-            KeyError: there is no such image.
+            Missing: there is no such image.
             ValueError: the tag cannot be one.
         """
         check_tag(tag)
@@ -185,17 +189,20 @@ class Store:
         """What is kept of a label.
 
         Raises:
-            KeyError: there is none.
+            Missing: there is none.
         """
-        found: Entry = self.get(id_)["labels"][tag]
-        return found
+        labels: dict[str, Entry] = self.get(id_)["labels"]
+        if tag not in labels:
+            raise Missing("label")
+        return labels[tag]
 
     def remove_label(self, id_: str, tag: str) -> None:
         """Delete a label.
 
         Raises:
-            KeyError: there is none.
+            Missing: there is none.
         """
+        self.label(id_, tag)
         with self._changing() as own:
             label = own[id_]["labels"].pop(tag)
         self._delete(label["file"])
@@ -209,9 +216,11 @@ class Store:
             tag: of the label; empty for the image.
 
         Raises:
-            KeyError: there is no such image or label.
+            Missing: there is no such image or label.
         """
         entry = self.get(id_)
+        if tag:
+            self.label(id_, tag)
         with self._changing() as own:
             entry = own.setdefault(id_, entry)
             said = entry["labels"][tag] if tag else entry
@@ -230,7 +239,7 @@ class Store:
                 continue
             try:
                 path = self.folder / entry["copy"] if entry["copy"] else self.image(id_).path
-            except KeyError:  # its study is not there any more
+            except Missing:  # its study is not there any more
                 continue
             mask = self.folder / label["file"]
             items.append({"image": str(path), "label": str(mask)})
@@ -253,7 +262,7 @@ class Store:
             write_json(self.file, {"format": "medvol datastore 1", "images": content})
 
     def _forget(self, entry: Entry) -> None:
-        with suppress(KeyError):
+        with suppress(Missing):
             self.images.remove(entry["image"])
 
     def _delete(self, *names: str | None) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 
 from ..jobs import DONE
+from ..refusals import Missing
 from ..service import Service
 from .store import FINAL, Entry, Store
 
@@ -61,6 +62,8 @@ def router(service: Service, store: Store) -> APIRouter:
     @routes.post("/{strategy}")
     def sample(strategy: str, params: Params = None) -> dict[str, Any]:
         """The image without a final label to be looked at next; nothing where all have one."""
+        if strategy not in STRATEGIES:
+            raise Missing("strategy")
         choose, _ = STRATEGIES[strategy]
         entries = {x: y for x, y in store.entries().items() if FINAL not in y["labels"]}
         client = str((params or {}).get("client_id") or "")

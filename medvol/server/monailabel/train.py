@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 
+from ..refusals import Missing
 from ..service import Service
 from .training import EPOCHS, RUNNING, Task, Trainings, is_trainable
 
@@ -27,7 +28,7 @@ def router(service: Service, trainings: Trainings) -> APIRouter:
         """The training that runs, or was last; 404 when none runs, or never did."""
         task = trainings.current if check_if_running else trainings.last
         if task is None:
-            raise KeyError("train")
+            raise Missing("training")
         return shown(task, trainings)
 
     @routes.post("/", include_in_schema=False)
@@ -36,7 +37,7 @@ def router(service: Service, trainings: Trainings) -> APIRouter:
         names = [name for name, spec in service.bundles.items() if is_trainable(spec)]
         named = [name for name in names if name in (params or {})] or names
         if not named:
-            raise KeyError("train")
+            raise Missing("training")
         own = (params or {}).get(named[0])
         task = trainings.start(named[0], own if isinstance(own, dict) else params or {})
         return shown(task, trainings)
@@ -51,7 +52,7 @@ def router(service: Service, trainings: Trainings) -> APIRouter:
         """End the training that runs; 404 when none does."""
         task = trainings.stop()
         if task is None:
-            raise KeyError("train")
+            raise Missing("training")
         return shown(task, trainings)
 
     return routes

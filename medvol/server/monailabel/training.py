@@ -31,7 +31,8 @@ from ...bundle.spec import Spec
 from ...data.datalist import Datalist
 from ...errors import InputError
 from ...files import read_csv, read_json, write_json
-from ..service import Busy, Service
+from ..refusals import Busy, Missing
+from ..service import Service
 from .info import segments
 from .numbering import counted_names
 from .store import Store
@@ -109,18 +110,18 @@ class Trainings:
             params: `epochs` counts; others are passed by.
 
         Raises:
-            KeyError: no such bundle, or one that cannot be trained.
+            Missing: no such bundle, or one that cannot be trained.
             ValueError: a number of epochs that makes no sense.
             Busy: a training runs.
             InputError: E_EMPTY, there are too few labels.
         """
         spec = self.service.bundles[model]
         if not is_trainable(spec):
-            raise KeyError(model)
+            raise Missing("trainer")
         epochs = _epochs(params)
         with self.lock:
             if self.current is not None:
-                raise Busy("a training runs already")
+                raise Busy("a training runs already.")
             datalist = self.store.datalist(counted_names(spec.labels))
             task = Task(
                 secrets.token_hex(16), model, new_name(model), len(datalist.parts["training"]),

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
+from ..refusals import Missing
 from ..routes.problems import problem
 from ..service import Service
 from .build import CONFIG, HASHED, PLACE, Build, config_js, media_type
@@ -61,7 +62,7 @@ def add_viewer(routes: APIRouter, build: Build, *, takes: bool) -> None:
         if path == "index.html" or (path not in build.files and "." not in name):
             return HTMLResponse(build.index, headers=headers)  # whichever page of the viewer
         if path not in build.files:
-            raise KeyError("file of the viewer")
+            raise Missing("file of the viewer")
         file = build.files[path]
         answer = static.file_response(file, file.stat(), request.scope)
         answer.headers.update({**headers, "content-type": media_type(name)})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the server's own REST says, as models that its OpenAPI page shows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -10,12 +11,23 @@ from ..images import Stored
 from ..jobs import Job
 
 
+class SeriesShown(BaseModel):
+    """A series of a study, to ask for by `options.series`."""
+
+    series: str = Field(examples=["3"])
+    words: str = Field(examples=["Thorax 1.0 · CT · 300 images · 1 mm apart"])
+    suggested: bool = Field(description="whether it suits best")
+
+
 class Problem(BaseModel):
     """Why something cannot be done."""
 
     code: str = Field(examples=["E_TRUNCATED"])
     reason: str = Field(examples=["it ends after 11 of 52 slices."])
     remedy: str = Field(examples=["Copy the file again."])
+    series: list[SeriesShown] = Field(
+        default_factory=list, description="to choose from, where a study has several"
+    )
 
 
 class ImageShown(BaseModel):
@@ -24,14 +36,26 @@ class ImageShown(BaseModel):
     id: str = Field(examples=["6f1d0e2b8c9a4d57a3b2c1d0e9f8a7b6"])
     name: str = Field(examples=["ct.nii.gz"])
     size_bytes: int
-    sha256: str
+    sha256: str = Field(description="empty where nobody has looked yet")
     since: float = Field(description="seconds since 1970")
-    origin: str = Field(description='"upload", "studies" or "archive"')
+    origin: str = Field(description='"upload", "studies", "archive" or "datastore"')
+    modalities: list[str] = Field(description="that it may be of", examples=[["CT"]])
+    description: str = Field(description="of the series", examples=["Thorax 1.0"])
+    bundles: list[str] = Field(description="that may take it", examples=[["covid_ct_lesion_3d"]])
 
     @classmethod
-    def of(cls, stored: Stored) -> "ImageShown":
-        """What is shown of an image."""
-        return cls(**{name: getattr(stored, name) for name in cls.model_fields})
+    def of(cls, stored: Stored, bundles: Sequence[str]) -> "ImageShown":
+        """What is shown of an image.
+
+        Args:
+            stored: the image.
+            bundles: that may take it.
+        """
+        return cls(
+            id=stored.id, name=stored.name, size_bytes=stored.size_bytes, sha256=stored.sha256,
+            since=stored.since, origin=stored.origin, modalities=[*stored.modalities],
+            description=stored.description, bundles=[*bundles],
+        )  # fmt: skip
 
 
 class BundleShown(BaseModel):
@@ -70,6 +94,9 @@ class Wanted(BaseModel):
     bundle: str = Field(examples=["covid_ct_lesion_3d"])
     options: dict[str, Any] = Field(
         default_factory=dict, description="as `medvol predict` has them", examples=[{"gate": 0.2}]
+    )
+    formats: list[str] | None = Field(
+        None, description="of files that are wanted; all without it", examples=[["nii", "csv"]]
     )
 
 
@@ -124,3 +151,10 @@ class JobShown(BaseModel):
             error=Problem(**job.error) if job.error else None, found=dict(job.found),
             files=[FileShown(name=name, holds=holds) for name, holds in job.files.items()],
         )  # fmt: skip
+
+
+class StoredShown(BaseModel):
+    """What an archive took."""
+
+    stored: int = Field(description="files that it has now", examples=[3])
+    failed: list[str] = Field(description="why it did not take others", examples=[[]])

@@ -19,7 +19,7 @@ from medvol.server.monailabel import train, training
 from medvol.server.monailabel.routes import FOLDER
 from medvol.server.monailabel.store import Store
 from medvol.server.monailabel.training import Trainings, new_name
-from medvol.server.service import Service
+from medvol.server.service import Bundles, Service
 
 STAND_IN = """
 import json, os, shutil, sys, time
@@ -115,7 +115,7 @@ def test_a_training_ends_with_a_new_version_that_is_served_beside_the_old_one(
     stats = info["train_stats"]["tiny_ct"]
     assert (stats["epoch"], stats["total_epochs"], stats["best_metric"]) == (3, 20, 0.5)
     assert new_name("tiny_ct_v2") == "tiny_ct_v3"
-    service.bundles = {"tiny_ct": service.bundles["tiny_ct"]}
+    service.bundles = Bundles({"tiny_ct": service.bundles["tiny_ct"]})
     assert [task.status for task in Trainings(service, store).tasks] == ["DONE"]  # a restart
     assert "tiny_ct_v2" in service.bundles
 

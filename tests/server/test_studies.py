@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images in a folder of studies: found, known again, changed, and never deleted."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_phantoms import write
+from fastapi.testclient import TestClient
+from phantoms import save_nifti, tiny_chest
+from PIL import Image
+from server_jobs import LONG_S, STUDY, chest_series, done
+
+from medvol.server.app import create_app
+from medvol.server.images import Stored
+from medvol.server.indexing import found_in
+from medvol.server.jobs import DONE
+from medvol.server.refusals import Missing
+from medvol.server.service import Service
+
+PATIENT = "Zwetschgenberger"
+
+
+@pytest.fixture(scope="module")
+def top(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of studies: two series in one folder, one in two, a volume, a radiograph, others."""
+    top = tmp_path_factory.mktemp("studies")
+    write(top / PATIENT / "ct", [*chest_series(1, "thin"), *chest_series(2, "thick")])
+    third = chest_series(3, "split")
+    write(top / PATIENT / "split" / "a", third[:8])
+    write(top / PATIENT / "split" / "b", third[8:])
+    chest = tiny_chest(noise_hu=5)
+    save_nifti(top / "volumes" / "chest.nii.gz", chest.ct, chest.affine)
+    save_nifti(top / "volumes" / "chest_mask.nii.gz", chest.labels, chest.affine)
+    (top / "x").mkdir()
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)).save(top / "x/one.png")
+    (top / "notes.txt").write_text("nothing")
+    return top
+
+
+@pytest.fixture(scope="module")
+def server(service: Service, top: Path) -> Iterator[Service]:
+    """A server of these studies."""
+    folder = service.settings.folder.parent / "studies"
+    server = Service(replace(service.settings, folder=folder, studies=top))
+    assert server.looking[0].first.wait(LONG_S)
+    yield server
+    server.close()
+
+
+def test_what_lies_in_a_folder_is_found_once_each(top: Path) -> None:
+    found = sorted(found_in(top), key=lambda one: (one.name, one.series))
+    assert [(one.name, one.series[len(STUDY) :], one.modalities, one.description)
+            for one in found] == [
+        (f"{PATIENT}/ct", ".1", ("CT",), "thin"),
+        (f"{PATIENT}/ct", ".2", ("CT",), "thick"),
+        (f"{PATIENT}/split", ".3", ("CT",), "split"),
+        ("volumes/chest.nii.gz", "", ("CT", "MR"), ""),
+        ("x/one.png", "", ("XR", "MR"), ""),
+    ]  # fmt: skip
+
+
+def by_name(server: Service, name: str) -> Stored:
+    """The first image of a name."""
+    return next(x for x in server.images.all() if x.name == name)
+
+
+def test_they_are_listed_and_jobs_run_on_them(server: Service) -> None:
+    client = TestClient(create_app(server), "http://127.0.0.1:8000")
+    listed = client.get("/api/images?origin=studies").json()
+    assert len(listed) == 5
+    thick = next(one for one in listed if one["description"] == "thick")
+    assert (thick["modalities"], thick["bundles"]) == (["CT"], ["tiny_ct"])
+    assert PATIENT not in thick["id"]
+    job = done(server, thick["id"])
+    assert (job.state, job.error) == (DONE, None)
+    assert job.options == {"series": f"{STUDY}.2"}
+    assert done(server, server.images.by_series(f"{STUDY}.3").id).state == DONE
+    again = done(server, thick["id"])
+    assert again.key == job.key
+    assert again.found["times_s"] == job.found["times_s"]  # not computed again
+    assert client.delete(f"/api/images/{thick['id']}").status_code == 422
+    server.remove(job.id)
+    server.remove(again.id)
+    assert server.images.get(thick["id"]).path.is_dir()
+    server.sweep(now=4e9)
+    assert len(server.images.all()) == 5
+    names = [str(path) for path in server.settings.folder.rglob("*")]
+    assert not any(PATIENT in name for name in names)
+
+
+def test_what_changes_is_another_image_and_what_goes_is_not_known(
+    server: Service, top: Path
+) -> None:
+    assert server.studies is not None
+    volume = by_name(server, "volumes/chest.nii.gz")
+    first = done(server, volume.id)
+    before = server.images.get(volume.id).sha256
+    chest = tiny_chest(lesions=False)
+    save_nifti(volume.path, chest.ct, chest.affine)
+    second = done(server, volume.id)  # it has changed, and nobody has looked yet
+    assert second.key != first.key
+    shutil.copy(volume.path, top / "volumes" / "other.nii.gz")
+    server.studies.look()
+    assert by_name(server, "volumes/other.nii.gz").origin == "studies"
+    assert by_name(server, "volumes/chest.nii.gz").id == volume.id
+    (top / "volumes" / "other.nii.gz").unlink()
+    server.studies.look()
+    with pytest.raises(StopIteration):
+        by_name(server, "volumes/other.nii.gz")
+    assert server.images.get(volume.id).sha256 != before
+    with pytest.raises(Missing):
+        server.images.by_series("1.2.3")
+    with pytest.raises(Missing):
+        server.images.by_series("")

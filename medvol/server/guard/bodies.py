@@ -3,6 +3,7 @@
 
 import re
 
+from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,7 +16,6 @@ MOST_SLICES = 4096  # where a series may come with a part for each slice
 IMAGES = re.compile(r"/api/images/?")  # written to disk as they come, of whatever type
 FORMS = re.compile(r"/(api|session|infer|datastore|dicom-web)(/|$)")
 SLICES = re.compile(r"/(session|dicom-web)(/|$)")
-MULTIPART = re.compile(r"multipart/[\w-]+\s*;.*boundary=\"?([^\";,]+)", re.IGNORECASE)
 TOO_BIG = (
     "E_TOO_BIG", "it is larger than this server takes here.",
     "Send one series alone, or ask who runs the server.",
@@ -39,9 +39,14 @@ def most_bytes(scope: Scope, largest_bytes: int) -> int:
 
 
 def boundary_of(scope: Scope) -> bytes:
-    """What stands between the parts of a form, or empty where the body is none."""
-    found = MULTIPART.match(header_of(scope, b"content-type"))
-    return b"--" + found[1].strip().encode("latin-1") if found else b""
+    """What stands between the parts of a form, or empty where the body is none.
+
+    It is read by what reads the form later: where two readers found two boundaries, the parts
+    between one of them would not be counted.
+    """
+    kind, said = parse_options_header(header_of(scope, b"content-type"))
+    boundary = said.get(b"boundary", b"")
+    return b"--" + boundary if kind.startswith(b"multipart/") and boundary else b""
 
 
 class Counter:

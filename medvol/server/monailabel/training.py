@@ -43,7 +43,7 @@ NICE = 10  # steps that others go before the training
 POLL_S, END_S = 0.5, 20.0  # between two looks; for a process to end when it is asked to
 RUNNING, DONE, ERROR, STOPPED = "RUNNING", "DONE", "ERROR", "STOPPED"
 VERSION = re.compile(r"_v\d+$")
-PROGRAM = (sys.executable, "-m", "medvol")
+PROGRAM = (sys.executable, "-P", "-m", "medvol")  # no module of the current folder
 LAST_LINES = 20
 
 

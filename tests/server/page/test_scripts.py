@@ -5,9 +5,12 @@ import io
 import json
 import subprocess
 import zipfile
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from phantoms import save_nifti
 
 from medvol.server.page.files import STATIC
 
@@ -84,3 +87,24 @@ def test_dicom_says_what_it_is(run: Any) -> None:
     assert found["modalities"] == ["DX", "MR", ""]
     assert found["shapes"] == ["picture", "volume", ""]
     assert found["fits"] == [True, True, False, False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("values", "is_ct"),
+    [(np.int16([0, -1000]), True), (np.int16([0, -499]), False),
+     (np.float32([0, -501]), True), (np.uint16([3, 900]), False)],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["image.nii", "image.nii.gz"])
+def test_a_ct_is_known_by_its_air(
+    run: Any, tmp_path: Path, name: str, values: np.ndarray, is_ct: bool
+) -> None:
+    path = save_nifti(tmp_path / name, np.resize(values, (4, 4, 4)), np.eye(4))
+    found = run(f"""
+        const {{ readFile }} = await import("node:fs/promises");
+        const {{ niftiModality }} = await import("JS/nifti.js");
+        console.log(JSON.stringify([
+          await niftiModality(new Blob([await readFile("{path}")])),
+          await niftiModality(new Blob([(await readFile("{path}")).subarray(0, 60)])),
+        ]));
+    """)
+    assert found == ["CT" if is_ct else "", ""]

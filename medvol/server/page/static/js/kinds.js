@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which bundles may take a file: guessed from its name and its first bytes; the server decides.
 
+import { niftiModality } from "./nifti.js";
+
+const NIFTI = /\.nii(\.gz)?$/i;
 const PICTURE = /\.(png|jpe?g|tiff?|bmp)$/i;
 const VOLUME = /\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|mnc|gipl|zip|hdr)$/i;
 const HEAD_BYTES = 65536;
@@ -14,6 +17,7 @@ const RADIOGRAPHS = ["CR", "DX", "XR", "RG", "PX"];
  */
 export async function kindOf(file) {
   if (PICTURE.test(file.name)) return { shape: "picture", modality: "" };
+  if (NIFTI.test(file.name)) return { shape: "volume", modality: await niftiModality(file) };
   if (VOLUME.test(file.name)) return { shape: "volume", modality: "" };
   const modality = dicomModality(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
   if (!modality) return { shape: "", modality };

@@ -23,7 +23,9 @@ export function startView() {
     refill(told);
     try {
       const kinds = await Promise.all(items.map((item) => kindOf(item.files[0])));
-      const kind = items[0].isFolder ? { ...kinds[0], shape: "" } : kinds[0];
+      const [first] = kinds;
+      // a folder of pictures may be slices of a volume
+      const kind = items[0].isFolder && !first.modality ? { ...first, shape: "" } : first;
       if (kinds.some((other) => other.shape !== kinds[0].shape)) {
         throw new api.Problem({ code: "E_KINDS" });
       }
@@ -100,11 +102,12 @@ async function zipped(item) {
   });
 }
 
-/** The form that asks which bundle shall run; those that fit come first. */
+/** The form that asks which bundle shall run; those that fit come first, one alone is chosen. */
 function bundleForm(names, bundles, fitting) {
   const first = bundles.filter((bundle) => fitting.includes(bundle.name));
   const others = bundles.filter((bundle) => !fitting.includes(bundle.name));
-  const options = (some) => some.map((bundle) => option(bundle, bundle === first[0]));
+  const only = first.length === 1 ? first[0] : null;
+  const options = (some) => some.map((bundle) => option(bundle, bundle === only));
   return make(
     "form", { class: "card" },
     make("h1", { text: say("choose.title"), tabindex: "-1" }),
@@ -126,13 +129,13 @@ function bundleForm(names, bundles, fitting) {
   );
 }
 
-function option(bundle, isFirst) {
+function option(bundle, isChosen) {
   const [id, told] = [freshId(), freshId()];
   const answers = bundle.classes.length ? bundle.classes : bundle.labels.map((row) => row.name);
   return make(
     "div", { class: "option" },
     make("input", {
-      type: "radio", name: "bundle", id, value: bundle.name, checked: isFirst, required: true,
+      type: "radio", name: "bundle", id, value: bundle.name, checked: isChosen, required: true,
       "aria-describedby": told,
     }),
     make("label", { for: id, text: bundle.name }),

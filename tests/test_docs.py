@@ -57,6 +57,7 @@ NOT_RUN = {
     "medvol data covid-xray --as-published": "needs hundreds of pictures",
     "medvol compare radiograph --data": "takes minutes, and public data",
     "tensorboard": "a server that does not end",
+    "medvol serve": "a server that does not end",
 }
 LANGUAGES = {"bash", "python", "json", "text"}  # the last two are shown, not run
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

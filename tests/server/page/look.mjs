@@ -26,6 +26,13 @@ await visit(order, async ({ page, judge }) => {
   }
   states.result = await judge();
   if (order.picture) await page.screenshot({ path: order.picture, fullPage: true });
+  if (order.canvas) {
+    const canvas = page.locator("canvas");
+    await canvas.screenshot({ path: `${order.canvas}/marked.png` });
+    for (const box of await page.locator(".labels input").all()) await box.press("Space");
+    await page.waitForTimeout(300);
+    await canvas.screenshot({ path: `${order.canvas}/plain.png` });
+  }
   const text = await page.locator("main").innerText();
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
   const ready = (await viewer.count()) ? await viewer.getAttribute("data-ready") : null;

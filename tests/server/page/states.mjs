@@ -76,6 +76,23 @@ await visit(order, async ({ page, judge }) => {
   await look("list");
   found.focus = await tabbed(page);
 
+  const study = {
+    id: ID.replaceAll("0", "f"), name: "2026/chest", origin: "studies", description: "Chest",
+    bundles: ["tiny_ct"],
+  };
+  await page.route(address("/api/images"), (route) => json(route, [study]));
+  await page.reload();
+  await page.getByLabel("Or an image of this server:").selectOption({ label: "2026/chest · Chest" });
+  await page.getByRole("button", { name: "Choose it" }).click();
+  await page.getByRole("heading", { name: "What shall be looked for?" }).waitFor();
+  found.chosen = await page.locator("form input:checked").getAttribute("value");
+  await look("study");
+  await page.getByRole("button", { name: "Start" }).click();
+  await page.waitForURL(/job/);
+  found.study = wanted;
+  await page.unroute(address("/api/images"));
+  await page.goto(`${order.url}/#/`);
+
   let isKnown = false;
   await page.route(address("/login"), (route) => {
     isKnown = route.request().postDataJSON().token === "right";

@@ -51,13 +51,26 @@ def test_a_radiograph_gets_the_answer_of_the_command_line(
         assert f"{name}\t\n\t{100 * share:.1f}%" in seen["text"]
 
 
-def test_a_volume_is_shown_with_its_mask(visit: Visit, chest_file: Path) -> None:
+def warm(path: Path) -> int:
+    """How many pixels are yellow or red, as lesions are; the image is grey, the crosshair cyan.
+
+    The first 40 rows are left out: over them the page's notice may lie.
+    """
+    values = np.asarray(Image.open(path).convert("RGB"), int)[40:]
+    red, _, blue = np.moveaxis(values, -1, 0)
+    return int((red - blue > 60).sum())
+
+
+def test_a_volume_is_shown_with_its_mask(visit: Visit, chest_file: Path, tmp_path: Path) -> None:
     if not VENDOR.is_file():
         pytest.skip("needs NiiVue: `make page`")
-    seen = visit("look.mjs", file=str(chest_file), bundle="tiny_ct", language="es")
+    seen = visit("look.mjs", file=str(chest_file), bundle="tiny_ct", language="es",
+                 canvas=str(tmp_path), height=1700)  # fmt: skip
     assert seen["states"] == {"start": [], "choice": [], "running": [], "result": []}
     assert (seen["outside"], seen["problems"], seen["answers"]) == ([], [], [])
     assert seen["ready"] == "true"
+    assert warm(tmp_path / "marked.png") > 500
+    assert warm(tmp_path / "plain.png") == 0  # each label was switched off, by keyboard
     assert "consolidation" in seen["text"]
     assert "Medidas" in seen["text"]
 
@@ -68,12 +81,25 @@ SCREENS = {"desktop": {"width": 1280}, "phone": PHONE, "dark": {**PHONE, "dark":
 @pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
 def test_every_state_is_open_to_everybody(visit: Visit, screen: dict[str, Any]) -> None:
     seen = visit("states.mjs", **screen)
-    names = ["waiting", "running", "cancelled", "series", "question", "list", "token", "away"]
+    names = [
+        "waiting",
+        "running",
+        "cancelled",
+        "series",
+        "question",
+        "list",
+        "study",
+        "token",
+        "away",
+    ]
     assert seen["states"] == {name: [] for name in names}
     assert seen["width"] == screen["width"]
     assert seen["outside"] == []
     assert seen["heard"] == "network, 3 of 8"
     assert seen["wanted"]["options"] == {"series": "1.2.3"}
+    assert seen["chosen"] == "tiny_ct"  # the only one that fits
+    study = {"image": "f123456789abcdeff123456789abcdef", "bundle": "tiny_ct", "options": {}}
+    assert seen["study"] == study
     assert seen["cancelled"] == "POST"
     assert seen["kept"]
     reached = [each["name"] for each in seen["focus"]]

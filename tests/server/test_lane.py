@@ -9,9 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 from phantoms import save_nifti, tiny_chest
 from server_jobs import LONG_S, done, sent
+from tiny_bundle import ORDER, THRESHOLDS_HU
 
 from medvol.server import lane
 from medvol.server.jobs import CANCELLED, DONE, REFUSED, RUNNING, WAITING, Job
@@ -140,10 +143,6 @@ def test_two_jobs_of_one_key_are_computed_once(
 
 @pytest.mark.slow
 def test_many_clients_get_each_their_own(service: Service, tmp_path: Path) -> None:
-    import nibabel
-    import numpy as np
-    from tiny_bundle import ORDER, THRESHOLDS_HU
-
     wrong: list[str] = []
 
     def client(number: int) -> None:

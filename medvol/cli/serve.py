@@ -138,6 +138,7 @@ def _serve(settings: "Settings", listening: socket.socket) -> None:
     import uvicorn
 
     from ..server.app import create_app
+    from ..server.ending import Server
     from ..server.guard.listening import options
     from ..server.service import Service
 
@@ -150,7 +151,7 @@ def _serve(settings: "Settings", listening: socket.socket) -> None:
         if settings.ohif is not None:
             print(f"OHIF: http://{host}:{port}/ohif/", file=sys.stderr)
         print(f"medvol: {NOTICE}", file=sys.stderr, flush=True)
-        uvicorn.Server(uvicorn.Config(app, **options())).run(sockets=[listening])
+        Server(uvicorn.Config(app, **options()), service).run(sockets=[listening])
 
 
 @contextmanager

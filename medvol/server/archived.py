@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..dicomweb.client import Archive
@@ -18,6 +18,7 @@ from .indexing import RADIOGRAPHS
 from .studies import Ids
 
 MOST_STUDIES = 200  # that are shown, the newest first; an archive may hold a million
+DAYS = (7, 90, 0)  # that are asked for, until there are enough studies; 0 for all
 DATE = "%Y%m%d"
 HOLD = "slices"
 
@@ -45,10 +46,16 @@ class Archived:
         Raises:
             InputError: E_ARCHIVE, it does not answer.
         """
-        studies = sorted(self.archive.studies(), key=lambda study: study.date, reverse=True)
-        possible = [
-            x for x in studies if not x.modalities or self.wanted.intersection(x.modalities)
-        ]
+        possible: list[StudyFound] = []
+        for days in DAYS:
+            first = f"{datetime.now(UTC) - timedelta(days):{DATE}}-" if days else ""
+            possible = [
+                x for x in self.archive.studies({"StudyDate": first} if first else {})
+                if not x.modalities or self.wanted.intersection(x.modalities)
+            ]  # fmt: skip
+            if len(possible) >= MOST_STUDIES:
+                break
+        possible.sort(key=lambda study: study.date, reverse=True)
         known = {
             study: self.known.get(study) or self.archive.series(study.uid)
             for study in possible[:MOST_STUDIES]

@@ -19,6 +19,7 @@ from .images import STUDIES, Images, Stored
 from .indexing import Found, signature
 
 AGAIN_S = 60.0  # between two looks
+END_S = 1.0  # for a look to end with the server
 LIMITS = Limits(600.0)  # of one look
 SECRET = "secret"  # file of what ids are made with, so that nobody finds a path by an id
 LOG = logging.getLogger(__package__)
@@ -63,9 +64,9 @@ class Looking:
         self.thread.start()
 
     def close(self) -> None:
-        """End it."""
+        """End it; a look that hangs, since an archive does not answer, is not waited for."""
         self.closing.set()
-        self.thread.join()
+        self.thread.join(END_S)
 
     def _run(self) -> None:
         while not self.closing.is_set():

@@ -148,7 +148,7 @@ def test_many_clients_get_each_their_own(service: Service, tmp_path: Path) -> No
     def client(number: int) -> None:
         chest = tiny_chest()
         ct = chest.ct.astype(np.int16)
-        ct[3 + number % 20, 5 + number // 20, :] = -400  # a line of ground-glass of its own
+        ct[4 + number % 20, 6 + number // 20, :] = -400  # a line of ground-glass of its own
         path = save_nifti(tmp_path / f"{number}.nii.gz", ct, chest.affine)
         job = service.submit(sent(service, path).id, "tiny_ct", formats=["nii"])
         job = service.jobs.wait(job.id, 10 * LONG_S)

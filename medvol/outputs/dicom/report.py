@@ -30,6 +30,7 @@ from ...text import NOTICE
 from . import terms
 from .common import MAKER, Making, instance_uid, making, tracking_uid, write_dataset
 from .figures import FOUND, Group, Number, groups_of
+from .identity import Identity
 from .segmentation import LABELMAP
 from .segmentation import NAME as SEGMENTATION
 from .terms import concept, text_of
@@ -99,8 +100,9 @@ def _segmentation(made: Making) -> Dataset | None:
 def _observer(made: Making) -> ObservationContext:
     """The program, and not a person, has observed; with a mask by hand it has measured only."""
     spec = made.saving.answer.spec
+    device_uid = Identity(f"{spec.name} {spec.version}").uid("device")  # whatever the image
     attributes = DeviceObserverIdentifyingAttributes(
-        uid=UID(made.identity.uid("device")),
+        uid=UID(device_uid),
         name=MAKER,
         manufacturer_name=MAKER,
         model_name=text_of(f"{spec.name} {spec.version}"),

@@ -136,7 +136,9 @@ def test_burden_of_every_region_is_coded(both: list[Dataset]) -> None:
     assert len(found) == 3 + 8 + 1
 
 
-def test_who_observed_and_what_is_to_be_known(chest: Made, both: list[Dataset]) -> None:
+def test_who_observed_and_what_is_to_be_known(
+    chest: Made, both: list[Dataset], tmp_path: Path
+) -> None:
     report = both[1]
     spec = chest.answer.spec
     assert report.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.33"
@@ -144,6 +146,11 @@ def test_who_observed_and_what_is_to_be_known(chest: Made, both: list[Dataset]) 
     assert report.ContentTemplateSequence[0].TemplateIdentifier == "1500"
     assert (report.VerificationFlag, report.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
     assert coded(report, "121005") == "121007"  # a device
+    array = chest.answer.image.array + 1
+    again = replace(chest.answer, image=replace(chest.answer.image, array=array))
+    (other,) = written(again, tmp_path, "dicom-sr")
+    (one,), (two,) = items(report, "121012"), items(other, "121012")
+    assert one.UID == two.UID  # of the device, whatever the image
     group = groups(report)["consolidation"]
     assert next(items(group, "111001")).TextValue == spec.name
     assert next(items(group, "111003")).TextValue == spec.version

@@ -181,13 +181,23 @@ def test_of_a_tilted_gantry_each_frame_lies_on_its_slice(chest: Made, tmp_path: 
     assert found.any()
 
 
-def test_of_a_multi_frame_file_frames_are_named(chest: Made, tmp_path: Path) -> None:
+@pytest.mark.parametrize("each_its_own", [False, True])
+def test_of_a_multi_frame_file_frames_are_named(
+    each_its_own: bool, chest: Made, tmp_path: Path
+) -> None:
     values = np.rint(chest.answer.image.array).astype(int).transpose(2, 1, 0) + 1024
     dataset = enhanced_ct(
         values.astype(np.uint16), StudyInstanceUID=STUDY_UID, FrameOfReferenceUID=PLACE_UID
     )
     (shared,) = dataset.SharedFunctionalGroupsSequence
     shared.PixelMeasuresSequence[0].PixelSpacing = [3, 3]
+    if each_its_own:  # orientation and spacing stand with every frame, not with all
+        names = ("PlaneOrientationSequence", "PixelMeasuresSequence")
+        for frame in dataset.PerFrameFunctionalGroupsSequence:
+            for name in names:
+                frame[name] = shared[name]
+        for name in names:
+            del shared[name]
     dataset.save_as(tmp_path / "one.dcm", enforce_file_format=True)
     answer = chest.bundle.predict(tmp_path / "one.dcm")
     (found,) = written(answer, tmp_path / "out", "dicom-seg")

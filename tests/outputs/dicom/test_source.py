@@ -7,17 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brain_phantoms import tiny_brain
 from dicom_answers import Made, written
 from dicom_patients import radiograph, study_slices, write_study
+from dicom_phantoms import write
 from phantoms import TinyChest, save_nifti
 from pydicom import dcmread
+from pydicom.uid import MRImageStorage
 from radiographs import chest_like, save_picture
 from refusals import refused_by
+from tiny_bundle import tiny_brain_bundle
 
 from medvol.images import read_image
 from medvol.images.image import Image
+from medvol.images.sequences import SEQUENCES
 from medvol.outputs.dicom.check import check_source
 from medvol.outputs.save import save
+from medvol.tasks.task import load_bundle
 
 ALL = ["dicom-seg", "dicom-sr", "dicom-sc"]
 
@@ -150,6 +156,31 @@ def test_odd_values_of_headers_do_no_harm(phantom: TinyChest, chest: Made, tmp_p
     measures = written(answer, tmp_path.with_name("out2"), "dicom-seg")[0]
     (shared,) = measures.SharedFunctionalGroupsSequence
     assert float(shared.PixelMeasuresSequence[0].SliceThickness) == 4.0
+
+
+def test_of_mr_sequences_the_one_that_is_shown_is_referred_to(tmp_path: Path) -> None:
+    made = tiny_brain()
+    affine = np.diag([-4.0, -4.0, 8.0, 1.0])
+    for number, (name, values) in enumerate(zip(SEQUENCES, made.sequences, strict=True)):
+        images = study_slices(
+            np.rint(values).astype(int), affine, Modality="MR", SOPClassUID=MRImageStorage,
+            SeriesInstanceUID=f"1.2.3.{number}", RescaleSlope=None, RescaleIntercept=None,
+            RescaleType=None,
+        )  # fmt: skip
+        for k, image in enumerate(images):
+            image.SOPInstanceUID = f"1.2.4.{number}.{k}"
+            image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+        write(tmp_path / "patient" / name, images)
+    bundle = load_bundle(tiny_brain_bundle(tmp_path / "bundle"))
+    answer = bundle.predict(tmp_path / "patient")
+    shown = SEQUENCES.index("flair")
+    assert [x.uid for x in answer.image.instances] == [f"1.2.4.{shown}.{k}" for k in range(6)]
+    seg, report, _ = written(answer, tmp_path / "out", *ALL)
+    (series,) = seg.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == f"1.2.3.{shown}"
+    assert "MR signal intensity" in str(report)
+    assert "MRI unspecified body region" in str(report)
+    assert "Hounsfield" not in str(report)
 
 
 def test_a_radiograph_is_one_instance(shot: Made) -> None:

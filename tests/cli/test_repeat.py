@@ -95,7 +95,8 @@ def test_a_threshold_of_0_stands_before_that_of_the_earlier_run(tmp_path):
     record = {"bundle": {"name": "b"}, "formats": None, "asked": asked, "files": {}}
     write_record(tmp_path / "run.json", record)
     args = argparse.Namespace(again=tmp_path, bundle=None, format=None, precision=None, gate=0.0,
-                              spacing=None, strict=False, attention=None)  # fmt: skip
+                              spacing=None, strict=False, attention=None, labelmap=False,
+                              empty_frames=False)  # fmt: skip
     take_over(args)
     assert (args.bundle, args.gate, args.precision) == ("b", 0.0, "bf16")
 

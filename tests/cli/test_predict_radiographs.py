@@ -234,7 +234,10 @@ def test_formats_of_a_mask_are_refused(
     assert predict(bundle, tmp_path / "out", folder, options=("--format", "json", "nii")) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "its answers have no mask, so there is no nii" in line
-    assert line.endswith("give some of cases, index, cases-json, attention, thumbnail, html, json.")
+    assert line.endswith(
+        "give some of cases, index, cases-json, attention, dicom-sr, dicom-sc, thumbnail, html, "
+        "json."
+    )
     assert not (tmp_path / "out").exists()
 
 

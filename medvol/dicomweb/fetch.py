@@ -181,15 +181,17 @@ def _check(path: Path, where: str, study: str, series: str, instance: str) -> bo
     Returns:
         Whether medvol made it.
     """
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
+    from ..images.dicom.dataset import read_dataset  # here: pydicom takes a while
 
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            raise refused(where, "it answers with what is not a DICOM file.")
     uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=[*uids, *MADE_BY])
+        header = read_dataset(path, stop_before_pixels=True, specific_tags=[*uids, *MADE_BY])
         found = tuple(str(header.get(uid, "")) for uid in uids)
-    except (InvalidDicomError, EOFError):
-        raise refused(where, "it answers with what is not a DICOM file.") from None
+    except InputError as error:
+        raise InputError(error.code, where, error.reason, error.remedy) from error
     except Exception as error:  # pydicom raises errors of many kinds of a damaged header
         raise refused(where, "it answers with a damaged DICOM file.") from error
     if not any(found):

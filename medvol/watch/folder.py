@@ -69,12 +69,11 @@ class FolderSource:
             yield Item(name, (), {name: stamp}, failure(error, place))
 
     def _studies(self, place: Path, name: str, stamp: str) -> Iterator[Item]:
-        from pydicom import dcmread
-
+        from ..images.dicom.dataset import read_dataset  # here: pydicom takes a while
         from ..images.dicom.series import read_study
 
         if self.task.kind == "radiograph":  # each file is an image
-            header = dcmread(place, stop_before_pixels=True, specific_tags=list(_TAGS))
+            header = read_dataset(place, stop_before_pixels=True, specific_tags=list(_TAGS))
             text = {tag: str(header.get(tag, "") or "") for tag in _TAGS}
             found = SeriesFound(name, None, text["SeriesDescription"], text["Modality"],
                                 text["BodyPartExamined"], 1)  # fmt: skip
@@ -83,7 +82,7 @@ class FolderSource:
             return
         for uid, slices in read_study(place).series.items():
             first = slices[0]
-            header = dcmread(first.path, stop_before_pixels=True, specific_tags=list(_TAGS))
+            header = read_dataset(first.path, stop_before_pixels=True, specific_tags=list(_TAGS))
             part = str(header.get("BodyPartExamined", "") or "")
             study = first.origin.get("StudyInstanceUID", "") or name
             found = SeriesFound(

@@ -5,7 +5,9 @@ import datetime
 import io
 import json
 import socket
+import struct
 import time
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 from archived import SERIES, STUDY, ct_study
 from faulty_archive import Faulty, answer, faulty_archive
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from refusals import refused_by
 
 from medvol.dicomweb.client import Archive
@@ -190,6 +193,24 @@ def test_one_that_sends_without_end_is_given_up(
     monkeypatch.setattr("medvol.dicomweb.session.MAX_JSON_BYTES", 1 << 20)
     faulty.replies["/studies"] = endless
     refused_by(client.studies, "E_TOO_BIG")
+
+
+def test_an_image_that_inflates_without_end_is_refused(
+    faulty: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    image = ct_study()[0]
+    image.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    stream = io.BytesIO()
+    image.save_as(stream, enforce_file_format=True)
+    start = stream.getvalue()
+    (meta_bytes,) = struct.unpack_from("<I", start, 140)
+    bomb = start[: 144 + meta_bytes] + packed.compress(bytes(4 << 20)) + packed.flush()
+    monkeypatch.setattr("medvol.images.dicom.dataset.MAX_INFLATED_BYTES", 1 << 20)
+    faulty.replies[f"/instances/{INSTANCE}"] = answer(bomb, "application/dicom")
+    client = Archive(faulty.address, NOBODY)
+    error = refused_by(lambda: client.fetch(STUDY, SERIES, tmp_path), "E_TOO_BIG")
+    assert (error.path, [*tmp_path.iterdir()]) == (faulty.address, [])
 
 
 def test_one_that_gives_the_same_page_for_ever_ends(faulty: Faulty) -> None:

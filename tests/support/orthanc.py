@@ -26,6 +26,11 @@ def free_port() -> int:
         return number
 
 
+def is_installed() -> bool:
+    """Whether the archive and its DICOMweb are there."""
+    return bool(shutil.which("Orthanc")) and (PLUGINS / "libOrthancDicomWeb.so").exists()
+
+
 class Orthanc:
     """An archive that runs.
 
@@ -72,8 +77,7 @@ def orthanc(
         user: name and password that it asks for.
         more: of its configuration.
     """
-    program = shutil.which("Orthanc")
-    if program is None or not (PLUGINS / "libOrthancDicomWeb.so").exists():
+    if not is_installed():
         pytest.skip("Orthanc and its DICOMweb plug-in are not installed")
     port = free_port()
     config = {
@@ -92,7 +96,7 @@ def orthanc(
     place = folder / "config.json"
     place.write_text(json.dumps(config), encoding="utf-8")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, str(place)], stdout=log, stderr=log)
+        process = subprocess.Popen(["Orthanc", str(place)], stdout=log, stderr=log)
         try:
             archive = Orthanc(port, user)
             _wait(archive, process, folder / "log")

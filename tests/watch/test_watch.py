@@ -140,6 +140,10 @@ def test_results_are_stored_and_do_not_start_anything(
     (done,) = entries(out, "done")
     assert (done["stored"], len(done["results"])) == (3, 3)
     assert len(entries(out, "started")) == 1  # it was not predicted again to be stored
+    words = [f"{archive.address}/studies/{STUDY}", "--bundle", str(bundle), "--format", "csv"]
+    same = ["--store", archive.address, "--output", str(tmp_path / "predicted"), "--device", "cpu"]
+    assert main(["predict", *words, *same]) == 0
+    assert archive.modalities() == ["CT", "OT", "SEG", "SR"]  # the same UIDs, so no copies
     any_kind = ("--modality", "CT", "OT", "SEG", "--min-images", "1", "--all-series")
     assert watch(archive.address, bundle, out, *NOW, *store, *any_kind) == 0
     assert len(entries(out, "started")) == 1

@@ -86,6 +86,16 @@ def opaque(uid: str) -> str:
     return hashlib.sha256(uid.encode()).hexdigest()[:DIGITS]
 
 
+def is_uid(text: str) -> bool:
+    """Whether a text may stand for a UID in an address: it leads nowhere else.
+
+    Example:
+        >>> is_uid("1.2.840"), is_uid("../1.2"), is_uid("")
+        (True, False, False)
+    """
+    return _UID.fullmatch(text) is not None
+
+
 def is_address(text: str, *, plain: bool = False) -> bool:
     """Whether a word names an archive rather than a file.
 
@@ -140,6 +150,6 @@ def parse_address(text: str) -> Address:
     words = inside.split("/")[1:]
     named = len(words) in (1, 3) and words[1:2] in ([], ["series"]) and inside.startswith("/")
     uids = words[::2]
-    if not named or not all(_UID.fullmatch(uid) for uid in uids):
+    if not named or not all(map(is_uid, uids)):
         raise InputError("E_ARCHIVE", text, "behind studies stands no study or series.", FORM)
     return Address(root, *uids)

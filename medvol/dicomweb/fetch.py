@@ -15,7 +15,7 @@ import requests
 
 from ..errors import InputError
 from ..failures import write_error
-from .address import Address
+from .address import Address, is_uid
 from .found import NO_IMAGES, InstanceFound, SeriesFound
 from .multipart import Broken, boundary_of, parts
 from .refusals import refused
@@ -132,6 +132,9 @@ def _instances(
 ) -> list[InstanceFound]:
     """All instances of a series; refused where the archive lists fewer than it says it has."""
     found = list(search.instances(study, series.uid))
+    if not all(is_uid(one.uid) for one in found):
+        reason = "it lists an image under what cannot be a UID."
+        raise refused(session.where, reason, "Ask who runs the archive.")
     if not found or (series.instances or 0) > len(found):
         of = "" if series.instances is None else f" of {series.instances}"
         reason = f"it lists only {len(found)}{of} instances of a series."

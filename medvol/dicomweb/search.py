@@ -7,7 +7,9 @@ Names and numbers of patients are not asked for and not kept.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .address import is_uid
 from .found import InstanceFound, SeriesFound, StudyFound
+from .refusals import refused
 from .session import Session, asked
 
 if TYPE_CHECKING:
@@ -102,6 +104,9 @@ class Search:
             "series": self.client.search_for_series,
             "instances": self.client.search_for_instances,
         }
+        if not all(map(is_uid, within)):
+            reason = "it lists a study or series under what cannot be a UID."
+            raise refused(self.session.where, reason, "Ask who runs the archive.")
         known: set[str] = set()
         offset = 0
         while len(known) < MOST_RESULTS:

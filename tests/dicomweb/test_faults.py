@@ -136,6 +136,17 @@ def test_fewer_instances_than_it_says_are_not_taken_for_all(faulty: Faulty, tmp_
     assert "only 1 of 2 instances" in refused_fetch(faulty, tmp_path).reason
 
 
+def test_what_cannot_be_a_uid_is_not_asked_for(faulty: Faulty, tmp_path: Path) -> None:
+    odd = "1.2/../../../admin?x"
+    faulty.replies[f"/series/{SERIES}/instances"] = answer(listed("00080018", odd))
+    assert "cannot be a UID" in refused_fetch(faulty, tmp_path).reason
+    faulty.replies[f"/studies/{STUDY}/series"] = answer(listed("0020000E", odd))
+    client = Archive(faulty.address, NOBODY)
+    error = refused_by(lambda: client.fetch(STUDY, None, tmp_path), "E_ARCHIVE")
+    assert "cannot be a UID" in error.reason
+    assert not any("admin" in path for path in faulty.paths())
+
+
 def test_a_busy_archive_is_asked_again_and_an_error_is_not(faulty: Faulty, tmp_path: Path) -> None:
     place = f"/instances/{INSTANCE}"
     replies = [answer(status=503), answer(WHOLE[:-9], MULTI, length=len(WHOLE)),

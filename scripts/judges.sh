@@ -34,9 +34,17 @@ install monai "$MONAI" "$TOOLS $CARRIED"
 install monailabel "$MONAI" "$TOOLS $CARRIED" \
   "itk pynrrd pydantic pydantic-settings python-dotenv expiring-dict shapely gdown lmdb scikit-image" \
   "google-auth cachetools openslide-python openslide-bin pydicom<3" "--no-deps monailabel==0.8.5"
+# the programs of viewers alone, as they are; legacy-cgi is Python's own up to 3.12
+install viewer "requests requests-toolbelt legacy-cgi" "--no-deps monailabel==0.8.5"
 # holoscan needs setuptools with pkg_resources, and the CUDA runtime also where there is no GPU
 install deploy "$MONAI" "$TOOLS $CARRIED" "setuptools<80" \
   "--no-deps monai-deploy-app-sdk==3.5.0 holoscan-cu12==3.9.0 nvidia-cuda-runtime-cu12 holoscan-cli" \
   "colorama typeguard cloudpickle wheel-axle-runtime highdicom" "tritonclient[http,grpc]"
 [ -d "$ZOO" ] || git clone --quiet --depth 1 "$ZOO_URL" "$ZOO" || echo "judges: no zoo" >&2
-exec "$PYTHON" -P tests/judges/table.py "$JUDGES" --zoo "$ZOO" "$@"
+viewers=0
+if [ -f "$JUDGES/viewer/.installed" ]; then
+  viewer=$(cd "$JUDGES/viewer" && pwd)/bin/python
+  MEDVOL_MONAILABEL_PYTHON=$viewer "$PYTHON" -m pytest -q tests/server/monailabel/test_clients.py || viewers=1
+fi
+"$PYTHON" -P tests/judges/table.py "$JUDGES" --zoo "$ZOO" "$@"
+exit $((viewers || $?))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..bundle.find import find_bundle, shipped_bundles
+from ..bundle.find import find_bundle, shipped_bundles, user_folder
 from ..bundle.permission import permit
 from ..bundle.spec import Spec, read_spec
 from ..dicomweb.client import Archive
@@ -317,6 +317,8 @@ class Service:
     def _confinement(self) -> Confinement:
         """What the worker may reach: the bundles, the images, and of all else only its results."""
         given = [x for x in (self.settings.folder, self.settings.studies) if x is not None]
+        with suppress(OSError):  # so that the worker may read bundles that are made later
+            user_folder().mkdir(parents=True, exist_ok=True)
         read: set[str] = set()
         for spec in self.bundles.values():
             read.update(reach(spec.folder, read=given).read)

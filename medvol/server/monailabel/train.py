@@ -80,7 +80,7 @@ def shown(task: Task, trainings: Trainings) -> Json:
         "id": task.id, "status": task.status, "model": task.model,
         "start_ts": _time(task.started), "end_ts": _time(task.ended) if task.ended else "",
         "details": [
-            f"{task.labels} labels, epoch {progress['epoch']} of {task.epochs}",
+            f"{task.labels} labels, epoch {progress['epoch']} of {progress['total_epochs']}",
             *([task.said] if task.said else []),
         ],
     }  # fmt: skip

@@ -44,7 +44,9 @@ POLL_S, END_S = 0.5, 20.0  # between two looks; for a process to end when it is 
 RUNNING, DONE, ERROR, STOPPED = "RUNNING", "DONE", "ERROR", "STOPPED"
 VERSION = re.compile(r"_v\d+$")
 PROGRAM = (sys.executable, "-P", "-m", "medvol")  # no module of the current folder
-LAST_LINES = 20
+# in a process of its own, since a first look at a bundle loads monai
+LOOK = (sys.executable, "-P", "-c", "import sys; from pathlib import Path; "
+        "from medvol.bundle.permission import permit; permit(Path(sys.argv[1]))")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Trainings:
                 dice = [float(x["value"]) for x in read_csv(curves) if "dice" in x["name"]]
                 best = max([best, *dice])
         return {
-            "epoch": epoch, "total_epochs": task.epochs, "best_metric": best,
+            "epoch": epoch, "total_epochs": max(epoch, task.epochs), "best_metric": best,
             "total_time": round(task.ended - task.started) if task.ended else 0,
         }  # fmt: skip
 
@@ -200,8 +202,10 @@ class Trainings:
                 _end(process)
         said = self._last_line(task)
         if process.returncode == 0:
+            made = user_folder() / task.name
+            subprocess.run([*LOOK, str(made)], capture_output=True, check=False)
             try:
-                self.service.add(user_folder() / task.name)
+                self.service.add(made)
             except InputError as error:
                 self._change(task, status=ERROR, ended=time.time(), said=error.reason)
                 return

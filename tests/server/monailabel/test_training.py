@@ -112,6 +112,9 @@ def test_a_training_ends_with_a_new_version_that_is_served_beside_the_old_one(
     assert client.get("/train/?check_if_running=true").status_code == 404
     info = client.get("/info/").json()
     assert {"tiny_ct", "tiny_ct_v2"} <= set(info["models"])
+    query = {"image": two[0], "output": "json"}
+    found = client.post("/infer/tiny_ct_v2", params=query).json()  # its worker may read it
+    assert found["model"] == "tiny_ct_v2", found
     stats = info["train_stats"]["tiny_ct"]
     assert (stats["epoch"], stats["total_epochs"], stats["best_metric"]) == (3, 20, 0.5)
     assert new_name("tiny_ct_v2") == "tiny_ct_v3"

@@ -104,11 +104,11 @@ class Desk:
 
     def image(self, id_: str) -> Response:
         """An image of the datastore as one file."""
-        stored = self.store.image(id_)
-        if stored.path.is_file() and not stored.series:
-            return FileResponse(stored.path, filename=stored.name)
+        source, name = self.store.source(id_), self.store.image(id_).name
+        if Path(source.path).is_file() and not source.series:
+            return FileResponse(source.path, filename=name)
         copy = self._place(".nrrd")
-        self._ask(Copied(self.store.source(id_), str(copy)))
+        self._ask(Copied(source, str(copy)))
         return FileResponse(
             copy, filename="image.nrrd", background=BackgroundTask(copy.unlink, missing_ok=True)
         )

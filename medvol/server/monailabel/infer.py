@@ -52,7 +52,9 @@ def router(service: Service, find: Find, keep: Keep) -> APIRouter:
         wish = reply.Wish.of(said)
         service.bundles[model]
         stored = await run_in_threadpool(_image, session_id, file, image)
-        job = await ended(service, service.submit(stored.id, model), request)
+        formats = reply.formats_for(service.bundles[model], output)
+        job = service.submit(stored.id, model, formats=formats)
+        job = await ended(service, job, request)
         if said.get("save_label") in (True, "true") and image:
             await run_in_threadpool(keep, image, job)
         return await run_in_threadpool(_answer, job, wish, output)

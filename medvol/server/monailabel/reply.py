@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...bundle.spec import Spec
 from ...errors import InputError
 from ...images import read_image
 from ...images.writing import as_mask, write_volume
 from ...outputs.nrrd import NRRD_TYPES, write_nrrd
-from ...outputs.registry import OUTPUTS
+from ...outputs.registry import OUTPUTS, RECORD
 from ..jobs import Job
 from ..service import Service
+from .info import segments
 from .numbering import counted_names, for_viewers
 
 MASK_TYPES = ("uint8", "uint16", "int16", "float32")  # that a viewer may ask for
@@ -68,6 +70,18 @@ class Wish:
             params.get("result_compress") not in (False, "false"),
             params.get("restore_label_idx") in (True, "true"),
         )
+
+
+def formats_for(spec: Spec, output: str) -> tuple[str, ...]:
+    """The files that are needed for an answer: nobody waits for pictures and pages.
+
+    Args:
+        spec: of the bundle.
+        output: what is asked for.
+    """
+    if output in DICOM:
+        return (DICOM[output],)
+    return ("nii", "seg") if segments(spec) else (RECORD,)
 
 
 def mask_of(service: Service, job: Job, wish: Wish) -> tuple[str, bytes]:

@@ -3,7 +3,7 @@
 
 from fastapi import APIRouter
 
-from ..images import Stored
+from ..images import ARCHIVE, Stored
 from ..jobs import Job
 from ..refusals import Missing
 from ..service import Service
@@ -22,7 +22,13 @@ def router(service: Service) -> APIRouter:
     Args:
         service: that does the work.
     """
-    store = Store(service.settings.folder / FOLDER, service.images)
+
+    def fetched(stored: Stored) -> Stored:
+        if service.archived is None or stored.origin != ARCHIVE:
+            return stored
+        return service.archived.fetched(stored, lambda _: None)
+
+    store = Store(service.settings.folder / FOLDER, service.images, fetched)
     desk, trainings = Desk(service, store), Trainings(service, store)
     more = {
         "datastore": lambda: datastore.stats(store),

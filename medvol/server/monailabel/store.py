@@ -14,7 +14,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,13 @@ class Store:
     Args:
         folder: of the datastore.
         images: of the server, by which bundles run on those of the datastore.
+        fetched: brings an image of an archive onto the disk, and gives others as they are.
     """
 
-    def __init__(self, folder: Path, images: Images) -> None:
-        self.folder, self.images = folder.resolve(), images
+    def __init__(
+        self, folder: Path, images: Images, fetched: Callable[[Stored], Stored] = lambda x: x
+    ) -> None:
+        self.folder, self.images, self.fetched = folder.resolve(), images, fetched
         self.file = self.folder / FILE
         self.lock = threading.RLock()
         for name in ("images", "labels", "incoming"):
@@ -93,12 +96,13 @@ class Store:
         )
 
     def source(self, id_: str) -> Source:
-        """Where the image of an entry lies.
+        """Where the image of an entry lies, on the disk from now on.
 
         Raises:
             Missing: as for `image`.
+            InputError: E_ARCHIVE, it cannot be fetched.
         """
-        stored = self.image(id_)
+        stored = self.fetched(self.image(id_))
         return Source(str(stored.path), stored.series)
 
     def add_image(self, id_: str, sent: Stored, info: Mapping[str, Any]) -> str:
@@ -301,6 +305,8 @@ def _entry(stored: Stored) -> Entry:
     info = {"ts": int(stored.since), "name": stored.name}
     if stored.series:
         info["SeriesInstanceUID"] = stored.series
+    if stored.study:
+        info["StudyInstanceUID"] = stored.study
     return {"image": stored.id, "file": "", "sha256": stored.sha256, "copy": "", "info": info,
             "labels": {}}  # fmt: skip
 

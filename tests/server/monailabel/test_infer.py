@@ -184,7 +184,7 @@ def test_a_radiograph_has_classes_and_no_mask(client: TestClient, service: Servi
 
 def test_a_dicom_result_of_a_nifti_is_refused(client: TestClient, session: str) -> None:
     answer = infer(client, session_id=session, output="dicom_seg")
-    assert (answer.status_code, answer.json()["code"]) == (422, "E_FORMAT")
+    assert (answer.status_code, answer.json()["code"]) == (422, "E_NOT_DICOM")
 
 
 def test_an_image_of_the_datastore_is_known_by_its_id_and_its_answer_can_be_kept(

@@ -22,7 +22,7 @@ serve: $(INSTALLED) page
 # NiiVue, the viewer of volumes, by the lock file. Without npm the page shows pictures only.
 page:
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(PAGE)/vendor/niivue.js \
-		|| echo "no npm: the page goes without its viewer of volumes"
+		|| echo "npm is missing or failed: the page goes without its viewer of volumes"
 
 $(PAGE)/vendor/niivue.js: $(PAGE)/package-lock.json $(PAGE)/vendor.js
 	cd $(PAGE) && npm ci --ignore-scripts --no-audit --no-fund && node vendor.js

@@ -90,6 +90,7 @@ await visit(order, async ({ page, judge }) => {
   await page.getByRole("button", { name: "Start" }).click();
   await page.waitForURL(/job/);
   found.study = wanted;
+  found.sent = await sent(page);
   await page.unroute(address("/api/images"));
   await page.goto(`${order.url}/#/`);
 
@@ -117,6 +118,26 @@ await visit(order, async ({ page, judge }) => {
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
   return { states, width, ...found };
 });
+
+/** How two images go that are chosen together: their addresses and names, and that both are run. */
+async function sent(page) {
+  const seen = [];
+  await page.route(address("/api/images"), (route) => {
+    if (route.request().method() !== "POST") return json(route, []);
+    const name = decodeURIComponent(route.request().headers()["x-file-name"]);
+    seen.push([new URL(route.request().url()).search, name, route.request().postData()]);
+    return json(route, { id: ID }, 201);
+  });
+  await page.goto(`${order.url}/#/`);
+  await page.locator("input[type=file]").first().setInputFiles(
+    ["Año 1.png", "b.png"].map((name) => ({
+      name, mimeType: "image/png", buffer: Buffer.from(`of ${name}`),
+    })),
+  );
+  await page.locator("form button.main").click(); // one bundle takes pictures: it is chosen
+  await page.getByRole("heading", { name: "Drop an image here" }).waitFor();
+  return seen;
+}
 
 /** What the key Tab comes to, and whether each shows that it has the focus. */
 async function tabbed(page) {

@@ -100,6 +100,7 @@ def test_every_state_is_open_to_everybody(visit: Visit, screen: dict[str, Any]) 
     assert seen["chosen"] == "tiny_ct"  # the only one that fits
     study = {"image": "f123456789abcdeff123456789abcdef", "bundle": "tiny_ct", "options": {}}
     assert seen["study"] == study
+    assert seen["sent"] == [["", "Año 1.png", "of Año 1.png"], ["", "b.png", "of b.png"]]
     assert seen["cancelled"] == "POST"
     assert seen["kept"]
     reached = [each["name"] for each in seen["focus"]]

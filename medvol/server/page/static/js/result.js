@@ -24,12 +24,13 @@ export function resultOf(job, bundle) {
     notesOf(found),
     useOf(bundle, found),
     viewer ? viewer.element : null,
-    found.measurements ? measurementTable(found.measurements, bundle, viewer) : null,
+    found.measurements?.length ? measurementTable(found.measurements, bundle, viewer) : null,
     found.regions ? regionTable(found.regions, found.severity_score) : null,
     found.lesions ? lesionTable(found.lesions, go) : null,
     found.slices ? sliceSection(job, go) : null,
     picture(job, has, "overlay.png", viewer ? "picture.overlay" : "picture.map"),
     picture(job, has, "preview.png", "picture.preview"),
+    picture(job, has, "slices.png", "picture.profile"),
     downloads(job),
   );
   return { element, leave: () => viewer?.leave() };

@@ -25,14 +25,15 @@ export function viewerOf(job, bundle) {
   const wait = make("p", { text: say("viewer.loading"), role: "status" });
   const labels = bundle?.labels ?? [];
   const hasMask = job.files.some((file) => file.name === "segmentation.nii.gz");
+  const title = say(hasMask ? "viewer.title" : "viewer.image");
   let follow = () => {};
   const scene = new Scene(canvas, hasMask ? labels : [], (told) => {
     place.textContent = placeWords(told, bundle);
     follow();
   });
   const element = make(
-    "section", { class: "viewer", "aria-label": say("viewer.title") },
-    make("h2", { text: say("viewer.title") }), wait, frame, place, controls,
+    "section", { class: "viewer", "aria-label": title },
+    make("h2", { text: title }), wait, frame, place, controls,
   );
   const goTo = (mm, { scroll = true } = {}) => {
     if (!scene.niivue) return;

@@ -3,9 +3,11 @@
 
 Runs in an environment of its own (`pip install slicer-core==5.12.4.0 numpy`), not in medvol's:
     python open_in_slicer.py LIST
-where LIST is a text file with one path a line. Prints one object: path -> what was seen.
+where LIST is a text file with one path a line. Prints one object: path -> what was seen. A plain
+.nrrd is opened as the MONAIAuto3DSeg module does, with the labels.csv that lies beside it.
 """
 
+import csv
 import json
 import sys
 import tempfile
@@ -107,6 +109,27 @@ def scene_facts(scene):
     }
 
 
+def read_as_auto3dseg(path, scene, messages):
+    """A segmentation node filled by its storage node, with a colour table of the labels' names."""
+    with Path(path).with_name("labels.csv").open(encoding="utf-8") as file:
+        names = {int(row["LabelValue"]): row["Name"] for row in csv.DictReader(file)}
+    table = slicer.vtkMRMLColorTableNode()
+    table.SetTypeToUser()
+    table.SetNumberOfColors(max(names) + 1)
+    for value, name in names.items():
+        table.SetColor(value, 0.5, 0.5, 0.5, 1.0)
+        table.SetColorName(value, name)
+    scene.AddNode(table)
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.CreateDefaultDisplayNodes()
+    node.SetLabelmapConversionColorTableNodeID(table.GetID())
+    node.AddDefaultStorageNode(messages)
+    node.GetStorageNode().SetFileName(path)
+    node.GetStorageNode().ReadData(node)
+    segmentation = node.GetSegmentation()
+    return node, [name for name in names.values() if segmentation.GetSegment(name)]
+
+
 def see(path, scratch):
     scene, logic = slicer.vtkMRMLScene(), slicer.vtkSlicerSegmentationsModuleLogic()
     logic.SetMRMLScene(scene)  # teaches the scene the classes of segmentation nodes
@@ -120,6 +143,9 @@ def see(path, scratch):
         scene.SetCacheManager(cache)
         scene.ReadFromMRB(path, True, messages)
         facts = scene_facts(scene)
+    elif not path.endswith(".seg.nrrd"):
+        node, found = read_as_auto3dseg(path, scene, messages)
+        facts = {**segmentation_facts(node), "found_by_name": found}
     else:
         facts = segmentation_facts(logic.LoadSegmentationFromFile(path, True, None, None, messages))
     count = messages.GetNumberOfMessages()

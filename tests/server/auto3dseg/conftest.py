@@ -4,17 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tiny_bundle import quarter_bundle, tiny_brain_bundle, tiny_bundle
+from even_grids import even_bundle
+from tiny_bundle import quarter_bundle, tiny_brain_bundle
 from trusted import trusted
 
 from medvol.server.service import Service
 from medvol.server.settings import Settings
-
-NOTHING = {"_target_": "Identityd", "keys": "pred"}
-EVEN = {  # and looks for neither a body nor lungs
-    "preprocessing#spacing_mm": [5.0, 5.0, 5.0], "preprocessing#crop": "$None",
-    "postprocessing#transforms#1": NOTHING, "postprocessing#transforms#2": NOTHING,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +19,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDVOL_HOME", str(folder / "home"))
         bundles = [
-            tiny_bundle(folder / "tiny_ct", EVEN), tiny_brain_bundle(folder / "tiny_brain"),
+            even_bundle(folder / "tiny_ct"), tiny_brain_bundle(folder / "tiny_brain"),
             quarter_bundle(folder / "tiny_xray"),
         ]  # fmt: skip
         for bundle in bundles:

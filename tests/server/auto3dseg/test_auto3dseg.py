@@ -7,40 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
 from brain_phantoms import AFFINE as BRAIN_AFFINE
 from brain_phantoms import tiny_brain
+from even_grids import marked_lung, nrrd_of
 from fastapi.testclient import TestClient
 from grids import GRIDS
-from phantoms import CONSOLIDATION, CONSOLIDATION_HU, LUNG, LUNG_HU, l_shape
+from phantoms import CONSOLIDATION, LUNG, l_shape
 
 from medvol.server.service import Service
 
-VOXEL_MM = 5.0  # the bundle's own, so that nothing is resampled
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 TYPE = "SegmentedPropertyTypeCodeSequence"
-
-
-def even(affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The grid with voxels of 5 mm along each axis."""
-    grid = affine.copy()
-    grid[:3, :3] *= VOXEL_MM / np.linalg.norm(affine[:3, :3], axis=0)
-    return grid
-
-
-def nrrd_of(array: npt.NDArray[Any], affine: npt.NDArray[np.float64], folder: Path) -> bytes:
-    """A volume as 3D Slicer sends it: NRRD, not compressed, written by ITK."""
-    lps = RAS_TO_LPS @ affine
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
-    image = sitk.GetImageFromArray(array.transpose(2, 1, 0))
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
-    image.SetOrigin(lps[:3, 3].tolist())
-    path = folder / "input-volume0.nrrd"
-    sitk.WriteImage(image, path, useCompression=False)
-    return path.read_bytes()
 
 
 def opened(content: bytes, folder: Path) -> sitk.Image:
@@ -102,11 +80,9 @@ def test_a_mask_comes_back_voxel_by_voxel(
     grids: tuple[str, ...], client: TestClient, tmp_path: Path
 ) -> None:
     marker = l_shape()
-    hu = np.where(marker, CONSOLIDATION_HU, LUNG_HU).astype(np.int16)
     for name in grids:
         affine = GRIDS[name]
-        given = nrrd_of(hu, even(affine), tmp_path)
-        answer = sent(client, "tiny_ct", given)
+        answer = sent(client, "tiny_ct", marked_lung(affine, tmp_path))
         assert answer.status_code == 200, (name, answer.text)
         mask = opened(answer.content, tmp_path)
         image = sitk.ReadImage(tmp_path / "input-volume0.nrrd")
@@ -118,8 +94,7 @@ def test_a_mask_comes_back_voxel_by_voxel(
 
 
 def test_names_and_colours_travel_with_the_mask(client: TestClient, tmp_path: Path) -> None:
-    hu = np.where(l_shape(), CONSOLIDATION_HU, LUNG_HU).astype(np.int16)
-    answer = sent(client, "tiny_ct", nrrd_of(hu, even(GRIDS["LPS"]), tmp_path))
+    answer = sent(client, "tiny_ct", marked_lung(GRIDS["LPS"], tmp_path))
     header = answer.content.split(b"\n\n")[0].decode().split("\n")
     fields: Mapping[str, str] = dict(line.split(":=", 1) for line in header if ":=" in line)
     assert fields["Segment1_Name"] == "consolidation"

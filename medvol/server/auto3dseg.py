@@ -24,6 +24,7 @@ from ..bundle.spec import Spec
 from ..errors import InputError
 from ..images.slice_images import SEQUENCE_NAMES, SEQUENCES
 from ..labels import LabelTable
+from ..outputs.registry import OUTPUTS
 from ..tasks.task import task_of
 from ..text import NOTICE
 from .images import Stored
@@ -31,7 +32,8 @@ from .refusals import Missing
 from .service import Service
 from .waiting import ended
 
-SEGMENTS = "segmentation.seg.nrrd"
+FORMATS = ("seg",)
+SEGMENTS = OUTPUTS[FORMATS[0]].file
 CODED = {  # a code's column in the table of labels, and the field of `Terminology` that fills it
     "SegmentedPropertyCategoryCodeSequence": "category",
     "SegmentedPropertyTypeCodeSequence": "type",
@@ -92,7 +94,8 @@ def router(service: Service) -> APIRouter:
         others = (image_file_2, image_file_3, image_file_4)
         files = [image_file, *(other for other in others if other is not None)]
         stored = await run_in_threadpool(_received, service, spec, files)
-        job = await ended(service, service.submit(stored.id, spec.name), request)
+        job = service.submit(stored.id, spec.name, formats=FORMATS)
+        job = await ended(service, job, request)
         return FileResponse(service.file(job, SEGMENTS), filename=SEGMENTS)
 
     return routes

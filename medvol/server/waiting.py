@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from ..errors import InputError
 from .jobs import CANCELLED, REFUSED, Job
+from .refusals import Missing
 from .service import Service
 
 LOOK_S = 0.05  # between two looks at a job
@@ -34,7 +35,7 @@ async def ended(service: Service, job: Job, request: Request) -> Job:
                 service.queue.cancel(job.id)
         try:
             job = service.jobs.get(job.id)
-        except KeyError:
+        except Missing:
             raise _cancelled("it was deleted meanwhile.") from None
     if job.state == REFUSED and job.error is not None:
         raise InputError(job.error["code"], "image", job.error["reason"], job.error["remedy"])

@@ -123,7 +123,7 @@ def read_as_auto3dseg(path, scene, messages):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     node.CreateDefaultDisplayNodes()
     node.SetLabelmapConversionColorTableNodeID(table.GetID())
-    node.AddDefaultStorageNode(messages)
+    node.AddDefaultStorageNode()
     node.GetStorageNode().SetFileName(path)
     node.GetStorageNode().ReadData(node)
     segmentation = node.GetSegmentation()

@@ -109,8 +109,8 @@ def scene_facts(scene):
     }
 
 
-def read_as_auto3dseg(path, scene, messages):
-    """A segmentation node filled by its storage node, with a colour table of the labels' names."""
+def read_as_auto3dseg(path, scene):
+    """A segmentation node filled by its storage node, with a colour table of label names."""
     with Path(path).with_name("labels.csv").open(encoding="utf-8") as file:
         names = {int(row["LabelValue"]): row["Name"] for row in csv.DictReader(file)}
     table = slicer.vtkMRMLColorTableNode()
@@ -144,7 +144,7 @@ def see(path, scratch):
         scene.ReadFromMRB(path, True, messages)
         facts = scene_facts(scene)
     elif not path.endswith(".seg.nrrd"):
-        node, found = read_as_auto3dseg(path, scene, messages)
+        node, found = read_as_auto3dseg(path, scene)
         facts = {**segmentation_facts(node), "found_by_name": found}
     else:
         facts = segmentation_facts(logic.LoadSegmentationFromFile(path, True, None, None, messages))

@@ -26,6 +26,7 @@ class PatientProtocol(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.access_log = False  # an address may hold the UID of a series
         self.patience: asyncio.TimerHandle | None = None
         self.reader_patience: asyncio.TimerHandle | None = None
         self.came_bytes = self.seen_bytes = 0

@@ -297,3 +297,19 @@ def test_what_holds_no_data_is_open(closed: TestClient) -> None:
         ("/page/%2e%2e/api/jobs", 400),
     ):  # fmt: skip
         assert (path, closed.get(path).status_code) == (path, status)
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"token": "a" * 15}, "short"), ({"host": "0.0.0.0"}, "--token"),
+        ({"origins": ["*"]}, "origin"), ({"origins": ["viewer.example"]}, "origin"),
+        ({"origins": ["https://viewer.example/"]}, "origin"),
+    ],
+)  # fmt: skip
+def test_settings_that_would_let_in_anybody_are_refused(
+    tmp_path: Any, fields: dict[str, Any], word: str
+) -> None:
+    with pytest.raises(ValueError, match=word):
+        Settings(tmp_path, **fields)
+    assert Settings(tmp_path, host="0.0.0.0", token="a" * 16, origins=["https://a.example:1"])

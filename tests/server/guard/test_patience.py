@@ -4,13 +4,14 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 
 from medvol.server.guard import patience
 from medvol.server.guard.bodies import Bodies
@@ -38,6 +39,14 @@ class _Server(uvicorn.Server):
         @app.get("/large")
         async def large() -> Response:
             return Response(b"a" * LARGE_BYTES)
+
+        @app.get("/breaks")
+        async def breaks() -> StreamingResponse:
+            async def parts() -> AsyncIterator[bytes]:
+                yield b"begun"
+                raise RuntimeError("Jane^Doe")
+
+            return StreamingResponse(parts())
 
         app.add_middleware(Bodies, largest_bytes=2 * LARGE_BYTES)
         app.add_middleware(Failing)
@@ -143,6 +152,13 @@ def test_why_a_body_is_refused_is_heard(port: int) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "E_TOO_BIG")
 
 
+def test_the_length_of_an_earlier_upload_hinders_no_question(port: int) -> None:
+    said = b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n"
+    text, seconds = heard(opened(port, said))
+    assert b"200 OK" in text
+    assert seconds < 10 * SHORT_S
+
+
 def test_an_endless_body_ends(port: int) -> None:
     client = opened(port, b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     began = time.monotonic()
@@ -159,6 +175,29 @@ def test_what_is_no_http_is_said_so(port: int, caplog: pytest.LogCaptureFixture)
     for said in (bad_chunk, bad_chunk.replace(b"POST /", b"POST /api/images")):
         heard(opened(port, said))
     assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_an_answer_that_breaks_off_is_cut_and_says_nothing(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    text, _ = heard(opened(port, b"GET /breaks HTTP/1.1\r\nHost: a\r\n\r\n"))
+    assert b"begun" in text
+    assert not text.endswith(b"0\r\n\r\n")  # which would end it well
+    assert b"Jane" not in text
+    assert "RuntimeError" in caplog.text
+    assert "Jane" not in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_requests_are_not_logged_and_the_server_does_not_say_what_it_is(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "uvicorn.access")
+    both = b"GET /?name=Jane HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    text, _ = heard(opened(port, both))
+    assert b"200 OK" in text
+    assert b"\r\nserver:" not in text.lower()
+    assert "Jane" not in caplog.text
 
 
 def test_too_many_connections_are_closed_at_once(

@@ -26,15 +26,15 @@ MOST_GROWTH_MIB = 100.0
 MOST_FILES = 10  # that may be open more than before: connections that wait for the next request
 
 
-def fuzz(server: Server, schemathesis: str, examples: int, seed: int) -> tuple[int, str]:
+def fuzz(server: Server, schemathesis: Path, examples: int, seed: int) -> tuple[int, str]:
     """Exit status and output of schemathesis."""
     address = f"http://127.0.0.1:{server.port}/openapi.json"
     told = subprocess.run(
-        [schemathesis, "run", address, "--checks", "not_a_server_error", "--mode", "all",
-         "--phases", "coverage,fuzzing", "--max-examples", str(examples), "--seed", str(seed),
-         "--continue-on-failure", "--request-timeout", "60", "--no-color",
+        [str(schemathesis.absolute()), "run", address, "--checks", "not_a_server_error",
+         "--mode", "all", "--phases", "coverage,fuzzing", "--max-examples", str(examples), "--seed",
+         str(seed), "--continue-on-failure", "--request-timeout", "60", "--no-color",
          "--suppress-health-check", "all"],
-        capture_output=True, text=True,
+        capture_output=True, text=True, cwd=server.scratch,
     )  # fmt: skip
     return told.returncode, told.stdout + told.stderr
 
@@ -62,7 +62,7 @@ def clear(server: Server) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--schemathesis", default="schemathesis", help="its program")
+    parser.add_argument("--schemathesis", type=Path, required=True, help="its program")
     parser.add_argument("--examples", type=int, default=1000, help="a route")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="file for the figures")

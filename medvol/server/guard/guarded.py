@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that stands before the routes, in its order."""
 
+import logging
+
 from fastapi import FastAPI
 
 from ..settings import Settings
@@ -22,6 +24,7 @@ def guard(app: FastAPI, settings: Settings) -> None:
         app: with all its routes.
         settings: that say whom to let in.
     """
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # else a line an odd form
     wrong = Wrong()
     app.include_router(router(settings.token, wrong))
     # what is added last stands first

@@ -10,7 +10,7 @@ from .asgi import refuse
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LONGEST_URL_BYTES = 8 * 1024
 MOST_HEADERS = 100
-LARGEST_HEADERS_BYTES = 32 * 1024  # with a name and a value each
+LARGEST_HEADERS_BYTES = 16 * 1024  # with a name and a value each
 # ids and names of files here have none of these, and no folder is left by its address
 ODD = re.compile(r"[\x00-\x1f\x7f\\]|(^|/)\.{1,2}(/|$)")
 REMEDY = "Look at the OpenAPI page."

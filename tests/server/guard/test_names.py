@@ -92,6 +92,6 @@ def test_a_bomb_is_refused(client: TestClient) -> None:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr("a.dcm", bytes(100 << 20))
     assert len(packed.getvalue()) < 1 << 20
-    image = client.post("/api/images?name=a.zip", content=packed.getvalue()).json()["id"]
+    image = client.post("/api/images", content=packed.getvalue()).json()["id"]
     job = ended(client, image)
     assert (job["state"], job["error"]["code"]) == ("refused", "E_TOO_BIG")

@@ -27,7 +27,8 @@ ODD = (
 @pytest.fixture(scope="module")
 def done(service: Service, chest_file: Path) -> str:
     """A job that is done, beside whose folders lies a file that nobody may read."""
-    for folder in (service.settings.folder, service.settings.folder.parent, service.results):
+    state = service.settings.folder
+    for folder in (state, state.parent, state / "results"):
         (folder / "secret.txt").write_text(SECRET, encoding="utf-8")
     with service.images.receiving("chest.nii.gz") as coming:
         coming.write(chest_file.read_bytes())

@@ -49,17 +49,26 @@ class ResultFolders:
         return self.folder / key
 
     @contextmanager
-    def alone(self, key: str) -> Iterator[None]:
-        """Hold the folder of a key: others that ask for it wait.
+    def alone(self, key: str, *, waits: bool = True) -> Iterator[bool]:
+        """Hold the folder of a key: others that ask for it wait, or do without.
 
         Args:
             key: of the results.
+            waits: for others; else the block runs at once, and must leave the folder alone where it
+                is given False.
         """
         with self.changed:
-            self.changed.wait_for(lambda: key not in self.held)
-            self.held.add(key)
+            if not waits and key in self.held:
+                is_ours = False
+            else:
+                self.changed.wait_for(lambda: key not in self.held)
+                self.held.add(key)
+                is_ours = True
+        if not is_ours:
+            yield False
+            return
         try:
-            yield
+            yield True
         finally:
             with self.changed:
                 self.held.discard(key)

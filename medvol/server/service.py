@@ -36,7 +36,7 @@ from .lane import Duty, Ready
 from .options import NOT_ASKED, checked, checked_formats
 from .queue import Queue
 from .refusals import Busy, Missing, Misused
-from .results import Report, ResultFolders
+from .results import ResultFolders
 from .settings import Settings
 from .studies import Ids, Looking, Studies, is_as_known
 
@@ -160,14 +160,8 @@ class Service:
         key = self._key(stored, spec.name, asked, formats) if is_known else ""
         told = {"image": image, "name": stored.name, "bundle": bundle, "options": asked,
                 "formats": formats, "key": key}  # fmt: skip
-        if report := self._known(key):
-            self.counts.add(REUSED)
-            self.counts.add(JOBS, state=DONE)
-            now = time.time()
-            found = {**report.found, "remarks": [*report.remarks]}
-            return self.jobs.new(
-                **told, state=DONE, found=found, files=report.files, started=now, ended=now
-            )
+        if (job := self._known(told)) is not None:
+            return job
         if len(self.jobs.before()) >= self.settings.most_waiting:
             raise Busy(f"{self.settings.most_waiting} jobs wait already.")
         return self.jobs.new(**told)
@@ -226,10 +220,10 @@ class Service:
         """
         self.queue.cancel(id_)
         job = self.jobs.remove(id_)
-        others = self.jobs.all()
-        if not any(other.key == job.key for other in others):
-            self.results.discard(job.key)
-        if not any(other.image == job.image for other in others):
+        with self.results.alone(job.key, waits=False) as is_ours:  # else its worker looks at it
+            if is_ours and not any(other.key == job.key for other in self.jobs.all()):
+                self.results.discard(job.key)
+        if not any(other.image == job.image for other in self.jobs.all()):
             self.remove_image(job.image)
 
     def remove_image(self, id_: str) -> None:
@@ -275,11 +269,24 @@ class Service:
             except FAILURES as error:  # the next look may do better
                 LOG.warning("sweeping failed: %s", type(error).__name__)
 
-    def _known(self, key: str) -> Report | None:
-        """Results that are there, unless a worker is at them."""
-        if not key or key in self.results.held:
-            return None
-        return self.results.report(key)
+    def _known(self, told: Mapping[str, Any]) -> Job | None:
+        """A job that is done at once, since its results are there and no worker is at them.
+
+        Args:
+            told: fields of `Job`.
+        """
+        key = told["key"]
+        with self.results.alone(key, waits=False) as is_ours:
+            report = self.results.report(key) if key and is_ours else None
+            if report is None:
+                return None
+            self.counts.add(REUSED)
+            self.counts.add(JOBS, state=DONE)
+            now = time.time()
+            found = {**report.found, "remarks": [*report.remarks]}
+            return self.jobs.new(
+                **told, state=DONE, found=found, files=report.files, started=now, ended=now
+            )
 
     def _prepared(self, job: Job, hear: Callable[[Step], None]) -> Ready:
         """The image of a job, with a key by its content.

@@ -29,8 +29,7 @@ def held(folder: Path) -> "BaseFileLock":
 
     lock = FileLock(folder / LOCK, timeout=0)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)  # images of patients lie in it
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # images of patients lie in it
         lock.acquire()
     except Timeout:
         reason = "another medvol serve uses this folder."

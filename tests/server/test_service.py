@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The core of a server, without HTTP: images, jobs, results, and what goes wrong with them."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from server_jobs import LONG_S, done, sent, two_series
 
 from medvol.errors import InputError
 from medvol.server.jobs import DONE, REFUSED, Job, Jobs
-from medvol.server.keep import outlived
+from medvol.server.keep import held, outlived
 from medvol.server.refusals import Missing, Misused
 from medvol.server.service import Service
 
@@ -215,3 +216,11 @@ def test_the_oldest_jobs_go_where_there_are_too_many() -> None:
     assert [job.id for job in gone] == ["0", "1"]
     gone = outlived([*jobs, waits], keep_h=1, most=3, now=3600 + 3.5)
     assert [job.id for job in gone] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has these rights")
+def test_a_new_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
+    lock = held(tmp_path / "state")
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    lock.release()
+    held(tmp_path / "state").release()

@@ -79,6 +79,18 @@ class Archive:
         """
         return list(self._search.series(study))
 
+    def count(self, study: str, series: str) -> int:
+        """How many instances a series has, where the archive does not say so with the series.
+
+        Args:
+            study: StudyInstanceUID.
+            series: SeriesInstanceUID.
+
+        Raises:
+            InputError: E_ARCHIVE, it does not answer, or not in DICOM JSON.
+        """
+        return sum(1 for _ in self._search.instances(study, series))
+
     def fetch(
         self,
         study: str,

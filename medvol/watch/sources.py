@@ -3,7 +3,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -123,7 +123,11 @@ class ArchiveSource:
         before, series = self._known.get(study.uid, (None, []))
         if before == study and study.instances is not None:
             return series
-        return self.archive.series(study.uid)
+        return [
+            one if one.instances is not None or one.modality in NO_IMAGES
+            else replace(one, instances=self.archive.count(study.uid, one.uid))
+            for one in self.archive.series(study.uid)
+        ]  # fmt: skip
 
     def bring(self, item: Item, series: SeriesFound, hand: AtHand) -> list[Brought]:
         """Fetch a series.

@@ -103,8 +103,8 @@ class Watcher:
         """Whether nothing has come of a study for long enough."""
         seen = self.ledger.known.studies.get(item.study)
         if seen is None or seen["stamp"] != item.stamp:
-            number = len(item.series)
-            seen = self.ledger.add(SEEN, study=item.study, stamp=item.stamp, series_number=number)
+            images = sum(one.instances or 0 for one in item.series)
+            seen = self.ledger.add(SEEN, study=item.study, stamp=item.stamp, images=images)
         left = self.settle_s - (self.clock() - _time(seen))
         if left > 0:
             self.due_s = left if self.due_s is None else min(left, self.due_s)

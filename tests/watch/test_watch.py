@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from archived import SERIES, STUDY, WHOLE, ct_study, give
 from dicom_phantoms import write
+from faulty_archive import answer, faulty_archive
 from orthanc import Orthanc
 from phantoms import save_nifti, tiny_chest
 from radiographs import chest_like, save_picture
@@ -19,10 +21,12 @@ from medvol.cli import main
 from medvol.cli import watch as command
 from medvol.dicomweb.address import opaque
 from medvol.dicomweb.client import Archive
+from medvol.dicomweb.credentials import Credentials
 from medvol.dicomweb.store import Stored
 from medvol.errors import InputError
 from medvol.outputs.results import Results
 from medvol.watch.ledger import NAME
+from medvol.watch.sources import ArchiveSource
 
 CASE = f"series_{opaque(SERIES)}"
 NOW = ("--once", "--settle", "0")
@@ -179,6 +183,38 @@ def test_only_new_leaves_what_is_there(archive: Orthanc, bundle: Path, tmp_path:
     give(archive, new, tmp_path / "b")
     assert watch(archive.address, bundle, out, *NOW, "--only-new") == 0
     assert [entry["study"] for entry in entries(out, "done")] == [OTHER]
+
+
+def test_only_studies_of_the_last_days_are_looked_at(
+    archive: Orthanc, bundle: Path, tmp_path: Path
+) -> None:
+    give(archive, ct_study(slices=WHOLE), tmp_path / "a")  # of 1970
+    today = f"{datetime.now():%Y%m%d}"
+    new = ct_study(study=OTHER, series=OTHER + ".1", slices=WHOLE, StudyDate=today)
+    give(archive, new, tmp_path / "b")
+    out = tmp_path / "out"
+    assert watch(archive.address, bundle, out, *NOW, "--days", "3") == 0
+    assert [(x["study"], x["images"]) for x in entries(out, "seen")] == [(OTHER, WHOLE)]
+    assert [x["study"] for x in entries(out, "done")] == [OTHER]
+
+
+def test_an_archive_that_neither_looks_at_modalities_nor_counts() -> None:
+    def found(uid: str, modality: str) -> dict[str, Any]:
+        return {"0020000D": {"vr": "UI", "Value": [uid]}, "00080061": {"Value": [modality]}}
+
+    with faulty_archive() as faulty:
+        both = json.dumps([found(STUDY, "CT"), found(OTHER, "MR")]).encode()
+        series = json.dumps([{"0020000E": {"vr": "UI", "Value": [SERIES]}}]).encode()
+        images = [{"00080018": {"vr": "UI", "Value": [f"{SERIES}.{k}"]}} for k in range(3)]
+        faulty.replies = {
+            "/series": answer(series), "/studies": answer(both),
+            "/instances": answer(json.dumps(images).encode()),
+        }  # fmt: skip
+        source = ArchiveSource(Archive(faulty.address, Credentials()), modality=["CT"])
+        (item,) = source.poll(())
+        assert (item.study, item.stamps) == (STUDY, {SERIES: "3"})
+        assert source.poll([SERIES])[0].series == ()
+        assert not any(OTHER in path for path in faulty.paths())
 
 
 def test_another_version_does_it_again_if_asked(archive: Orthanc, tmp_path: Path) -> None:

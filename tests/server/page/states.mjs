@@ -90,6 +90,20 @@ await visit(order, async ({ page, judge }) => {
   await page.getByRole("button", { name: "Start" }).click();
   await page.waitForURL(/job/);
   found.study = wanted;
+  const archived = { ...study, id: ID, origin: "archive" };
+  await page.unroute(address("/api/images"));
+  await page.route(address("/api/images"), (route) => json(route, [archived]));
+  await page.route(address(`/api/jobs/${ID}/store`), (route) =>
+    json(route, { stored: 2, failed: ["it has enough."] }));
+  await page.route(address("/ohif/"), (route) => route.fulfill({ status: 200, body: "OHIF" }));
+  job = { ...JOB, state: "done" };
+  await open();
+  await page.getByRole("button", { name: "Store in the archive" }).press("Enter");
+  await page.getByText("Stored in the archive: 2.").first().waitFor();
+  await page.getByRole("link", { name: "Open OHIF" }).waitFor();
+  await page.getByText("it has enough.").waitFor();
+  await look("archive");
+  await page.unroute(address("/api/images"));
   found.sent = await sent(page);
   await page.unroute(address("/api/images"));
   await page.goto(`${order.url}/#/`);

@@ -89,6 +89,7 @@ def test_every_state_is_open_to_everybody(visit: Visit, screen: dict[str, Any]) 
         "question",
         "list",
         "study",
+        "archive",
         "token",
         "away",
     ]

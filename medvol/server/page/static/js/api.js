@@ -48,6 +48,7 @@ export const job = (id, given) => ask(`/jobs/${id}`, given);
 export const submit = (image, bundle, options = {}) =>
   ask("/jobs", asJson({ image, bundle, options }));
 export const cancel = (id) => ask(`/jobs/${id}/cancel`, { method: "POST" });
+export const store = (id) => ask(`/jobs/${id}/store`, { method: "POST" });
 export const remove = (id) => ask(`/jobs/${id}`, { method: "DELETE" });
 
 /** Address of a file of a job's results. */

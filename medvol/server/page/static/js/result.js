@@ -2,6 +2,7 @@
 // What was found: the answer, its figures, notes, pictures and every file.
 
 import { fileAddress } from "./api.js";
+import { archivePart } from "./archive.js";
 import { downloads } from "./downloads.js";
 import { english, make } from "./dom.js";
 import { classBars } from "./radiograph.js";
@@ -31,6 +32,7 @@ export function resultOf(job, bundle) {
     picture(job, has, "overlay.png", viewer ? "picture.overlay" : "picture.map"),
     picture(job, has, "preview.png", "picture.preview"),
     picture(job, has, "slices.png", "picture.profile"),
+    archivePart(job),
     downloads(job),
   );
   return { element, leave: () => viewer?.leave() };

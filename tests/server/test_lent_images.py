@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images that lie elsewhere: known over a restart, and never deleted with what was sent."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A form that a server answered with, taken apart by Python's own reader of mail."""
 
 from email import message_from_bytes

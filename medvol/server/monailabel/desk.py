@@ -123,7 +123,7 @@ class Desk:
         """Write the datalist of each bundle that labels are there for."""
         for name, table in self.tables({}).items():
             datalist = self.store.datalist(table)
-            path = self.store.folder / f"{name}.json"
+            path = self.store.folder / "datalists" / f"{name}.json"
             if datalist.parts["training"]:
                 datalist.write(path)
             else:

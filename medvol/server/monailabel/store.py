@@ -4,7 +4,7 @@
     datastore.json              images and labels, what is said of them; changed whole, under a lock
     images/ID.SUFFIX            images that were sent; those of the studies stay where they are
     labels/TAG/ID.nii.gz        masks on the grid of their image, in the values of a bundle
-    BUNDLE.json                 datalist of the final labels for `medvol train BUNDLE --data`
+    datalists/BUNDLE.json       the final labels for `medvol train BUNDLE --data`
 
 The names of files say nothing: who sent an image may have called it like a patient.
 """
@@ -49,7 +49,7 @@ class Store:
         self.folder, self.images, self.fetched = folder.resolve(), images, fetched
         self.file = self.folder / FILE
         self.lock = threading.RLock()
-        for name in ("images", "labels", "incoming"):
+        for name in ("images", "labels", "incoming", "datalists"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
 
     @property

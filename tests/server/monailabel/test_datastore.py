@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`/datastore/`: images that stay, and labels that are looked at before they are kept."""
 
 import io
@@ -151,7 +152,7 @@ def test_final_labels_are_listed_and_make_a_datalist(
     assert (stats["total"], stats["completed"], stats["label_tags"]["final"]) == (1, 1, 1)
     assert client.get("/info/").json()["datastore"] == stats
     assert client.get("/datastore/?output=train").json() == [{"image": image, "label": image}]
-    (pair,) = Datalist.read(folder / "tiny_ct.json").items()
+    (pair,) = Datalist.read(folder / "datalists" / "tiny_ct.json").items()
     assert (read_image(pair["label"], kind="mask").array == TRUTH).all()
     assert (read_image(pair["image"]).array == tiny_chest(noise_hu=5).ct).all()
 
@@ -162,7 +163,7 @@ def test_a_name_that_the_bundle_does_not_know_is_kept_but_not_trained_on(
     sent = np.where(TRUTH == 2, 9, 0).astype(np.uint8)
     assert submit(client, nrrd(sent), [("vessel", 9)]).json()["voxels"] == {"vessel": 32}
     assert set(np.unique(kept(folder))) == {0, 4}
-    assert not (folder / "tiny_ct.json").exists()
+    assert not (folder / "datalists" / "tiny_ct.json").exists()
 
 
 def test_labels_have_notes_that_the_reviewer_changes(client: TestClient, image: str) -> None:

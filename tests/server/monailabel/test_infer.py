@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`/info/`, `/session/` and `/infer/`: what 3D Slicer and OHIF ask, on a phantom of known masks."""
 
 import gzip

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels as viewers count them, and back."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Series of a folder of studies, as OHIF's plug-in asks for them: by their UID."""
 
 import json

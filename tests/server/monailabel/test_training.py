@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`/train/`, `/activelearning/` and what else there is; the training itself is a quick stand-in."""
 
 import io

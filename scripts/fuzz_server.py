@@ -32,8 +32,8 @@ def fuzz(server: Server, schemathesis: Path, examples: int, seed: int) -> tuple[
     told = subprocess.run(
         [str(schemathesis.absolute()), "run", address, "--checks", "not_a_server_error",
          "--mode", "all", "--phases", "coverage,fuzzing", "--max-examples", str(examples), "--seed",
-         str(seed), "--continue-on-failure", "--request-timeout", "60", "--no-color",
-         "--suppress-health-check", "all"],
+         str(seed), "--workers", "2", "--continue-on-failure", "--request-timeout", "60",
+         "--no-color", "--suppress-health-check", "all"],
         capture_output=True, text=True, cwd=server.scratch,
     )  # fmt: skip
     return told.returncode, told.stdout + told.stderr

@@ -124,3 +124,19 @@ def test_a_model_that_is_not_listed_is_not_there(client: TestClient, model: str)
     assert sent(client, model, b"anything").status_code == 404
     for route in ("modelinfo", "labelDescriptions"):
         assert client.get(f"/{route}", params={"id": model}).status_code == 404
+
+
+def test_monai_labels_rest_stands_beside_it_on_the_same_port(
+    client: TestClient, tmp_path: Path
+) -> None:
+    """`/infer?model_name=` is this module's, `/infer/MODEL` MONAI Label's; the voxels are equal."""
+    given = marked_lung(GRIDS["LPS"], tmp_path)
+    ours = opened(sent(client, "tiny_ct", given).content, tmp_path)
+    answer = client.post(
+        "/infer/tiny_ct?output=image", data={"params": '{"result_extension": ".nrrd"}'},
+        files={"file": ("input-volume0.nrrd", given)},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    theirs = opened(answer.content, tmp_path)
+    assert np.array_equal(sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs))
+    assert [*client.get("/info/").json()["models"]] != []

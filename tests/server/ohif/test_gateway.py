@@ -196,3 +196,18 @@ def test_dots_lead_to_no_other_place_of_the_archive(archive: Orthanc, tmp_path: 
 def test_medvol_itself_can_ask_through_the_server(archive: Orthanc) -> None:
     """`Archive` is what a command asks with; it needs no credentials of the archive here."""
     assert [x.uid for x in Archive(archive.address, KNOWN).series(STUDY)] == [SERIES]
+
+
+def test_with_a_token_nothing_is_passed_on_or_sent_without_it(tmp_path: Path) -> None:
+    token = "a-token-of-sixteen-or-more"
+    app = FastAPI()
+    add_gateway(app.router, Gateway(SHUT, KNOWN))
+    add_viewer(app.router, Build(make_build(tmp_path / "dist")), takes=False)
+    add_problems(app)
+    guard(app, Settings(tmp_path / "state", token=token))
+    client = TestClient(app, base_url="http://127.0.0.1:8000")
+    for path in ("/dicom-web/studies", "/ohif/", "/ohif/app-config.js"):
+        assert client.get(path).status_code == 401
+    assert client.post("/login", json={"token": token}).status_code == 204  # a cookie, for OHIF too
+    assert client.get("/ohif/").status_code == 200
+    assert client.get("/dicom-web/studies").status_code == 502  # it got as far as the archive

@@ -21,14 +21,18 @@ from medvol.server.jobs import CANCELLED, DONE, REFUSED, RUNNING, WAITING, Job
 from medvol.server.refusals import Missing
 from medvol.server.service import Service
 
+LARGER = 6
 FREE_S = 2.0  # in which a cancelled job has to leave its worker
 
 
 @pytest.fixture(scope="module")
 def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CT that takes some seconds."""
-    chest = tiny_chest((200, 200, 60), noise_hu=5)
-    return save_nifti(tmp_path_factory.mktemp("large") / "large.nii.gz", chest.ct, chest.affine)
+    """A CT that takes some seconds: `tiny_chest`, six times as long, wide and high."""
+    chest = tiny_chest(noise_hu=5)
+    ct = chest.ct
+    for axis in range(3):
+        ct = np.repeat(ct, LARGER, axis)
+    return save_nifti(tmp_path_factory.mktemp("large") / "large.nii.gz", ct, chest.affine)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -43,7 +47,8 @@ def at_work(service: Service, job: Job) -> None:
     while time.monotonic() < until:
         now = service.jobs.get(job.id)
         assert not now.is_over
-        if now.state == RUNNING and now.step is not None and service.queue.lanes[0].asked == job.id:
+        one = service.queue.lanes[0]
+        if now.state == RUNNING and one.asked == job.id and one.is_begun:
             return
         time.sleep(0.01)
     raise AssertionError("the worker did not come to it")

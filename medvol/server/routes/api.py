@@ -12,8 +12,8 @@ from ...tasks.task import task_of
 from ..jobs import STATES, Job
 from ..refusals import Misused
 from ..service import Service
+from ..waiting import over
 from .answers import BundleShown, ImageShown, JobShown, Problem, StoredShown, Wanted
-from .waiting import over
 
 LONGEST_WAIT_S = 30.0
 PAGE, LARGEST_PAGE = 100, 1000  # jobs or images that are listed at a time

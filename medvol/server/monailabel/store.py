@@ -14,6 +14,7 @@ import re
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,14 +32,15 @@ FILE = "datastore.json"
 FINAL, ORIGINAL = "final", "original"
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 EXTENSION = ".nii.gz"
+OWN = ("ts", "name", "SeriesInstanceUID", "StudyInstanceUID")  # what no client says of an entry
 Entry = dict[str, Any]  # image, file, copy, info, labels: {tag: file, model, names, info}
 
 
 class Store:
-    """Images and labels; safe to use from several threads and processes.
+    """Images and labels; safe to use from several threads.
 
     Args:
-        folder: of the datastore.
+        folder: of the datastore, of one server.
         images: of the server, by which bundles run on those of the datastore.
         fetched: brings an image of an archive onto the disk, and gives others as they are.
     """
@@ -51,6 +53,8 @@ class Store:
         self.lock = threading.RLock()
         for name in ("images", "labels", "incoming", "datalists"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for left in self.incoming.iterdir():  # by a server that was killed
+            left.unlink(missing_ok=True)
 
     @property
     def incoming(self) -> Path:
@@ -63,10 +67,11 @@ class Store:
             own = self._read()
         known = {entry["image"] for entry in own.values()}
         studies = [x for x in self.images.all() if x.is_lent and x.id not in known]
-        names = [_called(stored) for stored in studies]
-        for stored, name in zip(studies, names, strict=True):
+        times = Counter(map(_called, studies))
+        for stored in studies:
             if stored.origin != "datastore":
-                is_free = names.count(name) == 1 and name not in own
+                name = _called(stored)
+                is_free = times[name] == 1 and name not in own
                 own.setdefault(name if is_free else stored.id, _entry(stored))
         return own
 
@@ -206,8 +211,9 @@ class Store:
         Raises:
             Missing: there is none.
         """
-        self.label(id_, tag)
         with self._changing() as own:
+            if tag not in own.get(id_, {}).get("labels", {}):
+                raise Missing("label")
             label = own[id_]["labels"].pop(tag)
         self._delete(label["file"])
 
@@ -216,19 +222,22 @@ class Store:
 
         Args:
             id_: of the image.
-            info: on it.
+            info: on it; what the datastore itself says, such as its name, stays.
             tag: of the label; empty for the image.
 
         Raises:
-            Missing: there is no such image or label.
+            Missing: there is no such image or label, or not any more.
         """
         entry = self.get(id_)
         if tag:
             self.label(id_, tag)
         with self._changing() as own:
             entry = own.setdefault(id_, entry)
+            if tag and tag not in entry["labels"]:
+                raise Missing("label")
             said = entry["labels"][tag] if tag else entry
-            said["info"] = {**said["info"], **info}
+            known = {key: said["info"][key] for key in OWN if key in said["info"]}
+            said["info"] = {**said["info"], **info, **known}
 
     def datalist(self, names: Mapping[int, str]) -> Datalist:
         """The final labels that hold nothing but what a bundle knows, in its values.

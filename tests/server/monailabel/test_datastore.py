@@ -15,6 +15,7 @@ from phantoms import TINY_AFFINE, save_nifti, tiny_chest
 from medvol.data.datalist import Datalist
 from medvol.images import read_image
 from medvol.outputs.nrrd import write_nrrd
+from medvol.server.monailabel.store import Store
 from medvol.server.service import Service
 
 ID = "CT 1/é"
@@ -211,3 +212,24 @@ def test_an_image_is_deleted_with_its_labels(client: TestClient, image: str, fol
 @pytest.mark.parametrize("tag", ["../final", ".hidden", "a/b", "x" * 65])
 def test_a_tag_that_no_folder_should_have_is_refused(client: TestClient, tag: str) -> None:
     assert submit(client, nrrd(TRUTH), [], tag=tag).status_code == 422
+
+
+def test_what_a_client_says_of_an_image_does_not_rename_it(client: TestClient, image: str) -> None:
+    said = {"info": json.dumps({"name": 5, "ts": "never", "reader": "anna"})}
+    answer = client.put("/datastore/image/info", params={"image": image}, data=said)
+    assert answer.status_code == 200
+    info = client.get("/datastore/image/info", params={"image": image}).json()
+    assert (info["name"], info["reader"]) == ("Doe^John.nii.gz", "anna")
+    assert info["ts"] > 0
+    assert [*client.get("/datastore/?output=all").json()["objects"]] == [image]
+
+
+def test_what_a_server_that_was_killed_was_looking_at_goes(
+    service: Service, folder: Path, client: TestClient
+) -> None:
+    left = folder / "incoming" / "0123.nrrd"
+    left.write_bytes(nrrd(TRUTH))
+    Store(folder, service.images)
+    assert not left.exists()
+    gone = client.delete("/datastore/label", params={"id": ID, "tag": "never"})
+    assert (gone.status_code, gone.json()["code"]) == (404, "E_PATH")

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,6 +40,8 @@ class Archived:
         self.archive, self.images, self.ids = archive, images, ids
         self.wanted = {*modalities, *(RADIOGRAPHS if "XR" in modalities else ())}
         self.known: dict[StudyFound, list[SeriesFound]] = {}
+        self.counts: dict[str, int | None] = {}  # id to how many images its series has, if known
+        self.held: dict[str, int | None] = {}  # the same when it was fetched
 
     def look(self) -> None:
         """Know the series of the newest studies that a bundle may take.
@@ -56,17 +59,14 @@ class Archived:
             if len(possible) >= MOST_STUDIES:
                 break
         possible.sort(key=lambda study: study.date, reverse=True)
-        known = {
-            study: self.known.get(study) or self.archive.series(study.uid)
-            for study in possible[:MOST_STUDIES]
-        }
+        known = {study: self._series(study) for study in possible[:MOST_STUDIES]}
         self.known = known
         self.images.list_anew(
             ARCHIVE, [self._stored(study, one) for study, one in self._taken(known.items())]
         )
 
     def fetched(self, stored: Stored, hear: Callable[[Step], None]) -> Stored:
-        """A series with its slices on the disk.
+        """A series with its slices on the disk; fetched anew when the archive has more of it.
 
         Args:
             stored: of this archive.
@@ -75,18 +75,13 @@ class Archived:
         Raises:
             InputError: E_ARCHIVE, E_TOO_BIG or E_NOSPACE, as for `dicomweb.fetch`.
         """
-        place = self.images.folder / stored.id / HOLD
+        place, count = self.images.folder / stored.id / HOLD, self.counts.get(stored.id)
+        if place.is_dir() and self.held.get(stored.id) != count:
+            _delete(place)
         if not place.is_dir():
-            place.parent.mkdir(exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(prefix=prefix(), dir=place.parent))
-            try:
-                self.archive.fetch(
-                    stored.study, stored.series, scratch,
-                    heard=lambda done, total: hear(Step("read", done, total, "slice")),
-                )  # fmt: skip
-                os.replace(scratch, place)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+            self._fetch(stored, place, hear)
+            self.held[stored.id] = count
+            self.images.update(stored.id, sha256="")  # they may be others than last time
         files = sorted(place.iterdir())
         path = files[0] if stored.modalities == ("XR",) and len(files) == 1 else place
         size = sum(file.stat().st_size for file in files)
@@ -103,7 +98,9 @@ class Archived:
             place = self.images.folder / stored.id / HOLD
             may_go = stored.origin == ARCHIVE and stored.id not in used and place.is_dir()
             if may_go and place.stat().st_mtime < before:
-                shutil.rmtree(place.parent, ignore_errors=True)
+                _delete(place)
+                with suppress(OSError):  # it is fetched again at this moment
+                    place.parent.rmdir()
 
     def store(self, files: Sequence[Path]) -> Sent:
         """Send results to the archive.
@@ -116,6 +113,27 @@ class Archived:
         """
         return self.archive.store(files)
 
+    def _series(self, study: StudyFound) -> list[SeriesFound]:
+        """The series of a study, asked for where it may have changed."""
+        known = self.known.get(study, []) if study.instances is not None else []
+        return known or self.archive.series(study.uid)
+
+    def _fetch(self, stored: Stored, place: Path, hear: Callable[[Step], None]) -> None:
+        place.parent.mkdir(exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=prefix(), dir=place.parent))
+        try:
+            self.archive.fetch(
+                stored.study, stored.series, scratch,
+                heard=lambda done, total: hear(Step("read", done, total, "slice")),
+            )  # fmt: skip
+            try:
+                os.replace(scratch, place)
+            except OSError:
+                if not place.is_dir():  # else another worker fetched it meanwhile
+                    raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
     def _taken(
         self, known: Collection[tuple[StudyFound, list[SeriesFound]]]
     ) -> Iterator[tuple[StudyFound, SeriesFound]]:
@@ -124,6 +142,7 @@ class Archived:
 
     def _stored(self, study: StudyFound, one: SeriesFound) -> Stored:
         id_ = self.ids.of(ARCHIVE, one.uid)
+        self.counts[id_] = one.instances
         words = one.description or study.description
         number = "" if one.number is None else f"series {one.number}"
         name = " ".join(filter(None, (one.modality, number, words))) or "series"
@@ -133,6 +152,14 @@ class Archived:
             ARCHIVE, study.uid, (kind,), words,
         )  # fmt: skip
         return self.images.known_as(stored)
+
+
+def _delete(place: Path) -> None:
+    """Delete slices all at once: what is left of a series would pass for a shorter one."""
+    gone = Path(tempfile.mkdtemp(prefix=prefix(), dir=place.parent))
+    with suppress(OSError):
+        os.replace(place, gone / HOLD)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _seconds(date: str) -> float:

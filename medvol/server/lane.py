@@ -224,7 +224,11 @@ class Lane:
         self, job: Job, error: InputError, *, series: Any = (), path: Path | None = None
     ) -> None:
         hidden = {str(path): job.name} if path else {}
-        said = as_error(error, hidden={**hidden, f"{self.duty.results.folder.parent}/": ""})
+        if (bundle := self.duty.bundles.get(job.bundle)) is not None:
+            hidden[str(bundle)] = job.bundle
+        folder = self.duty.results.folder.parent
+        hidden |= {f"{folder}/": "", f"{folder.resolve()}/": ""}
+        said = as_error(error, hidden=hidden)
         if series:
             said["series"] = [_shown(one) for one in series]
         self._over(job, REFUSED, error=said)

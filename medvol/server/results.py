@@ -3,7 +3,7 @@
 
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..outputs.record import brief
 from ..outputs.registry import OUTPUTS, RECORD
 from ..owned import FILES, RUN, check_owned, read_record
-from ..scratch import sweep_left
+from ..scratch import SCRATCH, sweep_left
 from .refusals import Missing
 
 
@@ -108,16 +108,20 @@ class ResultFolders:
         if key:
             shutil.rmtree(self.of(key), ignore_errors=True)
 
-    def keep_only(self, keys: Collection[str]) -> None:
-        """Delete all results but those of some keys.
+    def keep_only(self, keys: Callable[[], Collection[str]]) -> None:
+        """Delete all results but those of some keys, and those that a worker is at.
 
         Args:
-            keys: of jobs that are known.
+            keys: gives those of jobs that are known at this moment.
         """
+        known = keys()
         with suppress(OSError):
             for folder in [*self.folder.iterdir()]:
-                if folder.name not in keys and folder.is_dir():
-                    shutil.rmtree(folder, ignore_errors=True)
+                if folder.name in known or folder.name.startswith(SCRATCH):
+                    continue
+                with self.alone(folder.name, waits=False) as is_ours:
+                    if is_ours and folder.name not in keys():
+                        self.discard(folder.name)
 
 
 def described(record: Mapping[str, Any]) -> dict[str, str]:

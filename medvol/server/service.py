@@ -85,7 +85,7 @@ class Service:
             self.results = ResultFolders(settings.folder / "results")
             self.images = Images(settings.folder / "images", largest_bytes=settings.largest_bytes)
             self.jobs = Jobs(settings.folder / "jobs")
-            self.results.keep_only({job.key for job in self.jobs.all()})
+            self.results.keep_only(self._keys)
             self.closing = threading.Event()
             self.queue = Queue(self._duty(), settings.device,
                                workers_for(settings.device) if at_work else [])  # fmt: skip
@@ -247,6 +247,7 @@ class Service:
         for job in outlived(self.jobs.all(), keep_h=keep_h, most=most, now=now):
             with suppress(Missing):
                 self.remove(job.id)
+        self.results.keep_only(self._keys)  # also of a job that went while its results were held
         at_work = {job.image for job in self.jobs.all() if not job.is_over}
         if self.archived is not None:
             self.archived.let_go(before=now - 3600 * keep_h, used=at_work)
@@ -261,6 +262,9 @@ class Service:
         self.ends.close()
         if self.sweeper.ident is not None:
             self.sweeper.join()
+
+    def _keys(self) -> set[str]:
+        return {job.key for job in self.jobs.all()}
 
     def _keep_sweeping(self) -> None:
         while not self.closing.wait(SWEEP_S):

@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Settings:
     device: str = "auto"
     studies: Path | None = None
     archive: str = ""
-    token: str = ""
+    token: str = field(default="", repr=False)
     keep_h: float = 24.0
     largest_bytes: int = 4 * GIB
     most_waiting: int = 200

@@ -10,7 +10,7 @@ import pytest
 from server_jobs import LONG_S, done, sent, two_series
 
 from medvol.errors import InputError
-from medvol.server.jobs import DONE, REFUSED, Job, Jobs
+from medvol.server.jobs import DONE, REFUSED, RUNNING, Job, Jobs
 from medvol.server.keep import held, outlived
 from medvol.server.refusals import Missing, Misused
 from medvol.server.service import Service
@@ -140,6 +140,17 @@ def test_an_image_that_cannot_be_read_is_refused_without_a_path_of_the_server(
     assert not service.results.of(job.key).exists()
 
 
+def test_a_refusal_names_no_folder_of_the_server(service: Service) -> None:
+    folder, bundle = service.settings.folder, service.bundles["tiny_ct"].folder
+    reason = f"{bundle}/configs/a.json and {folder.resolve()}/images/1 do not fit."
+    job = service.jobs.new(image="i", name="n", bundle="tiny_ct", options={}, key="", state=RUNNING)
+    service.queue.lanes[0]._refuse(job, InputError("E_BUNDLE", bundle, reason, "Mend it."))
+    error = service.jobs.get(job.id).error
+    assert error is not None
+    assert error["reason"] == "tiny_ct/configs/a.json and images/1 do not fit."
+    service.remove(job.id)
+
+
 def test_a_study_of_two_series_says_which_there_are(service: Service, tmp_path: Path) -> None:
     packed = two_series(tmp_path)
     image = sent(service, packed)
@@ -160,8 +171,15 @@ def test_what_waits_too_long_or_is_too_much_goes(service: Service, chest_file: P
     image = sent(service, chest_file)
     unused = sent(service, chest_file)
     job = done(service, image.id)
+    left = service.results.of("f" * 32)  # of a job that went while its results were held
+    left.mkdir()
+    with service.results.alone(left.name):
+        service.sweep(now=job.ended + 3600 * 23.9)
+        assert left.exists()
     service.sweep(now=job.ended + 3600 * 23.9)
+    assert not left.exists()
     assert service.jobs.get(job.id) == job
+    assert service.file(job, "segmentation.nii.gz").is_file()
     service.sweep(now=job.ended + 3600 * 24.1)
     assert service.jobs.all() == []
     assert service.images.all() == []

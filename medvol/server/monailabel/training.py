@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ from ...bundle.build import SOURCE
 from ...bundle.find import user_folder
 from ...bundle.spec import Spec
 from ...data.datalist import Datalist
+from ...engine.confine import environment
 from ...errors import InputError
 from ...files import read_csv, read_json, write_json
 from ..refusals import Busy, Missing
@@ -91,6 +93,7 @@ class Trainings:
         self.process: subprocess.Popen[bytes] | None = None
         self.watcher: threading.Thread | None = None
         self.tasks = sorted(self._on_disk(), key=lambda task: task.started)
+        service.ends.callback(self._await)  # else a training would outlive its server
 
     @property
     def current(self) -> Task | None:
@@ -187,8 +190,9 @@ class Trainings:
         ]  # fmt: skip
         with (place / "log.txt").open("wb") as log:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=_environment(),
+            )  # fmt: skip
         with suppress(OSError, AttributeError):  # a system without it, or it has just ended
             os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
         self.process = process
@@ -203,7 +207,7 @@ class Trainings:
         said = self._last_line(task)
         if process.returncode == 0:
             made = user_folder() / task.name
-            subprocess.run([*LOOK, str(made)], capture_output=True, check=False)
+            subprocess.run([*LOOK, str(made)], capture_output=True, check=False, env=_environment())
             try:
                 self.service.add(made)
             except InputError as error:
@@ -211,6 +215,11 @@ class Trainings:
                 return
         status = DONE if process.returncode == 0 else ERROR
         self._change(task, status=status, ended=time.time(), said="" if status == DONE else said)
+
+    def _await(self) -> None:
+        """Wait until the training has ended, which it does since the server ends."""
+        if (watcher := self.watcher) is not None:
+            watcher.join()
 
     def _last_line(self, task: Task) -> str:
         """What a training said last, without the places of files."""
@@ -272,6 +281,11 @@ def _epochs(params: Mapping[str, Any]) -> int:
     if not 1 <= epochs <= 10_000:
         raise ValueError(f"epochs is {str(params.get('epochs'))[:40]!r}; give 1 to 10000")
     return epochs
+
+
+def _environment() -> dict[str, str]:
+    """What a training is told of this process' environment: no credentials of an archive."""
+    return {**environment(os.environ), "TMPDIR": tempfile.gettempdir()}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

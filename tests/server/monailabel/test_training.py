@@ -6,27 +6,33 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from fastapi.testclient import TestClient
 from phantoms import TINY_AFFINE, save_nifti, tiny_chest
 
 from medvol.outputs.nrrd import write_nrrd
+from medvol.server.app import create_app
 from medvol.server.jobs import DONE, REFUSED
 from medvol.server.monailabel import train, training
 from medvol.server.monailabel.routes import FOLDER
 from medvol.server.monailabel.store import Store
 from medvol.server.monailabel.training import Trainings, new_name
 from medvol.server.service import Bundles, Service
+from medvol.server.settings import Settings
 
 STAND_IN = """
 import json, os, shutil, sys, time
 from pathlib import Path
 from medvol.bundle.find import user_folder
 words = sys.argv[1:]
+if "MEDVOL_DICOMWEB_PASSWORD" in os.environ:
+    sys.exit("it knows the password of the archive")
 command, bundle = words[:2]
 asked = dict(zip(words[2::2], words[3::2]))
 items = json.loads(Path(asked["--data"]).read_text())["training"]
@@ -47,6 +53,7 @@ shutil.copytree(bundle, user_folder() / asked["--name"])
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "PROGRAM", (sys.executable, "-c", STAND_IN))
+    monkeypatch.setenv("MEDVOL_DICOMWEB_PASSWORD", "hush")
     for module in (training, train):  # the tiny bundle has no source
         monkeypatch.setattr(module, "is_trainable", lambda spec: spec.name.startswith("tiny_ct"))
 
@@ -135,6 +142,25 @@ def test_one_training_at_a_time_and_it_can_be_stopped(client: TestClient, two: l
     assert stopped["status"] == "STOPPED"
     assert time.monotonic() - begun < 10
     assert client.get("/train/?check_if_running=true").status_code == 404
+
+
+def test_a_training_ends_with_its_server(settings: Settings, tmp_path: Path) -> None:
+    own = Service(replace(settings, folder=tmp_path / "own"), at_work=False)
+    client = TestClient(create_app(own), base_url="http://127.0.0.1:8000")
+    try:
+        for k in range(2):
+            chest = tiny_chest(noise_hu=5 + k)
+            path = save_nifti(tmp_path / f"{k}.nii.gz", chest.ct, chest.affine)
+            files = {"file": (path.name, path.read_bytes())}
+            client.put("/datastore/image", params={"image": f"scan {k}"}, files=files)
+            label(client, f"scan {k}")
+        assert client.post("/train/tiny_ct", json={"epochs": 7}).json()["status"] == "RUNNING"
+    finally:
+        own.close()
+    (record,) = (tmp_path / "own" / "training").glob("*/task.json")
+    assert json.loads(record.read_text())["status"] == "STOPPED"
+    mine = [" ".join(child.cmdline()) for child in psutil.Process().children()]
+    assert not [words for words in mine if str(tmp_path) in words]
 
 
 def test_a_training_that_fails_says_why_without_a_path(

@@ -13,7 +13,7 @@ import shutil
 import zipfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import IO, Any, cast
 
 from fastapi import APIRouter, Request, UploadFile
 from fastapi.responses import FileResponse, PlainTextResponse
@@ -27,7 +27,7 @@ from ..labels import LabelTable
 from ..outputs.registry import OUTPUTS
 from ..tasks.task import task_of
 from ..text import NOTICE
-from .images import Stored
+from .images import Receiving, Stored
 from .refusals import Missing
 from .service import Service
 from .waiting import ended
@@ -203,27 +203,10 @@ def _received(service: Service, spec: Spec, files: Sequence[UploadFile]) -> Stor
     return coming.stored
 
 
-def _pack(files: Sequence[UploadFile], stream: Any) -> None:
+def _pack(files: Sequence[UploadFile], coming: Receiving) -> None:
     """Write sequences into an archive, each under the name by which `load_sequences` knows it."""
-    with zipfile.ZipFile(_Unseekable(stream), "w") as archive:
+    with zipfile.ZipFile(cast("IO[bytes]", coming), "w") as archive:
         for sequence, file in zip(SEQUENCES, files, strict=True):
             entry = zipfile.ZipInfo(f"{sequence}.nrrd")  # same files, same bytes: no time of day
             with archive.open(entry, "w", force_zip64=True) as member:
                 shutil.copyfileobj(file.file, member)
-
-
-class _Unseekable:
-    """A stream that can only be written to."""
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-
-    def write(self, part: bytes) -> int:
-        self.stream.write(part)
-        return len(part)
-
-    def flush(self) -> None:
-        """Nothing waits here."""
-
-    def close(self) -> None:
-        """Whoever opened the stream closes it."""

@@ -70,7 +70,7 @@ class Stored:
 
 
 class Receiving:
-    """An image while it comes.
+    """An image while it comes; a stream that is only written to, as `zipfile` takes one.
 
     Args:
         stream: of the file.
@@ -84,8 +84,11 @@ class Receiving:
         self.looked_at = -LOOK_BYTES
         self.stored: Stored | None = None
 
-    def write(self, part: bytes) -> None:
+    def write(self, part: bytes) -> int:
         """Take the next bytes.
+
+        Returns:
+            How many.
 
         Raises:
             InputError: E_TOO_BIG, they are too many; E_NOSPACE, the disk is full.
@@ -97,7 +100,10 @@ class Receiving:
             self.looked_at = self.size_bytes
             check_disk(self.folder, len(part))
         self.hash.update(part)
-        self.stream.write(part)
+        return self.stream.write(part)
+
+    def flush(self) -> None:
+        """Nothing waits here."""
 
 
 class Images:

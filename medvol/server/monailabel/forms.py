@@ -70,9 +70,10 @@ def pack(files: Sequence[UploadFile], coming: Receiving) -> None:
         files: of a form.
         coming: image that they are.
     """
-    with zipfile.ZipFile(cast("IO[bytes]", _Stream(coming)), "w") as archive:
+    with zipfile.ZipFile(cast("IO[bytes]", coming), "w") as archive:
         for number, file in enumerate(files):
-            with archive.open(f"{number:05d}.dcm", "w") as entry:
+            name = zipfile.ZipInfo(f"{number:05d}.dcm")  # no time of day: same files, same bytes
+            with archive.open(name, "w") as entry:
                 while part := file.file.read(PART_BYTES):
                     entry.write(part)
 
@@ -85,17 +86,3 @@ def base_name(name: str | None) -> str:
         'ct.nii.gz'
     """
     return re.split(r"[/\\]", name or "")[-1] or "image"
-
-
-class _Stream:
-    """What `zipfile` writes to when it cannot go back."""
-
-    def __init__(self, coming: Receiving) -> None:
-        self.coming = coming
-
-    def write(self, part: bytes) -> int:
-        self.coming.write(part)
-        return len(part)
-
-    def flush(self) -> None:
-        """Nothing waits here."""

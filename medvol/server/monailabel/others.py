@@ -69,7 +69,9 @@ def router(service: Service, store: Store) -> APIRouter:
             id_ for id_, entry in store.entries().items()
             if images == "all" or (FINAL in entry["labels"]) == (images == "labeled")
         ]  # fmt: skip
-        batch[:] = [service.submit(store.image(id_).id, model).id for id_ in chosen]
+        batch.clear()
+        for id_ in chosen:  # those before a refusal can still be looked at and stopped
+            batch.append(service.submit(store.image(id_).id, model).id)
         return state()
 
     @routes.delete("/batch/infer")

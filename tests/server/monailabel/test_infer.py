@@ -82,11 +82,12 @@ def chest_series() -> list[bytes]:
 
 
 def test_a_session_takes_a_series_and_its_mask_is_in_the_order_of_its_stack(
-    client: TestClient,
+    client: TestClient, service: Service
 ) -> None:
     files = [("files", (f"Doe^John {k}.dcm", part)) for k, part in enumerate(chest_series())]
-    session = client.put("/session/", files=files).json()["session_id"]
+    session, again = (client.put("/session/", files=files).json()["session_id"] for _ in range(2))
     assert client.get(f"/session/{session}").json()["image"] == "image.zip"
+    assert service.images.get(session).sha256 == service.images.get(again).sha256
     answer = infer(client, session_id=session, output="image", params=RAW)
     # OHIF lays the bytes into its volume, whose slices go along the normal, here to the head
     assert (nrrd_voxels(answer.content)[1] == EXPECTED).all()

@@ -2,6 +2,7 @@
 """`medvol serve`: bundles behind a page, 3D Slicer, OHIF and REST, on one port."""
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -182,9 +183,10 @@ def bound(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        reason = f"the system does not let it listen there ({error.strerror or error})."
+        words = os.strerror(error.errno) if error.errno else str(error)
+        reason = f"the system does not let it listen there ({words})."
         remedy = "Give another --port, or end the program that listens there."
-        if isinstance(error, socket.gaierror):
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             reason, remedy = "this machine has no such address.", "Give another --host."
         raise InputError("E_OUTPUT", f"{host}:{port}", reason, remedy) from error
 

@@ -28,6 +28,7 @@ from .results import Report, ResultFolders
 TOLD_S = 0.2  # between two steps that are passed on
 GROWTH_BYTES = 2 << 30  # of a worker, above the least that it had behind a job; then it starts anew
 WARMING = "warming"  # in place of the id of a job
+CHOOSE = "Choose one of the series."
 LOG = logging.getLogger(__package__)
 
 
@@ -231,6 +232,7 @@ class Lane:
         said = as_error(error, hidden=hidden)
         if series:
             said["series"] = [_shown(one) for one in series]
+            said["remedy"] = CHOOSE  # who sees it has no command line
         self._over(job, REFUSED, error=said)
 
     def _over(self, job: Job, state: str, **fields: Any) -> None:
@@ -305,6 +307,7 @@ def _shown(series: Mapping[str, Any]) -> dict[str, Any]:
     words = [
         series.get("description"), series.get("modality"), f"{series.get('images')} images",
         f"{step:.3g} mm apart" if (step := series.get("step_mm")) else None, series.get("kernel"),
+        f"series {series['choose']}",  # some differ in nothing else
     ]  # fmt: skip
     return {
         "series": str(series["choose"]),

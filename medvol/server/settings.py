@@ -10,6 +10,13 @@ from pathlib import Path
 GIB = 1 << 30
 LOCAL = ("localhost",)
 SHORTEST_TOKEN = 16  # characters; of 16 hexadecimal ones nobody guesses 64 bits over a network
+ABOVE_0 = {  # numbers, as whoever starts a server calls them
+    "keep_h": "--keep",
+    "largest_bytes": "--largest",
+    "most_waiting": "most_waiting",
+    "most_kept": "most_kept",
+    "time_limit_s": "--time-limit",
+}
 ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
@@ -63,9 +70,9 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port is {self.port}; give 0 to 65535")
-        for name in ("keep_h", "largest_bytes", "most_waiting", "most_kept", "time_limit_s"):
+        for name, words in ABOVE_0.items():
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a number above 0")
+                raise ValueError(f"{words} is {getattr(self, name)}; give a number above 0")
         for origin in self.origins:
             if not ORIGIN.fullmatch(origin):
                 raise ValueError(f"origin {origin!r} is none; give one such as https://a.example")

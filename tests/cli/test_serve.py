@@ -49,6 +49,15 @@ def test_another_host_needs_a_token_and_one_of_this_machine(
     assert "give --token FILE" in capsys.readouterr().err
     with pytest.raises(InputError, match="no such address"):
         bound("no.such.host.invalid", 0)
+    with pytest.raises(InputError, match="no such address"):
+        bound("192.0.2.1", 0)  # of documentation alone
+
+
+def test_a_number_that_makes_no_sense_is_called_as_its_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["serve", "--keep", "-1"]) == 2
+    assert "--keep is -1.0; give a number above 0" in capsys.readouterr().err
 
 
 def test_a_token_is_made_and_read_by_its_owner_alone(tmp_path: Path) -> None:

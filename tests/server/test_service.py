@@ -159,8 +159,8 @@ def test_a_study_of_two_series_says_which_there_are(service: Service, tmp_path: 
     assert job.error is not None
     assert job.error["code"] == "E_SERIES"
     assert [(x["series"], x["words"]) for x in job.error["series"]] == [
-        ("1", "thin · CT · 16 images · 4 mm apart · B70f"),
-        ("2", "thick · CT · 16 images · 4 mm apart · B70f"),
+        ("1", "thin · CT · 16 images · 4 mm apart · B70f · series 1"),
+        ("2", "thick · CT · 16 images · 4 mm apart · B70f · series 2"),
     ]
     chosen = done(service, image.id, series="2")
     assert chosen.error is None

@@ -136,7 +136,7 @@ def _check_size(folder: Path, slices: Sequence[Slice]) -> None:
     first = slices[0]
     if len(slices) == 1 and folder.is_file():
         reason = "it is a single DICOM slice, not a volume."
-        remedy = f"Give the folder that holds all its slices, such as {folder.parent}."
+        remedy = "Give the folder that holds all its slices, or a .zip of it."
         raise InputError("E_DIMS", folder, reason, remedy)
     shape, _ = volume_shape((first.columns, first.rows, len(slices)), folder)
     check_bytes(shape, np.float32, folder)

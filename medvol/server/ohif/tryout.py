@@ -2,14 +2,18 @@
 """`medvol serve --ohif`: OHIF, an archive and bundles together, by one command."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pydicom import dcmread
+
 from ...dicomweb.client import Archive
 from ...dicomweb.credentials import FILE, PASSWORD, TOKEN, USER
+from ...errors import printable
 from ...images.dicom import is_dicom
 from ...images.files import walk
 from ...scratch import TEMPORARY, prefix
@@ -19,6 +23,7 @@ from .orthanc import orthanc
 
 FETCHED = Path(__file__).parent.joinpath("node_modules", "@ohif", "app", "dist")  # `make ohif`
 SENT_AT_ONCE = 50  # files
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 @contextmanager
@@ -54,6 +59,9 @@ def viewer(settings: Settings, build: Path | None, kept: Path | None) -> Iterato
 def feed(archive: Archive, folder: Path) -> int:
     """Send all DICOM files below a folder to an archive; others are passed by.
 
+    Files without the UIDs by which an archive keeps them, as some programs for removing names
+    leave, are passed by too, with a line on stderr: it would refuse all that come with them.
+
     Args:
         archive: that takes them.
         folder: to look through.
@@ -64,11 +72,24 @@ def feed(archive: Archive, folder: Path) -> int:
     Raises:
         InputError: E_PATH, no such folder; E_ARCHIVE, the archive does not take any.
     """
-    files = [path for path in walk(folder) if is_dicom(path)]
+    found = [path for path in walk(folder) if is_dicom(path)]
+    files = [path for path in found if _has_uids(path)]
+    if without := len(found) - len(files):
+        words = f"{without} of {len(found)} DICOM files have no UID of study, series or image"
+        print(printable(f"medvol: {folder}: {words}; OHIF does not show them."), file=sys.stderr)
     groups: Sequence[Sequence[Path]] = [
         files[start : start + SENT_AT_ONCE] for start in range(0, len(files), SENT_AT_ONCE)
     ]
     return sum(archive.store(group).stored for group in groups)
+
+
+def _has_uids(path: Path) -> bool:
+    """Whether a file has what an archive keeps it by; so also what cannot be read to its end."""
+    try:
+        header = dcmread(path, force=True, specific_tags=[*UIDS])
+        return all(header.get(name) for name in UIDS)
+    except Exception:  # pydicom may raise nearly anything; the archive says what it thinks of it
+        return True
 
 
 @contextmanager

@@ -26,11 +26,15 @@ needs_orthanc = pytest.mark.skipif(
 
 @needs_orthanc
 def test_studies_lie_in_an_archive_that_ends_with_the_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(TOKEN, "of another archive")
     monkeypatch.delenv(USER, raising=False)
     write(tmp_path / "studies" / "one", ct_study())
+    nameless = ct_study()
+    for image in nameless:
+        del image.StudyInstanceUID
+    write(tmp_path / "studies" / "nameless", nameless)
     (tmp_path / "studies" / "notes.txt").write_text("no image", encoding="utf-8")
     build, kept = make_build(tmp_path / "dist"), tmp_path / "kept"
     given = Settings(tmp_path / "state", studies=tmp_path / "studies")
@@ -38,6 +42,7 @@ def test_studies_lie_in_an_archive_that_ends_with_the_server(
         assert (settings.ohif, settings.archive_takes, settings.studies) == (build, True, None)
         (series,) = Archive(settings.archive).series(STUDY)  # by the credentials of the environment
         assert (series.uid, series.instances) == (SERIES, 8)
+        assert "8 of 16 DICOM files have no UID of study" in capsys.readouterr().err
         assert requests.get(f"{settings.archive}/studies", timeout=10).status_code == 401
         assert os.environ[PASSWORD] not in settings.archive
         assert stat.S_IMODE(kept.stat().st_mode) == 0o700

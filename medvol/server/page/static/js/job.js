@@ -103,11 +103,11 @@ function seriesChoice(job) {
     "section", {},
     make("h2", { text: say("series.title") }),
     make(
-      "ul", { class: "jobs" },
+      "ul", { class: "jobs series" },
       series.map((row) =>
         make(
           "li", {}, english(row.words, "span", { class: "name" }),
-          row.suggested ? make("span", { class: "quiet", text: say("series.suggested") }) : null,
+          make("span", { class: "quiet", text: row.suggested ? say("series.suggested") : "" }),
           pick(row),
         )),
     ),

@@ -80,7 +80,8 @@ export function percent(share, decimals = 1) {
 /** A time of the server, in seconds since 1970, as date and hour. */
 export function moment(seconds) {
   const form = { dateStyle: "short", timeStyle: "short" };
-  return new Intl.DateTimeFormat(language, form).format(new Date(1000 * seconds));
+  const ours = navigator.languages.filter((tag) => tag.split("-")[0] === language);
+  return new Intl.DateTimeFormat([...ours, language], form).format(new Date(1000 * seconds));
 }
 
 /** The size of a file. */

@@ -52,10 +52,10 @@ def state_of(server: Server) -> dict[str, Any]:
 
 def clear(server: Server) -> int:
     """Delete all jobs and images that there are; gives the number of files that stay."""
-    for job in server.tell("GET", "/api/jobs?limit=1000"):
-        server.tell("DELETE", f"/api/jobs/{job['id']}")
-    for image in server.tell("GET", "/api/images"):
-        server.ask("DELETE", f"/api/images/{image['id']}")
+    for kind in ("jobs", "images"):
+        while found := server.tell("GET", f"/api/{kind}?limit=1000"):
+            for one in found:
+                server.tell("DELETE", f"/api/{kind}/{one['id']}")
     kept = [path for path in (server.folder / "images").rglob("*") if path.is_file()]
     return len(kept) + len([*(server.folder / "jobs").rglob("*.json")])
 

@@ -43,14 +43,17 @@ def shipped_networks(name: str) -> Mapping[str, nn.Module]:
 
 
 LIKE_ANOTHER = ("chest_xray_covid", "chest_xray_pneumonia_type", "covid_ct_lesion_25d")
-NAMES = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in LIKE_ANOTHER else [])
+LONG = {("covid_ct_lesion_3d", "torchscript"), ("covid_ct_lesion_3d", "onnx")}
+EVERY = [
+    pytest.param(
+        name, to, marks=[pytest.mark.slow] if name in LIKE_ANOTHER or (name, to) in LONG else []
+    )
     for name in shipped_bundles()
+    for to in FORMATS
 ]
 
 
-@pytest.mark.parametrize("to", FORMATS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "to"), EVERY)
 def test_every_network_gives_its_scores_in_every_format(name: str, to: str, tmp_path: Path) -> None:
     needs(to)
     image = json.loads((shipped_bundles()[name] / "configs" / "metadata.json").read_text())[

@@ -108,7 +108,8 @@ def test_formats_of_a_mask_are_refused_before_anything_is_read(
     assert main([*words, "--format", "html", wanted]) == 2
     said = capsys.readouterr().err
     assert f"its answers have no mask, so there is no {wanted}" in said
-    assert "slices, profile, cases, index, cases-json, thumbnail, html, json" in said
+    possible = "image, slices, profile, cases, index, cases-json, dicom-sr, dicom-sc, thumbnail"
+    assert f"give some of {possible}, html, json" in said
 
 
 def test_a_threshold_for_a_bundle_without_a_gate_is_refused(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..dicomweb.found import NO_IMAGES
 from ..engine.serve import Handler
 from ..errors import InputError
 from ..failures import FAILURES, failure
@@ -17,7 +18,6 @@ from ..owned import results_in
 from .images import modalities_of
 
 RADIOGRAPHS = frozenset({"CR", "DX", "DR", "RG", "XR", "PX"})  # of DICOM: each file is an image
-OTHERS = frozenset({"SR", "SEG", "PR", "KO", "RTSTRUCT", "DOC", "REG"})  # hold no image
 
 
 class Found(NamedTuple):
@@ -98,12 +98,13 @@ def _series(top: Path, slices: dict[Path, list[Path]]) -> Iterator[Found]:
         except FAILURES:
             yield Found(str(folder), name, *signature(folder))
             continue
+        if any(one.modality in RADIOGRAPHS for one in known):
+            below = [x for place in sorted(slices) if place.is_relative_to(folder)
+                     for x in slices[place]]  # fmt: skip
+            yield from _radiographs(top, below)
         for one in known:
-            if one.modality in OTHERS:
+            if one.modality in NO_IMAGES or one.modality in RADIOGRAPHS:
                 continue
-            if one.modality in RADIOGRAPHS:
-                yield from _radiographs(top, slices[folder], one.description)
-                break
             kind = (one.modality,) if one.modality else ()
             found = Found(str(folder), name, *signature(folder), one.uid, one.study[1], kind,
                           one.description or case_name(folder))  # fmt: skip
@@ -115,10 +116,22 @@ def _series(top: Path, slices: dict[Path, list[Path]]) -> Iterator[Found]:
     yield from places.values()
 
 
-def _radiographs(top: Path, files: Sequence[Path], description: str) -> Iterator[Found]:
+def _radiographs(top: Path, files: Sequence[Path]) -> Iterator[Found]:
+    """Those of DICOM files that are radiographs; beside them slices may lie."""
+    from ..images.dicom.dataset import read_dataset  # here: pydicom takes a while
+
+    tags = ["Modality", "SeriesDescription"]
     for path in files:
-        name = path.relative_to(top).as_posix()
-        yield Found(str(path), name, *signature(path), modalities=("XR",), description=description)
+        try:
+            header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
+            modality, description = (str(header.get(tag) or "") for tag in tags)
+        except FAILURES:  # the folder was read, so that it is one of those passed by
+            continue
+        if modality in RADIOGRAPHS:
+            name = path.relative_to(top).as_posix()
+            yield Found(
+                str(path), name, *signature(path), modalities=("XR",), description=description
+            )
 
 
 def signature(path: Path) -> tuple[int, float]:

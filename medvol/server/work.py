@@ -22,6 +22,7 @@ from ..tasks.cases import Case
 from ..tasks.inspecting import series_facts
 from ..tasks.predicting import Job, Predicting
 from ..tasks.task import load_bundle, task_of
+from .devices import VISIBLE
 from .options import NOT_ASKED
 from .results import Report, described
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 MOST_LOADED = 2  # bundles that stay in memory
 SERVED = ("image", *GROUPS["dicom"])  # formats that nobody asks for but a page or an archive
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 HEAVY = "engine.pipeline"  # the module that imports torch and MONAI
 
 

@@ -63,6 +63,18 @@ def test_what_lies_in_a_folder_is_found_once_each(top: Path) -> None:
     ]  # fmt: skip
 
 
+def test_radiographs_are_told_from_slices_beside_them(tmp_path: Path) -> None:
+    radiograph = chest_series(7, "chest pa")[0]
+    radiograph.Modality = "CR"
+    write(tmp_path / "a", chest_series(1, "thin"))
+    write(tmp_path / "a" / "b", [radiograph])
+    found = sorted(found_in(tmp_path), key=lambda one: one.name)
+    assert [(one.name, one.series[len(STUDY) :], one.modalities, one.description)
+            for one in found] == [
+        ("a", ".1", ("CT",), "thin"), ("a/b/IM000.dcm", "", ("XR",), "chest pa"),
+    ]  # fmt: skip
+
+
 def by_name(server: Service, name: str) -> Stored:
     """The first image of a name."""
     return next(x for x in server.images.all() if x.name == name)

@@ -18,7 +18,6 @@ NAMES = [path.relative_to(STATIC).as_posix() for path in OWN]
 MARKUP = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|cssText"
 )
-PUBLIC = "https://registry.npmjs.org/"
 SVG = "http://www.w3.org/2000/svg"
 
 
@@ -122,4 +121,4 @@ def test_what_others_wrote_is_known_by_its_hash(lock: Path) -> None:
     for name, told in packages.items():
         if name:
             assert told["integrity"].startswith("sha512-"), name
-            assert told.get("resolved", PUBLIC).startswith(PUBLIC), name
+            assert "resolved" not in told, name  # whichever registry the machine asks

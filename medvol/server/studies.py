@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..engine.child import Child
 from ..engine.limits import Limits
+from ..errors import InputError
 from ..failures import FAILURES, failure
 from ..images.files import walk
 from . import indexing
@@ -73,9 +74,17 @@ class Looking:
             try:
                 self.look()
             except FAILURES as error:
-                LOG.warning("%s: %s", self.thread.name, failure(error, self.thread.name).code)
+                LOG.warning("%s: %s", self.thread.name, _told(failure(error, self.thread.name)))
             self.first.set()
             self.closing.wait(AGAIN_S)
+
+
+def _told(error: InputError) -> str:
+    """A failure for the log. What an archive's holds names no patient; of a folder's only the code
+    is known to be free of names."""
+    if error.code == "E_ARCHIVE":
+        return f"{error.code}: {error.reason} {error.remedy}"
+    return error.code
 
 
 class Studies:

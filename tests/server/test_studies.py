@@ -3,6 +3,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from phantoms import save_nifti, tiny_chest
 from PIL import Image
 from server_jobs import LONG_S, STUDY, chest_series, done
 
+from medvol.errors import InputError
 from medvol.server.app import create_app
 from medvol.server.images import Stored
 from medvol.server.indexing import found_in
 from medvol.server.jobs import DONE
 from medvol.server.refusals import Missing
 from medvol.server.service import Service
+from medvol.server.studies import Looking
 
 PATIENT = "Zwetschgenberger"
 
@@ -128,3 +131,17 @@ def test_what_changes_is_another_image_and_what_goes_is_not_known(
         server.images.by_series("1.2.3")
     with pytest.raises(Missing):
         server.images.by_series("")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [("E_ARCHIVE", "E_ARCHIVE: it is shut. Open it."), ("E_PATH", "E_PATH")]
+)
+def test_why_an_archive_shows_nothing_is_logged_but_no_words_about_files(
+    code: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def look() -> None:
+        raise InputError(code, "here", "it is shut.", "Open it.")
+
+    with closing(Looking(look, "what is there")) as looking:
+        assert looking.first.wait(5)
+    assert caplog.messages == [f"what is there: {said}"]

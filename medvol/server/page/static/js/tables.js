@@ -85,7 +85,7 @@ export function lesionTable(lesions, go) {
       figure(number(row.longest_mm)),
       figure(number(row.slice_number)),
       go
-        ? make("td", {}, button(say("viewer.show"), () => go(row.centre_mm), {
+        ? make("td", { class: "shows" }, button(say("viewer.show"), () => go(row.centre_mm), {
           "aria-label": say("viewer.show_lesion", { number: index + 1 }),
         }))
         : null,

@@ -231,15 +231,20 @@ class Jobs:
 
     def _on_disk(self) -> Iterator[Job]:
         """What an earlier server kept; what it was at waits again, unless it dies of it."""
-        for path in self.folder.glob("*.json"):
-            with suppress(OSError, ValueError, TypeError, RecursionError):
+        for path in [*self.folder.glob("*.json")]:
+            try:
                 job = Job(**json.loads(path.read_text(encoding="utf-8")))
-                if job.state == RUNNING:
-                    again = job.tries < MOST_TRIES
-                    job = replace(job, state=WAITING if again else REFUSED)
-                    if not again:
-                        job = replace(job, error=as_error(_died()), ended=time.time())
-                yield job
+            except OSError:
+                continue
+            except (ValueError, TypeError, RecursionError):  # of another version, or damaged
+                path.unlink(missing_ok=True)  # nobody else would: it may hold a patient's name
+                continue
+            if job.state == RUNNING:
+                again = job.tries < MOST_TRIES
+                job = replace(job, state=WAITING if again else REFUSED)
+                if not again:
+                    job = replace(job, error=as_error(_died()), ended=time.time())
+            yield job
 
 
 def as_error(error: InputError, *, hidden: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Ids:
 
     def __init__(self, folder: Path) -> None:
         path = folder / SECRET
-        if not path.is_file():
+        if not path.is_file() or not path.stat().st_size:  # a server was killed here
             path.touch(0o600)
             path.write_text(secrets.token_hex(32), encoding="ascii")
         self.key = path.read_bytes()

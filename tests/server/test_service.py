@@ -213,6 +213,13 @@ def test_a_folder_has_one_server_and_what_waits_is_done_by_the_next(
         again.close()
 
 
+def test_a_record_of_a_job_that_nobody_can_read_is_deleted(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"id": "a", "name": "Doe^John"}')
+    (tmp_path / "b.json").write_text("{")
+    assert Jobs(tmp_path).all() == []
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_job_that_ends_its_server_twice_is_refused(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
     job = jobs.new(image="i", name="n", bundle="b", options={}, key="k")

@@ -131,7 +131,7 @@ class Service:
         permit(spec.folder)
         self.digests[spec.name] = _digest(spec)
         self.queue.duty.bundles[spec.name] = spec.folder
-        self.bundles[spec.name] = spec
+        self.bundles = Bundles({**self.bundles, spec.name: spec})  # others may go over the old one
         return spec
 
     def submit(

@@ -31,6 +31,7 @@ from ...bundle.spec import Spec
 from ...data.datalist import Datalist
 from ...engine.confine import environment
 from ...errors import InputError
+from ...failures import FAILURES, failure
 from ...files import read_csv, read_json, write_json
 from ..refusals import Busy, Missing
 from ..service import Service
@@ -203,17 +204,25 @@ class Trainings:
             if self.service.closing.wait(POLL_S):
                 self._change(task, status=STOPPED, ended=time.time(), said="the server ended")
                 _end(process)
-        said = self._last_line(task)
-        if process.returncode == 0:
-            made = user_folder() / task.name
-            subprocess.run([*LOOK, str(made)], capture_output=True, check=False, env=_environment())
-            try:
-                self.service.add(made)
-            except InputError as error:
-                self._change(task, status=ERROR, ended=time.time(), said=error.reason)
-                return
-        status = DONE if process.returncode == 0 else ERROR
-        self._change(task, status=status, ended=time.time(), said="" if status == DONE else said)
+        try:
+            said = self._served(task) if process.returncode == 0 else self._last_line(task)
+        except FAILURES as error:  # else it would seem to run for ever
+            said = failure(error, task.name).reason
+        status = ERROR if said else DONE
+        self._change(
+            task, status=status, ended=time.time(), said=_without_places(said, self.folder)
+        )
+
+    def _served(self, task: Task) -> str:
+        """Serve the bundle that a training made; nothing is said of it.
+
+        Raises:
+            InputError: as for `Service.add`.
+        """
+        made = user_folder() / task.name
+        subprocess.run([*LOOK, str(made)], capture_output=True, check=False, env=_environment())
+        self.service.add(made)
+        return ""
 
     def _await(self) -> None:
         """Wait until the training has ended, which it does since the server ends."""
@@ -221,13 +230,10 @@ class Trainings:
             watcher.join()
 
     def _last_line(self, task: Task) -> str:
-        """What a training said last, without the places of files."""
+        """What a training said last."""
         log = self.folder / task.id / "log.txt"
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        text = lines[-1] if lines else "it ended without a word"
-        for place in (self.folder, user_folder(), Path.home()):
-            text = text.replace(f"{place}{os.sep}", "")
-        return text
+        return lines[-1] if lines else "it ended without a word"
 
     def _change(self, task: Task, **fields: Any) -> None:
         """Change the record of a training that runs; one that is over stays."""
@@ -250,7 +256,8 @@ class Trainings:
                     task = self._keep(replace(task, status=ERROR, said="the server ended"))
                 found.append(task)
                 if task.status == DONE:
-                    self.service.add(user_folder() / task.name)
+                    with suppress(*FAILURES):  # it was changed or taken away
+                        self.service.add(user_folder() / task.name)
         return found
 
 
@@ -280,6 +287,12 @@ def _epochs(params: Mapping[str, Any]) -> int:
     if not 1 <= epochs <= 10_000:
         raise ValueError(f"epochs is {str(params.get('epochs'))[:40]!r}; give 1 to 10000")
     return epochs
+
+
+def _without_places(text: str, folder: Path) -> str:
+    for place in (folder, user_folder(), Path.home()):
+        text = text.replace(f"{place}{os.sep}", "")
+    return text
 
 
 def _environment() -> dict[str, str]:

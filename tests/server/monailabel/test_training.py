@@ -144,6 +144,21 @@ def test_one_training_at_a_time_and_it_can_be_stopped(client: TestClient, two: l
     assert client.get("/train/?check_if_running=true").status_code == 404
 
 
+def test_a_training_whose_bundle_cannot_be_served_has_failed(
+    client: TestClient, service: Service, two: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(folder: Path) -> None:
+        raise OSError(5, "the disk is broken", str(folder))
+
+    for id_ in two:
+        label(client, id_)
+    monkeypatch.setattr(service, "add", add)
+    client.post("/train/tiny_ct", json={})
+    failed = until(client, lambda answer: answer.json()["status"] != "RUNNING")
+    assert failed["status"] == "ERROR"
+    assert str(service.settings.folder.parent) not in json.dumps(failed)
+
+
 def test_a_training_ends_with_its_server(settings: Settings, tmp_path: Path) -> None:
     own = Service(replace(settings, folder=tmp_path / "own"), at_work=False)
     client = TestClient(create_app(own), base_url="http://127.0.0.1:8000")

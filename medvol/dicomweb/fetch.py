@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..failures import write_error
 from .address import Address, is_uid
 from .found import NO_IMAGES, InstanceFound, SeriesFound
-from .multipart import Broken, boundary_of, parts
+from .multipart import Broken, Cut, boundary_of, parts
 from .refusals import refused
 from .search import Search
 from .session import Session, asked, chunks
@@ -165,7 +165,7 @@ def _written(session: Session, url: str, path: Path, limit_bytes: int) -> int:
                 raise Broken("it answers with an instance of 0 bytes")
         except Broken as error:
             path.unlink(missing_ok=True)
-            if "ends its answer" in str(error):
+            if isinstance(error, Cut):  # it may come whole when it is asked for again
                 raise ConnectionResetError(str(error)) from error
             raise refused(session.where, f"{error}.") from error
         except BaseException as error:

@@ -20,6 +20,10 @@ class Broken(ValueError):
     """A body that is not of its form, with the reason as its message."""
 
 
+class Cut(Broken):
+    """A body that ends before it is whole."""
+
+
 def boundary_of(content_type: str) -> bytes | None:
     """The line between the parts of a body; None for a body that is one DICOM file by itself.
 
@@ -48,7 +52,8 @@ def parts(chunks: Iterable[bytes], line: bytes) -> Iterator[Iterator[bytes]]:
         line: between the parts, see `boundary_of`.
 
     Raises:
-        Broken: it does not begin, go on or end as it must; so also where it is cut.
+        Broken: it does not begin, go on or end as it must.
+        Cut: it ends before it is whole.
     """
     source = _Source(chunks)
     source.until(line, LONGEST_HEAD)
@@ -72,7 +77,7 @@ class _Source:
         try:
             self.held += next(self.chunks)
         except StopIteration:
-            raise Broken("it ends its answer before it is whole") from None
+            raise Cut("it ends its answer before it is whole") from None
 
     def starts(self, word: bytes) -> bool:
         """Whether a word comes next; it is taken then."""

@@ -147,7 +147,7 @@ def label_file(store: Store, id_: str, tag: str) -> bytes:
         tag: that it is kept under.
 
     Raises:
-        KeyError: there is none.
+        Missing: there is none.
         InputError: E_PATH, its file was taken away.
     """
     label = store.label(id_, tag)

@@ -62,7 +62,7 @@ class Desk:
             tag: to keep it under.
 
         Raises:
-            KeyError: there is no such image.
+            Missing: there is no such image.
             InputError: why it is refused.
         """
         check_tag(tag)

@@ -25,7 +25,7 @@ def router(service: Service, find: Find, keep: Keep) -> APIRouter:
 
     Args:
         service: that does the work.
-        find: the image of a name that clients give; raises KeyError.
+        find: the image of a name that clients give; raises Missing.
         keep: stores the answer of a job as a label of an image of the datastore.
     """
     routes = APIRouter(prefix="/infer", tags=["MONAI Label"])

@@ -46,6 +46,9 @@ def router(service: Service) -> APIRouter:
         raise Missing("image")
 
     def keep(name: str, job: Job) -> None:
+        entries = store.entries()
+        if name not in entries:  # the client knows it by its series or its id in the server
+            name = next((x for x, entry in entries.items() if entry["image"] == job.image), name)
         desk.keep(name, ORIGINAL, mask_path(service, job), job.bundle, {"job": job.id})
 
     routes = APIRouter()

@@ -190,7 +190,7 @@ def test_a_dicom_result_of_a_nifti_is_refused(client: TestClient, session: str) 
 
 
 def test_an_image_of_the_datastore_is_known_by_its_id_and_its_answer_can_be_kept(
-    client: TestClient, chest_file: Path
+    client: TestClient, chest_file: Path, service: Service
 ) -> None:
     files = {"file": (chest_file.name, chest_file.read_bytes())}
     client.put("/datastore/image", params={"image": "CT 1/é"}, files=files)
@@ -199,3 +199,9 @@ def test_an_image_of_the_datastore_is_known_by_its_id_and_its_answer_can_be_kept
     entry = client.get("/datastore/", params={"output": "all"}).json()["objects"]["CT 1/é"]
     info = entry["labels"]["original"]["info"]
     assert (info["model"], [*info["params"]["label_names"]]) == ("tiny_ct", NAMES)
+    (stored,) = [x for x in service.images.all() if x.origin == "datastore"]
+    client.delete("/datastore/label", params={"id": "CT 1/é", "tag": "original"})
+    again = infer(client, image=stored.id, output="json", params={"save_label": True})
+    assert again.status_code == 200
+    label = {"image": "CT 1/é", "tag": "original"}
+    assert client.head("/datastore/label", params=label).status_code == 200

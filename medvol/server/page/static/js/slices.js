@@ -27,12 +27,13 @@ export function sliceSection(job, go) {
   );
 }
 
-/** Height and probability of each slice, the lowest first. */
+/** Height and probability of each slice, the lowest first, which is 1 as in the viewer. */
 function parsed(text) {
   const [heads, ...lines] = text.trim().split(/\r?\n/).map((line) => line.split(","));
-  const [z, p, n] = ["z_mm", "probability", "slice"].map((name) => heads.indexOf(name));
-  const rows = lines.map((row) => ({ z: Number(row[z]), p: Number(row[p]), n: Number(row[n]) }));
-  return rows.filter((row) => Number.isFinite(row.p)).sort((one, other) => one.z - other.z);
+  const [z, p] = ["z_mm", "probability"].map((name) => heads.indexOf(name));
+  const rows = lines.map((row) => ({ z: Number(row[z]), p: Number(row[p]) }));
+  rows.sort((one, other) => one.z - other.z);
+  return rows.map((row, index) => ({ ...row, n: index + 1 })).filter((row) => Number.isFinite(row.p));
 }
 
 function curve(rows, threshold) {

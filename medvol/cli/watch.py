@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 POLL_S, SETTLE_S = 30.0, 60.0
 
+# what may be mended while it watches: an archive that is away, a full disk, files that lie amiss
+AT_PRESENT = ("E_ARCHIVE", "E_PATH", "E_NOSPACE", "E_FORMAT", "E_SERIES")
+
 
 def add_parser(commands: Any) -> None:
     """Add `watch` to the command line."""
@@ -219,7 +222,7 @@ def _for_ever(turn: "Turn", every_s: float) -> int:
                 turn.say("the source answers again", False)
             said = ""
         except InputError as error:
-            if error.code not in ("E_ARCHIVE", "E_PATH", "E_NOSPACE"):
+            if error.code not in AT_PRESENT:
                 raise
             if said != str(error):
                 turn.say(f"{error} It is asked again every {every_s:g} s.", True)

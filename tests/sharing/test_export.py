@@ -42,7 +42,9 @@ def shipped_networks(name: str) -> Mapping[str, nn.Module]:
     return _networks(Config(path, bundle_root=str(folder), device="cpu"), read_spec(folder))
 
 
-LIKE_ANOTHER = ("chest_xray_covid", "chest_xray_pneumonia_type", "covid_ct_lesion_25d")
+LIKE_ANOTHER = (
+    "brain_mri_tumor", "chest_xray_covid", "chest_xray_pneumonia_type", "covid_ct_lesion_25d"
+)  # fmt: skip
 LONG = {("covid_ct_lesion_3d", "torchscript"), ("covid_ct_lesion_3d", "onnx")}
 EVERY = [
     pytest.param(

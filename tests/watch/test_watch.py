@@ -280,6 +280,21 @@ def test_a_folder_of_dicom_in_any_folders(
     assert "E_OUTPUT" in capsys.readouterr().err
 
 
+def test_files_that_lie_amiss_do_not_end_a_watch(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    inbox, out = tmp_path / "inbox", tmp_path / "out"
+    write(inbox, ct_study(slices=WHOLE))
+    chest = tiny_chest(noise_hu=5)
+    beside = save_nifti(inbox / "ct.nii.gz", chest.ct, chest.affine)
+    forever(monkeypatch, lambda: None, beside.unlink, lambda: None)
+    assert watch(inbox, bundle, out, "--settle", "0") == 130
+    said = capsys.readouterr().err
+    assert said.count("E_FORMAT") == 1  # of two looks
+    assert [entry["series"] for entry in entries(out, "done")] == [SERIES]
+
+
 def test_a_folder_of_files(bundle: Path, tmp_path: Path) -> None:
     inbox, out = tmp_path / "inbox", tmp_path / "out"
     chest = tiny_chest(noise_hu=5)

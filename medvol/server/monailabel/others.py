@@ -63,11 +63,15 @@ def router(service: Service, store: Store) -> APIRouter:
     def run_batch(
         model: str, images: Literal["all", "labeled", "unlabeled"] = "unlabeled"
     ) -> Json:  # fmt: skip
-        """Run a bundle on the images of the datastore, so that their answers are there at once."""
+        """Run a bundle on the images of the datastore, so that their answers are there at once.
+
+        Images of another kind than it takes are passed by.
+        """
         service.bundles[model]
         chosen = [
             id_ for id_, entry in store.entries().items()
-            if images == "all" or (FINAL in entry["labels"]) == (images == "labeled")
+            if model in service.suited(store.image(id_))
+            and (images == "all" or (FINAL in entry["labels"]) == (images == "labeled"))
         ]  # fmt: skip
         batch.clear()
         for id_ in chosen:  # those before a refusal can still be looked at and stopped

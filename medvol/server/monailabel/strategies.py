@@ -65,7 +65,10 @@ def router(service: Service, store: Store) -> APIRouter:
         if strategy not in STRATEGIES:
             raise Missing("strategy")
         choose, _ = STRATEGIES[strategy]
-        entries = {x: y for x, y in store.entries().items() if FINAL not in y["labels"]}
+        entries = {
+            x: y for x, y in store.entries().items()
+            if FINAL not in y["labels"] and has_labels(service, store, x)
+        }  # fmt: skip
         client = str((params or {}).get("client_id") or "")
         ids = free_of(entries, client, now=time.time())
         if not ids:
@@ -84,6 +87,17 @@ def router(service: Service, store: Store) -> APIRouter:
 def info() -> dict[str, Any]:
     """The strategies as `/info/` lists them."""
     return {name: {"description": said, "config": {}} for name, (_, said) in STRATEGIES.items()}
+
+
+def has_labels(service: Service, store: Store, id_: str) -> bool:
+    """Whether an image may be one that a bundle with labels takes.
+
+    Args:
+        service: that has the bundles.
+        store: of the images.
+        id_: of the image.
+    """
+    return any(len(service.bundles[x].labels) for x in service.suited(store.image(id_)))
 
 
 def described(store: Store, id_: str, entry: Entry) -> dict[str, Any]:

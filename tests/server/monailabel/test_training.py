@@ -239,3 +239,17 @@ def test_a_batch_goes_over_images_without_a_label(client: TestClient, two: list[
     assert begun["details"][0].endswith("of 1 images")
     assert client.delete("/batch/infer").json()["status"] == "DONE"
     assert np.array_equal([client.get("/batch/infer?check_if_running=true").status_code], [404])
+
+
+def test_images_that_no_bundle_takes_are_passed_by(
+    client: TestClient, two: list[str], service: Service, store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    other = store.image(two[0]).id  # as a radiograph is beside a bundle of CT
+    monkeypatch.setattr(
+        service, "suited", lambda stored: [] if stored.id == other else [*service.bundles]
+    )
+    assert client.post("/activelearning/first", json={}).json()["id"] == "scan 1"
+    begun = client.post("/batch/infer/tiny_ct").json()
+    assert begun["details"][0].endswith("of 1 images")
+    client.delete("/batch/infer")

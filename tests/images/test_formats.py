@@ -145,7 +145,7 @@ def test_a_folder_of_dicom_slices(tmp_path):
 def test_one_slice_of_a_folder(tmp_path):
     write(tmp_path / "case", ct_series())
     path = sorted((tmp_path / "case").iterdir())[3]
-    refused(path, "E_DIMS", "single DICOM slice", f"such as {tmp_path / 'case'}")
+    refused(path, "E_DIMS", "single DICOM slice", "Give the folder that holds all its slices")
 
 
 # ---- a format that is added: one reader and one line

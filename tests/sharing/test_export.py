@@ -43,7 +43,8 @@ def shipped_networks(name: str) -> Mapping[str, nn.Module]:
 
 
 LIKE_ANOTHER = (
-    "brain_mri_tumor", "chest_xray_covid", "chest_xray_pneumonia_type", "covid_ct_lesion_25d"
+    "brain_mri_tumor", "chest_xray_covid", "chest_xray_pneumonia", "chest_xray_pneumonia_type",
+    "covid_ct_lesion_25d",
 )  # fmt: skip
 LONG = {("covid_ct_lesion_3d", "torchscript"), ("covid_ct_lesion_3d", "onnx")}
 EVERY = [

@@ -217,6 +217,7 @@ def test_an_expression_that_names_medvol_cannot_be_carried(brain: Path, tmp_path
         pack(brain, tmp_path / "a.zip")
 
 
+@pytest.mark.slow
 def test_a_classifier_of_radiographs(tmp_path: Path) -> None:
     """Its network is one of medvol's; its golden case has no mask."""
     folder = tiny_radiograph_bundle(tmp_path / "own" / "rays")

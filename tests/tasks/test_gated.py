@@ -176,6 +176,7 @@ def test_gate_without_weights_is_refused_with_the_way_out(
     assert main([*words, "--gate", "off"]) == 0
 
 
+@pytest.mark.slow
 def test_the_same_through_monai(
     bundle: Path, scans: Path, results: list[Answer], tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_a_threshold_for_a_bundle_without_a_gate_is_refused(
     assert "its inference.json has no `gate_threshold`, so no gate" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_same_through_monai(
     bundle: Path, scans: Path, results: list[Answer], tmp_path: Path
 ) -> None:

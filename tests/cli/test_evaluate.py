@@ -13,6 +13,7 @@ import torch
 from phantoms import save_nifti, tiny_chest
 from refusals import full_disk
 from tiny_bundle import threshold_weights, tiny_bundle
+from trusted import trusted
 
 from medvol.cli import main
 from medvol.images import read_image
@@ -26,7 +27,7 @@ NAMES = {0: "background", 1: "ground-glass opacity", 2: "consolidation", 3: "lun
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds")
+    return trusted(tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds"))
 
 
 @pytest.fixture

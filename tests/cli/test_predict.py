@@ -40,7 +40,7 @@ ALL = [
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds")
+    return trusted(tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds"))
 
 
 @pytest.fixture

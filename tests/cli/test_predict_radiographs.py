@@ -37,7 +37,7 @@ HEADER = ["case", "file", "state", "answer", "probability_normal", "probability_
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_radiograph_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+    return trusted(tiny_radiograph_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of the whole test suite: strict configs, few threads, where real data lies."""
+"""Settings of the whole test suite: strict configs, few threads, real data, an archive."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from child_work import InlineChild
+from orthanc import Orthanc, orthanc
 
 os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -35,3 +37,24 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("MEDVOL_TEST_DATA names no folder of real images")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """An archive; the tests that use it skip where there is no Orthanc."""
+    with orthanc(tmp_path_factory.mktemp("orthanc")) as archive:
+        yield archive
+
+
+@pytest.fixture
+def archive(
+    running: Orthanc, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Orthanc]:
+    """The archive, empty and asked without credentials; what a test fetched has to be gone."""
+    for name in ("USER", "PASSWORD", "TOKEN", "CA", "PLAIN_HTTP", "FILE"):
+        monkeypatch.delenv(f"MEDVOL_DICOMWEB_{name}", raising=False)
+    scratch = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    yield running
+    running.clear()
+    assert [*scratch.iterdir()] == []  # nothing of a patient stays

@@ -2,8 +2,6 @@
 """`medvol predict` of a study in an archive, and results that go back into it."""
 
 import json
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 from archived import SERIES, STUDY, WHOLE, ct_study, give
 from dicom_phantoms import write
 from faulty_archive import answer, faulty_archive
-from orthanc import Orthanc, orthanc
+from orthanc import Orthanc
 from phantoms import save_nifti, tiny_chest
 from refusals import refused_by
 from tiny_bundle import tiny_brain_bundle, tiny_bundle, tiny_radiograph_bundle
@@ -30,24 +28,6 @@ CASE = f"study_{opaque(STUDY)}"
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_bundle(tmp_path_factory.mktemp("bundles") / "thresholds")
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    with orthanc(tmp_path_factory.mktemp("orthanc")) as archive:
-        yield archive
-
-
-@pytest.fixture
-def archive(
-    running: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Orthanc]:  # fmt: skip
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    yield running
-    running.clear()
-    assert [*scratch.iterdir()] == []  # nothing of a patient stays
 
 
 def predict(bundle: Path, output: Path, *words: object) -> int:

@@ -10,19 +10,15 @@ It names a Python with monailabel, which `make judges` installs; by hand:
 import json
 import os
 import subprocess
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from phantoms import TINY_AFFINE, tiny_chest
+from serving import serving
 from tiny_bundle import ORDER, THRESHOLDS_HU
 
 from medvol.images import read_image
@@ -37,20 +33,6 @@ EXPECTED = np.array(ORDER)[np.digitize(tiny_chest(noise_hu=5).ct, THRESHOLDS_HU)
 TOKEN = "a token of tests, long enough"
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """The address of an app on a free port, as `medvol serve` listens."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", **options()))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
 
 
 def asked(which: str, url: str, image: Path, folder: Path, token: str = "") -> dict[str, Any]:
@@ -87,7 +69,7 @@ def check(seen: dict[str, Any], folder: Path) -> None:
 def test_a_client_as_it_is_segments_submits_and_goes_on(
     which: str, app: FastAPI, chest_file: Path, tmp_path: Path
 ) -> None:
-    with served(app) as url:
+    with serving(app, **options()) as url:
         seen = asked(which, url, chest_file, tmp_path)
     check(seen, tmp_path)
     if which == "plugin":
@@ -102,7 +84,7 @@ def test_a_client_logs_in_with_the_token(
     monkeypatch.setenv("MEDVOL_HOME", str(settings.folder.parent / "home"))
     service = Service(replace(settings, folder=tmp_path / "state", token=TOKEN))
     try:
-        with served(create_app(service)) as url:
+        with serving(create_app(service), **options()) as url:
             check(asked("plugin", url, chest_file, tmp_path, TOKEN), tmp_path)
     finally:
         service.close()

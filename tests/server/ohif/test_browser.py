@@ -7,20 +7,16 @@ import json
 import os
 import shutil
 import subprocess
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-import uvicorn
 from archived import STUDY, WHOLE, ct_study
 from dicom_phantoms import write
 from fastapi.testclient import TestClient
 from orthanc import PLUGINS
 from PIL import Image
+from serving import serving
 from tiny_bundle import tiny_bundle
 from trusted import trusted
 
@@ -43,21 +39,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"needs
 BOTH_LESIONS = 6  # slice, from the feet, of ground-glass and consolidation in `tiny_chest`
 LIKE = 16  # grey levels by which a colour may differ on the screen
 FEW = 20  # pixels of an outline
-
-
-@contextmanager
-def served(service: Service) -> Iterator[str]:
-    """The address of a server on a port that was free."""
-    config = uvicorn.Config(create_app(service), port=0, log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    (port,) = {socket.getsockname()[1] for each in server.servers for socket in each.sockets}
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
 
 
 def test_a_segmentation_is_shown_in_its_colours_with_its_names(
@@ -83,7 +64,7 @@ def test_a_segmentation_is_shown_in_its_colours_with_its_names(
         assert (done["state"], done["error"]) == ("done", None)
         assert client.post(f"/api/jobs/{job}/store").json()["failed"] == []
         picture = tmp_path / "ohif.png"
-        with served(service) as url:
+        with serving(create_app(service)) as url:
             order = {
                 "url": url, "chromium": CHROMIUM, "study": STUDY, "picture": str(picture),
                 "names": [label.name for label in labels], "down": WHOLE - 1 - BOTH_LESIONS,

@@ -5,16 +5,13 @@ import json
 import os
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
+from serving import serving
 
 HERE = Path(__file__).parent
 VENDOR = HERE.parents[2] / "medvol/server/page/vendor/niivue.js"
@@ -22,21 +19,6 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 LONGEST_S = 240
 
 Visit = Callable[..., dict[str, Any]]
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The address of an app, served on a port that was free."""
-    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    (port,) = {socket.getsockname()[1] for each in server.servers for socket in each.sockets}
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
 
 
 @pytest.fixture(scope="module")

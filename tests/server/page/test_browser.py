@@ -13,6 +13,7 @@ import pytest
 from dicom_phantoms import ct_series, write
 from phantoms import tiny_chest
 from PIL import Image
+from serving import serving
 
 from medvol.server.app import create_app
 from medvol.server.service import Service
@@ -20,7 +21,7 @@ from medvol.server.settings import Settings
 from medvol.tasks.task import load_bundle
 from medvol.text import ml_text
 
-from .conftest import VENDOR, Visit, serving
+from .conftest import VENDOR, Visit
 
 pytestmark = pytest.mark.slow  # a browser takes its time
 PHONE = {"width": 320, "height": 640}

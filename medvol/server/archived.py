@@ -12,10 +12,10 @@ from pathlib import Path
 from ..dicomweb.client import Archive
 from ..dicomweb.found import SeriesFound, StudyFound
 from ..dicomweb.store import Stored as Sent
+from ..images.dicom import RADIOGRAPHY
 from ..progress import Step
 from ..scratch import prefix
 from .images import ARCHIVE, Images, Stored
-from .indexing import RADIOGRAPHS
 from .studies import Ids
 
 MOST_STUDIES = 200  # that are shown, the newest first; an archive may hold a million
@@ -38,7 +38,7 @@ class Archived:
         self, archive: Archive, images: Images, ids: Ids, modalities: Collection[str]
     ) -> None:  # fmt: skip
         self.archive, self.images, self.ids = archive, images, ids
-        self.wanted = {*modalities, *(RADIOGRAPHS if "XR" in modalities else ())}
+        self.wanted = {*modalities, *(RADIOGRAPHY if "XR" in modalities else ())}
         self.known: dict[StudyFound, list[SeriesFound]] = {}
         self.counts: dict[str, int | None] = {}  # id to how many images its series has, if known
         self.held: dict[str, int | None] = {}  # the same when it was fetched
@@ -146,7 +146,7 @@ class Archived:
         words = one.description or study.description
         number = "" if one.number is None else f"series {one.number}"
         name = " ".join(filter(None, (one.modality, number, words))) or "series"
-        kind = "XR" if one.modality in RADIOGRAPHS else one.modality
+        kind = "XR" if one.modality in RADIOGRAPHY else one.modality
         stored = Stored(
             id_, self.images.folder / id_ / HOLD, name, "", 0, _seconds(study.date), one.uid,
             ARCHIVE, study.uid, (kind,), words,

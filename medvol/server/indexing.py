@@ -17,8 +17,6 @@ from ..images.series import series_at
 from ..owned import results_in
 from .images import modalities_of
 
-RADIOGRAPHS = frozenset({"CR", "DX", "DR", "RG", "XR", "PX"})  # of DICOM: each file is an image
-
 
 class Found(NamedTuple):
     """An image in a folder of studies.
@@ -98,12 +96,12 @@ def _series(top: Path, slices: dict[Path, list[Path]]) -> Iterator[Found]:
         except FAILURES:
             yield Found(str(folder), name, *signature(folder))
             continue
-        if any(one.modality in RADIOGRAPHS for one in known):
+        if any(one.modality in dicom.RADIOGRAPHY for one in known):
             below = [x for place in sorted(slices) if place.is_relative_to(folder)
                      for x in slices[place]]  # fmt: skip
             yield from _radiographs(top, below)
         for one in known:
-            if one.modality in NO_IMAGES or one.modality in RADIOGRAPHS:
+            if one.modality in NO_IMAGES or one.modality in dicom.RADIOGRAPHY:
                 continue
             kind = (one.modality,) if one.modality else ()
             found = Found(str(folder), name, *signature(folder), one.uid, one.study[1], kind,
@@ -127,7 +125,7 @@ def _radiographs(top: Path, files: Sequence[Path]) -> Iterator[Found]:
             modality, description = (str(header.get(tag) or "") for tag in tags)
         except FAILURES:  # the folder was read, so that it is one of those passed by
             continue
-        if modality in RADIOGRAPHS:
+        if modality in dicom.RADIOGRAPHY:
             name = path.relative_to(top).as_posix()
             yield Found(
                 str(path), name, *signature(path), modalities=("XR",), description=description

@@ -11,10 +11,10 @@ from typing import Any
 from ..dicomweb.found import SeriesFound
 from ..errors import InputError
 from ..failures import path_error
+from ..images.dicom import RADIOGRAPHY
 from ..text import counted
 
 FEWEST_SLICES = 10  # of a volume: an overview has 1 to 3 images
-RADIOGRAPHS = ("CR", "DX", "DR", "XA", "RF")  # modalities that a radiograph can have
 FORM = (
     'It looks like {"modality": ["CT"], "body_part": ["CHEST"], "description": "lung|thorax", '
     '"exclude": "MIP", "min_images": 50}; each may be left out.'
@@ -115,7 +115,7 @@ def rules_for(
     """
     usual: dict[str, Any] = {"min_images": 1 if kind == "radiograph" else FEWEST_SLICES}
     if kind == "radiograph":
-        usual["modality"] = RADIOGRAPHS
+        usual["modality"] = RADIOGRAPHY
     elif modality:
         usual["modality"] = (modality,)
     if file is not None:

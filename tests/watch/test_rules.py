@@ -9,7 +9,8 @@ import pytest
 from refusals import refused_by
 
 from medvol.dicomweb.found import SeriesFound
-from medvol.watch.rules import RADIOGRAPHS, Rules, rules_for
+from medvol.images.dicom import RADIOGRAPHY
+from medvol.watch.rules import Rules, rules_for
 
 LUNG = SeriesFound("1", 3, "Lung 1.0 B70f", "CT", "CHEST", 300)
 
@@ -57,7 +58,7 @@ def test_options_go_over_a_file_and_a_file_over_what_the_bundle_takes(tmp_path: 
     nothing: dict[str, Any] = {"modality": None, "description": None}
     usual = rules_for(None, nothing, modality="CT", kind="volume")
     assert usual == Rules(modality=("CT",), min_images=10)
-    assert rules_for(None, {}, modality=None, kind="radiograph") == Rules(modality=RADIOGRAPHS)
+    assert rules_for(None, {}, modality=None, kind="radiograph") == Rules(modality=RADIOGRAPHY)
     file = write(tmp_path / "rules.json", {"body_part": "chest", "description": "lung",
                                            "min_images": 50})  # fmt: skip
     found = rules_for(file, {"description": "soft"}, modality="CT", kind="volume")

@@ -9,6 +9,7 @@ from ..files import read_head
 
 SUFFIXES = (".dcm", ".dicom", ".ima", ".dcm.gz")
 HEAD_BYTES = 132
+RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is not a term of DICOM, but often written
 # The first element of a file that was written without preamble: group 2 or 8, one of the elements
 # that may come first, then a type of value in letters, or (only in little endian) a short length.
 _BARE = re.compile(

@@ -21,12 +21,12 @@ from ...spatial import Affine
 from ..grey import Grey, grey_of_colours, used_bits
 from ..image import Image, Instance
 from ..picture import MAX_PIXELS
+from . import RADIOGRAPHY
 from .dataset import read_dataset
 from .elements import numbers, value_of
 from .header import Slice, judged, read_slices
 from .pixels import check_decoder, decode_frames, notes_on_bits
 
-RADIOGRAPHY = ("CR", "DX", "DR", "RG")  # of Modality; DR is not a term of DICOM, but often written
 UNSAID = ("", "OT", "SC")  # screenshots and scanned films are stored as "other"
 _MODALITY = ("RescaleSlope", "RescaleIntercept")
 _WINDOW = ("WindowCenter", "WindowWidth")

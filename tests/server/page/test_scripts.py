@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from phantoms import save_nifti
 
+from medvol.images.dicom import RADIOGRAPHY
 from medvol.server.page.files import STATIC
 
 
@@ -66,7 +67,7 @@ def test_a_label_is_found_where_most_of_it_is(run: Any) -> None:
 
 def test_dicom_says_what_it_is(run: Any) -> None:
     found = run("""
-        const { dicomModality, fits, kindOf } = await import("JS/kinds.js");
+        const { RADIOGRAPHY, dicomModality, fits, kindOf } = await import("JS/kinds.js");
         const head = new Uint8Array(132);
         const of = (...bytes) => dicomModality(Uint8Array.from([...head, ...bytes]));
         const explicit = of(8, 0, 0x60, 0, 0x43, 0x53, 2, 0, 0x44, 0x58);
@@ -77,7 +78,7 @@ def test_dicom_says_what_it_is(run: Any) -> None:
         const xray = { task: "radiographs", modality: "XR" };
         const is = (bundle, shape, modality) => fits(bundle, { shape, modality });
         console.log(JSON.stringify({
-          modalities: [explicit, implicit, none],
+          modalities: [explicit, implicit, none], radiography: RADIOGRAPHY,
           shapes: [await name("a.PNG"), await name("ct.nii.gz"), await name("IM0001")],
           fits: [is(ct, "volume", "CT"), is(ct, "volume", ""), is(ct, "volume", "MR"),
                  is(ct, "picture", ""), is(xray, "picture", "DX"), is(xray, "volume", "CT"),
@@ -85,6 +86,7 @@ def test_dicom_says_what_it_is(run: Any) -> None:
         }));
     """)
     assert found["modalities"] == ["DX", "MR", ""]
+    assert found["radiography"] == [*RADIOGRAPHY]
     assert found["shapes"] == ["picture", "volume", ""]
     assert found["fits"] == [True, True, False, False, True, False, True]
 

@@ -7,7 +7,7 @@ const NIFTI = /\.nii(\.gz)?$/i;
 const PICTURE = /\.(png|jpe?g|tiff?|bmp)$/i;
 const VOLUME = /\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|mnc|gipl|zip|hdr)$/i;
 const HEAD_BYTES = 65536;
-const RADIOGRAPHS = ["CR", "DX", "XR", "RG", "PX"];
+export const RADIOGRAPHY = ["CR", "DX", "DR", "RG"]; // as the reader of radiographs has them
 
 /**
  * What a file is.
@@ -21,7 +21,7 @@ export async function kindOf(file) {
   if (VOLUME.test(file.name)) return { shape: "volume", modality: "" };
   const modality = dicomModality(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
   if (!modality) return { shape: "", modality };
-  return { shape: RADIOGRAPHS.includes(modality) ? "picture" : "volume", modality };
+  return { shape: RADIOGRAPHY.includes(modality) ? "picture" : "volume", modality };
 }
 
 /** The value of (0008,0060) in the first bytes of a DICOM file; "" where there is none. */

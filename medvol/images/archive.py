@@ -5,7 +5,7 @@ import errno
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -48,13 +48,24 @@ def load_zip(path: Path, *, series: str | None = None) -> Image:
         folder = Path(name)
         members = unpack(path, folder)
         try:
-            image = load_dicom(folder, series=series)
-            inside = (x._replace(path=path / members[x.path]) for x in image.instances)
-            return replace(image, path=path, instances=tuple(inside))
+            return of_archive(load_dicom(folder, series=series), path, members)
         except InputError as error:
             member = members.get(Path(error.path))
             fault = path / member if member else path
             raise InputError(error.code, fault, error.reason, error.remedy) from error
+
+
+def of_archive(image: Image, path: Path, members: Mapping[Path, str]) -> Image:
+    """An image that was read from an unpacked archive as one of the archive, which stays.
+
+    Args:
+        image: read from files of `members`.
+        path: the archive.
+        members: as `unpack` gives them.
+    """
+    inside = [(x, members.get(x.path)) for x in image.instances]
+    known = tuple(x._replace(path=path / name) for x, name in inside if name is not None)
+    return replace(image, path=path, instances=known if len(known) == len(inside) else ())
 
 
 @contextmanager

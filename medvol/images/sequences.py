@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..errors import InputError, Note
 from ..scratch import TEMPORARY, prefix
 from ..spatial import same_grid
-from .archive import is_zip, unpack
+from .archive import is_zip, of_archive, unpack
 from .dicom import is_dicom
 from .files import children, file_size, read_head, walk
 from .find import PassedBy, find_volumes, is_mask, passed_by
@@ -178,7 +178,7 @@ def _load_packed(path: Path, spacing_mm: Sequence[float] | None) -> Image:
         while len(inside := children(folder)) == 1 and inside[0].is_dir():
             folder = inside[0]
         try:
-            return replace(load_sequences(folder, spacing_mm=spacing_mm), path=path)
+            return of_archive(load_sequences(folder, spacing_mm=spacing_mm), path, members)
         except InputError as error:
             member = members.get(Path(error.path))
             fault = path / member if member else path

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Of which images DICOM is written, and what is taken from their headers."""
 
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -158,7 +159,10 @@ def test_odd_values_of_headers_do_no_harm(phantom: TinyChest, chest: Made, tmp_p
     assert float(shared.PixelMeasuresSequence[0].SliceThickness) == 4.0
 
 
-def test_of_mr_sequences_the_one_that_is_shown_is_referred_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_of_mr_sequences_the_one_that_is_shown_is_referred_to(
+    tmp_path: Path, *, is_packed: bool
+) -> None:
     made = tiny_brain()
     affine = np.diag([-4.0, -4.0, 8.0, 1.0])
     for number, (name, values) in enumerate(zip(SEQUENCES, made.sequences, strict=True)):
@@ -172,7 +176,10 @@ def test_of_mr_sequences_the_one_that_is_shown_is_referred_to(tmp_path: Path) ->
             image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
         write(tmp_path / "patient" / name, images)
     bundle = load_bundle(tiny_brain_bundle(tmp_path / "bundle"))
-    answer = bundle.predict(tmp_path / "patient")
+    patient = tmp_path / "patient"
+    if is_packed:
+        patient = Path(shutil.make_archive(str(patient), "zip", patient.parent, patient.name))
+    answer = bundle.predict(patient)
     shown = SEQUENCES.index("flair")
     assert [x.uid for x in answer.image.instances] == [f"1.2.4.{shown}.{k}" for k in range(6)]
     seg, report, _ = written(answer, tmp_path / "out", *ALL)

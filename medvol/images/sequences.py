@@ -164,7 +164,7 @@ def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:
             reason = f"{other.name} and {volume.name} both look like {sequence}."
             raise InputError("E_SERIES", folder, reason, f"{NAMING}.")
     if SEQUENCES[SHOWN] not in found:
-        names = ", ".join(volume.name for volume in volumes)
+        names = ", ".join(x.name for x in volumes if x != folder) or "one series of DICOM slices"
         raise InputError("E_SERIES", folder, f"no file looks like FLAIR ({names}).", f"{NAMING}.")
     check_one_patient(folder, {path.name: _patient_words(path.name) for path in found.values()})
     return found

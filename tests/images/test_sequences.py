@@ -180,6 +180,15 @@ def test_without_flair_is_refused(tmp_path: Path) -> None:
     assert "no file looks like FLAIR (t1.nii.gz, t1c.nii.gz)" in error.reason
 
 
+def test_slices_of_which_no_name_says_flair_are_refused_without_a_temporary_name(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "slices", ct_series())
+    path = Path(shutil.make_archive(str(tmp_path / "brain"), "zip", tmp_path / "slices"))
+    error = refused_by(lambda: read_image(path, "sequences"), "E_SERIES")
+    assert "no file looks like FLAIR (one series of DICOM slices)" in error.reason
+
+
 def test_pictures_beside_volumes_one_volume_and_nothing_are_refused(tmp_path: Path) -> None:
     folder = save_slices(tmp_path / "p", BRAIN)
     (tmp_path / "empty").mkdir()

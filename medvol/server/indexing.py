@@ -13,7 +13,9 @@ from ..failures import FAILURES, failure
 from ..images import dicom
 from ..images.files import walk
 from ..images.find import case_name, is_mask, is_radiograph, is_volume
+from ..images.sequences import sequence_of
 from ..images.series import series_at
+from ..images.slice_images import SEQUENCES, SHOWN
 from ..owned import results_in
 from .images import modalities_of
 
@@ -56,7 +58,7 @@ def _answers(folders: Sequence[str]) -> Iterator[list[Found] | InputError]:
 
 
 def found_in(top: Path) -> Iterator[Found]:
-    """Every volume, radiograph and DICOM series below a folder.
+    """Every volume, radiograph and DICOM series below a folder, and every patient's MR sequences.
 
     Masks, hidden files and what medvol wrote as results are passed by. A DICOM folder that cannot
     be read is one image, whose job will say why.
@@ -68,6 +70,7 @@ def found_in(top: Path) -> Iterator[Found]:
         InputError: E_PATH, it or a folder in it may not be opened.
     """
     slices: dict[Path, list[Path]] = {}
+    sequences: dict[Path, set[str | None]] = {}  # folder to what its volumes are called
     written: dict[Path, set[str]] = {}
     for path in walk(top):
         if path.parent not in written:
@@ -76,9 +79,15 @@ def found_in(top: Path) -> Iterator[Found]:
             continue
         if dicom.is_named(path) or (dicom.is_nameless(path) and dicom.is_dicom(path)):
             slices.setdefault(path.parent, []).append(path)
+            if path.parent != top:
+                sequences.setdefault(path.parent.parent, set()).add(sequence_of(path.parent.name))
         elif is_volume(path) or is_radiograph(path):
-            name = path.relative_to(top).as_posix()
+            sequences.setdefault(path.parent, set()).add(sequence_of(path.name))
+            name = _name(path, top)
             yield Found(str(path), name, *signature(path), modalities=modalities_of(path))
+    for folder, known in sequences.items():
+        if SEQUENCES[SHOWN] in known and len(known & {*SEQUENCES}) > 1:
+            yield Found(str(folder), _name(folder, top), *signature(folder), modalities=("MR",))
     yield from _series(top, slices)
 
 
@@ -90,7 +99,7 @@ def _series(top: Path, slices: dict[Path, list[Path]]) -> Iterator[Found]:
         if any(folder.is_relative_to(other) for other in done):
             continue  # it was read with the folder around it
         done.append(folder)
-        name = folder.relative_to(top).as_posix()
+        name = _name(folder, top)
         try:
             known = series_at(folder)
         except FAILURES:
@@ -108,7 +117,7 @@ def _series(top: Path, slices: dict[Path, list[Path]]) -> Iterator[Found]:
                           one.description or case_name(folder))  # fmt: skip
             if (before := places.get(one.uid)) is not None:
                 around = Path(os.path.commonpath([before.path, found.path]))
-                name = around.relative_to(top).as_posix()
+                name = _name(around, top)
                 found = found._replace(path=str(around), name=name)
             places[one.uid] = found
     yield from places.values()
@@ -126,10 +135,18 @@ def _radiographs(top: Path, files: Sequence[Path]) -> Iterator[Found]:
         except FAILURES:  # the folder was read, so that it is one of those passed by
             continue
         if modality in dicom.RADIOGRAPHY:
-            name = path.relative_to(top).as_posix()
             yield Found(
-                str(path), name, *signature(path), modalities=("XR",), description=description
+                str(path),
+                _name(path, top),
+                *signature(path),
+                modalities=("XR",),
+                description=description,
             )
+
+
+def _name(path: Path, top: Path) -> str:
+    """What an image is called: its path below the folder of studies, or the name of this."""
+    return top.name if path == top else path.relative_to(top).as_posix()
 
 
 def signature(path: Path) -> tuple[int, float]:

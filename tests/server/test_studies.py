@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brain_phantoms import save_volumes, tiny_brain
 from dicom_phantoms import write
 from fastapi.testclient import TestClient
 from phantoms import save_nifti, tiny_chest
@@ -76,6 +77,28 @@ def test_radiographs_are_told_from_slices_beside_them(tmp_path: Path) -> None:
             for one in found] == [
         ("a", ".1", ("CT",), "thin"), ("a/b/IM000.dcm", "", ("XR",), "chest pa"),
     ]  # fmt: skip
+
+
+def test_mr_sequences_of_a_patient_are_an_image_beside_their_files(tmp_path: Path) -> None:
+    save_volumes(tmp_path / "a" / "whole", tiny_brain())
+    shutil.copytree(tmp_path / "a" / "whole", tmp_path / "a" / "blind")
+    (tmp_path / "a" / "blind" / "flair.nii.gz").unlink()
+    for number, sequence in enumerate(("T1 pre", "FLAIR")):
+        write(tmp_path / "b" / sequence, chest_series(number, sequence))
+    found = {one.name: one for one in found_in(tmp_path)}
+    assert sorted(found) == [
+        *(f"a/blind/{x}.nii.gz" for x in ("t1", "t1c")), "a/whole",
+        *(f"a/whole/{x}.nii.gz" for x in ("flair", "t1", "t1c")), "b", "b/FLAIR", "b/T1 pre",
+    ]  # fmt: skip
+    for name in ("a/whole", "b"):
+        assert (found[name].modalities, found[name].series) == (("MR",), "")
+        assert found[name].path == str(tmp_path / name)
+
+
+def test_slices_in_the_folder_of_studies_itself_have_its_name(tmp_path: Path) -> None:
+    write(tmp_path / "inbox", chest_series(1, "thin"))
+    (found,) = found_in(tmp_path / "inbox")
+    assert found.name == "inbox"
 
 
 def by_name(server: Service, name: str) -> Stored:

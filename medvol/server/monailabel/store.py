@@ -66,7 +66,7 @@ class Store:
         with self.lock:
             own = self._read()
         known = {entry["image"] for entry in own.values()}
-        studies = [x for x in self.images.all() if x.is_lent and x.id not in known]
+        studies = [x for x in self.images.all() if x.is_lent and x.id not in known and _is_one(x)]
         times = Counter(map(_called, studies))
         for stored in studies:
             if stored.origin != "datastore":
@@ -281,6 +281,11 @@ class Store:
     def _delete(self, *names: str | None) -> None:
         for name in filter(None, names):
             (self.folder / name).unlink(missing_ok=True)
+
+
+def _is_one(stored: Stored) -> bool:
+    """Whether an image can be one file for a viewer; a folder of MR sequences cannot."""
+    return bool(stored.series) or not stored.path.is_dir()
 
 
 def check_tag(tag: str) -> None:

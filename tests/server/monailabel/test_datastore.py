@@ -15,6 +15,7 @@ from phantoms import TINY_AFFINE, save_nifti, tiny_chest
 from medvol.data.datalist import Datalist
 from medvol.images import read_image
 from medvol.outputs.nrrd import write_nrrd
+from medvol.server.images import Images
 from medvol.server.monailabel.store import Store
 from medvol.server.service import Service
 
@@ -233,3 +234,11 @@ def test_what_a_server_that_was_killed_was_looking_at_goes(
     assert not left.exists()
     gone = client.delete("/datastore/label", params={"id": ID, "tag": "never"})
     assert (gone.status_code, gone.json()["code"]) == (404, "E_PATH")
+
+
+def test_an_image_that_is_no_single_file_is_not_offered_to_viewers(tmp_path: Path) -> None:
+    images = Images(tmp_path / "images", largest_bytes=1 << 20)
+    for name, series in (("patient", ""), ("series", "1.2.3")):
+        (tmp_path / name).mkdir()
+        images.lend(tmp_path / name, name, sha256=name, origin="studies", series=series)
+    assert [*Store(tmp_path / "datastore", images).entries()] == ["1.2.3"]

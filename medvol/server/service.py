@@ -108,14 +108,14 @@ class Service:
                 remedy = "Give a folder with images."
                 raise InputError("E_PATH", top, "there is no such folder.", remedy)
             self.studies = Studies(top, self.images, ids)
-            self.looking.append(Looking(self.studies.look, "studies"))
+            self.looking.append(Looking(self.studies.look, STUDIES))
             begun.callback(self.looking[-1].close)
             begun.callback(self.studies.close)
         if self.settings.archive:
             modalities = {spec.modality for spec in self.bundles.values() if spec.modality}
             archive = Archive(self.settings.archive)
             self.archived = Archived(archive, self.images, ids, modalities)
-            self.looking.append(Looking(self.archived.look, "archive"))
+            self.looking.append(Looking(self.archived.look, ARCHIVE))
             begun.callback(self.looking[-1].close)
 
     def add(self, folder: Path) -> Spec:

@@ -54,12 +54,14 @@ class Looking:
     """A thread that looks, now and again, at what there is.
 
     Args:
-        look: what it does; a failure is logged, and does not end it.
-        name: of the thread.
+        look: what it does; a failure is logged once, and does not end it.
+        name: what it looks at, `images.STUDIES` or `images.ARCHIVE`.
     """
 
     def __init__(self, look: Callable[[], None], name: str) -> None:
         self.look, self.closing = look, threading.Event()
+        self.problem: InputError | None = None  # why the last look found nothing new
+        self.name = name
         self.first = threading.Event()  # whether it has looked once
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
@@ -73,8 +75,11 @@ class Looking:
         while not self.closing.is_set():
             try:
                 self.look()
+                self.problem = None
             except FAILURES as error:
-                LOG.warning("%s: %s", self.thread.name, _told(failure(error, self.thread.name)))
+                before, self.problem = self.problem, failure(error, self.name)
+                if before is None or str(before) != str(self.problem):  # else it is known
+                    LOG.warning("%s: %s", self.name, _told(self.problem))
             self.first.set()
             self.closing.wait(AGAIN_S)
 

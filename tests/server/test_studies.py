@@ -2,6 +2,8 @@
 """Images in a folder of studies: found, known again, changed, and never deleted."""
 
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -17,6 +19,7 @@ from PIL import Image
 from server_jobs import LONG_S, STUDY, chest_series, done
 
 from medvol.errors import InputError
+from medvol.server import studies
 from medvol.server.app import create_app
 from medvol.server.images import Stored
 from medvol.server.indexing import found_in
@@ -168,3 +171,38 @@ def test_why_an_archive_shows_nothing_is_logged_but_no_words_about_files(
     with closing(Looking(look, "what is there")) as looking:
         assert looking.first.wait(5)
     assert caplog.messages == [f"what is there: {said}"]
+
+
+def test_why_an_archive_shows_nothing_is_told_until_it_answers(
+    service: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    wrong = [InputError("E_ARCHIVE", "http://here", "it does not answer.", "Start it.")] * 2
+    monkeypatch.setattr(studies, "AGAIN_S", 0.05)
+    asked = threading.Semaphore(0)
+
+    def look() -> None:
+        asked.acquire()
+        if wrong:
+            raise wrong.pop()
+
+    with closing(Looking(look, "archive")) as looking:
+        monkeypatch.setattr(service, "looking", [looking])
+        assert client.get("/api/sources").json() == [
+            {"origin": "archive", "looked": False, "problem": None}
+        ]
+        asked.release()
+        assert looking.first.wait(5)
+        (told,) = client.get("/api/sources").json()
+        problem = told["problem"]
+        assert (told["looked"], problem["code"]) == (True, "E_ARCHIVE")
+        assert (problem["reason"], problem["remedy"]) == ("it does not answer.", "Start it.")
+        asked.release(3)
+        until = time.monotonic() + 5
+        while looking.problem is not None and time.monotonic() < until:
+            time.sleep(0.01)
+        assert client.get("/api/sources").json()[0]["problem"] is None
+        asked.release(100)  # so that it ends
+    assert [text for text in caplog.messages if text.startswith("archive")] == [
+        "archive: E_ARCHIVE: it does not answer. Start it."  # of two such looks
+    ]

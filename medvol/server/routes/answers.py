@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from ...bundle.spec import Spec
 from ..images import Stored
-from ..jobs import Job
+from ..jobs import Job, as_error
+from ..studies import Looking
 
 
 class SeriesShown(BaseModel):
@@ -56,6 +57,20 @@ class ImageShown(BaseModel):
             since=stored.since, origin=stored.origin, modalities=[*stored.modalities],
             description=stored.description, bundles=[*bundles],
         )  # fmt: skip
+
+
+class SourceShown(BaseModel):
+    """Where images can be chosen that were not sent: a folder of studies, or an archive."""
+
+    origin: str = Field(description='"studies" or "archive", as images have it')
+    looked: bool = Field(description="whether it was looked at once")
+    problem: Problem | None = Field(description="why its images are not known, at present")
+
+    @classmethod
+    def of(cls, looking: Looking) -> "SourceShown":
+        """What is shown of who looks at it."""
+        problem = Problem(**as_error(looking.problem)) if looking.problem else None
+        return cls(origin=looking.name, looked=looking.first.is_set(), problem=problem)
 
 
 class BundleShown(BaseModel):

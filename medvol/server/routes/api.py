@@ -13,7 +13,7 @@ from ..jobs import STATES, Job
 from ..refusals import Misused
 from ..service import Service
 from ..waiting import over
-from .answers import BundleShown, ImageShown, JobShown, Problem, StoredShown, Wanted
+from .answers import BundleShown, ImageShown, JobShown, Problem, SourceShown, StoredShown, Wanted
 
 LONGEST_WAIT_S = 30.0
 PAGE, LARGEST_PAGE = 100, 1000  # jobs or images that are listed at a time
@@ -60,6 +60,11 @@ def _images(routes: APIRouter, service: Service) -> None:
         response.headers[TOTAL] = str(len(found))
         some = found[offset : offset + limit]
         return [ImageShown.of(stored, service.suited(stored)) for stored in some]
+
+    @routes.get("/sources", tags=["images"])
+    def sources() -> list[SourceShown]:
+        """The server's studies and archive, and whether they can be looked at."""
+        return [SourceShown.of(looking) for looking in service.looking]
 
     @routes.post("/images", status_code=201, tags=["images"], openapi_extra={
         "requestBody": {"required": True, "content": {"application/octet-stream": {

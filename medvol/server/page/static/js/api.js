@@ -44,6 +44,7 @@ const asJson = (body) => ({
 export const bundles = () => ask("/bundles");
 // as many as the server lists at once: those of its studies stand behind what was sent lately
 export const images = () => ask("/images?limit=1000");
+export const sources = () => ask("/sources");
 export const jobs = () => ask("/jobs");
 export const job = (id, given) => ask(`/jobs/${id}`, given);
 export const submit = (image, bundle, options = {}) =>

@@ -169,9 +169,13 @@ function sendingBar(place, item, number, total, stop) {
   };
 }
 
-/** Images that the server itself has, to choose one of. */
+/** Images that the server itself has, to choose one of; and why it cannot say which there are. */
 function studies(chosen) {
-  const place = make("div");
+  const [place, wrong] = [make("div"), make("div")];
+  api.sources().then((sources) => {
+    const problems = sources.map((source) => source.problem).filter(Boolean);
+    refill(wrong, problems.map((problem) => problemBox(problem)));
+  }, () => {});
   api.images().then((images) => {
     const own = images.filter((image) => image.origin !== "upload");
     if (!own.length) return;
@@ -189,5 +193,5 @@ function studies(chosen) {
     const label = make("label", { for: id, text: say("studies.label") });
     refill(place, make("div", { class: "studies" }, label, choice, open));
   }, () => {});
-  return place;
+  return make("div", {}, wrong, place);
 }

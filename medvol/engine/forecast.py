@@ -93,6 +93,7 @@ def _trial(pipeline: Pipeline, windows: Windows, grid: list[int]) -> tuple[int, 
     inferer: Inferer = windows
     if precise := part_of(pipeline.inferer, PrecisionInferer):
         inferer = PrecisionInferer(windows, precise.precision)
+    network = pipeline.backend or pipeline.network
 
     def run(number: int) -> float:
         if isinstance(windows, SliceStackInferer):
@@ -102,7 +103,7 @@ def _trial(pipeline: Pipeline, windows: Windows, grid: list[int]) -> tuple[int, 
             empty = torch.zeros(number, channels, *size, device=device)
         started = time.perf_counter()
         with torch.inference_mode():
-            inferer(empty, pipeline.network)
+            inferer(empty, network)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter() - started

@@ -26,6 +26,8 @@ from ..metrics.likeness import Likeness, read_likeness
 from ..networks.weights import load_weights, record_in
 from ..progress import Step, tell
 from ..transforms.keys import noted, notes_of
+from .backends.backend import Backend
+from .backends.choose import choose_backend
 from .devices import (
     choose_device,
     infer_within_memory,
@@ -35,7 +37,10 @@ from .devices import (
     sliding_window,
 )
 from .memory import make_room, peak_bytes
+from .settings import USUAL, EngineSettings
 from .steps import IMAGE, Data, reads_its_own_way, spacing_of, without_loading, without_writing
+from .substitutes.registry import POSTPROCESSING, PREPROCESSING
+from .substitutes.rule import Rule, Substitution, substitute
 from .windows import watched
 
 PRED, SLICES = "pred", "slices"
@@ -72,13 +77,16 @@ class Pipeline:
         gate: threshold of the bundle's gate, 0 to 1, or "off"; None keeps the bundle's own.
         any_reader: medvol reads in place of whatever the bundle's chain reads with; False: only in
             place of its own readers, and a chain with another one is given the path.
+        engine: how its network is run, and whether faster equals take the place of its parts.
 
     Attributes:
         network: in evaluation mode, on `device`, weights loaded.
         inferer: runs the network over windows.
         fingerprint: of the chain that prepares; None for a chain that has none.
         spacing_mm: of the network's input, None when it is not resampled.
-        precision: that the inferer runs in.
+        precision: that the network runs in.
+        backend: that runs the network; None where the bundle's inferer runs it as it stands.
+        substitutions: what became of each part of the bundle.
         notes: on the bundle itself, which go with every answer.
         likeness: of the pictures that the bundle was trained on; None where it does not tell.
 
@@ -97,8 +105,10 @@ class Pipeline:
         precision: str | None = None,
         gate: float | str | None = None,
         any_reader: bool = True,
+        engine: EngineSettings = USUAL,
     ) -> None:
         self.spec = spec
+        self.engine = engine
         self.device = choose_device(device)
         config = _config(spec, self.device, gate)
         self.code = config.code
@@ -111,13 +121,33 @@ class Pipeline:
         network = config.build("network" if "network" in config else "network_def").to(self.device)
         load_weights(spec.weights, network, self.device, names=spec.output_names)
         self.network: torch.nn.Module = network.eval()
+        self.substitutions: list[Substitution] = []
         self.inferer = _in_precision(config.build("inferer"), precision)
         self.precision: str = getattr(self.inferer, "precision", "fp32")
+        self.backend: Backend | None = None
+        if not engine.stock:
+            self._choose_backend()
         self.spacing_mm = spacing_of(preprocessing)
         self.steps: list[Any] = without_writing(preprocessing.flatten().transforms)
         self.reads_itself = not any_reader and any(reads_its_own_way(s) for s in self.steps)
-        self._prepare = Compose(self.steps if self.reads_itself else without_loading(self.steps))
-        self.restore = Compose(without_writing(postprocessing.transforms))
+        steps = self.steps if self.reads_itself else without_loading(self.steps)
+        self._prepare = Compose(self._equals(steps, PREPROCESSING, "preprocessing"))
+        steps = without_writing(postprocessing.transforms)
+        self.restore = Compose(self._equals(steps, POSTPROCESSING, "postprocessing"))
+
+    def _choose_backend(self) -> None:
+        """Take the network from an inferer that sets its precision, and give it to a backend."""
+        if is_of(self.inferer, PrecisionInferer):
+            self.inferer = self.inferer.inferer
+        self.backend, why = choose_backend(self.network, precision=self.precision)
+        name = type(self.network).__name__
+        self.substitutions.append(Substitution("network", (name,), self.backend.name, why))
+
+    def _equals(self, steps: Sequence[Any], rules: Sequence[Rule], part: str) -> list[Any]:
+        """The steps, with faster equals in the place of those that have one."""
+        found = substitute(steps, () if self.engine.stock else rules, part=part)
+        self.substitutions += found.said
+        return found.steps
 
     def run(self, image: Image) -> Processed:
         """One volume through all parts, within the memory there is.
@@ -174,8 +204,9 @@ class Pipeline:
         with torch.inference_mode():
             with self._stage("network", "network", times):
                 batch = _batch([image.data[IMAGE] for image in images]).to(self.device)
-                with watched(self.network, self.inferer, batch.shape[2:]):
-                    scores, given_up = infer_within_memory(self.inferer, batch, self.network)
+                network = self.backend or self.network
+                with watched(network, self.inferer, batch.shape[2:]) as counted:
+                    scores, given_up = infer_within_memory(self.inferer, batch, counted)
             share = {stage: seconds / len(images) for stage, seconds in times.items()}
             return [
                 self._restored(image, scores[index], share, [*remarks, *given_up])
@@ -197,10 +228,16 @@ class Pipeline:
             times_s=spent,
             peak_memory_bytes=peak_bytes(),
             remarks=(*remarks, *given_up),
-            settings=settings_of(self.inferer),
+            settings=self._settings(),
             notes=(*self.notes, *notes_of(data)),
         )
         return Processed(image.image, data, run)
+
+    def _settings(self) -> dict[str, Any]:
+        """What the record names of inferer and backend."""
+        backend = {} if self.backend is None else {"backend": self.backend.name}
+        more = {} if self.backend is None else self.backend.settings
+        return {**settings_of(self.inferer), **backend, **more}
 
     def _unlike(self, prepared: Any) -> tuple[Note, ...]:
         """What is odd about a picture that is prepared, where the bundle's own are known."""

@@ -60,35 +60,49 @@ def _windows(windows: SlidingWindowInferer, shape: Sequence[int]) -> list[tuple[
     return found
 
 
+class Counted:
+    """A network that tells how many windows have gone through it.
+
+    Args:
+        network: that is called.
+        inferer, shape: as for `number_of_windows`.
+    """
+
+    def __init__(self, network: Any, inferer: Any, shape: Sequence[int]) -> None:
+        self.network, self.inferer, self.shape = network, inferer, shape
+        self.lock, self.done, self.said = threading.Lock(), 0, 0.0
+        self.number: tuple[int, str] | None = None
+
+    def __call__(self, windows: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        found = self.network(windows, *args, **kwargs)
+        self._count(len(windows))
+        return found
+
+    def to(self, device: torch.device | str) -> "Counted":
+        """The same on another device."""
+        self.network = self.network.to(device)
+        return self
+
+    def _count(self, windows: int) -> None:
+        with self.lock:  # an inferer may run several at once
+            if not self.done:  # a gate has run by now
+                gated = part_of(self.inferer, GatedInferer)
+                passing = None if gated is None or gated.passing is None else gated.passing[0]
+                self.number = number_of_windows(self.inferer, self.shape, passing)
+            self.done += windows
+            now = time.monotonic()
+            number = self.number
+            if number is not None and (now - self.said >= OFTEN_S or self.done >= number[0]):
+                self.said = now
+                tell(Step("network", min(self.done, number[0]), *number))
+
+
 @contextmanager
-def watched(network: torch.nn.Module, inferer: Any, shape: Sequence[int]) -> Iterator[None]:
-    """Tell how many windows have gone through a network while the block runs.
+def watched(network: Any, inferer: Any, shape: Sequence[int]) -> Iterator[Any]:
+    """The network while the block runs; where somebody listens, it tells how far it is.
 
     Args:
         network: that the inferer runs.
         inferer, shape: as for `number_of_windows`.
     """
-    if not is_heard():
-        yield
-        return
-    lock, done, said = threading.Lock(), 0, 0.0
-    number: tuple[int, str] | None = None
-
-    def count(_: torch.nn.Module, given: tuple[torch.Tensor, ...], __: Any) -> None:
-        nonlocal done, said, number
-        with lock:  # the windows of a batch are computed side by side
-            if not done:  # a gate has run by now
-                gated = part_of(inferer, GatedInferer)
-                passing = None if gated is None or gated.passing is None else gated.passing[0]
-                number = number_of_windows(inferer, shape, passing)
-            done += len(given[0])
-            now = time.monotonic()
-            if number is not None and (now - said >= OFTEN_S or done >= number[0]):
-                said = now
-                tell(Step("network", min(done, number[0]), *number))
-
-    hook = network.register_forward_hook(count)
-    try:
-        yield
-    finally:
-        hook.remove()
+    yield Counted(network, inferer, shape) if is_heard() else network

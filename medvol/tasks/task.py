@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from ..answer import Answer, Attention, Refusal
 from ..bundle.permission import permit_or_accept
 from ..bundle.spec import Spec, read_spec
+from ..engine.settings import USUAL, EngineSettings
 from ..failures import FAILURES
 from ..progress import Step, is_heard, shown, tell
 from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of, strict
@@ -82,6 +83,7 @@ def load_bundle(
     gate: float | str | None = None,
     progress: bool = False,
     trust: bool = False,
+    engine: EngineSettings = USUAL,
 ) -> "Bundle":
     """Load a bundle for prediction; its configs and its code run in this process.
 
@@ -93,6 +95,7 @@ def load_bundle(
         progress: show on stderr at which stage an image is, with a bar over windows or slices.
         trust: run it although it carries code that nobody here has accepted. That it is accepted,
             as it is now, is remembered by its digest, as for `--trust-this-bundle`.
+        engine: how its network is run, and whether faster equals take the place of its parts.
 
     Raises:
         InputError: E_BUNDLE, no such bundle, or one that cannot be built; E_UNTRUSTED, it carries
@@ -106,7 +109,12 @@ def load_bundle(
         permit_or_accept(spec.folder, trust=True)
     task = task_of(spec)
     pipeline = Pipeline(
-        spec, device=device, precision=precision, gate=gate, any_reader=task.any_reader
+        spec,
+        device=device,
+        precision=precision,
+        gate=gate,
+        any_reader=task.any_reader,
+        engine=engine,
     )
     return Bundle(task, pipeline, progress=progress)
 

@@ -38,7 +38,8 @@ def pipeline(inferer: Any, network: torch.nn.Module | None = None) -> Any:
     labels = LabelTable((Label(1, "lesion", (255, 0, 0)),))
     return SimpleNamespace(
         spec=SimpleNamespace(labels=labels, channels=("a", "b")), inferer=inferer,
-        device=torch.device("cpu"), network=network or Seen(), spacing_mm=(1.0, 1.0, 4.0),
+        device=torch.device("cpu"), network=network or Seen(), backend=None,
+        spacing_mm=(1.0, 1.0, 4.0),
     )  # fmt: skip
 
 

@@ -68,8 +68,12 @@ def test_it_is_what_goes_through(
     make: Callable[[], Inferer], shape: tuple[int, ...], expected: tuple[int, str]
 ) -> None:
     inferer, network, heard = make(), Counting(), []
-    with heard_by(heard.append), watched(network, inferer, shape), torch.inference_mode():
-        inferer(torch.zeros(1, 1, *shape), network)
+    with (
+        heard_by(heard.append),
+        watched(network, inferer, shape) as counted,
+        torch.inference_mode(),
+    ):
+        inferer(torch.zeros(1, 1, *shape), counted)
     passing = inferer.passing[0] if isinstance(inferer, GatedInferer) else None
     assert number_of_windows(inferer, shape, passing) == expected
     assert network.seen == expected[0]
@@ -78,16 +82,15 @@ def test_it_is_what_goes_through(
 
 def test_a_whole_volume_has_no_windows() -> None:
     inferer, network, heard = SimpleInferer(), Counting(), []
-    with heard_by(heard.append), watched(network, inferer, (4, 4, 4)):
-        inferer(torch.zeros(1, 1, 4, 4, 4), network)
+    with heard_by(heard.append), watched(network, inferer, (4, 4, 4)) as counted:
+        inferer(torch.zeros(1, 1, 4, 4, 4), counted)
     assert number_of_windows(inferer, (4, 4, 4)) is None
     assert (network.seen, heard) == (1, [])
 
 
 def test_where_nobody_listens_the_network_is_left_alone() -> None:
     network = Counting()
-    with watched(network, sliding(4), (4, 4, 4)):
-        assert not network._forward_hooks
-    with heard_by(print), watched(network, sliding(4), (4, 4, 4)):
-        assert len(network._forward_hooks) == 1
-    assert not network._forward_hooks
+    with watched(network, sliding(4), (4, 4, 4)) as given:
+        assert given is network
+    with heard_by(print), watched(network, sliding(4), (4, 4, 4)) as given:
+        assert given is not network

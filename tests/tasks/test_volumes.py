@@ -112,6 +112,7 @@ def test_slabs_give_every_voxel_the_label_of_its_hu(slabs: Bundle, ct: Path) -> 
     assert np.array_equal(result.mask, EXPECTED)
     assert result.run.settings == {
         "threads": torch.get_num_threads(), "slices": 3, "windows_at_once": 6,
+        "backend": "torch",
     }  # fmt: skip
 
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a bundle's parts are run: by what, with how many threads, in how much memory; no torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+AUTO = "auto"
+BACKENDS = (AUTO, "torch", "openvino")
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What a user may say of how a network is run; none of it changes what is computed.
+
+    Args:
+        backend: that runs the network, of `BACKENDS`; "auto" takes what was the fastest here.
+        stock: every part of the bundle runs as it stands, none is replaced by a faster equal.
+        threads: that compute; None for as many as there are cores.
+        max_memory_bytes: that the run may take; None for what is free.
+
+    Raises:
+        ValueError: no such backend, no thread, no memory.
+    """
+
+    backend: str = AUTO
+    stock: bool = False
+    threads: int | None = None
+    max_memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise ValueError(f"backend is {self.backend!r}; give one of {', '.join(BACKENDS)}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads is {self.threads}; give 1 or more")
+        if self.max_memory_bytes is not None and self.max_memory_bytes < 1:
+            raise ValueError(f"max_memory is {self.max_memory_bytes} bytes; give more than 0")
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What differs from the usual, by name: what a record and a key name."""
+        usual: Mapping[str, Any] = asdict(EngineSettings())
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+
+USUAL = EngineSettings()

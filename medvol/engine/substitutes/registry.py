@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The faster equals that there are, each a rule of its own file."""
+
+from .components import largest_component
+from .rule import Rule
+
+# of each list, rules for several steps stand before those for one of them
+PREPROCESSING: tuple[Rule, ...] = ()
+POSTPROCESSING: tuple[Rule, ...] = (largest_component,)

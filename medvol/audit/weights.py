@@ -100,7 +100,7 @@ def _zip(file: BinaryIO) -> Judged:
                 ):
                     return _torchscript(archive, root)
                 return _torch(_member(archive, f"{root}/data.pkl", MOST_PICKLE_BYTES))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as error:
         return Judged(Level.C, "zip", f"it cannot be read: {error}")
     return Judged(Level.B, "zip", "it is an archive of other files, and these were not looked at")
 

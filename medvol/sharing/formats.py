@@ -65,7 +65,7 @@ def _write_torchscript(
         warnings.simplefilter("ignore")  # torch calls TorchScript old; MONAI Deploy reads it
         try:
             script = convert_to_torchscript(network)
-        except (RuntimeError, TypeError, ValueError, NotImplementedError, OSError):
+        except (RuntimeError, TypeError, ValueError, OSError):
             if not axes.space:
                 raise
             script = torch.jit.trace(network, example)

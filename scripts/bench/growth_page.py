@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of growth as a table and a picture."""
+
+from pathlib import Path
+from typing import Any
+
+from .figures import Figures
+
+COLOURS = {"medvol": "#2f6db5", "medvol-process": "#2f6db5", "before": "#e1a730",
+           "stock-4": "#c8553d", "stock-1": "#c8553d"}  # fmt: skip
+
+
+def show(figures: Figures, path: Path) -> None:
+    """Print a row for each case and side, and draw them beside the JSON.
+
+    Args:
+        figures: whose cases are "slices 50", "classes 4", "cases 200".
+        path: of the JSON.
+    """
+    print("\n| | side | seconds | peak GiB |\n| --- | --- | --- | --- |")
+    drawn: dict[str, dict[str, list[tuple[int, float, float]]]] = {}
+    for word, place in figures.cases.items():
+        of, number = word.split()
+        for side, kept in place["sides"].items():
+            found: dict[str, Any] = kept["runs"][-1]
+            if "failed" in found:
+                print(f"| {word} | {side} | {found['failed']} | |")
+                continue
+            print(f"| {word} | {side} | {found['seconds']:.1f} | {found['peak_gib']:.2f} |")
+            row = (int(number), found["seconds"], found["peak_gib"])
+            drawn.setdefault(of, {}).setdefault(side, []).append(row)
+    if drawn:
+        draw(drawn, path.with_suffix(".png"))
+        print(f"\nfigures in {path}, picture in {path.with_suffix('.png')}")
+
+
+def draw(drawn: dict[str, dict[str, list[tuple[int, float, float]]]], path: Path) -> None:
+    """Seconds above, memory below, a column for each thing that grows."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(
+        2, len(drawn), figsize=(3.4 * len(drawn), 4.6), sharex="col", squeeze=False
+    )  # fmt: skip
+    for column, (of, each) in enumerate(drawn.items()):
+        for side, rows in each.items():
+            numbers, *values = zip(*sorted(rows), strict=True)
+            for row, figure_of in enumerate(values):
+                axes[row][column].plot(numbers, figure_of, "o-", ms=3, label=side,
+                                       color=COLOURS.get(side))  # fmt: skip
+        axes[1][column].set_xlabel(of)
+        axes[0][column].legend(fontsize=7, frameon=False)
+        for row, unit in enumerate(("seconds", "peak GiB")):
+            axes[row][column].set_ylim(bottom=0)
+            axes[row][column].spines[["top", "right"]].set_visible(False)
+            axes[row][column].set_ylabel(unit if column == 0 else "")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

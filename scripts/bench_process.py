@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run costs beside the network: imports, a small volume, a folder of them, radiographs.
+
+    python scripts/bench_process.py [--only imports small folder radiographs] [--runs 3]
+        [--before CHECKOUT] [--json FILE]
+
+imports: what `medvol predict` imports before it can predict, against `import monai`, each in new
+processes. small: `medvol predict` of one volume of 64^3 as a process from start to end (one window
+of the reference network), with the stages that its record names. folder: 50 such volumes, less what
+one takes, and less what the network computes. radiographs: pictures of 1024 x 1024 as JPEG, end to
+end, in batches and one by one, with a shipped bundle. `--before` measures the same of a checkout.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.reference import reference
+from bench.sides import ROOT, SCRIPTS, THREADS, run, sides
+from bench.volumes import volume
+
+from bench import machine
+
+FOLDER = Path("bench")
+PARTS = ("imports", "small", "folder", "radiographs")
+CASES, PICTURES, PICTURE_SIDE = 50, 200, 1024
+RADIOGRAPHS = "chest_xray_pneumonia"
+# what the process that predicts imports: medvol's pipeline and tasks, all of MONAI among it
+IMPORTED = (
+    "import medvol.engine.pipeline, medvol.tasks.volumes, medvol.tasks.predicting, "
+    "medvol.inferers.gated, medvol.chains, medvol.transforms.restore, medvol.networks.resunet"
+)
+GOALS = {
+    "imports": ("imports against `import monai`", 1.1, "<="),
+    "small": ("`medvol predict` of 64^3 less imports, s", 2.0, "<="),
+    "folder": ("a case of 50 beside its network, s", 0.2, "<="),
+    "radiographs": ("radiographs a second", 150.0, ">="),
+    "one": ("a batch of one, ms", 30.0, "<="),
+}
+
+
+def main() -> int:
+    """Measure the parts that are asked for, and print each goal."""
+    lines = (__doc__ or "").splitlines()
+    parser = argparse.ArgumentParser(
+        description=lines[0], epilog="\n".join(lines[2:]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--before", type=Path, help="measure another checkout of medvol instead")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="for all that is made")
+    parser.add_argument("--json", type=Path, help="of the figures (default FOLDER/process.json)")
+    args = parser.parse_args()
+    tree = (args.before or ROOT).resolve()
+    path = args.json or args.folder / "process.json"
+    facts = machine.facts(measure=False)
+    print(machine.line(facts), flush=True)
+    figures: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    figures["machine"] = facts
+    for part in args.only:
+        found = globals()[part](args, tree)
+        figures[part] = found
+        print(f"{part}: {json.dumps(found)}", flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    print()
+    for name, (what, goal, sign) in GOALS.items():
+        value = figures.get("radiographs" if name == "one" else name, {}).get(name)
+        met = value is not None and (value <= goal if sign == "<=" else value >= goal)
+        said = "no figure" if value is None else f"{value:.2f}"
+        print(f"{'met' if met else 'NOT MET':8} {what}: goal {sign} {goal:g}, {said}")
+    return 0
+
+
+def imports(args: argparse.Namespace, tree: Path) -> dict[str, float]:
+    """Seconds to import MONAI, and what medvol needs; new processes, in turn."""
+    spent: dict[str, list[float]] = {"monai": [], "medvol": []}
+    for _ in range(args.runs):
+        for name, words in (("monai", "import monai"), ("medvol", IMPORTED)):
+            code = f"import time; t = time.perf_counter(); {words}; print(time.perf_counter() - t)"
+            spent[name].append(float(_python(["-c", code], tree).splitlines()[-1]))
+    middle = {f"{name}_s": statistics.median(runs) for name, runs in spent.items()}
+    return {**middle, "imports": middle["medvol_s"] / middle["monai_s"]}
+
+
+def small(args: argparse.Namespace, tree: Path) -> dict[str, Any]:
+    """One small volume as a process from start to end."""
+    image = volume("tiny", args.folder / "data")
+    assert image is not None
+    runs = [_predict(args, tree, image) for _ in range(args.runs)]
+    middle = statistics.median(one["seconds"] for one in runs)
+    record = _record(args, "tiny")
+    needed = imports(args, tree)["medvol_s"]
+    return {"seconds": middle, "imports_s": needed, "small": middle - needed,
+            "peak_gib": runs[-1]["peak_gib"], "recorded": record}  # fmt: skip
+
+
+def folder(args: argparse.Namespace, tree: Path) -> dict[str, Any]:
+    """Fifty small volumes in one run, against one."""
+    image = volume("tiny", args.folder / "data")
+    assert image is not None
+    with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
+        for n in range(CASES):
+            os.link(image, Path(scratch) / f"case{n:03}.nii.gz")
+        many = _predict(args, tree, Path(scratch))
+        network = [_record(args, f"case{n:03}").get("network", 0.0) for n in range(1, CASES)]
+    one = _predict(args, tree, image)
+    each = (many["seconds"] - one["seconds"]) / (CASES - 1)
+    return {"seconds": many["seconds"], "one_s": one["seconds"], "each_s": each,
+            "network_s": statistics.median(network),
+            "folder": each - statistics.median(network),
+            "peak_gib": many["peak_gib"], "one_peak_gib": one["peak_gib"]}  # fmt: skip
+
+
+def radiographs(args: argparse.Namespace, tree: Path) -> dict[str, Any]:
+    """Pictures a second, in batches and one by one, from JPEG to answer."""
+    pictures = args.folder / "data" / "radiographs"
+    if not pictures.is_dir():
+        _draw(pictures)
+    code = (
+        "import sys, time, statistics; from pathlib import Path\n"
+        "from medvol.tasks.task import load_bundle\n"
+        f"loaded = load_bundle({RADIOGRAPHS!r}, device='cpu')\n"
+        "paths = sorted(Path(sys.argv[1]).glob('*.jpg'))\n"
+        "list(loaded.predict_many(paths[:16]))\n"
+        "t = time.perf_counter(); n = len(list(loaded.predict_many(paths)))\n"
+        "rate = n / (time.perf_counter() - t); one = []\n"
+        "for path in paths[:30]:\n"
+        "    t = time.perf_counter(); loaded.predict(path); one.append(time.perf_counter() - t)\n"
+        "print(rate, 1000 * statistics.median(one))\n"
+    )
+    runs = [_python(["-c", code, str(pictures)], tree).split()[-2:] for _ in range(args.runs)]
+    rates, ones = zip(*((float(rate), float(one)) for rate, one in runs), strict=True)
+    return {"radiographs": statistics.median(rates), "one": statistics.median(ones),
+            "rates": list(rates), "pictures": PICTURES, "side": PICTURE_SIDE}  # fmt: skip
+
+
+def _draw(pictures: Path) -> None:
+    """Noise-free chests would be small files: these have a real picture's grain and size."""
+    import numpy as np
+    from PIL import Image
+
+    pictures.mkdir(parents=True)
+    drawn = np.random.default_rng(0)
+    y, x = np.mgrid[-1 : 1 : PICTURE_SIDE * 1j, -1 : 1 : PICTURE_SIDE * 1j]
+    lungs = sum(np.exp(-(((x - at) / 0.3) ** 2 + (y / 0.6) ** 2) * 2) for at in (-0.45, 0.45))
+    for n in range(PICTURES):
+        values = 190 - 120 * lungs + drawn.normal(0, 6, x.shape)
+        Image.fromarray(values.clip(0, 255).astype(np.uint8)).save(pictures / f"{n:03}.jpg")
+
+
+def _predict(args: argparse.Namespace, tree: Path, image: Path) -> dict[str, Any]:
+    """`medvol predict` as a process, into an empty folder."""
+    known = sides(tree)
+    bundle = str(reference(args.folder / "data", "reference-4-random").resolve())
+    out = (args.folder / "out" / "process").resolve()
+    found = run(known["before-process"], bundle, image.resolve(), out)
+    if "failed" in found:
+        raise SystemExit(found["failed"])
+    return found
+
+
+def _record(args: argparse.Namespace, case: str) -> dict[str, float]:
+    """Seconds by stage of a case's record."""
+    path = args.folder / "out" / "process" / "results" / case / "run.json"
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, float] = kept.get("times_s", {})
+    return found
+
+
+def _python(command: list[str], tree: Path) -> str:
+    environment = {key: value for key, value in os.environ.items() if key not in THREADS}
+    environment["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), str(tree)])
+    done = subprocess.run([sys.executable, *command], env=environment, check=True,
+                          capture_output=True, text=True)  # fmt: skip
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle finds in an image: a mask, slices or classes, with how it came about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +38,8 @@ class Run:
         remarks: what was given up for memory, in words.
         settings: window, overlap, windows at once, threads.
         notes: that the bundle's transforms made while they worked on the image.
+        engine: what ran the network and why, and what took the place of the bundle's parts, see
+            `engine.explained`; empty where no network ran.
     """
 
     device: str
@@ -48,6 +50,7 @@ class Run:
     remarks: tuple[str, ...]
     settings: dict[str, Any]
     notes: tuple[Note, ...] = ()
+    engine: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

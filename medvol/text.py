@@ -2,11 +2,13 @@
 """Numbers, tables and the notice as a reader wants to see them."""
 
 import math
+import re
 from collections.abc import Collection, Sequence
 
 NOTICE = "Research use only. Not a medical device."
 SIGNIFICANT_DIGITS = 6  # in files for programs: a voxel of a micro-CT is 1e-9 ml
 NONE = "–"
+_SIZE = re.compile(r"(\d+\.?\d*) ?([kmgt]?)(b|ib|)", re.IGNORECASE)
 
 
 def digits(number: float | None) -> str:
@@ -82,6 +84,31 @@ def percent_text(percent: float | None) -> str:
     if percent is None:
         return NONE
     return "< 0.1" if 0 < percent < 0.1 else f"{percent:.1f}"
+
+
+def bytes_of(text: str) -> int:
+    """A size in bytes, as people write it.
+
+    Args:
+        text: a number, and perhaps kB, MB, GB, TB (thousands) or KiB, MiB, GiB, TiB (of 1,024 each)
+            after it, in any case; K, M, G and T alone count by 1,024.
+
+    Raises:
+        ValueError: it is something else, or not above 0.
+
+    Example:
+        >>> [bytes_of(text) for text in ("4GiB", "1.5 gb", "512M", "1000")]
+        [4294967296, 1500000000, 536870912, 1000]
+    """
+    found = _SIZE.fullmatch(text.strip())
+    size = 0
+    if found:
+        number, letter, kind = found[1], found[2].upper(), found[3].lower()
+        step = 1000 if kind == "b" and letter else 1024
+        size = int(float(number) * step ** " KMGT".index(letter or " "))
+    if size < 1:
+        raise ValueError(f"{text!r} is not a size; give one such as 4GiB or 500MB")
+    return size
 
 
 def counted(number: int, what: str) -> str:

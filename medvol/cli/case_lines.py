@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ..engine.explained import lines
 from ..errors import InputError
 from ..failures import listed
 from ..outputs.registry import OUTPUTS
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..outputs.cases import CaseRow, Cases
     from ..outputs.results import Results
     from ..tasks.cases import Case
-    from ..tasks.predicting import Outcome
+    from ..tasks.predicting import Explained, Outcome
 
 # what an answer can have -> key of its record
 KEYS = {"mask": "measurements", "slices": "slices", "classes": "classes"}
@@ -38,18 +39,22 @@ class CaseLines:
         cases: of the run.
         bars: that are shown meanwhile.
         quiet: nothing but refusals is said.
+        as_object: one object is printed at the end, and nothing else.
     """
 
     def __init__(
-        self, results: "Results", cases: "Sequence[Case]", bars: Bars, *, quiet: bool
-    ) -> None:
-        self.results, self.cases, self.bars, self.quiet = results, cases, bars, quiet
+        self, results: "Results", cases: "Sequence[Case]", bars: Bars, *, quiet: bool,
+        as_object: bool = False,
+    ) -> None:  # fmt: skip
+        self.results, self.cases, self.bars = results, cases, bars
+        self.quiet, self.as_object = quiet or as_object, as_object
         self.rows: list[CaseRow] = []
         self.refused: list[InputError] = []
         self.computed = 0
         self.started = self.written = time.perf_counter()
         self.with_files = results.alone != []
         self.applied: Applied | None = None
+        self.explained: Explained | None = None
 
     def confined(self, applied: "Applied | None") -> None:
         """Say how a bundle is confined that carries code; nothing of one that need not be."""
@@ -57,6 +62,16 @@ class CaseLines:
         if applied is not None and not self.quiet:
             words = f"{self.results.spec.name} carries code, so it runs confined: {applied}."
             self.bars.say(f"medvol: {words}", sys.stderr)
+
+    def explain(self, found: "Explained | InputError") -> None:
+        """Say what runs the bundle, and what took the place of which part; also where all else is
+        quiet, since it is asked for."""
+        if isinstance(found, InputError):
+            raise found
+        self.explained = found
+        if not self.as_object:
+            for line in lines(*found):
+                self.bars.say(line, sys.stdout)
 
     def begin(self, case: "Case") -> None:
         """Say which case is waited for."""
@@ -132,11 +147,12 @@ class CaseLines:
         """Everything that a program needs to go on, as one JSON object.
 
         `bundle`; of one that carries code `confinement`, what the system enforces and what not;
-        `output`, the folder; `tables`, format to path of the files for all cases;
-        `seconds`; and `cases`: name, `image`, `state`; of one that was predicted `folder`, `files`
-        (format to path) and what its `run.json` says; of a refused one `refusal`. Of a run that
-        was repeated also `again`: what differs from the earlier one, a line each. Of a run with
-        `--store` a case has `stored`, how many objects the archive has of it.
+        with `--explain` `explained`, what runs the bundle; `output`, the folder; `tables`, format
+        to path of the files for all cases; `seconds`; and `cases`: name, `image`, `state`; of one
+        that was predicted `folder`, `files` (format to path) and what its `run.json` says; of a
+        refused one `refusal`. Of a run that was repeated also `again`: what differs from the
+        earlier one, a line each. Of a run with `--store` a case has `stored`, how many objects the
+        archive has of it.
         """
         spec, folder = cases.spec, self.results.folder
         content = {
@@ -145,6 +161,7 @@ class CaseLines:
                        "weights_sha256": spec.weights_sha256},
             **({} if self.applied is None else {"confinement": self.applied.as_json()}),
             "output": str(folder),
+            **({} if self.explained is None else {"explained": self.explained._asdict()}),
             "tables": {name: str(path) for name, path in tables.items()},
             "seconds": round(time.perf_counter() - self.started, 3),
             "cases": [self._object(row, stored.get(row.case)) for row in cases.rows],

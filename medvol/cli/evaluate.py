@@ -13,10 +13,12 @@ from .options import (
     add_bundle,
     add_data,
     add_device,
+    add_engine,
     add_fold,
     add_map,
     add_output,
     add_time_limit,
+    engine_of,
     mapped,
 )
 
@@ -46,6 +48,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add_map(parser, "a label or class")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="instead of models/model.pt")
     add_device(parser)
+    add_engine(parser)
     add_time_limit(parser, "work on a case")
     masks = parser.add_argument_group("truth as label maps")
     add_fold(masks)
@@ -123,5 +126,6 @@ def _order(args: argparse.Namespace) -> Any:
 
     if args.predictions is not None and args.weights is not None:
         raise ValueError("--predictions takes masks that are there; leave out --weights")
-    given = {field.name: getattr(args, field.name) for field in fields(Order)}
-    return Order(**{**given, "names": mapped(args.names)})
+    own: dict[str, Any] = {"names": mapped(args.names), "engine": engine_of(args)}
+    given = {x.name: getattr(args, x.name) for x in fields(Order) if x.name not in own}
+    return Order(**given, **own)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..engine.limits import CONFINED_TIME_LIMIT_S, TIME_LIMIT_S
+from ..engine.settings import AUTO, BACKENDS, EngineSettings
+from ..text import bytes_of
 
 DICOM_OPTIONS = ("labelmap", "empty_frames")  # that are recorded where they are given
 
@@ -124,6 +126,47 @@ def add_device(parser: argparse.ArgumentParser, *, precision: bool = True) -> No
     if precision:
         words = "default: that of the bundle"
         parser.add_argument("--precision", choices=["fp32", "bf16"], help=words)
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add how a network is run, which changes no mask: `engine_of` reads it.
+
+    Args:
+        parser: of the command.
+    """
+    group = parser.add_argument_group("how the network is run")
+    group.add_argument(
+        "--backend", default=AUTO, choices=BACKENDS,
+        help="what runs the network (default auto: what was the fastest on this machine)",
+    )  # fmt: skip
+    group.add_argument(
+        "--threads", type=int, metavar="N", help="that compute (default: one for each core)"
+    )
+    group.add_argument(
+        "--max-memory", type=_bytes, metavar="SIZE",
+        help="that may be taken, such as 4GiB or 500MB (default: what is free)",
+    )  # fmt: skip
+    group.add_argument(
+        "--stock", action="store_true",
+        help="every part of the bundle as it stands, none replaced by a faster equal",
+    )  # fmt: skip
+
+
+def engine_of(args: argparse.Namespace) -> EngineSettings:
+    """What `add_engine` was given.
+
+    Raises:
+        ValueError: as for `EngineSettings`.
+    """
+    return EngineSettings(args.backend, args.stock, args.threads, args.max_memory)
+
+
+def _bytes(text: str) -> int:
+    """A size in bytes; argparse prints what is wrong with another word."""
+    try:
+        return bytes_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_series(parser: argparse._ActionsContainer, *, every: bool = False) -> None:

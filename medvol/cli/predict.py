@@ -19,10 +19,12 @@ from .options import (
     DICOM_OPTIONS,
     add_device,
     add_dicom,
+    add_engine,
     add_output,
     add_series,
     add_time_limit,
     add_trust,
+    engine_of,
 )
 from .trust import LATER, introduce
 
@@ -55,6 +57,7 @@ def add_parser(commands: Any) -> None:
     add_trust(parser)
     add_output(parser, "for the results (default results/BUNDLE)", required=False)
     add_device(parser)
+    add_engine(parser)
     add_time_limit(parser, "work on an image")
     parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
     parser.add_argument(
@@ -68,6 +71,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--overwrite", action="store_true",
         help="compute what is complete again; what medvol did not write is never touched",
+    )  # fmt: skip
+    parser.add_argument(
+        "--explain", action="store_true",
+        help="say first what runs the network and why, and what took the place of which part",
     )  # fmt: skip
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing but what was refused, and no progress"
@@ -134,7 +141,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     from ..outputs.results import Results
     from ..outputs.room import is_full, reserved
     from ..tasks.cases import find_cases, remarks_on
-    from ..tasks.predicting import Job, start
+    from ..tasks.predicting import Explain, Job, start
     from ..tasks.task import task_of
 
     if args.spacing and min(args.spacing) <= 0:
@@ -142,6 +149,9 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f"batch_size is {args.batch_size}; give 1 or more")
     before = take_over(args)
+    engine = engine_of(args)
+    if before is not None:
+        engine = engine.over(before.get("engine", {}).get("asked", {}))
     spec = read_spec(args.bundle)
     args.output = args.output or Path("results") / spec.name
     task = task_of(spec)
@@ -157,7 +167,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
             f"--again repeats the run of one image, not of {len(cases)}; give it alone"
         )
     results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite,
-                      several=len(cases) > 1)  # fmt: skip
+                      several=len(cases) > 1, engine=engine)  # fmt: skip
     check_writable(args.output)
     results.check_place(images, {case.name: case.path for case in cases})
     introduce(spec.folder, trust=args.trust, quiet=args.quiet)  # what is wrong else is said before
@@ -168,7 +178,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     bars = Bars(len(cases), unit="image" if in_batch else "case", stages=not in_batch,
                 shown=sys.stderr.isatty() and not args.quiet)  # fmt: skip
     known = [shown(case, hand) for case in cases]
-    said = CaseLines(results, known, bars, quiet=args.quiet or args.json)
+    said = CaseLines(results, known, bars, quiet=args.quiet, as_object=args.json)
     work = f"{start.__module__}:{start.__name__}"
     together = 2 * in_batch if in_batch else 1
     heard = bars if bars.shown else None
@@ -185,7 +195,10 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     ):  # fmt: skip
         said.confined(process.applied)
         try:
-            outcomes = process.each(cases, name=lambda case: case.path)
+            first = [Explain(str(spec.folder))] if args.explain else []
+            outcomes = process.each([*first, *cases], name=lambda case: case.path)
+            for _ in first:
+                said.explain(next(outcomes))
             for case in known:
                 said.begin(case)
                 found = plainly(next(outcomes), hand)

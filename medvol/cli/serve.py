@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError, printable, require
 from ..failures import path_error, write_error
 from ..text import NOTICE
-from .options import add_device, add_time_limit, add_trust
+from .options import add_device, add_engine, add_time_limit, add_trust, engine_of
 from .trust import LATER, opened
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--print-openapi", action="store_true", help="print what the REST takes and gives, and end"
     )
     add_device(parser, precision=False)
+    add_engine(parser)
     parser.set_defaults(run=run, **{LATER: True})
 
 
@@ -201,7 +202,7 @@ def _settings(args: argparse.Namespace, bundles: Sequence[str]) -> "Settings":
         port=args.port, device=args.device, studies=args.studies, archive=args.archive,
         token=token_of(args.token, new=args.new_token), keep_h=args.keep,
         largest_bytes=int(args.largest * 1e9), origins=args.origins, names=args.names,
-        time_limit_s=usual_limits(args.time_limit).seconds or 0,
+        time_limit_s=usual_limits(args.time_limit).seconds or 0, engine=engine_of(args),
     )  # fmt: skip
 
 

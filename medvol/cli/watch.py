@@ -17,9 +17,11 @@ from .options import (
     DICOM_OPTIONS,
     add_device,
     add_dicom,
+    add_engine,
     add_output,
     add_time_limit,
     add_trust,
+    engine_of,
 )
 from .trust import LATER, introduce
 
@@ -53,6 +55,7 @@ def add_parser(commands: Any) -> None:
     add_output(parser, "for results and watch.jsonl (default results/BUNDLE)", required=False)
     add_store(parser)
     add_device(parser)
+    add_engine(parser)
     add_time_limit(parser, "work on an image")
     parser.add_argument(
         "--format", nargs="+", metavar="FORMAT",
@@ -158,7 +161,7 @@ def run(args: argparse.Namespace) -> int:
         **{name: True for name in DICOM_OPTIONS if getattr(args, name)},
     }  # fmt: skip
     formats = _formats(args, spec, task)
-    results = Results(args.output, spec, formats, asked, args.device)
+    results = Results(args.output, spec, formats, asked, args.device, engine=engine_of(args))
     known = f"{spec.name} {spec.version} {spec.weights_sha256[:12]}"
     with opened(args.output) as ledger, Predictor(results, args.time_limit) as predictor:
         watcher = Watcher(

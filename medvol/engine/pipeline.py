@@ -36,16 +36,19 @@ from .devices import (
     settings_of,
     sliding_window,
 )
+from .explained import explained
 from .memory import make_room, peak_bytes
 from .settings import USUAL, EngineSettings
 from .steps import IMAGE, Data, reads_its_own_way, spacing_of, without_loading, without_writing
 from .substitutes.registry import POSTPROCESSING, PREPROCESSING
-from .substitutes.rule import Rule, Substitution, substitute
+from .substitutes.rule import Rule, Substitution, substitute, taken_out
 from .windows import watched
 
 PRED, SLICES = "pred", "slices"
 LIKENESS = "likeness.npz"  # in models/, see `metrics.likeness`
 GATE = "gate_threshold"  # id in inference.json
+READING = "medvol's readers", "checks, any format"
+WRITING = "medvol's outputs", "as --format says"
 
 
 class Prepared(NamedTuple):
@@ -131,9 +134,11 @@ class Pipeline:
         self.steps: list[Any] = without_writing(preprocessing.flatten().transforms)
         self.reads_itself = not any_reader and any(reads_its_own_way(s) for s in self.steps)
         steps = self.steps if self.reads_itself else without_loading(self.steps)
+        self.substitutions += taken_out(self.steps, steps, "reading", READING)
         self._prepare = Compose(self._equals(steps, PREPROCESSING, "preprocessing"))
         steps = without_writing(postprocessing.transforms)
         self.restore = Compose(self._equals(steps, POSTPROCESSING, "postprocessing"))
+        self.substitutions += taken_out(postprocessing.transforms, steps, "writing", WRITING)
 
     def _choose_backend(self) -> None:
         """Take the network from an inferer that sets its precision, and give it to a backend."""
@@ -228,12 +233,14 @@ class Pipeline:
             times_s=spent,
             peak_memory_bytes=peak_bytes(),
             remarks=(*remarks, *given_up),
-            settings=self._settings(),
+            settings=self.settings,
+            engine=explained(self),
             notes=(*self.notes, *notes_of(data)),
         )
         return Processed(image.image, data, run)
 
-    def _settings(self) -> dict[str, Any]:
+    @property
+    def settings(self) -> dict[str, Any]:
         """What the record names of inferer and backend."""
         backend = {} if self.backend is None else {"backend": self.backend.name}
         more = {} if self.backend is None else self.backend.settings

@@ -20,7 +20,7 @@ class EngineSettings:
         max_memory_bytes: that the run may take; None for what is free.
 
     Raises:
-        ValueError: no such backend, no thread, no memory.
+        ValueError: no such backend, no thread, no memory; or another backend for stock parts.
     """
 
     backend: str = AUTO
@@ -31,6 +31,8 @@ class EngineSettings:
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
             raise ValueError(f"backend is {self.backend!r}; give one of {', '.join(BACKENDS)}")
+        if self.stock and self.backend not in (AUTO, "torch"):
+            raise ValueError(f"stock parts run by torch; leave out {self.backend}, or stock")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads is {self.threads}; give 1 or more")
         if self.max_memory_bytes is not None and self.max_memory_bytes < 1:
@@ -41,6 +43,19 @@ class EngineSettings:
         """What differs from the usual, by name: what a record and a key name."""
         usual: Mapping[str, Any] = asdict(EngineSettings())
         return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+    def over(self, before: Mapping[str, Any]) -> "EngineSettings":
+        """These settings, and those of an earlier run where these are the usual.
+
+        Args:
+            before: what was `asked` then.
+
+        Example:
+            >>> EngineSettings(threads=2).over({"threads": 1, "stock": True}).asked
+            {'stock': True, 'threads': 2}
+        """
+        known = {name: before[name] for name in asdict(USUAL) if name in before}
+        return EngineSettings(**{**known, **self.asked})
 
 
 USUAL = EngineSettings()

@@ -77,8 +77,10 @@ def _inputs(before: Record, after: Record) -> Iterator[str]:
 
 def _means(before: Record, after: Record) -> Iterator[str]:
     """By what it was done: bundle, options, device, packages."""
-    for part in ("bundle", "asked", "settings", "versions"):
+    for part in ("bundle", "asked", "engine", "settings", "versions"):
         one, two = (record.get(part, {}) for record in (before, after))
+        if part == "engine":
+            one, two = one.get("asked", {}), two.get("asked", {})
         for key in dict.fromkeys([*one, *two]):
             said_below = key == "precision"  # what was taken, whether asked for or not
             if one.get(key) != two.get(key) and not said_below:

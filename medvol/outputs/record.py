@@ -50,6 +50,7 @@ def record_of(answer: Answer) -> dict[str, Any]:
         **found_of(answer),
         **({} if answer.given else {"device": run.device, "precision": run.precision}),
         "settings": run.settings,
+        **({"engine": run.engine} if run.engine else {}),
         **_confinement(),
         "peak_memory_bytes": run.peak_memory_bytes,
         "python": platform.python_version(),
@@ -84,8 +85,8 @@ def brief(record: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         record: as `record_of` makes it, with or without what `write` adds; or `found_of`.
     """
-    left_out = {"notice", "labels", "python", "machine", "versions", "settings", "asked",
-                "request_sha256", "severity_score_of", "confinement"}  # fmt: skip
+    left_out = {"notice", "labels", "python", "machine", "versions", "settings", "engine",
+                "asked", "request_sha256", "severity_score_of", "confinement"}  # fmt: skip
     kept = {key: value for key, value in record.items() if key not in left_out}
     if "input" in kept:
         kept["input"] = {key: record["input"][key] for key in ("path", "sha256")}

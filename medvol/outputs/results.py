@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
 from ..bundle.spec import Spec
+from ..engine.settings import USUAL, EngineSettings
 from ..errors import InputError
 from ..files import sha256_of
 from ..images.unchanged import input_sha256
@@ -50,6 +51,8 @@ class Results:
         device: that is asked for.
         overwrite: complete cases are computed again.
         several: there is more than one case, so that files for all together are made unasked.
+        engine: how the network is run.
+        backend: that runs it; empty where the bundle is not loaded, then what would be taken now.
     """
 
     folder: Path
@@ -59,6 +62,8 @@ class Results:
     device: str = "auto"
     overwrite: bool = False
     several: bool = False
+    engine: EngineSettings = USUAL
+    backend: str = ""
 
     @property
     def alone(self) -> list[str] | None:
@@ -113,7 +118,8 @@ class Results:
     @cached_property
     def request(self) -> str:
         """SHA-256 of all that decides about an answer, but its image: equal for equal answers."""
-        from ..engine.devices import choose_device  # here: it loads torch
+        from ..engine.backends.choose import remembered_backend  # here: they load torch
+        from ..engine.devices import choose_device
 
         spec, configs = self.spec, self.spec.folder / "configs"
         files = {name: configs / f"{name}.json" for name in ("inference", "metadata")}
@@ -123,7 +129,11 @@ class Results:
             "configs": {name: sha256_of(path) for name, path in files.items() if path.is_file()},
             "asked": self.asked,
             "device": str(choose_device(self.device)),
-        }
+            "stock": self.engine.stock,
+            "backend": self.backend or remembered_backend(
+                spec, self.engine, device=self.device, precision=self.asked["precision"]
+            ),
+        }  # fmt: skip
         text = json.dumps(everything, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

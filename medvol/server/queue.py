@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from ..engine.settings import USUAL, EngineSettings
 from .counters import JOBS
 from .jobs import CANCELLED, RUNNING, Job
 from .lane import Duty, Lane
@@ -19,18 +20,22 @@ class Queue:
         device: "auto", "cpu" or "cuda".
         workers: what each may see of the GPUs, see `devices.workers_for`; none is a queue in which
             jobs wait for ever.
+        engine: how networks are run.
 
     Raises:
         InputError: E_FAILED, a worker does not start.
     """
 
-    def __init__(self, duty: Duty, device: str, workers: Sequence[str]) -> None:
+    def __init__(
+        self, duty: Duty, device: str, workers: Sequence[str], *, engine: EngineSettings = USUAL
+    ) -> None:  # fmt: skip
         self.duty = duty
         self.lanes: list[Lane] = []
         with ExitStack() as begun:
             begun.callback(self.close)
             for visible in workers:
-                self.lanes.append(Lane(duty, Setup(str(duty.results.folder), device, visible)))
+                setup = Setup(str(duty.results.folder), device, visible, engine)
+                self.lanes.append(Lane(duty, setup))
             begun.pop_all()
 
     @property

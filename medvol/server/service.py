@@ -87,8 +87,8 @@ class Service:
             self.jobs = Jobs(settings.folder / "jobs")
             self.results.keep_only(self._keys)
             self.closing = threading.Event()
-            self.queue = Queue(self._duty(), settings.device,
-                               workers_for(settings.device) if at_work else [])  # fmt: skip
+            workers = workers_for(settings.device) if at_work else []
+            self.queue = Queue(self._duty(), settings.device, workers, engine=settings.engine)
             begun.callback(self.queue.close)
             self.sweeper = threading.Thread(target=self._keep_sweeping, name="sweeper", daemon=True)
             if at_work:
@@ -312,7 +312,7 @@ class Service:
         """What decides about the results: image, bundle, settings, device and medvol itself."""
         parts = [
             __version__, stored.sha256, self.digests[bundle], {**NOT_ASKED, **asked},
-            self.settings.device, formats,
+            self.settings.device, formats, self.settings.engine.asked,
         ]  # fmt: skip
         text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from ..engine.settings import USUAL, EngineSettings
+
 GIB = 1 << 30
 LOCAL = ("localhost",)
 SHORTEST_TOKEN = 16  # characters; of 16 hexadecimal ones nobody guesses 64 bits over a network
@@ -43,6 +45,7 @@ class Settings:
             a proxy before it.
         archive_takes: what a viewer sends by STOW is passed on to the archive.
         ohif: folder of a static build of OHIF, which is served too.
+        engine: how networks are run.
 
     Raises:
         ValueError: a number or an origin that makes no sense, a token that can be guessed, or
@@ -66,6 +69,7 @@ class Settings:
     archive_takes: bool = False
     ohif: Path | None = None
     names: Sequence[str] = ()
+    engine: EngineSettings = USUAL
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..bundle.spec import Spec, read_spec
 from ..engine.serve import Handler
+from ..engine.settings import USUAL, EngineSettings
 from ..errors import InputError
 from ..failures import FAILURES
 from ..outputs.dicom.check import check_source
@@ -43,11 +44,13 @@ class Setup(NamedTuple):
         folder: of all results.
         device: "auto", "cpu" or "cuda".
         visible: the GPU that is its own, as `CUDA_VISIBLE_DEVICES` has it; empty for any.
+        engine: how networks are run.
     """
 
     folder: str
     device: str
     visible: str = ""
+    engine: EngineSettings = USUAL
 
 
 class Order(NamedTuple):
@@ -157,7 +160,7 @@ class Worker:
                 asked = {**NOT_ASKED, **warm.options}
                 bundle = load_bundle(
                     read_spec(warm.bundle), device=self.setup.device,
-                    precision=asked["precision"], gate=asked["gate"],
+                    precision=asked["precision"], gate=asked["gate"], engine=self.setup.engine,
                 )  # fmt: skip
                 self._hold(_held_as(warm.bundle, asked), bundle)
 
@@ -165,11 +168,12 @@ class Worker:
         asked = {**NOT_ASKED, **order.options}
         spec = read_spec(order.bundle)
         formats = possible(spec) if order.formats is None else order.formats
-        results = _All(Path(self.setup.folder), spec, formats, asked, self.setup.device)
+        results = _All(Path(self.setup.folder), spec, formats, asked, self.setup.device,
+                       engine=self.setup.engine)  # fmt: skip
         predicting = _Serving(Job(results), strictly=order.formats is not None)
         key = _held_as(order.bundle, asked)
         predicting.bundle = self.loaded.pop(key, None)
-        (outcome,) = predicting([Case(order.image, order.key)])
+        (outcome,) = predicting.outcomes([Case(order.image, order.key)])
         if predicting.bundle is not None:
             self._hold(key, predicting.bundle)
         if isinstance(outcome, InputError):

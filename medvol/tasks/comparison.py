@@ -22,8 +22,10 @@ from ..engine import child
 from ..engine.confine import Applied, Confinement
 from ..engine.confined import confined
 from ..engine.devices import part_of
+from ..engine.explained import explained
 from ..engine.limits import usual_limits
 from ..engine.serve import Handler
+from ..engine.settings import USUAL, EngineSettings
 from ..errors import InputError, printable
 from ..failures import listed
 from ..files import sha256_of
@@ -80,7 +82,7 @@ class Order:
         part: of the datalist; None for what the task takes.
         limit: only the first so many cases, of each class where there are classes.
         predictions: folder of masks that are there; None where the bundle makes them.
-        device, precision: as for `load_bundle`.
+        device, precision, engine: as for `load_bundle`.
         tolerance_mm: of surface Dice; None for the default.
         smallest_lesion_ml: of a lesion that counts; None for the default.
         calibrate: whether temperature and threshold are chosen on the validation part.
@@ -99,6 +101,7 @@ class Order:
     predictions: Path | None = None
     device: str = "auto"
     precision: str | None = None
+    engine: EngineSettings = USUAL
     tolerance_mm: float | None = None
     smallest_lesion_ml: float | None = None
     calibrate: bool = False
@@ -150,7 +153,10 @@ class Comparison(ABC, Generic[CaseT]):
     @cached_property
     def bundle(self) -> Bundle:
         """The bundle, loaded when it is asked for."""
-        return load_bundle(self.spec, device=self.order.device, precision=self.order.precision)
+        order = self.order
+        return load_bundle(
+            self.spec, device=order.device, precision=order.precision, engine=order.engine
+        )
 
     def run_words(self) -> str:
         """How the bundle runs, such as "fp32 on cpu", and at which threshold its gate is."""
@@ -162,7 +168,9 @@ class Comparison(ABC, Generic[CaseT]):
         gated = part_of(pipeline.inferer, GatedInferer)
         threshold = gated.gate.threshold if gated else None
         behind = f", behind its gate at threshold {threshold:g}" if threshold is not None else ""
-        return f"{pipeline.precision} on {pipeline.device}{behind}"
+        by = explained(pipeline)["backend"]
+        stock = ", its parts as they stand" if self.order.engine.stock else ""
+        return f"{pipeline.precision} on {pipeline.device} by {by}{stock}{behind}"
 
     def run(self) -> Evaluation[CaseT] | None:
         """Compare every case; one that cannot be used does not stop the others.

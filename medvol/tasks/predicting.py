@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..answer import Answer, Refusal
+from ..engine.explained import explained
 from ..engine.serve import Handler
 from ..errors import InputError
 from ..failures import FAILURES, failure
@@ -36,6 +37,28 @@ class Job:
 
     results: Results
     batch_size: int | None = None
+
+
+class Explain(NamedTuple):
+    """Asks for an `Explained` before the first case.
+
+    Args:
+        path: of the bundle.
+    """
+
+    path: str
+
+
+class Explained(NamedTuple):
+    """What runs a bundle, small enough to be sent to another process.
+
+    Args:
+        engine: see `engine.explained`.
+        settings: device, precision, and of the inferer what a record names.
+    """
+
+    engine: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
 
 class Outcome(NamedTuple):
@@ -80,12 +103,25 @@ class Predicting:
         wanted = "classes" in self.task.gives and drawn
         self.method = (asked["attention"] or "grad-cam") if wanted else ""
 
-    def __call__(self, cases: Sequence[Case]) -> Iterator[Outcome | InputError]:
-        """What comes of each case, in their order.
+    def __call__(
+        self, cases: Sequence[Case | Explain]
+    ) -> Iterator[Outcome | Explained | InputError]:  # fmt: skip
+        """What comes of each case, in their order; before them, where it is asked for, what runs
+        the bundle.
 
         Raises:
             InputError: E_BUNDLE, the bundle cannot be loaded, or allows no maps.
             ValueError: no such device.
+        """
+        if cases and isinstance(cases[0], Explain):
+            yield self._explained()
+        yield from self.outcomes([case for case in cases if isinstance(case, Case)])
+
+    def outcomes(self, cases: Sequence[Case]) -> Iterator[Outcome | InputError]:
+        """What comes of each case, in their order.
+
+        Raises:
+            InputError, ValueError: as above.
         """
         step = 1 if self.task.batch_size is None else MANY
         for first in range(0, len(cases), step):
@@ -159,12 +195,18 @@ class Predicting:
             for path, answer in zip(paths, answers, strict=True):
                 yield self._written(path, answer, self.bundle)
 
+    def _explained(self) -> Explained:
+        self.bundle = self.bundle or self._loaded()
+        pipeline = self.bundle.pipeline
+        known = {"device": str(pipeline.device), "precision": pipeline.precision}
+        return Explained(explained(pipeline), {**known, **pipeline.settings})
+
     def _loaded(self) -> Bundle:
         asked, spec = self.results.asked, self.results.spec
         tell(Step("load"))
         try:
             bundle = load_bundle(spec, device=self.results.device, precision=asked["precision"],
-                                 gate=asked["gate"])  # fmt: skip
+                                 gate=asked["gate"], engine=self.results.engine)  # fmt: skip
             if self.method:
                 bundle.maps(self.method)  # where none can be made, no image is looked at
         except (InputError, ValueError):
@@ -177,6 +219,8 @@ class Predicting:
         """Write the files of an answer."""
         if isinstance(answer, Refusal):
             return answer.error
+        if not self.results.backend:  # where none was remembered, it is known by now
+            self.results = replace(self.results, backend=explained(bundle.pipeline)["backend"])
         try:
             tell(Step("write"))
             if self.method:

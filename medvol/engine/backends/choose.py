@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import torch
 
+from ...bundle.spec import Spec
+from ..settings import AUTO, EngineSettings
 from .backend import Backend
 from .by_torch import TorchBackend
 
@@ -24,3 +26,18 @@ def choose_backend(network: torch.nn.Module, *, precision: str) -> Chosen:
         precision: "fp32", "bf16" or "fp16".
     """
     return Chosen(TorchBackend(network, precision), "the only one there is")
+
+
+def remembered_backend(
+    spec: Spec, engine: EngineSettings, *, device: str, precision: str | None
+) -> str:
+    """The backend that would run a bundle's network now, as far as is known without loading it.
+
+    Args:
+        spec: of the bundle.
+        engine: how it is to run.
+        device: "auto", "cpu" or "cuda".
+        precision: "fp32" or "bf16"; None for the bundle's own.
+    """
+    _ = spec, device, precision  # by which what was measured is found, once it is kept
+    return "torch" if engine.stock or engine.backend == AUTO else engine.backend

@@ -86,6 +86,26 @@ def substitute(steps: Sequence[Any], rules: Sequence[Rule], *, part: str) -> Sub
     return Substituted(found, said)
 
 
+def taken_out(
+    before: Sequence[Any], after: Sequence[Any], part: str, by: tuple[str, str]
+) -> list[Substitution]:
+    """What is said of steps that are a stage of medvol's own, such as reading; nothing of none.
+
+    Args:
+        before: all steps.
+        after: those that are left, the same objects, and perhaps others in their place.
+        part: of the bundle, to be named.
+        by: what does their work, and why.
+
+    Example:
+        >>> print(*taken_out(["load", 2], [2], "reading", ("readers", "checks")))
+        reading: str -> readers (checks)
+    """
+    left = {id(step) for step in after}
+    names = tuple(name_of(step) for step in before if id(step) not in left)
+    return [Substitution(part, names, *by)] if names else []
+
+
 def name_of(step: Any) -> str:
     """The name of a step's class, or of a function."""
     return step.__name__ if hasattr(step, "__name__") else type(step).__name__

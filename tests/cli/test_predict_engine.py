@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a network is run, by options: said before the first case, recorded, repeated, in the key."""
+
+import json
+from pathlib import Path
+
+import pytest
+from phantoms import save_nifti, tiny_chest
+from tiny_bundle import tiny_bundle
+
+from medvol.bundle.spec import read_spec
+from medvol.cli import main
+from medvol.engine.settings import EngineSettings
+from medvol.outputs.results import Results
+from medvol.text import bytes_of
+
+CHEST = tiny_chest(noise_hu=5)
+ASKED = {"precision": None, "gate": None, "series": None, "spacing": None, "strict": False}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("engine")
+    tiny_bundle(made / "thresholds")
+    save_nifti(made / "chest.nii.gz", CHEST.ct, CHEST.affine)
+    return made
+
+
+def predict(folder: Path, output: Path, *options: str) -> int:
+    return main(["predict", str(folder / "chest.nii.gz"), "--bundle", str(folder / "thresholds"),
+                 "-o", str(output), "--format", "nii", "--device", "cpu", *options])  # fmt: skip
+
+
+def record(output: Path) -> dict[str, object]:
+    read: dict[str, object] = json.loads((output / "chest" / "run.json").read_text())
+    return read
+
+
+def test_explained_before_the_first_case_recorded_and_repeated(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(folder, tmp_path / "one", "--explain", "--stock", "--threads", "1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("network: by torch (nothing of the bundle is replaced); device cpu")
+    assert "window 16 x 16 x 8, overlap 0.5" in lines[0]
+    assert "reading: LoadImaged -> medvol's readers (checks, any format)" in lines
+    assert "postprocessing: AsDiscreted as it stands" in lines or any(
+        line.startswith("postprocessing: ") and line.endswith(" as it stands") for line in lines
+    )
+    assert lines[-1].startswith("chest: ")  # the case comes after all of them
+    engine = record(tmp_path / "one")["engine"]
+    assert isinstance(engine, dict)
+    assert engine["asked"] == {"stock": True, "threads": 1}
+    assert {x["by"] for x in engine["substitutions"] if x["part"] != "reading"} <= {
+        "", "medvol's outputs"}  # fmt: skip
+
+    again = ["--again", str(tmp_path / "one" / "chest")]
+    assert predict(folder, tmp_path / "two", *again, "--json", "--explain") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["explained"]["engine"] == engine
+    assert not [line for line in said["again"] if line.startswith("differs")]
+    assert predict(folder, tmp_path / "two", *again, "--json", "--threads", "2") == 0
+    assert "differs: threads 1, now 2" in json.loads(capsys.readouterr().out)["again"]
+
+
+def test_what_is_complete_is_left_but_not_by_stock_parts(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options, complete in (((), False), (("--threads", "1"), True), (("--stock",), False)):
+        assert predict(folder, tmp_path, *options) == 0
+        assert ("complete already" in capsys.readouterr().out) == complete
+
+
+def test_a_result_is_of_its_backend(folder: Path) -> None:
+    spec = read_spec(folder / "thresholds")
+
+    def request(engine: EngineSettings, backend: str = "") -> str:
+        return Results(folder, spec, None, ASKED, "cpu", engine=engine, backend=backend).request
+
+    usual = request(EngineSettings(), "torch")
+    assert request(EngineSettings(threads=1, max_memory_bytes=10**9), "torch") == usual
+    assert request(EngineSettings(), "openvino") != usual
+    assert request(EngineSettings(stock=True), "torch") != usual
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--threads", "0"], "threads is 0"),
+        (["--stock", "--backend", "openvino"], "leave out openvino, or stock"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    options: list[str], words: str,
+) -> None:  # fmt: skip
+    assert predict(folder, tmp_path / "out", *options) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_memory_is_a_size_above_0(folder: Path, tmp_path: Path) -> None:
+    assert bytes_of("0.5 TB") == 500 * 10**9
+    for text in ("four", "0", "-1GiB", "4 GiB more", "0.0001"):
+        with pytest.raises(ValueError, match="is not a size"):
+            bytes_of(text)
+    with pytest.raises(SystemExit):
+        predict(folder, tmp_path / "out", "--max-memory", "much")

@@ -2,17 +2,28 @@
 """What runs a bundle, and what took the place of each of its parts: in words, and for programs."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .settings import EngineSettings
+from .substitutes.rule import Substitution
 
 if TYPE_CHECKING:
-    from .pipeline import Pipeline
+    from .backends.backend import Backend
 
 NETWORK = "network"  # the part of a bundle that a backend runs
 STOCK = "nothing of the bundle is replaced"
 ITS_OWN = "the bundle's inferer runs it as it stands"
 
 
-def explained(pipeline: "Pipeline") -> dict[str, Any]:
+class Runs(Protocol):
+    """What is explained: a pipeline."""
+
+    engine: EngineSettings
+    substitutions: list[Substitution]
+    backend: "Backend | None"
+
+
+def explained(pipeline: Runs) -> dict[str, Any]:
     """How a bundle runs, ready for JSON.
 
     Args:

@@ -27,13 +27,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench import machine, page
 from bench.agreement import agreement, read_mask
 from bench.figures import Figures
 from bench.reference import reference
 from bench.sides import Side, run, sides
 from bench.volumes import volume
-
-from bench import machine, page
 
 FOLDER = Path("bench")
 USUAL_SIDES = ("stock-1", "stock-4", "nnunet", "medvol")

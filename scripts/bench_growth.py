@@ -18,13 +18,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench import machine
 from bench.figures import Figures
 from bench.growth_page import show
 from bench.reference import reference
 from bench.sides import run, sides
 from bench.volumes import volume
-
-from bench import machine
 
 FOLDER = Path("bench")
 SLICES = (50, 100, 200, 400, 800, 1200)

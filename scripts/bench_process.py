@@ -21,11 +21,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench import machine
 from bench.reference import reference
 from bench.sides import ROOT, SCRIPTS, THREADS, run, sides
 from bench.volumes import volume
-
-from bench import machine
 
 FOLDER = Path("bench")
 PARTS = ("imports", "small", "folder", "radiographs")

@@ -29,7 +29,7 @@ from typing import Any
 
 from bench import machine, page
 from bench.agreement import agreement, read_mask
-from bench.figures import Figures
+from bench.figures import Figures, disturbed
 from bench.reference import reference
 from bench.sides import Side, run, sides
 from bench.volumes import volume
@@ -138,8 +138,9 @@ def _keep(mask: Any, path: Path) -> None:
 def _said(found: dict[str, Any]) -> str:
     if "failed" in found:
         return f"failed: {found['failed']}"
+    also = " (disturbed)" if disturbed(found) else ""
     stages = {name: round(spent, 2) for name, spent in found.get("stages", {}).items()}
-    return f"{found['seconds']:.2f} s, {found['peak_gib']:.2f} GiB, {json.dumps(stages)}"
+    return f"{found['seconds']:.2f} s, {found['peak_gib']:.2f} GiB{also}, {json.dumps(stages)}"
 
 
 if __name__ == "__main__":

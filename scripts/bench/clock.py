@@ -2,6 +2,7 @@
 """Where the seconds and the memory of a side are, found out from outside of what is measured."""
 
 import functools
+import os
 import sys
 import threading
 import time
@@ -71,6 +72,32 @@ def age_s() -> float:
     import psutil
 
     return time.time() - psutil.Process().create_time()
+
+
+def own_cpu_s() -> float:
+    """Seconds of processors of this process and of all that it started and that ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+class Others:
+    """Seconds of processors that went to processes which are not of this benchmark."""
+
+    def __init__(self) -> None:
+        self.began = self._busy_s()
+
+    def seconds(self) -> float:
+        """Since it was made; processes of this one must have ended."""
+        return max(0.0, self._busy_s() - self.began)
+
+    @staticmethod
+    def _busy_s() -> float:
+        import psutil
+
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in user too
+        return sum(times) - idle - guest - own_cpu_s()
 
 
 class Tree:

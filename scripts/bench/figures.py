@@ -8,6 +8,7 @@ from typing import Any
 
 from .machine import spread
 
+DISTURBED = 0.05  # of a run's time
 Case = tuple[str, str]  # bundle and volume
 
 
@@ -65,9 +66,13 @@ class Figures:
         self.cases[_key(case)]["sides"][side]["agreement"] = alike
 
     def side(self, case: Case, side: str) -> dict[str, Any] | None:
-        """Medians of a side's seconds, memory and stages; None where it did not run."""
+        """Medians of a side's seconds, memory and stages; None where it did not run.
+
+        Runs that others disturbed do not count, where there are any else.
+        """
         place = self.cases.get(_key(case), {}).get("sides", {}).get(side)
         runs = [one for one in place["runs"] if "failed" not in one] if place else []
+        runs = [one for one in runs if not disturbed(one)] or runs
         if not place or not runs:
             return None
         stages = sorted({name for one in runs for name in one.get("stages", {})})
@@ -83,6 +88,11 @@ class Figures:
         return {**middle, "stages": each, "runs": len(runs), "calls": runs[-1].get("calls"),
                 "agreement": place.get("agreement"),
                 "settings": runs[-1].get("settings", {})}  # fmt: skip
+
+
+def disturbed(run: dict[str, Any]) -> bool:
+    """Whether other processes took so much of the processors that its seconds are not its own."""
+    return bool(run.get("others_cpu_s", 0.0) > DISTURBED * run["seconds"])
 
 
 def _key(case: Case) -> str:

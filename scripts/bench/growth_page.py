@@ -10,6 +10,9 @@ COLOURS = {"medvol": "#2f6db5", "medvol-process": "#2f6db5", "before": "#e1a730"
            "stock-4": "#c8553d", "stock-1": "#c8553d"}  # fmt: skip
 
 
+Rows = list[tuple[int, float, float]]  # how many, seconds, GiB
+
+
 def show(figures: Figures, path: Path) -> None:
     """Print a row for each case and side, and draw them beside the JSON.
 
@@ -17,25 +20,30 @@ def show(figures: Figures, path: Path) -> None:
         figures: whose cases are "slices 50", "classes 4", "cases 200".
         path: of the JSON.
     """
-    print("\n| | side | seconds | peak GiB |\n| --- | --- | --- | --- |")
-    drawn: dict[str, dict[str, list[tuple[int, float, float]]]] = {}
+    print("\n" + "\n".join(table(figures)))
+    draw(figures, path.with_suffix(".png"))
+    print(f"\nfigures in {path}, picture in {path.with_suffix('.png')}")
+
+
+def table(figures: Figures) -> list[str]:
+    """A row for each case and side."""
+    lines = ["| | side | seconds | peak GiB |", "| --- | --- | --- | --- |"]
     for word, place in figures.cases.items():
-        of, number = word.split()
         for side, kept in place["sides"].items():
             found: dict[str, Any] = kept["runs"][-1]
             if "failed" in found:
-                print(f"| {word} | {side} | {found['failed']} | |")
-                continue
-            print(f"| {word} | {side} | {found['seconds']:.1f} | {found['peak_gib']:.2f} |")
-            row = (int(number), found["seconds"], found["peak_gib"])
-            drawn.setdefault(of, {}).setdefault(side, []).append(row)
-    if drawn:
-        draw(drawn, path.with_suffix(".png"))
-        print(f"\nfigures in {path}, picture in {path.with_suffix('.png')}")
+                lines.append(f"| {word} | {side} | {found['failed']} | |")
+            else:
+                spent, peak = found["seconds"], found["peak_gib"]
+                lines.append(f"| {word} | {side} | {spent:.1f} | {peak:.2f} |")
+    return lines
 
 
-def draw(drawn: dict[str, dict[str, list[tuple[int, float, float]]]], path: Path) -> None:
+def draw(figures: Figures, path: Path) -> None:
     """Seconds above, memory below, a column for each thing that grows."""
+    drawn = _grown(figures)
+    if not drawn:
+        return
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -59,3 +67,16 @@ def draw(drawn: dict[str, dict[str, list[tuple[int, float, float]]]], path: Path
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _grown(figures: Figures) -> dict[str, dict[str, Rows]]:
+    """By what grows and by side."""
+    drawn: dict[str, dict[str, Rows]] = {}
+    for word, place in figures.cases.items():
+        of, number = word.split()
+        for side, kept in place["sides"].items():
+            found = kept["runs"][-1]
+            if "failed" not in found:
+                row = (int(number), found["seconds"], found["peak_gib"])
+                drawn.setdefault(of, {}).setdefault(side, []).append(row)
+    return drawn

@@ -26,7 +26,8 @@ def show(figures: Figures, path: Path) -> None:
         path: of the JSON.
     """
     for place in figures.cases.values():
-        print("\n" + "\n".join(_table(figures, place)))
+        print("\n" + "\n".join(table(figures, place)))
+    print("\n" + "\n".join(stages(figures)))
     print()
     for goal in goals(figures):
         print(f"{goal.met:12} {goal.what}: goal {goal.goal}, {goal.figure}")
@@ -35,35 +36,51 @@ def show(figures: Figures, path: Path) -> None:
     print(f"\nfigures in {path}, picture in {picture}")
 
 
-def _table(figures: Figures, place: dict[str, Any]) -> list[str]:
+def table(figures: Figures, place: dict[str, Any]) -> list[str]:
+    """A row for each side of a case: seconds, memory, how alike its mask is.
+
+    Args:
+        figures: all there are.
+        place: of the case in them.
+    """
     case = (place["bundle"], place["volume"])
     shape = " x ".join(map(str, place["shape"]))
+    spacing = " x ".join(f"{mm:g}" for mm in place["spacing_mm"])
     best = best_stock(figures, case)
-    rows = [
-        f"{case[0]} on {case[1]}: {shape} voxels of {place['spacing_mm']} mm",
-        f"| {'side':18} | seconds (least - most, runs) | network | peak GiB | times stock | Dice | "
-        "where |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+    lines = [
+        f"{case[0]} on {case[1]}, {shape} voxels of {spacing} mm:",
+        "",
+        "| side | seconds (least - most; runs) | network | peak GiB | times as fast | Dice |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for name in place["sides"]:
         found = figures.side(case, name)
         if found is None:
-            why = place["sides"][name]["runs"][-1].get("failed", "")
-            rows.append(f"| {name:18} | failed: {why} |")
+            why = place["sides"][name]["runs"][-1]["failed"]
+            lines.append(f"| {name} | failed: {why} | | | | |")
             continue
-        spent = found["seconds"]
-        times = best and not name.endswith(("process", "all")) and (
-            best[1]["seconds"]["median"] / spent["median"]
-        )  # fmt: skip
-        alike = found["agreement"]
-        where = ", ".join(f"{s} {v:.1f}" for s, v in found["stages"].items())
-        rows.append(
-            f"| {name:18} | {spent['median']:.2f} ({spent['min']:.2f} - {spent['max']:.2f}, "
-            f"{found['runs']}) | {found.get('forward_s', {}).get('median', 0):.2f} | "
-            f"{found['peak_gib']['median']:.2f} | {f'{times:.2f}' if times else ''} | "
-            f"{alike['dice'] if alike else float('nan'):.5f} | {where} |"
+        spent, whole = found["seconds"], "process" in name
+        other = figures.side(case, "stock-process") if whole else best and best[1]
+        times = f"{other['seconds']['median'] / spent['median']:.2f}" if other else ""
+        inside = f"{found['forward_s']['median']:.2f}" if found.get("forward_s") else ""
+        alike = f"{found['agreement']['dice']:.5f}" if found["agreement"] else ""
+        lines.append(
+            f"| {name} | {spent['median']:.2f} ({spent['min']:.2f} - {spent['max']:.2f}; "
+            f"{found['runs']}) | {inside} | {found['peak_gib']['median']:.2f} | {times} | {alike} |"
         )
-    return rows
+    return lines
+
+
+def stages(figures: Figures) -> list[str]:
+    """A row for each case and side: seconds of each stage, medians."""
+    lines = [f"| case | side | {' | '.join(STAGES)} |", "| --- " * (2 + len(STAGES)) + "|"]
+    for word, place in figures.cases.items():
+        for name in place["sides"]:
+            found = figures.side((place["bundle"], place["volume"]), name)
+            if found and found["stages"]:
+                each = [f"{found['stages'][s]:.2f}" if s in found["stages"] else "" for s in STAGES]
+                lines.append(f"| {word} | {name} | {' | '.join(each)} |")
+    return lines
 
 
 def draw(figures: Figures, path: Path) -> None:

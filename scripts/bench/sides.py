@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .clock import Others, own_cpu_s
+
 SCRIPTS = Path(__file__).resolve().parents[1]
 ROOT = SCRIPTS.parent
 NNUNET_PYTHON = ROOT / ".judges" / "nnunet" / "bin" / "python"
@@ -100,6 +102,7 @@ def run(side: Side, bundle: str, image: Path, out: Path, *, under: str = "") -> 
     environment = {key: value for key, value in os.environ.items() if key not in THREADS}
     environment["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), str(side.tree)])
     environment["PYTHONWARNINGS"] = "ignore"
+    others, own = Others(), own_cpu_s()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     figures = out / "figures.json"
     if done.returncode or not figures.is_file():
@@ -107,4 +110,4 @@ def run(side: Side, bundle: str, image: Path, out: Path, *, under: str = "") -> 
         (out / "stderr.txt").write_text(done.stderr, encoding="utf-8")
         return {"failed": lines[-1] if lines else f"ended with {done.returncode}"}
     found: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
-    return found
+    return {**found, "cpu_s": own_cpu_s() - own, "others_cpu_s": others.seconds()}

@@ -10,6 +10,8 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor
 
+from .convolutions import OneDnnConvolutions
+
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -17,8 +19,7 @@ class PrecisionInferer(Inferer):
     """Run the network of another inferer under autocast, and give float32 scores.
 
     MONAI's engines offer autocast on CUDA only. The windows and their stitching stay float32. On
-    the CPU, without gradients, the windows of a batch are computed side by side, see
-    `one_thread_each`.
+    the CPU, without gradients, the windows of a batch are computed side by side, see `each_alone`.
 
     Args:
         inferer: such as `monai.inferers.SlidingWindowInferer`.
@@ -48,23 +49,42 @@ class PrecisionInferer(Inferer):
         with one_thread_each() as workers:
 
             def predict_each(windows: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-                def one(window: Tensor) -> Tensor:
-                    with torch.inference_mode():  # each worker has its own
-                        return predict(window, *args, **kwargs)
-
-                return torch.cat(list(workers.map(one, windows.split(1))))
+                return each_alone(workers, predict, windows, *args, **kwargs)
 
             return self.inferer(inputs, predict_each, *args, **kwargs)
 
 
+def each_alone(
+    workers: ThreadPoolExecutor,
+    network: Callable[..., Tensor],
+    windows: Tensor,
+    *args: Any,
+    **kwargs: Any,
+) -> Tensor:
+    """Scores of windows on the CPU, each computed alone by one of the workers.
+
+    So a window has the same scores on any number of threads and in any batch: oneDNN sums in
+    another order for another number of threads (its 1 x 1 convolutions of 256 channels differ by
+    1e-5). That costs nothing: two threads inside of one window are no faster than a window each,
+    and a window alone is as fast as several, see `convolutions.OneDnnConvolutions`.
+
+    Args:
+        workers: of `one_thread_each`.
+        network: is called with each of them, without gradients.
+        windows: (B, C, *spatial).
+        args, kwargs: further arguments of the network.
+    """
+
+    def one(window: Tensor) -> Tensor:
+        with torch.inference_mode(), OneDnnConvolutions():  # each worker has its own
+            return network(window, *args, **kwargs)
+
+    return torch.cat(list(workers.map(one, windows.split(1))))
+
+
 @contextmanager
 def one_thread_each() -> Iterator[ThreadPoolExecutor]:
-    """As many workers as torch has threads, each of which computes with one thread.
-
-    oneDNN sums in another order for another number of threads (its 1 x 1 convolutions of 256
-    channels differ by 1e-5); one thread a window gives the same scores on any number of threads
-    and in any batch.
-    """
+    """As many workers as torch has threads, each of which computes with one thread."""
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(

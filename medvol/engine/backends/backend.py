@@ -22,6 +22,10 @@ class Backend(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """As above."""
 
+    @property
+    def batch(self) -> int | None:
+        """Windows that it is given at once at best; None for as many as the bundle says."""
+
     def __call__(self, windows: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Scores of windows (B, C, *spatial), float32 (B, classes, *spatial); equal for equal
         windows, whichever others are beside them."""

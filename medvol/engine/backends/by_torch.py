@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...inferers.precision import PRECISIONS, one_thread_each
+from ...inferers.precision import PRECISIONS, each_alone, one_thread_each
 
 
 class TorchBackend:
@@ -28,6 +28,12 @@ class TorchBackend:
         self._open = ExitStack()
 
     @property
+    def batch(self) -> int | None:
+        """As of `backend.Backend`: a window a thread; on another device the bundle's own."""
+        on_cpu = all(p.device.type == "cpu" for p in self.network.parameters())
+        return torch.get_num_threads() if on_cpu else None
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """Nothing yet."""
         return {}
@@ -38,12 +44,7 @@ class TorchBackend:
             return self._one(windows, *args, **kwargs)
         if self._workers is None:
             self._workers = self._open.enter_context(one_thread_each())
-
-        def one(window: Tensor) -> Any:
-            with torch.inference_mode():  # each worker has its own
-                return self._one(window, *args, **kwargs)
-
-        return torch.cat(list(self._workers.map(one, windows.split(1))))
+        return each_alone(self._workers, self._one, windows, *args, **kwargs)
 
     def to(self, device: torch.device | str) -> "TorchBackend":
         """The same on another device."""

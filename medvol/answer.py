@@ -13,15 +13,15 @@ from .errors import InputError, Note
 from .images.find import case_name
 from .images.image import Image
 from .images.memory import MaskKind, mask_as
-from .metrics.burden import Burden, lung_burden
 from .metrics.coverage import cut_note
-from .metrics.measurements import Measurement, Reference, measure, voxels_per_slice
+from .metrics.measurements import Measurement, Reference, marked, measure, voxels_per_slice
 from .slices import longest_run_mm
 from .spatial import feet_head_axis, slice_z_mm
 
 PART = "N_COVERAGE"  # of a note on an image that shows a part of the organ only
 
 if TYPE_CHECKING:
+    from .metrics.burden import Burden
     from .metrics.masks.comparison import RegionFigures
 
 
@@ -246,7 +246,7 @@ class Answer:
         if organ is None or self.mask is None or self.given is None:
             return organ
         beside = [value for value in organ.values if value not in self.spec.focus]
-        return organ if not beside or np.isin(self.mask, beside).any() else None
+        return organ if not beside or marked(self.mask, beside).any() else None
 
     def _levels(self) -> list[Note]:
         """N_SHIFT where the HU of the organ lie beyond the training data of what marked it."""
@@ -292,11 +292,13 @@ class Answer:
         )  # fmt: skip
 
     @cached_property
-    def burden(self) -> Burden | None:
+    def burden(self) -> "Burden | None":
         """Where the lesions lie: by lung and third, and one by one; None of other organs.
 
         There are no thirds where a part of the lungs is shown, or where a gate passed slices by.
         """
+        from .metrics.burden import lung_burden  # here: it loads SciPy
+
         spec, gated = self.spec, self.slices is not None and self.slices.passed_by
         organ = self.reference
         if self.mask is None or organ is None or not spec.lung_regions:

@@ -63,10 +63,15 @@ def right_and_left(lung: Mask, affine: Affine, middle_mm: float) -> tuple[Mask, 
     steps = _steps(affine)
     coarse = lung[tuple(slice(None, None, step) for step in steps)]
     side = _sides(coarse, affine @ np.diag([*steps, 1.0]), middle_mm)
-    for axis, (size, step) in enumerate(zip(lung.shape, steps, strict=True)):
-        nearest = np.minimum((np.arange(size) + step // 2) // step, side.shape[axis] - 1)
-        side = side.take(nearest, axis=axis)
-    return lung & side, lung & ~side
+    order = sorted(range(3), key=lambda axis: -abs(lung.strides[axis]))  # as the lung's in memory
+    side = side.transpose(order)
+    for place in (2, 1, 0):  # the nearest in memory first, while there is little of it
+        size, step = lung.shape[order[place]], steps[order[place]]
+        nearest = np.minimum((np.arange(size) + step // 2) // step, side.shape[place] - 1)
+        side = side.take(nearest, axis=place)
+    right = side.transpose(np.argsort(order))
+    right &= lung
+    return right, lung ^ right
 
 
 def _sides(lung: Mask, affine: Affine, middle_mm: float) -> Mask:

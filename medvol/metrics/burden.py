@@ -62,9 +62,9 @@ def lung_burden(
         whole: the lungs are shown from end to end; a part of a lung has no thirds.
     """
     right, left = right_and_left(
-        np.isin(labels, organ), affine, middle_mm=body_middle_mm(volume_hu, affine)
+        measurements.marked(labels, organ), affine, middle_mm=body_middle_mm(volume_hu, affine)
     )
-    lesion = np.isin(labels, focus)
+    lesion = measurements.marked(labels, focus)
     regions = lung_regions(right, left, lesion, affine, whole=whole)
     place = lung_place(right, left, affine, whole=whole)
     return Burden(regions, find_lesions(lesion, affine, place))

@@ -147,8 +147,7 @@ def ct_score(regions: Sequence[Region]) -> int | None:
 def per_slice(mask: Mask, affine: Affine) -> Counts:
     """Voxels of a mask (X, Y, Z) in each slice between feet and head, from the feet, (N,)."""
     axis = feet_head_axis(affine)
-    across = tuple(other for other in range(3) if other != axis)
-    counts: Counts = mask.sum(axis=across, dtype=np.int64)
+    counts = np.array([np.count_nonzero(x) for x in np.moveaxis(mask, axis, 0)], np.int64)
     return counts[::-1] if head_first(mask.shape, affine) else counts
 
 

@@ -188,6 +188,25 @@ def voxels_per_slice(labels: Mask, values: Collection[int]) -> tuple[Counts, Cou
     return counts[0], counts[1], counts[2]
 
 
+def marked(labels: Mask, values: Collection[int]) -> npt.NDArray[np.bool_]:
+    """Where a mask has one of some values, (X, Y, Z) in the mask's own order in memory.
+
+    Args:
+        labels: (X, Y, Z) integers.
+        values: of labels, or 0 for the background.
+
+    Example:
+        >>> marked(np.arange(4, dtype=np.uint8).reshape(1, 2, 2), [0, 3]).tolist()
+        [[[True, False], [False, True]]]
+    """
+    found = np.zeros_like(labels, dtype=bool)
+    order = _slowest_first(labels)
+    for slab, inside in zip(labels.transpose(order), found.transpose(order), strict=True):
+        for value in values:
+            inside |= slab == value
+    return found
+
+
 def count_voxels(labels: Mask, *, top: int) -> Counts:
     """Voxels of each value 0 to `top`, (top + 1,); a higher value raises ValueError."""
     counts = np.zeros(top + 1, np.int64)

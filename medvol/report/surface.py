@@ -16,6 +16,7 @@ PAD = 4  # cells around what is marked, so that its surface closes
 SMOOTHING = 1.0  # standard deviation of the smoothing, over the size of a voxel: hides steps
 LEAST_SMOOTHING = 0.7  # the same over the edge of a cube: hides the cubes themselves
 TRACE = 1e-3  # share of a cell below which it holds nothing
+TAIL = 1e-12  # of a Gaussian, 0 from here on: what follows is lost in rounding, and denormal
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class Cells:
         centres = (np.arange(self.number(axis)) - PAD + 0.5) * self.step_mm
         edges = np.arange(self.shape[axis] + 1) * self.spacing_mm[axis]
         below: Field = ndtr((edges[None] - centres[:, None]) / sigma).astype(np.float32)
-        return np.diff(below, axis=1)
+        shares: Field = np.diff(below, axis=1)
+        shares[shares < TAIL] = 0  # products of denormal numbers take a hundred times as long
+        return shares
 
     def nearest(self, axis: int) -> npt.NDArray[np.intp]:
         """(cubes,): the voxel at the middle of each cube, or the nearest there is."""

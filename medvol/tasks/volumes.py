@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 
 from ..answer import PART, Answer, Slices
 from ..bundle.spec import Spec
@@ -18,6 +17,7 @@ from ..images.modality import checked_ct
 from ..images.sequences import find_patients
 from ..images.slice_images import SEQUENCE_NAMES
 from ..metrics.coverage import cut_note
+from ..metrics.measurements import marked
 from ..slices import positive
 from ..spatial import same_grid, slice_z_mm, spacing_mm
 from .cases import Reading, Source, opened, strict
@@ -148,6 +148,13 @@ class Volumes:
 
     def _cut(self, image: Image) -> list[Note]:
         """N_COVERAGE where the air of the lungs goes on beyond the stack, and no mask says so."""
+        from nibabel.orientations import (
+            apply_orientation,
+            axcodes2ornt,
+            io_orientation,
+            ornt_transform,
+        )
+
         from ..transforms.body import lung_mask
 
         known = any(note.code == PART for note in image.notes)
@@ -178,7 +185,7 @@ class Volumes:
         if not same_grid(array.shape[1:], affine, image.array.shape, image.affine):
             raise self._off_grid("its mask lies elsewhere in the patient than the input.")
         labels = self.spec.labels
-        if not np.isin(array[0], [0, *(label.value for label in labels)]).all():
+        if not marked(array[0], [0, *(label.value for label in labels)]).all():
             raise self._off_grid("its mask holds values that its label table does not name.")
         return array[0].astype(labels.dtype, copy=False)
 

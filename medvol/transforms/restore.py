@@ -2,6 +2,7 @@
 """What a network predicts, brought back to the voxels and slices of the input."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,18 +16,23 @@ from monai.transforms.transform import Transform
 from torch import Tensor
 
 from ..spatial import Affine, feet_head_axis
-from .keys import ItemTransform
+from .decide import BYTE, NOT_FINITE, Decision, labels_of
+from .keys import ItemTransform, plain
+from .traced import undone
+
+PLANES = 8  # of scores at once, along the first axis
+SURELY_BACKGROUND = Decision(surely_background=True)
 
 
 class InvertLabelsd(Invertd):
     """Bring class probabilities back to the input's grid and keep the most probable class.
 
-    Equal to `Invertd(nearest_interp=False)` followed by `AsDiscreted(argmax=True)`, but each class
-    is brought back alone and only the best so far is kept, so that the memory at full size is two
-    volumes, however many classes there are. What a crop removed is background for sure, so that
-    nothing grows over the crop's border where the grids differ; with `Invertd` all probabilities
-    are 0 there, and the least weight of a voxel inside wins. Among equal probabilities the smaller
-    label wins.
+    Equal to `Invertd(nearest_interp=False)` followed by `AsDiscreted(argmax=True)`, but only what
+    several classes can win is interpolated, see `decide`, and at full size there are labels alone.
+    What a crop removed is background for sure, so that nothing grows over the crop's border where
+    the grids differ; with `Invertd` all probabilities are 0 there, and the least weight of a voxel
+    inside wins. Among equal probabilities the smaller label wins. Where the chain is not along the
+    axes, each class is brought back alone and only the best so far is kept.
 
     Args:
         keys: items with probabilities (C, *spatial), class 0 is background.
@@ -44,22 +50,34 @@ class InvertLabelsd(Invertd):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
-        for key in self.key_iterator(result):
-            scores = result[key]
-            if not torch.isfinite(scores).all():
-                raise ValueError("the network gave scores that are not finite; check its weights")
-            best = 1 - self._restored(result, key, 1 - scores[:1])
-            labels = torch.zeros(
-                best.shape, dtype=torch.uint8 if len(scores) <= 256 else torch.int32
+        for key, orig_key in self.key_iterator(result, self.orig_keys):
+            scores, image = plain(result[key]), data[orig_key]
+            found = undone(
+                self.transform, orig_key, scores.shape[1:], image.meta, image.applied_operations
             )
-            values = best.as_tensor()
-            for value in range(1, len(scores)):
-                restored = self._restored(result, key, scores[value : value + 1]).as_tensor()
-                better = restored > values
-                labels[better.cpu()] = value
-                torch.maximum(values, restored, out=values)
-            result[key] = MetaTensor(labels).copy_meta_from(best)
+            if found is None:
+                result[key] = self._class_by_class(result, key)
+                continue
+            labels = labels_of(scores.split(PLANES, 1), found.maps, SURELY_BACKGROUND)
+            made = MetaTensor(labels, meta=found.meta(image.meta))
+            made.applied_operations = deepcopy(found.left)
+            result[key] = made
         return result
+
+    def _class_by_class(self, data: Mapping[Hashable, Any], key: Hashable) -> MetaTensor:
+        scores = data[key]
+        if not torch.isfinite(scores).all():
+            raise ValueError(NOT_FINITE)
+        best = 1 - self._restored(data, key, 1 - scores[:1])
+        labels = torch.zeros(best.shape, dtype=torch.uint8 if len(scores) <= BYTE else torch.int32)
+        values = best.as_tensor()
+        for value in range(1, len(scores)):
+            restored = self._restored(data, key, scores[value : value + 1]).as_tensor()
+            better = restored > values
+            labels[better.cpu()] = value
+            torch.maximum(values, restored, out=values)
+        made: MetaTensor = MetaTensor(labels).copy_meta_from(best)
+        return made
 
     def _restored(
         self, data: Mapping[Hashable, Any], key: Hashable, probability: Tensor

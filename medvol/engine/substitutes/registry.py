@@ -2,8 +2,9 @@
 """The faster equals that there are, each a rule of its own file."""
 
 from .components import largest_component
+from .restoring import scores_to_labels
 from .rule import Rule
 
 # of each list, rules for several steps stand before those for one of them
 PREPROCESSING: tuple[Rule, ...] = ()
-POSTPROCESSING: tuple[Rule, ...] = (largest_component,)
+POSTPROCESSING: tuple[Rule, ...] = (scores_to_labels, largest_component)

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From scores on a network's grid to labels on another grid, never all classes at full size.
+
+Interpolating every class and then taking the best is what is meant; most of it need not be done.
+Interpolation only mixes neighbours, so where one class is the best of all neighbours it is the best
+between them too. The volume is therefore cut into blocks; only those in which several classes can
+win are interpolated, and of these classes only.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .axis_maps import AxisMaps, Matrix
+
+BLOCK = 8  # voxels of the network's grid along an edge of a block
+MOST = 48  # voxels of the other grid along an edge of a block
+BYTE = 256  # labels that a byte holds
+NOT_FINITE = "the network gave scores that are not finite; check its weights"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How scores become labels.
+
+    Args:
+        activation: "softmax", "sigmoid" or "none", applied before interpolation.
+        threshold: from which on a class is marked, each by itself, above 0; None: the best class of
+            all, the first one among equals.
+        surely_background: what lies beyond the network's grid is class 0 for certain, so that it
+            takes part in interpolation; else it has no score in any class.
+    """
+
+    activation: str = "none"
+    threshold: float | None = None
+    surely_background: bool = False
+
+    def scores(self, values: Tensor) -> Tensor:
+        """What is interpolated, (C, *spatial)."""
+        if self.activation == "softmax":
+            values = values.softmax(0)
+        elif self.activation == "sigmoid":
+            values = values.sigmoid()
+        return values
+
+    def marks(self, values: Tensor) -> Tensor:
+        """Labels (1, *spatial), or marks (C, *spatial), on the network's own grid."""
+        if self.threshold is not None:
+            return (self.scores(values) >= self.threshold).to(torch.uint8)
+        if len(values) == 2:
+            return (values[1:] > values[:1]).to(torch.uint8)
+        kind = torch.uint8 if len(values) <= BYTE else torch.int32
+        return values.max(0, keepdim=True).indices.to(kind)
+
+
+class Span(NamedTuple):
+    """Neighbouring voxels of an axis, and those that they are made of.
+
+    Args:
+        made: of the grid that is made.
+        of: of the network's grid.
+        weights: (n made, n of) float64.
+        whole: whether the weights of each voxel sum to 1.
+    """
+
+    made: slice
+    of: slice
+    weights: Tensor
+    whole: bool
+
+
+def labels_of(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) -> Tensor:
+    """Labels on a grid, of scores on the grid of a network.
+
+    Args:
+        planes: scores (C, n, Y, Z), one after the other along the network's first axis.
+        maps: from the network's grid to the one wanted.
+        decision: how scores become labels.
+
+    Returns:
+        Labels (1, *shape of the maps), or marks (C, *shape); uint8, labels above 255 int32.
+
+    Raises:
+        ValueError: scores that are not finite numbers.
+    """
+    return (_picked if maps.picks else _interpolated)(_checked(planes), maps, decision)
+
+
+def _checked(planes: Iterable[Tensor]) -> Iterator[Tensor]:
+    for plane in planes:
+        least, most = _told_apart(plane).aminmax()
+        if not torch.isfinite(most - least):
+            raise ValueError(NOT_FINITE)
+        yield plane
+
+
+def _told_apart(plane: Tensor) -> Tensor:
+    """The scores; of a plane that is one voxel seen many times, as beyond a gate, this one."""
+    return plane if any(plane.stride()[1:]) else plane[:, :1, :1, :1]
+
+
+def _marks(plane: Tensor, decision: Decision) -> Tensor:
+    marks = decision.marks(_told_apart(plane))
+    return marks.expand(len(marks), *plane.shape[1:])
+
+
+def _picked(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) -> Tensor:
+    """Where nothing is interpolated it is decided on the network's grid."""
+    marks = torch.cat([_marks(plane, decision) for plane in planes], 1).cpu()
+    view, out = _empty(len(marks), maps, marks.dtype)
+    if marks.any():
+        held = [np.flatnonzero(matrix.any(axis=1)) for matrix in maps.by_source()]
+        for axis, (rows, matrix) in enumerate(zip(held, maps.by_source(), strict=True)):
+            places = torch.from_numpy(matrix[rows].argmax(axis=1))
+            marks = marks.index_select(axis + 1, places)
+        boxes = [slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0) for rows in held]
+        view[:, boxes[0], boxes[1], boxes[2]] = marks
+    return out
+
+
+def _empty(channels: int, maps: AxisMaps, kind: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Zeros on the grid, as the network's axes see them, and in their own order."""
+    out = torch.zeros((channels, *maps.shape), dtype=kind)
+    order = [0, *(int(axis) + 1 for axis in np.argsort(maps.sources))]
+    return out.permute(order), out
+
+
+def _interpolated(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) -> Tensor:
+    first, *across = (_spans(matrix) for matrix in maps.by_source())
+    first.sort(key=lambda span: span.of.stop)
+    view = out = torch.empty(0)
+    for span, scores, marks in _slabs(planes, first, decision):
+        if out.numel() == 0:
+            view, out = _empty(len(marks), maps, marks.dtype)
+        if not marks.any():
+            continue
+        for y, z in _blocks(marks, across):
+            inside = np.s_[:, :, y.of, z.of]
+            place = (slice(None), span.made, y.made, z.made)
+            view[place] = _block(scores[inside], marks[inside], (span, y, z), decision).cpu()
+    return out
+
+
+def _spans(matrix: Matrix) -> list[Span]:
+    """An axis in pieces of at most `BLOCK` and `MOST` voxels; what nothing reaches is left out."""
+    reached = matrix != 0
+    rows = np.flatnonzero(reached.any(axis=1))
+    low = reached.argmax(axis=1)
+    high = matrix.shape[1] - reached[:, ::-1].argmax(axis=1)
+    found, start = [], 0
+    for at in range(1, len(rows) + 1):
+        piece = rows[start : at + 1]
+        full = at == len(rows) or piece[-1] - piece[0] >= MOST or piece[-1] - piece[-2] > 1
+        if full or high[piece].max() - low[piece].min() > BLOCK + 1:
+            made, start = slice(int(rows[start]), int(rows[at - 1]) + 1), at
+            of = slice(int(low[made].min()), int(high[made].max()))
+            weights = matrix[made, of]
+            whole = bool(np.allclose(weights.sum(axis=1), 1))
+            found.append(Span(made, of, torch.from_numpy(np.ascontiguousarray(weights)), whole))
+    return found
+
+
+def _slabs(
+    planes: Iterable[Tensor], spans: Sequence[Span], decision: Decision
+) -> Iterator[tuple[Span, Tensor, Tensor]]:
+    """Each span of the first axis with its scores and marks, as soon as its planes are there."""
+    scores: list[Tensor] = []
+    marks: list[Tensor] = []
+    start = stop = done = 0
+    for plane in planes:
+        scores += plane.split(1, 1)
+        marks += _marks(plane, decision).split(1, 1)
+        stop += plane.shape[1]
+        while done < len(spans) and spans[done].of.stop <= stop:
+            span = spans[done]
+            here = slice(span.of.start - start, span.of.stop - start)
+            yield span, torch.cat(scores[here], 1), torch.cat(marks[here], 1)
+            done += 1
+        needed = min((span.of.start for span in spans[done:]), default=stop)
+        drop = min(needed, stop) - start
+        del scores[:drop], marks[:drop]
+        start += drop
+
+
+def _blocks(marks: Tensor, across: Sequence[Sequence[Span]]) -> Iterator[tuple[Span, Span]]:
+    """Where not all is unmarked."""
+    seen = marks.flatten(0, 1).any(0).cpu().numpy()
+    for y in across[0]:
+        column = np.logical_or.reduce(seen[y.of])
+        if column.any():
+            yield from ((y, z) for z in across[1] if column[z.of].any())
+
+
+def _block(scores: Tensor, marks: Tensor, spans: Sequence[Span], decision: Decision) -> Tensor:
+    """Labels or marks of one block, or one for all of it."""
+    whole = all(span.whole for span in spans)
+    if decision.threshold is not None:
+        return _above(scores, marks, spans, decision, decision.threshold)
+    least, most = marks.aminmax()
+    if least == most and (whole or not decision.surely_background or not most):
+        return most
+    values = decision.scores(scores).double()
+    reach, sure = values.amax((1, 2, 3)), values.amin((1, 2, 3)).max()
+    able = reach >= sure
+    if decision.surely_background and not whole:
+        able[0] = True
+    labels = able.nonzero()[:, 0]
+    values = _mixed(values[labels], spans)
+    if decision.surely_background and not whole:
+        x, y, z = (span.weights.sum(1) for span in spans)
+        values[0] += 1 - x[:, None, None] * y[:, None] * z
+    return labels.to(marks.dtype)[values.float().max(0).indices]
+
+
+def _above(
+    scores: Tensor, marks: Tensor, spans: Sequence[Span], decision: Decision, threshold: float
+) -> Tensor:
+    """(C, *block) marks where the scores reach the threshold."""
+    made = torch.zeros((len(marks), *(len(span.weights) for span in spans)), dtype=marks.dtype)
+    scores = decision.scores(scores)
+    whole = all(span.whole for span in spans)
+    for channel, (score, mark) in enumerate(zip(scores, marks, strict=True)):
+        least, most = mark.aminmax()
+        if least == most and (whole or not most):
+            made[channel] = most
+        else:
+            mixed = _mixed(score[None].double(), spans)[0]
+            made[channel] = mixed.float() >= threshold
+    return made
+
+
+def _mixed(values: Tensor, spans: Sequence[Span]) -> Tensor:
+    """(n, *made) of values (n, *of)."""
+    x, y, z = (span.weights.to(values.device) for span in spans)
+    values = y @ (values @ z.T)
+    return (x @ values.flatten(2)).reshape(len(values), len(x), len(y), len(z))

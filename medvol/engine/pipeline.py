@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -40,8 +41,10 @@ from .explained import explained
 from .memory import make_room, peak_bytes
 from .settings import USUAL, EngineSettings
 from .steps import IMAGE, Data, reads_its_own_way, spacing_of, without_loading, without_writing
-from .substitutes.registry import POSTPROCESSING, PREPROCESSING
+from .streaming import Streaming, streams
+from .substitutes.registry import INFERERS, POSTPROCESSING, PREPROCESSING
 from .substitutes.rule import Rule, Substitution, substitute, taken_out
+from .substitutes.windows import equal_inferer
 from .windows import watched
 
 PRED, SLICES = "pred", "slices"
@@ -147,6 +150,11 @@ class Pipeline:
         self.backend, why = choose_backend(self.network, precision=self.precision)
         name = type(self.network).__name__
         self.substitutions.append(Substitution("network", (name,), self.backend.name, why))
+        self.inferer, said = equal_inferer(self.inferer, INFERERS)
+        self.substitutions += said
+        windows = sliding_window(self.inferer)
+        if windows is not None:
+            windows.sw_batch_size = getattr(self.backend, "batch", None) or windows.sw_batch_size
 
     def _equals(self, steps: Sequence[Any], rules: Sequence[Rule], part: str) -> list[Any]:
         """The steps, with faster equals in the place of those that have one."""
@@ -207,6 +215,8 @@ class Pipeline:
         """
         times: dict[str, float] = {}
         with torch.inference_mode():
+            if len(images) == 1 and streams(self.inferer, self.restore):
+                return [self._streamed(images[0], remarks)]
             with self._stage("network", "network", times):
                 batch = _batch([image.data[IMAGE] for image in images]).to(self.device)
                 network = self.backend or self.network
@@ -226,13 +236,34 @@ class Pipeline:
             data, given_up = restore_within_memory(
                 self.restore, {**image.data, PRED: scores}, PRED
             )  # fmt: skip
+        return self._processed(image, data, spent, [*remarks, *given_up])
+
+    def _streamed(self, image: Prepared, remarks: Sequence[str]) -> Processed:
+        """One image whose scores are restored plane by plane while the network runs."""
+        spent, whole = dict(image.times_s), dict[str, float]()
+        first, *others = self.restore.transforms
+        with self._stage("network", "postprocessing", whole):
+            batch = _batch([image.data[IMAGE]]).to(self.device)
+            with watched(self.backend or self.network, self.inferer, batch.shape[2:]) as counted:
+                guard = partial(self._refusing, "network")
+                streaming = Streaming(self.inferer, first, image.data, guard)
+                data, given_up = infer_within_memory(streaming, batch, counted)
+            del batch
+            data = cast(Data, Compose(others)(data))
+        spent["network"] = streaming.network_s
+        spent["restore"] = whole["network"] - streaming.network_s
+        return self._processed(image, data, spent, [*remarks, *given_up])
+
+    def _processed(
+        self, image: Prepared, data: Data, spent: dict[str, float], remarks: Sequence[str]
+    ) -> Processed:
         run = Run(
             device=str(self.device),
             precision=self.precision,
             chain_fingerprint=self.fingerprint,
             times_s=spent,
             peak_memory_bytes=peak_bytes(),
-            remarks=(*remarks, *given_up),
+            remarks=tuple(remarks),
             settings=self.settings,
             engine=explained(self),
             notes=(*self.notes, *notes_of(data)),
@@ -253,9 +284,16 @@ class Pipeline:
 
     @contextmanager
     def _stage(self, stage: str, part: str, times_s: dict[str, float]) -> Iterator[None]:
-        """Time a stage; what a bundle's part raises becomes a refusal that names the part."""
+        """Time a stage, and refuse as `_refusing`."""
         started = time.perf_counter()
         tell(Step(stage))
+        with self._refusing(part):
+            yield
+        times_s[stage] = time.perf_counter() - started
+
+    @contextmanager
+    def _refusing(self, part: str) -> Iterator[None]:
+        """What a bundle's part raises becomes a refusal that names the part."""
         try:
             with self.code.importable():  # a part may import more when it is called
                 yield
@@ -268,7 +306,6 @@ class Pipeline:
                 "E_BUNDLE", self.spec.folder, f"its {part} failed: {last_line(error)}.",
                 "Try the bundle on the image it was made for; if that fails too, report it.",
             ) from error  # fmt: skip
-        times_s[stage] = time.perf_counter() - started
 
 
 def _likeness(spec: Spec) -> Likeness | None:

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from monai.data.utils import dense_patch_slices
-from monai.inferers import SlidingWindowInferer
-from monai.utils import ensure_tuple_rep, fall_back_tuple
 
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
+from ..inferers.window_grid import window_grid
 from ..kinds import is_of
 from ..progress import Step, is_heard, tell
 from .devices import part_of, sliding_window
@@ -39,25 +37,11 @@ def number_of_windows(
         return (shape[-1] if passing is None else int(passing.sum())), "slice"
     if windows is None or len(shape) != 3:
         return None
-    found = _windows(windows, shape)
+    grid = window_grid(windows, shape)
     if passing is None:
-        return len(found), "window"
-    before = max(0, found[-1][2].stop - shape[2]) // 2  # padding, where the volume is shorter
-    inside = [slice(max(0, w[2].start - before), w[2].stop - before) for w in found]
+        return len(grid.windows), "window"
+    inside = [grid.inside(window)[2] for window in grid.windows]
     return sum(bool(passing[z].any()) for z in inside), "window"
-
-
-def _windows(windows: SlidingWindowInferer, shape: Sequence[int]) -> list[tuple[slice, ...]]:
-    """Where MONAI's `sliding_window_inference` puts its windows in a padded volume."""
-    size = fall_back_tuple(windows.roi_size, shape)
-    padded = [max(pair) for pair in zip(shape, size, strict=True)]
-    overlap = ensure_tuple_rep(windows.overlap, len(size))
-    steps = [
-        edge if edge == whole else max(1, int(edge * (1 - share)))
-        for edge, whole, share in zip(size, padded, overlap, strict=True)
-    ]
-    found: list[tuple[slice, ...]] = dense_patch_slices(padded, size, steps)
-    return found
 
 
 class Counted:

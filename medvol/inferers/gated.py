@@ -22,8 +22,9 @@ from ..transforms.keys import placed, plain
 from .gate_file import gate_file
 from .precision import PrecisionInferer
 from .slice_stack import SliceStackInferer
+from .sliding_window import FastSlidingWindowInferer, background_scores, gathered
+from .window_grid import Window
 
-BACKGROUND_SCORE = 1e4  # exp(-2e4) is 0 in every precision, and 1e4 is finite in float16
 Network = Callable[..., Tensor]
 
 
@@ -140,23 +141,64 @@ class GatedInferer(Inferer):
         return computed / windows
 
     def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Any:
+        passing = self._ask(inputs)
+        if passing is None:
+            return self.inferer(inputs, network, *args, **kwargs)
+        predict = partial(network, *args, **kwargs)
+        if isinstance(self.inferer, FastSlidingWindowInferer):
+            each = [
+                gathered(self._planes(volume, predict, found), inputs.shape[2])
+                for volume, found in zip(plain(inputs).split(1), passing, strict=True)
+            ]
+            return placed(each[0][None] if len(each) == 1 else torch.stack(each), inputs)
+        scores = self._background(len(inputs), inputs)
+        for item, found in enumerate(passing):
+            volume = plain(inputs)[item : item + 1]  # a batch with metadata cannot be cut
+            answers = self._segment(volume, predict, found)
+            for (start, stop), answer in zip(runs(found), answers, strict=True):
+                scores[item, ..., start:stop] = plain(answer)[0]
+        return placed(scores, inputs)
+
+    def planes(self, volume: Tensor, network: Network) -> Iterator[Tensor]:
+        """Finished scores along the first spatial axis, see `FastSlidingWindowInferer.planes`.
+
+        Args:
+            volume: (1, C, X, Y, Z), without metadata.
+            network: of the segmenter.
+
+        Returns:
+            (classes, n, Y, Z) for the next n planes.
+        """
+        passing = self._ask(volume)
+        if passing is None:
+            return self.inferer.planes(volume, network)
+        return self._planes(volume, network, passing[0])
+
+    def _ask(self, inputs: Tensor) -> list[Passing] | None:
+        """Which slices of each volume pass; None where all do, or the gate is off."""
         self.probability = self.passing = None
         if self.gate.threshold is None:
-            return self.inferer(inputs, network, *args, **kwargs)
+            return None
         started = time.perf_counter()
         self.probability = self.gate(inputs)
         self.gate_s = time.perf_counter() - started
         passing = [self.gate.passing(probability) for probability in self.probability]
         self.passing = torch.from_numpy(np.stack(passing))
-        if self.passing.all():
-            return self.inferer(inputs, network, *args, **kwargs)
-        scores = self._background(len(inputs), inputs)
-        for item, found in enumerate(passing):
-            volume = plain(inputs)[item : item + 1]  # a batch with metadata cannot be cut
-            answers = self._segment(volume, partial(network, *args, **kwargs), found)
-            for (start, stop), answer in zip(runs(found), answers, strict=True):
-                scores[item, ..., start:stop] = plain(answer)[0]
-        return placed(scores, inputs)
+        return None if self.passing.all() else passing
+
+    def _planes(self, volume: Tensor, network: Network, passing: Passing) -> Iterator[Tensor]:
+        """Scores of a volume (1, C, X, Y, Z), plane by plane, from a fast sliding window."""
+
+        def wanted(window: Window) -> bool:
+            return bool(passing[window[-1]].any())
+
+        rest = torch.from_numpy(np.flatnonzero(~passing))
+        scores = background_scores(self.classes).tolist()
+        for planes in self.inferer.planes(volume, network, wanted=wanted, classes=self.classes):
+            if any(planes.stride()[1:]):  # else background is all that there is
+                for value, score in enumerate(scores):
+                    planes[value].index_fill_(-1, rest.to(planes.device), score)
+            yield planes
 
     def _segment(self, volume: Tensor, network: Network, passing: Passing) -> Iterator[Tensor]:
         """Scores (1, classes, X, Y, n) of every run of n slices."""
@@ -184,8 +226,5 @@ class GatedInferer(Inferer):
         return scores_of
 
     def _background(self, count: int, like: Tensor) -> Tensor:
-        scores = torch.full(
-            (count, self.classes, *like.shape[2:]), -BACKGROUND_SCORE, device=like.device
-        )
-        scores[:, 0] = BACKGROUND_SCORE
-        return scores
+        scores = background_scores(self.classes, like.device).view(1, -1, *[1] * (like.ndim - 2))
+        return scores.repeat(count, 1, *like.shape[2:])

@@ -13,9 +13,10 @@ from monai.inferers import Inferer, SimpleInferer, SliceInferer, SlidingWindowIn
 from torch import Tensor, nn
 
 from medvol.errors import InputError
-from medvol.inferers.gated import BACKGROUND_SCORE, GatedInferer, SliceGate
+from medvol.inferers.gated import GatedInferer, SliceGate
 from medvol.inferers.precision import PrecisionInferer
 from medvol.inferers.slice_stack import SliceStackInferer
+from medvol.inferers.sliding_window import BACKGROUND_SCORE, FastSlidingWindowInferer
 from medvol.networks.resunet import ResUNet
 
 BRIGHT = 3.0  # above every other voxel of `volume`
@@ -79,12 +80,13 @@ def resunet(dims: int, channels: int = 1) -> ResUNet:
     return ResUNet(dims, channels, 3, features=(4, 8)).eval()
 
 
+WINDOWS = SlidingWindowInferer((8, 8, 4), sw_batch_size=3, overlap=0.5, mode="gaussian")
+PADDING = SlidingWindowInferer((32, 8, 6), overlap=0.25)
 SEGMENTERS: dict[str, tuple[Inferer, nn.Module]] = {
-    "windows": (
-        SlidingWindowInferer((8, 8, 4), sw_batch_size=3, overlap=0.5, mode="gaussian"),
-        resunet(3),
-    ),
-    "windows-that-pad": (SlidingWindowInferer((32, 8, 6), overlap=0.25), resunet(3)),
+    "windows": (WINDOWS, resunet(3)),
+    "fast-windows": (FastSlidingWindowInferer.equal_to(WINDOWS), resunet(3)),
+    "windows-that-pad": (PADDING, resunet(3)),
+    "fast-windows-that-pad": (FastSlidingWindowInferer.equal_to(PADDING), resunet(3)),
     "slabs": (SliceStackInferer(slices=5, sw_batch_size=3), resunet(2, 5)),
     "slices": (SliceInferer(2, (8, 8), sw_batch_size=2, overlap=0.5), resunet(2)),
 }
@@ -135,9 +137,10 @@ def test_slabs_are_computed_for_passing_slices_only(make_gate: Make) -> None:
     assert (of_plain, of_gated) == (20, 2 + 3 + 3)
 
 
-def test_windows_are_computed_where_a_slice_of_them_passes(make_gate: Make) -> None:
+@pytest.mark.parametrize("name", ["windows", "fast-windows"])
+def test_windows_are_computed_where_a_slice_of_them_passes(make_gate: Make, name: str) -> None:
     """Windows of 4 slices every 2: slice 6 lies in those from 4 and 6, each 3 x 3 in plane."""
-    _, _, of_plain, of_gated = plain_and_gated("windows", make_gate(0.5), volume(6))
+    _, _, of_plain, of_gated = plain_and_gated(name, make_gate(0.5), volume(6))
     assert (of_plain, of_gated) == (9 * 9, 2 * 9)
 
 

@@ -4,7 +4,9 @@
 from .components import largest_component
 from .restoring import scores_to_labels
 from .rule import Rule
+from .windows import sliding_window_inferer
 
 # of each list, rules for several steps stand before those for one of them
 PREPROCESSING: tuple[Rule, ...] = ()
 POSTPROCESSING: tuple[Rule, ...] = (scores_to_labels, largest_component)
+INFERERS: tuple[Rule, ...] = (sliding_window_inferer,)

@@ -228,6 +228,13 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
             "Add the file, if the sequence was taken; look at the scene, if it was registered; "
             "see [names](brain_mri.md#what-goes-in).",
         ),
+        "N_LABELS": Code(
+            "A bundle made elsewhere gives a mask whose values its metadata do not name, or that "
+            "lie between two labels; or regions that overlap, of which each combination became a "
+            "label of its own.",
+            "Read what the values mean in the bundle's own documents; see "
+            "[any bundle](any_bundle.md#labels).",
+        ),
         "N_RESAMPLED": Code(
             "An MR sequence lies on another grid than FLAIR. It was resampled by the position "
             "in its header.",
@@ -292,4 +299,5 @@ NOTE_CODES: Mapping[str, Code] = MappingProxyType(
 # of notes that say that an answer may mislead: they stand above it
 TRUST = (
     "N_KIND", "N_WEIGHTS", "N_COVERAGE", "N_GRID", "N_SHIFT", "N_SEQUENCE", "N_UNDECIDED",
+    "N_LABELS",
 )  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import InputError
-from ..labels import LabelTable
+from ..labels import LabelTable, default_table
 
 TASKS = ("volumes", "slices", "radiographs")
 # what medvol reads at the top of metadata.json, beside `version` and `network_data_format`
@@ -18,6 +18,8 @@ FIELDS = (
 )  # fmt: skip
 MISSPELT = 0.8  # how alike (difflib's ratio) a word is to one of `FIELDS` that is a slip of it
 INPUT, OUTPUT = "network_data_format.inputs.image", "network_data_format.outputs.pred"
+BACKGROUND = ("background", "bg", "other", "unlabelled", "unlabeled", "none")  # of a channel
+MOST_OVERLAPPING = 8  # regions, since each combination of them is a value of a mask
 Value = TypeVar("Value")
 
 
@@ -81,13 +83,17 @@ class Fields:
         return found if isinstance(found, dict) else {}
 
     def task(self) -> str:
-        """The task; of a bundle made elsewhere, which says none, "volumes" if it segments.
+        """The task; of a bundle made elsewhere, which says none, "volumes" if it segments, and
+        "radiographs" if its answer is one row of a number for each class.
 
         Raises:
             InputError: E_BUNDLE, it is missing or none of `TASKS`.
         """
-        task, format_ = self.metadata.get("medvol_task"), self.part(OUTPUT).get("format")
-        if task is None and format_ in (None, "segmentation"):
+        task, said = self.metadata.get("medvol_task"), self.part(OUTPUT)
+        format_, shape = said.get("format"), said.get("spatial_shape")
+        if task is None and isinstance(shape, list) and shape == [1, said.get("num_channels")]:
+            return "radiographs"
+        if task is None and format_ in (None, "segmentation", "labels"):
             return "volumes"
         remedy = f"Write one of {', '.join(TASKS)}."
         if task is None:
@@ -117,12 +123,27 @@ class Fields:
             InputError: E_BUNDLE, they cannot be read, or there are none.
         """
         key = "label_table" if self.metadata.get("label_table") else f"{OUTPUT}.channel_def"
+        if names := self.overlapping():
+            return default_table({1 << bit: name for bit, name in enumerate(names)})
         try:
             table = _filled(LabelTable.from_metadata(self.metadata))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             reason = f"labels cannot be read ({type(error).__name__}: {error})"
             self.refuse(key, reason, "Give `label_table`, or `channel_def` of the output `pred`.")
         return table
+
+    def overlapping(self) -> tuple[str, ...]:
+        """Names of the output's channels, where these are regions: several, none of them called
+        background; of a bundle made elsewhere."""
+        named = self.part(OUTPUT).get("channel_def")
+        if "label_table" in self.metadata or "medvol_task" in self.metadata:
+            return ()
+        try:
+            names = _different(named)
+        except (KeyError, TypeError, ValueError):
+            return ()
+        apart = any(name.lower() in BACKGROUND for name in names)
+        return () if apart or len(names) > MOST_OVERLAPPING else names
 
     def lung_regions(self, value: Any) -> bool:
         """The field of this name; it needs a reference organ.

@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +46,8 @@ class Spec:
         channels: what the channels of the network's input are; one unnamed where nothing is said.
         labels: of the mask, or of the finding in slices; empty for radiographs.
         classes: names in the order of the network's scores; empty for volumes.
+        overlapping: names of the network's channels where these are regions that may overlap, with
+            no background among them; of a bundle made elsewhere.
         focus: labels that a reader looks for, such as those of lesions.
         focus_name: what the focus labels are together, such as "lesion".
         reference: organ that shares are given of, and its labels.
@@ -70,6 +72,7 @@ class Spec:
     channels: tuple[str, ...]
     labels: LabelTable
     classes: tuple[str, ...]
+    overlapping: tuple[str, ...]
     focus: tuple[int, ...]
     focus_name: str
     reference: Reference | None
@@ -212,6 +215,7 @@ def parse_spec(
         channels=fields.channels(),
         labels=labels,
         classes=classes,
+        overlapping=fields.overlapping() if task == "volumes" else (),
         focus=focus,
         focus_name=fields.read("focus_name", text) or only,
         reference=fields.read("reference_organ", lambda row: _reference(row, known)),
@@ -229,6 +233,17 @@ def parse_spec(
         weights_record=fields.read("weights_record", Recorded.of),
         is_medvols=metadata.get("medvol_task") is not None,
     )
+
+
+def with_labels(spec: Spec, labels: LabelTable) -> Spec:
+    """The spec of a bundle whose mask turned out to have other labels than its metadata name.
+
+    Args:
+        spec: of the bundle.
+        labels: of the mask, at least one.
+    """
+    focus = tuple(label.value for label in labels)
+    return replace(spec, labels=labels, focus=focus, focus_name="marked region", reference=None)
 
 
 def check_chain(bundle: Spec | str | os.PathLike[str], fingerprint: str | None) -> None:

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from monai.data import MetaTensor
+from monai.inferers import SimpleInferer
 from monai.transforms import Compose
 
 from ..answer import Run
 from ..bundle.config import Config, last_line
+from ..bundle.foreign import id_of, inference_config
 from ..bundle.spec import Spec, check_chain
 from ..bundle.weights_record import check_trained
 from ..errors import InputError, Note, refusal_behind
@@ -38,16 +40,25 @@ from .devices import (
     sliding_window,
 )
 from .explained import explained
+from .items import items_of
 from .memory import make_room, peak_bytes
 from .settings import USUAL, EngineSettings
-from .steps import IMAGE, Data, reads_its_own_way, spacing_of, without_loading, without_writing
+from .steps import (
+    IMAGE,
+    PRED,
+    Data,
+    reads_its_own_way,
+    spacing_of,
+    without_loading,
+    without_writing,
+)
 from .streaming import Streaming, streams
 from .substitutes.registry import INFERERS, POSTPROCESSING, PREPROCESSING
 from .substitutes.rule import Rule, Substitution, substitute, taken_out
 from .substitutes.windows import equal_inferer
 from .windows import watched
 
-PRED, SLICES = "pred", "slices"
+SLICES = "slices"
 LIKENESS = "likeness.npz"  # in models/, see `metrics.likeness`
 GATE = "gate_threshold"  # id in inference.json
 READING = "medvol's readers", "checks, any format"
@@ -118,17 +129,19 @@ class Pipeline:
         self.device = choose_device(device)
         config = _config(spec, self.device, gate)
         self.code = config.code
-        preprocessing = config.build("preprocessing")
-        postprocessing = config.build("postprocessing")
+        preprocessing = _chain(_built(config, "preprocessing"))
+        postprocessing = _chain(_built(config, "postprocessing"))
+        self.items = items_of(preprocessing, postprocessing.transforms)
         self.fingerprint: str | None = getattr(preprocessing, "fingerprint", None)
         check_chain(spec, self.fingerprint)
         self.notes = check_trained(spec, record_in(spec.weights))
         self.likeness = _likeness(spec)
-        network = config.build("network" if "network" in config else "network_def").to(self.device)
+        network = _built(config, "network").to(self.device)
         load_weights(spec.weights, network, self.device, names=spec.output_names)
         self.network: torch.nn.Module = network.eval()
         self.substitutions: list[Substitution] = []
-        self.inferer = _in_precision(config.build("inferer"), precision)
+        inferer = _built(config, "inferer") or SimpleInferer()  # as MONAI's evaluators
+        self.inferer = _in_precision(inferer, precision)
         self.precision: str = getattr(self.inferer, "precision", "fp32")
         self.backend: Backend | None = None
         if not engine.stock:
@@ -194,7 +207,7 @@ class Pipeline:
                     "Give the path of a file.",
                 )  # fmt: skip
             given = os.fspath(image.path) if self.reads_itself else _tensor(image)
-            data = self._prepare({IMAGE: given})
+            data = self.items.prepared(self._prepare(self.items.given(given)))
             kept_data = cast(Data, noted(data, *self._unlike(data[IMAGE])))
             prepared = Prepared(image, kept_data, times)
             if self.reads_itself:
@@ -257,6 +270,7 @@ class Pipeline:
     def _processed(
         self, image: Prepared, data: Data, spent: dict[str, float], remarks: Sequence[str]
     ) -> Processed:
+        data = self.items.answered(data, image.data)
         run = Run(
             device=str(self.device),
             precision=self.precision,
@@ -321,7 +335,7 @@ def _config(spec: Spec, device: torch.device, gate: float | str | None) -> Confi
         InputError: E_BUNDLE, it cannot be read, or a threshold is given and it has no gate.
     """
     config = Config(
-        spec.folder / "configs" / "inference.json",
+        inference_config(spec.folder),
         bundle_root=os.fspath(spec.folder),
         device=f"$torch.device({str(device)!r})",
     )
@@ -333,6 +347,23 @@ def _config(spec: Spec, device: torch.device, gate: float | str | None) -> Confi
             )  # fmt: skip
         config.parser[GATE] = None if gate == "off" else float(gate)
     return config
+
+
+def _built(config: Config, part: str) -> Any:
+    """A part, whatever the config calls it; None where it needs none.
+
+    Raises:
+        InputError: E_BUNDLE, it lacks one that there must be, or that cannot be built.
+    """
+    name = id_of(config.parser.get(), part)
+    if name is None and part in ("inferer", "postprocessing"):
+        return None
+    return config.build(name or part)
+
+
+def _chain(steps: Any) -> Compose:
+    """A chain of the step, the steps or the chain that a config has."""
+    return steps if isinstance(steps, Compose) else Compose(steps or [])
 
 
 def _in_precision(inferer: Any, precision: str | None) -> Any:

@@ -2,12 +2,14 @@
 """A bundle's transforms without those that read or write files, which are stages of their own."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from monai.data import MetaTensor
 from monai.transforms import (
     Compose,
     LoadImaged,
+    SaveClassificationd,
     SaveImage,
     SaveImaged,
     Spacingd,
@@ -18,9 +20,9 @@ from monai.transforms import (
 from ..images.reader import ImageReader
 from ..kinds import is_of
 
-IMAGE = "image"
+IMAGE, PRED = "image", "pred"
 Data = dict[str, Any]
-WRITERS = (SaveImage, SaveImaged, WriteFileMapping, WriteFileMappingd)
+WRITERS = (SaveClassificationd, SaveImage, SaveImaged, WriteFileMapping, WriteFileMappingd)
 
 
 def reads_its_own_way(step: Any) -> bool:
@@ -37,7 +39,7 @@ def without_loading(steps: Sequence[Any]) -> list[Any]:
         if not isinstance(step, LoadImaged):
             kept_steps.append(step)
         elif step._loader.ensure_channel_first:
-            kept_steps.append(_add_channel)
+            kept_steps.append(partial(_add_channel, keys=step.keys))
     return kept_steps
 
 
@@ -81,6 +83,11 @@ def _as_it_is(data: Data) -> Data:
     return data
 
 
-def _add_channel(data: Data) -> Data:
-    image: MetaTensor = data[IMAGE]
-    return {**data, IMAGE: image.unsqueeze(0)}
+def _add_channel(data: Data, keys: Sequence[Any]) -> Data:
+    """The same with a channel axis, where the images have none."""
+    images: dict[Any, MetaTensor] = {key: data[key] for key in keys}
+    return {**data} | {
+        key: image.unsqueeze(0)
+        for key, image in images.items()
+        if image.meta.get("original_channel_dim") != 0
+    }

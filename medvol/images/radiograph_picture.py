@@ -20,11 +20,15 @@ _WHITE_IS_ZERO = 0
 _LOWEST_WITH_8_BITS = 16  # 4096 / 256
 
 
-def load_radiograph_picture(path: Path) -> Image:
+def load_radiograph_picture(path: Path, *, colours: bool = False) -> Image:
     """Read a PNG, JPEG, TIFF, BMP or GIF as a radiograph, upright as its file asks.
 
     Colours become their brightness, see `grey_of_colours`. Colour profiles and gamma are not looked
     at.
+
+    Args:
+        path: of the picture.
+        colours: it need not be a radiograph: any colours are taken, 8 bits each.
 
     Returns:
         (rows, columns) float32 in [0, 1], and an affine without spacing, since pictures have none.
@@ -37,7 +41,11 @@ def load_radiograph_picture(path: Path) -> Image:
         inverted = _is_inverted(picture)
         deep = _has_deep_colours(picture)
         turned, notes = upright(picture)
-        pixels, remarks = _grey(opaque(turned, path), path)
+        remarks: list[Note] = []
+        if colours and picture.mode in _COLOURS:
+            pixels = scaled_bits(np.asarray(turned.convert("L")), 8)
+        else:
+            pixels, remarks = _grey(opaque(turned, path), path)
         if deep and pixels.max() < _LOWEST_WITH_8_BITS / 255:
             reason = "it has 16 bits a colour, of which the upper ones are unused."
             raise InputError("E_VALUES", path, reason, "Save it as grey of 16 bits.")

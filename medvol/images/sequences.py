@@ -137,18 +137,19 @@ def sequence_of(name: str) -> str | None:
         >>> sequence_of("6692-T1_post.nii.gz"), sequence_of("fla.nii.gz"), sequence_of("t2.nii")
         ('t1c', 'flair', None)
     """
-    words = set(_words(name))
+    words = set(words_of(name))
     return next((sequence for sequence, known in WORDS if words & set(known)), None)
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
+    """The words of a file's name, in small letters."""
     return re.split(r"[_\-.\s]+", name.lower())
 
 
 def _patient_words(name: str) -> list[str]:
     """The words of a file's name before the first that says something of its sequence."""
     known = {word for _, words in WORDS for word in words}
-    return list(takewhile(lambda word: word not in known, _words(name)))
+    return list(takewhile(lambda word: word not in known, words_of(name)))
 
 
 def sequence_files(folder: Path, volumes: Sequence[Path]) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
+from ..bundle.foreign import inference_config
 from ..bundle.spec import Spec
 from ..engine.settings import USUAL, EngineSettings
 from ..errors import InputError
@@ -122,7 +123,8 @@ class Results:
         from ..engine.devices import choose_device
 
         spec, configs = self.spec, self.spec.folder / "configs"
-        files = {name: configs / f"{name}.json" for name in ("inference", "metadata")}
+        inference = inference_config(spec.folder)
+        files = {"inference": inference, "metadata": configs / "metadata.json"}
         everything = {
             "medvol": __version__,
             "bundle": [spec.name, spec.version, spec.weights_sha256, spec.gate_sha256],

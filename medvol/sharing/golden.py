@@ -22,8 +22,8 @@ from ..bundle.spec import read_spec
 from ..engine.child import Child
 from ..engine.confined import confinement_for
 from ..engine.limits import usual_limits
-from ..engine.pipeline import PRED
 from ..engine.serve import Handler
+from ..engine.steps import PRED
 from ..errors import InputError
 from ..files import write_text
 from ..images import read_image

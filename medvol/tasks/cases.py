@@ -15,6 +15,7 @@ from ..codes import BESIDE
 from ..errors import InputError, Note, printable
 from ..failures import FAILURES, failure
 from ..images import read_image
+from ..images.channels import load_channels
 from ..images.find import CaseNames, case_name, passed_by
 from ..images.image import Image, Kind
 from ..images.memory import NAME, image_of
@@ -166,20 +167,26 @@ def remarks_on(given: Sequence[Path], cases: Sequence[Case]) -> list[str]:
     return [printable(remark) for remark in remarks]
 
 
-def opened(source: Source, kind: Kind, reading: Reading) -> Image:
+def opened(
+    source: Source, kind: Kind, reading: Reading, *, channels: Sequence[str] = ()
+) -> Image:  # fmt: skip
     """An image by its path, or one in memory.
 
     Args:
         source: see `Bundle.predict`.
         kind: what it is.
         reading: how it is read; what means nothing for its kind is not looked at.
+        channels: names of those of a bundle made elsewhere, see `images.channels`; then a path.
 
     Raises:
         InputError: it cannot be used; the code says why. E_VALUES, reading is strict, and the image
             would be used with a note; E_CHANGED, its files change meanwhile.
         TypeError: an object that is not an image.
     """
-    if _is_path(source):
+    if _is_path(source) and channels:
+        path = Path(source)
+        image = read_unchanged(path, partial(load_channels, path, channels))
+    elif _is_path(source):
         options: dict[str, Any] = {}
         if kind == "sequences":
             options["spacing_mm"] = reading.spacing_mm

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles that predict the class of a radiograph."""
 
+import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +11,11 @@ import numpy as np
 from ..answer import Answer, Classes
 from ..bundle.spec import Spec
 from ..errors import InputError
+from ..images.dicom import is_dicom
 from ..images.find import find_radiographs
 from ..images.image import Image, Kind
+from ..images.radiograph_picture import load_radiograph_picture
+from ..images.unchanged import read_unchanged
 from .cases import Reading, Source, opened
 
 if TYPE_CHECKING:
@@ -45,11 +50,15 @@ class Radiographs:
         return find_radiographs(folder)
 
     def read(self, source: Source, reading: Reading) -> Image:
-        """Read a radiograph.
+        """Read a radiograph; for a bundle made elsewhere that takes colours, a picture in them.
 
         Raises:
             InputError: it cannot be used; the code says why.
         """
+        path = Path(source) if isinstance(source, str | os.PathLike) else None
+        in_colours = not self.spec.is_medvols and len(self.spec.channels) > 1
+        if in_colours and path is not None and not path.is_dir() and not is_dicom(path):
+            return read_unchanged(path, partial(load_radiograph_picture, path, colours=True))
         return opened(source, self.kind, reading)
 
     def answer(self, processed: "Processed", pipeline: "Pipeline") -> Answer:  # noqa: ARG002
@@ -58,7 +67,7 @@ class Radiographs:
         Raises:
             InputError: E_BUNDLE, the postprocessing gave none.
         """
-        from ..engine.pipeline import PRED
+        from ..engine.steps import PRED
 
         image, data, run = processed
         names = self.spec.classes
@@ -67,7 +76,9 @@ class Radiographs:
             raise self._no_answer(
                 f"its answer has shape {probability.shape}, but it names {len(names)} classes."
             )
-        if not (abs(probability.sum() - 1) < SUM_TOLERANCE and probability.min() >= 0):
+        each = not self.spec.is_medvols and probability.max() <= 1  # a yes or no to every class
+        apart = abs(probability.sum() - 1) >= SUM_TOLERANCE
+        if not probability.min() >= 0 or (apart and not each):
             raise self._no_answer("its answer does not give probabilities that add up to 1.")
         return Answer(image, self.spec, run, classes=Classes(names, probability))
 

@@ -25,7 +25,7 @@ class Slices(Volumes):
         Raises:
             InputError: E_BUNDLE, they are not those of the image's slices.
         """
-        from ..engine.pipeline import PRED
+        from ..engine.steps import PRED
 
         image, _, run = processed
         run = replace(run, notes=(*run.notes, *self._cut(image)))

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles that label the voxels of a volume, with or without a gate before the segmenter."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..answer import PART, Answer, Slices
-from ..bundle.spec import Spec
+from ..bundle.spec import Spec, with_labels
 from ..errors import InputError, Note
+from ..images.channels import find_channels
 from ..images.find import find_volumes, find_volumes_deeper
 from ..images.image import Image, Kind
 from ..images.modality import checked_ct
@@ -21,6 +22,7 @@ from ..metrics.measurements import marked
 from ..slices import positive
 from ..spatial import same_grid, slice_z_mm, spacing_mm
 from .cases import Reading, Source, opened, strict
+from .mask_values import Mask, of_labels, of_regions
 
 if TYPE_CHECKING:
     from ..engine.pipeline import Pipeline, Processed
@@ -54,9 +56,18 @@ class Volumes:
         """Several MR sequences on one grid, or one volume."""
         return "sequences" if self.spec.takes_sequences else "volume"
 
+    @property
+    def _own_channels(self) -> tuple[str, ...]:
+        """MR channels of a bundle made elsewhere; none where they are those that medvol knows."""
+        spec = self.spec
+        known = not spec.takes_sequences or spec.channels == SEQUENCE_NAMES
+        return () if known else spec.channels
+
     def find(self, folder: Path) -> list[Path]:
         """The volumes directly in a folder, or else in its sub-folders; of a bundle of MR
         sequences, the patients."""
+        if self._own_channels:
+            return find_channels(folder, self._own_channels)
         if self.spec.takes_sequences:
             return find_patients(folder)
         return find_volumes(folder) or find_volumes_deeper(folder)
@@ -65,18 +76,23 @@ class Volumes:
         """Read a volume, and check that its values are what the bundle expects.
 
         Raises:
-            InputError: it cannot be used; the code says why. E_BUNDLE, the bundle takes other MR
-                sequences than medvol reads.
+            InputError: it cannot be used; the code says why. E_BUNDLE, the bundle takes several
+                channels of another kind than MR.
         """
         spec = self.spec
-        if spec.takes_sequences and spec.channels != SEQUENCE_NAMES:
+        if len(spec.channels) > 1 and not spec.takes_sequences:
             raise InputError(
                 "E_BUNDLE", spec.folder,
-                f"it takes several MR channels ({', '.join(spec.channels)}), of which medvol "
-                f"reads no others than {', '.join(SEQUENCE_NAMES)}.",
+                f"it takes {len(spec.channels)} channels ({', '.join(spec.channels)}) of "
+                f"{spec.modality or 'a kind that it does not name'}; medvol reads several of MR.",
                 "Run it with python -m monai.bundle run.",
             )  # fmt: skip
-        image = opened(source, self.kind, reading)
+        if self._own_channels and not isinstance(source, str | os.PathLike):
+            raise InputError(
+                "E_DIMS", "an image in memory", f"the bundle takes {', '.join(spec.channels)}, "
+                "which are read of files.", "Give a folder, or a 4D NIfTI, of them.",
+            )  # fmt: skip
+        image = opened(source, self.kind, reading, channels=self._own_channels)
         if spec.modality == "CT":
             image = checked_ct(image)
         if spec.coverage is not None:
@@ -93,7 +109,8 @@ class Volumes:
         from ..engine.pipeline import SLICES
 
         image, _, run = processed
-        mask, slices = self._mask(processed), self.slices(processed, pipeline, SLICES)
+        found, slices = self._mask(processed), self.slices(processed, pipeline, SLICES)
+        run = replace(run, notes=(*run.notes, *found.notes))
         organ = self.spec.reference
         if organ is not None and slices is not None and slices.passed_by:
             remarks = run.remarks
@@ -103,7 +120,8 @@ class Volumes:
                     f"shares of the {organ.name} are of these alone.",
                 )
             run = replace(run, notes=(*run.notes, *self._cut(image)), remarks=remarks)
-        return Answer(image, self.spec, run, mask=mask, slices=slices)
+        spec = self.spec if found.labels is None else with_labels(self.spec, found.labels)
+        return Answer(image, spec, run, mask=found.array, slices=slices)
 
     def slices(
         self, processed: "Processed", pipeline: "Pipeline", key: str
@@ -167,27 +185,34 @@ class Volumes:
         coarse = tuple(slice(None, None, max(1, round(COARSE_MM / side))) for side in across)
         return cut_note(lung_mask(upright[coarse]).sum(axis=(0, 1), dtype=np.int64), "lung")
 
-    def _mask(self, processed: "Processed") -> npt.NDArray[np.unsignedinteger]:
+    def _mask(self, processed: "Processed") -> Mask:
         """The labels as an array, when they are whole numbers on the input's own grid.
 
         A prediction that carries no affine lies on the grid of the network's input.
         """
-        from ..engine.pipeline import PRED
-        from ..engine.steps import IMAGE
+        from ..engine.steps import IMAGE, PRED
 
         image, data, _ = processed
-        array = np.asarray(data[PRED].cpu())
-        if array.shape != (1, *image.array.shape):
+        array, spec = np.asarray(data[PRED].cpu()), self.spec
+        channels = len(spec.overlapping) if array.shape[:1] == (len(spec.overlapping),) else 1
+        if array.shape != (channels, *image.array.shape):
             raise self._off_grid(
                 f"its mask has shape {array.shape}, the input's grid is {image.array.shape}."
             )
         affine = np.asarray(getattr(data[PRED], "affine", data[IMAGE].affine))
         if not same_grid(array.shape[1:], affine, image.array.shape, image.affine):
             raise self._off_grid("its mask lies elsewhere in the patient than the input.")
-        labels = self.spec.labels
+        if channels > 1:
+            return of_regions(array, spec.overlapping)
+        if not spec.is_medvols:
+            try:
+                return of_labels(array[0], spec.labels, of_regions=bool(spec.overlapping))
+            except ValueError as error:
+                raise self._off_grid(f"{error}.") from error
+        labels = spec.labels
         if not marked(array[0], [0, *(label.value for label in labels)]).all():
             raise self._off_grid("its mask holds values that its label table does not name.")
-        return array[0].astype(labels.dtype, copy=False)
+        return Mask(array[0].astype(labels.dtype, copy=False))
 
     def _off_grid(self, reason: str) -> InputError:
         return InputError(

@@ -35,6 +35,7 @@ class Kind:
         before: transforms after reading and before the network, instead of the usual.
         after: transforms between softmax and saving, instead of the usual.
         scripts: file to text.
+        inputs: of the metadata's image, instead of those of a CT.
         outputs: of the metadata, instead of those of a mask.
         roi: voxels that the network takes at once.
     """
@@ -47,6 +48,7 @@ class Kind:
     before: tuple[Entry, ...] | None = None
     after: tuple[Entry, ...] | None = None
     scripts: dict[str, str] = field(default_factory=dict)
+    inputs: Entry = field(default_factory=dict)
     outputs: Entry = field(default_factory=dict)
     roi: list[int] = field(default_factory=lambda: list(ROI))
 
@@ -216,7 +218,7 @@ KINDS: dict[str, Kind] = {
             "pretrained": False,
         },
         level=Level.B,
-        refused="E_BUNDLE",
+        refused="E_FORMAT",  # a CT is not a picture
         changes={"inferer": {"_target_": "SimpleInferer"}},
         before=(of_image("Resized", spatial_size=[64, 64]),),
         after=(),
@@ -280,7 +282,17 @@ def write_kind(name: str, folder: Path) -> Path:
         name: a key of `KINDS`.
         folder: that it is written to.
     """
-    kind = KINDS[name]
+    return write_bundle(name, KINDS[name], folder)
+
+
+def write_bundle(name: str, kind: Kind, folder: Path) -> Path:
+    """Write a bundle, with random weights where its network can be built here.
+
+    Args:
+        name: of the bundle.
+        kind: what it is like.
+        folder: that it is written to.
+    """
     config = inference(kind)
     for file, content in {"inference": config, "metadata": metadata(name, kind)}.items():
         _write(folder / "configs" / f"{file}.json", json.dumps(content, indent=4))
@@ -358,7 +370,7 @@ def metadata(name: str, kind: Kind) -> Entry:
     image = {
         "type": "image", "format": "hounsfield", "modality": "CT", "num_channels": 1,
         "spatial_shape": kind.roi, "dtype": "float32", "value_range": [0, 1], "is_patch_data": True,
-        "channel_def": {"0": "image"},
+        "channel_def": {"0": "image"}, **kind.inputs,
     }  # fmt: skip
     names = ("background", *kind.labels)
     mask = {
@@ -389,7 +401,7 @@ def _weights(kind: Kind) -> dict[str, torch.Tensor]:
         scope: dict[str, Any] = {}
         exec(OWN_NETWORK, scope)  # the text above
         made: torch.nn.Module = scope["TwoLayers"](in_channels=1, out_channels=2)
-    elif kind.outputs:  # what it is made of need not be installed
+    elif kind.network["_target_"] in ("TorchVisionFCModel", "RetinaNet"):  # perhaps not installed
         made = torch.nn.Conv3d(1, 2, 1)
     else:
         made = ConfigParser({"network": kind.network}).get_parsed_content("network")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle's own numbers in a mask mean: labels, regions that overlap, or nobody says."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import Note
+from ..labels import LabelTable, default_table
+
+WHOLE = 1e-4  # from a whole number; what is farther lies between two labels
+MOST_REGIONS = 8  # that may overlap: each combination is a label of its own
+HIGHEST = 65535  # value of a label
+LABELS = "N_LABELS"
+
+
+class Mask(NamedTuple):
+    """A label map, and what its values are.
+
+    Args:
+        array: (X, Y, Z), whole numbers.
+        labels: None where they are those of the bundle.
+        notes: on what was made of the bundle's answer.
+    """
+
+    array: npt.NDArray[Any]
+    labels: LabelTable | None = None
+    notes: tuple[Note, ...] = ()
+
+
+def of_regions(found: npt.NDArray[Any], names: Sequence[str]) -> Mask:
+    """A label map of regions that may overlap: each combination that occurs is a label.
+
+    Args:
+        found: (C, X, Y, Z), above 0.5 inside a region, `MOST_REGIONS` at most.
+        names: of the regions.
+
+    Example:
+        >>> row = np.array([[1, 1, 0], [1, 0, 0]]).reshape(2, 3, 1, 1)
+        >>> mask = of_regions(row, ["whole tumour", "core"])
+        >>> mask.array.ravel().tolist(), {x.value: x.name for x in mask.labels}
+        ([3, 1, 0], {1: 'whole tumour', 3: 'whole tumour + core'})
+    """
+    array = np.zeros(found.shape[1:], np.uint8)
+    for bit, region in enumerate(found):
+        array |= (region > 0.5).astype(np.uint8) << bit
+    values = np.flatnonzero(np.bincount(array.ravel(), minlength=1)).tolist()
+    named = {
+        value: " + ".join(name for bit, name in enumerate(names) if value >> bit & 1)
+        for value in sorted({*values, *(1 << bit for bit in range(len(names)))} - {0})
+    }
+    parted = [value for value in values if value.bit_count() > 1]
+    text = "its regions overlap, so each combination is a label of its own"
+    return Mask(array, default_table(named), (Note(LABELS, f"{text}."),) if parted else ())
+
+
+def of_labels(found: npt.NDArray[Any], labels: LabelTable, *, of_regions: bool) -> Mask:
+    """A label map of a bundle made elsewhere.
+
+    Args:
+        found: (X, Y, Z); a value between two labels, as of interpolated ones, becomes the nearer.
+        labels: that the bundle names.
+        of_regions: it names regions, out of which its own postprocessing makes the values of one
+            map, so that their names are not known.
+
+    Raises:
+        ValueError: values that no mask has, such as below 0.
+
+    Example:
+        >>> values, named = np.array([[[0.0, 1.4, 4.0]]]), default_table({1: "a"})
+        >>> mask = of_labels(values, named, of_regions=True)
+        >>> mask.array.tolist(), [label.name for label in mask.labels]
+        ([[[0, 1, 4]]], ['label 1', 'label 4'])
+        >>> [note.text.partition(" ")[0] for note in mask.notes]
+        ['33', 'its']
+    """
+    array, notes = np.rint(found), list[Note]()
+    if not (array.min() >= 0 and array.max() <= HIGHEST):
+        raise ValueError(f"its mask holds values from {array.min():g} to {array.max():g}")
+    between = float((np.abs(found - array) > WHOLE).mean())
+    if between:
+        share = f"{100 * between:.0f} %" if between >= 0.01 else "less than 1 %"
+        notes.append(Note(LABELS, f"{share} of its voxels lie between two labels and became the "
+                                  "nearer one, since the bundle interpolates labels."))  # fmt: skip
+    whole = array.astype(np.uint8 if array.max() <= 255 else np.uint16)
+    known = {label.value for label in labels}
+    values = [int(value) for value in np.unique(whole) if value]
+    if not of_regions and known.issuperset(values):
+        return Mask(whole, None, tuple(notes))
+    notes.append(Note(LABELS, "its metadata do not say what its values mean."))
+    named = {label.value: label.name for label in labels} if not of_regions else {}
+    made = default_table({value: named.get(value, f"label {value}") for value in values or [1]})
+    return Mask(whole, made, tuple(notes))

@@ -127,6 +127,8 @@ class Pipeline:
         self.spec = spec
         self.engine = engine
         self.device = choose_device(device)
+        if engine.threads is not None:
+            torch.set_num_threads(engine.threads)
         config = _config(spec, self.device, gate)
         self.code = config.code
         preprocessing = _chain(_built(config, "preprocessing"))

@@ -168,9 +168,10 @@ class Comparison(ABC, Generic[CaseT]):
         gated = part_of(pipeline.inferer, GatedInferer)
         threshold = gated.gate.threshold if gated else None
         behind = f", behind its gate at threshold {threshold:g}" if threshold is not None else ""
-        by = explained(pipeline)["backend"]
+        backend = explained(pipeline)["backend"]
+        by = "" if backend == "torch" else f" by {backend}"
         stock = ", its parts as they stand" if self.order.engine.stock else ""
-        return f"{pipeline.precision} on {pipeline.device} by {by}{stock}{behind}"
+        return f"{pipeline.precision} on {pipeline.device}{by}{stock}{behind}"
 
     def run(self) -> Evaluation[CaseT] | None:
         """Compare every case; one that cannot be used does not stop the others.

@@ -40,8 +40,8 @@ def of_regions(found: npt.NDArray[Any], names: Sequence[str]) -> Mask:
     Example:
         >>> row = np.array([[1, 1, 0], [1, 0, 0]]).reshape(2, 3, 1, 1)
         >>> mask = of_regions(row, ["whole tumour", "core"])
-        >>> mask.array.ravel().tolist(), {x.value: x.name for x in mask.labels}
-        ([3, 1, 0], {1: 'whole tumour', 3: 'whole tumour + core'})
+        >>> mask.array.ravel().tolist(), [label.name for label in mask.labels]
+        ([3, 1, 0], ['whole tumour', 'core', 'whole tumour + core'])
     """
     array = np.zeros(found.shape[1:], np.uint8)
     for bit, region in enumerate(found):

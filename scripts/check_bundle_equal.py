@@ -29,7 +29,7 @@ from medvol.bundle.foreign import EVALUATOR, id_of, inference_config
 from medvol.bundle.spec import Spec, read_spec
 
 SHAPE, SPACING_MM = (96, 88, 45), (2.1, 2.1, 3.3)
-AFFINE = np.diag([-SPACING_MM[0], -SPACING_MM[1], SPACING_MM[2], 1.0])  # LPS, as DICOM has it
+LPS = np.array([-1, -1, 1])  # as DICOM has it
 PICTURE = (300, 260, 3)
 HEAD = (
     "| bundle | answer | monai.bundle run | medvol | --stock | Dice | voxels that differ "
@@ -50,12 +50,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE")
     parser.add_argument("--image", type=Path, help="in place of a phantom")
+    parser.add_argument(
+        "--spacing", type=float, nargs=3, default=SPACING_MM, metavar="MM",
+        help="of the phantom's 96 x 88 x 45 voxels (default 2.1 2.1 3.3)",
+    )  # fmt: skip
     parser.add_argument("--least", type=float, default=0.9999, help="Dice that is wanted")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--work", type=Path, help="folder in which everything stays")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="ID=VALUE",
         help="entries of the inference config that both get, such as inferer#roi_size=[64,64,64]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--run", nargs="*", default=[], metavar="ID=VALUE",
+        help="what monai.bundle run alone needs, such as a list of cases that it would open",
     )  # fmt: skip
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -76,11 +84,11 @@ def compare(given: Path, work: Path, args: argparse.Namespace) -> tuple[str, flo
     for setting in args.set:
         change(inference_config(folder), *setting.split("=", 1))
     spec = read_spec(folder)
-    image = args.image or phantom(spec, work / "images" / folder.name)
+    image = args.image or phantom(spec, work / "images" / folder.name, args.spacing)
     if not spec.weights.is_file():
         command = [sys.executable, __file__, "weights", os.fspath(folder), os.fspath(image)]
         run(command, args.threads, folder)
-    theirs = by_monai(spec, image, args.threads)
+    theirs = by_monai(spec, image, args.threads, args.run)
     ours, stock = (by_medvol(spec, image, args.threads, *more) for more in ((), ("--stock",)))
     dice, differing = least_dice(theirs.answer, ours.answer)
     stock_dice, stock_differing = least_dice(theirs.answer, stock.answer)
@@ -102,7 +110,7 @@ def compare(given: Path, work: Path, args: argparse.Namespace) -> tuple[str, flo
     return row, min(dice, stock_dice)
 
 
-def by_monai(spec: Spec, image: Path, threads: int) -> Ran:
+def by_monai(spec: Spec, image: Path, threads: int, needed: Sequence[str]) -> Ran:
     """The answer of `python -m monai.bundle run`."""
     config, out = inference_config(spec.folder), spec.folder / "eval_monai"
     content = read(config)
@@ -112,6 +120,7 @@ def by_monai(spec: Spec, image: Path, threads: int) -> Ran:
     data = f"$[{{{key!r}: {item!r}}}]"
     words = {"bundle_root": str(spec.folder), "output_dir": str(out), "dataset#data": data,
              "dataloader#num_workers": "0"}  # fmt: skip
+    words |= dict(setting.split("=", 1) for setting in needed)
     options = [word for name, value in words.items() for word in (f"--{name}", value)]
     command = [sys.executable, "-m", "monai.bundle", "run", *([] if task == "run" else [task])]
     seconds = run([*command, "--config_file", str(config), *options], threads, spec.folder)
@@ -200,7 +209,7 @@ def change(config: Path, key: str, value: str) -> None:
     config.write_text(json.dumps(content, indent=4), encoding="utf-8")  # YAML holds all JSON
 
 
-def phantom(spec: Spec, folder: Path) -> Path:
+def phantom(spec: Spec, folder: Path, spacing_mm: Sequence[float]) -> Path:
     """An image of the kind that a bundle takes: smooth, with a body, blobs and some noise."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(14)
@@ -218,7 +227,8 @@ def phantom(spec: Spec, folder: Path) -> Path:
         is_ct = spec.modality in ("CT", None) and len(spec.channels) == 1
         values = np.where(inside, 500 * blobs - 250, -1000) if is_ct else 900 * inside * blobs
         path = folder / f"{name if len(spec.channels) > 1 else 'image'}.nii.gz"
-        nib.save(nib.Nifti1Image(np.round(values).astype(np.int16), AFFINE), path)
+        affine = np.diag([*(LPS * spacing_mm), 1.0])
+        nib.save(nib.Nifti1Image(np.round(values).astype(np.int16), affine), path)
         paths.append(path)
     return paths[0] if len(paths) == 1 else folder
 

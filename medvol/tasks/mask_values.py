@@ -46,7 +46,8 @@ def of_regions(found: npt.NDArray[Any], names: Sequence[str]) -> Mask:
     array = np.zeros(found.shape[1:], np.uint8)
     for bit, region in enumerate(found):
         array |= (region > 0.5).astype(np.uint8) << bit
-    values = np.flatnonzero(np.bincount(array.ravel(), minlength=1)).tolist()
+    there = sum(np.bincount(slab.ravel(), minlength=256) for slab in array)
+    values: list[int] = np.flatnonzero(there).tolist()
     named = {
         value: " + ".join(name for bit, name in enumerate(names) if value >> bit & 1)
         for value in sorted({*values, *(1 << bit for bit in range(len(names)))} - {0})
@@ -76,17 +77,23 @@ def of_labels(found: npt.NDArray[Any], labels: LabelTable, *, of_regions: bool) 
         >>> [note.text.partition(" ")[0] for note in mask.notes]
         ['33', 'its']
     """
-    array, notes = np.rint(found), list[Note]()
-    if not (array.min() >= 0 and array.max() <= HIGHEST):
-        raise ValueError(f"its mask holds values from {array.min():g} to {array.max():g}")
-    between = float((np.abs(found - array) > WHOLE).mean())
+    low, high = float(found.min()), float(found.max())
+    if not (low >= 0 and high <= HIGHEST):
+        raise ValueError(f"its mask holds values from {low:g} to {high:g}")
+    whole = np.empty(found.shape, np.uint8 if high < 255.5 else np.uint16)
+    between, there = 0, np.zeros(HIGHEST + 1, np.int64)
+    for slab, made in zip(found, whole, strict=True):  # one by one, or it would take gigabytes
+        made[:] = near = np.rint(slab)
+        between += int((np.abs(slab - near) > WHOLE).sum())
+        there += np.bincount(made.ravel(), minlength=len(there))
+    notes = list[Note]()
     if between:
-        share = f"{100 * between:.0f} %" if between >= 0.01 else "less than 1 %"
+        percent = 100 * between / found.size
+        share = f"{percent:.0f} %" if percent >= 1 else "less than 1 %"
         notes.append(Note(LABELS, f"{share} of its voxels lie between two labels and became the "
                                   "nearer one, since the bundle interpolates labels."))  # fmt: skip
-    whole = array.astype(np.uint8 if array.max() <= 255 else np.uint16)
+    values = [int(value) for value in np.flatnonzero(there) if value]
     known = {label.value for label in labels}
-    values = [int(value) for value in np.unique(whole) if value]
     if not of_regions and known.issuperset(values):
         return Mask(whole, None, tuple(notes))
     notes.append(Note(LABELS, "its metadata do not say what its values mean."))

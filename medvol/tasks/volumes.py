@@ -77,7 +77,8 @@ class Volumes:
 
         Raises:
             InputError: it cannot be used; the code says why. E_BUNDLE, the bundle takes several
-                channels of another kind than MR.
+                channels of another kind than MR; E_DIMS, an image in memory for one that has
+                channels of its own.
         """
         spec = self.spec
         if len(spec.channels) > 1 and not spec.takes_sequences:

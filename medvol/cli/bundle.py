@@ -3,10 +3,22 @@
 
 import argparse
 
-from .bundles import check, export, inspect, keys, look, make, pack, receive, remote, remove
+from .bundles import (
+    backends,
+    check,
+    export,
+    inspect,
+    keys,
+    look,
+    make,
+    pack,
+    receive,
+    remote,
+    remove,
+)
 
 # in the order of the help
-GROUPS = (look, make, check, inspect, pack, keys, receive, remove, remote, export)
+GROUPS = (look, make, check, inspect, pack, keys, receive, remove, remote, export, backends)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -30,7 +30,7 @@ from ..networks.weights import load_weights, record_in
 from ..progress import Step, tell
 from ..transforms.keys import noted, notes_of
 from .backends.backend import Backend
-from .backends.choose import choose_backend
+from .backends.choose import choose_backend, remembered_choice
 from .devices import (
     choose_device,
     infer_within_memory,
@@ -147,7 +147,7 @@ class Pipeline:
         self.precision: str = getattr(self.inferer, "precision", "fp32")
         self.backend: Backend | None = None
         if not engine.stock:
-            self._choose_backend()
+            self._choose_backend(precision)
         self.spacing_mm = spacing_of(preprocessing)
         self.steps: list[Any] = without_writing(preprocessing.flatten().transforms)
         self.reads_itself = not any_reader and any(reads_its_own_way(s) for s in self.steps)
@@ -158,11 +158,16 @@ class Pipeline:
         self.restore = Compose(self._equals(steps, POSTPROCESSING, "postprocessing"))
         self.substitutions += taken_out(postprocessing.transforms, steps, "writing", WRITING)
 
-    def _choose_backend(self) -> None:
+    def _choose_backend(self, asked: str | None) -> None:
         """Take the network from an inferer that sets its precision, and give it to a backend."""
         if is_of(self.inferer, PrecisionInferer):
             self.inferer = self.inferer.inferer
-        self.backend, why = choose_backend(self.network, precision=self.precision)
+        choice = remembered_choice(
+            self.spec, self.engine, device=self.device.type, precision=asked
+        )  # fmt: skip
+        self.backend, why = choose_backend(
+            self.network, precision=self.precision, engine=self.engine, choice=choice
+        )
         name = type(self.network).__name__
         self.substitutions.append(Substitution("network", (name,), self.backend.name, why))
         self.inferer, said = equal_inferer(self.inferer, INFERERS)

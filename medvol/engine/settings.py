@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 AUTO = "auto"
-BACKENDS = (AUTO, "torch", "openvino")
+BACKENDS = (AUTO, "torch", "torch-channels-last", "openvino")
 
 
 @dataclass(frozen=True)

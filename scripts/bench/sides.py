@@ -108,6 +108,6 @@ def run(side: Side, bundle: str, image: Path, out: Path, *, under: str = "") -> 
     if done.returncode or not figures.is_file():
         lines = (done.stderr.strip() or f"ended with {done.returncode}").splitlines()
         (out / "stderr.txt").write_text(done.stderr, encoding="utf-8")
-        return {"failed": lines[-1][:160] if lines else f"ended with {done.returncode}"}
+        return {"failed": lines[-1] if lines else f"ended with {done.returncode}"}
     found: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
     return {**found, "cpu_s": own_cpu_s() - own, "others_cpu_s": others.seconds()}

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network run by torch: under autocast, on the CPU one thread for each window of a batch."""
+"""A network run by torch: under autocast, on the CPU one thread for each window of a batch.
+
+On a GPU a batch runs as it is; that was never tried on one.
+"""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...inferers.precision import PRECISIONS, each_alone, one_thread_each
+
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
 
 
 class TorchBackend:
@@ -18,12 +24,18 @@ class TorchBackend:
     Args:
         network: in evaluation mode.
         precision: of `inferers.precision.PRECISIONS`.
+        channels_last: whether a copy of it runs with the channels behind the axes of space, in
+            memory; else it stays as the bundle has it.
     """
 
-    name = "torch"
-
-    def __init__(self, network: torch.nn.Module, precision: str) -> None:
+    def __init__(
+        self, network: torch.nn.Module, precision: str, *, channels_last: bool = False
+    ) -> None:
+        self.name = "torch-channels-last" if channels_last else "torch"
         self.network, self.precision = network, precision
+        self.channels_last = channels_last
+        if channels_last:
+            self.network = _channels_last(deepcopy(network))
         self._workers: ThreadPoolExecutor | None = None
         self._open = ExitStack()
 
@@ -35,7 +47,7 @@ class TorchBackend:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Nothing yet."""
+        """Nothing: its name says all."""
         return {}
 
     def __call__(self, windows: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -58,5 +70,24 @@ class TorchBackend:
 
     def _one(self, windows: Tensor, *args: Any, **kwargs: Any) -> Any:
         dtype = PRECISIONS[self.precision]
+        if self.channels_last and windows.dim() in FORMATS:
+            windows = windows.contiguous(memory_format=FORMATS[windows.dim()])
         with torch.autocast(windows.device.type, dtype, enabled=dtype != torch.float32):
             return self.network(windows, *args, **kwargs).float()
+
+
+def is_channels_last(network: torch.nn.Module) -> bool:
+    """Whether a network has weights with the channels behind the axes of space already."""
+    return any(
+        p.dim() in FORMATS
+        and not p.is_contiguous()
+        and p.is_contiguous(memory_format=FORMATS[p.dim()])
+        for p in network.parameters()
+    )
+
+
+def _channels_last(network: torch.nn.Module) -> torch.nn.Module:
+    for parameter in network.parameters():  # `Module.to` takes one number of axes only
+        if parameter.dim() in FORMATS:
+            parameter.data = parameter.data.contiguous(memory_format=FORMATS[parameter.dim()])
+    return network

@@ -27,6 +27,7 @@ import yaml
 
 from medvol.bundle.foreign import EVALUATOR, id_of, inference_config
 from medvol.bundle.spec import Spec, read_spec
+from medvol.images.channels import channel_files
 
 SHAPE, SPACING_MM = (96, 88, 45), (2.1, 2.1, 3.3)
 LPS = np.array([-1, -1, 1])  # as DICOM has it
@@ -114,7 +115,8 @@ def by_monai(spec: Spec, image: Path, threads: int, needed: Sequence[str]) -> Ra
     """The answer of `python -m monai.bundle run`."""
     config, out = inference_config(spec.folder), spec.folder / "eval_monai"
     content = read(config)
-    item = sorted(map(str, image.glob("*"))) if image.is_dir() else str(image)
+    files = channel_files(image, spec.channels) if image.is_dir() else []
+    item = list(map(str, files)) or str(image)
     key = content.get("image_key", "image")
     task = next((x for x in ("run", "evaluating") if x in content), EVALUATOR)
     data = f"$[{{{key!r}: {item!r}}}]"

@@ -7,6 +7,7 @@ between them too. The volume is therefore cut into blocks; only those in which s
 win are interpolated, and of these classes only.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,8 +18,8 @@ from torch import Tensor
 
 from .axis_maps import AxisMaps, Matrix
 
-BLOCK = 8  # voxels of the network's grid along an edge of a block
-MOST = 48  # voxels of the other grid along an edge of a block
+BLOCK = 16  # voxels of the network's grid along an edge of a block
+MOST = 40  # voxels of the other grid along an edge of a block
 BYTE = 256  # labels that a byte holds
 NOT_FINITE = "the network gave scores that are not finite; check its weights"
 
@@ -53,8 +54,11 @@ class Decision:
             return (self.scores(values) >= self.threshold).to(torch.uint8)
         if len(values) == 2:
             return (values[1:] > values[:1]).to(torch.uint8)
-        kind = torch.uint8 if len(values) <= BYTE else torch.int32
-        return values.max(0, keepdim=True).indices.to(kind)
+        return best_of(values, range(len(values)))
+
+
+def _kind(classes: int) -> torch.dtype:
+    return torch.uint8 if classes <= BYTE else torch.int32
 
 
 class Span(NamedTuple):
@@ -63,7 +67,7 @@ class Span(NamedTuple):
     Args:
         made: of the grid that is made.
         of: of the network's grid.
-        weights: (n made, n of) float64.
+        weights: (n made, n of) float32.
         whole: whether the weights of each voxel sum to 1.
     """
 
@@ -71,6 +75,31 @@ class Span(NamedTuple):
     of: slice
     weights: Tensor
     whole: bool
+
+
+Spans = tuple[Span, Span, Span]
+
+
+class Room:
+    """Memory that is used again and again: to be given new memory takes longer than to fill it."""
+
+    def __init__(self) -> None:
+        self.held: list[Tensor] = []
+        self.taken = 0
+
+    def of(self, like: Tensor, *shape: int) -> Tensor:
+        """Room for a tensor of this shape, of the type of another."""
+        size = math.prod(shape)
+        if self.taken == len(self.held):
+            self.held.append(like.new_empty(0))
+        if self.held[self.taken].numel() < size:
+            self.held[self.taken] = like.new_empty(size)
+        self.taken += 1
+        return self.held[self.taken - 1][:size].view(shape)
+
+    def clear(self) -> None:
+        """Use it again from its start."""
+        self.taken = 0
 
 
 def labels_of(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) -> Tensor:
@@ -133,15 +162,17 @@ def _interpolated(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) 
     first, *across = (_spans(matrix) for matrix in maps.by_source())
     first.sort(key=lambda span: span.of.stop)
     view = out = torch.empty(0)
+    room = Room()
     for span, scores, marks in _slabs(planes, first, decision):
         if out.numel() == 0:
             view, out = _empty(len(marks), maps, marks.dtype)
-        if not marks.any():
-            continue
         for y, z in _blocks(marks, across):
-            inside = np.s_[:, :, y.of, z.of]
-            place = (slice(None), span.made, y.made, z.made)
-            view[place] = _block(scores[inside], marks[inside], (span, y, z), decision).cpu()
+            spans, inside = (span, y, z), np.s_[:, :, y.of, z.of]
+            if decision.threshold is None:
+                made = _best_of(scores[inside], marks[inside], spans, decision, room)
+            else:
+                made = _above(scores[inside], marks[inside], spans, decision.threshold, room)
+            view[:, span.made, y.made, z.made] = made.cpu()
     return out
 
 
@@ -158,9 +189,9 @@ def _spans(matrix: Matrix) -> list[Span]:
         if full or high[piece].max() - low[piece].min() > BLOCK + 1:
             made, start = slice(int(rows[start]), int(rows[at - 1]) + 1), at
             of = slice(int(low[made].min()), int(high[made].max()))
-            weights = matrix[made, of]
-            whole = bool(np.allclose(weights.sum(axis=1), 1))
-            found.append(Span(made, of, torch.from_numpy(np.ascontiguousarray(weights)), whole))
+            whole = bool(np.allclose(matrix[made].sum(axis=1), 1))
+            weights = torch.from_numpy(matrix[made, of].astype(np.float32))
+            found.append(Span(made, of, weights, whole))
     return found
 
 
@@ -178,8 +209,10 @@ def _slabs(
         while done < len(spans) and spans[done].of.stop <= stop:
             span = spans[done]
             here = slice(span.of.start - start, span.of.stop - start)
-            yield span, torch.cat(scores[here], 1), torch.cat(marks[here], 1)
             done += 1
+            found = torch.cat(marks[here], 1)
+            seen = bool(found.any())
+            yield span, decision.scores(torch.cat(scores[here], 1)) if seen else found, found
         needed = min((span.of.start for span in spans[done:]), default=stop)
         drop = min(needed, stop) - start
         del scores[:drop], marks[:drop]
@@ -195,46 +228,72 @@ def _blocks(marks: Tensor, across: Sequence[Sequence[Span]]) -> Iterator[tuple[S
             yield from ((y, z) for z in across[1] if column[z.of].any())
 
 
-def _block(scores: Tensor, marks: Tensor, spans: Sequence[Span], decision: Decision) -> Tensor:
-    """Labels or marks of one block, or one for all of it."""
-    whole = all(span.whole for span in spans)
-    if decision.threshold is not None:
-        return _above(scores, marks, spans, decision, decision.threshold)
+def _best_of(scores: Tensor, marks: Tensor, spans: Spans, decision: Decision, room: Room) -> Tensor:
+    """Labels (1, *made) of one block, or one for all of it."""
+    rim = decision.surely_background and not all(span.whole for span in spans)
     least, most = marks.aminmax()
-    if least == most and (whole or not decision.surely_background or not most):
+    if least == most and not (rim and most):
         return most
-    values = decision.scores(scores).double()
-    reach, sure = values.amax((1, 2, 3)), values.amin((1, 2, 3)).max()
-    able = reach >= sure
-    if decision.surely_background and not whole:
-        able[0] = True
+    each = scores.flatten(1)
+    lowest, highest = each.aminmax(dim=1)
+    able = highest >= lowest.max()
+    able[0] |= rim
     labels = able.nonzero()[:, 0]
-    values = _mixed(values[labels], spans)
-    if decision.surely_background and not whole:
-        x, y, z = (span.weights.sum(1) for span in spans)
-        values[0] += 1 - x[:, None, None] * y[:, None] * z
-    return labels.to(marks.dtype)[values.float().max(0).indices]
+    values = each[labels].view(len(labels), *scores.shape[1:])
+    if pair := len(labels) == 2:  # the better of two by the sign of their difference
+        values = values[1:] - values[:1]
+    values = _mixed(values, spans, room)
+    if rim:
+        x, y, z = (span.weights.sum(1).to(values) for span in spans)
+        beyond = 1 - x[:, None, None] * y[:, None] * z
+        values[0] += -beyond if pair else beyond
+    first, *others = labels.tolist()
+    if pair:
+        return (values > 0).to(marks.dtype).mul_(others[0] - first).add_(first)
+    return best_of(values, [first, *others])
 
 
-def _above(
-    scores: Tensor, marks: Tensor, spans: Sequence[Span], decision: Decision, threshold: float
-) -> Tensor:
-    """(C, *block) marks where the scores reach the threshold."""
-    made = torch.zeros((len(marks), *(len(span.weights) for span in spans)), dtype=marks.dtype)
-    scores = decision.scores(scores)
+def best_of(values: Tensor, labels: Sequence[int]) -> Tensor:
+    """The label of the largest of values, of the first among equals.
+
+    Equal to `argmax`, and several times as fast.
+
+    Args:
+        values: (n, *spatial).
+        labels: of each of them, growing.
+
+    Returns:
+        (1, *spatial), uint8, or int32 for labels above 255.
+    """
+    kind = _kind(labels[-1] + 1)
+    winner = torch.full(values.shape[1:], labels[0], dtype=kind, device=values.device)
+    best = values[0].clone()
+    for label, value in zip(labels[1:], values[1:], strict=True):
+        better = torch.gt(value, best).to(kind)
+        torch.maximum(winner, better.mul_(label), out=winner)  # a later one has a larger label
+        torch.maximum(best, value, out=best)
+    return winner[None]
+
+
+def _above(scores: Tensor, marks: Tensor, spans: Spans, threshold: float, room: Room) -> Tensor:
+    """Marks (C, *made) where the scores reach the threshold."""
+    made = marks.new_zeros((len(marks), *(len(span.weights) for span in spans)))
     whole = all(span.whole for span in spans)
     for channel, (score, mark) in enumerate(zip(scores, marks, strict=True)):
         least, most = mark.aminmax()
         if least == most and (whole or not most):
             made[channel] = most
         else:
-            mixed = _mixed(score[None].double(), spans)[0]
-            made[channel] = mixed.float() >= threshold
+            made[channel] = _mixed(score[None], spans, room)[0] >= threshold
     return made
 
 
-def _mixed(values: Tensor, spans: Sequence[Span]) -> Tensor:
-    """(n, *made) of values (n, *of)."""
-    x, y, z = (span.weights.to(values.device) for span in spans)
-    values = y @ (values @ z.T)
-    return (x @ values.flatten(2)).reshape(len(values), len(x), len(y), len(z))
+def _mixed(values: Tensor, spans: Spans, room: Room) -> Tensor:
+    """Values (n, *made) of values (n, *of); good until the room is used again."""
+    x, y, z = (span.weights.to(values) for span in spans)
+    n, of_x, of_y, _ = values.shape
+    lines = torch.matmul(values, z.T, out=room.of(values, n, of_x, of_y, len(z)))
+    sheets = torch.matmul(y, lines, out=room.of(values, n, of_x, len(y), len(z)))
+    whole = torch.matmul(x, sheets.flatten(2), out=room.of(values, n, len(x), len(y) * len(z)))
+    room.clear()
+    return whole.view(n, len(x), len(y), len(z))

@@ -138,7 +138,7 @@ class ScoresToLabelsd(MapTransform):
         known = isinstance(scores, MetaTensor) or (self.activates and self._first_activates())
         if found is None or not known or scores.shape[1:] != self._image(data).shape[1:]:
             return dict(self.stock(dict(data)))
-        return self._made(plain(scores).split(PLANES, 1), found, data)
+        return self._made(plain(scores).detach().split(PLANES, 1), found, data)
 
     def stream(self, planes: Iterable[Tensor], data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The same, of scores that come in parts and are never there as a whole.

@@ -141,6 +141,8 @@ class KeepInsideBodyd(ItemTransform):
         self.low, self.high = window_hu
 
     def change(self, item: Tensor, _key: Hashable, data: Mapping[Hashable, Any], /) -> Tensor:
+        if not item[1:].any() and bool((item[0] == 1).all()):
+            return item  # background is certain already, as where a gate lets nothing pass
         image = np.asarray(plain(data[self.image_key])[0].cpu())
         outside = torch.from_numpy(~inside_body(image * (self.high - self.low) + self.low))
         certain = torch.zeros(len(item), dtype=item.dtype, device=item.device)

@@ -17,6 +17,7 @@ from ..lungs import BODY_ABOVE_HU, SMALLEST_SHARE
 from ..slices import runs
 from ..spatial import voxel_volume_ml
 from .body import AIR_BELOW_HU
+from .decide import best_of
 from .intensity import LUNG_WINDOW_HU
 from .keys import noted, placed, plain
 
@@ -45,8 +46,10 @@ def two_lungs(marked: Mask, volume_hu: npt.NDArray[Any]) -> tuple[Mask, Mask]:
     Returns:
         (at low x, at high x), each (X, Y, Z); all False for a side without lung.
     """
-    parts, gas = _air_parts(marked, volume_hu)
-    middle = _middle(volume_hu)
+    return _two_lungs(*_air_parts(marked, volume_hu), _middle(volume_hu))
+
+
+def _two_lungs(parts: Parts, gas: Mask, middle: int) -> tuple[Mask, Mask]:
     low, high = (
         np.bincount(parts[side].ravel(), minlength=len(gas)) * (np.arange(len(gas)) > 0)
         for side in (np.s_[:middle], np.s_[middle:])
@@ -69,14 +72,15 @@ def in_lungs(marked: Mask, volume_hu: npt.NDArray[Any]) -> Mask:
     Returns:
         (X, Y, Z), a part of `marked`; all False where there is no lung.
     """
-    low, high = two_lungs(marked, volume_hu)
+    parts, gas = _air_parts(marked, volume_hu)
+    middle = _middle(volume_hu)
+    low, high = _two_lungs(parts, gas, middle)
     lungs = low | high
     if not lungs.any():
         return lungs
-    parts, gas = _air_parts(marked, volume_hu)
     solid = cc3d.connected_components(marked & (lungs | ~gas[parts]), connectivity=6)
     kept = _with_holes(_parts_at(solid, lungs))
-    middle, heights = _middle(volume_hu), lungs.any(axis=(0, 1))
+    heights = lungs.any(axis=(0, 1))
     kept[:middle] |= heights & ~low.any()
     kept[middle:] |= heights & ~high.any()
     return marked & kept
@@ -114,22 +118,27 @@ class KeepInsideLungsd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
         image = data[self.image_key]
-        volume = np.asarray(plain(image)[0].cpu()) * (self.high - self.low) + self.low
+        volume: npt.NDArray[Any] | None = None
         affine = np.asarray(image.affine, np.float64)
         for key in self.key_iterator(result):
             scores = plain(result[key])
-            labels = scores.argmax(dim=0).cpu().numpy()
-            seen = (scores[1:] > 0).flatten(0, 2).any(dim=0).cpu().numpy()
+            labels = best_of(scores, range(len(scores)))[0].cpu().numpy()
+            if not labels.any():
+                continue
+            if volume is None:
+                volume = np.asarray(plain(image)[0].cpu()) * (self.high - self.low) + self.low
+            seen = (scores[1:].amax(dim=(0, 1, 2)) > 0).cpu().numpy()
             kept = np.zeros(labels.shape, bool)
             for start, stop in runs(seen):
                 run = np.s_[:, :, start:stop]
-                kept[run] = in_lungs(labels[run] > 0, volume[run])
+                if labels[run].any():
+                    kept[run] = in_lungs(labels[run] > 0, volume[run])
             outside = torch.from_numpy((labels > 0) & ~kept).to(scores.device)
-            certain = torch.zeros(len(scores), dtype=scores.dtype, device=scores.device)
-            certain[0] = 1
-            result[key] = placed(
-                torch.where(outside, certain[:, None, None, None], scores), result[key]
-            )
+            if outside.any():
+                certain = torch.zeros(len(scores), dtype=scores.dtype, device=scores.device)
+                certain[0] = 1
+                scores = torch.where(outside, certain[:, None, None, None], scores)
+                result[key] = placed(scores, result[key])
             lost = np.isin(labels, self.lesion) & ~kept
             ml = float(lost.sum()) * voxel_volume_ml(affine)
             if ml >= NOTED_FROM_ML:

@@ -10,6 +10,7 @@ from monai.transforms.transform import MapTransform
 from torch import Tensor
 
 from ..errors import Note
+from .decide import best_of
 from .keys import noted, plain
 
 UNDECIDED = (0.35, 0.65)  # scores that speak neither for nor against
@@ -73,7 +74,9 @@ def undecided_share(scores: Tensor, focus: Sequence[int]) -> float:
         0.5
     """
     chosen = torch.as_tensor(list(focus), device=scores.device)
-    marked = torch.isin(scores.argmax(0), chosen)
-    score = scores[chosen].sum(0)[marked]
+    marked = torch.isin(best_of(scores, range(len(scores)))[0], chosen)
+    if not marked.any():
+        return 0.0
+    score = scores[chosen][:, marked].sum(0)
     low, high = UNDECIDED
-    return float(((score >= low) & (score <= high)).float().mean()) if len(score) else 0.0
+    return float(((score >= low) & (score <= high)).float().mean())

@@ -2,11 +2,12 @@
 """The faster equals that there are, each a rule of its own file."""
 
 from .components import largest_component
+from .holes import filled_holes
 from .restoring import scores_to_labels
 from .rule import Rule
 from .windows import sliding_window_inferer
 
 # of each list, rules for several steps stand before those for one of them
 PREPROCESSING: tuple[Rule, ...] = ()
-POSTPROCESSING: tuple[Rule, ...] = (scores_to_labels, largest_component)
+POSTPROCESSING: tuple[Rule, ...] = (scores_to_labels, largest_component, filled_holes)
 INFERERS: tuple[Rule, ...] = (sliding_window_inferer,)

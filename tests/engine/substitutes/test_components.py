@@ -33,7 +33,39 @@ def test_of_each_label_the_largest_part_stays(
 
 
 @pytest.mark.parametrize(
-    "arguments", [{}, {"is_onehot": True}, {"is_onehot": False, "num_components": 2}]
-)
-def test_arguments_that_it_does_not_know_are_left_to_monai(arguments: dict[str, Any]) -> None:
-    assert largest_component([KeepLargestConnectedComponentd("pred", **arguments)]) is None
+    ("arguments", "expected"),
+    [
+        ({"num_components": 2, "connectivity": 1},
+         [[1, 1, 1, 0, 2], [0, 0, 0, 0, 0], [2, 2, 0, 0, 1]]),
+        ({"independent": False, "connectivity": 1},
+         [[1, 1, 1, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]),
+        ({"independent": False}, [[1, 1, 1, 0, 2], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]),
+        ({"independent": False, "applied_labels": [2], "connectivity": 1},
+         [[1, 1, 1, 0, 0], [0, 0, 0, 1, 0], [2, 2, 0, 0, 1]]),
+    ],
+)  # fmt: skip
+def test_several_parts_or_those_of_all_labels_stay(
+    arguments: dict[str, Any], expected: list[list[int]]
+) -> None:
+    found = largest_component([KeepLargestConnectedComponentd("pred", **arguments)])
+    assert found is not None
+    assert found.step({"pred": LABELS})["pred"][0].tolist() == expected
+
+
+def test_of_channels_the_background_stays_and_each_other_has_its_largest_part() -> None:
+    channels = torch.tensor([[1, 0, 1, 0, 0], [0, 1, 0, 1, 1], [1, 0, 1, 0, 0]])[:, None]
+    for arguments, expected in [
+        (dict[str, Any](), [[1, 0, 1, 0, 0], [0, 0, 0, 1, 1]]),
+        ({"applied_labels": [1], "independent": False}, [[1, 0, 1, 0, 0], [0, 0, 0, 1, 1]]),
+        ({"num_components": 2}, [[1, 0, 1, 0, 0], [0, 1, 0, 1, 1]]),
+    ]:
+        found = largest_component([KeepLargestConnectedComponentd("pred", **arguments)])
+        assert found is not None
+        assert found.step({"pred": channels})["pred"][:2, 0].tolist() == expected
+
+
+def test_nothing_and_one_part_stay_as_they_are() -> None:
+    found = largest_component([KeepLargestConnectedComponentd("pred")])
+    assert found is not None
+    for given in (torch.zeros(1, 3, 4, 5), torch.ones(1, 3, 4, 5), torch.zeros(3, 3, 4, 5)):
+        assert torch.equal(found.step({"pred": given})["pred"], given)

@@ -53,6 +53,7 @@ ANYWHERE = {  # what is called with a place to write to, whoever calls it, be it
 OWN_PLACES = {  # arguments of medvol's own parts under which they write
     "medvol.training.checkpoint.BestWeights": "path",
     "medvol.training.checkpoint.Resume": "path",
+    "medvol.data.prepared.Prepared": "folder",
     "medvol.training.curves.Curves": "folder",
     "medvol.training.stages.Stages": "folder",
     "medvol.training.finder.RateFinder": "folder",

@@ -36,7 +36,7 @@ from .ids import check_ids, has_place
 from .launch import LOG, claim, run_bundle, side_by_side, threads_of
 from .order import Order, check_record, write_record
 from .starts import HEAD_IS_TAKEN, PRETRAINED, plan_of, start_files
-from .training import Training, check_begun, prepare
+from .training import CACHE, Training, check_begun, prepare
 from .trial import BEST, CHANGES, LAST, run_trial
 
 ALL = -1
@@ -126,7 +126,9 @@ class Run:
                 order.bundle, data=order.data, settings={**settings, **own[name]},
                 overlays=plain[name].overlays, limits=order.limits, weights=path, judged=False,
             )  # fmt: skip
-            made[name] = replace(training, accept_changes=order.accept_changes)
+            made[name] = replace(
+                training, accept_changes=order.accept_changes, cache=self.folder / CACHE
+            )
         return made
 
     def _own_settings(self, configs: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
@@ -200,6 +202,7 @@ class Run:
                 self._train(ALL, name, threading.Event())
         for name in self.evaluated if self.in_parts else ():
             self._evaluate_parts(name)
+        shutil.rmtree(self.folder / CACHE, ignore_errors=True)  # images of patients do not stay
         return chosen
 
     def _choices(self) -> Chosen:

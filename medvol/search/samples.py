@@ -23,7 +23,7 @@ from ..report.batch import Tile, draw_batch
 from ..report.radiographs import small
 from ..slices import evenly
 from .run import ALL, HELD_OUT, PARTS, Run
-from .training import DATA
+from .training import CACHE, CACHE_DIR, DATA
 
 SAMPLES, TOP_LOSSES = "samples.png", "top_losses.png"
 PREPROCESSING = "train#preprocessing"
@@ -51,6 +51,8 @@ def draw_samples(run: Run, *, count: int = SHOWN) -> Path:
     config = training.config()
     for key, value in training.settings.items():
         config.parser[key] = literal(value)
+    if CACHE_DIR in config:
+        config.parser[CACHE_DIR] = str(run.folder / CACHE)
     items, prepare = config.build(DATA), config.build(PREPROCESSING)
     if isinstance(prepare, Randomizable):
         prepare.set_random_state(seed=0)

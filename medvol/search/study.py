@@ -6,9 +6,11 @@ trial whose process ended before it did is taken up by the next one, from its la
 tried is said by `tuning.Tuning` (drawn from a space) and `comparison.Comparison` (a list).
 """
 
+import shutil
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +23,7 @@ from sqlalchemy.exc import DatabaseError
 from ..errors import InputError
 from ..owned import check_owned
 from .launch import alone, claim, side_by_side, threads_of
-from .training import Training, check_same
+from .training import CACHE, Training, check_same
 from .trial import Halted, Outcome, clean, run_trial
 
 STORAGE = "study.db"
@@ -53,7 +55,7 @@ class Search(ABC):
         plan: Mapping[str, Any],
         pruner: BasePruner | None = None,
     ) -> None:
-        self.training = training
+        self.training = replace(training, cache=folder / CACHE)
         self.folder = folder
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if not (folder / STORAGE).exists():
@@ -124,6 +126,7 @@ class Search(ABC):
         """
         threads = threads_of(jobs)
         side_by_side([lambda halt: self._work(halt, threads, say)] * jobs, jobs)
+        shutil.rmtree(self.folder / CACHE, ignore_errors=True)  # images of patients do not stay
 
     def _work(self, halt: threading.Event, threads: int, say: Say) -> None:
         while not halt.is_set() and (taken := self._next()) is not None:

@@ -19,6 +19,7 @@ HANDLERS = "train#handlers"
 EVALUATOR = "validate#evaluator"
 DATA = "train#dataset#data"
 INTERVAL = "val_interval"
+CACHE, CACHE_DIR = "cache", "cache_dir"  # folder of prepared images in a run; id of its path
 ACCEPT = "accept_changes"  # id of the same of `Resume`
 
 
@@ -35,6 +36,7 @@ class Training:
         patience: epochs that a trial may go on without becoming better; None for no limit.
         weights: file to start with, where the configs have no id for it.
         accept_changes: a trial that was begun with other settings goes on with these.
+        cache: folder of prepared images that all trials share, where the configs have an id for it.
     """
 
     bundle: Path
@@ -45,6 +47,7 @@ class Training:
     patience: int | None = None
     weights: Path | None = None
     accept_changes: bool = False
+    cache: Path | None = None
 
     @property
     def configs(self) -> list[Path]:
@@ -59,9 +62,15 @@ class Training:
         return Config(self.configs)
 
     @property
-    def acceptance(self) -> dict[str, Any]:
-        """What a process must be given so that it goes on with changed settings."""
-        return {ACCEPT: True} if self.accept_changes and ACCEPT in self.config() else {}
+    def given(self) -> dict[str, Any]:
+        """What each process is given that changes no curve: the cache, leave to go on."""
+        config = self.config()
+        given: dict[str, Any] = {}
+        if self.accept_changes and ACCEPT in config:
+            given[ACCEPT] = True
+        if self.cache and CACHE_DIR in config and CACHE_DIR not in self.settings:
+            given[CACHE_DIR] = self.cache.absolute()
+        return given
 
     def changes(self, trial: Mapping[str, Any]) -> dict[str, Any]:
         """All that is laid over the configs for one trial: a config for `monai.bundle run`."""

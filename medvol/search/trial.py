@@ -86,7 +86,7 @@ def run_trial(
         begin = log.stat().st_size if log.is_file() else 0
         process = start_bundle(
             training.bundle, [*training.configs, path],
-            {"output_dir": folder.absolute(), **training.acceptance},
+            {"output_dir": folder.absolute(), **training.given},
             threads=threads, watched=True,
         )  # fmt: skip
         try:

@@ -32,7 +32,7 @@ ARRAYS = {"Tensor", "MetaTensor", "NDArray", "ndarray", "ArrayLike"}
 OPAQUE = {"dict", "Mapping", "MutableMapping", "Callable", "type", "Literal"}  # holders of others
 SHAPED = {"Affine"}  # aliases whose shape is always the same: (4, 4)
 CLASS_SPEAKS = {
-    "__init__", "__post_init__", "__call__", "__iter__", "forward", "change", "inverse",
+    "__init__", "__post_init__", "__call__", "__iter__", "forward", "change", "inverse", "on",
 }  # fmt: skip
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 TYPES = ast.Subscript | ast.Attribute | ast.Name | ast.BinOp

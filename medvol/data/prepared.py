@@ -47,7 +47,7 @@ class Stored(NamedTuple):
     affine: list[list[float]] | None
 
     def open(self) -> Tensor:
-        """The array as it lies in the file; what is changed in it changes nothing there."""
+        """The array (C, X, Y) or (C, X, Y, Z) of the file, which changes do not reach."""
         shape = self.shape if len(self.shape) < 4 else (self.shape[0], self.shape[3],
                                                         *self.shape[1:3])  # fmt: skip
         kept = np.dtype(self.kept)

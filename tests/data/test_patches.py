@@ -182,9 +182,11 @@ def test_what_a_step_changes_is_kept(items: list[Any], tmp_path: Path) -> None:
     """A deterministic step between chain and crop, and a dataset without a folder."""
     from medvol.transforms.slice_labels import SlicePositiond
 
-    steps = [SlicePositiond("label", 2), RandFlipd(KEYS, 0.5, 1)]
-    before, now = stock(items, steps), ours(items, steps, tmp_path / "cache")
-    plain = PatchDataset(items, Compose([*chain().transforms, *steps]))
+    def steps() -> list[Any]:
+        return [SlicePositiond("label", 2), RandFlipd(KEYS, 0.5, 1)]
+
+    before, now = stock(items, steps()), ours(items, steps(), tmp_path / "cache")
+    plain = PatchDataset(items, Compose([*chain().transforms, *steps()]))
     for dataset in (now, plain):
         torch.manual_seed(0)
         for index in (4, 7, -1):

@@ -61,7 +61,7 @@ class ValueStep(BatchStep):
         drawn = self.drawn(sample)
         if drawn is not None:
             for key in self.stock.key_iterator(sample):
-                sample[key] = self.applied(sample[key], drawn)
+                sample[key] = self._applied(sample[key], drawn)
         return [sample]
 
     def drawn(self, sample: Sample) -> Any:
@@ -70,10 +70,10 @@ class ValueStep(BatchStep):
         first = self.stock.first_key(sample)
         if not self.stock._do_transform or first == ():
             return None
-        return self.parameters(sample[first])
+        return self._parameters(sample[first])
 
     @abstractmethod
-    def parameters(self, first: Tensor) -> Any:
+    def _parameters(self, first: Tensor) -> Any:
         """What is drawn once it is known that something is done.
 
         Args:
@@ -81,10 +81,10 @@ class ValueStep(BatchStep):
         """
 
     @abstractmethod
-    def applied(self, item: Tensor, drawn: Any) -> Tensor:
+    def _applied(self, item: Tensor, drawn: Any) -> Tensor:
         """An item with the parameters applied, as a new tensor of its shape.
 
         Args:
             item: (C, X, Y) or (C, X, Y, Z).
-            drawn: by `parameters`.
+            drawn: by `_parameters`.
         """

@@ -19,57 +19,57 @@ SMALLEST_WEIGHT = 1e-9  # of a kernel; less does not change a float32
 class FlipStep(ValueStep):
     """MONAI's `RandFlipd`."""
 
-    def parameters(self, first: Tensor) -> list[int]:
+    def _parameters(self, first: Tensor) -> list[int]:
         axis = self.stock.flipper.spatial_axis
         axes = range(first.ndim - 1) if axis is None else np.atleast_1d(axis).tolist()
         return [1 + int(a) if a >= 0 else int(a) for a in axes]
 
-    def applied(self, item: Tensor, drawn: list[int]) -> Tensor:
+    def _applied(self, item: Tensor, drawn: list[int]) -> Tensor:
         return item.flip(drawn)
 
 
 class NoiseStep(ValueStep):
     """MONAI's `RandGaussianNoised`."""
 
-    def parameters(self, first: Tensor) -> Tensor:
+    def _parameters(self, first: Tensor) -> Tensor:
         noise = self.stock.rand_gaussian_noise
         noise.randomize(first)
         return torch.as_tensor(noise.noise)
 
-    def applied(self, item: Tensor, drawn: Tensor) -> Tensor:
+    def _applied(self, item: Tensor, drawn: Tensor) -> Tensor:
         return item + drawn
 
 
 class ScaleStep(ValueStep):
     """MONAI's `RandScaleIntensityd`."""
 
-    def parameters(self, first: Tensor) -> Tensor:
+    def _parameters(self, first: Tensor) -> Tensor:
         self.stock.scaler.randomize(first)
         return _of_channels(self.stock.scaler.factor, first) + 1
 
-    def applied(self, item: Tensor, drawn: Tensor) -> Tensor:
+    def _applied(self, item: Tensor, drawn: Tensor) -> Tensor:
         return item * drawn
 
 
 class ShiftStep(ValueStep):
     """MONAI's `RandShiftIntensityd`."""
 
-    def parameters(self, first: Tensor) -> Tensor:
+    def _parameters(self, first: Tensor) -> Tensor:
         self.stock.shifter.randomize(first)
         return _of_channels(self.stock.shifter._offset, first)
 
-    def applied(self, item: Tensor, drawn: Tensor) -> Tensor:
+    def _applied(self, item: Tensor, drawn: Tensor) -> Tensor:
         return item + drawn
 
 
 class ContrastStep(ValueStep):
     """MONAI's `RandAdjustContrastd`."""
 
-    def parameters(self, first: Tensor) -> float:  # noqa: ARG002
+    def _parameters(self, first: Tensor) -> float:  # noqa: ARG002
         self.stock.adjuster.randomize(None)
         return float(self.stock.adjuster.gamma_value)
 
-    def applied(self, item: Tensor, drawn: float) -> Tensor:
+    def _applied(self, item: Tensor, drawn: float) -> Tensor:
         low, high = torch.aminmax(item)
         extent = high - low
         return ((item - low) / float(extent + EPSILON)).pow_(drawn).mul_(extent).add_(low)
@@ -78,13 +78,13 @@ class ContrastStep(ValueStep):
 class SmoothStep(ValueStep):
     """MONAI's `RandGaussianSmoothd`."""
 
-    def parameters(self, first: Tensor) -> list[Tensor]:
+    def _parameters(self, first: Tensor) -> list[Tensor]:
         smooth = self.stock.rand_smooth
         smooth.randomize(None)
         sigmas = (smooth.x, smooth.y, smooth.z)[: first.ndim - 1]
         return [gaussian_1d(torch.as_tensor(s), approx=smooth.approx) for s in sigmas]
 
-    def applied(self, item: Tensor, drawn: list[Tensor]) -> Tensor:
+    def _applied(self, item: Tensor, drawn: list[Tensor]) -> Tensor:
         for axis, kernel in enumerate(drawn):
             item = convolved(item, kernel.tolist(), axis + 1)
         return item
@@ -93,11 +93,11 @@ class SmoothStep(ValueStep):
 class DropoutStep(ValueStep):
     """MONAI's `RandCoarseDropoutd` with one value to fill in."""
 
-    def parameters(self, first: Tensor) -> list[Any]:
+    def _parameters(self, first: Tensor) -> list[Any]:
         self.stock.dropper.randomize(first.shape[1:])
         return list(self.stock.dropper.hole_coords)
 
-    def applied(self, item: Tensor, drawn: list[Any]) -> Tensor:
+    def _applied(self, item: Tensor, drawn: list[Any]) -> Tensor:
         filled = item.clone()
         for hole in drawn:
             filled[hole] = self.stock.dropper.fill_value

@@ -109,7 +109,7 @@ def convolved(item: Tensor, kernel: Sequence[float], axis: int) -> Tensor:
 
     Args:
         item: any shape.
-        kernel: of odd length, symmetric.
+        kernel: an odd number of weights, each at least 0, symmetric.
         axis: of the item.
 
     Example:

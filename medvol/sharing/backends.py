@@ -71,6 +71,7 @@ def _measure(request: Request) -> dict[str, Any]:
     from ..engine.devices import sliding_window
     from ..engine.settings import EngineSettings
     from ..inferers.slice_stack import SliceStackInferer
+    from ..kinds import is_of
     from ..tasks.task import load_bundle
     from .windows import noise, phantom_windows
 
@@ -88,7 +89,7 @@ def _measure(request: Request) -> dict[str, Any]:
     network, precision = pipeline.network, pipeline.precision
     makers = dict(candidates(network, precision))
     left_out = {}
-    if isinstance(sliding_window(pipeline.inferer), SliceStackInferer):
+    if is_of(sliding_window(pipeline.inferer), SliceStackInferer):
         del makers[OPENVINO]
         left_out[OPENVINO] = SIZES
     row = measure(network, window, makers).as_json()

@@ -10,15 +10,18 @@ turns, and what is given is the median, with the least and the most. Loading Pyt
 bundle is not in these seconds; it is in those of whole processes ("medvol-process").
 
 Volumes: 160 and 300 (512 x 512 phantoms of that many slices), small (256 x 256 x 74), same (on the
-network's own grid), tiny (64^3), AxBxC, real1 and real2 (of MEDVOL_TEST_DATA), or a file. Bundles:
-reference-C of C classes (MONAI's UNet 16 to 256, windows of 96^3 with half of each overlapping, in
-the zoo's shape, trained here for a minute), reference-C-crop, a name of medvol's, or a folder, such
-as one of the model zoo. Sides: stock-1 and stock-4 (`monai.bundle run`, so many windows at once;
-stock: as the bundle says; stock-parts: one of medvol's, with MONAI's transforms), nnunet, medvol,
-medvol-torch, medvol-openvino, medvol-bf16, and whole processes: stock-process, medvol-process,
-medvol-process-all (all files that it writes unasked); with --before also before, before-process.
-What is made is kept below `bench/`, where the figures and the picture go too. nnU-Net is left out
-where it is not installed; the line that installs it is printed. Five minutes as it stands.
+network's own grid), thin and thick (a whole chest, and one on the grid of medvol's bundles), tiny
+(64^3), AxBxC, real1 and real2 (of MEDVOL_TEST_DATA), or a file. Bundles: reference-C of C classes
+(MONAI's UNet 16 to 256, windows of 96^3 with half of each overlapping, in the zoo's shape, trained
+here for some minutes), with -crop, -coarse (3 mm) and -random (not trained) behind it; a name of
+medvol's; or a folder, such as one of the model zoo. Sides: stock-1 and stock-4 (`monai.bundle run`,
+so many windows at once; stock: as the bundle says; stock-parts: one of medvol's, with MONAI's
+transforms), nnunet, medvol (by the backend that `medvol bundle backends` found, if it was run),
+medvol-torch, medvol-torch-channels-last, medvol-openvino, medvol-bf16, and whole processes:
+stock-process, medvol-process, medvol-process-all (all files that it writes unasked); with --before
+also before, before-process. What is made is kept below `bench/`, where the figures and the picture
+go too. nnU-Net is left out where it is not installed; the line that installs it is printed. As it
+stands about a quarter of an hour on two cores.
 """
 
 import argparse

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 from monai.data import MetaTensor
 from monai.transforms import (
     Compose,
@@ -57,14 +58,18 @@ def without_writing(steps: Sequence[Any]) -> list[Any]:
 
 
 def spacing_of(preprocessing: Compose) -> tuple[float, ...] | None:
-    """Spacing of the network's input, as a chain of medvol or MONAI's `Spacingd` has it."""
-    spacing: Sequence[float] | float | None = getattr(preprocessing, "settings", {}).get(
-        "spacing_mm"
-    )
+    """Spacing of the network's input, as a chain of medvol or MONAI's `Spacingd` has it.
+
+    None where nothing resamples, or where an axis keeps the spacing of the file.
+    """
+    spacing: Any = getattr(preprocessing, "settings", {}).get("spacing_mm")
     for step in preprocessing.flatten().transforms:
         if isinstance(step, Spacingd):
             spacing = step.spacing_transform.pixdim
-    return tuple(float(s) for s in spacing) if isinstance(spacing, Sequence) else None
+    if np.ndim(spacing) != 1:  # none, or one number for a picture
+        return None
+    found = tuple(float(s) for s in np.asarray(spacing))
+    return found if all(mm > 0 for mm in found) else None  # -1 and NaN: an axis stays as it is
 
 
 def _writes(step: Any) -> bool:

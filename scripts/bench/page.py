@@ -101,7 +101,7 @@ def draw(figures: Figures, path: Path) -> None:
         return
     rows = sum(len(found) for _, found in drawn) + len(drawn)
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(10, 0.8 + 0.3 * rows), width_ratios=(3, 1), sharey=True
+        1, 2, figsize=(10, 1.4 + 0.3 * rows), width_ratios=(3, 1), sharey=True
     )  # fmt: skip
     y, ticks = 0.0, []
     for case, found in drawn:

@@ -65,6 +65,7 @@ def sides(before: Path | None = None) -> dict[str, Side]:
         "nnunet": Side("nnunet", python=NNUNET_PYTHON, why_not=no_nnunet),
         "medvol": Side("medvol"),
         "medvol-torch": Side("medvol", ("--backend", "torch")),
+        "medvol-torch-channels-last": Side("medvol", ("--backend", "torch-channels-last")),
         "medvol-openvino": Side("medvol", ("--backend", "openvino")),
         "medvol-bf16": Side("medvol", ("--precision", "bf16"), why_not=no_bf16),
         "stock-process": Side("process", whole=stock),
@@ -108,6 +109,6 @@ def run(side: Side, bundle: str, image: Path, out: Path, *, under: str = "") -> 
     if done.returncode or not figures.is_file():
         lines = (done.stderr.strip() or f"ended with {done.returncode}").splitlines()
         (out / "stderr.txt").write_text(done.stderr, encoding="utf-8")
-        return {"failed": lines[-1] if lines else f"ended with {done.returncode}"}
+        return {"failed": lines[-1][:160] if lines else f"ended with {done.returncode}"}
     found: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
     return {**found, "cpu_s": own_cpu_s() - own, "others_cpu_s": others.seconds()}

@@ -84,6 +84,8 @@ def _of_stock_parts(bundle: Path) -> dict[str, Any]:
     `Spacingd` picks thin slices where medvol averages them, so that masks compare only for volumes
     whose slices are as thick as the network's.
     """
+    from medvol.chains import CROP_MARGIN_MM
+
     config = json.loads((bundle / "configs" / "inference.json").read_text(encoding="utf-8"))
     low, high = config["window_hu"]
     spacing_mm = config["preprocessing"]["spacing_mm"]
@@ -91,9 +93,8 @@ def _of_stock_parts(bundle: Path) -> dict[str, Any]:
         spacing_mm = config[spacing_mm.strip("@")]
     kept = [step for step in config["postprocessing"]["transforms"]
             if step["_target_"].rpartition(".")[2] in KEPT]  # fmt: skip
-    margin = [0, 0, f"$round(medvol.chains.CROP_MARGIN_MM / {spacing_mm[2]})"]
+    margin = [0, 0, round(CROP_MARGIN_MM / spacing_mm[2])]
     return {
-        "imports": [*config["imports"], "$import medvol.chains"],
         "check_chain": None,
         "preprocessing": {"_target_": "Compose", "transforms": [
             {"_target_": "LoadImaged", "keys": "image", "reader": "NibabelReader",

@@ -31,6 +31,8 @@ PHANTOMS = {
     "300": Phantom((512, 512, 300), (0.84375, 0.84375, 1.2)),
     "small": Phantom((256, 256, 74), (1.35, 1.35, 4.0)),
     "same": Phantom((288, 288, 240), (1.5, 1.5, 1.5)),  # on the network's own grid
+    "thin": Phantom((450, 390, 208), (0.8, 0.8, 1.5)),  # the whole chest
+    "thick": Phantom((225, 195, 62), (1.6, 1.6, 5.0)),  # on the grid of medvol's own
     "tiny": Phantom((64, 64, 64), (1.5, 1.5, 1.5)),  # one window
 }
 

@@ -4,11 +4,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Compose, Lambdad, OneOf, SaveImaged, ScaleIntensityRanged
+from monai.transforms import Compose, Lambdad, OneOf, SaveImaged, ScaleIntensityRanged, Spacingd
 
-from medvol.engine.steps import without_writing
+from medvol.engine.steps import spacing_of, without_writing
 
 
 def doubled() -> ScaleIntensityRanged:
@@ -41,3 +42,13 @@ def test_without_writers_nothing_is_changed() -> None:
     nested = Compose(inner)
     assert without_writing([nested, doubled()])[0] is nested
     assert [*nested.transforms] == inner
+
+
+@pytest.mark.parametrize(
+    ("pixdim", "known"),
+    [((1.5, 1.5, 2.0), (1.5, 1.5, 2.0)), ((1.5, 1.5, -1.0), None), ((1.5, 1.5, None), None)],
+)
+def test_the_spacing_of_monai_is_known_where_each_axis_has_one(pixdim: Any, known: Any) -> None:
+    chain = Compose([doubled(), Spacingd("image", pixdim=pixdim)])
+    assert spacing_of(chain) == known
+    assert spacing_of(Compose([doubled()])) is None

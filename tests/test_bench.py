@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benchmarks say of figures: medians, agreement, goals, and the page that they fill."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+import write_performance
+
+from bench import page
+from bench.agreement import agreement
+from bench.clock import Clock
+from bench.figures import Figures
+from bench.goals import goals
+from bench.process_goals import rows
+
+MACHINE = {"gemm_gflops": {"fp32": 200}}
+CASE = ("reference-4", "160")
+
+
+def run(seconds: float, gib: float = 1.0, **more: Any) -> dict[str, Any]:
+    stages = {"read": 1.0, "network": seconds - 1}
+    return {"seconds": seconds, "peak_gib": gib, "forward_s": seconds / 2, "stages": stages,
+            "calls": 100, "others_cpu_s": 0.0, **more}  # fmt: skip
+
+
+def figures(**sides: list[dict[str, Any]]) -> Figures:
+    """Of the reference on 160 slices, by side."""
+    found = Figures(MACHINE)
+    found.cases[" ".join(CASE)] = {
+        "bundle": CASE[0], "volume": CASE[1], "shape": [512, 512, 160],
+        "spacing_mm": [0.84375, 0.84375, 2.25], "gflop_per_window": 10.0, "sides": {},
+    }  # fmt: skip
+    for name, runs in sides.items():
+        for one in runs:
+            found.add(CASE, name.replace("_", "-"), one)
+    return found
+
+
+def goal(found: Figures, words: str) -> tuple[str, str]:
+    return next((g.figure, g.met) for g in goals(found) if words in g.what)
+
+
+def test_agreement_counts_each_label() -> None:
+    one, other = np.zeros((2, 5), np.uint8), np.zeros((2, 5), np.uint8)
+    one[0, :4] = 1  # 4 voxels, of which 3 are also the other's
+    other[0, 1:5] = 1
+    one[1, 0] = other[1, 0] = 2
+    # label 1: 2 * 3 / 8; both labels: 2 * (3 + 1) / (8 + 2)
+    assert agreement(one, other) == {"dice": 0.8, "least": 0.75, "differ": 2.0}
+    assert agreement(one * 0, other * 0) == {"dice": 1.0, "least": 1.0, "differ": 0.0}
+    assert agreement(one, other[:1])["dice"] == 0.0
+
+
+def test_seconds_of_calls_side_by_side_count_once() -> None:
+    class Slept:
+        def sleep(self) -> None:
+            time.sleep(0.2)
+
+    clock, slept = Clock(), Slept()
+    clock.times(Slept, "sleep", "slept")
+    threads = [threading.Thread(target=slept.sleep) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(clock.calls["slept"]) == 4
+    assert 0.2 <= clock.seconds()["slept"] < 0.7  # not 0.8
+
+
+def test_a_disturbed_run_does_not_count_where_there_is_another() -> None:
+    found = figures(medvol=[run(10), run(12), run(90, others_cpu_s=45), {"failed": "no"}])
+    side = found.side(CASE, "medvol")
+    assert side is not None
+    assert side["seconds"] == {"median": 11, "min": 10, "max": 12}
+    assert side["runs"] == 2
+    alone = figures(medvol=[run(90, others_cpu_s=45)]).side(CASE, "medvol")
+    assert alone is not None
+    assert alone["seconds"]["median"] == 90
+
+
+def test_a_goal_is_met_only_with_the_same_mask() -> None:
+    found = figures(medvol=[run(10)], stock_1=[run(60)], stock_4=[run(40, gib=3.0)])
+    assert goal(found, "wall, 160, medvol against best stock")[1] == "NOT MET"  # not compared
+    found.compare(CASE, "medvol", {"dice": 0.99999, "least": 0.9999, "differ": 4})
+    assert goal(found, "wall, 160, medvol against best stock") == ("4.00x, Dice 0.99999", "met")
+    assert goal(found, "wall, 160, medvol against nnunet")[1] == "not measured"
+    # of MONAI's sides the one that takes less: 1 GiB of stock-1
+    assert goal(found, "peak memory, 160, against") == ("1/1.00", "NOT MET")
+    # 100 windows of 10 GFLOP in 5 s are 200 GFLOP/s, all of the peak
+    assert goal(found, "share of the measured")[0].startswith("100%")
+
+
+def test_a_table_names_what_failed_and_how_often_as_fast() -> None:
+    found = figures(medvol=[run(10)], stock_4=[run(40)], nnunet=[{"failed": "no memory"}])
+    lines = page.table(found, found.cases[" ".join(CASE)])
+    assert lines[0] == "reference-4 on 160, 512 x 512 x 160 voxels of 0.84375 x 0.84375 x 2.25 mm:"
+    assert "| medvol | 10.00 (10.00 - 10.00; 1) | 5.00 | 1.00 | 4.00 |  |" in lines
+    assert "| nnunet | failed: no memory | | | | |" in lines
+
+
+def test_a_block_of_the_page_is_replaced_and_nothing_else() -> None:
+    text = "a\n\n<!-- goals -->\n\nold\n\n<!-- end -->\n\nb <!-- end -->\n"
+    new = write_performance.filled(text, "goals", "| new |")
+    assert new == "a\n\n<!-- goals -->\n\n| new |\n\n<!-- end -->\n\nb <!-- end -->\n"
+    with pytest.raises(ValueError, match="no block growth"):
+        write_performance.filled(text, "growth", "")
+    kept = write_performance.PAGE.read_text(encoding="utf-8")
+    for name, _, _ in write_performance.BLOCKS:
+        assert "new" in write_performance.filled(kept, name, "new")
+
+
+def test_limits_of_a_process_are_at_most_or_at_least() -> None:
+    found = {"imports": {"times": 1.1}, "radiographs": {"rate": 149.0, "one_ms": 30.5}}
+    met = {what: met for what, _, _, met in rows(found)}
+    assert met["imports against `import monai`, times"] == "met"
+    assert met["radiographs a second, from JPEG"] == "NOT MET"
+    assert met["a batch of one radiograph, ms"] == "NOT MET"
+    assert met["the same, memory against one volume, times"] == "not measured"

@@ -55,6 +55,7 @@ OWN_PLACES = {  # arguments of medvol's own parts under which they write
     "medvol.training.checkpoint.Resume": "path",
     "medvol.data.prepared.Prepared": "folder",
     "medvol.training.curves.Curves": "folder",
+    "medvol.training.precision.ChoosePrecision": "folder",
     "medvol.training.stages.Stages": "folder",
     "medvol.training.finder.RateFinder": "folder",
     "medvol.training.calibration.BiasOverlaps": "path",

@@ -13,6 +13,7 @@ from torch import Tensor
 from .convolutions import OneDnnConvolutions
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+AUTO = "auto"  # float32, until a training has chosen
 
 
 class PrecisionInferer(Inferer):
@@ -23,7 +24,8 @@ class PrecisionInferer(Inferer):
 
     Args:
         inferer: such as `monai.inferers.SlidingWindowInferer`.
-        precision: "fp32", "bf16" or "fp16".
+        precision: "fp32", "bf16" or "fp16"; "auto" is "fp32" until a training has chosen, see
+            `medvol.training.precision`.
 
     Raises:
         ValueError: an unknown precision.
@@ -31,10 +33,10 @@ class PrecisionInferer(Inferer):
 
     def __init__(self, inferer: Inferer, precision: str = "fp32") -> None:
         super().__init__()
-        if precision not in PRECISIONS:
+        if precision not in (*PRECISIONS, AUTO):
             raise ValueError(f"precision is {precision!r}; give one of {', '.join(PRECISIONS)}")
         self.inferer = inferer
-        self.precision = precision
+        self.precision = "fp32" if precision == AUTO else precision
 
     def __call__(
         self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any

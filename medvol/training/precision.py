@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which precision and memory format a network trains fastest in: a trial before the first epoch."""
+
+import copy
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ignite.distributed as idist
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.dropout import _DropoutNd
+
+from ..files import write_json
+from ..inferers.precision import AUTO, PRECISIONS
+from .checkpoint import unwrapped
+
+RECORD = "precision.json"
+FP32, BF16 = "fp32", "bf16"
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the axes of a weight
+GAIN = 1.1  # how many times as fast another one must be, so that noise does not choose
+PATIENCE_S = 1.0  # that a candidate may take beyond the best so far, for its first step
+ENOUGH_S = 0.3  # a first step that takes longer is measure enough
+LOSS_SHARE = 0.05  # of the fp32 loss, by which another may differ; the shipped networks: 0.01
+COSINE = 0.9  # of the angle to the fp32 gradient, at least; the shipped networks: above 0.98
+Loss = Callable[[Tensor, Any], Tensor]
+
+
+class Candidate(NamedTuple):
+    """A way to compute: its precision, and whether the channels lie last in memory."""
+
+    precision: str
+    channels_last: bool
+
+    def __str__(self) -> str:
+        return f"{self.precision}{' channels_last' if self.channels_last else ''}"
+
+
+class Tried(NamedTuple):
+    """How a candidate did.
+
+    Attributes:
+        candidate: the way.
+        seconds: of a step forward and back; until it was given up, where it was.
+        refused: why it may not be taken; "" where it may.
+    """
+
+    candidate: Candidate
+    seconds: float
+    refused: str = ""
+
+
+class TooLong(Exception):
+    """A candidate takes longer than it may."""
+
+
+class ChoosePrecision:
+    """Choose how a network is computed in training, or take what the recipe says.
+
+    With "auto" the first batch goes forward and back in float32 and bfloat16, with the channels
+    last and first, through a copy of the network. The fastest is taken whose loss and gradient are
+    those of float32. One that takes much longer than the best is given up, so a processor without
+    bfloat16 costs a second or two. On several GPUs at once nothing is tried: bfloat16 where they
+    have it. What was chosen is printed, lies in `precision.json`, and goes into the checkpoint,
+    where this is among the objects of `Resume`: a training that goes on does not choose again.
+    Attach it to a `SupervisedTrainer` behind `Resume`.
+
+    Args:
+        precision: "auto", "fp32" or "bf16".
+        inferers: each a `PrecisionInferer`, which compute as chosen.
+        folder: of the record.
+
+    Raises:
+        ValueError: another precision.
+    """
+
+    def __init__(
+        self, precision: str, inferers: Sequence[Any], folder: str | os.PathLike[str]
+    ) -> None:
+        if precision not in (AUTO, *PRECISIONS):
+            given = ", ".join((AUTO, *PRECISIONS))
+            raise ValueError(f"precision is {precision!r}; give one of {given}")
+        self.precision = precision
+        self.inferers = list(inferers)
+        self.folder = Path(folder)
+        self.chosen: Candidate | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Choose when a trainer starts."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Any) -> None:
+        """Choose, unless the checkpoint has done so, and compute so from now on."""
+        tried: list[Tried] = []
+        if self.chosen is None and self.precision == AUTO:
+            if idist.get_world_size() > 1:
+                has_it = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+                self.chosen = Candidate(BF16 if has_it else FP32, False)
+            else:
+                tried = try_all(unwrapped(engine.network), *_batch(engine), engine.loss_function)
+                self.chosen = fastest(tried)
+        if self.chosen is None:  # as the recipe says
+            return
+        for inferer in self.inferers:
+            inferer.precision = self.chosen.precision
+        if idist.get_world_size() == 1:
+            to_format(unwrapped(engine.network), channels_last=self.chosen.channels_last)
+        if tried:
+            print(in_words(self.chosen, tried), flush=True)
+            write_json(self.folder / RECORD, {
+                **self.chosen._asdict(), "threads": torch.get_num_threads(),
+                "tried": [{**t.candidate._asdict(), "seconds": round(t.seconds, 3),
+                           "refused": t.refused} for t in tried],
+            })  # fmt: skip
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was chosen; nothing where the recipe says it."""
+        return dict(self.chosen._asdict()) if self.chosen else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on as it was chosen."""
+        self.chosen = Candidate(**state) if state and self.precision == AUTO else None
+
+
+def try_all(network: nn.Module, inputs: Tensor, targets: Any, loss: Loss) -> list[Tried]:
+    """Every way on one batch, float32 with the channels last first; the network stays as it is.
+
+    Args:
+        network: on its device.
+        inputs: of a batch, (B, C, X, Y) or (B, C, X, Y, Z).
+        targets: as the loss takes them.
+        loss: of scores and targets.
+    """
+    tried: list[Tried] = []
+    known: tuple[float, Tensor] | None = None
+    formats = (True, False) if any(p.ndim in FORMATS for p in network.parameters()) else (False,)
+    wanted = [Candidate(p, last) for p in (FP32, BF16) for last in formats]
+    for candidate in wanted:
+        if candidate.precision == BF16 and not _has_bf16(inputs.device):
+            continue
+        if any(t.candidate.precision == candidate.precision and t.seconds > 3 * _best(tried)
+               for t in tried):  # fmt: skip
+            continue  # another format does not make good for that
+        limit = _best(tried) + PATIENCE_S if tried else float("inf")
+        begin = time.monotonic()
+        try:
+            value, slope, seconds = measured(candidate, network, inputs, targets, loss, limit)
+        except TooLong:
+            took = time.monotonic() - begin
+            tried.append(Tried(candidate, took, f"given up after {took:.1f} s"))
+            continue
+        known = known or (value, slope)
+        tried.append(Tried(candidate, seconds, _disagrees(value, slope, *known)))
+    return tried
+
+
+def fastest(tried: Sequence[Tried]) -> Candidate:
+    """The fastest that may be taken; the first, where none is clearly faster.
+
+    Args:
+        tried: the first is float32.
+
+    Example:
+        >>> fp32, bf16 = Candidate("fp32", True), Candidate("bf16", True)
+        >>> str(fastest([Tried(fp32, 1.0), Tried(bf16, 0.4)]))
+        'bf16 channels_last'
+        >>> str(fastest([Tried(fp32, 1.0), Tried(bf16, 0.4, "its loss is another")]))
+        'fp32 channels_last'
+    """
+    best = min((t for t in tried if not t.refused), key=lambda t: t.seconds, default=tried[0])
+    return best.candidate if best.seconds * GAIN < tried[0].seconds else tried[0].candidate
+
+
+def in_words(chosen: Candidate, tried: Sequence[Tried]) -> str:
+    """The choice and its reason in a line.
+
+    Example:
+        >>> fp32, bf16 = Candidate("fp32", True), Candidate("bf16", True)
+        >>> in_words(fp32, [Tried(fp32, 1.04), Tried(bf16, 2.1, "given up after 2.1 s")])
+        'precision: fp32 channels_last, 1.04 s a step; bf16 channels_last given up after 2.1 s'
+    """
+    own = next(t for t in tried if t.candidate == chosen)
+    others = [f"{t.candidate} {t.refused or f'{t.seconds:.2f} s'}" for t in tried if t != own]
+    return "; ".join([f"precision: {chosen}, {own.seconds:.2f} s a step", *others])
+
+
+def measured(
+    candidate: Candidate, network: nn.Module, inputs: Tensor, targets: Any, loss: Loss,
+    limit_s: float,
+) -> tuple[float, Tensor, float]:  # fmt: skip
+    """Loss, gradient and seconds of a step of a copy of a network.
+
+    Args:
+        candidate: how it is computed.
+        network, inputs, targets, loss: as for `try_all`.
+        limit_s: for the first step.
+
+    Raises:
+        TooLong: the limit was passed.
+    """
+    own = copy.deepcopy(network).train().requires_grad_(True)
+    for part in own.modules():
+        if isinstance(part, _DropoutNd):
+            part.eval()  # draws differently in another precision
+    to_format(own, channels_last=candidate.channels_last)
+    dtype = PRECISIONS[candidate.precision]
+
+    def step() -> tuple[float, float]:
+        begin = time.monotonic()
+        own.zero_grad(set_to_none=True)
+        with torch.autocast(inputs.device.type, dtype, enabled=dtype != torch.float32):
+            scores = own(inputs).float()
+        value = loss(scores, targets)
+        value.backward()
+        found = float(value.detach())  # waits for a GPU
+        return found, time.monotonic() - begin
+
+    with torch.random.fork_rng(), limited(own, limit_s):
+        value, seconds = step()
+    with torch.random.fork_rng():
+        if seconds < ENOUGH_S:  # the first step also makes ready
+            seconds = min(step()[1] for _ in range(2))
+    slopes = [p.grad.float().flatten() for p in own.parameters() if p.grad is not None]
+    return value, torch.cat(slopes), seconds
+
+
+@contextmanager
+def limited(network: nn.Module, limit_s: float) -> Iterator[None]:
+    """Within the block a step of the network ends between two layers when the time is over.
+
+    Raises:
+        TooLong: it is.
+    """
+    end = time.monotonic() + limit_s
+
+    def check(*_: Any) -> None:
+        if time.monotonic() > end:
+            raise TooLong
+
+    def check_back(_: nn.Module, __: Any, result: Any) -> None:
+        check()
+        if isinstance(result, Tensor) and result.requires_grad:
+            result.register_hook(check)
+
+    hooks = [m.register_forward_hook(check_back) for m in network.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def to_format(network: nn.Module, *, channels_last: bool) -> None:
+    """Lay the weights of a network with the channels last, or first."""
+    for weight in network.parameters():
+        if weight.ndim in FORMATS:
+            form = FORMATS[weight.ndim] if channels_last else torch.contiguous_format
+            weight.data = weight.data.contiguous(memory_format=form)
+
+
+def _disagrees(value: float, slope: Tensor, known: float, right: Tensor) -> str:
+    """Why loss and gradient are not those of float32; "" where they are."""
+    if not (torch.isfinite(torch.tensor(value)) and torch.isfinite(slope).all()):
+        return "is not finite"
+    if abs(value - known) > LOSS_SHARE * abs(known):
+        return f"has another loss: {value:.4g}, not {known:.4g}"
+    alike = float(F.cosine_similarity(slope, right, dim=0))
+    return "" if alike >= COSINE or torch.equal(slope, right) else (
+        f"has another gradient: cosine {alike:.2f}"
+    )  # fmt: skip
+
+
+def _best(tried: Sequence[Tried]) -> float:
+    return min((t.seconds for t in tried if not t.refused), default=tried[0].seconds)
+
+
+def _has_bf16(device: torch.device) -> bool:
+    return device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported())
+
+
+def _batch(engine: Any) -> tuple[Tensor, Any]:
+    """Inputs and targets of the first images, without the loader's workers and order."""
+    loader = engine.data_loader
+    size = min(loader.batch_size or 1, len(loader.dataset))
+    batch = loader.collate_fn([loader.dataset[index] for index in range(size)])
+    inputs, targets, *_ = engine.prepare_batch(batch, engine.state.device, engine.non_blocking)
+    plain: Tensor = torch.as_tensor(inputs).as_subclass(Tensor)
+    return plain, targets

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.inferers import SimpleInferer
@@ -41,14 +40,16 @@ from .devices import (
 )
 from .explained import explained
 from .items import items_of
+from .lung_box import Part, check_lungs, on_the_whole, part_with_lungs
 from .memory import make_room, peak_bytes
-from .settings import USUAL, EngineSettings
+from .settings import LUNGS, USUAL, EngineSettings
 from .steps import (
     IMAGE,
     PRED,
     Data,
     reads_its_own_way,
     spacing_of,
+    tensor_of,
     without_loading,
     without_writing,
 )
@@ -110,7 +111,8 @@ class Pipeline:
     Raises:
         InputError: E_BUNDLE, the config cannot be read, a part is missing or cannot be built, the
             weights do not fit, or belong to another chain or task; a threshold for a bundle without
-            a gate. E_LABELS, the weights were trained for other labels or classes.
+            a gate; a crop to the lungs for one that takes no CT. E_LABELS, the weights were trained
+            for other labels or classes.
         ValueError: no such device or precision.
     """
 
@@ -126,6 +128,8 @@ class Pipeline:
     ) -> None:
         self.spec = spec
         self.engine = engine
+        if engine.crop == LUNGS:
+            check_lungs(spec)
         self.device = choose_device(device)
         if engine.threads is not None:
             torch.set_num_threads(engine.threads)
@@ -153,7 +157,9 @@ class Pipeline:
         self.reads_itself = not any_reader and any(reads_its_own_way(s) for s in self.steps)
         steps = self.steps if self.reads_itself else without_loading(self.steps)
         self.substitutions += taken_out(self.steps, steps, "reading", READING)
-        self._prepare = Compose(self._equals(steps, PREPROCESSING, "preprocessing"))
+        steps = self._equals(steps, PREPROCESSING, "preprocessing")
+        self.as_stored = bool(steps) and getattr(steps[0], "takes_any_dtype", False)
+        self._prepare = Compose(steps)
         steps = without_writing(postprocessing.transforms)
         self.restore = Compose(self._equals(steps, POSTPROCESSING, "postprocessing"))
         self.substitutions += taken_out(postprocessing.transforms, steps, "writing", WRITING)
@@ -194,10 +200,13 @@ class Pipeline:
                 as the cause of another error.
         """
         windows = sliding_window(self.inferer)
+        part = part_with_lungs(image) if self.engine.crop == LUNGS else Part(image, None, "")
         with torch.inference_mode(), kept(windows):
-            remarks = make_room(image, self.inferer, self.device, labels=self.spec.labels,
+            remarks = make_room(part.image, self.inferer, self.device, labels=self.spec.labels,
                                 network_spacing_mm=self.spacing_mm)  # fmt: skip
-            return self.run_batch([self.prepare(image)], remarks)[0]
+            remarks = [*remarks, *filter(None, [part.remark])]
+            _, data, run = self.run_batch([self.prepare(part.image)], remarks)[0]
+        return Processed(image, on_the_whole(data, part, image, pred=PRED, slices=SLICES), run)
 
     def prepare(self, image: Image) -> Prepared:
         """Lead one image through the bundle's chain.
@@ -213,7 +222,7 @@ class Pipeline:
                     "E_BUNDLE", self.spec.folder, "its chain reads its images itself, from files.",
                     "Give the path of a file.",
                 )  # fmt: skip
-            given = os.fspath(image.path) if self.reads_itself else _tensor(image)
+            given = os.fspath(image.path) if self.reads_itself else tensor_of(image, self.as_stored)
             data = self.items.prepared(self._prepare(self.items.given(given)))
             kept_data = cast(Data, noted(data, *self._unlike(data[IMAGE])))
             prepared = Prepared(image, kept_data, times)
@@ -379,12 +388,6 @@ def _in_precision(inferer: Any, precision: str | None) -> Any:
         return inferer
     inner = inferer.inferer if is_of(inferer, PrecisionInferer) else inferer
     return PrecisionInferer(inner, precision)
-
-
-def _tensor(image: Image) -> MetaTensor:
-    """What the network sees of an image, before any transform."""
-    array = torch.from_numpy(np.ascontiguousarray(image.seen, dtype=np.float32))
-    return MetaTensor(array, affine=torch.from_numpy(image.affine), meta=image.meta)
 
 
 def _batch(images: Sequence[Any]) -> torch.Tensor:

@@ -7,32 +7,39 @@ from typing import Any
 
 AUTO = "auto"
 BACKENDS = (AUTO, "torch", "torch-channels-last", "openvino")
+LUNGS = "lungs"
+CROPS = (LUNGS,)
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What a user may say of how a network is run; none of it changes what is computed.
+    """What a user may say of how a network is run; but for `crop`, it changes no answer.
 
     Args:
         backend: that runs the network, of `BACKENDS`; "auto" takes what was the fastest here.
         stock: every part of the bundle runs as it stands, none is replaced by a faster equal.
         threads: that compute; None for as many as there are cores.
         max_memory_bytes: that the run may take; None for what is free.
+        crop: "lungs": of a chest CT only their box goes through the bundle, see `engine.lung_box`.
 
     Raises:
-        ValueError: no such backend, no thread, no memory; or another backend for stock parts.
+        ValueError: no such backend or crop, no thread, no memory; or another backend for stock
+            parts.
     """
 
     backend: str = AUTO
     stock: bool = False
     threads: int | None = None
     max_memory_bytes: int | None = None
+    crop: str | None = None
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
             raise ValueError(f"backend is {self.backend!r}; give one of {', '.join(BACKENDS)}")
         if self.stock and self.backend not in (AUTO, "torch"):
             raise ValueError(f"stock parts run by torch; leave out {self.backend}, or stock")
+        if self.crop is not None and self.crop not in CROPS:
+            raise ValueError(f"crop is {self.crop!r}; give one of {', '.join(CROPS)}, or nothing")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads is {self.threads}; give 1 or more")
         if self.max_memory_bytes is not None and self.max_memory_bytes < 1:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from monai.data import MetaTensor
 from monai.transforms import (
     Compose,
@@ -18,12 +19,33 @@ from monai.transforms import (
     WriteFileMappingd,
 )
 
+from ..images.image import Image
 from ..images.reader import ImageReader
 from ..kinds import is_of
 
 IMAGE, PRED = "image", "pred"
 Data = dict[str, Any]
+AS_STORED = (np.int16, np.int8, np.uint8, np.float32)  # types that torch computes with
 WRITERS = (SaveClassificationd, SaveImage, SaveImaged, WriteFileMapping, WriteFileMappingd)
+
+
+def tensor_of(image: Image, as_stored: bool) -> MetaTensor:
+    """What the network sees of an image, before any transform.
+
+    Args:
+        image: with its voxels.
+        as_stored: without a copy, in the type and the order in memory that they have; else float32.
+
+    Returns:
+        (X, Y, Z), or (C, X, Y, Z) with channels.
+    """
+    array = image.seen
+    if not as_stored or array.dtype not in AS_STORED:
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    elif min(array.strides, default=0) < 0 or not array.flags.writeable:  # torch refuses them
+        array = array.copy(order="K")
+    affine = torch.from_numpy(image.affine)
+    return MetaTensor(torch.from_numpy(array), affine=affine, meta=image.meta)
 
 
 def reads_its_own_way(step: Any) -> bool:
@@ -40,7 +62,7 @@ def without_loading(steps: Sequence[Any]) -> list[Any]:
         if not isinstance(step, LoadImaged):
             kept_steps.append(step)
         elif step._loader.ensure_channel_first:
-            kept_steps.append(partial(_add_channel, keys=step.keys))
+            kept_steps.append(partial(add_channel, keys=step.keys))
     return kept_steps
 
 
@@ -88,8 +110,13 @@ def _as_it_is(data: Data) -> Data:
     return data
 
 
-def _add_channel(data: Data, keys: Sequence[Any]) -> Data:
-    """The same with a channel axis, where the images have none."""
+def add_channel(data: Data, keys: Sequence[Any]) -> Data:
+    """The same with a channel axis, where the images have none.
+
+    Args:
+        data: of one case.
+        keys: of the images, of any shape.
+    """
     images: dict[Any, MetaTensor] = {key: data[key] for key in keys}
     return {**data} | {
         key: image.unsqueeze(0)

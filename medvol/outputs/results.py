@@ -132,6 +132,7 @@ class Results:
             "asked": self.asked,
             "device": str(choose_device(self.device)),
             "stock": self.engine.stock,
+            "crop": self.engine.crop,
             "backend": self.backend or remembered_backend(
                 spec, self.engine, device=self.device, precision=self.asked["precision"]
             ),

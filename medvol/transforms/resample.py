@@ -9,7 +9,7 @@ one in five being picked.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor
 from .. import spatial
 from ..errors import InputError
 from .keys import placed, plain
+from .separable import Along, read_along
 
 MODES = ("linear", "nearest", "labels")
 VOLUME_NDIM = 4  # (C, X, Y, Z)
@@ -85,13 +86,7 @@ def interpolation_matrix(positions: Tensor, size: int, width: float = 1.0) -> Te
 
 def resample_linear(volume: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     """Apply one (n_out, n_in) matrix per spatial axis to a (C, *spatial) tensor, as float32."""
-    out = plain(volume).float()
-    # the axis that shrinks most goes first: the others then have less to do
-    order = sorted(range(len(matrices)), key=lambda a: matrices[a].shape[0] / matrices[a].shape[1])
-    for axis in order:
-        matrix = matrices[axis].to(out.device)
-        out = torch.movedim(torch.matmul(torch.movedim(out, axis + 1, -1), matrix.T), -1, axis + 1)
-    return out.contiguous()
+    return read_along(plain(volume), [Along(matrix.shape[1], matrix) for matrix in matrices])
 
 
 def resample_nearest(volume: Tensor, positions: Sequence[Tensor]) -> Tensor:
@@ -151,12 +146,40 @@ def resample(volume: Tensor, new_size: Sequence[int], steps: Sequence[float], mo
         (C, *new_size).
     """
     size = volume.shape[1:]
-    positions = [source_positions(*x) for x in zip(new_size, size, steps, strict=True)]
     if mode == "nearest":
+        positions = [source_positions(*x) for x in zip(new_size, size, steps, strict=True)]
         return resample_nearest(volume, positions)
-    widened = zip(positions, size, steps, strict=True)
-    matrices = [interpolation_matrix(p, n, max(step, 1.0)) for p, n, step in widened]
+    matrices = weights_of(new_size, size, steps)
     return (resample_labels if mode == "labels" else resample_linear)(volume, matrices)
+
+
+def weights_of(
+    new_size: Sequence[int], size: Sequence[int], steps: Sequence[float]
+) -> list[Tensor]:
+    """Per axis the weights of "linear" and "labels", (n_out, n_in); averages where voxels grow.
+
+    Args:
+        new_size, size: voxels of both grids.
+        steps: new spacing over old spacing along each axis, a factor.
+    """
+    every = zip(new_size, size, steps, strict=True)
+    return [
+        interpolation_matrix(source_positions(*x), x[1], max(x[2], 1.0)) for x in every
+    ]  # fmt: skip
+
+
+class Planned(NamedTuple):
+    """A new grid for a volume, before its voxels are read.
+
+    Args:
+        new_size: voxels along each axis of the new grid.
+        steps: new spacing over old spacing along each axis, a factor.
+        affine: of the new grid.
+    """
+
+    new_size: list[int]
+    steps: list[float]
+    affine: spatial.Affine
 
 
 class ResampleSpacingd(MapTransform, InvertibleTransform):
@@ -195,23 +218,47 @@ class ResampleSpacingd(MapTransform, InvertibleTransform):
         result = dict(data)
         for key in self.key_iterator(result):
             volume: MetaTensor = result[key]
-            if volume.ndim != VOLUME_NDIM:
-                reason = f"its shape is {tuple(volume.shape)}; the chain needs (C, X, Y, Z)."
-                remedy = "Give all channels as one image, channels first."
-                raise InputError("E_DIMS", str(key), reason, remedy)
-            affine = volume.affine.cpu().numpy().astype(np.float64)
-            old, size = spatial.spacing_mm(affine), volume.shape[1:]
-            wanted = [new or o for new, o in zip(self.spacing_mm, old, strict=True)]
-            steps = [new / o for new, o in zip(wanted, old, strict=True)]
-            new_size = [resampled_size(*x) for x in zip(size, old, wanted, strict=True)]
-            out = resample(volume, new_size, steps, self.modes[key])
-            result[key] = _moved(out, affine @ _grid_step(new_size, size, steps), like=volume)
-            self.push_transform(
-                result[key],
-                orig_size=tuple(size),
-                extra_info={"mode": self.modes[key], "steps": steps, "affine": affine.tolist()},
-            )
+            plan = self.planned(volume, key)
+            out = resample(volume, plan.new_size, plan.steps, self.modes[key])
+            result[key] = self.traced(out, plan, key, like=volume)
         return result
+
+    def planned(self, volume: MetaTensor, key: Hashable) -> Planned:
+        """The grid that a volume gets.
+
+        Raises:
+            InputError: E_DIMS, it has another number of axes than (C, X, Y, Z).
+        """
+        if volume.ndim != VOLUME_NDIM:
+            reason = f"its shape is {tuple(volume.shape)}; the chain needs (C, X, Y, Z)."
+            remedy = "Give all channels as one image, channels first."
+            raise InputError("E_DIMS", str(key), reason, remedy)
+        affine = volume.affine.cpu().numpy().astype(np.float64)
+        old, size = spatial.spacing_mm(affine), volume.shape[1:]
+        wanted = [new or o for new, o in zip(self.spacing_mm, old, strict=True)]
+        steps = [new / o for new, o in zip(wanted, old, strict=True)]
+        new_size = [resampled_size(*x) for x in zip(size, old, wanted, strict=True)]
+        return Planned(new_size, steps, affine @ _grid_step(new_size, size, steps))
+
+    def traced(
+        self, values: Tensor, plan: Planned, key: Hashable, *, like: MetaTensor
+    ) -> MetaTensor:
+        """A resampled volume with its place, and a trace by which `inverse` finds back.
+
+        Args:
+            values: (C, *plan.new_size).
+            plan: of its grid.
+            key: its name.
+            like: the volume before, (C, X, Y, Z).
+        """
+        moved = _moved(values, plan.affine, like=like)
+        affine = like.affine.cpu().numpy().astype(np.float64)
+        self.push_transform(
+            moved,
+            orig_size=tuple(like.shape[1:]),
+            extra_info={"mode": self.modes[key], "steps": plan.steps, "affine": affine.tolist()},
+        )
+        return moved
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Back to the grid before, (C, X, Y, Z) of each item."""

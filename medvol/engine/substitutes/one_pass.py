@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which neighbouring steps are done in one pass over a volume."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from monai.transforms import (
+    CastToTyped,
+    EnsureChannelFirstd,
+    EnsureTyped,
+    Orientationd,
+    ScaleIntensityRanged,
+    Spacingd,
+)
+
+from ...transforms.intensity import PaddingToAird, WindowHUd
+from ...transforms.resample import ResampleSpacingd
+from ..steps import add_channel
+from .grid import Known, OnePassd
+from .intensity import ours, scaled, typed
+from .orientation import turned
+from .rule import Equal
+from .spacing import our_spacing, spaced
+
+AS_IT_STANDS = Known(as_it_stands=True)
+# what is known of a step of exactly this class; None where its arguments are others
+KNOWN: dict[type, Callable[[Any], Known | None]] = {
+    EnsureChannelFirstd: lambda _: AS_IT_STANDS,  # a view
+    Orientationd: turned,
+    Spacingd: spaced,
+    ResampleSpacingd: our_spacing,
+    ScaleIntensityRanged: scaled,
+    PaddingToAird: ours,
+    WindowHUd: ours,
+    EnsureTyped: typed,
+    CastToTyped: typed,
+}
+
+
+def in_one_pass(steps: Sequence[Any]) -> Equal | None:
+    """The rule for steps that follow each other on one item, of which one turns or resamples."""
+    found, key = list[tuple[Any, Known]](), None
+    for step in steps:
+        known, of = _known(step), _key(step)
+        if known is None or of is None or (key is not None and of != key):
+            break
+        found.append((step, known))
+        key = of
+    if not any(known.moves for _, known in found):
+        return None
+    return Equal(len(found), OnePassd(key, found), "one pass, axis by axis, without copies")
+
+
+def _known(step: Any) -> Known | None:
+    if _adds_channel(step):
+        return AS_IT_STANDS
+    look = KNOWN.get(type(step))
+    return None if look is None or getattr(step, "lazy", False) else look(step)
+
+
+def _key(step: Any) -> Any:
+    """The one item that a step changes; None of several."""
+    keys = step.keywords["keys"] if _adds_channel(step) else step.keys
+    return keys[0] if len(keys) == 1 else None
+
+
+def _adds_channel(step: Any) -> bool:
+    return isinstance(step, partial) and step.func is add_channel

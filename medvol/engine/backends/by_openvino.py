@@ -7,6 +7,7 @@ OpenVINO is not needed to install medvol: `pip install 'medvol[cpu]'`.
 import hashlib
 import io
 import json
+import sys
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -148,8 +149,7 @@ class OpenvinoBackend:
 
     def _queue(self, shape: tuple[int, ...]) -> Any:
         """What runs windows of a shape (C, *spatial), one a thread, in any order."""
-        import openvino
-
+        openvino = _openvino()
         core = openvino.Core()
         # one thread a stream: the same scores on any number of threads
         options = {
@@ -174,8 +174,7 @@ class OpenvinoBackend:
         return file.getvalue()
 
     def _converted(self, shape: tuple[int, ...]) -> Any:
-        import openvino
-
+        openvino = _openvino()
         try:
             with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
                 warnings.simplefilter("ignore")  # that sizes become constants: they are
@@ -194,6 +193,14 @@ class OpenvinoBackend:
             __version__, machine_facts(), repr(self.network), self._weights, shape, options,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
+
+
+def _openvino() -> Any:
+    """The package, of which nothing tells its makers who uses it for what."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if missing
+    import openvino
+
+    return openvino
 
 
 def _ready(windows: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenVINO gives the scores of torch, window by window, or does not run."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,12 @@ def test_a_network_that_is_given_more_than_windows() -> None:
         OpenvinoBackend(network, "fp32")(given, scale=2)
     found = OpenvinoBackend(network, "fp32", strict=False)(given, scale=2)
     torch.testing.assert_close(found, network(given, scale=2))
+
+
+def test_nobody_is_told_of_it() -> None:
+    """OpenVINO's own package for that sends what is converted to its makers, unasked."""
+    OpenvinoBackend(small(), "fp32")(windows(1, 1, 8, 16))
+    assert [name for name in sys.modules if name.startswith("openvino_telemetry.")] == []
 
 
 def test_where_it_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:

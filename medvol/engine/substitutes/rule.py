@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 
@@ -107,5 +108,7 @@ def taken_out(
 
 
 def name_of(step: Any) -> str:
-    """The name of a step's class, or of a function."""
+    """The name of a step's class, or of a function, also of one whose arguments are given."""
+    if isinstance(step, partial):
+        return name_of(step.func)
     return step.__name__ if hasattr(step, "__name__") else type(step).__name__

@@ -2,9 +2,10 @@
 """The first rule that fits takes its steps; all others stay, in their order."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from medvol.engine.substitutes.rule import Equal, substitute
+from medvol.engine.substitutes.rule import Equal, name_of, substitute
 
 
 def ab(steps: Sequence[Any]) -> Equal | None:
@@ -26,3 +27,7 @@ def test_what_became_of_each_step_is_said() -> None:
         "inferer: len as it stands",
         "inferer: str -> str (one)",
     ]
+
+
+def test_a_function_with_arguments_has_its_name() -> None:
+    assert name_of(partial(partial(sorted, key=len), reverse=True)) == "sorted"

@@ -8,8 +8,10 @@ from .figures import Figures
 from .goals import goals
 
 STOCK = ("stock-1", "stock-4", "stock-parts", "stock")
-STAGES = {"read": "#7f8fa6", "prepare": "#e1a730", "network": "#2f6db5", "restore": "#c8553d",
-          "write": "#6a994e", "all but the network": "#bbbbbb"}  # fmt: skip
+STAGES = {
+    "read": "#7f8fa6", "prepare": "#e1a730", "network": "#2f6db5", "restore": "#c8553d",
+    "measure": "#9a6fb0", "write": "#6a994e", "all but the network": "#bbbbbb",
+}  # fmt: skip
 
 
 def best_stock(figures: Figures, case: tuple[str, str]) -> tuple[str, dict[str, Any]] | None:

@@ -11,13 +11,18 @@ from .errors import printable
 
 # stages of a prediction, as records name them -> as a reader has them
 STAGES = {
-    "load": "loading the network",
+    "start": "starting",
     "read": "reading",
+    "import": "loading torch and MONAI",
+    "load": "loading the network",
     "prepare": "preparing",
     "network": "network",
     "restore": "restoring to the image's grid",
+    "measure": "measuring",
     "write": "writing",
+    "other": "all else",
 }
+OF_A_RUN = ("start", "import", "load", "other")  # the others are of a case
 LONGEST_NAME = 30  # letters of a name in front of a bar
 
 

@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,6 +143,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     from ..outputs.room import is_full, reserved
     from ..tasks.cases import find_cases, remarks_on
     from ..tasks.predicting import Explain, Job, start
+    from ..tasks.spent import age_s
     from ..tasks.task import task_of
 
     if args.spacing and min(args.spacing) <= 0:
@@ -189,7 +191,8 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
         reserved(results.folder, tables_of_all, len(cases)) as release,
         confined(spec.folder, read=read, top=results.folder, names=folders) as confinement,
         child.Child(
-            work, job, limits=usual_limits(args.time_limit, confined=confinement is not None),
+            work, replace(job, before_s=age_s() if getattr(args, "alone", False) else None),
+            limits=usual_limits(args.time_limit, confined=confinement is not None),
             together=together, heard=heard, confinement=confinement,
         ) as process,
     ):  # fmt: skip

@@ -4,13 +4,13 @@
 from pathlib import Path
 
 from ..files import write_csv
-from ..progress import STAGES
+from ..progress import OF_A_RUN, STAGES
 from ..text import digits
 from .cases import CaseRow, Cases, Value
 
 FIRST = ("case", "file", "state", "answer")
 LAST = ("notes", "refusal", "reason", "remedy", "seconds")
-TIMES = tuple(f"{stage}_s" for stage in STAGES if stage != "load")
+TIMES = tuple(f"{stage}_s" for stage in STAGES if stage not in OF_A_RUN)
 
 
 def write(path: Path, cases: Cases) -> None:

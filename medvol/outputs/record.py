@@ -34,7 +34,13 @@ def write(path: Path, saving: "Saving") -> None:
     """
     options = {key: value for key, value in saving.asked.items() if key != "series"}
     asked = {"formats": saving.formats, "asked": options, "request_sha256": saving.request}
-    record = {**record_of(saving.answer), **asked, FILES: checksums(saving.folder)}
+    written = {name: round(seconds, 3) for name, seconds in sorted(saving.written_s.items())}
+    record = {
+        **record_of(saving.answer),
+        "written_s": written,
+        **asked,
+        FILES: checksums(saving.folder),
+    }
     write_record(path, record)
 
 
@@ -86,7 +92,8 @@ def brief(record: Mapping[str, Any]) -> dict[str, Any]:
         record: as `record_of` makes it, with or without what `write` adds; or `found_of`.
     """
     left_out = {"notice", "labels", "python", "machine", "versions", "settings", "engine",
-                "asked", "request_sha256", "severity_score_of", "confinement"}  # fmt: skip
+                "asked", "request_sha256", "severity_score_of", "confinement",
+                "written_s"}  # fmt: skip
     kept = {key: value for key, value in record.items() if key not in left_out}
     if "input" in kept:
         kept["input"] = {key: record["input"][key] for key in ("path", "sha256")}

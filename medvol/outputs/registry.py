@@ -61,6 +61,8 @@ class Output:
         unasked: written also where no format is named.
         together: one file for all images of a run, in the output folder itself.
         of_dicom: of a DICOM image only, whose patient and study it becomes a part of.
+        drawn: a picture; one is drawn at a time.
+        shows: other files of the answer, after which it is written.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Output:
     unasked: bool = True
     together: bool = False
     of_dicom: bool = False
+    drawn: bool = False
+    shows: bool = False
 
     def fits(self, answer: "Answer") -> bool:
         """Whether an answer has what this file needs."""
@@ -112,15 +116,15 @@ OUTPUTS = _named(
            "per label: voxels, volume in ml, mean value, share of the organ", "mask",
            "measurements.write"),
     Output("png", "overlay.png",
-           "the slices with most lesion", "mask", "pictures.write_overlay"),
+           "the slices with most lesion", "mask", "pictures.write_overlay", drawn=True),
     Output("preview", "preview.png",
            "the lesions in 3D, from four sides, inside the organ", "mask of a volume",
-           "pictures.write_preview"),
+           "pictures.write_preview", drawn=True),
     Output("slices", "slices.csv",
            "per slice: height in mm, probability, marked voxels", "slices", "slice_table.write"),
     Output("profile", "slices.png",
            "the probability along z beside the coronal view", "several slices",
-           "pictures.write_profile"),
+           "pictures.write_profile", drawn=True),
     Output("masks", "masks",
            "a mask for each slice picture, as large as the picture", "mask of slice pictures",
            "slice_masks.write"),
@@ -138,13 +142,13 @@ OUTPUTS = _named(
            "case_record.write", unasked=False, together=True),
     Output("attention", "overlay.png",
            "the radiograph, plain and under its map", "attention",
-           "pictures.write_attention"),
+           "pictures.write_attention", drawn=True),
     Output("difference", "difference.csv",
            "per region: the prediction beside the mask by hand", "difference",
            "difference.write"),
     Output("errors", "errors.png",
            "where the prediction and the mask by hand differ", "difference",
-           "difference.write_picture"),
+           "difference.write_picture", drawn=True),
     Output("errors-seg", "errors.seg.nrrd",
            "the same as segments, to lay over the image in 3D Slicer", "difference",
            "difference.write_segments"),
@@ -156,14 +160,14 @@ OUTPUTS = _named(
            "dicom.report.write", unasked=False, of_dicom=True),
     Output("dicom-sc", "summary.dcm",
            "the picture of the answer as a DICOM Secondary Capture", "picture",
-           "dicom.capture.write", unasked=False, of_dicom=True),
+           "dicom.capture.write", unasked=False, of_dicom=True, shows=True),
     Output("thumbnail", "thumbnail.jpg",
            "the slice with most lesion, or the radiograph, small", "",
-           "thumbnail.write"),
+           "thumbnail.write", drawn=True),
     Output("html", "report.html",
-           "one page with picture, figures and notes", "", "page.write"),
+           "one page with picture, figures and notes", "", "page.write", shows=True),
     Output("json", "run.json",  # the last, so that it knows how long the others took
-           "everything needed to repeat the run", "", "record.write"),
+           "everything needed to repeat the run", "", "record.write", shows=True),
 )  # fmt: skip
 
 GROUPS = MappingProxyType(  # names that stand for several formats

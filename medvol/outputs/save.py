@@ -3,10 +3,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 import numpy.typing as npt
@@ -35,6 +37,7 @@ class Saving:
         request: what else was asked for, see `results.Results`.
         asked: the same as options by name, for a reader.
         shared: what several outputs need and one of them has made, by its room.
+        written_s: seconds that each of them took, by format; several at the same time.
     """
 
     answer: Answer
@@ -44,6 +47,7 @@ class Saving:
     request: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
+    written_s: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def window(self) -> tuple[float, float]:
@@ -135,10 +139,47 @@ def save(
     started = time.perf_counter()
     with filling(folder) as scratch:
         saving = Saving(answer, outputs, scratch, formats, request, asked or {})
-        for output in outputs:
+        _write(saving, [output for output in outputs if not output.shows])
+        for output in (output for output in outputs if output.shows):
             answer.run.times_s["write"] = time.perf_counter() - started
-            output.write(scratch / output.file, saving)
+            _write_one(saving, output)
     return {output.name: Path(folder) / output.file for output in wanted}
+
+
+def _write(saving: Saving, outputs: Sequence[Output]) -> None:
+    """Write files side by side: pictures one after the other, and beside them all else.
+
+    Raises:
+        InputError: as for `save`; of several that fail, of the first.
+    """
+    lanes = [[x for x in outputs if x.drawn], [x for x in outputs if not x.drawn]]
+    failed: dict[str, Exception] = {}
+    stopped = Event()
+
+    def work(lane: Sequence[Output]) -> None:
+        for output in lane:
+            if stopped.is_set():
+                return
+            try:
+                _write_one(saving, output)
+            except Exception as error:
+                failed[output.name] = error
+                return
+
+    with ThreadPoolExecutor(len(lanes)) as workers:
+        try:
+            list(workers.map(work, lanes))
+        finally:
+            stopped.set()
+    for output in outputs:
+        if output.name in failed:
+            raise failed[output.name]
+
+
+def _write_one(saving: Saving, output: Output) -> None:
+    started = time.perf_counter()
+    output.write(saving.folder / output.file, saving)
+    saving.written_s[output.name] = time.perf_counter() - started
 
 
 def _there(part: Part | None) -> Part:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `medvol predict` does with each image, in a process of its own: read, answer, write."""
 
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from threading import Timer
 from typing import Any, NamedTuple
 
 from ..answer import Answer, Refusal
@@ -21,8 +24,11 @@ from ..outputs.room import check_room, room_bytes
 from ..owned import RUN, read_record
 from ..progress import Step, tell
 from .cases import Case, Reading, read_case
+from .spent import Spent
 from .task import Bundle, load_bundle, task_of
 
+HEAVY = "engine.pipeline"  # the module that imports torch and MONAI
+PATIENCE_S = 0.5  # of reading, after which the packages are imported beside: refusals come sooner
 MANY = 256  # images of tasks with batches that are looked at together; each such run ends a batch
 
 
@@ -33,10 +39,12 @@ class Job:
     Args:
         results: what is written and where, with the options that decide about an answer.
         batch_size: radiographs that go through the network together; None takes the task's.
+        before_s: that the run took before the process which does it; None where that serves many.
     """
 
     results: Results
     batch_size: int | None = None
+    before_s: float | None = None
 
 
 class Explain(NamedTuple):
@@ -99,6 +107,7 @@ class Predicting:
             asked["series"], asked["spacing"], asked["strict"], check=self._check
         )
         self.bundle: Bundle | None = None
+        self.spent = Spent(job.before_s)
         drawn = {"attention", "dicom-sc"}.intersection(self.results.alone or ())
         wanted = "classes" in self.task.gives and drawn
         self.method = (asked["attention"] or "grad-cam") if wanted else ""
@@ -178,11 +187,16 @@ class Predicting:
         waiting = deque(cases)
         while self.bundle is None and waiting:
             case = waiting.popleft()
+            beside = Timer(PATIENCE_S, import_module, (f"...{HEAVY}", __name__))
+            beside.daemon = True
+            beside.start()
             try:
                 case, image = read_case(self.task, case, self.reading)
             except FAILURES as error:
+                beside.cancel()
                 yield failure(error, case.path)
             else:
+                beside.cancel()
                 waiting.appendleft(replace(case, image=image))
                 del image  # or it would stay in memory to the end
                 self.bundle = self._loaded()
@@ -205,10 +219,13 @@ class Predicting:
         asked, spec = self.results.asked, self.results.spec
         tell(Step("load"))
         try:
-            bundle = load_bundle(spec, device=self.results.device, precision=asked["precision"],
-                                 gate=asked["gate"], engine=self.results.engine)  # fmt: skip
-            if self.method:
-                bundle.maps(self.method)  # where none can be made, no image is looked at
+            with self.spent.stage("import"):
+                import_module(f"...{HEAVY}", __name__)
+            with self.spent.stage("load"):
+                bundle = load_bundle(spec, device=self.results.device, precision=asked["precision"],
+                                     gate=asked["gate"], engine=self.results.engine)  # fmt: skip
+                if self.method:
+                    bundle.maps(self.method)  # where none can be made, no image is looked at
         except (InputError, ValueError):
             raise
         except FAILURES as error:
@@ -226,10 +243,18 @@ class Predicting:
             if self.method:
                 answer = bundle.with_attention(answer, self.method)
             lacking: list[str] = []
+            times = answer.run.times_s
+            started = time.perf_counter()
+            found_of(answer)  # what it measures is measured once
+            times["measure"] = times.get("measure", 0.0) + time.perf_counter() - started
+            if self.results.alone != []:
+                times["write"] = 0.0  # known when the record is written
+            self.spent.complete(times)
             found = {**identity(answer), "request_sha256": self.results.request, **found_of(answer)}
             if self.results.alone != []:
                 lacking = self.results.save(answer)
                 found = self._record(answer.case)
+            self.spent.pass_on(times.get("write", 0.0))
             small = self._thumbnail(answer.case, answer)
             return Outcome(line(answer), found, small, (*answer.run.remarks, *lacking))
         except FAILURES as error:  # one image does not stop the others

@@ -2,6 +2,7 @@
 """A bundle at work on images, whatever its task; imports no torch before a bundle is loaded."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -279,11 +280,14 @@ class Bundle:
         Raises:
             InputError: E_VALUES, reading is strict, and there is a note on the answer.
         """
-        run = replace(processed.run, times_s={"read": case.read_s, **processed.run.times_s})
+        started = time.perf_counter()
+        times = {"read": case.read_s, **processed.run.times_s}
+        run = replace(processed.run, times_s=times)
         answer = self.task.answer(processed._replace(run=run), self.pipeline)
         if case.name:
             answer = replace(answer, case=case.name)
         strict(answer.image, reading, answer.notes)
+        times["measure"] = time.perf_counter() - started
         return answer
 
 

@@ -32,7 +32,7 @@ from medvol.tasks.task import task_of
 
 HEADER = ["case", "file", "state", "answer", "probability_normal", "probability_pneumonia",
           "notes", "refusal", "reason", "remedy", "seconds", "read_s", "prepare_s", "network_s",
-          "restore_s", "write_s"]  # fmt: skip
+          "restore_s", "measure_s", "write_s"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

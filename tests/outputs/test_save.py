@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
@@ -52,6 +53,31 @@ def saved(result: Answer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out") / "new" / "chest"
     assert save(result, folder) == {name: folder / file for name, file in FILES.items()}
     return folder
+
+
+def test_files_written_side_by_side_are_those_written_one_by_one(
+    saved: Path, result: Answer, tmp_path: Path
+) -> None:
+    alone = {name: save(result, tmp_path / name, formats=[name])[name] for name in ("nii", "seg")}
+    alone |= {name: save(result, tmp_path / name, formats=[name])[name] for name in ("png", "csv")}
+    for name, path in alone.items():
+        assert path.read_bytes() == (saved / FILES[name]).read_bytes(), name
+
+
+def test_of_several_files_that_fail_the_first_says_why(
+    result: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> Callable[..., None]:
+        def write(*_: object) -> None:
+            raise InputError("E_NOSPACE", tmp_path, f"no room for {name}.", "Make room.")
+
+        return write
+
+    monkeypatch.setattr("medvol.outputs.seg_nrrd.write", fail("seg"))
+    monkeypatch.setattr("medvol.outputs.pictures.write_overlay", fail("png"))
+    with pytest.raises(InputError, match="no room for seg"):
+        save(result, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_nothing_but_the_files(saved: Path) -> None:
@@ -128,9 +154,12 @@ def test_run_can_be_repeated_from_its_record(saved: Path, result: Answer) -> Non
     assert (record["device"], record["precision"]) == ("cpu", "fp32")
     assert record["settings"] == {
         "threads": torch.get_num_threads(), "window": [16, 16, 8], "overlap": 0.5,
-        "windows_at_once": 2,
+        "windows_at_once": result.run.settings["windows_at_once"],  # as many as are the fastest
+        "backend": "torch",
     }  # fmt: skip
-    assert list(record["times_s"]) == ["read", "prepare", "network", "restore", "write"]
+    assert record["settings"]["windows_at_once"] in (1, 2)
+    assert set(record["written_s"]) == {*FILES} - {"json"}
+    assert list(record["times_s"]) == ["read", "prepare", "network", "restore", "measure", "write"]
     assert all(seconds >= 0 for seconds in record["times_s"].values())
     assert record["peak_memory_bytes"] > 100e6
     assert (record["input"]["notes"], record["remarks"]) == ([], [])

@@ -86,7 +86,7 @@ def test_every_voxel_has_the_label_of_its_hu(thresholds: Bundle, ct: Path) -> No
     assert result.volume_ml["ground-glass opacity"] == pytest.approx(1.024)
     assert result.volume_ml["lung (rest)"] == pytest.approx(23.04)
     assert result.case == "chest"
-    assert list(result.run.times_s) == ["read", "prepare", "network", "restore"]
+    assert list(result.run.times_s) == ["read", "prepare", "network", "restore", "measure"]
     assert result.run.settings["window"] == [16, 16, 8]
     assert result.run.remarks == ()
 

@@ -65,11 +65,8 @@ def forecast(pipeline: Pipeline, image: Image) -> Forecast:
         pipeline: of the bundle.
         image: a volume.
     """
-    inferer, spec = pipeline.inferer, pipeline.spec
-    memory = estimate_of(
-        image, inferer, pipeline.device,
-        labels=spec.labels, network_spacing_mm=pipeline.spacing_mm,
-    )  # fmt: skip
+    inferer = pipeline.inferer
+    memory = estimate_of(pipeline, image)
     spacing = spacing_mm(image.affine)
     scale = np.divide(spacing, pipeline.spacing_mm or spacing)
     grid = [max(1, round(n)) for n in np.multiply(image.array.shape, scale)]

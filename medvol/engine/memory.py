@@ -6,35 +6,38 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import psutil
 import torch
+from monai.utils import fall_back_tuple
 
+from ..bundle.spec import Spec
 from ..errors import InputError
 from ..failures import MORE_MEMORY
 from ..images.image import Image
 from ..inferers.slice_stack import SliceStackInferer
+from ..inferers.sliding_window import PLANES
 from ..kinds import is_of
-from ..labels import LabelTable
 from ..spatial import spacing_mm
+from .activations import activation_bytes
 from .available import GIB, available_bytes
-from .devices import Windows, sliding_window, window_size
+from .devices import sliding_window, window_size
+from .settings import EngineSettings
 
 FLOAT_BYTES = 4
-# float32 volumes of the input's size that exist at once, at most: while a class is brought back,
-# the input, the class, the best so far, and the resampling's two intermediate results
-FULL_SIZE_VOLUMES = 5
-# float32 volumes of the network input's size beside one per class: input, window weights, windows
-NETWORK_SIZE_VOLUMES = 3
-ACTIVATIONS = 120  # float32 per voxel of a window inside a network; measured, ResUNet 16 to 160
-PROCESS_BYTES = GIB  # Python, torch and the weights
+STEPWISE = 4  # float32 volumes of the input that stock steps hold at once while they prepare it
+BROUGHT_BACK = 3  # float32 volumes of the input's size while stock steps bring a class back
+# what the libraries take beside: code that oneDNN makes, buffers of slabs and threads, and what
+# malloc keeps of memory that was given back
+BESIDE = 64 << 20
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes a run needs at its peak, and bytes that are free."""
+    """Bytes a run needs at its peak, and bytes that are free; what the process holds by now is
+    counted in both."""
 
     needed: int
     available: int
@@ -48,104 +51,198 @@ class Estimate:
         return f"{self.needed / GIB:.1f} GiB needed, {self.available / GIB:.1f} GiB free"
 
 
-def needed_bytes(
-    shape: Sequence[int], spacing_mm: Sequence[float], network_spacing_mm: Sequence[float] | None,
-    *, classes: int, window_voxels: int = 0,
-) -> int:  # fmt: skip
+@dataclass(frozen=True)
+class Work:
+    """What of a prediction takes memory.
+
+    Args:
+        voxels: of the input.
+        grid: (X, Y, Z) of the network's input.
+        channels, classes: that the network takes, and that it gives.
+        windows: that it takes at once, and how many of them are computed side by side.
+        window_bytes: that the network holds while it computes one, see `activations`.
+        window: (X, Y, Z) of a window, or of a slice; None for an inferer without windows.
+        at_once: the input is prepared in one pass, without copies of its size.
+        streamed: scores are restored plane by plane, and are never there as a whole.
+    """
+
+    voxels: int
+    grid: tuple[int, ...]
+    channels: int
+    classes: int
+    windows: tuple[int, int]
+    window_bytes: int
+    window: tuple[int, ...] | None
+    at_once: bool
+    streamed: bool
+
+    @property
+    def prepared(self) -> int:
+        """Bytes while the input is prepared."""
+        stepwise = 0 if self.at_once else STEPWISE * self.voxels
+        return FLOAT_BYTES * (stepwise + self.channels * math.prod(self.grid))
+
+    @property
+    def predicted(self) -> int:
+        """Bytes while the network runs and its scores become labels."""
+        voxels, labels = math.prod(self.grid), self.voxels
+        given = FLOAT_BYTES * self.channels * voxels
+        if self.window is None:
+            return given + self.window_bytes + labels + FLOAT_BYTES * self.classes * voxels
+        padded = tuple(map(max, self.grid, self.window))
+        if padded != self.grid:
+            given += FLOAT_BYTES * self.channels * math.prod(padded)
+        together, beside = self.windows
+        scores = FLOAT_BYTES * self.classes * math.prod(self.window)
+        network = max(
+            min(together, beside) * self.window_bytes + max(0, together - beside) * scores,
+            2 * together * scores,  # each by itself, and all in one
+        )
+        plane = math.prod(padded[1:])
+        sums = FLOAT_BYTES * (self.classes + 1) * plane * min(self.window[0] + PLANES, padded[0])
+        if self.streamed:
+            return given + network + sums + labels
+        whole = FLOAT_BYTES * self.classes * voxels
+        activated = 2 * whole + FLOAT_BYTES * BROUGHT_BACK * self.voxels
+        return given + max(network + whole + sums // self.classes, activated) + labels
+
+
+class Runs(Protocol):
+    """What predicts: a pipeline."""
+
+    spec: Spec
+    inferer: Any
+    network: torch.nn.Module
+    device: torch.device
+    engine: EngineSettings
+    spacing_mm: tuple[float, ...] | None
+    as_stored: bool
+    streams: bool
+
+
+def work_of(runs: Runs, shape: Sequence[int], grid: Sequence[int]) -> Work:
+    """What of a prediction takes memory.
+
+    Args:
+        runs: that predicts.
+        shape: (X, Y, Z) of the input.
+        grid: (X, Y, Z) of the network's input.
+    """
+    windows, spec = sliding_window(runs.inferer), runs.spec
+    classes = max((label.value for label in spec.labels), default=1) + 1  # and the background
+    channels = max(1, len(spec.channels))
+    grid = tuple(int(n) for n in grid)
+    window, given, together = None, (channels, *grid), 1
+    if is_of(windows, SliceStackInferer):
+        given = (max(channels, windows.slices), *grid[:2])
+        window, channels = (*grid[:2], 1), max(1, channels // windows.slices)
+    elif windows is not None:
+        window = tuple(int(n) for n in fall_back_tuple(window_size(windows), grid))
+        given = (channels, *window)
+    if windows is not None:
+        together = windows.sw_batch_size
+    inside = activation_bytes(runs.network, given) if runs.device.type == "cpu" else 0
+    return Work(
+        voxels=math.prod(shape), grid=grid, channels=channels, classes=classes,
+        windows=(together, torch.get_num_threads()), window_bytes=inside, window=window,
+        at_once=runs.as_stored, streamed=runs.streams,
+    )  # fmt: skip
+
+
+def needed_bytes(work: Work, held: int) -> int:
     """Estimate the peak memory of one prediction on the CPU.
 
     Args:
-        shape: (X, Y, Z) of the input.
-        spacing_mm: of the input.
-        network_spacing_mm: of the network's input; None when it is not resampled.
-        classes: scores the network gives, background included.
-        window_voxels: of all windows that go through the network at once; 0 for the whole volume.
-
-    Returns:
-        Bytes. The crop to the lungs is not counted in, since it is not known before.
+        work: to be done.
+        held: bytes that the process holds before it: Python, torch, the weights, the image.
 
     Example:
-        >>> needed_bytes((100, 100, 100), (1, 1, 1), (2, 2, 2), classes=4, window_voxels=32**3)
-        1112970464
+        >>> work = Work(1000, (10, 10, 10), 1, 2, (1, 1), 0, (10, 10, 10), True, True)
+        >>> needed_bytes(work, 0) - BESIDE  # input, scores of a window twice, sums, labels
+        33000
     """
-    voxels = float(np.prod([float(n) for n in shape]))
-    scale = np.prod(np.divide(spacing_mm, network_spacing_mm)) if network_spacing_mm else 1.0
-    full = FULL_SIZE_VOLUMES * voxels
-    network = (NETWORK_SIZE_VOLUMES + classes) * voxels * float(scale)
-    inside = ACTIVATIONS * (window_voxels or voxels * float(scale))
-    return int(FLOAT_BYTES * (full + network + inside)) + PROCESS_BYTES
+    return held + max(work.prepared, work.predicted) + BESIDE
 
 
-def estimate_of(
-    image: Image,
-    inferer: Any,
-    device: torch.device,
-    *,
-    labels: LabelTable,
-    network_spacing_mm: Sequence[float] | None,
-) -> Estimate:
+def estimate_of(runs: Runs, image: Image, grid: Sequence[int] | None = None) -> Estimate:
     """The memory that predicting a volume needs, and what is free.
 
     Args:
-        image, inferer, device, labels, network_spacing_mm: as for `make_room`.
+        runs: that predicts it.
+        image: the volume.
+        grid: (X, Y, Z) of the network's input; None while the crop to the body is not known.
     """
-    windows = sliding_window(inferer)
-    shape, spacing = image.array.shape, spacing_mm(image.affine)
-    classes = max((label.value for label in labels), default=1) + 1  # and the background
-    grid = np.multiply(shape, np.divide(spacing, network_spacing_mm or spacing))
-    at_once = (
-        windows.sw_batch_size * _voxels(windows, grid)
-        if windows is not None and device.type == "cpu"
-        else 0
-    )
-    needed = needed_bytes(
-        shape, spacing, network_spacing_mm, classes=classes, window_voxels=at_once
-    )  # fmt: skip
-    return Estimate(needed, available_bytes())
+    held, shape = held_bytes(), image.array.shape[:3]
+    work = work_of(runs, shape, _whole_grid(runs, image) if grid is None else grid)
+    return Estimate(needed_bytes(work, held), _allowed(runs, held))
 
 
-def make_room(
-    image: Image,
-    inferer: Any,
-    device: torch.device,
-    *,
-    labels: LabelTable,
-    network_spacing_mm: Sequence[float] | None,
-) -> list[str]:
+def check_preparing(runs: Runs, image: Image) -> None:
+    """Refuse a volume that has no room on the network's grid before any crop.
+
+    Args:
+        runs: that predicts.
+        image: that is to be predicted.
+
+    Raises:
+        InputError: E_TOO_BIG, more memory needed than there is, or than the user allows.
+    """
+    held = held_bytes()
+    voxels = math.prod(_whole_grid(runs, image)) * max(1, len(runs.spec.channels))
+    needed = Estimate(held + FLOAT_BYTES * voxels, _allowed(runs, held))
+    if not needed.fits:
+        raise _too_big(image, needed)
+
+
+def make_room(runs: Runs, image: Image, grid: Sequence[int]) -> list[str]:
     """Compare estimate and free memory; one window at a time when that helps, else refuse.
 
     Args:
+        runs: that predicts, whose windows at once may become 1; see `devices.kept`.
         image: that is to be predicted.
-        inferer: whose windows at once may become 1; see `devices.kept`.
-        device: of the network.
-        labels: of the mask, beside the background.
-        network_spacing_mm: of the network's input; None when it is not resampled.
+        grid: (X, Y, Z) of the network's input.
 
     Returns:
         What was given up, in words; empty when nothing was.
 
     Raises:
-        InputError: E_TOO_BIG, more memory needed than there is.
+        InputError: E_TOO_BIG, more memory needed than there is, or than the user allows.
     """
-    windows = sliding_window(inferer)
-
-    def estimate() -> Estimate:
-        return estimate_of(
-            image, inferer, device, labels=labels, network_spacing_mm=network_spacing_mm
-        )
-
-    first = last = estimate()
+    windows = sliding_window(runs.inferer)
+    first = last = estimate_of(runs, image, grid)
     if first.fits:
         return []
     if windows is not None and windows.sw_batch_size > 1:
         windows.sw_batch_size = 1
-        last = estimate()
+        last = estimate_of(runs, image, grid)
     if not last.fits:
-        raise InputError(
-            "E_TOO_BIG", image.path, f"predicting it takes too much memory ({last}).",
-            MORE_MEMORY,
-        )  # fmt: skip
+        raise _too_big(image, last)
     return [f"Memory is short ({first}): one window at a time."]
+
+
+def _whole_grid(runs: Runs, image: Image) -> list[int]:
+    """(X, Y, Z) of the network's input before any crop."""
+    shape, spacing = image.array.shape[:3], spacing_mm(image.affine)
+    scale = np.divide(spacing, runs.spacing_mm or spacing)
+    return [max(1, math.ceil(n)) for n in np.multiply(shape, scale)]
+
+
+def _allowed(runs: Runs, held: int) -> int:
+    """Bytes that the process may have: what it holds and what is free, or what the user allows."""
+    free = available_bytes() + held
+    most = runs.engine.max_memory_bytes
+    return free if most is None else min(free, most)
+
+
+def _too_big(image: Image, estimate: Estimate) -> InputError:
+    return InputError(
+        "E_TOO_BIG", image.path, f"predicting it takes too much memory ({estimate}).", MORE_MEMORY
+    )  # fmt: skip
+
+
+def held_bytes() -> int:
+    """Resident memory of this process at the moment, in bytes."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def peak_bytes() -> int:
@@ -159,10 +256,3 @@ def peak_bytes() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes
-
-
-def _voxels(windows: Windows, grid: np.ndarray[Any, Any]) -> int:
-    """Voxels of a window; of a slab, those of a slice of the network's (X, Y, Z) grid."""
-    if is_of(windows, SliceStackInferer):
-        return math.ceil(grid[0] * grid[1])
-    return math.prod(max(1, n) for n in window_size(windows))

@@ -41,7 +41,7 @@ from .devices import (
 from .explained import explained
 from .items import items_of
 from .lung_box import Part, check_lungs, on_the_whole, part_with_lungs
-from .memory import make_room, peak_bytes
+from .memory import check_preparing, make_room, peak_bytes
 from .settings import LUNGS, USUAL, EngineSettings
 from .steps import (
     IMAGE,
@@ -103,6 +103,8 @@ class Pipeline:
         fingerprint: of the chain that prepares; None for a chain that has none.
         spacing_mm: of the network's input, None when it is not resampled.
         precision: that the network runs in.
+        as_stored: its chain takes the image in the type that it is stored in.
+        streams: scores are restored plane by plane, and never exist as a whole.
         backend: that runs the network; None where the bundle's inferer runs it as it stands.
         substitutions: what became of each part of the bundle.
         notes: on the bundle itself, which go with every answer.
@@ -162,6 +164,7 @@ class Pipeline:
         self._prepare = Compose(steps)
         steps = without_writing(postprocessing.transforms)
         self.restore = Compose(self._equals(steps, POSTPROCESSING, "postprocessing"))
+        self.streams = streams(self.inferer, self.restore)
         self.substitutions += taken_out(postprocessing.transforms, steps, "writing", WRITING)
 
     def _choose_backend(self, asked: str | None) -> None:
@@ -202,10 +205,10 @@ class Pipeline:
         windows = sliding_window(self.inferer)
         part = part_with_lungs(image) if self.engine.crop == LUNGS else Part(image, None, "")
         with torch.inference_mode(), kept(windows):
-            remarks = make_room(part.image, self.inferer, self.device, labels=self.spec.labels,
-                                network_spacing_mm=self.spacing_mm)  # fmt: skip
-            remarks = [*remarks, *filter(None, [part.remark])]
-            _, data, run = self.run_batch([self.prepare(part.image)], remarks)[0]
+            check_preparing(self, part.image)
+            prepared = self.prepare(part.image)
+            remarks = make_room(self, part.image, prepared.data[IMAGE].shape[1:])
+            _, data, run = self.run_batch([prepared], [*remarks, *filter(None, [part.remark])])[0]
         return Processed(image, on_the_whole(data, part, image, pred=PRED, slices=SLICES), run)
 
     def prepare(self, image: Image) -> Prepared:
@@ -244,7 +247,7 @@ class Pipeline:
         """
         times: dict[str, float] = {}
         with torch.inference_mode():
-            if len(images) == 1 and streams(self.inferer, self.restore):
+            if len(images) == 1 and self.streams:
                 return [self._streamed(images[0], remarks)]
             with self._stage("network", "network", times):
                 batch = _batch([image.data[IMAGE] for image in images]).to(self.device)

@@ -81,7 +81,8 @@ class Volumes:
                 channels of its own.
         """
         spec = self.spec
-        if len(spec.channels) > 1 and not spec.takes_sequences:
+        slabs = spec.is_medvols  # which make channels of one volume
+        if not slabs and len(spec.channels) > 1 and not spec.takes_sequences:
             raise InputError(
                 "E_BUNDLE", spec.folder,
                 f"it takes {len(spec.channels)} channels ({', '.join(spec.channels)}) of "

@@ -20,6 +20,7 @@ from trusted import trusted
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
 from medvol.engine import memory
+from medvol.engine.backends.by_torch import TorchBackend
 from medvol.images import read_image
 from medvol.tasks.cases import Case, find_cases
 from medvol.tasks.task import task_of
@@ -258,6 +259,8 @@ def test_what_was_given_up_is_said_and_recorded(
     needed = iter([2, 1])  # bytes, with two windows at once and with one
     monkeypatch.setattr(memory, "needed_bytes", lambda *_, **__: next(needed) << 30)
     monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 30)
+    monkeypatch.setattr(memory, "held_bytes", lambda: 0)
+    monkeypatch.setattr(TorchBackend, "batch", 2)
     assert predict(bundle, tmp_path / "out", ct, options=("--format", "json")) == 0
     remark = "Memory is short (2.0 GiB needed, 1.0 GiB free): one window at a time."
     assert capsys.readouterr().err == f"medvol: chest: {remark}\n"

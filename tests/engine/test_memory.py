@@ -1,32 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
 """The estimate of memory, against numbers worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 
-from medvol.engine.memory import Estimate, needed_bytes
+from medvol.engine.memory import BESIDE, Estimate, Work, needed_bytes
 
 GIB = 1 << 30
-# five volumes of a million float32, and three and four classes of an eighth of them
-VOLUMES = 4 * (5 * 1_000_000 + 7 * 125_000)
+# of a million voxels, 50 x 50 x 50 on the network's grid, in windows of 10 x 20 x 20
+WORK = Work(
+    voxels=1_000_000, grid=(50, 50, 50), channels=1, classes=4, windows=(2, 2),
+    window_bytes=300_000, window=(10, 20, 20), at_once=True, streamed=True,
+)  # fmt: skip
+INPUT, LABELS, WINDOW = 4 * 125_000, 1_000_000, 4 * 4 * 4000
+SUMS = 4 * 5 * 2500 * (10 + 8)  # of four classes and of the weights; eight planes are given away
 
 
-def bytes_of(classes: int = 4, window_voxels: int = 1000) -> int:
-    return needed_bytes(
-        (100, 100, 100), (1, 1, 1), (2, 2, 2), classes=classes, window_voxels=window_voxels
-    )
+def bytes_of(**changed: object) -> int:
+    return needed_bytes(replace(WORK, **changed), 0) - BESIDE  # type: ignore[arg-type]
 
 
 def test_parts_of_the_estimate() -> None:
-    assert bytes_of() == GIB + VOLUMES + 4 * 120 * 1000
-    assert bytes_of(window_voxels=2000) - bytes_of() == 4 * 120 * 1000
-    assert bytes_of(classes=104) - bytes_of() == 4 * 100 * 125_000
-    # without windows all of the network's input is inside the network at once
-    assert bytes_of(window_voxels=0) == GIB + VOLUMES + 4 * 120 * 125_000
+    assert bytes_of() == INPUT + 2 * 300_000 + SUMS + LABELS
+    assert needed_bytes(WORK, GIB) - needed_bytes(WORK, 0) == GIB
+    assert bytes_of(classes=104) == INPUT + 104 * WINDOW + SUMS // 5 * 105 + LABELS
+    assert bytes_of(channels=3) == 3 * INPUT + 2 * 300_000 + SUMS + LABELS
 
 
-def test_not_resampled() -> None:
-    same = needed_bytes((10, 10, 10), (1, 1, 1), None, classes=2, window_voxels=8)
-    assert same == GIB + 4 * (5 * 1000 + 5 * 1000 + 120 * 8)
+def test_windows_wait_for_a_thread() -> None:
+    """Of five that are given at once two are computed, the scores of three are there already."""
+    assert bytes_of(windows=(1, 2)) == INPUT + 300_000 + SUMS + LABELS
+    many = 2 * 3_000_000 + 3 * WINDOW
+    assert bytes_of(windows=(5, 2), window_bytes=3_000_000) == INPUT + many + SUMS + LABELS
+
+
+def test_a_volume_smaller_than_a_window_is_padded() -> None:
+    padded = 4 * 60 * 50 * 50
+    sums = 4 * 5 * 2500 * 60
+    assert bytes_of(window=(60, 20, 20)) - LABELS == INPUT + padded + 4 * 4 * 96_000 + sums
+
+
+def test_scores_that_are_there_as_a_whole() -> None:
+    whole = 4 * 4 * 125_000
+    stock = INPUT + 2 * whole + 4 * 3 * 1_000_000 + LABELS
+    assert bytes_of(streamed=False) == stock
+
+
+def test_preparing_step_by_step_may_be_the_most() -> None:
+    assert bytes_of(at_once=False) == 4 * 4 * 1_000_000 + INPUT
+
+
+def test_without_windows_the_whole_volume_is_in_the_network() -> None:
+    assert bytes_of(window=None) == INPUT + 300_000 + LABELS + 4 * 4 * 125_000
 
 
 @pytest.mark.parametrize(("free", "fits"), [(3 * GIB, True), (3 * GIB - 1, False)])

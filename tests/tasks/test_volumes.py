@@ -25,6 +25,8 @@ from trusted import trusted
 
 from medvol.answer import Answer
 from medvol.engine import memory
+from medvol.engine.devices import sliding_window
+from medvol.engine.settings import EngineSettings
 from medvol.errors import InputError, Note
 from medvol.images.memory import image_of, mask_as
 from medvol.networks.resunet import ResUNet
@@ -111,7 +113,8 @@ def test_slabs_give_every_voxel_the_label_of_its_hu(slabs: Bundle, ct: Path) -> 
     result = slabs.predict(ct)
     assert np.array_equal(result.mask, EXPECTED)
     assert result.run.settings == {
-        "threads": torch.get_num_threads(), "slices": 3, "windows_at_once": 6,
+        "threads": torch.get_num_threads(), "slices": 3,
+        "windows_at_once": torch.get_num_threads(),
         "backend": "torch",
     }  # fmt: skip
 
@@ -429,17 +432,13 @@ def test_network_that_fails_is_a_refusal(tmp_path: Path, ct: Path) -> None:
     assert "2 channels" in error.reason
 
 
-GIB = 1 << 30
-WINDOWS_BYTES = (
-    4 * 120 * 2 * 16 * 16 * 8
-)  # two windows: 1,966,080; the rest of the estimate is more
-
-
 def with_memory(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: available)
+    monkeypatch.setattr(memory, "held_bytes", lambda: 0)
 
 
-def needed(thresholds: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+def needed(thresholds: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Each estimate of a prediction."""
     seen: list[int] = []
     real = memory.needed_bytes
     with monkeypatch.context() as patch:
@@ -447,51 +446,72 @@ def needed(thresholds: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch) -> int
             memory, "needed_bytes", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1]
         )
         thresholds.predict(ct)
-    return seen[0]
+    return seen
 
 
 def test_little_memory_one_window_at_a_time_then_refused(
     thresholds: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = needed(thresholds, ct, monkeypatch)
-    assert full > GIB + WINDOWS_BYTES
+    windows = sliding_window(thresholds.pipeline.inferer)
+    assert windows is not None
+    monkeypatch.setattr(windows, "sw_batch_size", 2)
+    monkeypatch.setattr(memory, "activation_bytes", lambda *_: 10 << 20)
+    with_memory(monkeypatch, 1 << 40)
+    (full,) = needed(thresholds, ct, monkeypatch)
     with_memory(monkeypatch, full - 1)
     result = thresholds.predict(ct)
     assert np.array_equal(result.mask, EXPECTED)
     assert result.run.settings["windows_at_once"] == 1
     assert result.run.remarks == (
-        "Memory is short (1.0 GiB needed, 1.0 GiB free): one window at a time.",
+        "Memory is short (0.1 GiB needed, 0.1 GiB free): one window at a time.",
     )
 
-    with_memory(monkeypatch, full - WINDOWS_BYTES // 2 - 1)  # a byte short for one window too
+    _, one = needed(thresholds, ct, monkeypatch)
+    assert one < full
+    with_memory(monkeypatch, one - 1)
     error = refusal(thresholds.predict, ct)
     assert (error.code, error.path) == ("E_TOO_BIG", str(ct))
-    assert "1.0 GiB needed" in error.reason
+    assert "0.1 GiB needed" in error.reason
 
     with_memory(monkeypatch, full)
     assert thresholds.predict(ct).run.settings["windows_at_once"] == 2  # nothing is left behind
 
 
-def test_the_estimate_counts_the_background_among_the_classes(
+def test_a_run_stays_within_the_memory_that_the_user_allows(
     thresholds: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Worked out by hand: 16,384 voxels of 2 x 2 x 4 mm, as the network's, and two windows."""
-    windows = 120 * 2 * 16 * 16 * 8
-    scores = 4  # background, ground-glass opacity, consolidation, rest of the lung
-    volumes = (5 + 3 + scores) * 32 * 32 * 16
-    assert needed(thresholds, ct, monkeypatch) == GIB + 4 * (volumes + windows)
+    with_memory(monkeypatch, 1 << 40)
+    most = EngineSettings(max_memory_bytes=memory.BESIDE)
+    monkeypatch.setattr(thresholds.pipeline, "engine", most)
+    assert refusal(thresholds.predict, ct).code == "E_TOO_BIG"
+    most = EngineSettings(max_memory_bytes=2 * memory.BESIDE)
+    monkeypatch.setattr(thresholds.pipeline, "engine", most)
+    assert thresholds.predict(ct).run.remarks == ()
+
+
+def test_the_estimate_counts_the_background_among_the_classes(thresholds: Bundle) -> None:
+    work = memory.work_of(thresholds.pipeline, (32, 32, 16), (30, 31, 16))
+    assert work.classes == 4  # background, ground-glass opacity, consolidation, rest of the lung
+    assert (work.voxels, work.grid, work.window) == (32 * 32 * 16, (30, 31, 16), (16, 16, 8))
 
 
 def test_little_memory_one_slab_at_a_time(
     slabs: Bundle, ct: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = needed(slabs, ct, monkeypatch)
-    slab_bytes = 4 * 120 * 32 * 32  # a slice of 32 x 32 voxels, which are 2 mm as the network's
-    with_memory(monkeypatch, full - 5 * slab_bytes)
+    windows = sliding_window(slabs.pipeline.inferer)
+    assert windows is not None
+    monkeypatch.setattr(windows, "sw_batch_size", 2)
+    monkeypatch.setattr(memory, "activation_bytes", lambda *_: 10 << 20)
+    with_memory(monkeypatch, 1 << 40)
+    (full,) = needed(slabs, ct, monkeypatch)
+    work = memory.work_of(slabs.pipeline, (32, 32, 16), (30, 31, 16))
+    assert work.window == (30, 31, 1)
+    with_memory(monkeypatch, full - 1)
+    full, one = needed(slabs, ct, monkeypatch)
     result = slabs.predict(ct)
     assert np.array_equal(result.mask, EXPECTED)
     assert result.run.settings["windows_at_once"] == 1
-    with_memory(monkeypatch, full - 5 * slab_bytes - 1)
+    with_memory(monkeypatch, one - 1)
     assert refusal(slabs.predict, ct).code == "E_TOO_BIG"
 
 

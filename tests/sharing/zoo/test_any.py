@@ -14,6 +14,7 @@ import yaml
 from phantoms import save_nifti, tiny_chest
 from PIL import Image
 from refusals import refused_by
+from tiny_bundle import SLABS, tiny_bundle
 from trusted import trusted
 from zoo_kinds import UNET, WINDOW, Kind, network, of_image, of_mask, write_bundle, write_kind
 
@@ -250,3 +251,8 @@ def test_stock_parts_give_the_same_mask(tmp_path: Path, ct: Path) -> None:
     assert stock.mask is not None
     assert 0 < stock.mask.sum() < stock.mask.size
     assert (usual.mask != stock.mask).mean() < 1e-4
+
+
+def test_slabs_of_medvols_own_bundles_are_made_of_one_volume(tmp_path: Path, ct: Path) -> None:
+    slabs = tiny_bundle(tmp_path / "slabs", shipped=SLABS)
+    assert load_bundle(slabs).predict(ct).mask is not None

@@ -74,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             words = [getattr(args, name, None) for name in ("command", "source", "bundle_command")]
             command = " ".join([command, *filter(None, words)])
             as_json = getattr(args, "json", False)
-            args.alone = argv is None  # the process began with this command
+            if hasattr(args, "alone"):  # of commands that say how long all took
+                args.alone = argv is None  # the process began with this command
             with introduced(args):
                 status: int = args.run(args)
     except BrokenPipeError:  # the reader of our output went away, as in `medvol ... | head`

@@ -105,7 +105,7 @@ def add_parser(commands: Any) -> None:
         "--batch-size", type=int, metavar="IMAGES",
         help="that go through the network together (default: 16)",
     )  # fmt: skip
-    parser.set_defaults(run=run, **{LATER: True})
+    parser.set_defaults(run=run, alone=False, **{LATER: True})
 
 
 def _threshold(text: str) -> float | str:
@@ -191,7 +191,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
         reserved(results.folder, tables_of_all, len(cases)) as release,
         confined(spec.folder, read=read, top=results.folder, names=folders) as confinement,
         child.Child(
-            work, replace(job, before_s=age_s() if getattr(args, "alone", False) else None),
+            work, replace(job, before_s=age_s() if args.alone else None),
             limits=usual_limits(args.time_limit, confined=confinement is not None),
             together=together, heard=heard, confinement=confinement,
         ) as process,

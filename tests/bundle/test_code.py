@@ -20,7 +20,9 @@ from medvol.kinds import is_of
 
 TREE = "scripts/medvol/v0_1_0_12345678"
 NAME = TREE.replace("/", ".")
-PARTS = ("__init__.py", "inferers/__init__.py", "inferers/precision.py")
+PARTS = tuple(f"{name}.py" for name in (
+    "__init__", "inferers/__init__", "inferers/precision", "inferers/convolutions"
+))  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

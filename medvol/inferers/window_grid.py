@@ -25,7 +25,7 @@ class WindowGrid:
         >>> grid = WindowGrid((5, 9), (8, 4), (0.25, 0.25))
         >>> grid.padded, grid.before
         ((8, 9), (1, 0))
-        >>> [(w[0].start, w[1].start) for w in grid.windows]
+        >>> [(int(w[0].start), int(w[1].start)) for w in grid.windows]
         [(0, 0), (0, 3), (0, 5)]
     """
 

@@ -76,13 +76,14 @@ def test_evaluation_names_no_hu(predictor: Bundle, patient: Path, tmp_path: Path
     assert not re.search(r"\bHU\b", words_of(tmp_path / "out" / "report.html"))
 
 
-def test_other_sequences_than_those_that_are_read_are_refused(
+def test_other_sequences_than_those_of_the_patient_are_refused(
     patient: Path, tmp_path: Path
 ) -> None:
     names = {"0": "T1c", "1": "T1", "2": "T2", "3": "FLAIR"}
     image = "network_data_format#inputs#image#"
     theirs = {image + "modality": "MR", image + "channel_def": names}
     bundle = read_spec(tiny_bundle(tmp_path / "theirs", metadata=theirs))
-    error = refused_by(lambda: task_of(bundle).read(patient, AS_IT_IS), "E_BUNDLE")
-    assert error.path == str(bundle.folder)
-    assert "(T1c, T1, T2, FLAIR)" in error.reason
+    error = refused_by(lambda: task_of(bundle).read(patient, AS_IT_IS), "E_SERIES")
+    assert error.path == str(patient)
+    assert error.reason == "no file is 'T2'."
+    assert "T1c, T1, T2, FLAIR" in error.remedy

@@ -42,7 +42,8 @@ def in_one_pass(steps: Sequence[Any]) -> Equal | None:
     """The rule for steps that follow each other on one item, of which one turns or resamples."""
     found, key = list[tuple[Any, Known]](), None
     for step in steps:
-        known, of = _known(step), _key(step)
+        known = _known(step)  # any other step need not have keys
+        of = None if known is None else _key(step)
         if known is None or of is None or (key is not None and of != key):
             break
         found.append((step, known))

@@ -10,10 +10,10 @@ import torch
 from monai.transforms import Compose
 
 from ..inferers.gated import GatedInferer
-from ..inferers.sliding_window import FastSlidingWindowInferer
+from ..inferers.sliding_window import FastSlidingWindowInferer, OtherOutput
 from ..kinds import is_of
 from ..transforms.keys import plain
-from .steps import Data
+from .steps import PRED, Data
 
 
 def streams(inferer: Any, restore: Compose) -> bool:
@@ -26,7 +26,9 @@ def streams(inferer: Any, restore: Compose) -> bool:
 class Streaming:
     """Runs an inferer, and restores its planes while the next are computed.
 
-    It is called in an inferer's place, and gives the data with labels.
+    It is called in an inferer's place, and gives the data with labels. Where the network gives
+    something else than scores on the grid of its windows, there are no planes: the inferer runs as
+    a whole, and then the step.
 
     Args:
         inferer: with `planes`, see `inferers.sliding_window.FastSlidingWindowInferer`.
@@ -46,17 +48,31 @@ class Streaming:
         self.network_s = 0.0
 
     def __call__(self, volume: torch.Tensor, network: Any) -> Data:
-        restored: Data = self.step.stream(self._planes(plain(volume), network), self.data)
+        restored: Data
+        try:
+            restored = self.step.stream(self._planes(plain(volume), network), self.data)
+        except OtherOutput:
+            started = time.perf_counter()
+            with self.guard():
+                scores = self.inferer(volume, network)
+            self.network_s += time.perf_counter() - started
+            restored = self.step({**self.data, PRED: scores[0]})
         return restored
 
     def _planes(self, volume: torch.Tensor, network: Any) -> Iterator[torch.Tensor]:
         planes = None
         while True:
             started = time.perf_counter()
+            other: OtherOutput | None = None
             with self.guard():
                 planes = planes or self.inferer.planes(volume, network)
-                some = next(planes, None)
+                try:
+                    some = next(planes, None)
+                except OtherOutput as error:  # no refusal: see above
+                    other = error
             self.network_s += time.perf_counter() - started
+            if other is not None:
+                raise other
             if some is None:
                 return
             yield some

@@ -78,6 +78,27 @@ def test_when_memory_ends_the_planes_start_again_with_one_window() -> None:
     assert batches == [2, 2, 1, 1, 1, 1]
 
 
+def test_scores_on_another_grid_than_that_of_the_windows_come_as_a_whole() -> None:
+    """MONAI brings them to the volume's size."""
+
+    def halved(windows: Tensor) -> Tensor:
+        return network(windows[:, :, ::2, ::2, ::2])
+
+    @contextmanager
+    def guarded() -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise AssertionError("refused") from error
+
+    inferer, step = FastSlidingWindowInferer(8, 2), Largest()
+    found = Streaming(inferer, step, {"image": "here"}, guarded)(VOLUME, halved)
+    whole = SlidingWindowInferer(8, 2)(VOLUME, halved)
+    assert isinstance(whole, Tensor)
+    assert found["image"] == "here"
+    assert torch.equal(found["pred"], whole[0].argmax(0))
+
+
 class Gate:
     threshold = None
 

@@ -52,6 +52,8 @@ class Decision:
         """Labels (1, *spatial), or marks (C, *spatial), on the network's own grid."""
         if self.threshold is not None:
             return (self.scores(values) >= self.threshold).to(torch.uint8)
+        if self.activation == "sigmoid":  # which makes large scores equal
+            values = self.scores(values)
         if len(values) == 2:
             return (values[1:] > values[:1]).to(torch.uint8)
         return best_of(values, range(len(values)))

@@ -37,6 +37,13 @@ def test_from_the_threshold_on_a_class_is_marked() -> None:
         assert marks.flatten(1).tolist() == expected
 
 
+@pytest.mark.parametrize("matrix", [np.eye(3), np.full((2, 3), 1 / 3)])
+def test_scores_that_a_sigmoid_makes_equal_are_the_first_class(matrix: np.ndarray) -> None:
+    scores = torch.tensor([[40.0], [60.0], [-9.0]]).expand(3, 3)[:, :, None, None]
+    labels = labels_of([scores], line(matrix), Decision("sigmoid"))
+    assert labels.flatten().tolist() == [0] * len(matrix)
+
+
 @pytest.mark.parametrize(
     ("classes", "kind"), [(2, torch.uint8), (256, torch.uint8), (257, torch.int32)]
 )

@@ -87,7 +87,10 @@ def undone(
     steps = transform.flatten().transforms if isinstance(transform, Compose) else [transform]
     found = Undone(AxisMaps.first(shape, _array(meta["affine"])), list(trace))
     for step in reversed([step for step in steps if isinstance(step, InvertibleTransform)]):
-        if key not in step.keys:
+        keys = getattr(step, "keys", None)
+        if keys is None:  # as of one that holds others, which `OneOf` does
+            return None
+        if key not in keys:
             continue
         inner = INNER.get(type(step), _unknown)(step)
         record = found.left[-1] if found.left else {}

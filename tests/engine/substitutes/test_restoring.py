@@ -17,6 +17,7 @@ from monai.transforms import (
     Invertd,
     KeepLargestConnectedComponentd,
     NormalizeIntensityd,
+    OneOf,
     Orientationd,
     Rotated,
     Spacingd,
@@ -172,6 +173,17 @@ def test_what_is_not_along_the_axes_or_not_known_is_left_to_monai() -> None:
     assert torch.equal(own.as_tensor(), theirs.as_tensor())
     streamed = found.step.stream(iter(given.as_tensor().split(2, 1)), data)["pred"]
     assert torch.equal(streamed.as_tensor(), theirs.as_tensor())
+
+
+def test_a_chain_that_holds_one_of_several_steps_is_left_to_monai() -> None:
+    prepare, data = prepared([OneOf([Flipd("image", 0), Flipd("image", 0)]), Spacingd("image", 2)])
+    steps = steps_of(prepare, "aid")
+    found = scores_to_labels(steps)
+    assert found is not None
+    given = scores(data["image"], 3)
+    theirs = Compose(steps)({**data, "pred": given.clone()})["pred"]
+    own = found.step({**data, "pred": given})["pred"]
+    assert torch.equal(own.as_tensor(), theirs.as_tensor())
 
 
 def test_an_oblique_volume_whose_grid_keeps_its_axes_is_that_of_monai() -> None:

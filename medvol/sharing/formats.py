@@ -2,17 +2,17 @@
 """Formats in which a network runs without its Python code: TorchScript, ONNX, OpenVINO."""
 
 import io
-import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ..engine.backends.openvino_core import core, openvino
 from ..errors import require
 from ..files import ZIP_EPOCH
 from ..text import NOTICE
@@ -117,25 +117,17 @@ def _write_openvino(
     network: nn.Module, example: Tensor, path: Path, axes: Axes, texts: Mapping[str, str]
 ) -> None:
     """Over ONNX, which OpenVINO reads itself."""
-    openvino = _openvino()
     between = path.with_suffix(".onnx")
     _write_onnx(network, example, between, axes, texts)
-    openvino.save_model(openvino.Core().read_model(between), path, compress_to_fp16=False)
+    openvino().save_model(core().read_model(between), path, compress_to_fp16=False)
     between.unlink()
 
 
 def _openvino_scores(path: Path, images: Tensor) -> Tensor:
-    openvino = _openvino()
-    core = openvino.Core()
     # its own choice on some processors is bfloat16: two digits
-    model = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    model = core().compile_model(core().read_model(path), "CPU", options)
     return torch.from_numpy(model({INPUT: images.numpy()})[OUTPUT].copy())
-
-
-def _openvino() -> Any:
-    """The package, which would tell its makers over the network that it was imported."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if missing
-    return require("openvino", feature="exporting to OpenVINO", install=EXTRA)
 
 
 FORMATS = {  # the same operations of the same library: equal but for fusing; else float32 sums in

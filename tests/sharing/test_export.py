@@ -226,8 +226,8 @@ def test_openvino_tells_nobody_that_it_is_used(tmp_path: Path) -> None:
     needs("openvino")
     script = (
         "import sys\n"
-        "from medvol.sharing.formats import _openvino\n"
-        "_openvino()\n"
+        "from medvol.engine.backends.openvino_core import openvino\n"
+        "openvino()\n"
         "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])\n"
     )
     home = {**os.environ, "HOME": str(tmp_path)}

@@ -7,7 +7,6 @@ OpenVINO is not needed to install medvol: `pip install 'medvol[cpu]'`.
 import hashlib
 import io
 import json
-import sys
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +22,7 @@ from .agreement import TOLERANCE, difference
 from .by_torch import TorchBackend
 from .compiled import compiled, forget
 from .facts import machine_facts, weights_sha256
+from .openvino_core import core, openvino
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}  # what OpenVINO computes in; it knows no fp16 on a CPU
 MISSING = "the package openvino is not installed."
@@ -149,8 +149,6 @@ class OpenvinoBackend:
 
     def _queue(self, shape: tuple[int, ...]) -> Any:
         """What runs windows of a shape (C, *spatial), one a thread, in any order."""
-        openvino = _openvino()
-        core = openvino.Core()
         # one thread a stream: the same scores on any number of threads
         options = {
             "INFERENCE_PRECISION_HINT": HINTS[self.precision],
@@ -159,27 +157,26 @@ class OpenvinoBackend:
         }
         self._weights = self._weights or weights_sha256(self.network.state_dict())
         key = self._key(shape, options)
-        file = compiled(key, lambda: self._compiled_bytes(core, shape, options))
+        file = compiled(key, lambda: self._compiled_bytes(shape, options))
         try:
-            model = core.import_model(io.BytesIO(file), "CPU", options)
+            model = core().import_model(io.BytesIO(file), "CPU", options)
         except RuntimeError:  # of another build, or this processor cannot run it
             forget(key)
-            model = core.compile_model(self._converted(shape), "CPU", options)
-        return openvino.AsyncInferQueue(model, self.threads)
+            model = core().compile_model(self._converted(shape), "CPU", options)
+        return openvino().AsyncInferQueue(model, self.threads)
 
-    def _compiled_bytes(self, core: Any, shape: tuple[int, ...], options: dict[str, str]) -> bytes:
-        model = core.compile_model(self._converted(shape), "CPU", options)
+    def _compiled_bytes(self, shape: tuple[int, ...], options: dict[str, str]) -> bytes:
+        model = core().compile_model(self._converted(shape), "CPU", options)
         file = io.BytesIO()
         model.export_model(file)
         return file.getvalue()
 
     def _converted(self, shape: tuple[int, ...]) -> Any:
-        openvino = _openvino()
         try:
             with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
                 warnings.simplefilter("ignore")  # that sizes become constants: they are
                 example = torch.zeros(1, *shape)
-                model = openvino.convert_model(self.network, example_input=example)
+                model = openvino().convert_model(self.network, example_input=example)
             model.reshape([1, *shape])
         except Exception as error:  # of as many kinds as there are parts of a network
             raise self._refusal(f"it cannot be converted ({type(error).__name__})") from error
@@ -193,14 +190,6 @@ class OpenvinoBackend:
             __version__, machine_facts(), repr(self.network), self._weights, shape, options,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
-
-
-def _openvino() -> Any:
-    """The package, of which nothing tells its makers who uses it for what."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if missing
-    import openvino
-
-    return openvino
 
 
 def _ready(windows: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ the convolutions and products, the peak is that of a large matrix product, measu
 after, the better counts. Let nothing else run.
 """
 
-import argparse
 import itertools
 import json
 import statistics
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import machine
+from bench.words import parser_of
 from medvol.engine.backends.agreement import difference
 from medvol.engine.backends.choose import candidates
 
@@ -40,11 +40,7 @@ Run = Callable[[Tensor], Tensor]
 
 def main() -> int:
     """Measure what is asked for, and print a table."""
-    lines = (__doc__ or "").splitlines()
-    parser = argparse.ArgumentParser(
-        description=lines[0], epilog="\n".join(lines[2:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = parser_of(__doc__)
     parser.add_argument("--networks", nargs="+", default=[REFERENCE, *BUNDLES])
     parser.add_argument("--backends", nargs="+", default=list(SIDES), choices=SIDES)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each network")

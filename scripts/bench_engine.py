@@ -36,6 +36,7 @@ from bench.figures import Figures, disturbed
 from bench.reference import reference
 from bench.sides import Side, run, sides
 from bench.volumes import volume
+from bench.words import parser_of
 
 FOLDER = Path("bench")
 USUAL_SIDES = ("stock-1", "stock-4", "nnunet", "medvol")
@@ -44,11 +45,7 @@ JUDGE = ("stock-4", "stock-1", "stock-parts", "stock")  # whose mask the others'
 
 def main() -> int:
     """Run all sides on all volumes, in turn."""
-    lines = (__doc__ or "").splitlines()
-    parser = argparse.ArgumentParser(
-        description=lines[0], epilog="\n".join(lines[2:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = parser_of(__doc__)
     parser.add_argument("--volumes", nargs="+", default=["160"])
     parser.add_argument("--bundles", nargs="+", default=["reference-4"])
     parser.add_argument("--sides", nargs="+", default=list(USUAL_SIDES))

@@ -24,6 +24,7 @@ from bench.growth_page import show
 from bench.reference import reference
 from bench.sides import run, sides
 from bench.volumes import volume
+from bench.words import parser_of
 
 FOLDER = Path("bench")
 SLICES = (50, 100, 200, 400, 800, 1200)
@@ -38,11 +39,7 @@ GIB = 1 << 30
 
 def main() -> int:
     """Measure what is asked for, and show all there is."""
-    lines = (__doc__ or "").splitlines()
-    parser = argparse.ArgumentParser(
-        description=lines[0], epilog="\n".join(lines[2:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = parser_of(__doc__)
     parser.add_argument("--slices", type=int, nargs="*", default=list(SLICES))
     parser.add_argument("--classes", type=int, nargs="*", default=list(CLASSES))
     parser.add_argument("--cases", type=int, nargs="*", default=list(CASES))

@@ -26,6 +26,7 @@ from bench.process_goals import rows
 from bench.reference import reference
 from bench.sides import ROOT, SCRIPTS, THREADS, run, sides
 from bench.volumes import volume
+from bench.words import parser_of
 
 FOLDER = Path("bench")
 PARTS = ("imports", "small", "folder", "radiographs")
@@ -40,11 +41,7 @@ IMPORTED = (
 
 def main() -> int:
     """Measure the parts that are asked for, and print each goal."""
-    lines = (__doc__ or "").splitlines()
-    parser = argparse.ArgumentParser(
-        description=lines[0], epilog="\n".join(lines[2:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = parser_of(__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--before", type=Path, help="measure another checkout of medvol instead")

@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.words import parser_of
+
 SPACING_MM = (0.7, 0.7, 1.0)
 CHAINS = ("spleen", "whole_body", "nearest", "cubic", "lung_ct")
 SIDES = ("stock", "medvol")
@@ -31,11 +33,7 @@ GIB = 2**30
 
 def main() -> None:
     """Run both sides of all chains in turn, and print a table."""
-    lines = (__doc__ or "").splitlines()
-    parser = argparse.ArgumentParser(
-        description=lines[0], epilog="\n".join(lines[2:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = parser_of(__doc__)
     parser.add_argument("--size", type=int, nargs=3, default=(512, 512, 300), metavar="N")
     parser.add_argument("--chains", nargs="+", default=CHAINS, choices=CHAINS)
     parser.add_argument("--runs", type=int, default=3, help="of each side, in turn")

@@ -183,7 +183,7 @@ class Pipeline:
         self.substitutions += said
         windows = sliding_window(self.inferer)
         if windows is not None:
-            windows.sw_batch_size = getattr(self.backend, "batch", None) or windows.sw_batch_size
+            windows.sw_batch_size = self.backend.batch or windows.sw_batch_size
 
     def _equals(self, steps: Sequence[Any], rules: Sequence[Rule], part: str) -> list[Any]:
         """The steps, with faster equals in the place of those that have one."""

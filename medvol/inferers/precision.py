@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lower precision for any inferer, on CPU and GPU, in training and in use."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from monai.inferers import Inferer
 from torch import Tensor
 
+from ..threads import one_thread_each
 from .convolutions import OneDnnConvolutions
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -71,7 +71,7 @@ def each_alone(
     and a window alone is as fast as several, see `convolutions.OneDnnConvolutions`.
 
     Args:
-        workers: of `one_thread_each`.
+        workers: of `threads.one_thread_each`.
         network: is called with each of them, without gradients.
         windows: (B, C, *spatial).
         args, kwargs: further arguments of the network.
@@ -82,16 +82,3 @@ def each_alone(
             return network(window, *args, **kwargs)
 
     return torch.cat(list(workers.map(one, windows.split(1))))
-
-
-@contextmanager
-def one_thread_each() -> Iterator[ThreadPoolExecutor]:
-    """As many workers as torch has threads, each of which computes with one thread."""
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(
-            threads, initializer=torch.set_num_threads, initargs=(1,)
-        ) as workers:
-            yield workers
-    finally:
-        torch.set_num_threads(threads)  # the number is torch's, not only the workers'

@@ -295,7 +295,7 @@ def _ahead(
     function: Callable[[Given], Got], items: Iterable[Given], number: int
 ) -> Iterator[Got]:  # fmt: skip
     """What a function gives for items, in their order; threads work so many items ahead."""
-    from ..inferers.precision import one_thread_each
+    from ..threads import one_thread_each
 
     remaining = iter(items)
     with one_thread_each() as workers:

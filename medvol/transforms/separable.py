@@ -7,7 +7,6 @@ crop). The volume is read as it is stored, whatever its type and the order of it
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from ..threads import one_thread_each
 
 SLAB_BYTES = 8 << 20  # of float32 at once: what a core's caches hold, and malloc gives out again
 BLOCK = 32  # rows of weights in one product: fewer are many small products, more are mostly zeros
@@ -147,33 +148,24 @@ def read_along(
 
     slabs = list(_slabs(lines, stored.shape[2:]))
     each = zip(stored, placed, strict=True)
-    _one_thread_each(read, [(*one, *slab) for one in each for slab in slabs])
+    _do_all(read, [(*one, *slab) for one in each for slab in slabs])
     return made
 
 
-def _one_thread_each(work: Callable[..., None], calls: Sequence[tuple[Any, ...]]) -> None:
-    """Do all calls, several side by side, each with one thread.
-
-    Two threads that share each small product wait for each other: where another process uses one
-    of the cores that takes ten times as long.
-    """
-    threads, mode = torch.get_num_threads(), torch.is_inference_mode_enabled()
+def _do_all(work: Callable[..., None], calls: Sequence[tuple[Any, ...]]) -> None:
+    """Do all calls, several side by side, each with one thread."""
+    mode = torch.is_inference_mode_enabled()
 
     def call(given: tuple[Any, ...]) -> None:
         with torch.inference_mode(mode), torch.no_grad():  # a mode is its thread's own
             work(*given)
 
-    if threads == 1 or len(calls) == 1:
+    if torch.get_num_threads() == 1 or len(calls) == 1:
         for given in calls:
             call(given)
         return
-    try:
-        with ThreadPoolExecutor(
-            threads, initializer=torch.set_num_threads, initargs=(1,)
-        ) as workers:
-            list(workers.map(call, calls))
-    finally:
-        torch.set_num_threads(threads)  # the number is torch's, not only the workers'
+    with one_thread_each() as workers:
+        list(workers.map(call, calls))
 
 
 def _slabs(lines: Sequence[Along], plane: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -212,15 +204,13 @@ def _picked(volume: Tensor, lines: Sequence[Along]) -> Tensor:
 def _read(slab: Tensor, lines: Sequence[Along]) -> Tensor:
     """Weights along all axes, first the one that shrinks most: the others have less to do."""
     for axis in sorted(range(len(lines)), key=lambda a: len(lines[a]) / slab.shape[a]):
-        if lines[axis].weights is not None:
-            slab = _weighted(slab, lines[axis], axis)
+        if (weights := lines[axis].weights) is not None:
+            slab = _weighted(slab, lines[axis], weights, axis)
     return slab
 
 
-def _weighted(slab: Tensor, line: Along, axis: int) -> Tensor:
+def _weighted(slab: Tensor, line: Along, weights: Tensor, axis: int) -> Tensor:
     """Weights times the voxels along an axis, block by block: most weights are 0."""
-    weights = line.weights
-    assert weights is not None  # as the caller asked
     weights, number = weights.to(slab.device), len(line)
     outer, inner = slab.shape[:axis].numel(), slab.shape[axis + 1 :].numel()
     voxels = slab.reshape(outer, weights.shape[1], inner)

@@ -21,7 +21,7 @@ from medvol.kinds import is_of
 TREE = "scripts/medvol/v0_1_0_12345678"
 NAME = TREE.replace("/", ".")
 PARTS = tuple(f"{name}.py" for name in (
-    "__init__", "inferers/__init__", "inferers/precision", "inferers/convolutions"
+    "__init__", "inferers/__init__", "inferers/precision", "inferers/convolutions", "threads",
 ))  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...inferers.precision import PRECISIONS, each_alone, one_thread_each
+from ...inferers.precision import PRECISIONS, each_alone
+from ...threads import one_thread_each
 
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
 

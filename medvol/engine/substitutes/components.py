@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Largest components by connected-components-3d, several times as fast as scikit-image."""
 
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -27,33 +28,47 @@ def largest_component(steps: Sequence[Any]) -> Equal | None:
     return Equal(1, LargestComponentd(steps[0]), "connected-components-3d")
 
 
-class LargestComponentd(MapTransform):
-    """Equal to `KeepLargestConnectedComponentd`: of each label, or of all together, its largest
-    parts.
+class OfParts(MapTransform):
+    """A step that looks at the connected parts of (C, *spatial), in two or three dimensions.
+
+    What else is given, another number of axes or an array of NumPy, the step whose place it takes
+    changes itself.
 
     Args:
-        stock: the step whose place it takes.
+        step: whose place it takes; `converter` is what it does to one item.
     """
 
-    def __init__(self, stock: KeepLargestConnectedComponentd) -> None:
-        super().__init__(stock.keys, stock.allow_missing_keys)
-        self.stock = stock.converter
+    def __init__(self, step: Any) -> None:
+        super().__init__(step.keys, step.allow_missing_keys)
+        self.stock = step.converter
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
         for key in self.key_iterator(result):
-            given: Tensor = plain(result[key])
-            if given.ndim - 1 not in NEIGHBOURS:
-                result[key] = self.stock(result[key])
-                continue
-            kept = given.clone()
-            one_hot = len(given) > 1 if self.stock.is_onehot is None else self.stock.is_onehot
-            if one_hot:
-                self._channels(kept)
+            given = result[key]
+            if isinstance(given, Tensor) and given.ndim - 1 in NEIGHBOURS:
+                result[key] = placed(self._changed(plain(given)), given)
             else:
-                self._labels(kept)
-            result[key] = placed(kept, result[key])
+                result[key] = self.stock(given)
         return result
+
+    @abstractmethod
+    def _changed(self, given: Tensor) -> Tensor:
+        """A new tensor in the place of (C, *spatial), which stays as it is."""
+
+
+class LargestComponentd(OfParts):
+    """Equal to `KeepLargestConnectedComponentd`: of each label, or of all together, its largest
+    parts."""
+
+    def _changed(self, given: Tensor) -> Tensor:
+        kept = given.clone()
+        one_hot = len(given) > 1 if self.stock.is_onehot is None else self.stock.is_onehot
+        if one_hot:
+            self._channels(kept)
+        else:
+            self._labels(kept)
+        return kept
 
     def _channels(self, items: Tensor) -> None:
         """Of channels (C, *spatial), those in the list of labels; changed in place."""

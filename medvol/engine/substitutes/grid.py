@@ -47,6 +47,12 @@ class Pending:
         stored = plain(item)
         if stored.device.type != "cpu" or stored.dtype not in STORED or not stored.numel():
             return None
+        return cls.begun(item)
+
+    @classmethod
+    def begun(cls, item: MetaTensor) -> "Pending":
+        """Of a volume that `of` would take, such as one that was read; (C, X, Y, Z) float32."""
+        stored = plain(item)
         axes = tuple(map(Along, stored.shape[1:]))
         return cls(empty(stored.shape, item), stored, axes, tuple(range(NDIM - 1)))
 
@@ -85,7 +91,7 @@ class Pending:
             order: which of them each of the new axes is.
         """
         if self.interpolated and any(line.weights is not None for line in lines):
-            return started(self.read()).resampled(image, lines, order)
+            return Pending.begun(self.read()).resampled(image, lines, order)
         axes = list(self.axes)
         for axis, line in zip(self.order, lines, strict=True):
             axes[axis] = line.after(axes[axis])
@@ -117,13 +123,6 @@ def empty(shape: Sequence[int], like: MetaTensor) -> MetaTensor:
     """
     image: MetaTensor = MetaTensor(torch.empty(tuple(shape), device="meta"))
     return image.copy_meta_from(like)
-
-
-def started(item: MetaTensor) -> Pending:
-    """As `Pending.of`, of what has been read before, (C, X, Y, Z)."""
-    pending = Pending.of(item)
-    assert pending is not None  # float32 in this machine's memory
-    return pending
 
 
 # What a step does to a pending volume, given all items of the data; None where only the step itself

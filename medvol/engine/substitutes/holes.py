@@ -5,7 +5,7 @@
 also over edges and corners, so that their holes are not its holes.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import cc3d
@@ -13,11 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from monai.transforms import FillHolesd
-from monai.transforms.transform import MapTransform
 from torch import Tensor
 
-from ...transforms.keys import placed, plain
-from .components import NEIGHBOURS, box_of
+from .components import NEIGHBOURS, OfParts, box_of
 from .rule import Equal
 
 
@@ -28,29 +26,14 @@ def filled_holes(steps: Sequence[Any]) -> Equal | None:
     return Equal(1, FilledHolesd(steps[0]), "connected-components-3d, in the box of each label")
 
 
-class FilledHolesd(MapTransform):
-    """Equal to `FillHolesd`: what a label encloses becomes that label.
+class FilledHolesd(OfParts):
+    """Equal to `FillHolesd`: what a label encloses becomes that label."""
 
-    Args:
-        stock: the step whose place it takes.
-    """
-
-    def __init__(self, stock: FillHolesd) -> None:
-        super().__init__(stock.keys, stock.allow_missing_keys)
-        self.stock = stock.converter
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        result = dict(data)
-        for key in self.key_iterator(result):
-            given: Tensor = plain(result[key])
-            if given.ndim - 1 not in NEIGHBOURS:
-                result[key] = self.stock(result[key])
-                continue
-            values = given.cpu().numpy().copy()
-            for label in self._labels(values):
-                self._fill(values, label)
-            result[key] = placed(torch.from_numpy(values).to(given.device), result[key])
-        return result
+    def _changed(self, given: Tensor) -> Tensor:
+        values = given.cpu().numpy().copy()
+        for label in self._labels(values):
+            self._fill(values, label)
+        return torch.from_numpy(values).to(given.device)
 
     def _labels(self, values: npt.NDArray[Any]) -> set[Any]:
         """Labels, or channels, of (C, *spatial), in the order in which MONAI takes them."""

@@ -50,6 +50,7 @@ def write_volume(
     if volume.ndim != 3:
         raise ValueError(f"the volume has {volume.ndim} axes; give an array of 3 axes (X, Y, Z)")
     check_affine(affine)
+    volume = np.asfortranarray(volume)  # as the file has it; else each look at it takes ten times
     data = _nifti_image(volume, affine).to_bytes()
     with replacing(path) as temporary:
         packer = gzip_packer(runs=runs)

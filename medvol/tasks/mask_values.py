@@ -80,11 +80,15 @@ def of_labels(found: npt.NDArray[Any], labels: LabelTable, *, of_regions: bool) 
     low, high = float(found.min()), float(found.max())
     if not (low >= 0 and high <= HIGHEST):
         raise ValueError(f"its mask holds values from {low:g} to {high:g}")
-    whole = np.empty(found.shape, np.uint8 if high < 255.5 else np.uint16)
+    kind = np.uint8 if high < 255.5 else np.uint16
+    exact = found.dtype.kind in "bu"
+    whole = found.astype(kind, copy=False) if exact else np.empty_like(found, kind)
     between, there = 0, np.zeros(HIGHEST + 1, np.int64)
-    for slab, made in zip(found, whole, strict=True):  # one by one, or it would take gigabytes
-        made[:] = near = np.rint(slab)
-        between += int((np.abs(slab - near) > WHOLE).sum())
+    both = (found.T, whole.T) if found.flags.f_contiguous else (found, whole)
+    for slab, made in zip(*both, strict=True):  # one by one, or it would take gigabytes
+        if not exact:
+            made[:] = near = np.rint(slab)
+            between += int((np.abs(slab - near) > WHOLE).sum())
         there += np.bincount(made.ravel(), minlength=len(there))
     notes = list[Note]()
     if between:

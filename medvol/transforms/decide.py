@@ -154,8 +154,12 @@ def _picked(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) -> Ten
 
 
 def _empty(channels: int, maps: AxisMaps, kind: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Zeros on the grid, as the network's axes see them, and in their own order."""
-    out = torch.zeros((channels, *maps.shape), dtype=kind)
+    """Zeros on the grid, as the network's axes see them, and in their own order.
+
+    In memory they lie as a NIfTI file has them, the first axis runs fastest: writing copies them as
+    they stand.
+    """
+    out = torch.zeros((channels, *reversed(maps.shape)), dtype=kind).permute(0, 3, 2, 1)
     order = [0, *(int(axis) + 1 for axis in np.argsort(maps.sources))]
     return out.permute(order), out
 

@@ -18,7 +18,7 @@ DATALIST = "datalist"  # ends the ids of datalists, whose content counts and not
 EPOCHS, MOST_EPOCHS = "epochs", "max_epochs"
 FREE = {  # last names of ids that may change while a training goes on
     *("bundle_root", "dataset_dir", "output_dir", DATALIST, "slices_datalist", "ckpt_path"),
-    "cache_dir",
+    *("cache_dir", "runtime_cache"),
     *("device", "num_workers", "pin_memory", "persistent_workers", "progress", "val_batch"),
     *("budget_s", "patience", "accept_changes", "task", MOST_EPOCHS),
 }

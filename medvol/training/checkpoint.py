@@ -15,6 +15,7 @@ from ignite.engine import Engine, Events
 from monai.data import Dataset
 from monai.transforms.transform import Randomizable
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DistributedSampler
 
@@ -30,6 +31,11 @@ MOVED = {  # of an optimizer's groups: what a plan of the rates moves, so it is 
     True: {"params", "lr", "betas", "momentum"},
     False: {"params"},
 }
+RESTORE = "Restore it, take it with `--accept_changes True`"
+RENEW = (
+    "An earlier medvol began it, or another config: take the parts of now from the next epoch on "
+    "with `--accept_changes True` (`medvol train --accept-changes`), go on with that medvol"
+)
 
 
 class Stateful(Protocol):
@@ -72,7 +78,8 @@ class Resume:
             take the place of the best weights.
         names: of the labels or classes, in the order of the network's scores.
         task: of the bundle that is trained, for the record that goes with the weights.
-        accept_changes: go on with other settings, from the next epoch.
+        accept_changes: go on with other settings, from the next epoch; of `objects`, those that the
+            file does not know begin anew, unless they are network, optimizer or scheduler.
     """
 
     def __init__(
@@ -137,7 +144,8 @@ class Resume:
         state = read_checkpoint(self.path)
         self._check(state)
         for name, x in self.objects.items():
-            self._restore(x, state[name])
+            if name in state:
+                self._restore(x, state[name])
         engine.state.epoch = state["epoch"]
         engine.state.iteration = state["epoch"] * (engine.state.epoch_length or 0)
         if self.evaluator is not None and "best_metric" in state:
@@ -163,14 +171,19 @@ class Resume:
         before = state.get("settings") or self.settings  # of files that hold none
         changed = differences(before, self.settings) if self.settings else []
         if changed and not self.accept_changes:
-            self._refuse(in_words(changed), "Restore it, take it with `--accept_changes True`")
+            self._refuse(
+                in_words(changed), RENEW if _other_parts(before, self.settings) else RESTORE
+            )
         if chain != self.chain_fingerprint:
             self._refuse(
                 f"chain {chain}, now {self.chain_fingerprint}", "Restore the chain's settings"
             )
         for name, x in self.objects.items():
-            if name not in state:
+            learnt = isinstance(x, torch.nn.Module | Optimizer | LRScheduler)
+            if name not in state and (learnt or not self.accept_changes):
                 self._refuse(f"no {name}, now with it", "Take it out of the config")
+            if name not in state:
+                continue  # it begins anew
             if isinstance(x, torch.nn.Module):
                 try:
                     fit_whole(x.state_dict(), state[name])
@@ -188,6 +201,12 @@ class Resume:
             "E_CHANGED", self.path, f"this training was started with {how}.",
             f"{remedy}, or start in another output_dir.",
         )  # fmt: skip
+
+
+def _other_parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a part of a config is another one, which nobody sets by an option."""
+    parts = [name for name in {**before, **now} if name.endswith("_target_")]
+    return any(before.get(name) != now.get(name) for name in parts)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from medvol.bundle.config import Config
@@ -12,6 +13,7 @@ from medvol.bundle.find import shipped_bundles
 from medvol.bundle.spec import read_spec
 from medvol.chains import lung_ct
 from medvol.data.lung_lesions import CONSOLIDATION, GROUND_GLASS, LABELS, LUNG
+from medvol.images.writing import write_mask, write_volume
 from medvol.labels import LabelTable
 
 BUNDLES = shipped_bundles()
@@ -149,3 +151,28 @@ def test_the_gate_of_the_cascade_is_the_slice_classifier() -> None:
     assert gate["gate_slices"] == classifier["slices"]
     own = {**classifier["network_def"], "in_channels": "@gate_slices"}
     assert gate["gate_def"] == own
+
+
+@pytest.mark.parametrize(("interval", "ready"), [(None, False), (2, True)])
+def test_validation_images_are_prepared_at_once_only_where_they_are_asked_for(
+    interval: int | None, ready: bool, tmp_path: Path
+) -> None:
+    """A training that never validates does not read them; one that does fails before it trains."""
+    image, label = (str(tmp_path / f"{name}.nii.gz") for name in ("ct", "label"))
+    values = np.full((24, 24, 24), 40, np.int16)
+    values[4:20, 4:20, 4:20] = -850
+    affine = np.diag([10.0, 10.0, 10.0, 1.0])
+    write_volume(image, values, affine)
+    write_mask(label, np.where(values < 0, 3, 0).astype(np.uint8), affine)
+    items = [{"image": image, "label": label}]
+    names = {"1": "ground-glass opacity", "2": "consolidation", "3": "lung (rest)"}
+    listed = {"labels": names, "training": items, "validation": items}
+    (tmp_path / "datalist.json").write_text(json.dumps(listed))
+    folder = BUNDLES["covid_ct_lesion_3d"]
+    config = Config(
+        folder / "configs" / "train.json", bundle_root=str(folder), val_interval=interval,
+        datalist=str(tmp_path / "datalist.json"),
+    )  # fmt: skip
+    dataset = config.build("validate#dataset")
+    assert [prepared is not None for prepared in dataset._cache] == [ready]
+    assert dataset[0]["image"].ndim == 4

@@ -165,3 +165,47 @@ def test_checkpoints_without_settings_are_gone_on_with(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "last.pt")
     _, engine = trained(config(tmp_path, rate=0.7), 3)
     assert engine.state.epoch == 3
+
+
+def test_a_training_of_an_earlier_medvol_says_what_to_do(tmp_path: Path) -> None:
+    """It read images by another part, and had none that chooses a precision."""
+    old = config(tmp_path, **{"dropout#_target_": "torch.nn.AlphaDropout"})
+    trained(old, 2)
+    error = refused_by(lambda: trained(config(tmp_path), 3), "E_CHANGED")
+    assert "dropout#_target_ 'torch.nn.AlphaDropout', now 'torch.nn.Dropout'" in error.reason
+    assert error.remedy.startswith("An earlier medvol began it")
+    assert "`medvol train --accept-changes`" in error.remedy
+    rate = refused_by(lambda: trained(config(tmp_path, rate=0.7), 3), "E_CHANGED")
+    assert rate.remedy.startswith("An earlier medvol")  # both differ
+    only = config(tmp_path, rate=0.7, **{"dropout#_target_": "torch.nn.AlphaDropout"})
+    assert refused_by(lambda: trained(only, 3), "E_CHANGED").remedy.startswith("Restore it")
+
+
+class Counted:
+    """A part with a state."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def state_dict(self) -> dict[str, int]:
+        return {"number": self.number}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.number = state["number"]
+
+
+def test_a_new_part_begins_anew_where_changes_are_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    layer = torch.nn.Linear(1, 1)
+    Resume(path, {"network": layer}, chain_fingerprint="c").save(Engine(lambda *_: None))
+    parts: dict[str, Any] = {"network": torch.nn.Linear(1, 1), "computing": Counted(7)}
+    refused = Resume(path, parts, chain_fingerprint="c")
+    assert "no computing" in refused_by(lambda: refused.load(Engine(lambda *_: None)),
+                                        "E_CHANGED").reason  # fmt: skip
+    engine = Engine(lambda *_: None)
+    Resume(path, parts, chain_fingerprint="c", accept_changes=True).load(engine)
+    assert torch.equal(parts["network"].weight, layer.weight)
+    assert parts["computing"].number == 7
+    learnt = Resume(path, {"network": layer, "other": layer}, chain_fingerprint="c",
+                    accept_changes=True)  # fmt: skip
+    assert "no other" in refused_by(lambda: learnt.load(engine), "E_CHANGED").reason

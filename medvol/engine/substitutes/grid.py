@@ -2,13 +2,16 @@
 """A run of stock steps in one pass: turned, resampled, windowed and cast as the voxels are read."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
 import torch
 from monai.data import MetaTensor
+from monai.transforms.inverse import InvertibleTransform
 from monai.transforms.transform import MapTransform
+from monai.transforms.utils import allow_missing_keys_mode
 from torch import Tensor
 
 from ...transforms.keys import plain
@@ -30,6 +33,7 @@ class Pending:
         axes: how each spatial axis of `stored` is read.
         order: which of them each axis of `image` is.
         before, after: what changes voxels one by one, before and after they are interpolated.
+        owned: `stored` was made on the way, and nobody else looks at it.
     """
 
     image: MetaTensor
@@ -38,6 +42,7 @@ class Pending:
     order: tuple[int, ...]
     before: tuple[Change, ...] = ()
     after: tuple[Change, ...] = ()
+    owned: bool = False
 
     @classmethod
     def of(cls, item: Any) -> "Pending | None":
@@ -47,19 +52,32 @@ class Pending:
         stored = plain(item)
         if stored.device.type != "cpu" or stored.dtype not in STORED or not stored.numel():
             return None
-        return cls.begun(item)
+        return cls.begun(stored, empty(stored.shape, item))
 
     @classmethod
-    def begun(cls, item: MetaTensor) -> "Pending":
-        """Of a volume that `of` would take, such as one that was read; (C, X, Y, Z) float32."""
-        stored = plain(item)
+    def begun(cls, stored: Tensor, image: MetaTensor, *, owned: bool = False) -> "Pending":
+        """Of voxels that no step has moved.
+
+        Args:
+            stored: (C, X, Y, Z), of a type of `STORED`.
+            image: the same shape, without voxels.
+            owned: nobody else looks at `stored`.
+        """
         axes = tuple(map(Along, stored.shape[1:]))
-        return cls(empty(stored.shape, item), stored, axes, tuple(range(NDIM - 1)))
+        return cls(image, stored, axes, tuple(range(NDIM - 1)), owned=owned)
 
     @property
     def interpolated(self) -> bool:
         """Voxels are weighted sums of those that are stored."""
         return any(axis.weights is not None for axis in self.axes)
+
+    @property
+    def as_it_is(self) -> bool:
+        """Voxels as the steps see them are just those that are stored."""
+        moved = any(len(axis) != axis.size or axis.picks is not None for axis in self.axes)
+        changed = self.interpolated or self.before or self.after or moved
+        in_order = self.order == tuple(range(NDIM - 1)) and self.stored.is_contiguous()
+        return not changed and in_order and self.stored.dtype == torch.float32
 
     @property
     def finite(self) -> bool:
@@ -91,7 +109,7 @@ class Pending:
             order: which of them each of the new axes is.
         """
         if self.interpolated and any(line.weights is not None for line in lines):
-            return Pending.begun(self.read()).resampled(image, lines, order)
+            return self.begun(self.voxels(), self.image, owned=True).resampled(image, lines, order)
         axes = list(self.axes)
         for axis, line in zip(self.order, lines, strict=True):
             axes[axis] = line.after(axes[axis])
@@ -105,13 +123,19 @@ class Pending:
             return replace(self, after=(*self.after, change))
         return replace(self, before=(*self.before, change))
 
-    def read(self) -> MetaTensor:
-        """The volume, (C, X, Y, Z) float32."""
-        values = read_along(
+    def voxels(self) -> Tensor:
+        """The volume, (C, X, Y, Z) float32, which is nobody else's."""
+        if self.owned and self.as_it_is:
+            return self.stored
+        return read_along(
             self.stored, self.axes, self.order,
-            before=_together(self.before), after=_together(self.after),
+            before=together(self.before), after=together(self.after),
         )  # fmt: skip
-        return MetaTensor(values).copy_meta_from(self.image)
+
+    def read(self) -> MetaTensor:
+        """The volume, (C, X, Y, Z) float32, with its metadata and trace."""
+        made: MetaTensor = MetaTensor(self.voxels()).copy_meta_from(self.image)
+        return made
 
 
 def empty(shape: Sequence[int], like: MetaTensor) -> MetaTensor:
@@ -125,9 +149,9 @@ def empty(shape: Sequence[int], like: MetaTensor) -> MetaTensor:
     return image.copy_meta_from(like)
 
 
-# What a step does to a pending volume, given all items of the data; None where only the step itself
-# can do it.
-Act = Callable[[Pending, Item, Hashable], Pending | None]
+# What a step does to the pending volumes of its keys, given all items of the data, to which it may
+# add; None where only the step itself can do it.
+Act = Callable[[Mapping[Hashable, Pending], Item], Mapping[Hashable, Pending] | None]
 
 
 @dataclass(frozen=True)
@@ -135,63 +159,94 @@ class Known:
     """A stock step that a pass knows.
 
     Args:
-        act: what it does to a volume that is pending.
-        as_it_stands: it runs as it stands on the volume as stored, and copies nothing.
+        act: what it does to volumes that are pending.
+        as_it_stands: it runs as it stands on volumes as stored, and copies nothing.
         casts: to what is read anyway, and nothing else.
-        moves: it turns or resamples: worth a pass.
+        gains: it moves voxels or looks at all of them: worth a pass.
     """
 
     act: Act | None = None
     as_it_stands: bool = False
     casts: bool = False
-    moves: bool = False
+    gains: bool = False
 
 
-class OnePassd(MapTransform):
-    """Equal to some steps one after the other on one item; reads it once, in slabs.
+class OnePassd(MapTransform, InvertibleTransform):
+    """Equal to some steps one after the other; reads each item once, in slabs.
 
-    What a step does is asked of the step itself, on an image without voxels: so its metadata and
-    its trace are the step's own. A volume that it does not know goes through the steps.
+    What a step does is asked of the step itself, on images without voxels: so its metadata and its
+    trace are the step's own, and its own inverse undoes it. A volume that it does not know goes
+    through the steps.
 
     Args:
-        key: of the item.
-        steps: that it stands for, each with what is known of it.
+        steps: that it stands for, each with its keys and what is known of it.
     """
 
     takes_any_dtype = True
 
-    def __init__(self, key: Hashable, steps: Sequence[tuple[Any, Known]]) -> None:
-        super().__init__(key)
-        self.key = key
+    def __init__(self, steps: Sequence[tuple[Any, Sequence[Hashable], Known]]) -> None:
         self.steps = list(steps)
+        super().__init__(tuple(dict.fromkeys(key for _, keys, _ in steps for key in keys)))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
-        result, pending = dict(data), None
-        for step, known in self.steps:
-            item = result.get(self.key)
-            if pending is None and known.as_it_stands:
+        result, pending = dict(data), dict[Hashable, Pending]()
+        for step, keys, known in self.steps:
+            if known.as_it_stands and not pending.keys() & set(keys):
                 result = dict(step(result))
-            elif pending is None and known.casts and isinstance(item, MetaTensor):
+            elif known.casts and all(isinstance(result.get(key), MetaTensor) for key in keys):
                 continue
+            elif made := self._acted(known.act, keys, pending, result):
+                pending |= made
             else:
-                now = pending or Pending.of(item)
-                pending = known.act(now, result, self.key) if now and known.act else None
-                if pending is None:
-                    result |= self._read(now, result)
-                    result = dict(step(result))
-        return result | self._read(pending, result)
+                waiting = {key: pending.pop(key, None) for key in keys}
+                result |= _read(waiting, result)
+                result = dict(step(result))
+        return result | _read({key: pending.get(key) for key in self.keys}, result)
 
-    def _read(self, pending: Pending | None, data: Item) -> Item:
-        """The item as a step expects it; what never was pending may be as it was stored."""
-        item = data.get(self.key)
-        if pending is not None:
-            return {self.key: pending.read()}
-        if not isinstance(item, Tensor) or item.is_floating_point():
-            return {}
-        return {self.key: item.to(torch.float32)}
+    def inverse(self, data: Mapping[Hashable, Any]) -> Item:
+        """Undo the steps, the last one first, as MONAI undoes a chain of them.
+
+        Args:
+            data: with the items' traces.
+        """
+        result = dict(data)
+        steps = [step for step, _, _ in self.steps if isinstance(step, InvertibleTransform)]
+        missing = allow_missing_keys_mode(steps) if self.allow_missing_keys else nullcontext()
+        with missing:  # as `Invertd` asks for, which knows this step alone
+            for step in reversed(steps):
+                result = dict(step.inverse(result))
+        return result
+
+    @staticmethod
+    def _acted(
+        act: Act | None,
+        keys: Sequence[Hashable],
+        pending: Mapping[Hashable, Pending],
+        data: Item,
+    ) -> Mapping[Hashable, Pending] | None:
+        """What becomes of the volumes of a step; None where only the step itself can do it."""
+        given = {}
+        for key in keys:
+            one = pending.get(key) or Pending.of(data.get(key))
+            if act is None or one is None:
+                return None
+            given[key] = one
+        return act(given, data) if act else None
 
 
-def _together(changes: Sequence[Change]) -> Change | None:
+def _read(pending: Mapping[Hashable, Pending | None], data: Item) -> Item:
+    """Items as a step expects them; what never was pending may be as it was stored."""
+    found: Item = {}
+    for key, one in pending.items():
+        item = data.get(key)
+        if one is not None:
+            found[key] = one.read()
+        elif isinstance(item, Tensor) and not item.is_floating_point():
+            found[key] = item.to(torch.float32)
+    return found
+
+
+def together(changes: Sequence[Change]) -> Change | None:
     """One change after the other."""
     return (lambda voxels: reduce(lambda so_far, change: change(so_far), changes, voxels)) if (
         changes

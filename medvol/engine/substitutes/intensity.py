@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps that change voxels one by one, done where they are read; and casts to what they are."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import torch
@@ -20,8 +20,10 @@ from .grid import Item, Known, Pending
 def each_by_itself(change: Callable[[Tensor], Any]) -> Known:
     """Voxels are changed one by one, from float32 to float32."""
 
-    def act(pending: Pending, _data: Item, _key: Hashable) -> Pending:
-        return pending.changed(lambda voxels: plain(change(voxels)))
+    def act(pending: Mapping[Hashable, Pending], _data: Item) -> Mapping[Hashable, Pending]:
+        return {
+            key: one.changed(lambda voxels: plain(change(voxels))) for key, one in pending.items()
+        }
 
     return Known(act)
 
@@ -32,7 +34,7 @@ def scaled(step: ScaleIntensityRanged) -> Known | None:
 
 
 def ours(step: ItemTransform) -> Known:
-    """medvol's `PaddingToAird` and `WindowHUd`."""
+    """medvol's `PaddingToAird` and `WindowHUd`, which change all their items alike."""
     return each_by_itself(lambda voxels: step.change(voxels, step.keys[0], {}))
 
 
@@ -47,7 +49,7 @@ def typed(step: EnsureTyped | CastToTyped) -> Known | None:
             return None
         if converter.dtype is not None and not _is_float32(converter.dtype):
             return None
-    return Known(lambda pending, _data, _key: pending, casts=True)
+    return Known(casts=True)
 
 
 def _is_float32(dtype: Any) -> bool:

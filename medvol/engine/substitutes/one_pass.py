@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which neighbouring steps are done in one pass over a volume."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,18 +39,17 @@ KNOWN: dict[type, Callable[[Any], Known | None]] = {
 
 
 def in_one_pass(steps: Sequence[Any]) -> Equal | None:
-    """The rule for steps that follow each other on one item, of which one turns or resamples."""
-    found, key = list[tuple[Any, Known]](), None
+    """The rule for steps that follow each other, of which one moves voxels or looks at them all."""
+    found = list[tuple[Any, Sequence[Hashable], Known]]()
     for step in steps:
         known = _known(step)  # any other step need not have keys
-        of = None if known is None else _key(step)
-        if known is None or of is None or (key is not None and of != key):
+        if known is None:
             break
-        found.append((step, known))
-        key = of
-    if not any(known.moves for _, known in found):
+        keys = step.keywords["keys"] if _adds_channel(step) else step.keys
+        found.append((step, keys, known))
+    if not any(known.gains for _, _, known in found):
         return None
-    return Equal(len(found), OnePassd(key, found), "one pass, axis by axis, without copies")
+    return Equal(len(found), OnePassd(found), "one pass, axis by axis, without copies")
 
 
 def _known(step: Any) -> Known | None:
@@ -58,12 +57,6 @@ def _known(step: Any) -> Known | None:
         return AS_IT_STANDS
     look = KNOWN.get(type(step))
     return None if look is None or getattr(step, "lazy", False) else look(step)
-
-
-def _key(step: Any) -> Any:
-    """The one item that a step changes; None of several."""
-    keys = step.keywords["keys"] if _adds_channel(step) else step.keys
-    return keys[0] if len(keys) == 1 else None
 
 
 def _adds_channel(step: Any) -> bool:

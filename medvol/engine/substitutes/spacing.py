@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`Spacingd` along a volume's own axes: its grid, positions, paddings and trace are MONAI's own."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -180,13 +181,17 @@ class Reading:
 
     Args:
         stock: whose place it takes, and whose name and number stand in the trace.
-        pending: the volume.
+        pending: the volumes, in the order in which they come.
+
+    Attributes:
+        moved: the same on their new grids, once they came.
     """
 
-    def __init__(self, stock: SpatialResample, pending: Pending) -> None:
+    def __init__(self, stock: SpatialResample, pending: Iterable[Pending]) -> None:
         self.stock = stock
         self.align_corners = stock.align_corners
-        self.pending = pending
+        self.pending = iter(pending)
+        self.moved: list[Pending] = []
 
     def __call__(
         self, image: MetaTensor, dst_affine: torch.Tensor, spatial_size: Sequence[int], **given: Any
@@ -229,10 +234,8 @@ class Reading:
             lazy=False,
         )
         moved = empty((len(image), *new_size), image).copy_meta_from(traced)
-        if same:
-            self.pending = self.pending.resampled(moved, *_as_they_are(size))
-        else:
-            self.pending = self.pending.resampled(moved, *found)
+        found = _as_they_are(size) if same else found
+        self.moved.append(next(self.pending).resampled(moved, *found))
         return moved
 
     def _how(self, image: MetaTensor, given: dict[str, Any]) -> Interpolation:
@@ -248,39 +251,43 @@ class Reading:
 
 
 def spaced(step: Spacingd) -> Known:
-    """`Spacingd` on a pending volume."""
+    """`Spacingd` on pending volumes."""
 
-    def act(pending: Pending, data: Item, key: Hashable) -> Pending | None:
-        if not pending.finite:
+    def act(pending: Mapping[Hashable, Pending], data: Item) -> Mapping[Hashable, Pending] | None:
+        if not all(one.finite for one in pending.values()):
             return None
         equal, spacing = copy(step), copy(step.spacing_transform)
-        reading = spacing.sp_resample = Reading(step.spacing_transform.sp_resample, pending)
-        equal.spacing_transform = spacing
+        reading = Reading(step.spacing_transform.sp_resample, pending.values())
+        spacing.sp_resample, equal.spacing_transform = reading, spacing
         try:
-            made = equal({**data, key: pending.image})
+            made = equal(data | {key: one.image for key, one in pending.items()})
         except (_Unknown, np.linalg.LinAlgError):
             return None
-        data |= {name: item for name, item in made.items() if name != key}
-        moved = reading.pending
-        return Pending(made[key], moved.stored, moved.axes, moved.order, moved.before, moved.after)
+        data |= {name: item for name, item in made.items() if name not in pending}
+        moved = zip(pending, reading.moved, strict=True)
+        return {key: replace(one, image=made[key]) for key, one in moved}
 
-    return Known(act, moves=True)
+    return Known(act, gains=True)
 
 
 def our_spacing(step: ResampleSpacingd) -> Known:
-    """medvol's `ResampleSpacingd` on a pending volume."""
+    """medvol's `ResampleSpacingd` on pending volumes."""
 
-    def act(pending: Pending, _data: Item, key: Hashable) -> Pending | None:
-        if not pending.finite or step.modes[key] != "linear":
+    def act(pending: Mapping[Hashable, Pending], _data: Item) -> Mapping[Hashable, Pending] | None:
+        linear = all(step.modes[key] == "linear" for key in pending)
+        if not linear or not all(one.finite for one in pending.values()):
             return None
+        return {key: moved(key, one) for key, one in pending.items()}
+
+    def moved(key: Hashable, pending: Pending) -> Pending:
         image = pending.image
         plan = step.planned(image, key)
         size = image.shape[1:]
         lines = [Along.of(matrix) for matrix in weights_of(plan.new_size, size, plan.steps)]
-        moved = step.traced(empty((len(image), *plan.new_size), image), plan, key, like=image)
-        return pending.resampled(moved, lines, range(len(lines)))
+        made = step.traced(empty((len(image), *plan.new_size), image), plan, key, like=image)
+        return pending.resampled(made, lines, range(len(lines)))
 
-    return Known(act, moves=True)
+    return Known(act, gains=True)
 
 
 def _as_they_are(size: Sequence[int]) -> tuple[list[Along], list[int]]:

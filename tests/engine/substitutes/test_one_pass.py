@@ -227,7 +227,6 @@ def test_any_grid_along_the_axes(
 @pytest.mark.parametrize(
     "step",
     [
-        Spacingd(["image", "label"], pixdim=1.0),
         EnsureTyped("image", dtype=torch.float16),
         EnsureTyped("image", data_type="numpy"),
         EnsureTyped("image", device=torch.device("meta")),

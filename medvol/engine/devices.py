@@ -136,6 +136,8 @@ def settings_of(inferer: Any) -> dict[str, Any]:
         settings["overlap"] = windows.overlap
     if windows is not None:
         settings["windows_at_once"] = windows.sw_batch_size
+    if getattr(windows, "skip_constant", False):
+        settings["skip_constant"] = True
     gated = part_of(inferer, GatedInferer)
     if gated is not None and gated.passing is not None:
         gate, passing = gated.gate, gated.passing

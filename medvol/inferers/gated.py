@@ -128,7 +128,7 @@ class GatedInferer(Inferer):
 
     def share(self, passing: Passing) -> float:
         """Share of the windows or slabs that are computed when these slices (Z,) pass, 0 to 1."""
-        column, windows = torch.zeros(1, 1, 1, 1, len(passing)), 0
+        column, windows = torch.arange(1.0, len(passing) + 1).view(1, 1, 1, 1, -1), 0
 
         def counted(given: Tensor) -> Tensor:
             nonlocal windows

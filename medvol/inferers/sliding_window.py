@@ -21,6 +21,7 @@ BACKGROUND_SCORE = 1e4  # exp(-2e4) is 0 in every precision, and 1e4 is finite i
 PLANES = 8  # that are given back together
 Network = Callable[..., Any]
 Wanted = Callable[[Window], bool]
+Value = tuple[float, ...]  # of each channel
 
 
 class OtherOutput(Exception):
@@ -35,10 +36,20 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
     Windows are added in MONAI's order, so that the sums are MONAI's whatever `sw_batch_size` is,
     given that equal windows have equal scores. Coordinates, conditions, buffers, several outputs
     and outputs of another size are left to MONAI.
+
+    Args:
+        args, kwargs: of `SlidingWindowInferer`.
+        skip_constant: of windows that hold one value throughout (in each channel), such as air
+            after a window of HU, only the first of each value goes through the network; the others
+            are skipped, and have its scores. So they are equal to those of no skipping where a
+            network gives equal windows equal scores: not where it draws random numbers.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    skip_constant = False
+
+    def __init__(self, *args: Any, skip_constant: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.skip_constant = skip_constant
         self._weights: dict[Any, Tensor] = {}
 
     @classmethod
@@ -108,18 +119,28 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
             mode = look_up_option(self.padding_mode, PytorchPadMode)
             volume = pad(volume, grid.padding, mode=mode, value=self.cval)
         device = self.sw_device or volume.device
-        waiting: list[tuple[Window, bool]] = []
+        known: dict[Value, Tensor | None] = {}  # scores of windows that hold one value
+        waiting: list[tuple[Window, bool, Value | None]] = []
         views: list[Tensor] = []
         for number, window in enumerate(grid.windows, 1):
             computed = wanted is None or wanted(grid.inside(window))
-            waiting.append((window, computed))
-            if computed:
-                views.append(volume[(slice(None), slice(None), *window)])
+            view = volume[(slice(None), slice(None), *window)]
+            value = _only_value(view) if computed and self.skip_constant else None
+            waiting.append((window, computed, value))
+            if computed and value not in known:
+                views.append(view)
+                if value is not None:
+                    known[value] = None
             if number < len(grid.windows) and len(views) < self.sw_batch_size:
                 continue
             scores, at = _scores(network, views, device, grid.size), count()
-            for other, has_scores in waiting:
-                yield other, scores[next(at)] if has_scores else None
+            for other, has_scores, same in waiting:
+                if same is None:
+                    yield other, scores[next(at)] if has_scores else None
+                    continue
+                if (found := known[same]) is None:
+                    found = known[same] = scores[next(at)].clone()
+                yield other, found.clone()  # which is weighted in place
             waiting, views = [], []
 
     def _weight(self, grid: WindowGrid, volume: Tensor) -> tuple[Tensor, bool]:
@@ -262,6 +283,17 @@ def _scores(
     scores = plain(scores)
     same = scores.untyped_storage().data_ptr() == windows.untyped_storage().data_ptr()
     return scores.clone() if same else scores
+
+
+def _only_value(window: Tensor) -> Value | None:
+    """What a window (1, C, *size) holds everywhere, a value a channel; None where they differ."""
+    axes = window.ndim - 2
+    first = window[0]
+    for _ in range(axes):
+        first = first[..., 0]
+    if not (window == first.view(1, -1, *[1] * axes)).all():
+        return None
+    return tuple(first.tolist())
 
 
 def _times(scores: Tensor, weight: Tensor) -> Tensor:

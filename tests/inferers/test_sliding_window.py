@@ -265,3 +265,52 @@ def test_no_window_wanted_and_nothing_is_computed_or_held() -> None:
 
 def _never(_: Tensor) -> Tensor:
     raise AssertionError("no window is wanted")
+
+
+# -- windows of one value -------------------------------------------------------------------------
+
+
+def in_air() -> Tensor:
+    """Two channels (20, 8, 14) of one value each, but for some voxels between 9 and 11 along x."""
+    inputs = torch.tensor([-1.0, 0.5]).view(1, 2, 1, 1, 1).repeat(1, 1, 20, 8, 14)
+    inputs[..., 9:11, :, 5] = volume((2, 8, 1))[..., 0]
+    return inputs
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 64])
+@pytest.mark.parametrize("mode", ["constant", "gaussian"])
+def test_of_windows_of_one_value_the_first_is_computed(batch: int, mode: str) -> None:
+    """Windows begin at 0, 4, 8, 12 of 20 and 0, 4, 6 of 14: 4, 8 and 0, 4 hold the other voxels."""
+    options: dict[str, Any] = {"roi_size": 8, "overlap": 0.5, "mode": mode}
+    every, some, inputs = Mixing(), Mixing(), in_air()
+    expected = SlidingWindowInferer(**options)(inputs, every)
+    skipping = FastSlidingWindowInferer(**options, sw_batch_size=batch, skip_constant=True)
+    assert torch.equal(skipping(inputs, some), expected)
+    assert sum(every.batches) == 4 * 3
+    assert sum(some.batches) == 2 * 2 + 1
+
+
+def test_without_the_word_nothing_is_skipped() -> None:
+    network, inputs = Mixing(), in_air()
+    FastSlidingWindowInferer(8, overlap=0.5)(inputs, network)
+    assert sum(network.batches) == 4 * 3
+    FastSlidingWindowInferer.equal_to(SlidingWindowInferer(8, overlap=0.5))(inputs, network)
+    assert sum(network.batches) == 2 * 4 * 3
+
+
+def test_values_that_differ_are_computed_each_and_no_number_always() -> None:
+    inputs = torch.cat([torch.full((1, 1, 8, 8, 8), x) for x in (0.0, 1.0, 0.0, torch.nan)], 2)
+    network = Mixing()
+    found = FastSlidingWindowInferer(8, overlap=0.0, skip_constant=True)(inputs, network)
+    assert sum(network.batches) == 3
+    expected = SlidingWindowInferer(8, overlap=0.0)(inputs, Mixing())
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_windows_that_are_not_wanted_are_not_looked_at_for_their_value() -> None:
+    network, inputs = Mixing(), torch.zeros(1, 2, 16, 8, 8)
+    fast = FastSlidingWindowInferer(8, overlap=0.0, skip_constant=True)
+    planes = fast.planes(inputs, network, wanted=lambda x: x[0].start == 8, classes=3)
+    found = torch.cat(list(planes), 1)
+    assert (found[0, :8] == BACKGROUND_SCORE).all()
+    assert torch.equal(found[:, 8:], Mixing()(inputs[..., 8:, :, :])[0])

@@ -8,6 +8,7 @@ from ..engine.child import Child
 from ..engine.confined import confinement_for
 from ..engine.limits import usual_limits
 from ..engine.serve import Handler
+from ..progress import Listener
 
 SIZES = "slices have another size in each volume, and it would be compiled for each."
 WORK = "medvol.sharing.backends:measurer"
@@ -27,7 +28,9 @@ class Request(NamedTuple):
     precision: str | None = None
 
 
-def measured(request: Request, *, seconds: float | None = None) -> dict[str, Any]:
+def measured(
+    request: Request, *, seconds: float | None = None, heard: Listener | None = None
+) -> dict[str, Any]:
     """Measure which backend runs a bundle's network fastest on this machine, and keep it.
 
     All that runs of the bundle runs in a process of its own, which is confined for a bundle that
@@ -36,6 +39,7 @@ def measured(request: Request, *, seconds: float | None = None) -> dict[str, Any
     Args:
         request: what is measured.
         seconds: s that it may take; None for what is usual.
+        heard: is called with what is said of it meanwhile.
 
     Returns:
         The `engine.backends.remembered.Choice` by name.
@@ -50,7 +54,7 @@ def measured(request: Request, *, seconds: float | None = None) -> dict[str, Any
 
     confinement = confinement_for(request.bundle)
     limits = usual_limits(seconds, confined=confinement is not None)
-    with Child(WORK, limits=limits, confinement=confinement) as process:
+    with Child(WORK, limits=limits, heard=heard, confinement=confinement) as process:
         row: dict[str, Any] = process.ask(request, name=lambda _: request.bundle)
     threads = request.threads or cores()
     spec = read_spec(request.bundle)

@@ -12,6 +12,7 @@ from medvol.cli import main
 from medvol.engine.backends.choose import remembered_backend
 from medvol.engine.backends.remembered import LIST
 from medvol.engine.settings import EngineSettings
+from medvol.progress import Listener, Step
 from medvol.sharing import backends
 
 ROW = {
@@ -23,8 +24,10 @@ ROW = {
 class Child:
     """In place of the process that measures: it was asked, and answers."""
 
-    def __init__(self, work: str, **_: Any) -> None:
+    def __init__(self, work: str, *, heard: Listener, **_: Any) -> None:
         assert work == backends.WORK
+        heard(Step("load"))
+        heard(Step("network", remark="Measuring how fast torch runs the network."))
 
     def __enter__(self) -> "Child":
         return self
@@ -45,7 +48,9 @@ def _measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_measured_is_said_and_taken(capsys: pytest.CaptureFixture[str]) -> None:
     spec = read_spec("chest_xray_pneumonia")
     assert main(["bundle", "backends", "chest_xray_pneumonia"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
+    said = capsys.readouterr()
+    assert said.err == "medvol: Measuring how fast torch runs the network.\n"
+    assert said.out.splitlines() == [
         "a window of 1 x 160 x 160:",
         "  openvino             0.0100 s  will run it",
         "  torch                0.0200 s",

@@ -3,11 +3,13 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import printable
+from ...progress import Step
 from ..options import add_time_limit, add_trust
 
 
@@ -19,7 +21,8 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description="Measure how fast torch and OpenVINO run a bundle's network on the CPU of this "
         "machine, on a window of a phantom, and keep which is the fastest: `medvol predict` takes "
         "it from then on. One whose scores differ from torch's is never taken. It takes half a "
-        "minute; measure while nothing else runs. OpenVINO needs: pip install 'medvol[cpu]'.",
+        "minute, and ends after one; measure while nothing else runs. OpenVINO needs: pip install "
+        "'medvol[cpu]'.",
     )
     parser.add_argument("bundle", help="name, NAME@VERSION, folder or .zip of a bundle")
     parser.add_argument("--json", action="store_true", help="print one object instead")
@@ -43,13 +46,20 @@ def measure_one(args: argparse.Namespace) -> int:
     if args.threads is not None and args.threads < 1:
         raise ValueError(f"--threads is {args.threads}; give 1 or more")
     bundle = Path(find_bundle(args.bundle))
-    row = measured(Request(bundle, args.threads, args.precision), seconds=args.time_limit)
+    request = Request(bundle, args.threads, args.precision)
+    row = measured(request, seconds=args.time_limit, heard=_say)
     if args.json:
         print(json.dumps(row, indent=2))
         return 0
     for line in lines(row):
         print(printable(line))
     return 0
+
+
+def _say(step: Step) -> None:
+    """Say on stderr what is measured now."""
+    if step.remark:
+        print(f"medvol: {printable(step.remark)}", file=sys.stderr, flush=True)
 
 
 def lines(row: Mapping[str, Any]) -> Iterator[str]:

@@ -2,24 +2,37 @@
 """Which backend is the fastest for a network on this machine: a trial of a few seconds."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from statistics import median
 
 import torch
 from torch import Tensor, nn
 
+from ...progress import Step, tell
 from .agreement import TOLERANCE, difference
 from .backend import Backend
+from .by_torch import TorchBackend
 from .remembered import Choice
 
 ROUNDS = 5  # of which the median counts; the backends take turns in each
 LONGEST_S = 2.0  # of one backend's rounds: fewer are run where a window takes long
+# of all: OpenVINO converts and compiles a network in 5 to 10 s; in a memory format that a processor
+# is bad at a window can take minutes
+LIMIT_S = 60.0
 # a backend has to be faster than torch by so much: less is not worth other last digits
 WORTH = 0.95
+NO_TIME = "the time of the trial was over."
 Make = Callable[[], Backend]
 
 
-def measure(network: nn.Module, window: Tensor, makers: Mapping[str, Make]) -> Choice:
+class TimeIsUp(Exception):
+    """A network was at work when the time of the trial was over."""
+
+
+def measure(
+    network: nn.Module, window: Tensor, makers: Mapping[str, Make], *, limit_s: float = LIMIT_S
+) -> Choice:
     """Let backends run the same windows, and choose the fastest that agrees with torch in float32.
 
     Args:
@@ -27,6 +40,7 @@ def measure(network: nn.Module, window: Tensor, makers: Mapping[str, Make]) -> C
         window: (1, C, *spatial), such as an image gives.
         makers: name of a backend to what makes it, the first is that of torch. Of the reduced
             precision that a backend is made with, `TOLERANCE` has the bound.
+        limit_s: s after which no other than torch begins a layer of the network.
 
     Returns:
         The choice, torch where no other is faster by 5 %.
@@ -34,35 +48,91 @@ def measure(network: nn.Module, window: Tensor, makers: Mapping[str, Make]) -> C
     Raises:
         Whatever the network itself raises.
     """
-    with torch.inference_mode():
-        expected = network(window).float()
+    choice, backends = tried(network, window, makers, limit_s=limit_s)
+    for backend in backends.values():
+        backend.close()
+    return choice
+
+
+def tried(
+    network: nn.Module, window: Tensor, makers: Mapping[str, Make], *, limit_s: float = LIMIT_S
+) -> tuple[Choice, dict[str, Backend]]:
+    """As `measure`; and the backends that were measured, by name, which the caller closes.
+
+    Args:
+        network, window, makers, limit_s: as for `measure`.
+
+    Raises:
+        Whatever the network itself raises.
+    """
+    until = time.perf_counter() + limit_s
+    reference = TorchBackend(network, "fp32")
     usual = next(iter(makers))
     backends: dict[str, Backend] = {}
-    seconds: dict[str, list[float]] = {}
     left_out: dict[str, str] = {}
     try:
+        with torch.inference_mode():
+            expected = reference(window)
         for name, make in makers.items():
+            tell(Step("network", remark=f"Measuring how fast {name} runs the network."))
             try:
-                backend = backends[name] = make()
-                why = _disagreement(backend, window, expected)
+                with _ended(network, None if name == usual else until):
+                    backends[name] = make()
+                    why = _disagreement(backends[name], window, expected)
             except Exception as error:  # a backend may fail however it likes
                 if name == usual:
                     raise
                 why = str(getattr(error, "reason", error)) or type(error).__name__
             if why:
-                left_out[name] = why
-            else:
-                seconds[name] = []
-        for _ in range(ROUNDS):
-            for name, taken in seconds.items():
-                if sum(taken) < LONGEST_S:
-                    taken.append(_seconds(backends[name], window))
-    finally:
+                left_out[name] = NO_TIME if time.perf_counter() > until else why
+                if name in backends:
+                    backends.pop(name).close()
+        each = _rounds(backends, window, until, usual)
+        left_out.update(dict.fromkeys(backends.keys() - each.keys(), NO_TIME))
+    except BaseException:
         for backend in backends.values():
             backend.close()
-    shape = tuple(window.shape[1:])
-    each = {name: median(taken) for name, taken in seconds.items()}
-    return Choice(_fastest(each, usual), each, left_out, shape)
+        raise
+    finally:
+        reference.close()
+    return Choice(_fastest(each, usual), each, left_out, tuple(window.shape[1:])), backends
+
+
+def _rounds(
+    backends: Mapping[str, Backend], window: Tensor, until: float, usual: str
+) -> dict[str, float]:
+    """Seconds a window, of the usual backend and those for which there was time."""
+    seconds: dict[str, list[float]] = {}
+    for number in range(ROUNDS):
+        for name, backend in backends.items():
+            taken = seconds.get(name, [])
+            in_time = time.perf_counter() < until or (name == usual and number == 0)
+            if in_time and sum(taken) < LONGEST_S:
+                seconds[name] = [*taken, _seconds(backend, window)]
+    return {name: median(taken) for name, taken in seconds.items()}
+
+
+@contextmanager
+def _ended(network: nn.Module, until: float | None) -> Iterator[None]:
+    """End what a network computes when a time has come, at its next layer; None: never.
+
+    Raises:
+        TimeIsUp: it has come.
+    """
+    ends = [until]  # also of copies of the network, which have its hooks
+
+    def check(*_: object) -> None:
+        if ends[0] is not None and time.perf_counter() > ends[0]:
+            raise TimeIsUp(NO_TIME)
+
+    layers = [x for x in network.modules() if not isinstance(x, torch.jit.ScriptModule)]
+    hooks = [x.register_forward_pre_hook(check) for x in layers] if until is not None else []
+    try:
+        yield
+    finally:
+        ends[0] = None
+        for hook in hooks:
+            hook.remove()
 
 
 def _disagreement(backend: Backend, window: Tensor, expected: Tensor) -> str:

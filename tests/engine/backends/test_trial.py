@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from medvol.engine.backends.agreement import TOLERANCE, agrees, difference
-from medvol.engine.backends.trial import measure
+from medvol.engine.backends.trial import NO_TIME, measure
+from medvol.progress import heard_by
 
 WINDOW = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 
@@ -62,6 +64,52 @@ def test_the_fastest_that_agrees_is_chosen() -> None:
     assert (choice.left_out, choice.shape) == ({}, (1, 4, 4))
     assert fast.closed
     assert USUAL.closed
+
+
+class Endless(nn.Module):
+    """Twice the windows, in layers that never come to an end unless they are ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.endless = Twice(), False
+
+    def forward(self, windows: Tensor) -> Tensor:
+        found = self.layer(windows)
+        while self.endless:
+            found = self.layer(windows)
+        return found
+
+
+def test_the_trial_ends_in_the_middle_of_a_network() -> None:
+    """A copy of the network, as another memory format has, is ended too; without a limit it is not
+    ended, and no hook stays."""
+    network, heard = Endless(), []
+    made: list[nn.Module] = []
+
+    def slow() -> Fake:
+        copy = deepcopy(network)
+        copy.endless = True
+        made.append(copy)
+        return Fake("slow", copy, 0.0)
+
+    makers = {"torch": lambda: USUAL, "slow": slow, "late": lambda: Fake("late", network, 0.0)}
+    with heard_by(heard.append):
+        choice = measure(network, WINDOW, makers, limit_s=0.2)
+    assert choice.backend == "torch"
+    assert choice.left_out == {"slow": NO_TIME, "late": NO_TIME}
+    assert [*choice.seconds] == ["torch"]
+    assert [step.remark.split()[3] for step in heard] == ["torch", "slow", "late"]
+    made[0].endless = False
+    assert torch.equal(made[0](WINDOW), twice(WINDOW))
+    assert not any(x._forward_pre_hooks for x in network.modules())
+
+
+def test_in_a_trial_without_time_torch_runs_one_round() -> None:
+    calls: list[int] = []
+    usual = Fake("torch", lambda x: calls.append(len(x)) or twice(x), 0.0)
+    choice = measure(Twice(), WINDOW, {"torch": lambda: usual}, limit_s=0.0)
+    assert len(calls) == 2  # that which agrees, and one that is measured
+    assert choice.backend == "torch"
 
 
 @pytest.mark.parametrize("kind", WRONG)

@@ -8,6 +8,7 @@ import base64
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -120,12 +121,14 @@ def render_report(context: ReportContext) -> str:
     )  # fmt: skip
 
 
+@cache
 def page_environment() -> Environment:
     """Templates that escape every text and refuse a name that nobody gave.
 
     A page extends `base.html.j2`: give `title` and `kind` (the small line above it), and fill the
     blocks `style` (more CSS), `main` and `footer` (a sentence behind the notice).
-    `parts.html.j2` has what pages share: pairs, notes, refused, picture, files.
+    `parts.html.j2` has what pages share: pairs, notes, refused, picture, files. They are compiled
+    once for all pages of a process.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -67,6 +67,7 @@ class Solids:
     Args:
         step_mm: edge of a cube.
         focus: (X, Y, Z) of `smooth_field`, of all labels that are looked for together.
+        focus_level: of its surface, 0 to 1.
         values: (X, Y, Z), which of them each cube has; 0 for none.
         hull: (X, Y, Z) of `smooth_field`, of what is seen through.
         hull_level: of its surface, 0 to 1.
@@ -74,6 +75,7 @@ class Solids:
 
     step_mm: float
     focus: Field
+    focus_level: float
     values: Mask
     hull: Field
     hull_level: float
@@ -179,8 +181,9 @@ def solids_of(
         body = view.of(image.array) > _body_threshold(image, look)
         hull = smooth_field(body.view(np.uint8), (1,), replace(cells, smooth_mm=BODY_SMOOTHING_MM))
         level = HALF
+    marked_field = smooth_field(labels, focus, cells)
     return Solids(
-        step_mm, smooth_field(labels, focus, cells), nearest * wanted[nearest], hull, level
+        step_mm, marked_field, level_of(marked_field), nearest * wanted[nearest], hull, level
     )
 
 
@@ -203,7 +206,7 @@ def paint(
     def turned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return array.transpose(side.axes)[steps]
 
-    inner = look_along(turned(solids.focus), level_of(solids.focus))
+    inner = look_along(turned(solids.focus), solids.focus_level)
     outer = look_along(turned(solids.hull), solids.hull_level)
     light = _light(inner, len(turned(solids.focus)))
     picture = light[..., None] * colors[_first_values(turned(solids.values))]

@@ -128,28 +128,52 @@ def read_along(
     made = torch.empty(len(volume), *(len(axes[axis]) for axis in order), device=volume.device)
     if not made.numel():
         return made
+    placed = made.permute(0, *range(len(axes), 0, -1))
+
+    def write(channel: int, start: int, stop: int, slab: Tensor) -> None:
+        placed[channel, start:stop] = slab if after is None else after(slab)
+
+    each_slab(volume, axes, order, write, before=before)
+    return made
+
+
+def each_slab(
+    volume: Tensor,
+    axes: Sequence[Along],
+    order: Sequence[int],
+    take: Callable[[int, int, int, Tensor], None],
+    *,
+    before: Change | None = None,
+) -> None:
+    """Read a volume as `read_along` does, and give it away in parts.
+
+    Args:
+        volume: (C, *size) of any type and order in memory, finite where there are weights.
+        axes: how each of its spatial axes is read.
+        order: which of them each axis of the new grid is.
+        take: what is given the channel, the first new voxel of a part along the last axis of the
+            new grid, the one behind its last, and the part (n, ..., Y, X) float32; by several
+            threads, in any order.
+        before: what changes the old voxels, float32, each by itself.
+    """
     # from the last axis of the result to its first, as a NIfTI file has them; always the same, so
     # that sums are rounded alike whatever the order of the axes in memory
     spatial = list(reversed(order))
     stored = volume.permute(0, *(axis + 1 for axis in spatial))
-    placed = made.permute(0, *range(len(spatial), 0, -1))
     lines = [axes[axis] for axis in spatial]
 
-    def read(channel: Tensor, target: Tensor, start: int, stop: int) -> None:
+    def read(channel: int, start: int, stop: int) -> None:
         low, high = lines[0].reach(start, stop)
         part = Along(lines[0].size, picks=lines[0].picked[low:high])
-        slab = _picked(channel, [part, *lines[1:]]).to(torch.float32).contiguous()
+        slab = _picked(stored[channel], [part, *lines[1:]]).to(torch.float32).contiguous()
         if before is not None:
             slab = before(slab)
         weights = lines[0].weights
         first = Along(high - low, None if weights is None else weights[start:stop, low:high])
-        slab = _read(slab, [first, *lines[1:]])
-        target[start:stop] = slab if after is None else after(slab)
+        take(channel, start, stop, _read(slab, [first, *lines[1:]]))
 
     slabs = list(_slabs(lines, stored.shape[2:]))
-    each = zip(stored, placed, strict=True)
-    _do_all(read, [(*one, *slab) for one in each for slab in slabs])
-    return made
+    _do_all(read, [(channel, *slab) for channel in range(len(stored)) for slab in slabs])
 
 
 def _do_all(work: Callable[..., None], calls: Sequence[tuple[Any, ...]]) -> None:

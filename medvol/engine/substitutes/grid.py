@@ -13,6 +13,7 @@ from monai.transforms.inverse import InvertibleTransform
 from monai.transforms.transform import MapTransform
 from monai.transforms.utils import allow_missing_keys_mode
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ...transforms.keys import plain
 from ...transforms.separable import Along, Change, read_along
@@ -116,6 +117,22 @@ class Pending:
         return replace(
             self, image=image, axes=tuple(axes), order=tuple(self.order[axis] for axis in order)
         )
+
+    def boxed(self, image: MetaTensor, start: Sequence[int], stop: Sequence[int]) -> "Pending":
+        """A box of it, zeros where that reaches beyond.
+
+        Args:
+            image: (C, X, Y, Z) that the steps see then, without voxels.
+            start, stop: its first voxel along each axis, and the one behind its last.
+        """
+        sizes, axes, beyond = self.image.shape[1:], list(self.axes), list[int]()
+        for axis, size, low, high in zip(self.order, sizes, start, stop, strict=True):
+            axes[axis] = axes[axis][max(int(low), 0) : max(int(high), 0)]
+            beyond = [max(-int(low), 0), max(int(high) - size, 0), *beyond]
+        inside = replace(self, image=image, axes=tuple(axes))
+        if not any(beyond):
+            return inside
+        return self.begun(pad(inside.voxels(), beyond), image, owned=True)
 
     def changed(self, change: Change) -> "Pending":
         """With voxels that are changed one by one."""

@@ -30,7 +30,7 @@ def each_by_itself(change: Callable[[Tensor], Any]) -> Known:
 
 def scaled(step: ScaleIntensityRanged) -> Known | None:
     """`ScaleIntensityRanged` to float32."""
-    return each_by_itself(step.scaler) if _is_float32(step.scaler.dtype) else None
+    return each_by_itself(step.scaler) if is_float32(step.scaler.dtype) else None
 
 
 def ours(step: ItemTransform) -> Known:
@@ -40,17 +40,18 @@ def ours(step: ItemTransform) -> Known:
 
 def typed(step: EnsureTyped | CastToTyped) -> Known | None:
     """A cast to float32 in this machine's memory: what is read is that already."""
-    if not all(dtype is None or _is_float32(dtype) for dtype in step.dtype):
+    if not all(dtype is None or is_float32(dtype) for dtype in step.dtype):
         return None
     if type(step) is EnsureTyped:
         converter = step.converter
         here = converter.device is None or torch.device(converter.device).type == "cpu"
         if converter.data_type != "tensor" or not converter.track_meta or not here:
             return None
-        if converter.dtype is not None and not _is_float32(converter.dtype):
+        if converter.dtype is not None and not is_float32(converter.dtype):
             return None
     return Known(casts=True)
 
 
-def _is_float32(dtype: Any) -> bool:
+def is_float32(dtype: Any) -> bool:
+    """Whether a type, as MONAI's steps name it, is float32."""
     return dtype is not None and get_equivalent_dtype(dtype, torch.Tensor) == torch.float32

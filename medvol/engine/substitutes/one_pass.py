@@ -7,8 +7,10 @@ from typing import Any
 
 from monai.transforms import (
     CastToTyped,
+    CropForegroundd,
     EnsureChannelFirstd,
     EnsureTyped,
+    NormalizeIntensityd,
     Orientationd,
     ScaleIntensityRanged,
     Spacingd,
@@ -17,8 +19,10 @@ from monai.transforms import (
 from ...transforms.intensity import PaddingToAird, WindowHUd
 from ...transforms.resample import ResampleSpacingd
 from ..steps import add_channel
+from .cropping import cropped
 from .grid import Known, OnePassd
 from .intensity import ours, scaled, typed
+from .normalising import normalised
 from .orientation import turned
 from .rule import Equal
 from .spacing import our_spacing, spaced
@@ -30,6 +34,8 @@ KNOWN: dict[type, Callable[[Any], Known | None]] = {
     Orientationd: turned,
     Spacingd: spaced,
     ResampleSpacingd: our_spacing,
+    CropForegroundd: cropped,
+    NormalizeIntensityd: normalised,
     ScaleIntensityRanged: scaled,
     PaddingToAird: ours,
     WindowHUd: ours,

@@ -27,7 +27,8 @@ ASTRAY_VOXELS = 1e-8  # that a position may move with the other axes: 3000 HU a 
 TIE_VOXELS = (
     1e-6  # a position so near to the middle of two voxels: rounding decides which is nearer
 )
-NO_WEIGHT = 1e-9  # smaller weights are rounding errors, or the far end of a spline
+NO_WEIGHT = 1e-9  # less is the far end of a spline. Of lines a rounding error counts: by it MONAI
+# decides whether the neighbour of a voxel is empty, which a crop and a mean of what is not may ask
 CUBIC = 3  # order of the splines
 CUBIC_PADDINGS = ("border", "nearest", "mirror", "reflect")  # equal along each axis by itself
 
@@ -145,7 +146,9 @@ def _along(line: Line, size: int, number: int, how: Interpolation) -> Along:
     xform[line.axis, line.axis], xform[line.axis, 3] = line.step, line.offset
     read = (_spline if how.mode == CUBIC else _sampled)(units, xform, spatial, how)
     exact = read.movedim(line.axis + 1, 1)[:, :, 0, 0].T
-    return Along.of(exact.where(exact.abs() > NO_WEIGHT, 0).to(torch.float32))
+    if how.mode == CUBIC:
+        exact = exact.where(exact.abs() > NO_WEIGHT, 0)
+    return Along.of(exact.to(torch.float32))
 
 
 def _sampled(

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import machine
 from bench.words import parser_of
 from medvol.engine.backends.agreement import difference
-from medvol.engine.backends.choose import candidates
+from medvol.engine.backends.candidates import candidates
 
 REFERENCE = "reference"
 BUNDLES = (

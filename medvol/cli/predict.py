@@ -175,7 +175,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     introduce(spec.folder, trust=args.trust, quiet=args.quiet)  # what is wrong else is said before
     for remark in () if args.quiet else remarks_on(images, cases):
         print(f"medvol: {hand.plain(remark)}", file=sys.stderr)
-    job = Job(results, args.batch_size)
+    job = Job(results, args.batch_size, images=len(cases))
     in_batch = task.batch_size and (args.batch_size or task.batch_size)
     bars = Bars(len(cases), unit="image" if in_batch else "case", stages=not in_batch,
                 shown=sys.stderr.isatty() and not args.quiet)  # fmt: skip

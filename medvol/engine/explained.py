@@ -30,17 +30,26 @@ def explained(pipeline: Runs) -> dict[str, Any]:
         pipeline: of the bundle.
 
     Returns:
-        `asked`, what differs from the usual; `backend` and `why`; `substitutions`, for each part in
-        order what it `replaced`, `by` what (empty: left as it stands) and `why`.
+        `asked`, what differs from the usual; `backend`, that ran the network, or will, and `why`;
+        `measured`, the `backends.remembered.Choice` by name, where there is one; `substitutions`,
+        for each part in order what it `replaced`, `by` what (empty: left as it stands) and `why`.
     """
-    network = next((x for x in pipeline.substitutions if x.part == NETWORK), None)
+    backend = pipeline.backend
+    said = [
+        x._replace(by=backend.name, why=getattr(backend, "why", x.why))
+        if backend and x.part == NETWORK
+        else x
+        for x in pipeline.substitutions
+    ]
+    network = next((x for x in said if x.part == NETWORK), None)
+    choice = getattr(backend, "choice", None)
     return {
         "asked": pipeline.engine.asked,
-        "backend": pipeline.backend.name if pipeline.backend else "torch",
+        "backend": backend.name if backend else "torch",
         "why": network.why if network else STOCK if pipeline.engine.stock else ITS_OWN,
+        **({"measured": choice.as_json()} if choice else {}),
         "substitutions": [
-            {"part": x.part, "replaced": [*x.replaced], "by": x.by, "why": x.why}
-            for x in pipeline.substitutions
+            {"part": x.part, "replaced": [*x.replaced], "by": x.by, "why": x.why} for x in said
         ],
     }
 

@@ -29,7 +29,7 @@ from ..networks.weights import load_weights, record_in
 from ..progress import Step, tell
 from ..transforms.keys import noted, notes_of
 from .backends.backend import Backend
-from .backends.choose import choose_backend, remembered_choice
+from .backends.choose import choose_backend, keeper, remembered_choice
 from .devices import (
     choose_device,
     infer_within_memory,
@@ -171,12 +171,12 @@ class Pipeline:
         """Take the network from an inferer that sets its precision, and give it to a backend."""
         if is_of(self.inferer, PrecisionInferer):
             self.inferer = self.inferer.inferer
-        choice = remembered_choice(
-            self.spec, self.engine, device=self.device.type, precision=asked
-        )  # fmt: skip
+        kind = self.device.type
         self.backend, why = choose_backend(
-            self.network, precision=self.precision, engine=self.engine, choice=choice
-        )
+            self.network, precision=self.precision, engine=self.engine,
+            choice=remembered_choice(self.spec, self.engine, device=kind, precision=asked),
+            keep=keeper(self.spec, self.engine, device=kind, precision=asked),
+        )  # fmt: skip
         name = type(self.network).__name__
         self.substitutions.append(Substitution("network", (name,), self.backend.name, why))
         self.inferer, said = equal_inferer(self.inferer, INFERERS)

@@ -14,7 +14,8 @@ from ..inferers.slice_stack import SliceStackInferer
 from ..inferers.window_grid import window_grid
 from ..kinds import is_of
 from ..progress import Step, is_heard, tell
-from .devices import part_of, sliding_window
+from .backends.automatic import Automatic
+from .devices import part_of, sliding_window, window_size
 
 OFTEN_S = 0.1  # between two words about the same stage
 
@@ -44,6 +45,25 @@ def number_of_windows(
     return sum(bool(passing[z].any()) for z in inside), "window"
 
 
+def gated_windows(inferer: Any, shape: Sequence[int]) -> tuple[int, str] | None:
+    """The same, where a gate has run already: only what it let pass is counted.
+
+    Args:
+        inferer, shape: as for `number_of_windows`.
+    """
+    gated = part_of(inferer, GatedInferer)
+    passing = None if gated is None or gated.passing is None else gated.passing[0]
+    return number_of_windows(inferer, shape, passing)
+
+
+def of_one_size(inferer: Any) -> bool:
+    """Whether the windows of an inferer have the same size in every volume."""
+    windows = sliding_window(inferer)
+    if windows is None or is_of(windows, SliceStackInferer):
+        return False
+    return all(edge is not None and edge > 0 for edge in window_size(windows))
+
+
 class Counted:
     """A network that tells how many windows have gone through it.
 
@@ -70,9 +90,7 @@ class Counted:
     def _count(self, windows: int) -> None:
         with self.lock:  # an inferer may run several at once
             if not self.done:  # a gate has run by now
-                gated = part_of(self.inferer, GatedInferer)
-                passing = None if gated is None or gated.passing is None else gated.passing[0]
-                self.number = number_of_windows(self.inferer, self.shape, passing)
+                self.number = gated_windows(self.inferer, self.shape)
             self.done += windows
             now = time.monotonic()
             number = self.number
@@ -81,12 +99,28 @@ class Counted:
                 tell(Step("network", min(self.done, number[0]), *number))
 
 
+def expect_images(network: Any, images: int) -> None:
+    """Say how many images will come, to a network that may be run by several backends.
+
+    Args:
+        network: of a pipeline, or what runs it.
+        images: 1 or more.
+    """
+    if isinstance(network, Automatic):
+        network.images = images
+
+
 @contextmanager
 def watched(network: Any, inferer: Any, shape: Sequence[int]) -> Iterator[Any]:
-    """The network while the block runs; where somebody listens, it tells how far it is.
+    """The network while the block runs; where somebody listens, it tells how far it is. One that
+    may be run by several backends is told how much work it is.
 
     Args:
         network: that the inferer runs.
         inferer, shape: as for `number_of_windows`.
     """
+    if isinstance(network, Automatic):
+        network.expect(
+            lambda: (gated_windows(inferer, shape) or (1, ""))[0], one_size=of_one_size(inferer)
+        )
     yield Counted(network, inferer, shape) if is_heard() else network

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .. import __version__
 from ..bundle.foreign import inference_config
 from ..bundle.spec import Spec
-from ..engine.settings import USUAL, EngineSettings
+from ..engine.settings import AUTO, BACKENDS, USUAL, EngineSettings
 from ..errors import InputError
 from ..files import sha256_of
 from ..images.unchanged import input_sha256
@@ -119,13 +119,36 @@ class Results:
     @cached_property
     def request(self) -> str:
         """SHA-256 of all that decides about an answer, but its image: equal for equal answers."""
-        from ..engine.backends.choose import remembered_backend  # here: they load torch
-        from ..engine.devices import choose_device
+        from ..engine.backends.choose import remembered_backend  # here: it loads torch
+
+        precision = self.asked["precision"]
+        backend = self.backend or remembered_backend(
+            self.spec, self.engine, device=self.device, precision=precision
+        )  # fmt: skip
+        return self._request_by(backend)
+
+    @cached_property
+    def _requests(self) -> list[str]:
+        """Those of answers that will do: where no backend is asked for, by whichever they are."""
+        if self.engine.backend != AUTO or self.engine.stock:
+            return [self.request]
+        return [self._request_by(backend) for backend in BACKENDS if backend != AUTO]
+
+    def _request_by(self, backend: str) -> str:
+        """SHA-256 as `request`, of an answer whose network a backend ran."""
+        everything = {**self._everything, "backend": backend}
+        text = json.dumps(everything, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def _everything(self) -> dict[str, Any]:
+        """All that decides about an answer, but its image and what ran the network."""
+        from ..engine.devices import choose_device  # here: it loads torch
 
         spec, configs = self.spec, self.spec.folder / "configs"
         inference = inference_config(spec.folder)
         files = {"inference": inference, "metadata": configs / "metadata.json"}
-        everything = {
+        return {
             "medvol": __version__,
             "bundle": [spec.name, spec.version, spec.weights_sha256, spec.gate_sha256],
             "configs": {name: sha256_of(path) for name, path in files.items() if path.is_file()},
@@ -133,12 +156,7 @@ class Results:
             "device": str(choose_device(self.device)),
             "stock": self.engine.stock,
             "crop": self.engine.crop,
-            "backend": self.backend or remembered_backend(
-                spec, self.engine, device=self.device, precision=self.asked["precision"]
-            ),
-        }  # fmt: skip
-        text = json.dumps(everything, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
+        }
 
     def check_place(self, given: Sequence[Path], cases: Mapping[str, str]) -> None:
         """Refuse to write where the input lies; called before anything is computed.
@@ -183,7 +201,7 @@ class Results:
 
     def _is_of(self, record: Mapping[str, Any], path: Path) -> bool:
         """Whether a record is of this request and of what lies at a path now."""
-        if not record or record["request_sha256"] != self.request:
+        if not record or record["request_sha256"] not in self._requests:
             return False
         pair = [path.with_name(name) for name in record["input"].get("pair", ())]
         return bool(record["input"]["sha256"] == input_sha256(path, pair))

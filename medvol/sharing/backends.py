@@ -10,7 +10,6 @@ from ..engine.limits import usual_limits
 from ..engine.serve import Handler
 from ..progress import Listener
 
-SIZES = "slices have another size in each volume, and it would be compiled for each."
 WORK = "medvol.sharing.backends:measurer"
 
 
@@ -70,7 +69,8 @@ def measurer(_: None) -> Handler:
 
 def _measure(request: Request) -> dict[str, Any]:
     from ..bundle.config import Config
-    from ..engine.backends.choose import OPENVINO, candidates
+    from ..engine.backends.automatic import SIZES
+    from ..engine.backends.candidates import OPENVINO, candidates
     from ..engine.backends.trial import measure
     from ..engine.devices import sliding_window
     from ..engine.settings import EngineSettings

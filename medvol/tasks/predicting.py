@@ -40,11 +40,13 @@ class Job:
         results: what is written and where, with the options that decide about an answer.
         batch_size: radiographs that go through the network together; None takes the task's.
         before_s: that the run took before the process which does it; None where that serves many.
+        images: of the run, also those that are not sent yet.
     """
 
     results: Results
     batch_size: int | None = None
     before_s: float | None = None
+    images: int = 1
 
 
 class Explain(NamedTuple):
@@ -107,6 +109,7 @@ class Predicting:
             asked["series"], asked["spacing"], asked["strict"], check=self._check
         )
         self.bundle: Bundle | None = None
+        self.seen = 0  # cases
         self.spent = Spent(job.before_s)
         drawn = {"attention", "dicom-sc"}.intersection(self.results.alone or ())
         wanted = "classes" in self.task.gives and drawn
@@ -138,6 +141,7 @@ class Predicting:
             known = {case.name: found for case in some if (found := self._known(case))}
             computed = self._computed([case for case in some if case.name not in known])
             for case in some:
+                self.seen += 1
                 yield known[case.name] if case.name in known else next(computed)
 
     def _known(self, case: Case) -> Outcome | InputError | None:
@@ -204,8 +208,9 @@ class Predicting:
             paths = [case.path for case in waiting]
             given = (waiting.popleft() for _ in paths)
             answers = self.bundle.predict_many(
-                given, batch_size=self.job.batch_size, reading=self.reading
-            )
+                given, batch_size=self.job.batch_size, reading=self.reading,
+                ahead=max(len(paths), self.job.images - self.seen),
+            )  # fmt: skip
             for path, answer in zip(paths, answers, strict=True):
                 yield self._written(path, answer, self.bundle)
 
@@ -236,8 +241,9 @@ class Predicting:
         """Write the files of an answer."""
         if isinstance(answer, Refusal):
             return answer.error
-        if not self.results.backend:  # where none was remembered, it is known by now
-            self.results = replace(self.results, backend=explained(bundle.pipeline)["backend"])
+        ran = answer.run.engine.get("backend", "")
+        if self.results.backend != ran:  # the key names what ran
+            self.results = replace(self.results, backend=ran)
         try:
             tell(Step("write"))
             if self.method:

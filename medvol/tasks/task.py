@@ -4,7 +4,7 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
@@ -163,6 +163,7 @@ class Bundle:
         *,
         batch_size: int | None = None,
         reading: Reading = AS_IT_IS,
+        ahead: int | None = None,
     ) -> Iterator[Answer | Refusal]:
         """Run the bundle on images, each read when its turn comes.
 
@@ -173,6 +174,7 @@ class Bundle:
             images: as for `predict`.
             batch_size: radiographs that go through the network together; None takes 16.
             reading: how they are read.
+            ahead: images that will come in all, these included; None for as many as these are.
 
         Returns:
             An answer to each image, or why it was refused, in the order of the images.
@@ -182,6 +184,10 @@ class Bundle:
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; give 1 or more")
+        from ..engine.windows import expect_images
+
+        number = ahead or (len(images) if isinstance(images, Sized) else 1)
+        expect_images(self.pipeline.backend, number)
         cases = (x if isinstance(x, Case) else Case(x) for x in images)
         if self.task.batch_size is None:
             return (self._alone(case, reading) for case in cases)

@@ -2,6 +2,7 @@
 """How a network is run, by options: said before the first case, recorded, repeated, in the key."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from tiny_bundle import tiny_bundle
 
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
+from medvol.engine.backends import automatic, trial
 from medvol.engine.settings import EngineSettings
 from medvol.outputs.results import Results
+from medvol.progress import Step, heard_by
+from medvol.tasks.task import load_bundle
 from medvol.text import bytes_of
 
 CHEST = tiny_chest(noise_hu=5)
@@ -81,6 +85,49 @@ def test_a_result_is_of_its_backend(folder: Path) -> None:
     assert request(EngineSettings(threads=1, max_memory_bytes=10**9), "torch") == usual
     assert request(EngineSettings(), "openvino") != usual
     assert request(EngineSettings(stock=True), "torch") != usual
+
+
+def test_where_none_is_asked_for_a_result_of_any_backend_is_complete(
+    folder: Path, tmp_path: Path
+) -> None:
+    """The record names what ran, though something else is the fastest by now."""
+    spec, path = read_spec(folder / "thresholds"), folder / "chest.nii.gz"
+
+    def results(name: str, backend: str = "") -> Results:
+        engine = EngineSettings(name)
+        return Results(tmp_path, spec, ["nii"], ASKED, "cpu", engine=engine, backend=backend)
+
+    answer = load_bundle(spec, device="cpu", engine=EngineSettings("torch")).predict(path)
+    results("auto", "openvino").save(replace(answer, case="chest"))  # as if that had run it
+    assert results("auto").is_current("chest", path)
+    assert results("openvino").is_current("chest", path)
+    assert not results("torch").is_current("chest", path)
+
+
+def test_a_trial_in_a_run_is_recorded_and_remembered(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Channels last is made the fastest, and any work long enough."""
+    monkeypatch.setenv("MEDVOL_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(automatic, "_pays", lambda *_: True)
+    monkeypatch.setattr(trial, "_fastest", lambda *_: "torch-channels-last")
+    spec, path = read_spec(folder / "thresholds"), folder / "chest.nii.gz"
+    expected = load_bundle(spec, device="cpu", engine=EngineSettings("torch")).predict(path)
+    for trials in (1, 0):  # the second run remembers
+        heard: list[Step] = []
+        with heard_by(heard.append):
+            answer = load_bundle(spec, device="cpu").predict(path)
+        assert sum(step.remark.startswith("Measuring") for step in heard) >= trials
+        assert any(step.remark.startswith("Measuring") for step in heard) == bool(trials)
+        engine = answer.run.engine
+        assert (engine["backend"], engine["asked"]) == ("torch-channels-last", {})
+        assert engine["why"].startswith("measured: torch-channels-last ")
+        assert engine["measured"]["shape"] == [1, 16, 16, 8]
+        assert {"torch", "torch-channels-last"} <= engine["measured"]["seconds"].keys()
+        (network,) = (x for x in engine["substitutions"] if x["part"] == "network")
+        assert network["by"] == "torch-channels-last"
+        assert answer.mask is not None
+        assert (answer.mask == expected.mask).all()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ class Backend(Protocol):
         settings: what a record names beside: windows at once, memory format, streams.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As above."""
 
     @property
     def settings(self) -> Mapping[str, Any]:

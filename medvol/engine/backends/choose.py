@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which backend runs a network, and why."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -10,15 +9,15 @@ import torch
 from ...bundle.spec import Spec
 from ..devices import choose_device
 from ..settings import AUTO, USUAL, EngineSettings
+from .automatic import Automatic, Keep
 from .backend import Backend
-from .by_openvino import OpenvinoBackend, lacks
-from .by_torch import TorchBackend, is_channels_last
+from .by_openvino import lacks
+from .by_torch import TorchBackend
+from .candidates import OPENVINO, TORCH, made
 from .facts import cores
-from .remembered import Choice, key_of, recall
-from .trial import Make
+from .remembered import Choice, key_of, recall, remember
 
-TORCH, OPENVINO = "torch", "openvino"
-UNKNOWN = "none was measured here, as `medvol bundle backends` does"
+ON_GPU = "on a GPU none else was tried"
 
 
 class Chosen(NamedTuple):
@@ -34,40 +33,32 @@ def choose_backend(
     precision: str,
     engine: EngineSettings = USUAL,
     choice: Choice | None = None,
+    keep: Keep | None = None,
 ) -> Chosen:
     """The backend that runs a network: that which is asked for, or was measured to be the fastest.
 
-    Nothing is measured here, so that a small job does not wait for it. What was measured before
-    and fails now gives way to torch; what is asked for does not.
+    Where nothing was measured, long work begins with a trial, see `automatic.Automatic`. What was
+    measured and fails now gives way to torch; what is asked for does not.
 
     Args:
         network: in evaluation mode, on its device.
         precision: "fp32", "bf16" or "fp16".
         engine: how it is to run.
         choice: what was measured of this network on this machine; None where nothing was.
+        keep: is called with what is measured in its course.
 
     Raises:
         InputError: E_BUNDLE, the backend that is asked for cannot run here.
     """
+    device = _device(network)
     if engine.backend != AUTO:
-        return Chosen(_made(engine.backend, network, precision, strict=True), "asked for")
-    if choice is None:
-        return Chosen(TorchBackend(network, precision), UNKNOWN)
-    if choice.backend == OPENVINO and (why := lacks(_device(network), precision)):
+        return Chosen(made(engine.backend, network, precision, strict=True), "asked for")
+    if choice is not None and choice.backend == OPENVINO and (why := lacks(device, precision)):
         return Chosen(TorchBackend(network, precision), why.rstrip("."))
-    return Chosen(_made(choice.backend, network, precision, strict=False), choice.why)
-
-
-def candidates(network: torch.nn.Module, precision: str) -> Mapping[str, Make]:
-    """What makes the backends that may run a network, by name; that of torch is the first.
-
-    Args:
-        network, precision: as for `choose_backend`.
-    """
-    names = [TORCH, "torch-channels-last", OPENVINO]
-    if is_channels_last(network):  # already, as its bundle has it
-        names.remove("torch-channels-last")
-    return {name: partial(_made, name, network, precision, strict=True) for name in names}
+    if device != "cpu":
+        return Chosen(TorchBackend(network, precision), ON_GPU)
+    backend = Automatic(network, precision, choice=choice, keep=keep)
+    return Chosen(backend, backend.why)
 
 
 def remembered_choice(
@@ -80,9 +71,16 @@ def remembered_choice(
     """
     if engine.stock or engine.backend != AUTO:
         return None
-    threads = engine.threads or cores()
-    kind = choose_device(device).type
-    return recall(key_of(spec, threads=threads, device=kind, precision=precision))
+    return recall(_key(spec, engine, device=device, precision=precision))
+
+
+def keeper(spec: Spec, engine: EngineSettings, *, device: str, precision: str | None) -> Keep:
+    """What keeps a choice, so that `remembered_choice` gives it.
+
+    Args:
+        spec, engine, device, precision: as for `remembered_backend`.
+    """
+    return partial(remember, _key(spec, engine, device=device, precision=precision))
 
 
 def remembered_backend(
@@ -104,10 +102,9 @@ def remembered_backend(
     return choice.backend if choice else TORCH
 
 
-def _made(name: str, network: torch.nn.Module, precision: str, *, strict: bool) -> Backend:
-    if name == OPENVINO:
-        return OpenvinoBackend(network, precision, strict=strict)
-    return TorchBackend(network, precision, channels_last=name != TORCH)
+def _key(spec: Spec, engine: EngineSettings, *, device: str, precision: str | None) -> str:
+    threads = engine.threads or cores()
+    return key_of(spec, threads=threads, device=choose_device(device).type, precision=precision)
 
 
 def _device(network: torch.nn.Module) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs a network: what is asked for, what was measured and kept, or torch."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from torch import nn
 from medvol.bundle.places import home_folder
 from medvol.bundle.spec import Spec, read_spec
 from medvol.engine.backends import choose
+from medvol.engine.backends.automatic import UNKNOWN
 from medvol.engine.backends.by_torch import TorchBackend, is_channels_last
+from medvol.engine.backends.candidates import candidates
 from medvol.engine.backends.choose import (
-    UNKNOWN,
-    candidates,
     choose_backend,
+    keeper,
     remembered_backend,
     remembered_choice,
 )
@@ -64,9 +66,23 @@ def test_what_was_measured_is_taken_under_the_same_conditions_only(spec: Spec) -
     assert chosen.why == "measured: torch-channels-last 0.1 s a window, torch 0.2 s"
 
 
+def test_what_is_measured_in_a_run_is_kept_for_the_next(spec: Spec) -> None:
+    engine, about = EngineSettings(threads=3), {"device": "cpu", "precision": "bf16"}
+    keeper(spec, engine, **about)(FASTEST)
+    assert remembered_choice(spec, engine, **about) == FASTEST
+    assert remembered_choice(spec, EngineSettings(threads=2), **about) is None
+
+
 def test_a_damaged_list_is_as_none(spec: Spec) -> None:
     key = own_key(spec)
-    for text in ("", "[]", f'{{"{key}": {{"backend": "torch"}}}}', f'{{"{key}": 3}}'):
+    alone = Choice("openvino", {"openvino": 0.1}, {}, (1, 8, 8))  # and torch was not measured
+    for text in (
+        json.dumps({key: alone.as_json()}),
+        "",
+        "[]",
+        f'{{"{key}": {{"backend": "torch"}}}}',
+        f'{{"{key}": 3}}',
+    ):
         (home_folder() / LIST).write_text(text)
         assert recall(key) is None
     remember(key, FASTEST)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The backends that may run a network, by name."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+
+from .backend import Backend
+from .by_openvino import OpenvinoBackend
+from .by_torch import TorchBackend, is_channels_last
+from .trial import Make
+
+TORCH, OPENVINO = "torch", "openvino"
+
+
+def candidates(network: torch.nn.Module, precision: str) -> Mapping[str, Make]:
+    """What makes the backends that may run a network, by name; that of torch is the first.
+
+    Args:
+        network: in evaluation mode, on its device.
+        precision: "fp32", "bf16" or "fp16".
+    """
+    names = [TORCH, "torch-channels-last", OPENVINO]
+    if is_channels_last(network):  # already, as its bundle has it
+        names.remove("torch-channels-last")
+    return {name: partial(made, name, network, precision, strict=True) for name in names}
+
+
+def made(name: str, network: torch.nn.Module, precision: str, *, strict: bool) -> Backend:
+    """A backend.
+
+    Args:
+        name: of `settings.BACKENDS`, not "auto".
+        network, precision: as for `candidates`.
+        strict: it refuses what it cannot run; else torch steps in.
+
+    Raises:
+        InputError: E_BUNDLE, it cannot run here.
+    """
+    if name == OPENVINO:
+        return OpenvinoBackend(network, precision, strict=strict)
+    return TorchBackend(network, precision, channels_last=name != TORCH)

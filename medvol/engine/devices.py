@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import torch
-from monai.inferers import SlidingWindowInferer
+from monai.inferers import SliceInferer, SlidingWindowInferer
 
 from ..failures import out_of_memory
 from ..inferers.gated import GatedInferer
@@ -148,6 +148,10 @@ def settings_of(inferer: Any) -> dict[str, Any]:
 
 
 def window_size(windows: SlidingWindowInferer) -> Sequence[int]:
-    """Edges of a window; MONAI takes one number for a cube."""
+    """Edges of a window; MONAI takes one number for a cube, and two for a part of a plane."""
+    if isinstance(windows, SliceInferer):
+        edges = list(windows.orig_roi_size)
+        edges.insert(windows.spatial_dim, 1)
+        return edges
     size: int | Sequence[int] = windows.roi_size
     return (size,) * 3 if isinstance(size, int) else size

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import psutil
 import torch
+from monai.inferers import SliceInferer
 from monai.utils import fall_back_tuple
 
 from ..bundle.spec import Spec
@@ -138,7 +139,8 @@ def work_of(runs: Runs, shape: Sequence[int], grid: Sequence[int]) -> Work:
         window, channels = (*grid[:2], 1), max(1, channels // windows.slices)
     elif windows is not None:
         window = tuple(int(n) for n in fall_back_tuple(window_size(windows), grid))
-        given = (channels, *window)
+        flat = windows.spatial_dim if isinstance(windows, SliceInferer) else None
+        given = (channels, *(n for axis, n in enumerate(window) if axis != flat))
     if windows is not None:
         together = windows.sw_batch_size
     inside = activation_bytes(runs.network, given) if runs.device.type == "cpu" else 0

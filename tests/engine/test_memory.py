@@ -2,10 +2,14 @@
 """The estimate of memory, against numbers worked out by hand."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import torch
+from monai.inferers import SliceInferer
 
-from medvol.engine.memory import BESIDE, Estimate, Work, needed_bytes
+from medvol.engine.activations import activation_bytes
+from medvol.engine.memory import BESIDE, Estimate, Work, needed_bytes, work_of
 
 GIB = 1 << 30
 # of a million voxels, 50 x 50 x 50 on the network's grid, in windows of 10 x 20 x 20
@@ -53,6 +57,22 @@ def test_preparing_step_by_step_may_be_the_most() -> None:
 
 def test_without_windows_the_whole_volume_is_in_the_network() -> None:
     assert bytes_of(window=None) == INPUT + 300_000 + LABELS + 4 * 4 * 125_000
+
+
+@pytest.mark.parametrize(
+    ("axis", "window"), [(0, (1, 8, 6)), (1, (8, 1, 6)), (2, (8, 6, 1))]
+)  # fmt: skip
+def test_a_network_of_planes_has_windows_of_one_plane(axis: int, window: tuple[int, ...]) -> None:
+    network = torch.nn.Conv2d(2, 3, 3, padding=1).eval()
+    runs = SimpleNamespace(
+        spec=SimpleNamespace(labels=[SimpleNamespace(value=2)], channels=["a", "b"]),
+        inferer=SliceInferer(axis, (8, 6), sw_batch_size=4), network=network,
+        device=torch.device("cpu"), as_stored=True, streams=False,
+    )  # fmt: skip
+    work = work_of(runs, (20, 20, 20), (10, 10, 10))
+    assert work.window == window
+    assert work.window_bytes == activation_bytes(network, (2, 8, 6)) > 0
+    assert (work.classes, work.windows[0]) == (3, 4)
 
 
 @pytest.mark.parametrize(("free", "fits"), [(3 * GIB, True), (3 * GIB - 1, False)])

@@ -3,12 +3,15 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from child_work import InlineChild
 from orthanc import Orthanc, orthanc
+
+from medvol.engine.free_cores import Clocks
 
 os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -20,6 +23,19 @@ def work_inline() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("medvol.engine.child.Child", InlineChild)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_other_load() -> Iterator[None]:
+    """Threads do not depend on what else runs beside the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("medvol.engine.free_cores.MOMENT_S", 1e-3)
+        patch.setattr("medvol.engine.free_cores.clocks", _nothing_runs)
+        yield
+
+
+def _nothing_runs() -> Clocks:
+    return Clocks(time.perf_counter(), 0.0, 0.0, os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -140,8 +140,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help="what runs the network (default auto: what was the fastest on this machine)",
     )  # fmt: skip
     group.add_argument(
-        "--threads", type=int, metavar="N", help="that compute (default: one for each core)"
-    )
+        "--threads", type=int, metavar="N",
+        help="that compute (default: one for each core that others leave free)",
+    )  # fmt: skip
     group.add_argument(
         "--max-memory", type=_bytes, metavar="SIZE",
         help="that may be taken, such as 4GiB or 500MB (default: what is free)",

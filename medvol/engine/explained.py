@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .free_cores import Threads
 from .settings import EngineSettings
 from .substitutes.rule import Substitution
 
@@ -21,6 +22,7 @@ class Runs(Protocol):
     engine: EngineSettings
     substitutions: list[Substitution]
     backend: "Backend | None"
+    threads: Threads
 
 
 def explained(pipeline: Runs) -> dict[str, Any]:
@@ -31,8 +33,9 @@ def explained(pipeline: Runs) -> dict[str, Any]:
 
     Returns:
         `asked`, what differs from the usual; `backend`, that ran the network, or will, and `why`;
-        `measured`, the `backends.remembered.Choice` by name, where there is one; `substitutions`,
-        for each part in order what it `replaced`, `by` what (empty: left as it stands) and `why`.
+        `threads`, their number and why; `measured`, the `backends.remembered.Choice` by name, where
+        there is one; `substitutions`, for each part in order what it `replaced`, `by` what (empty:
+        left as it stands) and `why`.
     """
     backend = pipeline.backend
     said = [
@@ -47,6 +50,7 @@ def explained(pipeline: Runs) -> dict[str, Any]:
         "asked": pipeline.engine.asked,
         "backend": backend.name if backend else "torch",
         "why": network.why if network else STOCK if pipeline.engine.stock else ITS_OWN,
+        "threads": pipeline.threads._asdict(),
         **({"measured": choice.as_json()} if choice else {}),
         "substitutions": [
             {"part": x.part, "replaced": [*x.replaced], "by": x.by, "why": x.why} for x in said
@@ -74,6 +78,8 @@ def lines(engine: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[st
     named = {x.replace("_", " "): _text(v) for x, v in settings.items() if x != "backend"}
     words = ", ".join(f"{name} {text}" for name, text in named.items())
     yield f"network: by {engine['backend']} ({engine['why']}){'; ' if words else ''}{words}"
+    if threads := engine.get("threads"):
+        yield f"threads: {threads['number']} ({threads['why']})"
     for row in engine["substitutions"]:
         if row["part"] != NETWORK:
             after = f" -> {row['by']}" if row["by"] else " as it stands"

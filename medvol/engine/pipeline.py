@@ -39,6 +39,7 @@ from .devices import (
     sliding_window,
 )
 from .explained import explained
+from .free_cores import take_threads
 from .items import items_of
 from .lung_box import Part, check_lungs, on_the_whole, part_with_lungs
 from .memory import check_preparing, make_room, peak_bytes
@@ -102,7 +103,7 @@ class Pipeline:
         inferer: runs the network over windows.
         fingerprint: of the chain that prepares; None for a chain that has none.
         spacing_mm: of the network's input, None when it is not resampled.
-        precision: that the network runs in.
+        precision, threads: that the network runs in, and by, see `free_cores`.
         as_stored: its chain takes the image in the type that it is stored in.
         streams: scores are restored plane by plane, and never exist as a whole.
         backend: that runs the network; None where the bundle's inferer runs it as it stands.
@@ -133,8 +134,6 @@ class Pipeline:
         if engine.crop == LUNGS:
             check_lungs(spec)
         self.device = choose_device(device)
-        if engine.threads is not None:
-            torch.set_num_threads(engine.threads)
         config = _config(spec, self.device, gate)
         self.code = config.code
         preprocessing = _chain(_built(config, "preprocessing"))
@@ -152,6 +151,7 @@ class Pipeline:
         self.inferer = _in_precision(inferer, precision)
         self.precision: str = getattr(self.inferer, "precision", "fp32")
         self.backend: Backend | None = None
+        self.threads = take_threads(engine.threads)
         if not engine.stock:
             self._choose_backend(precision)
         self.spacing_mm = spacing_of(preprocessing)

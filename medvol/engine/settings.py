@@ -18,7 +18,7 @@ class EngineSettings:
     Args:
         backend: that runs the network, of `BACKENDS`; "auto" takes what was the fastest here.
         stock: every part of the bundle runs as it stands, none is replaced by a faster equal.
-        threads: that compute; None for as many as there are cores.
+        threads: that compute; None for as many as there are cores that others leave free.
         max_memory_bytes: that the run may take; None for what is free.
         crop: "lungs": of a chest CT only their box goes through the bundle, see `engine.lung_box`.
 

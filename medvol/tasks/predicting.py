@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..answer import Answer, Refusal
 from ..engine.explained import explained
+from ..engine.free_cores import begin
 from ..engine.serve import Handler
 from ..errors import InputError
 from ..failures import FAILURES, failure
@@ -102,6 +103,7 @@ class Predicting:
     """
 
     def __init__(self, job: Job) -> None:
+        begin()  # before much is loaded, so that it is known by then how busy others keep the cores
         self.job, self.results = job, job.results
         self.task = task_of(job.results.spec)
         asked = job.results.asked

@@ -103,6 +103,9 @@ def load_bundle(
             code, and `trust` is False, or it asks for what medvol never runs.
         ValueError: no such device or precision.
     """
+    from ..engine.free_cores import begin
+
+    begin()
     from ..engine.pipeline import Pipeline
 
     spec = bundle if isinstance(bundle, Spec) else read_spec(bundle)

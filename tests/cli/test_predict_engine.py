@@ -47,6 +47,7 @@ def test_explained_before_the_first_case_recorded_and_repeated(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("network: by torch (nothing of the bundle is replaced); device cpu")
     assert "window 16 x 16 x 8, overlap 0.5" in lines[0]
+    assert lines[1] == "threads: 1 (asked for)"
     assert "reading: LoadImaged -> medvol's readers (checks, any format)" in lines
     assert "postprocessing: AsDiscreted as it stands" in lines or any(
         line.startswith("postprocessing: ") and line.endswith(" as it stands") for line in lines
@@ -55,6 +56,7 @@ def test_explained_before_the_first_case_recorded_and_repeated(
     engine = record(tmp_path / "one")["engine"]
     assert isinstance(engine, dict)
     assert engine["asked"] == {"stock": True, "threads": 1}
+    assert engine["threads"] == {"number": 1, "why": "asked for"}
     assert {x["by"] for x in engine["substitutions"] if x["part"] != "reading"} <= {
         "", "medvol's outputs"}  # fmt: skip
 

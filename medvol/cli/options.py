@@ -2,8 +2,11 @@
 """The options that several commands share, so that they are named and explained alike."""
 
 import argparse
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ..engine.limits import CONFINED_TIME_LIMIT_S, TIME_LIMIT_S
 from ..engine.settings import AUTO, BACKENDS, CROPS, EngineSettings
@@ -136,8 +139,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     """
     group = parser.add_argument_group("how the network is run")
     group.add_argument(
-        "--backend", default=AUTO, choices=BACKENDS,
-        help="what runs the network (default auto: what was the fastest on this machine)",
+        "--backend", default=AUTO, type=_backend, metavar="BACKEND",
+        help=f"what runs the network: {', '.join(BACKENDS)}, or a file with what `medvol bundle "
+        "backends --json` printed on any machine (default auto: what was the fastest on this one)",
     )  # fmt: skip
     group.add_argument(
         "--threads", type=int, metavar="N",
@@ -164,7 +168,23 @@ def engine_of(args: argparse.Namespace) -> EngineSettings:
     Raises:
         ValueError: as for `EngineSettings`.
     """
-    return EngineSettings(args.backend, args.stock, args.threads, args.max_memory, args.crop)
+    fixed = isinstance(args.backend, dict)
+    return EngineSettings(
+        AUTO if fixed else args.backend, args.stock, args.threads, args.max_memory, args.crop,
+        args.backend if fixed else None,
+    )  # fmt: skip
+
+
+def _backend(text: str) -> str | dict[str, Any]:
+    """A name, or what a file says; argparse prints what is wrong with another word."""
+    if text in BACKENDS:
+        return text
+    with suppress(OSError, ValueError):
+        if isinstance(row := json.loads(Path(text).read_text(encoding="utf-8")), dict):
+            return row
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is none of {', '.join(BACKENDS)}, nor a file of `medvol bundle backends --json`"
+    )
 
 
 def _bytes(text: str) -> int:

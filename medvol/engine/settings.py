@@ -21,10 +21,12 @@ class EngineSettings:
         threads: that compute; None for as many as there are cores that others leave free.
         max_memory_bytes: that the run may take; None for what is free.
         crop: "lungs": of a chest CT only their box goes through the bundle, see `engine.lung_box`.
+        choice: what was measured on any machine, as `medvol bundle backends --json` prints it: its
+            backend runs the network, or the run is refused. Where `backend` is "auto" only.
 
     Raises:
-        ValueError: no such backend or crop, no thread, no memory; or another backend for stock
-            parts.
+        ValueError: no such backend or crop, no thread, no memory; another backend for stock parts,
+            or beside a choice.
     """
 
     backend: str = AUTO
@@ -32,12 +34,18 @@ class EngineSettings:
     threads: int | None = None
     max_memory_bytes: int | None = None
     crop: str | None = None
+    choice: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
             raise ValueError(f"backend is {self.backend!r}; give one of {', '.join(BACKENDS)}")
         if self.stock and self.backend not in (AUTO, "torch"):
             raise ValueError(f"stock parts run by torch; leave out {self.backend}, or stock")
+        if self.choice is not None:
+            if self.backend != AUTO or self.stock:
+                raise ValueError("a choice of a backend is beside another, or stock; leave one out")
+            if self.choice.get("backend") not in BACKENDS[1:]:
+                raise ValueError(f"a choice of a backend names none of {', '.join(BACKENDS[1:])}")
         if self.crop is not None and self.crop not in CROPS:
             raise ValueError(f"crop is {self.crop!r}; give one of {', '.join(CROPS)}, or nothing")
         if self.threads is not None and self.threads < 1:
@@ -62,6 +70,8 @@ class EngineSettings:
             {'stock': True, 'threads': 2}
         """
         known = {name: before[name] for name in asdict(USUAL) if name in before}
+        if {"backend", "choice", "stock"} & self.asked.keys():  # of which one is given
+            known = {name: x for name, x in known.items() if name not in ("backend", "choice")}
         return EngineSettings(**{**known, **self.asked})
 
 

@@ -130,7 +130,8 @@ class Results:
     @cached_property
     def _requests(self) -> list[str]:
         """Those of answers that will do: where no backend is asked for, by whichever they are."""
-        if self.engine.backend != AUTO or self.engine.stock:
+        engine = self.engine
+        if engine.backend != AUTO or engine.stock or engine.choice is not None:
             return [self.request]
         return [self._request_by(backend) for backend in BACKENDS if backend != AUTO]
 

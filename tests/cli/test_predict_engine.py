@@ -2,6 +2,7 @@
 """How a network is run, by options: said before the first case, recorded, repeated, in the key."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +131,28 @@ def test_a_trial_in_a_run_is_recorded_and_remembered(
         assert network["by"] == "torch-channels-last"
         assert answer.mask is not None
         assert (answer.mask == expected.mask).all()
+
+
+def test_a_file_of_what_was_measured_fixes_the_backend(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {
+        "backend": "torch-channels-last", "seconds": {"torch": 0.2, "torch-channels-last": 0.1},
+        "left_out": {}, "shape": [1, 16, 16, 8],
+    }  # fmt: skip
+    file = tmp_path / "choice.json"
+    file.write_text(json.dumps(row))
+    assert predict(folder, tmp_path / "out", "--backend", str(file)) == 0
+    engine = record(tmp_path / "out")["engine"]
+    assert isinstance(engine, dict)
+    assert (engine["backend"], engine["asked"]) == ("torch-channels-last", {"choice": row})
+    assert predict(folder, tmp_path / "out", "--backend", str(file)) == 0
+    assert "complete already" in capsys.readouterr().out
+    for wrong, words in (("[1]", "is none of auto, torch"), ("{}", "names none of torch")):
+        file.write_text(wrong)
+        with suppress(SystemExit):
+            assert predict(folder, tmp_path / "out", "--backend", str(file)) == 2
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

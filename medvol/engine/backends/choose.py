@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which backend runs a network, and why."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,7 +16,7 @@ from .by_openvino import lacks
 from .by_torch import TorchBackend
 from .candidates import OPENVINO, TORCH, made
 from .facts import cores
-from .remembered import Choice, key_of, recall, remember
+from .remembered import Choice, choice_of, key_of, recall, remember
 
 ON_GPU = "on a GPU none else was tried"
 
@@ -49,16 +50,21 @@ def choose_backend(
 
     Raises:
         InputError: E_BUNDLE, the backend that is asked for cannot run here.
+        ValueError: what is given as a choice is none.
     """
     device = _device(network)
     if engine.backend != AUTO:
         return Chosen(made(engine.backend, network, precision, strict=True), "asked for")
+    if engine.choice is not None:
+        fixed = _fixed(engine.choice)
+        backend = made(fixed.backend, network, precision, strict=True)
+        return Chosen(backend, f"asked for, {fixed.why}")
     if choice is not None and choice.backend == OPENVINO and (why := lacks(device, precision)):
         return Chosen(TorchBackend(network, precision), why.rstrip("."))
     if device != "cpu":
         return Chosen(TorchBackend(network, precision), ON_GPU)
-    backend = Automatic(network, precision, choice=choice, keep=keep)
-    return Chosen(backend, backend.why)
+    automatic = Automatic(network, precision, choice=choice, keep=keep)
+    return Chosen(automatic, automatic.why)
 
 
 def remembered_choice(
@@ -69,7 +75,7 @@ def remembered_choice(
     Args:
         spec, engine, device, precision: as for `remembered_backend`.
     """
-    if engine.stock or engine.backend != AUTO:
+    if engine.stock or engine.backend != AUTO or engine.choice is not None:
         return None
     return recall(_key(spec, engine, device=device, precision=precision))
 
@@ -98,6 +104,8 @@ def remembered_backend(
         return TORCH
     if engine.backend != AUTO:
         return engine.backend
+    if engine.choice is not None:
+        return _fixed(engine.choice).backend
     choice = remembered_choice(spec, engine, device=device, precision=precision)
     return choice.backend if choice else TORCH
 
@@ -105,6 +113,15 @@ def remembered_backend(
 def _key(spec: Spec, engine: EngineSettings, *, device: str, precision: str | None) -> str:
     threads = engine.threads or cores()
     return key_of(spec, threads=threads, device=choose_device(device).type, precision=precision)
+
+
+def _fixed(row: Mapping[str, Any]) -> Choice:
+    try:
+        return choice_of(row)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            "a choice of a backend is not what `medvol bundle backends --json` prints"
+        ) from error
 
 
 def _device(network: torch.nn.Module) -> str:

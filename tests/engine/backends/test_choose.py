@@ -10,7 +10,7 @@ from torch import nn
 
 from medvol.bundle.places import home_folder
 from medvol.bundle.spec import Spec, read_spec
-from medvol.engine.backends import choose
+from medvol.engine.backends import by_openvino, choose
 from medvol.engine.backends.automatic import UNKNOWN
 from medvol.engine.backends.by_torch import TorchBackend, is_channels_last
 from medvol.engine.backends.candidates import candidates
@@ -23,6 +23,7 @@ from medvol.engine.backends.choose import (
 from medvol.engine.backends.facts import cores
 from medvol.engine.backends.remembered import LIST, Choice, key_of, recall, remember
 from medvol.engine.settings import BACKENDS, EngineSettings
+from medvol.errors import InputError
 
 FASTEST = Choice("torch-channels-last", {"torch": 0.2, "torch-channels-last": 0.1}, {}, (1, 8, 8))
 
@@ -94,6 +95,41 @@ def test_what_is_asked_for_runs_or_is_refused() -> None:
         chosen = choose_backend(network(), precision="fp32", engine=EngineSettings(name))
         assert (chosen.backend.name, chosen.why) == (name, "asked for")
         chosen.backend.close()
+
+
+def test_a_choice_of_another_machine_is_obeyed_or_refused(
+    spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is remembered here, and as JSON gives it back."""
+    remember(own_key(spec), FASTEST)
+    elsewhere = Choice("openvino", {"torch": 0.3, "openvino": 0.1}, {}, (1, 8, 8))
+    engine = EngineSettings(choice=json.loads(json.dumps(elsewhere.as_json())))
+    assert remembered_backend(spec, engine, device="cpu", precision=None) == "openvino"
+    assert remembered_choice(spec, engine, device="cpu", precision=None) is None
+    chosen = choose_backend(network(), precision="fp32", engine=engine)
+    assert chosen.backend.name == "openvino"
+    assert chosen.why == "asked for, measured: openvino 0.1 s a window, torch 0.3 s"
+    chosen.backend.close()
+    monkeypatch.setattr(by_openvino, "lacks", lambda *_: "it is gone.")
+    with pytest.raises(InputError, match=r"E_BUNDLE.*it is gone"):
+        choose_backend(network(), precision="fp32", engine=engine)
+
+
+def test_what_is_no_choice_is_refused() -> None:
+    with pytest.raises(ValueError, match="names none of torch"):
+        EngineSettings(choice={"backend": "auto"})
+    row = FASTEST.as_json()
+    for options in ({"backend": "torch"}, {"stock": True}):
+        with pytest.raises(ValueError, match="beside another, or stock"):
+            EngineSettings(choice=row, **options)  # type: ignore[arg-type]
+    for lacking in ("seconds", "shape", "left_out"):
+        engine = EngineSettings(choice={x: y for x, y in row.items() if x != lacking})
+        with pytest.raises(ValueError, match="is not what `medvol bundle backends --json` prints"):
+            choose_backend(network(), precision="fp32", engine=engine)
+    again = EngineSettings(choice=row)
+    assert EngineSettings(threads=2).over(again.asked).choice == row
+    assert EngineSettings("torch").over(again.asked).asked == {"backend": "torch"}
+    assert again.over({"backend": "torch", "threads": 1}).asked == {"choice": row, "threads": 1}
 
 
 def test_openvino_that_was_measured_and_cannot_run_now_gives_way(

@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import torch
 from monai.inferers import SliceInferer
+from monai.transforms import Compose
 from monai.utils import fall_back_tuple
 
 from ..bundle.spec import Spec
@@ -30,6 +31,7 @@ from .settings import EngineSettings
 FLOAT_BYTES = 4
 STEPWISE = 4  # float32 volumes of the input that stock steps hold at once while they prepare it
 BROUGHT_BACK = 3  # float32 volumes of the input's size while stock steps bring a class back
+LOOKED_AT = 16  # bytes a voxel of what finds body and lungs: HU, parts, marks
 # what the libraries take beside: code that oneDNN makes, buffers of slabs and threads, and what
 # malloc keeps of memory that was given back
 BESIDE = 64 << 20
@@ -64,7 +66,8 @@ class Work:
         window_bytes: that the network holds while it computes one, see `activations`.
         window: (X, Y, Z) of a window, or of a slice; None for an inferer without windows.
         at_once: the input is prepared in one pass, without copies of its size.
-        streamed: scores are restored plane by plane, and are never there as a whole.
+        streamed: scores are restored without copies of them, plane by plane.
+        gathered: planes of scores are looked at as a whole before any of them is restored.
     """
 
     voxels: int
@@ -76,6 +79,7 @@ class Work:
     window: tuple[int, ...] | None
     at_once: bool
     streamed: bool
+    gathered: bool = False
 
     @property
     def prepared(self) -> int:
@@ -101,9 +105,11 @@ class Work:
         )
         plane = math.prod(padded[1:])
         sums = FLOAT_BYTES * (self.classes + 1) * plane * min(self.window[0] + PLANES, padded[0])
+        whole = FLOAT_BYTES * self.classes * voxels
+        if self.streamed and self.gathered:
+            return given + whole + max(network + sums // self.classes, labels + LOOKED_AT * voxels)
         if self.streamed:
             return given + network + sums + labels
-        whole = FLOAT_BYTES * self.classes * voxels
         activated = 2 * whole + FLOAT_BYTES * BROUGHT_BACK * self.voxels
         return given + max(network + whole + sums // self.classes, activated) + labels
 
@@ -119,6 +125,7 @@ class Runs(Protocol):
     spacing_mm: tuple[float, ...] | None
     as_stored: bool
     streams: bool
+    restore: Compose
 
 
 def work_of(runs: Runs, shape: Sequence[int], grid: Sequence[int]) -> Work:
@@ -143,11 +150,15 @@ def work_of(runs: Runs, shape: Sequence[int], grid: Sequence[int]) -> Work:
         given = (channels, *(n for axis, n in enumerate(window) if axis != flat))
     if windows is not None:
         together = windows.sw_batch_size
+    gathers = is_of(windows, SliceStackInferer)
+    if runs.streams:
+        gathers = gathers or getattr(runs.restore.transforms[0], "gathers", False)
     inside = activation_bytes(runs.network, given) if runs.device.type == "cpu" else 0
     return Work(
         voxels=math.prod(shape), grid=grid, channels=channels, classes=classes,
         windows=(together, torch.get_num_threads()), window_bytes=inside, window=window,
         at_once=runs.as_stored, streamed=runs.streams,
+        gathered=gathers,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import torch
 from monai.transforms import Compose
 
 from ..inferers.gated import GatedInferer
+from ..inferers.slice_stack import SliceStackInferer
 from ..inferers.sliding_window import FastSlidingWindowInferer, OtherOutput
 from ..kinds import is_of
 from ..transforms.keys import plain
@@ -19,7 +20,8 @@ from .steps import PRED, Data
 def streams(inferer: Any, restore: Compose) -> bool:
     """Whether an inferer gives planes, and the first step of what restores takes them."""
     within = inferer.inferer if is_of(inferer, GatedInferer) else inferer
-    gives = isinstance(within, FastSlidingWindowInferer) and hasattr(inferer, "planes")
+    kinds = (FastSlidingWindowInferer, SliceStackInferer)
+    gives = isinstance(within, kinds) and hasattr(inferer, "planes")
     return gives and bool(restore.transforms) and hasattr(restore.transforms[0], "stream")
 
 

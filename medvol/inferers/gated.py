@@ -151,13 +151,8 @@ class GatedInferer(Inferer):
                 for volume, found in zip(plain(inputs).split(1), passing, strict=True)
             ]
             return placed(each[0][None] if len(each) == 1 else torch.stack(each), inputs)
-        scores = self._background(len(inputs), inputs)
-        for item, found in enumerate(passing):
-            volume = plain(inputs)[item : item + 1]  # a batch with metadata cannot be cut
-            answers = self._segment(volume, predict, found)
-            for (start, stop), answer in zip(runs(found), answers, strict=True):
-                scores[item, ..., start:stop] = plain(answer)[0]
-        return placed(scores, inputs)
+        # a batch with metadata cannot be cut
+        return placed(self._filled(plain(inputs), predict, passing), inputs)
 
     def planes(self, volume: Tensor, network: Network) -> Iterator[Tensor]:
         """Finished scores along the first spatial axis, see `FastSlidingWindowInferer.planes`.
@@ -172,7 +167,9 @@ class GatedInferer(Inferer):
         passing = self._ask(volume)
         if passing is None:
             return self.inferer.planes(volume, network)
-        return self._planes(volume, network, passing[0])
+        if isinstance(self.inferer, FastSlidingWindowInferer):
+            return self._planes(volume, network, passing[0])
+        return iter(self._filled(volume, network, passing))
 
     def _ask(self, inputs: Tensor) -> list[Passing] | None:
         """Which slices of each volume pass; None where all do, or the gate is off."""
@@ -200,18 +197,30 @@ class GatedInferer(Inferer):
                     planes[value].index_fill_(-1, rest.to(planes.device), score)
             yield planes
 
-    def _segment(self, volume: Tensor, network: Network, passing: Passing) -> Iterator[Tensor]:
-        """Scores (1, classes, X, Y, n) of every run of n slices."""
+    def _filled(self, volumes: Tensor, network: Network, passing: list[Passing]) -> Tensor:
+        """Scores of volumes (B, C, X, Y, Z), background but where slices pass."""
+        scores = self._background(len(volumes), volumes)
+        for item, found in enumerate(passing):
+            for start, answer in self._segment(volumes[item : item + 1], network, found):
+                scores[item, ..., start : start + answer.shape[-1]] = plain(answer)
+        return scores
+
+    def _segment(
+        self, volume: Tensor, network: Network, passing: Passing
+    ) -> Iterator[tuple[int, Tensor]]:
+        """The first of some neighbouring slices, and their scores (classes, X, Y, n)."""
         found = runs(passing)
         if isinstance(self.inferer, SliceStackInferer):
-            yield from (self.inferer(volume, network, slice_range=run) for run in found)
+            for run in found:
+                yield from self.inferer.parts(volume[0], network, *run)
         elif isinstance(self.inferer, SlidingWindowInferer) and found:
             marks = torch.from_numpy(passing).to(volume.device, volume.dtype)
             condition = marks.expand(volume.shape)
             scores = self.inferer(volume, self._only_where(network), condition=condition)
-            yield from (scores[..., start:stop] for start, stop in found)
+            yield from ((start, scores[0, ..., start:stop]) for start, stop in found)
         else:
-            yield from (self.inferer(volume[..., start:stop], network) for start, stop in found)
+            for start, stop in found:
+                yield start, self.inferer(volume[..., start:stop], network)[0]
 
     def _only_where(self, network: Network) -> Network:
         """The network on windows whose condition holds a mark; the others are background."""

@@ -2,6 +2,7 @@
 """A 2D network over a volume, slice by slice, each seen with its neighbours (2.5D)."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from ..slices import check_slices, read_slices, stack_slices
 from ..transforms.keys import placed, plain
+from .sliding_window import OtherOutput
 
 
 class SliceStackInferer(Inferer):
@@ -24,7 +26,7 @@ class SliceStackInferer(Inferer):
         slices: of a slab, odd; the channels that the network takes, over those of the volume.
         sw_batch_size: slabs that go through the network at once.
         device: where the answers are gathered; None for the volume's own.
-        progress: show a bar over the batches.
+        progress: show a bar over the batches of each volume.
 
     Raises:
         ValueError: no middle slice, a batch below 1.
@@ -81,19 +83,48 @@ class SliceStackInferer(Inferer):
         if not 0 <= start < stop <= depth:
             raise ValueError(f"slice_range is {slice_range}; give a range in 0 to {depth}")
         volumes = plain(inputs)
+        predict = partial(network, *args, **kwargs)
         scores = torch.empty(0)
-        batches = len(volumes) * -(-(stop - start) // self.sw_batch_size)
-        with tqdm(total=batches, disable=not self.progress) as bar:
-            for item, volume in enumerate(volumes):
-                for first, slabs in self._slabs(volume, start, stop):
-                    answer = network(slabs, *args, **kwargs)
-                    if scores.numel() == 0:
-                        shape = (len(volumes), *answer.shape[1:], stop - start)
-                        scores = answer.new_zeros(shape, device=self.device)
-                    at = first - start
-                    scores[item, ..., at : at + len(answer)] = answer.movedim(0, -1)
-                    bar.update()
+        for item, volume in enumerate(volumes):
+            for first, answer in self.parts(volume, predict, start, stop):
+                if scores.numel() == 0:
+                    shape = (len(volumes), *answer.shape[:-1], stop - start)
+                    scores = answer.new_zeros(shape, device=self.device)
+                at = first - start
+                scores[item, ..., at : at + answer.shape[-1]] = answer
         return placed(scores, inputs) if scores.shape[2:] == inputs.shape[2:] else scores
+
+    def parts(
+        self, volume: Tensor, network: Callable[..., Tensor], start: int, stop: int
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Scores of one batch of slices after the other, nothing of which is kept here.
+
+        Args:
+            volume: (C, X, Y, Z), without metadata.
+            network: as for a call.
+            start, stop: slices along z.
+
+        Returns:
+            The first slice of each batch, and (classes, X, Y, n) or (classes, n).
+        """
+        batches, quiet = -(-(stop - start) // self.sw_batch_size), not self.progress
+        for first, slabs in tqdm(self._slabs(volume, start, stop), total=batches, disable=quiet):
+            yield first, network(slabs).movedim(0, -1)
+
+    def planes(self, volume: Tensor, network: Callable[..., Tensor]) -> Iterator[Tensor]:
+        """All planes at once, see `FastSlidingWindowInferer.planes`: slices go across them.
+
+        Args:
+            volume: (1, C, X, Y, Z), without metadata.
+            network: as for a call.
+
+        Raises:
+            OtherOutput: the network gave something else than scores of pixels.
+        """
+        scores = self(volume, network)
+        if scores.shape[2:] != volume.shape[2:]:
+            raise OtherOutput
+        yield scores[0]
 
     def _slabs(self, volume: Tensor, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
         """First slice and slabs (n, C * slices, X, Y) of each batch."""

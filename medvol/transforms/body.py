@@ -128,7 +128,12 @@ class KeepInsideBodyd(ItemTransform):
         keys: items with class probabilities (C, X, Y, Z).
         image_key: the network's input on the same grid, (1, X, Y, Z) in [0, 1].
         window_hu: (low, high) in HU that the chain scaled to 0 and 1.
+
+    Attributes:
+        in_place: probabilities are changed themselves, in place of a copy.
     """
+
+    in_place = False
 
     def __init__(
         self,
@@ -145,9 +150,25 @@ class KeepInsideBodyd(ItemTransform):
             return item  # background is certain already, as where a gate lets nothing pass
         image = np.asarray(plain(data[self.image_key])[0].cpu())
         outside = torch.from_numpy(~inside_body(image * (self.high - self.low) + self.low))
-        certain = torch.zeros(len(item), dtype=item.dtype, device=item.device)
-        certain[0] = 1
-        return torch.where(outside.to(item.device), certain[:, None, None, None], item)
+        return surely(item, outside, in_place=self.in_place)
+
+
+def surely(scores: Tensor, background: Tensor, *, in_place: bool = False) -> Tensor:
+    """Class probabilities with background, class 0, certain somewhere.
+
+    Args:
+        scores: (C, *spatial).
+        background: (*spatial) bool, where.
+        in_place: change the scores themselves, in place of a copy.
+
+    Example:
+        >>> surely(torch.tensor([[0.5, 0.2], [0.5, 0.8]]), torch.tensor([True, False])).tolist()
+        [[1.0, 0.20000000298023224], [0.0, 0.800000011920929]]
+    """
+    made, where = scores if in_place else scores.clone(), background.to(scores.device)
+    for value, score in enumerate(made):
+        score.masked_fill_(where, value == 0)
+    return made
 
 
 def _extent(line: npt.ArrayLike) -> slice:

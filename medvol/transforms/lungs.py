@@ -16,7 +16,7 @@ from ..errors import Note
 from ..lungs import BODY_ABOVE_HU, SMALLEST_SHARE
 from ..slices import runs
 from ..spatial import voxel_volume_ml
-from .body import AIR_BELOW_HU
+from .body import AIR_BELOW_HU, surely
 from .decide import best_of
 from .intensity import LUNG_WINDOW_HU
 from .keys import noted, placed, plain
@@ -100,7 +100,12 @@ class KeepInsideLungsd(MapTransform):
             left and z along the patient, with its affine.
         window_hu: (low, high) in HU that the chain scaled to 0 and 1.
         lesion: classes that the note counts.
+
+    Attributes:
+        in_place: probabilities are changed themselves, in place of a copy.
     """
+
+    in_place = False
 
     def __init__(
         self,
@@ -133,12 +138,10 @@ class KeepInsideLungsd(MapTransform):
                 run = np.s_[:, :, start:stop]
                 if labels[run].any():
                     kept[run] = in_lungs(labels[run] > 0, volume[run])
-            outside = torch.from_numpy((labels > 0) & ~kept).to(scores.device)
+            outside = torch.from_numpy((labels > 0) & ~kept)
             if outside.any():
-                certain = torch.zeros(len(scores), dtype=scores.dtype, device=scores.device)
-                certain[0] = 1
-                scores = torch.where(outside, certain[:, None, None, None], scores)
-                result[key] = placed(scores, result[key])
+                changed = surely(scores, outside, in_place=self.in_place)
+                result[key] = placed(changed, result[key])
             lost = np.isin(labels, self.lesion) & ~kept
             ml = float(lost.sum()) * voxel_volume_ml(affine)
             if ml >= NOTED_FROM_ML:

@@ -2,7 +2,6 @@
 """What a network predicts, brought back to the voxels and slices of the input."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from copy import deepcopy
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor
 from ..spatial import Affine, feet_head_axis
 from .decide import BYTE, NOT_FINITE, Decision, labels_of
 from .keys import ItemTransform, plain
-from .traced import undone
+from .traced import Undone, undone
 
 PLANES = 8  # of scores at once, along the first axis
 SURELY_BACKGROUND = Decision(surely_background=True)
@@ -52,17 +51,23 @@ class InvertLabelsd(Invertd):
         result = dict(data)
         for key, orig_key in self.key_iterator(result, self.orig_keys):
             scores, image = plain(result[key]), data[orig_key]
-            found = undone(
-                self.transform, orig_key, scores.shape[1:], image.meta, image.applied_operations
-            )
+            found = self.undone(scores.shape[1:], orig_key, image)
             if found is None:
                 result[key] = self._class_by_class(result, key)
                 continue
             labels = labels_of(scores.split(PLANES, 1), found.maps, SURELY_BACKGROUND)
-            made = MetaTensor(labels, meta=found.meta(image.meta))
-            made.applied_operations = deepcopy(found.left)
-            result[key] = made
+            result[key] = found.placed(labels, image)
         return result
+
+    def undone(self, shape: Sequence[int], orig_key: Hashable, image: MetaTensor) -> Undone | None:
+        """What undoing the chain does to the grid; None where it is not along the axes.
+
+        Args:
+            shape: (X, Y, Z) of the network's grid.
+            orig_key: name of its input.
+            image: its input.
+        """
+        return undone(self.transform, orig_key, shape, image.meta, image.applied_operations)
 
     def _class_by_class(self, data: Mapping[Hashable, Any], key: Hashable) -> MetaTensor:
         scores = data[key]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.data.meta_tensor import MetaTensor
 from monai.data.utils import AFFINE_TOL, affine_to_spacing
 from monai.networks.layers import AffineTransform
 from monai.transforms import (
@@ -65,6 +66,17 @@ class Undone:
         if self.spacing is not None and "pixdim" in meta:
             meta["pixdim"][1 : 1 + len(self.spacing)] = self.spacing
         return meta
+
+    def placed(self, labels: Tensor, image: MetaTensor) -> MetaTensor:
+        """Labels with the metadata and the trace that they then have.
+
+        Args:
+            labels: (C, *shape of the maps).
+            image: on the network's grid.
+        """
+        made = MetaTensor(labels, meta=self.meta(image.meta))
+        made.applied_operations = deepcopy(self.left)
+        return made
 
 
 def undone(

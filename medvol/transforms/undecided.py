@@ -77,6 +77,6 @@ def undecided_share(scores: Tensor, focus: Sequence[int]) -> float:
     marked = torch.isin(best_of(scores, range(len(scores)))[0], chosen)
     if not marked.any():
         return 0.0
-    score = scores[chosen][:, marked].sum(0)
+    score = torch.stack([scores[label][marked] for label in focus]).sum(0)
     low, high = UNDECIDED
     return float(((score >= low) & (score <= high)).float().mean())

@@ -51,6 +51,15 @@ def test_scores_that_are_there_as_a_whole() -> None:
     assert bytes_of(streamed=False) == stock
 
 
+def test_scores_that_are_gathered_before_they_are_restored() -> None:
+    """While they are looked at the network's memory is free again, or it is the most."""
+    whole = 4 * 4 * 125_000
+    assert bytes_of(gathered=True) == INPUT + whole + LABELS + 16 * 125_000
+    network = 2 * 3_000_000
+    most = INPUT + whole + network + SUMS // 4
+    assert bytes_of(gathered=True, window_bytes=3_000_000) == most
+
+
 def test_preparing_step_by_step_may_be_the_most() -> None:
     assert bytes_of(at_once=False) == 4 * 4 * 1_000_000 + INPUT
 

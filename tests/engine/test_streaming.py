@@ -14,6 +14,7 @@ from torch import Tensor
 from medvol.engine.devices import infer_within_memory
 from medvol.engine.streaming import Streaming, streams
 from medvol.inferers.gated import GatedInferer
+from medvol.inferers.slice_stack import SliceStackInferer
 from medvol.inferers.sliding_window import FastSlidingWindowInferer
 
 
@@ -99,10 +100,26 @@ def test_scores_on_another_grid_than_that_of_the_windows_come_as_a_whole() -> No
     assert torch.equal(found["pred"], whole[0].argmax(0))
 
 
+def test_slices_come_as_all_planes_at_once_and_probabilities_of_slices_as_a_whole() -> None:
+    inferer, step = SliceStackInferer(1, 3), Largest()
+    found = Streaming(inferer, step, {}, unguarded)(VOLUME, network)
+    assert torch.equal(found["pred"], inferer(VOLUME, network)[0].argmax(0))
+    assert step.seen == [20]
+    step.seen.clear()
+
+    def of_slices(slabs: Tensor) -> Tensor:
+        return network(slabs).mean((2, 3))
+
+    found = Streaming(inferer, step, {}, unguarded)(VOLUME, of_slices)
+    assert torch.equal(found["pred"], inferer(VOLUME, of_slices)[0].argmax(0))
+    assert (found["pred"].shape, step.seen) == ((8,), [])
+
+
 class Gate:
     threshold = None
 
 
+SLICES = SliceStackInferer(1)
 FAST = FastSlidingWindowInferer(8)
 GATE: Any = Gate()
 
@@ -116,6 +133,9 @@ GATE: Any = Gate()
         (FAST, [], False),
         (SlidingWindowInferer(8), [Largest()], False),
         (GatedInferer(SlidingWindowInferer(8), GATE, classes=2), [Largest()], False),
+        (SLICES, [Largest()], True),
+        (GatedInferer(SLICES, GATE, classes=2), [Largest()], True),
+        (SLICES, [abs], False),
     ],
 )
 def test_when_it_streams(inferer: Any, steps: list[Any], expected: bool) -> None:

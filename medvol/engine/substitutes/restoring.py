@@ -2,7 +2,6 @@
 """From the network's scores to labels on the input's own grid, block by block, in one step."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from copy import deepcopy
 from itertools import chain
 from typing import Any
 
@@ -25,6 +24,7 @@ from monai.transforms.transform import MapTransform
 from monai.transforms.utils import convert_applied_interp_mode
 from torch import Tensor
 
+from ...inferers.sliding_window import gathered
 from ...transforms.decide import Decision, labels_of
 from ...transforms.keys import plain
 from ...transforms.traced import Undone, undone
@@ -149,7 +149,7 @@ class ScoresToLabelsd(MapTransform):
         """
         found = self._undone(data)
         if found is None:
-            scores = MetaTensor(torch.cat(list(planes), 1))
+            scores = MetaTensor(gathered(planes, self._image(data).shape[1]))
             return dict(self.stock({**data, self.keys[0]: scores}))
         return self._made(planes, found, data)
 
@@ -185,7 +185,5 @@ class ScoresToLabelsd(MapTransform):
             each = torch.arange(self.one_hot)[:, None, None, None]
             labels = (labels == each).to(torch.uint8)
         labels = labels.to(self.invert.device[0] or first.device)
-        made = MetaTensor(labels if self.as_bytes else labels.float())
-        made.meta = found.meta(self._image(data).meta)
-        made.applied_operations = deepcopy(found.left)
-        return {**data, self.keys[0]: made}
+        values = labels if self.as_bytes else labels.float()
+        return {**data, self.keys[0]: found.placed(values, self._image(data))}

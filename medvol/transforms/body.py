@@ -158,7 +158,7 @@ def surely(scores: Tensor, background: Tensor, *, in_place: bool = False) -> Ten
 
     Args:
         scores: (C, *spatial).
-        background: (*spatial) bool, where.
+        background: (*spatial,) bool, where it is.
         in_place: change the scores themselves, in place of a copy.
 
     Example:

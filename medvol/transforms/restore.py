@@ -65,7 +65,7 @@ class InvertLabelsd(Invertd):
         Args:
             shape: (X, Y, Z) of the network's grid.
             orig_key: name of its input.
-            image: its input.
+            image: its input, (C, X, Y, Z).
         """
         return undone(self.transform, orig_key, shape, image.meta, image.applied_operations)
 

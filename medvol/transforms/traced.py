@@ -72,7 +72,7 @@ class Undone:
 
         Args:
             labels: (C, *shape of the maps).
-            image: on the network's grid.
+            image: on the network's grid, (C, X, Y, Z).
         """
         made = MetaTensor(labels, meta=self.meta(image.meta))
         made.applied_operations = deepcopy(self.left)

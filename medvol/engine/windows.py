@@ -100,14 +100,14 @@ class Counted:
 
 
 def expect_images(network: Any, images: int) -> None:
-    """Say how many images will come, to a network that may be run by several backends.
+    """Say how many images will come at least, to a network that may be run by several backends.
 
     Args:
         network: of a pipeline, or what runs it.
         images: 1 or more.
     """
     if isinstance(network, Automatic):
-        network.images = images
+        network.images = max(network.images, images)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from ..engine.explained import explained
 from ..engine.limits import usual_limits
 from ..engine.serve import Handler
 from ..engine.settings import USUAL, EngineSettings
+from ..engine.windows import expect_images
 from ..errors import InputError, printable
 from ..failures import listed
 from ..files import sha256_of
@@ -154,9 +155,11 @@ class Comparison(ABC, Generic[CaseT]):
     def bundle(self) -> Bundle:
         """The bundle, loaded when it is asked for."""
         order = self.order
-        return load_bundle(
+        bundle = load_bundle(
             self.spec, device=order.device, precision=order.precision, engine=order.engine
         )
+        expect_images(bundle.pipeline.backend, len(self.asked()))
+        return bundle
 
     def run_words(self) -> str:
         """How the bundle runs, such as "fp32 on cpu", and at which threshold its gate is."""

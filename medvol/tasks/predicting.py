@@ -143,8 +143,8 @@ class Predicting:
             known = {case.name: found for case in some if (found := self._known(case))}
             computed = self._computed([case for case in some if case.name not in known])
             for case in some:
-                self.seen += 1
                 yield known[case.name] if case.name in known else next(computed)
+            self.seen += len(some)
 
     def _known(self, case: Case) -> Outcome | InputError | None:
         """What is said of a case that need not or cannot be computed; None for another."""

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
 from medvol.bundle.spec import read_spec
 from medvol.cli import main
+from medvol.engine import windows
 from medvol.engine.backends import automatic, trial
 from medvol.engine.settings import EngineSettings
 from medvol.outputs.results import Results
@@ -131,6 +133,45 @@ def test_a_trial_in_a_run_is_recorded_and_remembered(
         assert network["by"] == "torch-channels-last"
         assert answer.mask is not None
         assert (answer.mask == expected.mask).all()
+
+
+def test_a_bundle_says_that_windows_of_one_value_are_skipped(folder: Path, tmp_path: Path) -> None:
+    word = {
+        "inferer#inferer#_target_": "medvol.inferers.sliding_window.FastSlidingWindowInferer",
+        "inferer#inferer#skip_constant": True,
+    }
+    every = load_bundle(folder / "thresholds", device="cpu")
+    skipping = load_bundle(tiny_bundle(tmp_path / "skipping", word), device="cpu")
+    volume = torch.zeros(1, 1, 16, 16, 40)
+    volume[..., :8] = torch.rand(16, 16, 8, generator=torch.Generator().manual_seed(0))
+    found, ran = [], []
+    for bundle in (every, skipping):
+        seen: list[int] = []
+        bundle.pipeline.network.register_forward_pre_hook(lambda *_, seen=seen: seen.append(1))
+        with torch.inference_mode():
+            found.append(bundle.pipeline.inferer(volume, bundle.pipeline.backend))
+        ran.append(len(seen))
+    assert torch.equal(*found)
+    assert ran == [9, 3]  # along z at 0 and 4, and the first of those from 8 on
+    assert "skip_constant" not in every.pipeline.settings
+    assert skipping.pipeline.settings["skip_constant"]
+    assert skipping.pipeline.streams == every.pipeline.streams
+    masks = [bundle.predict(folder / "chest.nii.gz").mask for bundle in (every, skipping)]
+    assert (masks[0] == masks[1]).all()
+
+
+def test_a_run_says_how_many_images_will_come(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[int] = []
+    monkeypatch.setattr(windows, "expect_images", lambda _, images: said.append(images))
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for name in "abc":
+        save_nifti(scans / f"{name}.nii.gz", CHEST.ct, CHEST.affine)
+    words = ["--bundle", str(folder / "thresholds"), "--format", "nii", "--device", "cpu"]
+    assert main(["predict", str(scans), "-o", str(tmp_path / "out"), *words]) == 0
+    assert said == [3, 2, 1]
 
 
 def test_a_file_of_what_was_measured_fixes_the_backend(

@@ -139,6 +139,8 @@ def test_many_images_are_long_work_together(planted: Planted) -> None:
     expect_images(backend, 40)
     planted.run(backend, 10)
     assert planted.trials == 1
+    expect_images(backend, 5)
+    assert backend.images == 39  # who says of one image that it comes takes none away
     expect_images(Twice(), 40)  # of a pipeline without a backend: nothing to say
 
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, local
 from typing import Any, NamedTuple, TypeAlias
 
 from .errors import printable
@@ -46,11 +47,14 @@ class Step(NamedTuple):
 
 Listener: TypeAlias = Callable[[Step], None]
 _listeners: list[Listener] = []  # the last one hears
+_aside = local()  # `until` of a thread whose work is ahead of what is shown
 
 
 def tell(step: Step) -> None:
-    """Say where the work is; nothing happens where nobody listens."""
-    if _listeners:
+    """Say where the work is; nothing happens where nobody listens, or where it is of no interest
+    yet, see `unheard`."""
+    until = getattr(_aside, "until", None)
+    if _listeners and (until is None or until.is_set()):
         _listeners[-1](step)
 
 
@@ -82,6 +86,20 @@ def heard_by(listener: Listener | None) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+@contextmanager
+def unheard(until: Event) -> Iterator[None]:
+    """Let what this thread tells inside be heard by nobody before an event.
+
+    Args:
+        until: set when its work is what everybody waits for.
+    """
+    before, _aside.until = getattr(_aside, "until", None), until
+    try:
+        yield
+    finally:
+        _aside.until = before
 
 
 @contextmanager

@@ -141,6 +141,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     from ..engine.limits import usual_limits
     from ..outputs.results import Results
     from ..outputs.room import is_full, reserved
+    from ..tasks.ahead import AT_WORK
     from ..tasks.cases import find_cases, remarks_on
     from ..tasks.predicting import Explain, Job, start
     from ..tasks.spent import age_s
@@ -182,7 +183,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     known = [shown(case, hand) for case in cases]
     said = CaseLines(results, known, bars, quiet=args.quiet, as_object=args.json)
     work = f"{start.__module__}:{start.__name__}"
-    together = 2 * in_batch if in_batch else 1
+    together = 2 * in_batch if in_batch else AT_WORK
     heard = bars if bars.shown else None
     tables_of_all = [output.name for output in results.together]
     read = [*map(str, images), *(case.path for case in cases)]

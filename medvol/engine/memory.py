@@ -50,6 +50,10 @@ class Estimate:
         """Whether there is enough."""
         return self.needed <= self.available
 
+    def leaves(self, beside: int) -> bool:
+        """Whether so many bytes are left for something else."""
+        return self.needed + beside <= self.available
+
     def __str__(self) -> str:
         return f"{self.needed / GIB:.1f} GiB needed, {self.available / GIB:.1f} GiB free"
 

@@ -226,6 +226,19 @@ def read_block(block: DataBlock) -> npt.NDArray[np.uint8]:
     return voxels
 
 
+def unpacked_bytes(path: Path) -> int:
+    """Bytes of a file, of a gzip file those that it says it holds; nothing of it is unpacked.
+
+    Raises:
+        InputError: as for `file_size`.
+        OSError: it cannot be read.
+    """
+    size = file_size(path)
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    return max(size, _gzip_length(path, size)) if packed else size
+
+
 def _gzip_length(path: Path, size: int) -> int:
     """Inflated length modulo 2^32 of the last member, from the last four bytes."""
     with path.open("rb") as file:

@@ -16,6 +16,7 @@ PAD = 4  # cells around what is marked, so that its surface closes
 SMOOTHING = 1.0  # standard deviation of the smoothing, over the size of a voxel: hides steps
 LEAST_SMOOTHING = 0.7  # the same over the edge of a cube: hides the cubes themselves
 TRACE = 1e-3  # share of a cell below which it holds nothing
+TOGETHER = 16  # slabs: threads that meet at each one wait long where other work is done beside
 TAIL = 1e-12  # of a Gaussian, 0 from here on: what follows is lost in rounding, and denormal
 
 
@@ -83,11 +84,21 @@ def smooth_field(labels: Mask, values: Collection[int], cells: Cells) -> Field:
     wanted[list(values)] = 1
     slow, a, b = (int(axis) for axis in np.argsort([-abs(step) for step in labels.strides]))
     of_slow, of_a, of_b = cells.shares(slow), cells.shares(a), cells.shares(b).T
-    slabs = np.stack(
-        [of_a @ wanted.take(slab, mode="clip") @ of_b for slab in labels.transpose(slow, a, b)]
+    turned = labels.transpose(slow, a, b)
+    slabs = np.concatenate(
+        [
+            _across(wanted.take(turned[at : at + TOGETHER], mode="clip"), of_a, of_b)
+            for at in range(0, len(turned), TOGETHER)
+        ]
     )
     field = (of_slow @ slabs.reshape(len(slabs), -1)).reshape(-1, *slabs.shape[1:])
     return field.transpose(np.argsort((slow, a, b)))
+
+
+def _across(slabs: Field, of_a: Field, of_b: Field) -> Field:
+    """(n, cubes, cubes) of slabs (n, A, B): (cubes, A) times each times (B, cubes)."""
+    rows = (slabs.reshape(-1, slabs.shape[2]) @ of_b).reshape(*slabs.shape[:2], -1)
+    return np.tensordot(of_a, rows, axes=(1, 1)).transpose(1, 0, 2)
 
 
 def level_of(field: Field) -> float:

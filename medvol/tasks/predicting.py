@@ -5,9 +5,10 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 from typing import Any, NamedTuple
 
 from ..answer import Answer, Refusal
@@ -24,6 +25,7 @@ from ..outputs.results import Results
 from ..outputs.room import check_room, room_bytes
 from ..owned import RUN, read_record
 from ..progress import Step, tell
+from .ahead import Ahead, bytes_beside
 from .cases import Case, Reading, read_case
 from .spent import Spent
 from .task import Bundle, load_bundle, task_of
@@ -113,6 +115,8 @@ class Predicting:
         self.bundle: Bundle | None = None
         self.seen = 0  # cases
         self.spent = Spent(job.before_s)
+        self.nothing_written = Event()  # no volume's files are written while the next is computed
+        self.nothing_written.set()
         drawn = {"attention", "dicom-sc"}.intersection(self.results.alone or ())
         wanted = "classes" in self.task.gives and drawn
         self.method = (asked["attention"] or "grad-cam") if wanted else ""
@@ -137,9 +141,11 @@ class Predicting:
         Raises:
             InputError, ValueError: as above.
         """
-        step = 1 if self.task.batch_size is None else MANY
-        for first in range(0, len(cases), step):
-            some = cases[first : first + step]
+        if self.task.batch_size is None:
+            yield from self._volumes(cases)
+            return
+        for first in range(0, len(cases), MANY):
+            some = cases[first : first + MANY]
             known = {case.name: found for case in some if (found := self._known(case))}
             computed = self._computed([case for case in some if case.name not in known])
             for case in some:
@@ -193,18 +199,13 @@ class Predicting:
         waiting = deque(cases)
         while self.bundle is None and waiting:
             case = waiting.popleft()
-            beside = Timer(PATIENCE_S, import_module, (f"...{HEAVY}", __name__))
-            beside.daemon = True
-            beside.start()
             try:
-                case, image = read_case(self.task, case, self.reading)
+                case = self._read(case)
             except FAILURES as error:
-                beside.cancel()
                 yield failure(error, case.path)
             else:
-                beside.cancel()
-                waiting.appendleft(replace(case, image=image))
-                del image  # or it would stay in memory to the end
+                waiting.appendleft(case)
+                del case  # or its image would stay in memory to the end
                 self.bundle = self._loaded()
         if self.bundle is not None:
             paths = [case.path for case in waiting]
@@ -215,6 +216,91 @@ class Predicting:
             )  # fmt: skip
             for path, answer in zip(paths, answers, strict=True):
                 yield self._written(path, answer, self.bundle)
+
+    def _volumes(self, cases: Sequence[Case]) -> Iterator[Outcome | InputError]:
+        """What comes of volumes, one after the other: where there is room the next is read while
+        the network runs, and is computed while the files of this one are written."""
+        reads = Ahead(self._looked_at, cases, until=Event())
+        answers = Ahead(partial(self._found, reads), cases, until=self.nothing_written)
+        try:
+            for path, found in answers:
+                if not isinstance(found, Answer):
+                    yield found
+                    continue
+                assert self.bundle is not None  # it has answered
+                if answers.following is not None and self._has_room(found.image, None):
+                    self.nothing_written.clear()
+                    answers.begin()
+                outcome = self._written(path, found, self.bundle)
+                del found  # its image and mask are not kept while the next is computed
+                self.nothing_written.set()
+                yield outcome
+        finally:
+            self.nothing_written.set()
+            answers.close()
+            reads.close()
+
+    def _looked_at(self, case: Case) -> Outcome | InputError | Case:
+        """What is said of a case that need not or cannot be computed; else it and its image."""
+        if found := self._known(case):
+            return found
+        try:
+            return self._read(case)
+        except FAILURES as error:
+            return failure(error, case.path)
+
+    def _found(
+        self, reads: Ahead[Case, Outcome | InputError | Case], case: Case
+    ) -> tuple[str, Answer | Outcome | InputError]:
+        """A case's path, and what was found in it; the next one is read meanwhile."""
+        begun = reads.begun
+        found = next(reads)
+        if begun and isinstance(found, InputError):  # perhaps since two were in memory
+            self.nothing_written.wait()
+            found = self._looked_at(case)
+        if not isinstance(found, Case):
+            return case.path, found
+        assert found.image is not None
+        self.bundle = self.bundle or self._loaded()
+        if reads.following is not None or not self.nothing_written.is_set():
+            if self._has_room(found.image, reads.following):
+                reads.begin()
+            else:
+                self.nothing_written.wait()
+        (answer,) = self.bundle.predict_many([found], reading=self.reading)
+        return case.path, answer.error if isinstance(answer, Refusal) else answer
+
+    def _has_room(self, image: Image, following: Case | None) -> bool:
+        """Whether a volume can be predicted while another is read or written.
+
+        Args:
+            image: that is predicted.
+            following: that is read meanwhile; None where one is written.
+        """
+        from ..engine.memory import estimate_of  # here: it loads torch
+
+        assert self.bundle is not None
+        beside = bytes_beside(image, None if following is None else following.path)
+        try:
+            return beside is not None and estimate_of(self.bundle.pipeline, image).leaves(beside)
+        except FAILURES:  # what is wrong is said where the case is predicted
+            return False
+
+    def _read(self, case: Case) -> Case:
+        """The case with its image; the packages are imported beside, where that takes long.
+
+        Raises:
+            InputError: the image cannot be used.
+        """
+        beside = Timer(PATIENCE_S, import_module, (f"...{HEAVY}", __name__))
+        beside.daemon = True
+        if self.bundle is None:
+            beside.start()
+        try:
+            case, image = read_case(self.task, case, self.reading)
+        finally:
+            beside.cancel()
+        return replace(case, image=image)
 
     def _explained(self) -> Explained:
         self.bundle = self.bundle or self._loaded()

@@ -10,6 +10,7 @@ from ..engine.limits import usual_limits
 from ..errors import InputError
 from ..files import sweep
 from ..outputs.results import Results
+from ..tasks.ahead import AT_WORK
 from ..tasks.cases import Case
 from ..tasks.predicting import Job, Outcome, start
 
@@ -54,7 +55,9 @@ class Predictor:
                 self._end()
                 limits = usual_limits(self.time_limit, confined=confinement is not None)
                 work = f"{start.__module__}:{start.__name__}"
-                self._kept = child.Child(work, Job(results), limits=limits, confinement=confinement)
+                self._kept = child.Child(
+                    work, Job(results), limits=limits, together=AT_WORK, confinement=confinement
+                )
             process = self._kept
             self._cases += len(cases)
             try:

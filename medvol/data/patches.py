@@ -40,8 +40,9 @@ class PatchDataset(Dataset):
     `Prepared`, its volumes stay in their files, and a random patch is read from there without the
     rest of the volume. A batch is augmented at once by `batch_steps`: the stock transforms draw,
     each from its own random state and in the order of the samples, so that for the same seed the
-    samples are those of a `CacheDataset`, but for the rounding of float32. Transforms that have no
-    faster equal run as they are. Any `DataLoader` takes it.
+    samples are those of a `CacheDataset`, but for the rounding of float32 and the values of
+    Gaussian noise, which another generator draws. Transforms that have no faster equal run as they
+    are. Any `DataLoader` takes it.
 
     Args:
         data: items.

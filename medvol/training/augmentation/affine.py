@@ -2,8 +2,11 @@
 """Random affine changes as MONAI draws them, sampled in float32 and, where they allow, by axes."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from monai.transforms.utils import create_rotate, create_scale, create_shear, create_translate
 from monai.utils import fall_back_tuple
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,80 +28,145 @@ class AffineStep(BatchStep):
         stock.randomize(None)
         affine.randomize()  # that of MONAI is drawn here, and drawn again below: so its order is
         shape = tuple(sample[first].shape[1:])
-        size = fall_back_tuple(affine.spatial_size, shape)
-        moved = stock._do_transform
-        if not moved and tuple(size) == shape:
+        size = tuple(fall_back_tuple(affine.spatial_size, shape))
+        if not stock._do_transform and size == shape:
             for key in stock.key_iterator(sample):
                 sample[key] = sample[key].float()
             return [sample]
         matrix = torch.eye(len(size) + 1, dtype=torch.float64)  # halves of voxels must stay halves
-        if moved:
-            affine.rand_affine_grid(size, lazy=True)
-            matrix = affine.rand_affine_grid.get_transformation_matrix().float()
+        if stock._do_transform:
+            affine.rand_affine_grid.randomize()
+            matrix = drawn_matrix(affine.rand_affine_grid, len(size))
+        whole = all(n <= own and (own - n) % 2 == 0 for n, own in zip(size, shape, strict=True))
+        places = Places(matrix, size)
         for key, mode, padding in stock.key_iterator(sample, stock.mode, stock.padding_mode):
             affine.randomize()
-            sample[key] = resampled(sample[key].float(), matrix, size, mode=mode, padding=padding)
+            item = sample[key].float()
+            if whole and not stock._do_transform:
+                sample[key] = middle(item, size)
+            else:
+                sample[key] = places.read(item, mode=mode, padding=padding)
         return [sample]
 
 
-def resampled(
-    item: Tensor, matrix: Tensor, size: Sequence[int], *, mode: str, padding: str
-) -> Tensor:
-    """An item read where a matrix leads to; both grids have their origin in their middle.
+def middle(item: Tensor, size: Sequence[int]) -> Tensor:
+    """The middle of an item, on whose voxels those of the result lie.
 
     Args:
-        item: (C, X, Y) or (C, X, Y, Z) float32.
-        matrix: (n + 1, n + 1) voxel of the result to voxel of the item, homogeneous.
+        item: (C, X, Y) or (C, X, Y, Z).
+        size: voxels, along each axis as many as the item has or an even number fewer.
+
+    Example:
+        >>> middle(torch.arange(6.0).reshape(1, 6, 1), (2, 1)).flatten().tolist()
+        [2.0, 3.0]
+    """
+    for axis, wanted in enumerate(size, start=1):
+        item = item.narrow(axis, (item.shape[axis] - wanted) // 2, wanted)
+    return item
+
+
+def drawn_matrix(grid: Any, axes: int) -> Tensor:
+    """The matrix (axes + 1, axes + 1) float32 that MONAI composes of what was drawn.
+
+    Args:
+        grid: a `RandAffineGrid` that has drawn.
+        axes: 2 or 3.
+    """
+    matrix = np.eye(axes + 1, dtype=np.float32)
+    for make, drawn in (
+        (create_rotate, grid.rotate_params), (create_shear, grid.shear_params),
+        (create_translate, grid.translate_params), (create_scale, grid.scale_params),
+    ):  # fmt: skip
+        if drawn:
+            matrix = matrix @ np.asarray(make(axes, drawn), np.float32)
+    return torch.from_numpy(matrix)
+
+
+class Places:
+    """Where a matrix leads to, worked out once for items that are alike.
+
+    Items and result have their origin in their middle.
+
+    Args:
+        matrix: (n + 1, n + 1) voxel of the result to voxel of an item, homogeneous.
         size: n voxels of the result.
-        mode: "bilinear" (in three dimensions trilinear) or "nearest".
-        padding: "zeros", "border" or "reflection", beyond the item.
-
-    Returns:
-        (C, *size).
     """
-    if padding == BORDER and item.ndim == 4 and not matrix[:2, 2].any() and not matrix[2, :2].any():
-        return _by_axes(item, matrix, size, mode)
-    return _sampled(item, matrix, size, mode, padding)
 
+    def __init__(self, matrix: Tensor, size: tuple[int, ...]) -> None:
+        self.matrix = matrix
+        self.size = size
+        self._grids: dict[tuple[int, ...], Tensor] = {}
 
-def _by_axes(item: Tensor, matrix: Tensor, size: Sequence[int], mode: str) -> Tensor:
-    """Along the third axis first, then within its planes: they do not depend on each other.
+    def read(self, item: Tensor, *, mode: str, padding: str) -> Tensor:
+        """An item there.
 
-    Within planes all of them share their places, which torch computes many times as fast.
-    """
-    channels, depth = item.shape[0], item.shape[3]
-    planes = item.movedim(3, 1)  # (C, Z, X, Y)
-    z = (_centred(size[2], matrix) * matrix[2, 2] + matrix[2, 3]) * (2.0 / max(2, depth))
-    z = (((z + 1) * depth - 1) / 2).clamp(0, depth - 1)  # there and back as torch does: same ties
-    if mode == NEAREST:
-        planes = planes.index_select(1, z.round().long())
-    else:
-        low = z.floor()
-        share = (z - low).reshape(1, -1, 1, 1).float()
-        high = (low.long() + 1).clamp(max=depth - 1)
-        planes = torch.lerp(
-            planes.index_select(1, low.long()), planes.index_select(1, high), share
-        )  # fmt: skip
-    within = matrix[[0, 1, 3]][:, [0, 1, 3]]
-    flat = planes.reshape(-1, *planes.shape[2:])
-    made = _sampled(flat, within, size[:2], mode, BORDER)
-    return made.reshape(channels, size[2], size[0], size[1]).movedim(1, 3)
+        Args:
+            item: (C, X, Y) or (C, X, Y, Z) float32.
+            mode: "bilinear" (in three dimensions trilinear) or "nearest".
+            padding: "zeros", "border" or "reflection", beyond the item.
 
+        Returns:
+            (C, *size).
+        """
+        apart = not self.matrix[:2, 2:-1].any() and not self.matrix[2:-1, :2].any()
+        if padding == BORDER and item.ndim == 4 and apart:
+            return self._by_axes(item, mode)
+        return self._sampled(item, mode, padding)
 
-def _sampled(item: Tensor, matrix: Tensor, size: Sequence[int], mode: str, padding: str) -> Tensor:
-    """`torch.nn.functional.grid_sample` in float32, its places computed axis by axis."""
-    axes = len(size)
-    places = []
-    for row, extent in zip(range(axes), item.shape[1:], strict=True):
-        place = matrix[row, axes]
-        for axis in range(axes):
-            steps = _centred(size[axis], matrix) * matrix[row, axis]
-            place = place + steps.reshape([-1 if a == axis else 1 for a in range(axes)])
-        places.append(place * (2.0 / max(2, extent)))
-    grid = torch.stack([place.expand(*size) for place in reversed(places)], -1)
-    return F.grid_sample(
-        item[None].to(grid.dtype), grid[None], mode=mode, padding_mode=padding, align_corners=False
-    )[0].float()
+    def _by_axes(self, item: Tensor, mode: str) -> Tensor:
+        """Along the third axis first, then within its planes: they do not depend on each other.
+
+        Within planes all of them share their places, which torch computes many times as fast.
+        """
+        matrix, size = self.matrix, self.size
+        channels, depth = item.shape[0], item.shape[3]
+        planes = item.movedim(3, 1)  # (C, Z, X, Y)
+        z = (_centred(size[2], matrix) * matrix[2, 2] + matrix[2, 3]) * (2.0 / max(2, depth))
+        z = (((z + 1) * depth - 1) / 2).clamp(0, depth - 1)  # there and back as torch does: ties
+        if mode == NEAREST:
+            planes = planes.index_select(1, z.round().long())
+        else:
+            low = z.floor()
+            share = (z - low).reshape(1, -1, 1, 1).float()
+            high = (low.long() + 1).clamp(max=depth - 1)
+            planes = torch.lerp(
+                planes.index_select(1, low.long()), planes.index_select(1, high), share
+            )  # fmt: skip
+        made = self._sampled(planes.reshape(-1, *planes.shape[2:]), mode, BORDER)
+        return made.reshape(channels, size[2], size[0], size[1]).movedim(1, 3)
+
+    def _sampled(self, item: Tensor, mode: str, padding: str) -> Tensor:
+        """`torch.nn.functional.grid_sample` in float32."""
+        grid = self._grid(item.shape[1:])
+        return F.grid_sample(
+            item[None].to(grid.dtype), grid, mode=mode, padding_mode=padding, align_corners=False
+        )[0].float()
+
+    def _grid(self, extents: Sequence[int]) -> Tensor:
+        """Places in items of this many voxels as torch wants them, computed axis by axis.
+
+        Args:
+            extents: of all axes, or of the first two where planes are sampled.
+
+        Returns:
+            (1, *size, axes) from -1 to 1, the last axis first.
+        """
+        known = self._grids.get(tuple(extents))
+        if known is not None:
+            return known
+        matrix, axes = self.matrix, len(extents)
+        size = self.size[:axes]
+        grid = torch.empty((1, *size, axes), dtype=matrix.dtype)
+        for row, extent in enumerate(extents):
+            scale = 2.0 / max(2, extent)
+            place = grid[0, ..., axes - 1 - row]
+            place.fill_(float(matrix[row, -1]))
+            for axis in range(axes):
+                steps = _centred(size[axis], matrix) * matrix[row, axis]
+                place += steps.reshape([-1 if a == axis else 1 for a in range(axes)])
+            place *= scale
+        self._grids[tuple(extents)] = grid
+        return grid
 
 
 def _centred(size: int, like: Tensor) -> Tensor:

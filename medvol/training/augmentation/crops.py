@@ -4,6 +4,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import torch
 from monai.transforms import SpatialCrop
 from torch import Tensor
 
@@ -13,7 +15,7 @@ Draw = Callable[[Any, Sample], None]
 
 
 class CentredPatches(BatchStep):
-    """MONAI's `RandCropByLabelClassesd` and `RandCropByPosNegLabeld`.
+    """MONAI's `RandCropByLabelClassesd`.
 
     Args:
         stock: the transform that it stands for; draws the centres.
@@ -27,7 +29,7 @@ class CentredPatches(BatchStep):
         self.indices = indices
 
     def on(self, sample: Sample) -> list[Sample]:
-        given = [sample.pop(name, None) for name in self.indices]
+        given = self._given(sample)
         stock, cropper = self.stock, self.stock.cropper
         stock.randomize(sample.get(stock.label_key), *given, sample.get(stock.image_key))
         made = []
@@ -42,9 +44,32 @@ class CentredPatches(BatchStep):
                     )
                 ]  # fmt: skip
                 places = SpatialCrop.compute_slices(roi_center=centre, roi_size=size)
-                patch[key] = sample[key][(slice(None), *places)]
+                patch[key] = dense(sample[key][(slice(None), *places)])
             made.append(patch)
         return made
+
+    def _given(self, sample: Sample) -> list[Any]:
+        """The items with indices; None each where the stock step finds them itself."""
+        return [sample.pop(name, None) for name in self.indices]
+
+
+class PosNegPatches(CentredPatches):
+    """MONAI's `RandCropByPosNegLabeld`.
+
+    Foreground and background are found as MONAI finds them in a label of float32. In one of uint8,
+    as it lies in a file, MONAI's negation would make all voxels background.
+    """
+
+    def _given(self, sample: Sample) -> list[Any]:
+        given, label = super()._given(sample), sample.get(self.stock.label_key)
+        if label is None or all(indices is not None for indices in given):
+            return given
+        marked = (label[1:] if len(label) > 1 else label).numpy().any(0)
+        image = sample.get(self.stock.image_key)
+        rest = ~marked
+        if image is not None:
+            rest &= (image.numpy() > self.stock.cropper.image_threshold).any(0)
+        return [np.flatnonzero(marked), np.flatnonzero(rest)]
 
 
 class RandomPatch(BatchStep):
@@ -55,8 +80,23 @@ class RandomPatch(BatchStep):
     def on(self, sample: Sample) -> list[Sample]:
         self.stock.randomize(sample[self.stock.first_key(sample)].shape[1:])
         for key in self.stock.key_iterator(sample):
-            sample[key] = sample[key][(slice(None), *self.stock.cropper._slices)]
+            sample[key] = dense(sample[key][(slice(None), *self.stock.cropper._slices)])
         return [sample]
+
+
+def dense(patch: Tensor) -> Tensor:
+    """A copy of a patch, of a volume slice by slice, which is how the steps behind it read one.
+
+    Args:
+        patch: (C, X, Y) or (C, X, Y, Z), a part of something larger.
+
+    Example:
+        >>> dense(torch.zeros(9, 5, 4, 3)[:1, :3, :2]).stride()
+        (18, 2, 1, 6)
+    """
+    if patch.ndim < 4:
+        return patch.clone(memory_format=torch.contiguous_format)
+    return patch.movedim(3, 1).clone(memory_format=torch.contiguous_format).movedim(1, 3)
 
 
 def _sizes(given: Any, item: Tensor) -> list[int]:

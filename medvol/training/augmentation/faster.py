@@ -10,7 +10,7 @@ import torch
 
 from ...transforms.slice_stack import RandSliceStackd
 from .affine import MODES, PADDINGS, AffineStep
-from .crops import CentredPatches, RandomPatch
+from .crops import CentredPatches, PosNegPatches, RandomPatch
 from .steps import BatchStep, StockPatch, StockStep
 from .values import (
     ContrastStep,
@@ -79,7 +79,7 @@ def _classes(step: Any) -> BatchStep:
 
 
 def _pos_neg(step: Any) -> BatchStep:
-    return CentredPatches(step, (step.fg_indices_key, step.bg_indices_key))
+    return PosNegPatches(step, (step.fg_indices_key, step.bg_indices_key))
 
 
 _EQUALS: dict[type, Callable[[Any], BatchStep | None]] = {

@@ -3,7 +3,8 @@
 
 A faster step asks the stock one for its parameters, in its order and from its own random state,
 and only computes with them itself. So for the same seed a sample is the one that the stock step
-gives, but for rounding, and the distribution of what a network sees is that of the recipe.
+gives, but for rounding and for the values of noise, and the distribution of what a network sees is
+that of the recipe.
 """
 
 from abc import ABC, abstractmethod

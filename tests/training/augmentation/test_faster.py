@@ -18,7 +18,6 @@ STEPS: dict[str, Any] = {
     "flip": lambda _: stock.RandFlipd(KEYS, 0.5, 0),
     "flip last": lambda _: stock.RandFlipd(KEYS, 0.5, -1),
     "flip all": lambda _: stock.RandFlipd(KEYS, 0.5),
-    "noise": lambda _: stock.RandGaussianNoised("image", 0.5, 0.1, 0.3),
     "scale": lambda _: stock.RandScaleIntensityd("image", 0.4, 0.5),
     "scale channels": lambda _: stock.RandScaleIntensityd("image", 0.4, 0.5, channel_wise=True),
     "shift": lambda _: stock.RandShiftIntensityd("image", 0.4, prob=0.5),
@@ -31,6 +30,9 @@ STEPS: dict[str, Any] = {
     ),
     "affine in plane": lambda n: stock.RandAffined(
         KEYS, (8,) * n, 0.8, (0, 0, 0.4), None, [2] * n, [0.3] * n, padding_mode="border", **BOTH
+    ),
+    "affine smaller": lambda n: stock.RandAffined(
+        KEYS, (3, 2, 1)[:n], 0.3, [0.3] * n, padding_mode="border", **BOTH
     ),
     "affine larger": lambda n: stock.RandAffined(
         KEYS, (15, 14, 4)[:n], 0.5, [0.3] * n, padding_mode="zeros", **BOTH
@@ -46,6 +48,9 @@ STEPS: dict[str, Any] = {
     ),
     "pos neg": lambda n: stock.RandCropByPosNegLabeld(
         KEYS, "label", (5, 4, 3)[:n], 2, 1, 3, allow_smaller=True
+    ),
+    "pos neg in an image": lambda n: stock.RandCropByPosNegLabeld(
+        KEYS, "label", (2, 3, 1)[:n], 1, 2, 3, "image", -0.5, allow_smaller=True
     ),
 }  # fmt: skip
 
@@ -81,6 +86,41 @@ def test_equals_stock(name: str, shape: tuple[int, ...]) -> None:
                 assert own[key].shape == like.shape
                 tolerance = 5e-5 if key == "image" else 0.0
                 assert float((own[key] - like).abs().max()) <= tolerance
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_noise_is_as_strong_as_the_stock_one_and_as_normal(sampled: bool) -> None:
+    """Whether and how strong is the stock step's draw; the values are others, as often as theirs.
+
+    Bounds are five sigma of the sampling error of 24,000 normal values: of their mean 1 / sqrt(n),
+    of their standard deviation 1 / sqrt(2 n), of their third and fourth moment sqrt(15 / n) and
+    sqrt(96 / n).
+    """
+    step = stock.RandGaussianNoised("image", 0.5, 0.1, 0.3, sample_std=sampled)
+    (faster,) = batch_steps([step])
+    shape, strong = (1, 40, 30, 20), 0
+    for seed in range(12):
+        step.set_random_state(seed=seed)
+        wanted = step({"image": torch.zeros(shape)})["image"]
+        step.set_random_state(seed=seed)
+        (given,) = faster([{"image": torch.zeros(shape)}])
+        step.set_random_state(seed=seed)
+        (again,) = faster([{"image": torch.zeros(shape)}])
+        assert torch.equal(given["image"], again["image"])
+        noise, n = given["image"].double(), wanted.numel()
+        assert bool(noise.any()) == bool(wanted.any())
+        if not noise.any():
+            continue
+        strong += 1
+        drawn = float(wanted.std())
+        assert float(noise.std()) == pytest.approx(drawn, rel=5 * n**-0.5)  # both are estimates
+        assert abs(float(noise.mean()) - 0.1) < 5 * drawn * n**-0.5
+        unit = (noise - noise.mean()) / noise.std()
+        assert abs(float((unit**3).mean())) < 5 * (15 / n) ** 0.5
+        assert abs(float((unit**4).mean()) - 3) < 5 * (96 / n) ** 0.5
+        along = (unit[:, 1:] * unit[:, :-1]).mean(), (unit[..., 1:] * unit[..., :-1]).mean()
+        assert max(abs(float(x)) for x in along) < 5 * n**-0.5  # neighbours know nothing
+    assert 2 < strong < 10
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def _box_around(places: Marked) -> tuple[slice, ...] | None:
     """The smallest box (X, Y, Z) that holds all places (Z, X, Y); None where there are none."""
     plane = places.any(0)
     box = []
-    for along in (plane.any(1), plane.any(0), places.any((1, 2))):
+    for along in (plane.any(1), plane.any(0), places.any(2).any(1)):
         found = np.flatnonzero(along)
         if not len(found):
             return None

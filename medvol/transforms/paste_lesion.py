@@ -75,9 +75,10 @@ def _is_any(label: Array, values: Sequence[int]) -> Marked:
 
 def _box_around(places: Marked) -> tuple[slice, ...] | None:
     """The smallest box (X, Y, Z) that holds all places (Z, X, Y); None where there are none."""
-    plane = places.any(0)
+    plane: Marked = places.any(0)  # (X, Y)
+    front: Marked = places.any(2)  # (Z, X)
     box = []
-    for along in (plane.any(1), plane.any(0), places.any(2).any(1)):
+    for along in (plane.any(1), plane.any(0), front.any(1)):
         found = np.flatnonzero(along)
         if not len(found):
             return None

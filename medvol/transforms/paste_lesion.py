@@ -75,8 +75,8 @@ def _is_any(label: Array, values: Sequence[int]) -> Marked:
 
 def _box_around(places: Marked) -> tuple[slice, ...] | None:
     """The smallest box (X, Y, Z) that holds all places (Z, X, Y); None where there are none."""
-    plane: Marked = places.any(0)  # (X, Y)
-    front: Marked = places.any(2)  # (Z, X)
+    plane = np.asarray(places.any(0))  # (X, Y)
+    front = np.asarray(places.any(2))  # (Z, X)
     box = []
     for along in (plane.any(1), plane.any(0), front.any(1)):
         found = np.flatnonzero(along)

@@ -9,8 +9,10 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 import torch
+from monai.data.meta_obj import get_track_meta
 from monai.transforms import KeepLargestConnectedComponentd
 from monai.transforms.transform import MapTransform
+from monai.utils.type_conversion import convert_to_tensor
 from torch import Tensor
 
 from ...transforms.keys import placed, plain
@@ -47,7 +49,8 @@ class OfParts(MapTransform):
         for key in self.key_iterator(result):
             given = result[key]
             if isinstance(given, Tensor) and given.ndim - 1 in NEIGHBOURS:
-                result[key] = placed(self._changed(plain(given)), given)
+                made = placed(self._changed(plain(given)), given)
+                result[key] = convert_to_tensor(made, track_meta=get_track_meta())
             else:
                 result[key] = self.stock(given)
         return result

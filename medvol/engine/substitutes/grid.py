@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from monai.data import MetaTensor
+from monai.data.meta_obj import get_track_meta
 from monai.transforms.inverse import InvertibleTransform
 from monai.transforms.transform import MapTransform
 from monai.transforms.utils import allow_missing_keys_mode
@@ -49,6 +50,8 @@ class Pending:
     def of(cls, item: Any) -> "Pending | None":
         """Of a volume in this machine's memory with its metadata; None of anything else."""
         if not isinstance(item, MetaTensor) or item.ndim != NDIM or item.pending_operations:
+            return None
+        if not get_track_meta():  # MONAI's switch: it gives tensors without metadata then
             return None
         stored = plain(item)
         if stored.device.type != "cpu" or stored.dtype not in STORED or not stored.numel():

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from monai.data import MetaTensor
+from monai.data.meta_obj import set_track_meta
 from monai.transforms import KeepLargestConnectedComponentd
 
 from medvol.engine.substitutes.components import largest_component
@@ -69,3 +71,15 @@ def test_nothing_and_one_part_stay_as_they_are() -> None:
     assert found is not None
     for given in (torch.zeros(1, 3, 4, 5), torch.ones(1, 3, 4, 5), torch.zeros(3, 3, 4, 5)):
         assert torch.equal(found.step({"pred": given})["pred"], given)
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_plain_tensor_becomes_what_it_becomes_with_monai(tracked: bool) -> None:
+    found = largest_component([KeepLargestConnectedComponentd("pred")])
+    assert found is not None
+    set_track_meta(tracked)
+    try:
+        made = found.step({"pred": LABELS})["pred"]
+    finally:
+        set_track_meta(True)
+    assert type(made) is (MetaTensor if tracked else torch.Tensor)

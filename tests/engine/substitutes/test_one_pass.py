@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai.data.meta_obj import set_track_meta
 from monai.transforms import (
     CastToTyped,
     Compose,
@@ -24,6 +25,7 @@ from stock_steps import affine_of, assert_equal, both, image, noise, substituted
 
 from medvol.chains import brain_mri, lung_ct
 from medvol.engine.steps import add_channel, without_loading
+from medvol.engine.substitutes.grid import Pending
 
 HU = 2e-4  # a value in HU is off by less, which is 1e-7 of a window of 1500
 CHANNEL = EnsureChannelFirstd("image")
@@ -254,6 +256,16 @@ def test_arguments_that_it_does_not_know_are_left_to_monai(step: Any) -> None:
 
 def test_without_a_step_that_moves_there_is_nothing_to_gain() -> None:
     assert not substituted([CHANNEL, EnsureTyped("image")]).said[0].by
+
+
+def test_without_metadata_wanted_the_steps_run_as_they_stand() -> None:
+    given = image(noise((1, *SIZE)), affine_of("LPS", (0.8, 0.7, 3.0), SIZE), channels=True)
+    assert Pending.of(given)
+    set_track_meta(False)
+    try:
+        assert Pending.of(given) is None
+    finally:
+        set_track_meta(True)
 
 
 def test_a_missing_item_is_what_it_is_with_monai() -> None:

@@ -23,6 +23,7 @@ from ..inferers.slice_stack import SliceStackInferer
 from ..inferers.sliding_window import PLANES
 from ..kinds import is_of
 from ..spatial import spacing_mm
+from ..transforms.decide import BLOCK
 from .activations import activation_bytes
 from .available import GIB, available_bytes
 from .devices import sliding_window, window_size
@@ -113,7 +114,8 @@ class Work:
         if self.streamed and self.gathered:
             return given + whole + max(network + sums // self.classes, labels + LOOKED_AT * voxels)
         if self.streamed:
-            return given + network + sums + labels
+            waiting = FLOAT_BYTES * self.classes * plane * min(BLOCK, padded[0])
+            return given + network + sums + waiting + labels
         activated = 2 * whole + FLOAT_BYTES * BROUGHT_BACK * self.voxels
         return given + max(network + whole + sums // self.classes, activated) + labels
 
@@ -175,8 +177,8 @@ def needed_bytes(work: Work, held: int) -> int:
 
     Example:
         >>> work = Work(1000, (10, 10, 10), 1, 2, (1, 1), 0, (10, 10, 10), True, True)
-        >>> needed_bytes(work, 0) - BESIDE  # input, scores of a window twice, sums, labels
-        33000
+        >>> needed_bytes(work, 0) - BESIDE  # input, windows, sums, what waits, labels
+        41000
     """
     return held + max(work.prepared, work.predicted) + BESIDE
 

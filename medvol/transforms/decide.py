@@ -4,12 +4,14 @@
 Interpolating every class and then taking the best is what is meant; most of it need not be done.
 Interpolation only mixes neighbours, so where one class is the best of all neighbours it is the best
 between them too. The volume is therefore cut into blocks; only those in which several classes can
-win are interpolated, and of these classes only.
+win are interpolated, and of these classes only: what is made of some neighbours lies between their
+least and their most, so a class that is nowhere above the least of another cannot win.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -71,15 +73,40 @@ class Span(NamedTuple):
         of: of the network's grid.
         weights: (n made, n of) float32.
         whole: whether the weights of each voxel sum to 1.
+        reach: neighbours that a voxel is made of, at most.
     """
 
     made: slice
     of: slice
     weights: Tensor
     whole: bool
+    reach: int
 
 
 Spans = tuple[Span, Span, Span]
+
+
+class Block(NamedTuple):
+    """A part of the network's grid from which a part of the other is made.
+
+    Args:
+        planes: scores (C, 1, Y, Z) each, that follow each other.
+        marks: labels (1, n, y, z) or marks (C, n, y, z) of its voxels.
+        inside: of all planes, what it has.
+        spans: along each axis.
+        decision: how scores become labels.
+    """
+
+    planes: Sequence[Tensor]
+    marks: Tensor
+    inside: tuple[slice, ...]
+    spans: Spans
+    decision: Decision
+
+    def scores(self) -> Tensor:
+        """What is interpolated, (C, n, y, z)."""
+        given = torch.cat([plane[self.inside] for plane in self.planes], 1)
+        return self.decision.scores(given)
 
 
 class Room:
@@ -168,16 +195,14 @@ def _interpolated(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) 
     first, *across = (_spans(matrix) for matrix in maps.by_source())
     first.sort(key=lambda span: span.of.stop)
     view = out = torch.empty(0)
-    room = Room()
+    room, threshold = Room(), decision.threshold
     for span, scores, marks in _slabs(planes, first, decision):
         if out.numel() == 0:
             view, out = _empty(len(marks), maps, marks.dtype)
         for y, z in _blocks(marks, across):
-            spans, inside = (span, y, z), np.s_[:, :, y.of, z.of]
-            if decision.threshold is None:
-                made = _best_of(scores[inside], marks[inside], spans, decision, room)
-            else:
-                made = _above(scores[inside], marks[inside], spans, decision.threshold, room)
+            inside = np.s_[:, :, y.of, z.of]
+            block = Block(scores, marks[inside], inside, (span, y, z), decision)
+            made = _best_of(block, room) if threshold is None else _above(block, threshold, room)
             view[:, span.made, y.made, z.made] = made.cpu()
     return out
 
@@ -197,14 +222,15 @@ def _spans(matrix: Matrix) -> list[Span]:
             of = slice(int(low[made].min()), int(high[made].max()))
             whole = bool(np.allclose(matrix[made].sum(axis=1), 1))
             weights = torch.from_numpy(matrix[made, of].astype(np.float32))
-            found.append(Span(made, of, weights, whole))
+            found.append(Span(made, of, weights, whole, int((high[made] - low[made]).max())))
     return found
 
 
 def _slabs(
     planes: Iterable[Tensor], spans: Sequence[Span], decision: Decision
-) -> Iterator[tuple[Span, Tensor, Tensor]]:
-    """Each span of the first axis with its scores and marks, as soon as its planes are there."""
+) -> Iterator[tuple[Span, list[Tensor], Tensor]]:
+    """Each span of the first axis with its planes of scores and its marks, as soon as they are
+    there."""
     scores: list[Tensor] = []
     marks: list[Tensor] = []
     start = stop = done = 0
@@ -216,9 +242,7 @@ def _slabs(
             span = spans[done]
             here = slice(span.of.start - start, span.of.stop - start)
             done += 1
-            found = torch.cat(marks[here], 1)
-            seen = bool(found.any())
-            yield span, decision.scores(torch.cat(scores[here], 1)) if seen else found, found
+            yield span, scores[here], torch.cat(marks[here], 1)
         needed = min((span.of.start for span in spans[done:]), default=stop)
         drop = min(needed, stop) - start
         del scores[:drop], marks[:drop]
@@ -234,18 +258,18 @@ def _blocks(marks: Tensor, across: Sequence[Sequence[Span]]) -> Iterator[tuple[S
             yield from ((y, z) for z in across[1] if column[z.of].any())
 
 
-def _best_of(scores: Tensor, marks: Tensor, spans: Spans, decision: Decision, room: Room) -> Tensor:
+def _best_of(block: Block, room: Room) -> Tensor:
     """Labels (1, *made) of one block, or one for all of it."""
-    rim = decision.surely_background and not all(span.whole for span in spans)
+    marks, spans = block.marks, block.spans
+    rim = block.decision.surely_background and not all(span.whole for span in spans)
     least, most = marks.aminmax()
     if least == most and not (rim and most):
         return most
-    each = scores.flatten(1)
-    lowest, highest = each.aminmax(dim=1)
-    able = highest >= lowest.max()
+    scores = block.scores()
+    able = _able(scores, spans)
     able[0] |= rim
     labels = able.nonzero()[:, 0]
-    values = each[labels].view(len(labels), *scores.shape[1:])
+    values = scores[labels]
     if pair := len(labels) == 2:  # the better of two by the sign of their difference
         values = values[1:] - values[:1]
     values = _mixed(values, spans, room)
@@ -257,6 +281,22 @@ def _best_of(scores: Tensor, marks: Tensor, spans: Spans, decision: Decision, ro
     if pair:
         return (values > 0).to(marks.dtype).mul_(others[0] - first).add_(first)
     return best_of(values, [first, *others])
+
+
+def _able(scores: Tensor, spans: Spans) -> Tensor:
+    """Which classes (C,) bool may be the best somewhere between voxels of a block (C, n, y, z).
+
+    What is made lies between the least and the most of the voxels that it is made of. A class whose
+    most is everywhere below the least of another cannot win.
+    """
+    most = least = scores
+    for axis, span in enumerate(spans, 1):
+        size = scores.shape[axis] - span.reach + 1
+        most, least = (
+            reduce(pick, (values.narrow(axis, at, size) for at in range(span.reach)))
+            for pick, values in ((torch.maximum, most), (torch.minimum, least))
+        )
+    return (most >= least.amax(0)).flatten(1).any(1)
 
 
 def best_of(values: Tensor, labels: Sequence[int]) -> Tensor:
@@ -281,8 +321,9 @@ def best_of(values: Tensor, labels: Sequence[int]) -> Tensor:
     return winner[None]
 
 
-def _above(scores: Tensor, marks: Tensor, spans: Spans, threshold: float, room: Room) -> Tensor:
+def _above(block: Block, threshold: float, room: Room) -> Tensor:
     """Marks (C, *made) where the scores reach the threshold."""
+    marks, spans, scores = block.marks, block.spans, block.scores()
     made = marks.new_zeros((len(marks), *(len(span.weights) for span in spans)))
     whole = all(span.whole for span in spans)
     for channel, (score, mark) in enumerate(zip(scores, marks, strict=True)):

@@ -7,6 +7,7 @@ import torch
 
 from medvol.transforms.axis_maps import AxisMaps
 from medvol.transforms.decide import Decision, best_of, labels_of
+from medvol.transforms.resample import interpolation_matrix
 
 
 def line(matrix: np.ndarray) -> AxisMaps:
@@ -52,6 +53,31 @@ def test_the_best_is_the_first_of_the_largest(classes: int, kind: torch.dtype) -
     found = best_of(values.float(), range(classes))
     assert found.dtype == kind
     assert torch.equal(found[0].long(), values.argmax(0))
+
+
+@pytest.mark.parametrize("classes", [2, 30])
+@pytest.mark.parametrize("sharp", [0.1, 1.0, 9.0])
+@pytest.mark.parametrize("sure", [False, True])
+@pytest.mark.parametrize("beyond", [0, 3])
+def test_classes_that_are_passed_over_could_not_win(
+    classes: int, sharp: float, sure: bool, beyond: int
+) -> None:
+    """Finer along one axis, coarser along another and averaged there, cropped if it is beyond."""
+    sizes, wanted = (19, 23, 18), (40, 9, 18)
+    lines = []
+    for size, new in zip(sizes, wanted, strict=True):
+        places = torch.linspace(-beyond, size - 1 + beyond, new, dtype=torch.float64)
+        line = interpolation_matrix(places, size, size / new).double()
+        outside = (-places).clamp(min=0) + (places - size + 1).clamp(min=0)
+        lines.append((line * (1 - outside).clamp(min=0)[:, None]).numpy())
+    maps = AxisMaps.first(sizes, np.eye(4)).resampled(lines, np.eye(4))
+    scores = torch.randn(classes, *sizes, generator=torch.Generator().manual_seed(classes)) * sharp
+    given = scores.double().softmax(0).numpy()
+    given[0] -= sure  # of what is background for certain where nothing is
+    full = np.einsum("cijk,xi,yj,zk->cxyz", given, *lines, optimize=True)
+    full[0] += sure
+    found = labels_of(scores.split(5, 1), maps, Decision("softmax", surely_background=sure))
+    np.testing.assert_array_equal(found[0].numpy(), full.argmax(0))
 
 
 @pytest.mark.parametrize("size", [1, 16, 17, 90])

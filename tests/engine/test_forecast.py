@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from monai.inferers import SimpleInferer, SlidingWindowInferer
+from monai.transforms import Compose
 
 from medvol.engine import forecast as module
 from medvol.engine.forecast import Forecast, forecast
@@ -41,6 +42,7 @@ def pipeline(inferer: Any, network: torch.nn.Module | None = None) -> Any:
         spec=SimpleNamespace(labels=labels, channels=("a", "b")), inferer=inferer,
         device=torch.device("cpu"), network=network or Seen(), backend=None,
         spacing_mm=(1.0, 1.0, 4.0), engine=USUAL, as_stored=True, streams=True,
+        restore=Compose([abs]),
     )  # fmt: skip
 
 

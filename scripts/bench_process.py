@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run costs beside the network: imports, a small volume, a folder of them, radiographs.
 
-    python scripts/bench_process.py [--only imports small folder radiographs] [--runs 3]
-        [--before CHECKOUT] [--json FILE]
+    python scripts/bench_process.py [--only imports small folder large radiographs] [--runs 3]
+        [--volume 300] [--before CHECKOUT] [--json FILE]
 
 imports: what `medvol predict` imports before it can predict, against `import monai`, each in new
 processes. small: `medvol predict` of one volume of 64^3 as a process from start to end (one window
 of the reference network), with the stages that its record names. folder: 50 such volumes, less what
-one takes, and less what the network computes. radiographs: pictures of 1024 x 1024 as JPEG, end to
-end, in batches and one by one, with a shipped bundle. `--before` measures the same of a checkout.
+one takes, and less what the network computes. large: all but the network's forward passes of a CT
+of 512 x 512 x 300 (`--volume` names another) by medvol and by MONAI, the faster of
+one and four windows at once, each with its stages; and the process from start to end. radiographs:
+pictures of 1024 x 1024 as JPEG, end to end, in batches and one by one, with a shipped bundle.
+`--before` measures the same of a checkout.
 """
 
 import argparse
@@ -24,12 +27,13 @@ from typing import Any
 from bench import machine
 from bench.process_goals import rows
 from bench.reference import reference
-from bench.sides import ROOT, SCRIPTS, THREADS, run, sides
+from bench.sides import ROOT, SCRIPTS, THREADS, Side, run, sides
 from bench.volumes import volume
 from bench.words import parser_of
 
 FOLDER = Path("bench")
-PARTS = ("imports", "small", "folder", "radiographs")
+PARTS = ("imports", "small", "folder", "large", "radiographs")
+STOCK = ("stock-1", "stock-4")
 CASES, PICTURES, PICTURE_SIDE = 50, 200, 1024
 RADIOGRAPHS = "chest_xray_pneumonia"
 # what the process that predicts imports: medvol's pipeline and tasks, all of MONAI among it
@@ -44,6 +48,7 @@ def main() -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--volume", default="300", help="of the part large")
     parser.add_argument("--before", type=Path, help="measure another checkout of medvol instead")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for all that is made")
     parser.add_argument("--json", type=Path, help="of the figures (default FOLDER/process.json)")
@@ -107,6 +112,38 @@ def folder(args: argparse.Namespace, tree: Path) -> dict[str, Any]:
             "peak_gib": many["peak_gib"], "memory": many["peak_gib"] / one["peak_gib"]}  # fmt: skip
 
 
+def large(args: argparse.Namespace, tree: Path) -> dict[str, Any]:
+    """All but the network of a large volume, by MONAI and by medvol, and where it is spent."""
+    image = volume(args.volume, args.folder / "data")
+    assert image is not None
+    known = sides(tree)
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in (*STOCK, "before")}
+    whole = []
+    for _ in range(args.runs):
+        for name, some in runs.items():
+            some.append(_run(args, known[name], image, name))
+        whole.append(_predict(args, tree, image))
+    middle = {name: _middle(some) for name, some in runs.items()}
+    theirs, mine = min((middle[name] for name in STOCK), key=_seconds), middle["before"]
+    rest = [side["seconds"] - side["forward_s"] for side in (theirs, mine)]
+    record = _record(args, image.name.partition(".")[0])
+    return {"volume": args.volume, "stock_rest_s": rest[0], "rest_s": rest[1],
+            "times": rest[0] / rest[1], "stock_stages": theirs["stages"], "stages": mine["stages"],
+            "seconds": statistics.median(map(_seconds, whole)), "recorded": record,
+            "unnamed_s": whole[-1]["seconds"] - sum(record.values()),
+            "peak_gib": whole[-1]["peak_gib"]}  # fmt: skip
+
+
+def _seconds(found: dict[str, Any]) -> float:
+    seconds: float = found["seconds"]
+    return seconds
+
+
+def _middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run that took the middle of the times."""
+    return sorted(runs, key=_seconds)[(len(runs) - 1) // 2]
+
+
 def radiographs(args: argparse.Namespace, tree: Path) -> dict[str, Any]:
     """Pictures a second, in batches and one by one, from JPEG to answer."""
     pictures = args.folder / "data" / "radiographs"
@@ -146,10 +183,13 @@ def _draw(pictures: Path) -> None:
 
 def _predict(args: argparse.Namespace, tree: Path, image: Path) -> dict[str, Any]:
     """`medvol predict` as a process, into an empty folder."""
-    known = sides(tree)
+    return _run(args, sides(tree)["before-process"], image, "process")
+
+
+def _run(args: argparse.Namespace, side: Side, image: Path, name: str) -> dict[str, Any]:
+    """A side once, into an empty folder of this name."""
     bundle = str(reference(args.folder / "data", "reference-4-random").resolve())
-    out = (args.folder / "out" / "process").resolve()
-    found = run(known["before-process"], bundle, image.resolve(), out)
+    found = run(side, bundle, image.resolve(), (args.folder / "out" / name).resolve())
     if "failed" in found:
         raise SystemExit(found["failed"])
     return found

@@ -4,7 +4,6 @@
 import os
 import re
 import stat
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..failures import path_error
 from ..owned import results_in
+from .deflate import GZIP, ZLIB, errors, fault, unpacker
 
 CHUNK_BYTES = 1 << 20  # a bomb is found out after this many inflated bytes too many
 GZIP_MAGIC = b"\x1f\x8b"
@@ -27,7 +27,7 @@ JUNK = frozenset(
      "system volume information", "lost+found", "icon\r")
 )  # fmt: skip
 _WEB_PAGE = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
-_WINDOW_BITS = {"gzip": 31, "zlib": 15}  # what zlib expects around the deflated data
+_WINDOW_BITS = {"gzip": GZIP, "zlib": ZLIB}  # what is around the deflated data
 
 
 def corrupt(path: Path, reason: str) -> InputError:
@@ -273,14 +273,14 @@ def _compare(block: DataBlock, found: int) -> None:
 
 def _inflate(file: BinaryIO, window_bits: int, path: Path) -> Iterator[bytes]:
     """Inflated chunks of one or more gzip members (or one zlib stream), checksums proven."""
-    decoder = zlib.decompressobj(window_bits)
+    decoder = unpacker(window_bits)
     chunk = file.read(CHUNK_BYTES)
     ended = False  # the file, not the stream
     while True:
         try:
             inflated = decoder.decompress(chunk, CHUNK_BYTES)
-        except zlib.error as error:
-            reason = f"the compressed data is damaged ({str(error).rpartition(': ')[2]})."
+        except errors as error:
+            reason = f"the compressed data is damaged ({fault(error)})."
             raise corrupt(path, reason) from error
         if inflated:
             yield inflated
@@ -290,7 +290,9 @@ def _inflate(file: BinaryIO, window_bits: int, path: Path) -> Iterator[bytes]:
                 chunk = more.lstrip(b"\0")
             if not chunk:
                 return
-            decoder = zlib.decompressobj(window_bits)
+            if window_bits == GZIP and not GZIP_MAGIC.startswith(chunk[: len(GZIP_MAGIC)]):
+                raise corrupt(path, "the compressed data is damaged (incorrect header check).")
+            decoder = unpacker(window_bits)
         elif not (chunk := decoder.unconsumed_tail or file.read(CHUNK_BYTES)):
             if ended and not inflated:
                 raise truncated(path, "the compressed data stops before its end.")

@@ -6,7 +6,6 @@ its free text fields and extensions.
 """
 
 import os
-import zlib
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,9 @@ from ..errors import InputError
 from ..files import replacing
 from ..spatial import Affine, shear_cosine
 from .checks import MAX_LABEL
+from .deflate import errors, gzip_packer, unpacked
 from .files import GZIP_MAGIC
 
-GZIP_WINDOW_BITS = 31  # zlib's way to say: 32 KiB window, gzip header without name and time
 QFORM_SHEAR_COSINE = 1e-4  # a qform is a rotation and cannot say more shear than float32 noise
 
 
@@ -38,7 +37,7 @@ def write_volume(
         path: ends in `.nii` or `.nii.gz`.
         volume: (X, Y, Z), any type that NIfTI knows (CT: int16 HU), stored as it is.
         affine: (4, 4), voxel index to RAS mm.
-        runs: the volume is a mask, see `gzip_packer`.
+        runs: the volume is a mask, see `deflate.gzip_packer`.
 
     Raises:
         ValueError: another suffix, not three axes, or an affine that cannot be inverted.
@@ -99,17 +98,6 @@ def as_mask(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return labels.astype(np.uint8 if highest <= 255 else np.uint16, copy=False)
 
 
-def gzip_packer(*, runs: bool = False) -> "zlib._Compress":
-    """A fast packer: level 1, since higher ones take 2-5 times as long on CT and save 3 %.
-
-    Args:
-        runs: the data is long runs of equal bytes (a mask); packed to half the size at no more
-            time than level 1.
-    """
-    strategy = zlib.Z_RLE if runs else zlib.Z_DEFAULT_STRATEGY
-    return zlib.compressobj(1, zlib.DEFLATED, GZIP_WINDOW_BITS, 9, strategy)
-
-
 def check_affine(affine: Affine) -> None:
     """Refuse what takes no voxel to a place.
 
@@ -140,8 +128,8 @@ def _reads_back(written: bytes, data: bytes, volume: npt.NDArray[Any], affine: A
 
     try:
         packed = written.startswith(GZIP_MAGIC)
-        content = zlib.decompress(written, GZIP_WINDOW_BITS) if packed else written
-    except zlib.error:
+        content = unpacked(written) if packed else written
+    except errors:
         return False
     if content != data:
         return False

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..images.writing import gzip_packer
+from ..images.deflate import gzip_packer
 from ..spatial import RAS_TO_LPS, Affine
 
 NRRD_TYPES: Mapping[str, str] = MappingProxyType(

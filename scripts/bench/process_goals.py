@@ -20,6 +20,8 @@ LIMITS = (
     Limit("the same, seconds that its record does not name, s", "small", "unnamed_s", 0.5),
     Limit("folder of 50 small volumes: a case beside its network, s", "folder", "beside_s", 0.2),
     Limit("the same, memory against one volume, times", "folder", "memory", 1.1),
+    Limit("all but forward passes, 300, MONAI's over medvol's", "large", "times", 15, least=True),
+    Limit("the same as a process, seconds that no record names", "large", "unnamed_s", 0.5),
     Limit("radiographs a second, from JPEG", "radiographs", "rate", 150.0, least=True),
     Limit("a batch of one radiograph, ms", "radiographs", "one_ms", 30.0),
 )

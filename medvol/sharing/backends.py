@@ -71,6 +71,7 @@ def _measure(request: Request) -> dict[str, Any]:
     from ..bundle.config import Config
     from ..engine.backends.automatic import SIZES
     from ..engine.backends.candidates import OPENVINO, candidates
+    from ..engine.backends.facts import cores
     from ..engine.backends.trial import measure
     from ..engine.devices import sliding_window
     from ..engine.settings import EngineSettings
@@ -79,7 +80,8 @@ def _measure(request: Request) -> dict[str, Any]:
     from ..tasks.task import load_bundle
     from .windows import noise, phantom_windows
 
-    engine = EngineSettings("torch", threads=request.threads)
+    # all cores, also those that others keep busy at the moment: it is kept for these
+    engine = EngineSettings("torch", threads=request.threads or cores())
     bundle = load_bundle(
         request.bundle, device="cpu", precision=request.precision, engine=engine
     )  # fmt: skip

@@ -255,6 +255,7 @@ class Predicting:
         """A case's path, and what was found in it; the next one is read meanwhile."""
         begun = reads.begun
         found = next(reads)
+        ahead, self.seen = max(1, self.job.images - self.seen), self.seen + 1
         if begun and isinstance(found, InputError):  # perhaps since two were in memory
             self.nothing_written.wait()
             found = self._looked_at(case)
@@ -267,7 +268,7 @@ class Predicting:
                 reads.begin()
             else:
                 self.nothing_written.wait()
-        (answer,) = self.bundle.predict_many([found], reading=self.reading)
+        (answer,) = self.bundle.predict_many([found], reading=self.reading, ahead=ahead)
         return case.path, answer.error if isinstance(answer, Refusal) else answer
 
     def _has_room(self, image: Image, following: Case | None) -> bool:

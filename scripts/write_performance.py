@@ -13,14 +13,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import growth_page, machine, page
+from bench import growth_page, machine, page, train_page
 from bench.figures import Figures
 from bench.goals import goals
 from bench.process_goals import rows
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-PICTURES = {name: f"images/performance_{name}.png" for name in ("engine", "growth")}
+PICTURES = {name: f"images/performance_{name}.png" for name in ("engine", "growth", "train_input")}
 
 
 def main() -> int:
@@ -36,7 +36,8 @@ def main() -> int:
         else:
             print(f"{name} stays as it is: there is no {path}")
     PAGE.write_text(text, encoding="utf-8")
-    for file, draw in (("engine", page.draw), ("growth", growth_page.draw)):
+    pictures = {"engine": page.draw, "growth": growth_page.draw, "train_input": train_page.draw}
+    for file, draw in pictures.items():
         path = args.figures / f"{file}.json"
         if path.is_file():
             draw(Figures.read(path), PAGE.parent / PICTURES[file])
@@ -85,12 +86,19 @@ def _growth(path: Path) -> str:
     return "\n".join([*growth_page.table(Figures.read(path)), "", picture])
 
 
+def _train_input(path: Path) -> str:
+    figures = Figures.read(path)
+    picture = f"![Samples a second, and memory, of both sides]({PICTURES['train_input']})"
+    return "\n".join([*train_page.table(figures), "", picture])
+
+
 BLOCKS: tuple[tuple[str, str, Callable[[Path], str]], ...] = (
     ("machine", "engine", _machine),
     ("predictions", "engine", _predictions),
     ("stages", "engine", _stages),
     ("goals", "engine", _goals),
     ("growth", "growth", _growth),
+    ("train_input", "train_input", _train_input),
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import write_performance
 
-from bench import page
+from bench import page, train_page
 from bench.agreement import agreement
 from bench.clock import Clock
 from bench.figures import Figures
@@ -123,3 +123,74 @@ def test_limits_of_a_process_are_at_most_or_at_least() -> None:
     assert met["radiographs a second, from JPEG"] == "NOT MET"
     assert met["a batch of one radiograph, ms"] == "NOT MET"
     assert met["the same, memory against one volume, times"] == "not measured"
+
+
+def samples(per_s: float, gib: float = 1.0, **more: Any) -> dict[str, Any]:
+    return {"samples_per_s": per_s, "peak_gib": gib, "seconds": 20.0, "others_cpu_s": 0.0, **more}
+
+
+def trained() -> Figures:
+    """Of one recipe: medians of 10 and 45 samples a second, and a run that others disturbed."""
+    found = Figures(MACHINE)
+    case = ("plain", "workers 2")
+    found.cases[" ".join(case)] = {"recipe": "plain", "workers": 2, "sides": {}}
+    for one in (samples(8, 3), samples(10, 3), samples(11, 4), {"failed": "no"}):
+        found.add(case, "stock", one)
+    for one in (samples(44, steps_per_s=2.0), samples(45, steps_per_s=3.0),
+                samples(50, steps_per_s=2.5), samples(1, others_cpu_s=9.0)):  # fmt: skip
+        found.add(case, "medvol", one)
+    return found
+
+
+def test_training_input_is_shown_by_its_median_and_gain() -> None:
+    assert train_page.table(trained())[2:] == [
+        "| plain | 2 | stock | 10.0 (8.0 to 11.0) |  | 3.00 (3.00 to 4.00) |  |",
+        "| plain | 2 | medvol | 45.0 (44.0 to 50.0) | 4.5 | 1.00 (1.00 to 1.00) "
+        "| 2.50 (2.00 to 3.00) |",
+    ]
+
+
+def test_training_input_goes_onto_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page_of = tmp_path / "performance.md"
+    page_of.write_text("<!-- train_input -->\n\nNot measured yet.\n\n<!-- end -->\n")
+    trained().write(tmp_path / "train_input.json")
+    picture = tmp_path / write_performance.PICTURES["train_input"]
+    picture.parent.mkdir()
+    monkeypatch.setattr(write_performance, "PAGE", page_of)
+    monkeypatch.setattr(sys, "argv", ["write_performance.py", "--figures", str(tmp_path)])
+    write_performance.main()
+    assert "| 45.0 (44.0 to 50.0) | 4.5 |" in page_of.read_text()
+    assert "Not measured yet" not in page_of.read_text()
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_both_sides_of_training_input_draw_alike(workers: int, tmp_path: Path) -> None:
+    """The same batches, but for noise, which the recipe's fifth step adds."""
+    import bench_train_input
+    import torch
+
+    from bench import train_side
+
+    data = bench_train_input.phantoms(tmp_path, 2, (24, 24, 30))
+    found = {}
+    for side in bench_train_input.SIDES:
+        order = train_side.Order(side, "plain", str(data), workers, 0.1, 0)
+        recipe = train_side.recipe_of(order)
+        kept = [s for s in recipe.steps if type(s).__name__ not in ("RandGaussianNoised",)]
+        smaller = recipe._replace(steps=[small(s) for s in kept])
+        drawn = train_side.batches(train_side.dataset_of(order, smaller), 2, workers)
+        found[side] = [next(drawn) for _ in range(3)]
+    for one, other in zip(found["stock"], found["medvol"], strict=True):
+        assert one["image"].shape == other["image"].shape == (8, 1, 16, 16, 16)
+        assert torch.allclose(one["image"], other["image"], atol=1e-4)
+        assert torch.equal(one["label"], other["label"])
+
+
+def small(step: Any) -> Any:
+    """The crop of the recipe, for a small phantom."""
+    from monai.transforms import RandCropByPosNegLabeld
+
+    if not isinstance(step, RandCropByPosNegLabeld):
+        return step
+    return RandCropByPosNegLabeld(["image", "label"], "label", (16, 16, 16), 1, 1, 4)

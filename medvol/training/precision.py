@@ -15,6 +15,7 @@ from ignite.engine import Engine, Events
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
+from torch.overrides import TorchFunctionMode
 
 from ..files import write_json
 from ..inferers.precision import AUTO, PRECISIONS
@@ -229,13 +230,29 @@ def measured(
         found = float(value.detach())  # waits for a GPU
         return found, time.monotonic() - begin
 
-    with torch.random.fork_rng(), limited(own, limit_s):
+    with torch.random.fork_rng(), DrawInFloat32(), limited(own, limit_s):
         value, seconds = step()
     with torch.random.fork_rng():
         if seconds < ENOUGH_S:  # the first step also makes ready
             seconds = min(step()[1] for _ in range(2))
     slopes = [p.grad.float().flatten() for p in own.parameters() if p.grad is not None]
     return value, torch.cat(slopes), seconds
+
+
+class DrawInFloat32(TorchFunctionMode):
+    """Random numbers of a lower precision are those of float32, rounded.
+
+    Torch draws others for another type, so that stochastic depth would leave out other layers.
+    """
+
+    def __torch_function__(
+        self, func: Any, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        words = kwargs or {}
+        dtype = words.get("dtype")
+        if func in (torch.rand, torch.randn) and dtype in (torch.bfloat16, torch.float16):
+            return func(*args, **{**words, "dtype": torch.float32}).to(dtype)
+        return func(*args, **words)
 
 
 @contextmanager

@@ -85,6 +85,35 @@ def test_bfloat16_is_taken_where_it_is_faster() -> None:
     assert precision.fastest(found).precision == "bf16"
 
 
+class DepthWise(Odd):
+    """Fast in bfloat16 with the channels last alone, as depth-wise convolutions are on CPUs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.head.weight.is_contiguous(memory_format=torch.channels_last)
+        weight &= self.layers[0].weight.is_contiguous(memory_format=torch.channels_last)
+        if not (weight and torch.is_autocast_enabled("cpu")):
+            CLOCK.now += 0.5
+        return super().forward(x)
+
+
+def test_a_depth_wise_network_gets_bfloat16_with_the_channels_last(tmp_path: Path) -> None:
+    """Neither of both alone is faster, so all four are tried; a training that goes on keeps it."""
+    found = tried(DepthWise())
+    assert precision.fastest(found) == Candidate("bf16", True)
+    assert {str(t.candidate) for t in found if t.seconds > 0.4} == {
+        "fp32", "fp32 channels_last", "bf16"
+    }  # fmt: skip
+    made, inferer = trainer(tmp_path, "auto", network=DepthWise())
+    made.run()
+    record = json.loads((tmp_path / "precision.json").read_text())
+    assert (record["precision"], record["channels_last"]) == ("bf16", True)
+    again, inferer = trainer(tmp_path, "auto", epochs=2, network=Odd(slow="bf16"))
+    again.run()
+    assert inferer.precision == "bf16"
+    weight = again.network.layers[0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a processor without bfloat16: between two layers, and no other format is tried."""
     monkeypatch.setattr(precision, "PATIENCE_S", 0.2)
@@ -106,6 +135,22 @@ def test_what_computes_something_else_is_refused(wrong: str, reason: str) -> Non
     found = tried(Odd(slow="fp32", wrong=wrong, seconds=0.05))
     assert [t.refused[: len(reason)] for t in found] == ["", "", reason, reason]
     assert precision.fastest(found).precision == "fp32"
+
+
+class Deep(Odd):
+    """Stochastic depth, as in EfficientNet: whole images leave a layer out, drawn in their type."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        drawn = torch.rand((len(x), 1, 1, 1), dtype=self.layers[0](x).dtype, device=x.device)
+        return super().forward(x) * (2 * (drawn < 0.5)).float()
+
+
+def test_stochastic_depth_leaves_out_the_same_in_each_precision() -> None:
+    """Else loss and gradient would be others by chance, and bfloat16 would be refused for that."""
+    for seed in range(5):
+        torch.manual_seed(seed)
+        found = try_all(Deep(), torch.randn(8, 2, 8, 8), torch.ones(8, 2, 8, 8), square)
+        assert [t.refused for t in found] == [""] * 4
 
 
 def test_network_and_randomness_stay_as_they_are() -> None:
@@ -141,11 +186,11 @@ def test_format_changes_no_value() -> None:
 
 
 def trainer(
-    folder: Path, asked: str, *, epochs: int = 1, slow: str = "fp32"
+    folder: Path, asked: str, *, epochs: int = 1, slow: str = "fp32", network: Odd | None = None
 ) -> tuple[SupervisedTrainer, PrecisionInferer]:
     torch.manual_seed(0)
     items = [{"image": torch.randn(2, 8, 8), "label": torch.ones(2, 8, 8)} for _ in range(4)]
-    network = Odd(slow=slow, seconds=0.05)
+    network = network or Odd(slow=slow, seconds=0.05)
     optimizer = torch.optim.SGD(network.parameters(), 0.01)
     inferer = PrecisionInferer(SimpleInferer(), asked)
     choice = ChoosePrecision(asked, [inferer], folder)

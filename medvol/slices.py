@@ -58,7 +58,7 @@ def read_slices(volume: "Tensor", start: int, stop: int) -> "Tensor":
     import torch  # here, so that an image is refused without it
 
     index = torch.arange(start, stop, device=volume.device).clamp(0, volume.shape[-1] - 1)
-    return volume.index_select(-1, index).movedim(-1, 0).contiguous()
+    return volume.movedim(-1, 0).index_select(0, index)
 
 
 def stack_slices(sliced: "Tensor", slices: int) -> "Tensor":

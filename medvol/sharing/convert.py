@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks of a bundle, written in another format, compared with it, and described."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -109,12 +109,13 @@ def _written(request: Request, network: nn.Module, window: Tensor, stem: str) ->
     form = FORMATS[request.to]
     path = request.folder / f"{stem}{form.suffix}"
     texts = _texts(request.bundle) if stem == request.stem else {}
+    judge = _Judge(network)
     for axes in WAYS:
-        trials = [*_trials(network, window, axes)]
+        trials = [*_trials(judge, window, axes)]
         if axes.space and len(trials) < FULL_TRIALS:  # the network itself takes no such size
             continue
         form.write(network, window, path, axes, texts)
-        difference = max(_difference(form, path, images, network) for images in trials)
+        difference = max(_difference(form, path, images, judge) for images in trials)
         if difference <= form.tolerance:
             break
     else:
@@ -123,8 +124,7 @@ def _written(request: Request, network: nn.Module, window: Tensor, stem: str) ->
             f"its network gives other scores as {request.to}: they differ by {difference:.2g} of "
             f"the largest, {form.tolerance:g} is allowed.", "Use another format.",
         )  # fmt: skip
-    with torch.no_grad():
-        scores = network(window)
+    scores = judge(window)
     files = [file for file in sorted(request.folder.glob(f"{stem}.*")) if file.suffix != ".json"]
     return {
         "files": {file.name: sha256_of(file) for file in files},
@@ -137,7 +137,25 @@ def _written(request: Request, network: nn.Module, window: Tensor, stem: str) ->
     }
 
 
-def _trials(network: nn.Module, window: Tensor, axes: Axes) -> Iterator[Tensor]:
+class _Judge:
+    """A network that computes scores once for each shape: of one shape are images that are equal.
+
+    Args:
+        network: in evaluation mode.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network, self.known = network, dict[tuple[int, ...], Tensor]()
+
+    def __call__(self, images: Tensor) -> Tensor:
+        key = tuple(images.shape)
+        if key not in self.known:
+            with torch.no_grad():
+                self.known[key] = self.network(images)
+        return self.known[key]
+
+
+def _trials(judge: _Judge, window: Tensor, axes: Axes) -> Iterator[Tensor]:
     """What is compared: the window, two at once, and another size where the network takes one."""
     yield window
     if axes.batch:
@@ -148,15 +166,16 @@ def _trials(network: nn.Module, window: Tensor, axes: Axes) -> Iterator[Tensor]:
             sizes = [n // 2 if n >= SMALLEST_HALVED else 2 * n for n in window.shape[2:]]
         mode = {4: "bilinear", 5: "trilinear"}[window.ndim]
         other = nn.functional.interpolate(window, sizes, mode=mode, align_corners=False)
-        with suppress(RuntimeError, ValueError), torch.no_grad():
-            network(other)
+        with suppress(RuntimeError, ValueError):
+            judge(other)
             yield other
 
 
-def _difference(form: Format, path: Path, images: Tensor, network: nn.Module) -> float:
+def _difference(
+    form: Format, path: Path, images: Tensor, judge: Callable[[Tensor], Tensor]
+) -> float:
     """Largest difference of scores as a share of the largest or of 1; infinite where it fails."""
-    with torch.no_grad():
-        expected = network(images)
+    expected = judge(images)
     try:
         found = form.scores(path, images)
     except ImportError:

@@ -82,17 +82,20 @@ def _foreground(source: Pending, threshold: float, crop: CropForeground) -> list
     stored = source.stored
     if crop.channel_indices is not None:
         stored = stored[list(crop.channel_indices)]
-    last = torch.zeros(len(stored), source.image.shape[-1], dtype=torch.bool)
-    planes = list[Tensor]()
+    last = np.zeros((len(stored), source.image.shape[-1]), bool)
+    planes = list[Any]()
 
     def look(channel: int, start: int, stop: int, slab: Tensor) -> None:
-        inside = slab > threshold
-        last[channel, start:stop] = inside.flatten(1).any(1)
+        inside = (
+            slab > threshold
+        ).numpy()  # of bytes NumPy finds any twenty times as fast as torch
+        last[channel, start:stop] = inside.reshape(len(inside), -1).any(1)
         planes.append(inside.any(0))
 
     each_slab(stored, source.axes, source.order, look, before=together(source.before))
-    plane = torch.stack(planes).any(0)  # (Y, X)
-    return [plane.any(0), plane.any(1), last.any(0)] if bool(plane.any()) else None
+    plane = np.any(planes, axis=0)  # (Y, X)
+    lines = [plane.any(0), plane.any(1), last.any(0)]
+    return [torch.from_numpy(line) for line in lines] if plane.any() else None
 
 
 def _box(crop: CropForeground, found: list[Tensor]) -> tuple[Corner, Corner]:

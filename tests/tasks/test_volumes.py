@@ -35,7 +35,6 @@ from medvol.tasks.cases import Case
 from medvol.tasks.task import Bundle, load_bundle
 from medvol.transforms.body import lung_mask
 from medvol.transforms.keys import noted
-from medvol.transforms.lungs import KeepInsideLungsd
 
 DATA = os.environ.get("MEDVOL_TEST_DATA", "")
 CHEST = tiny_chest(noise_hu=5)
@@ -100,6 +99,7 @@ def test_a_note_of_a_transform_is_one_of_the_answer(
     restore, note = thresholds.pipeline.restore, Note("N_OUTSIDE", "3 ml lay outside the lungs.")
     steps = [lambda data: noted(data, note), *restore.transforms]
     monkeypatch.setattr(thresholds.pipeline, "restore", Compose(steps))
+    monkeypatch.setattr(thresholds.pipeline, "streams", False)  # the first step takes no planes
     read = image_of(nibabel.load(ct), kind="volume")
     own = Note("N_SPACING", "assumed.")
     answer = thresholds.predict(Case(ct, image=replace(read, notes=(own,))))
@@ -221,10 +221,16 @@ def test_same_mask_twice_and_with_one_or_two_threads(tmp_path: Path, ct: Path) -
     torch.manual_seed(4)
     weights = ResUNet(**RESUNET).state_dict()
     weights["heads.0.conv.bias"][3] += 0.1  # so that background and lung compete everywhere
-    network = {"network_def": {**RESUNET, "_target_": "medvol.networks.resunet.ResUNet"}}
-    predictor = load_bundle(tiny_bundle(tmp_path / "b", network, weights=weights))
-    steps = predictor.pipeline.restore.transforms  # all marks, also those that are in no lung
-    predictor.pipeline.restore = Compose([t for t in steps if not isinstance(t, KeepInsideLungsd)])
+    changes = {
+        "network_def": {**RESUNET, "_target_": "medvol.networks.resunet.ResUNet"},
+        "postprocessing#transforms#2": {  # all marks, also those that are in no lung
+            "_target_": "medvol.transforms.body.KeepInsideBodyd", "keys": "pred",
+            "image_key": "@image_key", "window_hu": "@window_hu",
+        },
+    }  # fmt: skip
+    predictor = load_bundle(tiny_bundle(tmp_path / "b", changes, weights=weights))
+    replaced = [x for said in predictor.pipeline.substitutions for x in said.replaced]
+    assert "KeepInsideLungsd" not in replaced
     threads = torch.get_num_threads()
     masks = []
     try:

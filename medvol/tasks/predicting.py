@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `medvol predict` does with each image, in a process of its own: read, answer, write."""
 
+import gc
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -233,9 +234,12 @@ class Predicting:
                     answers.begin()
                 outcome = self._written(path, found, self.bundle)
                 del found  # its image and mask are not kept while the next is computed
+                if len(cases) > 1:
+                    _collect()
                 self.nothing_written.set()
                 yield outcome
         finally:
+            gc.unfreeze()
             self.nothing_written.set()
             answers.close()
             reads.close()
@@ -354,6 +358,17 @@ class Predicting:
             return Outcome(line(answer), found, small, (*answer.run.remarks, *lacking))
         except FAILURES as error:  # one image does not stop the others
             return failure(error, path)
+
+
+def _collect() -> None:
+    """Give back what pictures hold in circles, soon: they would add up to hundreds of MB.
+
+    What is there when it is called first, as torch and MONAI, is not looked at again, which would
+    take half a second each time.
+    """
+    gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()
 
 
 def line(answer: Answer) -> str:

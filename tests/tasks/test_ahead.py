@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cases of a folder side by side: one is read and one is written while one is computed."""
 
+import gc
 import gzip
 from pathlib import Path
 from threading import Event, current_thread, main_thread
@@ -165,6 +166,7 @@ def test_one_is_read_and_one_is_written_while_one_is_computed(
                    ("run", "b"): ("read", "c"), ("save", "b"): ("run", "c")}  # fmt: skip
     found = list(predicting.outcomes(cases(scans)))
     assert [x.said.partition(":")[0] for x in found if isinstance(x, Outcome)] == [*NAMES]
+    assert gc.get_freeze_count() == 0  # what was not looked at for a while is again
     beside = masks(predicting)
     alone = Predicting(predicting.job)
     alone.results = predicting.results = Results(

@@ -40,8 +40,9 @@ class NoiseStep(ValueStep):
         RandomizableTransform.randomize(noise, None)  # of its probability, which is 1
         std = noise.R.uniform(0, noise.std) if noise.sample_std else noise.std
         generator = torch.Generator().manual_seed(int(noise.R.randint(2**31)))
-        values = torch.empty(first.movedim(-1, 1).shape)  # slice by slice, as patches are
-        return values.normal_(noise.mean, std, generator=generator).movedim(1, -1)
+        like = first.movedim(3, 1) if first.ndim == 4 else first  # slice by slice, as patches are
+        values = torch.empty(like.shape).normal_(noise.mean, std, generator=generator)
+        return values.movedim(1, 3) if first.ndim == 4 else values
 
     def _applied(self, item: Tensor, drawn: Tensor) -> Tensor:
         return item + drawn

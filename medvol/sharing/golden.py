@@ -181,6 +181,7 @@ def runner(_: None) -> Handler:
 def _run(bundle: Path, image: Path) -> tuple[Answer, npt.NDArray[np.float32]]:
     """The answer of a bundle, and the scores of its network, before its postprocessing."""
     loaded = load_bundle(bundle, device="cpu")
+    loaded.pipeline.streams = False  # else the scores are never there as a whole
     kept, restore = [], loaded.pipeline.restore
 
     def remembering(data: dict[str, Any]) -> dict[str, Any]:

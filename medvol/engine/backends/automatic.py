@@ -188,7 +188,7 @@ def _pays(each_s: float, at_once: int, ahead: int) -> bool:
     Example:
         >>> _pays(0.1, 2, 1000), _pays(0.1, 2, 1100)  # a trial takes 6 s and 3 times 1.4 s
         (False, True)
-        >>> _pays(10.0, 2, 200), _pays(10.0, 2, 250)  # 6 s and 3 times 62 s
+        >>> _pays(10.0, 2, 190), _pays(10.0, 2, 200)  # 6 s and 3 times 62 s
         (False, True)
     """
     batch_s = each_s * at_once

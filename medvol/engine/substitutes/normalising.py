@@ -57,6 +57,7 @@ def normalise_(
         the voxels, the same shape.
 
     Example:
+        >>> import torch
         >>> normalise_(torch.tensor([0.0, 1.0, 3.0]), None, None, nonzero=True).tolist()
         [0.0, -1.0, 1.0]
     """

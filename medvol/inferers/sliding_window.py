@@ -127,7 +127,9 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
         alone = can_begin(network) and torch.device(device).type == "cpu"
         begun = (
             (waiting, _begun(network, views, device))
-            for waiting, views in self._batches(volume, grid, wanted, known, 1 if alone else at_once)
+            for waiting, views in self._batches(
+                volume, grid, wanted, known, 1 if alone else at_once
+            )
         )
         for waiting, finish in ahead(begun, at_once if alone and at_once > 1 else 0):
             scores, at = _checked(finish(), grid.size), count()
@@ -142,7 +144,7 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
 
     def _batches(
         self, volume: Tensor, grid: WindowGrid, wanted: Wanted | None,
-        known: dict[Value, Tensor | None], number: int,
+        known: dict[Value, Tensor | None], most: int,
     ) -> Iterator[tuple[list[Waiting], list[Tensor]]]:  # fmt: skip
         """Windows in order with what the network is given of them at once, (1, C, *window) each.
 
@@ -159,7 +161,7 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
                 views.append(view)
                 if value is not None:
                     known[value] = None
-            if number == len(grid.windows) or len(views) >= number:
+            if number == len(grid.windows) or len(views) >= most:
                 yield waiting, views
                 waiting, views = [], []
 

@@ -34,6 +34,8 @@ _LETTERS = re.compile(r"[^\x00-\x08\x0e-\x1f\x7f]{4,}")
 _PERCENT_CODE = re.compile("%[0-9A-Fa-f]{2}")
 _PERCENT = re.compile(r"[\w.~:/\\+@^-]*(?:%[0-9A-Fa-f]{2}[\w.~:/\\+@^-]*)+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]{8,})*={0,2}")
+# 16 of the 64 letters: no text has these alone, and of many digests one is read as a name by chance
+_DIGEST = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|&(?:#\w{1,7}|[A-Za-z]{2,8});")
 _CONTAINERS = (b"PK\x03\x04", b"\x1f\x8b\x08", b"\x80\x02", b"\x80\x04", b"\x89PNG", b"%PDF-")
@@ -183,6 +185,8 @@ def encoded_in(text: str) -> Iterator[tuple[str, int, bytes]]:
             yield "escaped", start, plain.encode("utf-8", "replace")
     for found in _BASE64.finditer(text):
         word = re.sub(r"\s", "", found[0]).rstrip("=").replace("-", "+").replace("_", "/")
+        if _DIGEST.fullmatch(word):
+            continue
         for skipped in range(4):  # what it begins with may be no part of it
             spelled = _unbase64(word[skipped:])
             if spelled.startswith(_CONTAINERS) or _speaks(spelled):

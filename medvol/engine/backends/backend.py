@@ -35,7 +35,7 @@ class Backend(Protocol):
         windows, whichever others are beside them."""
 
     def begin_scores(self, windows: Tensor, *args: Any, **kwargs: Any) -> Begun:
-        """Begin with windows; what is given waits for their scores, those of a call.
+        """Begin with windows (B, C, *spatial); what is given waits for the scores of a call.
 
         One more batch may begin before the scores of the one before it are taken.
         """

@@ -106,9 +106,8 @@ class Work:
         scores = FLOAT_BYTES * self.classes * math.prod(self.window)
         network = max(
             min(together, beside) * self.window_bytes + max(0, together - beside) * scores,
-            together * scores,
+            2 * together * scores,  # each by itself, and all in one
         )
-        network += scores  # of one before them, which are being added
         plane = math.prod(padded[1:])
         sums = FLOAT_BYTES * (self.classes + 1) * plane * min(self.window[0] + PLANES, padded[0])
         whole = FLOAT_BYTES * self.classes * voxels

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from ..inferers.ahead import Begun, begin
 from ..inferers.gated import GatedInferer
 from ..inferers.slice_stack import SliceStackInferer
 from ..inferers.window_grid import window_grid
@@ -79,18 +78,9 @@ class Counted:
         self.number: tuple[int, str] | None = None
 
     def __call__(self, windows: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return self.begin_scores(windows, *args, **kwargs)()
-
-    def begin_scores(self, windows: torch.Tensor, *args: Any, **kwargs: Any) -> Begun:
-        """As of `backends.backend.Backend`, where the network is one."""
-        begun = begin(self.network, windows, *args, **kwargs)
-
-        def finish() -> Any:
-            scores = begun()
-            self._count(len(windows))
-            return scores
-
-        return finish
+        found = self.network(windows, *args, **kwargs)
+        self._count(len(windows))
+        return found
 
     def to(self, device: torch.device | str) -> "Counted":
         """The same on another device."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lower precision for any inferer, on CPU and GPU, in training and in use."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,7 +20,7 @@ class PrecisionInferer(Inferer):
     """Run the network of another inferer under autocast, and give float32 scores.
 
     MONAI's engines offer autocast on CUDA only. The windows and their stitching stay float32. On
-    the CPU, without gradients, the windows of a batch are computed side by side, see `begin_each`.
+    the CPU, without gradients, the windows of a batch are computed side by side, see `each_alone`.
 
     Args:
         inferer: such as `monai.inferers.SlidingWindowInferer`.
@@ -51,19 +51,19 @@ class PrecisionInferer(Inferer):
         with one_thread_each() as workers:
 
             def predict_each(windows: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-                return begin_each(workers, predict, windows, *args, **kwargs)()
+                return each_alone(workers, predict, windows, *args, **kwargs)
 
             return self.inferer(inputs, predict_each, *args, **kwargs)
 
 
-def begin_each(
+def each_alone(
     workers: ThreadPoolExecutor,
     network: Callable[..., Tensor],
     windows: Tensor,
     *args: Any,
     **kwargs: Any,
-) -> Callable[[], Tensor]:
-    """Let workers compute windows on the CPU, each alone.
+) -> Tensor:
+    """Scores of windows on the CPU, each computed alone by one of the workers.
 
     So a window has the same scores on any number of threads and in any batch: oneDNN sums in
     another order for another number of threads (its 1 x 1 convolutions of 256 channels differ by
@@ -75,19 +75,10 @@ def begin_each(
         network: is called with each of them, without gradients.
         windows: (B, C, *spatial).
         args, kwargs: further arguments of the network.
-
-    Returns:
-        What waits for their scores (B, classes, *spatial), and gives them.
     """
 
     def one(window: Tensor) -> Tensor:
         with torch.inference_mode(), OneDnnConvolutions():  # each worker has its own
             return network(window, *args, **kwargs)
 
-    scores = workers.map(one, windows.split(1))
-    return lambda: joined([*scores])
-
-
-def joined(scores: Sequence[Tensor]) -> Tensor:
-    """Scores (B, classes, *spatial) of B windows (1, classes, *spatial); of one itself, no copy."""
-    return scores[0] if len(scores) == 1 else torch.cat([*scores])
+    return torch.cat(list(workers.map(one, windows.split(1))))

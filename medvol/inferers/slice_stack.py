@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from ..slices import check_slices, read_slices, stack_slices
 from ..transforms.keys import placed, plain
-from .ahead import ahead, begin, can_begin
 from .sliding_window import OtherOutput
 
 
@@ -84,7 +83,7 @@ class SliceStackInferer(Inferer):
         if not 0 <= start < stop <= depth:
             raise ValueError(f"slice_range is {slice_range}; give a range in 0 to {depth}")
         volumes = plain(inputs)
-        predict = partial(network, *args, **kwargs) if args or kwargs else network
+        predict = partial(network, *args, **kwargs)
         scores = torch.empty(0)
         for item, volume in enumerate(volumes):
             for first, answer in self.parts(volume, predict, start, stop):
@@ -109,11 +108,8 @@ class SliceStackInferer(Inferer):
             The first slice of each batch, and (classes, X, Y, n) or (classes, n).
         """
         batches, quiet = -(-(stop - start) // self.sw_batch_size), not self.progress
-        slabs = tqdm(self._slabs(volume, start, stop), total=batches, disable=quiet)
-        begun = ((first, begin(network, some)) for first, some in slabs)
-        on_cpu = volume.device.type == "cpu" and self.sw_batch_size > 1
-        for first, finish in ahead(begun, 1 if can_begin(network) and on_cpu else 0):
-            yield first, finish().movedim(0, -1)
+        for first, slabs in tqdm(self._slabs(volume, start, stop), total=batches, disable=quiet):
+            yield first, network(slabs).movedim(0, -1)
 
     def planes(self, volume: Tensor, network: Callable[..., Tensor]) -> Iterator[Tensor]:
         """All planes at once, see `FastSlidingWindowInferer.planes`: slices go across them.

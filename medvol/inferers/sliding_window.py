@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ..transforms.keys import plain
-from .ahead import Begun, ahead, begin, can_begin
 from .window_grid import Window, WindowGrid, window_grid
 
 BACKGROUND_SCORE = 1e4  # exp(-2e4) is 0 in every precision, and 1e4 is finite in float16
@@ -23,7 +22,6 @@ PLANES = 8  # that are given back together
 Network = Callable[..., Any]
 Wanted = Callable[[Window], bool]
 Value = tuple[float, ...]  # of each channel
-Waiting = tuple[Window, bool, Value | None]  # whether it is computed, and the value it holds
 
 
 class OtherOutput(Exception):
@@ -64,7 +62,7 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
     def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Any:
         if not self._knows(inputs, kwargs):
             return super().__call__(inputs, network, *args, **kwargs)
-        predict = partial(network, *args, **kwargs) if args or kwargs else network
+        predict = partial(network, *args, **kwargs)
         volumes = plain(inputs)
         found = torch.empty(0)
         try:
@@ -122,35 +120,7 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
             volume = pad(volume, grid.padding, mode=mode, value=self.cval)
         device = self.sw_device or volume.device
         known: dict[Value, Tensor | None] = {}  # scores of windows that hold one value
-        at_once = self.sw_batch_size
-        # with threads of its own a network takes windows one by one, and never waits for the next
-        alone = can_begin(network) and torch.device(device).type == "cpu"
-        begun = (
-            (waiting, _begun(network, views, device))
-            for waiting, views in self._batches(
-                volume, grid, wanted, known, 1 if alone else at_once
-            )
-        )
-        for waiting, finish in ahead(begun, at_once if alone and at_once > 1 else 0):
-            scores, at = _checked(finish(), grid.size), count()
-            for window, has_scores, value in waiting:
-                if value is None:
-                    yield window, scores[next(at)] if has_scores else None
-                    continue
-                if (found := known[value]) is None:
-                    found = known[value] = scores[next(at)].clone()
-                yield window, found.clone()  # which is weighted in place
-            del scores, finish  # before the one after the next begins
-
-    def _batches(
-        self, volume: Tensor, grid: WindowGrid, wanted: Wanted | None,
-        known: dict[Value, Tensor | None], most: int,
-    ) -> Iterator[tuple[list[Waiting], list[Tensor]]]:  # fmt: skip
-        """Windows in order with what the network is given of them at once, (1, C, *window) each.
-
-        Values that windows hold throughout become keys of what is known.
-        """
-        waiting: list[Waiting] = []
+        waiting: list[tuple[Window, bool, Value | None]] = []
         views: list[Tensor] = []
         for number, window in enumerate(grid.windows, 1):
             computed = wanted is None or wanted(grid.inside(window))
@@ -161,9 +131,17 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
                 views.append(view)
                 if value is not None:
                     known[value] = None
-            if number == len(grid.windows) or len(views) >= most:
-                yield waiting, views
-                waiting, views = [], []
+            if number < len(grid.windows) and len(views) < self.sw_batch_size:
+                continue
+            scores, at = _scores(network, views, device, grid.size), count()
+            for other, has_scores, same in waiting:
+                if same is None:
+                    yield other, scores[next(at)] if has_scores else None
+                    continue
+                if (found := known[same]) is None:
+                    found = known[same] = scores[next(at)].clone()
+                yield other, found.clone()  # which is weighted in place
+            waiting, views = [], []
 
     def _weight(self, grid: WindowGrid, volume: Tensor) -> tuple[Tensor, bool]:
         """How much each voxel of a window counts, and whether all count alike."""
@@ -292,29 +270,19 @@ def background_scores(classes: int, device: torch.device | str | None = None) ->
     return scores
 
 
-def _begun(network: Network, views: list[Tensor], device: torch.device | str) -> Begun:
-    """What gives scores of n windows (1, C, *window), in memory that is not the volume's."""
+def _scores(
+    network: Network, views: list[Tensor], device: torch.device | str, size: tuple[int, ...]
+) -> Tensor:
+    """Scores (n, classes, *window) of n windows, in memory that is not the volume's."""
     if not views:
-        return partial(torch.empty, 0)
+        return torch.empty(0)
     windows = (views[0] if len(views) == 1 else torch.cat(views)).to(device)
-    begun = begin(network, windows)
-
-    def finish() -> Any:
-        scores = begun()
-        if not isinstance(scores, Tensor):
-            raise OtherOutput
-        scores = plain(scores)
-        same = scores.untyped_storage().data_ptr() == windows.untyped_storage().data_ptr()
-        return scores.clone() if same else scores
-
-    return finish
-
-
-def _checked(scores: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Scores (n, classes, *window), or none."""
-    if scores.numel() and tuple(scores.shape[2:]) != size:
+    scores = network(windows)
+    if not isinstance(scores, Tensor) or tuple(scores.shape[2:]) != size:
         raise OtherOutput
-    return scores
+    scores = plain(scores)
+    same = scores.untyped_storage().data_ptr() == windows.untyped_storage().data_ptr()
+    return scores.clone() if same else scores
 
 
 def _only_value(window: Tensor) -> Value | None:

@@ -41,29 +41,6 @@ class Clock:
 
         setattr(owner, name, timed)
 
-    def times_begun(self, owner: Any, name: str, word: str) -> None:
-        """The same of a method that begins and gives what takes the result: from then to then.
-
-        Args:
-            owner, name, word: as for `times`.
-        """
-        given = getattr(owner, name)
-
-        @functools.wraps(given)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            started, take = time.perf_counter(), given(*args, **kwargs)
-
-            def taken() -> Any:
-                try:
-                    return take()
-                finally:
-                    with self.lock:
-                        self.calls[word].append((started, time.perf_counter()))
-
-            return taken
-
-        setattr(owner, name, timed)
-
     def seconds(self) -> dict[str, float]:
         """Of each word."""
         return {word: _covered(calls) for word, calls in self.calls.items()}

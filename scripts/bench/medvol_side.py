@@ -43,8 +43,6 @@ def run(
     running = getattr(pipeline, "backend", None)
     if running is None:
         clock.times(pipeline.network, "forward", NETWORK)
-    elif hasattr(running, "begin_scores"):
-        clock.times_begun(type(running), "begin_scores", NETWORK)
     else:
         clock.times(type(running), "__call__", NETWORK)
     started = time.perf_counter()

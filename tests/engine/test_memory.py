@@ -27,27 +27,27 @@ def bytes_of(**changed: object) -> int:
 
 
 def test_parts_of_the_estimate() -> None:
-    """While two windows are computed the scores of one before them are added."""
-    rest = SUMS + WAITING + LABELS
-    assert bytes_of() == INPUT + 2 * 300_000 + WINDOW + rest
+    assert bytes_of() == INPUT + 2 * 300_000 + SUMS + WAITING + LABELS
     assert needed_bytes(WORK, GIB) - needed_bytes(WORK, 0) == GIB
-    many = 26 * 3 * WINDOW  # of 104 classes the scores of three windows are the most
-    assert bytes_of(classes=104) == INPUT + many + SUMS // 5 * 105 + 26 * WAITING + LABELS
-    assert bytes_of(channels=3) == 3 * INPUT + 2 * 300_000 + WINDOW + rest
+    assert bytes_of(classes=104) == INPUT + 104 * WINDOW + SUMS // 5 * 105 + 26 * WAITING + LABELS
+    assert bytes_of(channels=3) == 3 * INPUT + 2 * 300_000 + SUMS + WAITING + LABELS
 
 
 def test_windows_wait_for_a_thread() -> None:
     """Of five that are given at once two are computed, the scores of three are there already."""
-    rest = SUMS + WAITING + LABELS
-    assert bytes_of(windows=(1, 2)) == INPUT + 300_000 + WINDOW + rest
-    many = 2 * 3_000_000 + 4 * WINDOW
-    assert bytes_of(windows=(5, 2), window_bytes=3_000_000) == INPUT + many + rest
+    assert bytes_of(windows=(1, 2)) == INPUT + 300_000 + SUMS + WAITING + LABELS
+    many = 2 * 3_000_000 + 3 * WINDOW
+    assert (
+        bytes_of(windows=(5, 2), window_bytes=3_000_000) == INPUT + many + SUMS + WAITING + LABELS
+    )
 
 
 def test_a_volume_smaller_than_a_window_is_padded() -> None:
-    padded, scores, sums = 4 * 60 * 50 * 50, 4 * 4 * 24_000, 4 * 5 * 2500 * 60
-    rest = sums + WAITING + LABELS
-    assert bytes_of(window=(60, 20, 20)) == INPUT + padded + 3 * scores + rest
+    padded = 4 * 60 * 50 * 50
+    sums = 4 * 5 * 2500 * 60
+    assert (
+        bytes_of(window=(60, 20, 20)) == INPUT + padded + 4 * 4 * 96_000 + sums + WAITING + LABELS
+    )
 
 
 def test_scores_that_are_there_as_a_whole() -> None:
@@ -60,7 +60,7 @@ def test_scores_that_are_gathered_before_they_are_restored() -> None:
     """While they are looked at the network's memory is free again, or it is the most."""
     whole = 4 * 4 * 125_000
     assert bytes_of(gathered=True) == INPUT + whole + LABELS + 16 * 125_000
-    network = 2 * 3_000_000 + WINDOW
+    network = 2 * 3_000_000
     most = INPUT + whole + network + SUMS // 4
     assert bytes_of(gathered=True, window_bytes=3_000_000) == most
 

@@ -267,41 +267,6 @@ def _never(_: Tensor) -> Tensor:
     raise AssertionError("no window is wanted")
 
 
-# -- windows that begin before others are taken ---------------------------------------------------
-
-
-class Beginning(Mixing):
-    """Says how many windows have begun and were not taken yet."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.flying = self.most = 0
-
-    def begin_scores(self, windows: Tensor) -> Callable[[], Tensor]:
-        scores = self(windows)
-        self.flying += 1
-        self.most = max(self.most, self.flying)
-
-        def take() -> Tensor:
-            self.flying -= 1
-            return scores
-
-        return take
-
-
-@pytest.mark.parametrize(("at_once", "most"), [(1, 1), (2, 3), (3, 4), (64, 12)])
-@pytest.mark.parametrize("skip", [False, True])
-def test_windows_begin_one_by_one(at_once: int, most: int, skip: bool) -> None:
-    """Of 4 x 3 windows, so many that none of the threads waits while scores are added."""
-    network, inputs = Beginning(), volume((20, 8, 14))
-    options: dict[str, Any] = {"roi_size": 8, "overlap": 0.5, "mode": "gaussian"}
-    fast = FastSlidingWindowInferer(**options, sw_batch_size=at_once, skip_constant=skip)
-    found = fast(inputs, network)
-    assert torch.equal(found, SlidingWindowInferer(**options)(inputs, Mixing()))
-    assert network.batches == [1] * 12
-    assert (network.most, network.flying) == (most, 0)
-
-
 # -- windows of one value -------------------------------------------------------------------------
 
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InputError
-from ...inferers.ahead import Begun
 from .backend import Backend
 from .by_openvino import OpenvinoBackend
 from .by_torch import TorchBackend
@@ -96,10 +95,6 @@ class Automatic:
 
     def __call__(self, windows: Tensor, *args: Any, **kwargs: Any) -> Any:
         """As of `backend.Backend`."""
-        return self.begin_scores(windows, *args, **kwargs)()
-
-    def begin_scores(self, windows: Tensor, *args: Any, **kwargs: Any) -> Begun:
-        """As of `backend.Backend`; nothing runs on of windows that a trial is made on."""
         number, self._number = self._number, None
         shape = tuple(windows.shape[1:])
         other = self.choice is not None and self._is_openvino and shape != self.choice.shape
@@ -108,11 +103,10 @@ class Automatic:
             ahead = number() * self.images
             self.images = max(1, self.images - 1)
             if self.choice is None and not args and not kwargs:
-                scores = self._first(windows, ahead)
-                return lambda: scores
-        begun = self._running.begin_scores(windows, *args, **kwargs)
+                return self._first(windows, ahead)
+        found = self._running(windows, *args, **kwargs)
         self._mend()
-        return begun
+        return found
 
     def to(self, device: torch.device | str) -> "Automatic":
         """The same on another device."""
@@ -131,22 +125,20 @@ class Automatic:
 
     def _first(self, windows: Tensor, ahead: int) -> Any:
         """Scores of the first windows of an image (B, C, *spatial), of so many that lie ahead."""
-        at_once = max(len(windows), self.batch or 1)  # as soon as others come beside them
-        scores, taken = self._timed(windows)
-        if _pays(taken / at_once, at_once, ahead):  # what is set up once is not counted
-            _, taken = self._timed(windows)
-        each = taken / at_once
-        if not _pays(each, at_once, ahead):
+        scores, each = self._timed(windows)
+        if _pays(each, len(windows), ahead):  # what is set up once is not counted
+            _, each = self._timed(windows)
+        if not _pays(each, len(windows), ahead):
             self._why = f"none was measured here: for about {each * ahead:.0f} s it does not pay"
             return scores
         self._try(windows[:1])
         return scores if self._running is self._usual else self._running(windows)
 
     def _timed(self, windows: Tensor) -> tuple[Any, float]:
-        """Scores, and the seconds that they took."""
+        """Scores, and seconds a window."""
         started = clock()
         scores = self._running(windows)
-        return scores, clock() - started
+        return scores, (clock() - started) / len(windows)
 
     def _try(self, window: Tensor) -> None:
         """Take the fastest backend for windows such as this one, (1, C, *spatial), and keep it."""

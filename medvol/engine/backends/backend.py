@@ -7,8 +7,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ...inferers.ahead import Begun
-
 
 class Backend(Protocol):
     """Runs a network on windows; an inferer calls it in the network's place.
@@ -33,12 +31,6 @@ class Backend(Protocol):
     def __call__(self, windows: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Scores of windows (B, C, *spatial), float32 (B, classes, *spatial); equal for equal
         windows, whichever others are beside them."""
-
-    def begin_scores(self, windows: Tensor, *args: Any, **kwargs: Any) -> Begun:
-        """Begin with windows (B, C, *spatial); what is given waits for the scores of a call.
-
-        One more batch may begin before the scores of the one before it are taken.
-        """
 
     def to(self, device: torch.device | str) -> "Backend":
         """The same on another device, itself."""

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,8 +17,6 @@ from torch import Tensor
 
 from ... import __version__
 from ...errors import InputError
-from ...inferers.ahead import Begun
-from ...inferers.precision import joined
 from ...transforms.keys import plain
 from .agreement import TOLERANCE, difference
 from .by_torch import TorchBackend
@@ -75,8 +73,7 @@ class OpenvinoBackend:
         self.reference = TorchBackend(network, "fp32")
         self.instead = TorchBackend(network, precision)
         self.stepped_in = ""  # why torch did
-        # by shape of a window; None where torch runs it
-        self._compiled: dict[tuple[int, ...], Compiled | None] = {}
+        self._queues: dict[tuple[int, ...], Any] = {}  # None where torch runs that shape
         self._weights = ""
 
     @property
@@ -97,18 +94,10 @@ class OpenvinoBackend:
             InputError: E_BUNDLE, where it is strict: the network cannot be converted, is given more
                 than windows, or its scores are not those of torch.
         """
-        return self.begin_scores(windows, *args, **kwargs)()
-
-    def begin_scores(self, windows: Tensor, *args: Any, **kwargs: Any) -> Begun:
-        """As of `backend.Backend`.
-
-        Raises:
-            InputError: as for a call.
-        """
-        compiled_ = self._compiled_for(windows, more=bool(args or kwargs))
-        if compiled_ is None:
-            return self.instead.begin_scores(windows, *args, **kwargs)
-        return compiled_.begin(_ready(windows))
+        queue = self._queue_of(windows, more=bool(args or kwargs))
+        if queue is None:
+            return self.instead(windows, *args, **kwargs)
+        return _answers(queue, _ready(windows))
 
     def to(self, device: torch.device | str) -> "OpenvinoBackend":
         """Itself: it runs on the CPU only.
@@ -122,35 +111,35 @@ class OpenvinoBackend:
 
     def close(self) -> None:
         """Give back the compiled networks and the threads."""
-        self._compiled.clear()
+        self._queues.clear()
         self.reference.close()
         self.instead.close()
 
-    def _compiled_for(self, windows: Tensor, *, more: bool) -> "Compiled | None":
+    def _queue_of(self, windows: Tensor, *, more: bool) -> Any:
         """What runs windows of this shape; None for torch."""
         shape = tuple(windows.shape[1:])
-        if shape in self._compiled and not more:
-            return self._compiled[shape]
-        made = None
+        if shape in self._queues and not more:
+            return self._queues[shape]
+        queue = None
         try:
             if more:
                 raise self._refusal("its inferer gives the network more than windows")
-            made = self._checked(Compiled(self._model(shape)), _ready(windows[:1]))
+            queue = self._checked(self._queue(shape), _ready(windows[:1]))
         except InputError as refusal:
             if self.strict:
                 raise
             self.stepped_in = refusal.reason
-        self._compiled[shape] = made
-        return made
+        self._queues[shape] = queue
+        return queue
 
-    def _checked(self, made: "Compiled", window: Tensor) -> "Compiled":
+    def _checked(self, queue: Any, window: Tensor) -> Any:
         """The same compiled network, when a window (1, C, *spatial) has the scores of torch."""
         with torch.inference_mode():
             expected = self.reference(window)
-        found = difference(made.begin(window)(), expected)
+        found = difference(_answers(queue, window), expected)
         if found > TOLERANCE[self.precision]:
             raise self._refusal(f"its scores differ by {found:.2g} of the largest")
-        return made
+        return queue
 
     def _refusal(self, why: str) -> InputError:
         return InputError(
@@ -158,8 +147,8 @@ class OpenvinoBackend:
             "Give --backend torch.",
         )  # fmt: skip
 
-    def _model(self, shape: tuple[int, ...]) -> Any:
-        """The network for windows of a shape (C, *spatial), one a thread."""
+    def _queue(self, shape: tuple[int, ...]) -> Any:
+        """What runs windows of a shape (C, *spatial), one a thread, in any order."""
         # one thread a stream: the same scores on any number of threads
         options = {
             "INFERENCE_PRECISION_HINT": HINTS[self.precision],
@@ -170,10 +159,11 @@ class OpenvinoBackend:
         key = self._key(shape, options)
         file = compiled(key, lambda: self._compiled_bytes(shape, options))
         try:
-            return core().import_model(io.BytesIO(file), "CPU", options)
+            model = core().import_model(io.BytesIO(file), "CPU", options)
         except RuntimeError:  # of another build, or this processor cannot run it
             forget(key)
-            return core().compile_model(self._converted(shape), "CPU", options)
+            model = core().compile_model(self._converted(shape), "CPU", options)
+        return openvino().AsyncInferQueue(model, self.threads)
 
     def _compiled_bytes(self, shape: tuple[int, ...], options: dict[str, str]) -> bytes:
         model = core().compile_model(self._converted(shape), "CPU", options)
@@ -206,30 +196,16 @@ def _ready(windows: Tensor) -> Tensor:
     return plain(windows).float().contiguous()
 
 
-class Compiled:
-    """A network that OpenVINO runs on windows of one shape, each alone.
+def _answers(queue: Any, windows: Tensor) -> Tensor:
+    """Scores of windows (B, C, *spatial), each computed alone."""
+    scores: list[Tensor] = [torch.empty(0)] * len(windows)
 
-    Args:
-        model: compiled for so many windows at once as there are threads; others wait for one.
-    """
+    def keep(request: Any, index: int) -> None:
+        answer = request.get_output_tensor(0).data
+        scores[index] = torch.from_numpy(answer.astype("float32", copy=True))
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self._free: list[Any] = []  # requests whose scores were taken
-
-    def begin(self, windows: Tensor) -> Callable[[], Tensor]:
-        """Begin with windows (B, C, *spatial); what is given waits for their scores."""
-        requests = [self._begun(window) for window in windows.split(1)]
-        return lambda: joined([self._scores(request) for request in requests])
-
-    def _begun(self, window: Tensor) -> Any:
-        request = self._free.pop() if self._free else self.model.create_infer_request()
-        request.start_async([window.numpy()])
-        return request
-
-    def _scores(self, request: Any) -> Tensor:
-        """In float32 whatever it computed in, and not in the memory of the request."""
-        request.wait()
-        scores = request.get_output_tensor(0).data.astype("float32", copy=True)
-        self._free.append(request)
-        return torch.from_numpy(scores)
+    queue.set_callback(keep)
+    for index, window in enumerate(windows.split(1)):
+        queue.start_async([window.numpy()], userdata=index)
+    queue.wait_all()
+    return torch.cat(scores)

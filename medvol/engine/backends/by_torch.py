@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...inferers.ahead import Begun
-from ...inferers.precision import PRECISIONS, begin_each
+from ...inferers.precision import PRECISIONS, each_alone
 from ...threads import one_thread_each
 
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
@@ -54,16 +53,11 @@ class TorchBackend:
 
     def __call__(self, windows: Tensor, *args: Any, **kwargs: Any) -> Any:
         """As of `backend.Backend`."""
-        return self.begin_scores(windows, *args, **kwargs)()
-
-    def begin_scores(self, windows: Tensor, *args: Any, **kwargs: Any) -> Begun:
-        """As of `backend.Backend`; on another device it is what begins there that runs on."""
         if windows.device.type != "cpu":
-            scores = self._one(windows, *args, **kwargs)
-            return lambda: scores
+            return self._one(windows, *args, **kwargs)
         if self._workers is None:
             self._workers = self._open.enter_context(one_thread_each())
-        return begin_each(self._workers, self._one, windows, *args, **kwargs)
+        return each_alone(self._workers, self._one, windows, *args, **kwargs)
 
     def to(self, device: torch.device | str) -> "TorchBackend":
         """The same on another device."""

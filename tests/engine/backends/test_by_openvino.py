@@ -56,19 +56,6 @@ def test_scores_are_those_of_torch_in_any_batch(
     assert torch.equal(found, alone)
 
 
-@pytest.mark.parametrize("kind", [OpenvinoBackend, TorchBackend])
-def test_batches_begin_before_others_are_taken_or_are_never_taken(kind: Any) -> None:
-    first, second = windows(3, 1, 16, 24), windows(5, 1, 16, 24)[1:]
-    backend = kind(small(), "fp32")
-    expected = [backend(first), backend(second)]
-    one, other = backend.begin_scores(first), backend.begin_scores(second)
-    backend.begin_scores(first)
-    again = backend.begin_scores(second)
-    for given, scores in ((1, other), (0, one), (1, again)):
-        assert torch.equal(scores(), expected[given])
-    backend.close()
-
-
 def test_a_metatensor_and_a_view_are_taken_and_another_shape_too() -> None:
     network = small()
     backend = OpenvinoBackend(network, "fp32")
@@ -106,13 +93,13 @@ def test_the_compiled_network_is_kept_and_a_damaged_one_made_again(
 
 def planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on OpenVINO is wrong by little more than it may be."""
-    original = by_openvino.Compiled.begin
+    original = by_openvino._answers
 
-    def wrong(self: by_openvino.Compiled, given: Tensor) -> Callable[[], Tensor]:
-        scores = original(self, given)()
-        return lambda: scores + 1.1 * TOLERANCE["fp32"] * scores.abs().max()
+    def wrong(queue: Any, given: Tensor) -> Tensor:
+        scores = original(queue, given)
+        return scores + 1.1 * TOLERANCE["fp32"] * scores.abs().max()
 
-    monkeypatch.setattr(by_openvino.Compiled, "begin", wrong)
+    monkeypatch.setattr(by_openvino, "_answers", wrong)
 
 
 def test_wrong_scores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

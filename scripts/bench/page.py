@@ -126,7 +126,7 @@ def draw(figures: Figures, path: Path) -> None:
     left.set_xlabel("seconds, median")
     right.set_xlabel("peak GiB")
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in STAGES.values()]
-    left.legend(handles, STAGES, fontsize=7, loc="lower right", frameon=False)
+    left.legend(handles, STAGES, fontsize=7, loc="best", frameon=False)
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()

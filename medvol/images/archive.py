@@ -126,7 +126,7 @@ def unpack(path: Path, folder: Path) -> dict[Path, str]:
         if "not a zip file" in str(error) or "Truncated" in str(error):
             raise truncated(path, "the archive ends before its list of contents.") from error
         raise corrupt(path, f"the archive is damaged ({error}).") from error
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # as zipfile says it
         reason = f"the archive is packed with a method that Python does not read ({error})."
         raise InputError("E_DECODER", path, reason, UNPACK) from error
     except OSError as error:

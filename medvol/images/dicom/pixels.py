@@ -57,7 +57,7 @@ def check_decoder(slices: Sequence[Slice]) -> None:
             with warnings.catch_warnings():  # of a damaged UID, which is not a known syntax either
                 warnings.simplefilter("ignore")
                 decoder = get_decoder(image.syntax)
-        except NotImplementedError as error:
+        except NotImplementedError as error:  # as pydicom says it
             reason = f"its pixels are stored as {image.syntax.name}, which no package reads."
             remedy = "Export the series uncompressed (Explicit VR Little Endian)."
             raise InputError("E_DECODER", image.path, reason, remedy) from error

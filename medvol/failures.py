@@ -5,7 +5,6 @@ import errno
 import os
 import sys
 import traceback
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -139,14 +138,6 @@ def listed(refused: Sequence[InputError], cases: int) -> str:
     """
     names = (printable(f"{error.code} {error.path}: {error.reason}") for error in refused)
     return "\n  ".join([f"medvol: {len(refused)} of {cases} failed:", *names])
-
-
-def quiet_readers() -> None:
-    """Let pydicom say nothing of odd files in this process: what matters is a note or a refusal.
-
-    Each reader hides its warnings too, but what one thread sets another one takes back.
-    """
-    warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -4,7 +4,6 @@
 import errno
 import os
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from medvol.failures import (
     failure,
     of_the_system,
     out_of_memory,
-    quiet_readers,
     raised_by_us,
     refusing,
     write_error,
@@ -122,15 +120,6 @@ def test_a_refusal_stays_as_it_is_and_is_found_behind_what_wraps_it() -> None:
         raise KeyError("x")
     with pytest.raises(InputError, match="E_FAILED case: SystemExit: 3"), refusing("case"):
         sys.exit(3)
-
-
-def test_pydicom_says_nothing_of_odd_files() -> None:
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        quiet_readers()
-        for module in ("pydicom", "pydicom.valuerep", "pydicomics"):
-            warnings.warn_explicit("odd value", UserWarning, "file.py", 1, module=module)
-    assert len(said) == 1
 
 
 def test_the_traceback_is_shown_where_it_is_asked_for(

@@ -15,8 +15,8 @@ import medvol
 PACKAGE = Path(medvol.__file__).parent
 FLOORS = {
     "codes": 1, "errors": 1, "failures": 1, "files": 1, "kinds": 1, "labels": 1, "lungs": 1,
-    "manifest": 1, "metadata": 1, "names": 1, "owned": 1, "progress": 1, "scratch": 1, "slices": 1,
-    "spatial": 1, "stopping": 1, "strictly": 1, "text": 1, "threads": 1, "trained": 1,
+    "manifest": 1, "metadata": 1, "names": 1, "owned": 1, "progress": 1, "quiet": 1, "scratch": 1,
+    "slices": 1, "spatial": 1, "stopping": 1, "strictly": 1, "text": 1, "threads": 1, "trained": 1,
     "verified": 1,
     "audit": 2, "transforms": 2, "networks": 2, "metrics": 2,
     "images": 3, "inferers": 3, "bundle": 3,
@@ -30,7 +30,7 @@ FLOORS = {
 }  # fmt: skip
 SHARED_ON_THEIR_FLOOR = {  # single modules of many users
     "codes", "errors", "failures", "files", "kinds", "scratch", "spatial", "labels", "metadata",
-    "names", "strictly",
+    "names", "quiet", "strictly",
 }  # fmt: skip
 MOST_LINES = 400
 HEAVY = {

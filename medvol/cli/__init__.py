@@ -17,7 +17,8 @@ from contextlib import suppress
 from importlib import import_module
 
 from .. import __version__
-from ..failures import FAILURES, failure, quiet_readers, raised_by_us
+from ..failures import FAILURES, failure, raised_by_us
+from ..quiet import quiet_readers
 from ..stopping import Stopped, stoppable
 from ..text import NOTICE
 from .trust import introduced

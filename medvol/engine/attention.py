@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a classifier looked: a map over the radiograph of what its answer rests on."""
 
-import warnings
 from copy import deepcopy
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..errors import InputError
 from ..images.image import Image
 from ..kinds import is_of
 from ..networks.residual_classifier import ResidualClassifier
+from ..quiet import quiet
 from ..transforms.resize_picture import ResizePictured, restore_picture
 from .pipeline import Pipeline
 from .steps import IMAGE
@@ -173,9 +173,8 @@ def occlusion(network: nn.Module, picture: Tensor, *, index: int) -> Tensor:
     hide = OcclusionSensitivity(
         network, mask_size=sides, mode="mean_img", overlap=0.5, verbose=False, activate=_softmax
     )
-    with torch.inference_mode(), warnings.catch_warnings():
-        # MONAI 1.6.1 indexes with a list of slices, as torch 2.13 still takes it
-        warnings.filterwarnings("ignore", message="Using a non-tuple sequence")
+    # MONAI 1.6.1 indexes with a list of slices, as torch 2.13 still takes it, with a warning
+    with torch.inference_mode(), quiet():
         whole = _softmax(network(picture))[0, index]
         hidden, _ = hide(picture)
     fall = whole - hidden[0, index]

@@ -18,8 +18,9 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, BinaryIO, TypeAlias
 
-from ..failures import FAILURES, failure, quiet_readers, raised_by_us
+from ..failures import FAILURES, failure, raised_by_us
 from ..progress import Step, heard_by
+from ..quiet import quiet_readers
 from ..stopping import stoppable
 from . import wire
 from .confine import Confinement, confine

@@ -2,7 +2,6 @@
 """Opening a picture (PNG, JPEG, TIFF, BMP, GIF) so that a bad one is refused, not half read."""
 
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, Note
+from ..quiet import quiet
 from .files import COPY_AGAIN, corrupt, file_size, is_web_page, truncated
 from .png import check_rows
 
@@ -44,22 +44,20 @@ def opened_picture(path: Path) -> "Iterator[Picture]":
 
     file_size(path)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="PIL")  # of odd tags beside sound pixels
-            # A file, not its name: of a name, Pillow 13 maps an uncompressed TIFF that is to be
-            # turned with rows and columns exchanged.
-            with path.open("rb") as file:
-                with Image.open(file, formats=READERS) as header:
-                    _check_size(header, path)
-                    if header.tile:  # else there is nothing to read, and reading says so
-                        header.verify()  # of PNG the checksums, which reading passes by
-                    form = header.format
+        # Quiet: odd tags may stand beside sound pixels. A file, not its name: of a name, Pillow 13
+        # maps an uncompressed TIFF that is to be turned with rows and columns exchanged.
+        with quiet(), path.open("rb") as file:
+            with Image.open(file, formats=READERS) as header:
+                _check_size(header, path)
+                if header.tile:  # else there is nothing to read, and reading says so
+                    header.verify()  # of PNG the checksums, which reading passes by
+                form = header.format
+            file.seek(0)
+            if form == "PNG":
+                check_rows(file, path)
                 file.seek(0)
-                if form == "PNG":
-                    check_rows(file, path)
-                    file.seek(0)
-                with Image.open(file, formats=READERS) as picture:
-                    yield picture
+            with Image.open(file, formats=READERS) as picture:
+                yield picture
     except UnidentifiedImageError as error:
         raise unknown_content(path) from error
     except Image.DecompressionBombError as error:

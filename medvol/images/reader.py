@@ -2,7 +2,6 @@
 """medvol's reading behind MONAI's `ImageReader`, so that `LoadImaged` in a config uses it."""
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import torch
 from monai.transforms import LoadImaged
 
+from ..quiet import quiet
 from . import read_image
 from .checks import odd_values
 from .find import is_radiograph, is_volume
@@ -124,8 +124,7 @@ def load_imaged(keys: str, *, kind: Kind = "volume", modality: str | None = None
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
+        with quiet():
             made = LoadMaskd if kind == "mask" else LoadImaged
             return made(keys, reader=ImageReader(kind=kind, modality=modality))
     finally:

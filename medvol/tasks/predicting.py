@@ -229,8 +229,7 @@ class Predicting:
                     yield found
                     continue
                 assert self.bundle is not None  # it has answered
-                after = answers.following
-                if after and _is_read_aside(after) and self._has_room(found.image, None):
+                if answers.following is not None and self._has_room(found.image, None):
                     self.nothing_written.clear()
                     answers.begin()
                 outcome = self._written(path, found, self.bundle)
@@ -286,8 +285,6 @@ class Predicting:
         from ..engine.memory import estimate_of  # here: it loads torch
 
         assert self.bundle is not None
-        if following is not None and not _is_read_aside(following):
-            return False
         beside = bytes_beside(image, None if following is None else following.path)
         try:
             return beside is not None and estimate_of(self.bundle.pipeline, image).leaves(beside)
@@ -384,8 +381,3 @@ def line(answer: Answer) -> str:
     seconds = sum(answer.run.times_s.values())
     notes = "".join(f" [{note}]" for note in answer.notes)
     return f"{answer.case}: {', '.join(filter(None, found))} ({seconds:.1f} s){notes}"
-
-
-def _is_read_aside(case: Case) -> bool:
-    """Whether reading it does not look at Python's warnings, which all threads share: not DICOM."""
-    return case.path.lower().endswith((".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event, current_thread, main_thread
 from typing import Any
 
+import dicom_phantoms
 import nibabel
 import numpy as np
 import pytest
@@ -179,6 +180,18 @@ def test_one_is_read_and_one_is_written_while_one_is_computed(
     for one, other in zip(beside, masks(predicting), strict=True):
         np.testing.assert_array_equal(one, other)
     assert len({mask.tobytes() for mask in beside}) == len(NAMES)
+
+
+def test_series_of_dicom_are_read_ahead_too(
+    predicting: Predicting, noted: Noted, tmp_path: Path
+) -> None:
+    series = {name: tmp_path / name for name in NAMES[:2]}
+    values = (CHEST.ct.clip(-1000) + 1024).astype(np.uint16).transpose(2, 1, 0)
+    for folder in series.values():
+        dicom_phantoms.write(folder, dicom_phantoms.ct_series(values, PixelSpacing=[2, 2]))
+    noted.meets = {("run", "a"): ("read", "b"), ("save", "a"): ("run", "b")}
+    found = list(predicting.outcomes(cases(series)))
+    assert [type(x) for x in found] == [Outcome] * 2
 
 
 def test_without_room_there_is_one_case_at_a_time(

@@ -7,7 +7,6 @@ OpenVINO is not needed to install medvol: `pip install 'medvol[cpu]'`.
 import hashlib
 import io
 import json
-import warnings
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from ... import __version__
 from ...errors import InputError
+from ...quiet import quiet
 from ...transforms.keys import plain
 from .agreement import TOLERANCE, difference
 from .by_torch import TorchBackend
@@ -173,8 +173,8 @@ class OpenvinoBackend:
 
     def _converted(self, shape: tuple[int, ...]) -> Any:
         try:
-            with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
-                warnings.simplefilter("ignore")  # that sizes become constants: they are
+            # quiet: that sizes become constants, as they are
+            with quiet(), torch.inference_mode(False), torch.no_grad():
                 example = torch.zeros(1, *shape)
                 model = openvino().convert_model(self.network, example_input=example)
             model.reshape([1, *shape])

@@ -3,7 +3,6 @@
 
 import logging
 import math
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pydicom.uid import UID
 
 from ...errors import InputError
 from ...failures import of_the_system
+from ...quiet import quiet
 from ..files import truncated
 from .dataset import read_dataset
 from .elements import numbers, value_of, whole_number
@@ -143,8 +143,7 @@ def judged(path: Path, what: str, remedy: str) -> Iterator[None]:
         MemoryError, OSError: memory, disk or network share failed, see `of_the_system`.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             yield
     except InputError:
         raise

@@ -2,7 +2,6 @@
 """The stored values of DICOM images: decompressed, whole, without bits that are no part of them."""
 
 import struct
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from pydicom.uid import (
 )
 
 from ...errors import InputError, Note
+from ...quiet import quiet
 from ..files import corrupt, truncated
 from .dataset import read_dataset
 from .elements import whole_number
@@ -54,8 +54,7 @@ def check_decoder(slices: Sequence[Slice]) -> None:
     """
     for image in {image.syntax: image for image in slices}.values():
         try:
-            with warnings.catch_warnings():  # of a damaged UID, which is not a known syntax either
-                warnings.simplefilter("ignore")
+            with quiet():  # of a damaged UID, which is not a known syntax either
                 decoder = get_decoder(image.syntax)
         except NotImplementedError as error:  # as pydicom says it
             reason = f"its pixels are stored as {image.syntax.name}, which no package reads."
@@ -87,13 +86,11 @@ def decode_frames(path: Path, frames: Sequence[int]) -> Iterator[npt.NDArray[Any
         _check_length(path, content)
         syntax = content.file_meta.TransferSyntaxUID
         plugin = _STRICT.get(syntax, "") if content.SamplesPerPixel == 1 else ""
-        with warnings.catch_warnings(record=True) as remarks:
-            warnings.simplefilter("always")
-            pixels = iter_pixels(
-                content, indices=list(frames), correct_unused_bits=False, decoding_plugin=plugin
-            )
-            arrays = [_used_bits(array, content, path) for array in pixels]
-        if syntax == RLELossless and any("padding" in str(remark) for remark in remarks):
+        pixels = iter_pixels(
+            content, indices=list(frames), correct_unused_bits=False, decoding_plugin=plugin
+        )
+        arrays = [_used_bits(array, content, path) for array in pixels]
+        if syntax == RLELossless:  # pydicom only warns
             _check_runs(path, content)
     yield from arrays
 

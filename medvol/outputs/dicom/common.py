@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What medvol's DICOM files have in common: series, maker, and how they are written."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pydicom.sr.codedict import codes
 
 from ... import __version__
 from ...files import replacing
+from ...quiet import quiet
 from .check import check_source
 from .identity import Identity, identity_of
 from .source import Source, read_source
@@ -97,8 +97,8 @@ def making(name: str, saving: "Saving") -> Iterator[Making]:
         InputError: as for `check_source` and `read_source`.
     """
     image = saving.answer.image
-    with warnings.catch_warnings(), disable_value_validation():
-        warnings.simplefilter("ignore")  # of values in headers, which are copied as they stand
+    # quiet: values in headers are copied as they stand
+    with quiet(), disable_value_validation():
         if SHARED not in saving.shared:
             check_source(image, [name])
             saving.shared[SHARED] = read_source(image), identity_of(saving)

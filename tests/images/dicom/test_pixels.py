@@ -2,8 +2,11 @@
 """Stored values are those of the header's bits, whatever the compression; others are refused."""
 
 import struct
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import dicom_phantoms as phantoms
@@ -18,6 +21,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from medvol.errors import InputError
 from medvol.images.dicom import pixels
 from medvol.images.dicom.volume import load_dicom
 
@@ -32,6 +36,11 @@ def read_by_itk(path: Path) -> np.ndarray:
     """HU (column, row) of one file as SimpleITK has it."""
     image: np.ndarray = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[0].T
     return image
+
+
+def run_too_long(frame: bytes) -> bytes:
+    """Its last run goes on behind the last pixel."""
+    return frame.rstrip(b"\0")[:-65] + bytes([127]) * 129
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=str)
@@ -63,7 +72,7 @@ def test_compressed_frames_may_be_padded(tmp_path: Path, syntax: str, tail: byte
         (JPEG2000Lossless, lambda frame: frame[:900] + frame[901:], "E_CORRUPT"),
         (RLELossless, lambda frame: frame[:-100], "E_CORRUPT"),
         # a run that goes on behind the last pixel
-        (RLELossless, lambda frame: frame.rstrip(b"\0")[:-65] + bytes([127]) * 129, "E_CORRUPT"),
+        (RLELossless, run_too_long, "E_CORRUPT"),
     ],
     ids=["LS-cut", "2000-cut", "LS-half", "2000-half", "2000-shift", "RLE-cut", "RLE-long"],
 )
@@ -73,6 +82,59 @@ def test_compressed_frames_that_lack_something_are_refused(
     phantoms.write(tmp_path, changed_frames(syntax, change))
 
     assert refusal(tmp_path).code == code
+
+
+def written(path: Path, syntax: str, change: Callable[[bytes], bytes]) -> Path:
+    """One file of `changed_frames`."""
+    return phantoms.write(path, changed_frames(syntax, change)[:1])[0]
+
+
+def decoded(path: Path) -> bytes | str:
+    """The stored values of a file, or the code with which it is refused."""
+    try:
+        return next(pixels.decode_frames(path, [0])).tobytes()
+    except InputError as error:
+        return error.code
+
+
+def test_a_run_that_is_too_long_is_found_whatever_another_thread_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = written(tmp_path, RLELossless, run_too_long)
+    began, goes_on, decode = Event(), Event(), pixels.iter_pixels
+
+    def decode_later(*args: Any, **options: Any) -> Any:
+        began.set()
+        goes_on.wait(60)
+        return decode(*args, **options)
+
+    monkeypatch.setattr(pixels, "iter_pixels", decode_later)
+    with ThreadPoolExecutor(1) as other:
+        found = other.submit(decoded, damaged)
+        assert began.wait(60)
+        with warnings.catch_warnings(record=True):  # as packages do
+            goes_on.set()
+            assert found.result() == "E_CORRUPT"
+
+
+def test_two_threads_decode_what_each_decodes_alone(tmp_path: Path) -> None:
+    changes = {
+        RLELossless: run_too_long,
+        JPEGLSLossless: lambda frame: frame[: len(frame) // 2] + b"\xff\xd9",
+        JPEG2000Lossless: lambda frame: frame[:900] + frame[901:],
+    }
+    alone = {}
+    for number, (syntax, damage) in enumerate(changes.items()):
+        sound = written(tmp_path / f"{number}", syntax, bytes)
+        alone[sound] = NOISY[0].tobytes()
+        alone[written(tmp_path / f"{number}-damaged", syntax, damage)] = "E_CORRUPT"
+    before = [*warnings.filters]
+    with ThreadPoolExecutor(2) as threads:
+        for shift in range(12):  # each beside each, time and again
+            other = [*alone][shift % 6 :] + [*alone][: shift % 6]
+            pairs = [x for pair in zip(alone, other, strict=True) for x in pair]
+            assert [*threads.map(decoded, pairs)] == [alone[path] for path in pairs]
+    assert warnings.filters == before
 
 
 @pytest.mark.parametrize(

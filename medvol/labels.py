@@ -126,8 +126,9 @@ class LabelTable:
 
         Args:
             metadata: with `label_table` (a list of `{value, name, color, terminology}`), or, in a
-                bundle made elsewhere, with the model zoo's
-                `network_data_format.outputs.pred.channel_def` (colours are then chosen here).
+                bundle made elsewhere, with the model zoo's `channel_def` of
+                `network_data_format.outputs.pred`, which some call `label_def` (colours are then
+                chosen here).
 
         Raises:
             KeyError: it has neither.
@@ -135,7 +136,9 @@ class LabelTable:
         rows = metadata.get("label_table")
         if rows is not None:
             return cls(tuple(_label(row) for row in rows))
-        channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
+        output = metadata["network_data_format"]["outputs"]["pred"]
+        key = "label_def" if "label_def" in output and "channel_def" not in output else "channel_def"
+        channels = output[key]
         named = {int(value): str(name) for value, name in channels.items()}
         return cls(tuple(Label(v, name, default_color(v)) for v, name in named.items() if v > 0))
 

@@ -66,9 +66,10 @@ def test_through_json_and_back() -> None:
     assert LabelTable.from_metadata({"label_table": rows}) == TABLE
 
 
-def test_from_a_bundle_of_the_zoo() -> None:
+@pytest.mark.parametrize("key", ["channel_def", "label_def"])
+def test_from_a_bundle_of_the_zoo(key: str) -> None:
     channels = {"0": "background", "2": "vein", "1": "spleen"}
-    metadata = {"network_data_format": {"outputs": {"pred": {"channel_def": channels}}}}
+    metadata = {"network_data_format": {"outputs": {"pred": {key: channels}}}}
     table = LabelTable.from_metadata(metadata)
     assert [(x.value, x.name, x.color) for x in table] == [
         (1, "spleen", (73, 242, 122)),

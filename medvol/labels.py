@@ -137,8 +137,7 @@ class LabelTable:
         if rows is not None:
             return cls(tuple(_label(row) for row in rows))
         output = metadata["network_data_format"]["outputs"]["pred"]
-        key = "label_def" if "label_def" in output and "channel_def" not in output else "channel_def"
-        channels = output[key]
+        channels = output["channel_def"] if "label_def" not in output else output["label_def"]
         named = {int(value): str(name) for value, name in channels.items()}
         return cls(tuple(Label(v, name, default_color(v)) for v, name in named.items() if v > 0))
 

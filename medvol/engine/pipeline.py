@@ -144,7 +144,7 @@ class Pipeline:
         self.notes = check_trained(spec, record_in(spec.weights))
         self.likeness = _likeness(spec)
         network = _built(config, "network").to(self.device)
-        load_weights(spec.weights, network, self.device, names=spec.output_names)
+        load_weights(spec.weights, network, names=spec.output_names)
         self.network: torch.nn.Module = network.eval()
         self.substitutions: list[Substitution] = []
         inferer = _built(config, "inferer") or SimpleInferer()  # as MONAI's evaluators

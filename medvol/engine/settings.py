@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 AUTO = "auto"
-BACKENDS = (AUTO, "torch", "torch-channels-last", "openvino")
+BACKENDS = (
+    AUTO, "torch", "torch-channels-last", "openvino", "torch-graphs", "torch-compiled",
+)  # fmt: skip
 LUNGS = "lungs"
 CROPS = (LUNGS,)
 

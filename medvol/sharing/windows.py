@@ -42,13 +42,14 @@ def phantom_windows(
         networks: name to network; that which answers is the first.
 
     Returns:
-        Name to (1, C, X, Y) or (1, C, X, Y, Z) float32.
+        Name to (1, C, X, Y) or (1, C, X, Y, Z) float32, on the CPU.
     """
     volume = _volume(config, spec)
     if volume is None:
         return {}
     answering = next(iter(networks.values()))
     inferer = config.build("inferer") if "inferer" in config else SimpleInferer()
+    volume = volume.to(next((p.device for p in answering.parameters()), volume.device))
     with _recorded(networks) as seen, torch.no_grad(), suppress(_Enough):
         inferer(volume, answering)
     return {name: _clearest(windows) for name, windows in seen.items() if windows}

@@ -64,7 +64,7 @@ def test_what_was_measured_is_said_and_taken(capsys: pytest.CaptureFixture[str])
 def test_as_json_and_of_other_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
-    words = ["--json", "--threads", "3", "--precision", "bf16"]
+    words = ["--json", "--threads", "3", "--precision", "bf16", "--device", "cpu"]
     assert main(["bundle", "backends", "chest_xray_pneumonia", *words]) == 0
     assert json.loads(capsys.readouterr().out) == ROW
     (kept,) = json.loads((tmp_path / LIST).read_text()).values()
@@ -72,6 +72,14 @@ def test_as_json_and_of_other_settings(
     spec, three = read_spec("chest_xray_pneumonia"), EngineSettings(threads=3)
     assert remembered_backend(spec, three, device="cpu", precision="bf16") == "openvino"
     assert remembered_backend(spec, three, device="cpu", precision=None) == "torch"
+
+
+def test_a_gpu_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["bundle", "backends", "chest_xray_pneumonia", "--device", "cuda"]) != 0
+    assert "torch sees no GPU" in capsys.readouterr().err
 
 
 def test_no_thread_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

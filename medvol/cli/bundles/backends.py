@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import printable
 from ...progress import Step
-from ..options import add_time_limit, add_trust
+from ..options import add_device, add_time_limit, add_trust
 
 
 def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -18,17 +18,17 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser = own.add_parser(
         "backends",
         help="measure what runs a bundle's network fastest on this machine",
-        description="Measure how fast torch and OpenVINO run a bundle's network on the CPU of this "
-        "machine, on a window of a phantom, and keep which is the fastest: `medvol predict` takes "
-        "it from then on. One whose scores differ from torch's is never taken. It takes half a "
-        "minute, and ends after one; measure while nothing else runs. OpenVINO needs: pip install "
-        "'medvol[cpu]'.",
+        description="Measure how fast torch and OpenVINO run a bundle's network on this machine, "
+        "on a window of a phantom, and keep which is the fastest: `medvol predict` takes it from "
+        "then on. One whose scores differ from torch's is never taken. It takes half a minute, and "
+        "begins no other after one; measure while nothing else runs. OpenVINO needs: pip install "
+        "'medvol[cpu]'; on a GPU torch runs the network in several ways.",
     )
     parser.add_argument("bundle", help="name, NAME@VERSION, folder or .zip of a bundle")
     parser.add_argument("--json", action="store_true", help="print one object instead")
     words = "as it will be given to `medvol predict`"
     parser.add_argument("--threads", type=int, metavar="N", help=words)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], help=words)
+    add_device(parser)
     add_trust(parser)
     add_time_limit(parser, "the measurement")
     parser.set_defaults(run=measure_one)
@@ -46,7 +46,7 @@ def measure_one(args: argparse.Namespace) -> int:
     if args.threads is not None and args.threads < 1:
         raise ValueError(f"--threads is {args.threads}; give 1 or more")
     bundle = Path(find_bundle(args.bundle))
-    request = Request(bundle, args.threads, args.precision)
+    request = Request(bundle, args.threads, args.precision, args.device)
     row = measured(request, seconds=args.time_limit, heard=_say)
     if args.json:
         print(json.dumps(row, indent=2))

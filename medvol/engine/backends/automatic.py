@@ -15,14 +15,17 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from .backend import Backend
+from .by_gpu import FormBackend
 from .by_openvino import OpenvinoBackend
 from .by_torch import TorchBackend
-from .candidates import OPENVINO, TORCH, candidates, made
+from .candidates import FOR_ONE_SIZE, TORCH, candidates, made
+from .gpu import wait_for
 from .remembered import Choice
 from .trial import LONGEST_S, ROUNDS, tried
 
 PAYS = 10  # times as long as a trial the work has to be, of which it may save a half
 SETUP_S = 6.0  # that OpenVINO takes to convert and compile a network; measured are 4 to 8 s
+GPU_SETUP_S = 60.0  # that torch takes to compile a network for a GPU; not measured
 BACKENDS = 3  # that are measured, each by two windows alone and `trial.ROUNDS` batches
 LIMIT_S = 30.0  # that a trial may take
 UNKNOWN = "none was measured here; long work begins with a trial of them"
@@ -35,11 +38,11 @@ class Automatic:
     """Runs a network by the backend that was measured to be the fastest, or by torch.
 
     All windows of an image go through the same backend: those that a trial is made on too. What
-    was measured holds for windows of its shape: OpenVINO, which is compiled for a shape, leaves
-    others to torch. Where it gives way on those, torch is remembered in its place.
+    was measured holds for windows of its shape: what is compiled for a shape leaves others to
+    torch. Where it gives way on those, torch is remembered in its place.
 
     Args:
-        network: in evaluation mode, on the CPU.
+        network: in evaluation mode, on its device.
         precision: "fp32", "bf16" or "fp16".
         choice: what was measured of it on this machine; None where nothing was.
         keep: is called with what is measured now; what it refuses is passed over.
@@ -97,7 +100,8 @@ class Automatic:
         """As of `backend.Backend`."""
         number, self._number = self._number, None
         shape = tuple(windows.shape[1:])
-        other = self.choice is not None and self._is_openvino and shape != self.choice.shape
+        for_one = self.choice is not None and self.choice.backend in FOR_ONE_SIZE
+        other = self.choice is not None and for_one and shape != self.choice.shape
         self._running = self._usual if other else self._fastest
         if number is not None:
             ahead = number() * self.images
@@ -119,34 +123,31 @@ class Automatic:
         self._fastest.close()
         self._usual.close()
 
-    @property
-    def _is_openvino(self) -> bool:
-        return isinstance(self._fastest, OpenvinoBackend)
-
     def _first(self, windows: Tensor, ahead: int) -> Any:
         """Scores of the first windows of an image (B, C, *spatial), of so many that lie ahead."""
         scores, each = self._timed(windows)
-        if _pays(each, len(windows), ahead):  # what is set up once is not counted
+        setup_s = SETUP_S if windows.device.type == "cpu" else GPU_SETUP_S
+        if _pays(each, len(windows), ahead, setup_s):  # what is set up once is not counted
             _, each = self._timed(windows)
-        if not _pays(each, len(windows), ahead):
+        if not _pays(each, len(windows), ahead, setup_s):
             self._why = f"none was measured here: for about {each * ahead:.0f} s it does not pay"
             return scores
-        self._try(windows[:1])
+        self._try(windows[:1] if windows.device.type == "cpu" else windows)
         return scores if self._running is self._usual else self._running(windows)
 
     def _timed(self, windows: Tensor) -> tuple[Any, float]:
         """Scores, and seconds a window."""
         started = clock()
         scores = self._running(windows)
+        wait_for(windows.device)
         return scores, (clock() - started) / len(windows)
 
-    def _try(self, window: Tensor) -> None:
-        """Take the fastest backend for windows such as this one, (1, C, *spatial), and keep it."""
+    def _try(self, windows: Tensor) -> None:
+        """Take the fastest backend for windows such as these, (B, C, *spatial), and keep it."""
         makers = dict(candidates(self.network, self.precision))
-        unfit = {} if self._one_size else {OPENVINO: SIZES}
-        for name in unfit:
-            makers.pop(name, None)
-        choice, backends = tried(self.network, window, makers, limit_s=LIMIT_S)
+        several = () if self._one_size else FOR_ONE_SIZE
+        unfit = {name: SIZES for name in several if makers.pop(name, None)}
+        choice, backends = tried(self.network, windows, makers, limit_s=LIMIT_S)
         choice = replace(choice, left_out={**choice.left_out, **unfit})
         fastest = backends.pop(choice.backend)
         for backend in backends.values():
@@ -154,20 +155,20 @@ class Automatic:
         if choice.backend == TORCH:
             fastest.close()
             fastest = self._usual
-        if isinstance(fastest, OpenvinoBackend):
+        if isinstance(fastest, OpenvinoBackend | FormBackend):
             fastest.strict = False
         self._take(fastest, choice, choice.why)
 
     def _mend(self) -> None:
-        """Remember torch where OpenVINO gave way to it."""
-        why = getattr(self._running, "stepped_in", "")
+        """Remember torch where another gave way to it."""
+        why, gone = getattr(self._running, "stepped_in", ""), self._running.name
         if not why or self.choice is None:
             return
-        seconds = {name: s for name, s in self.choice.seconds.items() if name != OPENVINO}
-        left_out = {**self.choice.left_out, OPENVINO: why}
+        seconds = {name: s for name, s in self.choice.seconds.items() if name != gone}
+        left_out = {**self.choice.left_out, gone: why}
         choice = Choice(TORCH, seconds, left_out, self.choice.shape)
         self._fastest.close()
-        self._take(self._usual, choice, f"openvino gave way: {why.rstrip('.')}")
+        self._take(self._usual, choice, f"{gone} gave way: {why.rstrip('.')}")
 
     def _take(self, backend: Backend, choice: Choice, why: str) -> None:
         self._fastest = self._running = backend
@@ -177,13 +178,14 @@ class Automatic:
                 self.keep(choice)
 
 
-def _pays(each_s: float, at_once: int, ahead: int) -> bool:
+def _pays(each_s: float, at_once: int, ahead: int, setup_s: float = SETUP_S) -> bool:
     """Whether work is so long that a trial pays.
 
     Args:
         each_s: s a window by torch.
         at_once: windows that are computed together.
         ahead: windows of the work.
+        setup_s: s until the backends are ready.
 
     Example:
         >>> _pays(0.1, 2, 1000), _pays(0.1, 2, 1100)  # a trial takes 6 s and 3 times 1.4 s
@@ -193,4 +195,4 @@ def _pays(each_s: float, at_once: int, ahead: int) -> bool:
     """
     batch_s = each_s * at_once
     rounds_s = min(ROUNDS * batch_s, LONGEST_S + batch_s)
-    return each_s * ahead > PAYS * (SETUP_S + BACKENDS * (2 * batch_s + rounds_s))
+    return each_s * ahead > PAYS * (setup_s + BACKENDS * (2 * batch_s + rounds_s))

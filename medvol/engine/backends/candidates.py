@@ -7,11 +7,13 @@ from functools import partial
 import torch
 
 from .backend import Backend
+from .by_gpu import COMPILED, GRAPHS, CompiledBackend, GraphsBackend
 from .by_openvino import OpenvinoBackend
 from .by_torch import TorchBackend, is_channels_last
 from .trial import Make
 
 TORCH, OPENVINO = "torch", "openvino"
+FOR_ONE_SIZE = (OPENVINO, COMPILED)  # which take long where windows have many sizes
 
 
 def candidates(network: torch.nn.Module, precision: str) -> Mapping[str, Make]:
@@ -21,7 +23,9 @@ def candidates(network: torch.nn.Module, precision: str) -> Mapping[str, Make]:
         network: in evaluation mode, on its device.
         precision: "fp32", "bf16" or "fp16".
     """
-    names = [TORCH, "torch-channels-last", OPENVINO]
+    device = next((p.device.type for p in network.parameters()), "cpu")
+    others = [OPENVINO] if device == "cpu" else [GRAPHS, COMPILED]
+    names = [TORCH, "torch-channels-last", *others]
     if is_channels_last(network):  # already, as its bundle has it
         names.remove("torch-channels-last")
     return {name: partial(made, name, network, precision, strict=True) for name in names}
@@ -38,6 +42,10 @@ def made(name: str, network: torch.nn.Module, precision: str, *, strict: bool) -
     Raises:
         InputError: E_BUNDLE, it cannot run here.
     """
+    if name == GRAPHS:
+        return GraphsBackend(network, precision, strict=strict)
+    if name == COMPILED:
+        return CompiledBackend(network, precision, strict=strict)
     if name == OPENVINO:
         return OpenvinoBackend(network, precision, strict=strict)
     return TorchBackend(network, precision, channels_last=name != TORCH)

@@ -8,17 +8,15 @@ from typing import Any, NamedTuple
 import torch
 
 from ...bundle.spec import Spec
+from ...errors import InputError
 from ..devices import choose_device
 from ..settings import AUTO, USUAL, EngineSettings
 from .automatic import Automatic, Keep
 from .backend import Backend
-from .by_openvino import lacks
 from .by_torch import TorchBackend
-from .candidates import OPENVINO, TORCH, made
+from .candidates import TORCH, made
 from .facts import cores
 from .remembered import Choice, choice_of, key_of, recall, remember
-
-ON_GPU = "on a GPU none else was tried"
 
 
 class Chosen(NamedTuple):
@@ -52,18 +50,16 @@ def choose_backend(
         InputError: E_BUNDLE, the backend that is asked for cannot run here.
         ValueError: what is given as a choice is none.
     """
-    device = _device(network)
     if engine.backend != AUTO:
         return Chosen(made(engine.backend, network, precision, strict=True), "asked for")
     if engine.choice is not None:
         fixed = _fixed(engine.choice)
         backend = made(fixed.backend, network, precision, strict=True)
         return Chosen(backend, f"asked for, {fixed.why}")
-    if choice is not None and choice.backend == OPENVINO and (why := lacks(device, precision)):
-        return Chosen(TorchBackend(network, precision), why.rstrip("."))
-    if device != "cpu":
-        return Chosen(TorchBackend(network, precision), ON_GPU)
-    automatic = Automatic(network, precision, choice=choice, keep=keep)
+    try:
+        automatic = Automatic(network, precision, choice=choice, keep=keep)
+    except InputError as refusal:  # what was measured cannot run any more
+        return Chosen(TorchBackend(network, precision), refusal.reason.rstrip("."))
     return Chosen(automatic, automatic.why)
 
 
@@ -122,8 +118,3 @@ def _fixed(row: Mapping[str, Any]) -> Choice:
         raise ValueError(
             "a choice of a backend is not what `medvol bundle backends --json` prints"
         ) from error
-
-
-def _device(network: torch.nn.Module) -> str:
-    parameter = next(network.parameters(), None)
-    return "cpu" if parameter is None else parameter.device.type

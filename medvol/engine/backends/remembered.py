@@ -14,6 +14,7 @@ from ...errors import InputError
 from ...files import locked, read_json, sha256_of, write_json
 from ..settings import BACKENDS
 from .facts import machine_facts
+from .gpu import gpu_name
 
 LIST = "backends.json"  # in the user's home of medvol
 MOST = 200  # that are kept; the oldest go first
@@ -67,6 +68,7 @@ def key_of(spec: Spec, *, threads: int, device: str, precision: str | None) -> s
         "weights": spec.weights_sha256,
         "config": sha256_of(config) if config.is_file() else None,
         "run": [threads, device, precision],
+        **({"gpu": gpu_name()} if device == "cuda" else {}),
     }
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 

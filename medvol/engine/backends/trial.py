@@ -13,6 +13,7 @@ from ...progress import Step, tell
 from .agreement import TOLERANCE, difference
 from .backend import Backend
 from .by_torch import TorchBackend
+from .gpu import wait_for
 from .remembered import Choice
 
 ROUNDS = 5  # of which the median counts; the backends take turns in each
@@ -31,16 +32,17 @@ class TimeIsUp(Exception):
 
 
 def measure(
-    network: nn.Module, window: Tensor, makers: Mapping[str, Make], *, limit_s: float = LIMIT_S
+    network: nn.Module, windows: Tensor, makers: Mapping[str, Make], *, limit_s: float = LIMIT_S
 ) -> Choice:
     """Let backends run the same windows, and choose the fastest that agrees with torch in float32.
 
     Args:
-        network: in evaluation mode, on the CPU.
-        window: (1, C, *spatial), such as an image gives.
+        network: in evaluation mode, on its device.
+        windows: (B, C, *spatial), such as an image gives; on a CPU one is enough.
         makers: name of a backend to what makes it, the first is that of torch. Of the reduced
             precision that a backend is made with, `TOLERANCE` has the bound.
-        limit_s: s after which no other than torch begins a layer of the network.
+        limit_s: s after which no other than torch begins a layer of the network; on a GPU no other
+            backend is begun.
 
     Returns:
         The choice, torch where no other is faster by 5 %.
@@ -48,19 +50,19 @@ def measure(
     Raises:
         Whatever the network itself raises.
     """
-    choice, backends = tried(network, window, makers, limit_s=limit_s)
+    choice, backends = tried(network, windows, makers, limit_s=limit_s)
     for backend in backends.values():
         backend.close()
     return choice
 
 
 def tried(
-    network: nn.Module, window: Tensor, makers: Mapping[str, Make], *, limit_s: float = LIMIT_S
+    network: nn.Module, windows: Tensor, makers: Mapping[str, Make], *, limit_s: float = LIMIT_S
 ) -> tuple[Choice, dict[str, Backend]]:
     """As `measure`; and the backends that were measured, by name, which the caller closes.
 
     Args:
-        network, window, makers, limit_s: as for `measure`.
+        network, windows, makers, limit_s: as for `measure`.
 
     Raises:
         Whatever the network itself raises.
@@ -72,13 +74,13 @@ def tried(
     left_out: dict[str, str] = {}
     try:
         with torch.inference_mode():
-            expected = reference(window)
+            expected = reference(windows)
         for name, make in makers.items():
             tell(Step("network", remark=f"Measuring how fast {name} runs the network."))
             try:
-                with _ended(network, None if name == usual else until):
+                with _ended(network, None if name == usual else until, windows.device):
                     backends[name] = make()
-                    why = _disagreement(backends[name], window, expected)
+                    why = _disagreement(backends[name], windows, expected)
             except Exception as error:  # a backend may fail however it likes
                 if name == usual:
                     raise
@@ -87,7 +89,7 @@ def tried(
                 left_out[name] = NO_TIME if time.perf_counter() > until else why
                 if name in backends:
                     backends.pop(name).close()
-        each = _rounds(backends, window, until, usual)
+        each = _rounds(backends, windows, until, usual)
         left_out.update(dict.fromkeys(backends.keys() - each.keys(), NO_TIME))
     except BaseException:
         for backend in backends.values():
@@ -95,11 +97,11 @@ def tried(
         raise
     finally:
         reference.close()
-    return Choice(_fastest(each, usual), each, left_out, tuple(window.shape[1:])), backends
+    return Choice(_fastest(each, usual), each, left_out, tuple(windows.shape[1:])), backends
 
 
 def _rounds(
-    backends: Mapping[str, Backend], window: Tensor, until: float, usual: str
+    backends: Mapping[str, Backend], windows: Tensor, until: float, usual: str
 ) -> dict[str, float]:
     """Seconds a window, of the usual backend and those for which there was time."""
     seconds: dict[str, list[float]] = {}
@@ -108,13 +110,16 @@ def _rounds(
             taken = seconds.get(name, [])
             in_time = time.perf_counter() < until or (name == usual and number == 0)
             if in_time and sum(taken) < LONGEST_S:
-                seconds[name] = [*taken, _seconds(backend, window)]
+                seconds[name] = [*taken, _seconds(backend, windows)]
     return {name: median(taken) for name, taken in seconds.items()}
 
 
 @contextmanager
-def _ended(network: nn.Module, until: float | None) -> Iterator[None]:
+def _ended(network: nn.Module, until: float | None, device: torch.device) -> Iterator[None]:
     """End what a network computes when a time has come, at its next layer; None: never.
+
+    On a GPU it has computed little when its last layer has begun, and a compiler would take what
+    looks at the clock for a part of the network: there it is not begun when the time has come.
 
     Raises:
         TimeIsUp: it has come.
@@ -125,6 +130,9 @@ def _ended(network: nn.Module, until: float | None) -> Iterator[None]:
         if ends[0] is not None and time.perf_counter() > ends[0]:
             raise TimeIsUp(NO_TIME)
 
+    if device.type != "cpu":
+        check()
+        until = None
     layers = [x for x in network.modules() if not isinstance(x, torch.jit.ScriptModule)]
     hooks = [x.register_forward_pre_hook(check) for x in layers] if until is not None else []
     try:
@@ -135,23 +143,26 @@ def _ended(network: nn.Module, until: float | None) -> Iterator[None]:
             hook.remove()
 
 
-def _disagreement(backend: Backend, window: Tensor, expected: Tensor) -> str:
+def _disagreement(backend: Backend, windows: Tensor, expected: Tensor) -> str:
     """How a backend's scores differ from torch's, a sentence; empty where they are equal enough."""
     bound = TOLERANCE[getattr(backend, "precision", "fp32")]
     with torch.inference_mode():
-        found = difference(backend(window), expected)
+        found = difference(backend(windows), expected)
     if found <= bound:
         return ""
     return f"its scores differ by {found:.2g} of the largest, {bound:g} is allowed."
 
 
-def _seconds(backend: Backend, window: Tensor) -> float:
-    """Seconds a window, where as many run at once as the backend likes."""
-    at_once = backend.batch or 1
-    windows = window.expand(at_once, *window.shape[1:]).contiguous()
+def _seconds(backend: Backend, windows: Tensor) -> float:
+    """Seconds a window, where as many run at once as the backend likes, or as are given."""
+    at_once = backend.batch or len(windows)
+    if at_once != len(windows):
+        windows = windows[:1].expand(at_once, *windows.shape[1:]).contiguous()
+    wait_for(windows.device)
     started = time.perf_counter()
     with torch.inference_mode():
         backend(windows)
+    wait_for(windows.device)
     return (time.perf_counter() - started) / at_once
 
 

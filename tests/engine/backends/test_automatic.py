@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from far import gpu
 from monai.inferers import SlidingWindowInferer
 from torch import Tensor, nn
 
@@ -132,6 +133,31 @@ def test_long_work_begins_with_a_trial_and_goes_on_by_the_fastest(planted: Plant
     by_torch = planted.torch.ran
     planted.run(backend, 400)
     assert (planted.torch.ran, planted.trials) == (by_torch, 1)
+
+
+def test_on_a_gpu_all_windows_of_a_batch_are_tried_and_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the real backends, with tensors that stand in for those of a GPU."""
+    monkeypatch.setattr(automatic, "_pays", lambda *_: True)
+    monkeypatch.setattr(trial, "_fastest", lambda *_: "torch-graphs")
+    kept: list[Choice] = []
+    with gpu():
+        waited: list[Any] = []
+        monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+        network = nn.Conv1d(1, 2, 3).eval().to("cuda")
+        backend = Automatic(network, "fp32", keep=kept.append)
+        backend.expect(lambda: 100, one_size=True)
+        windows = torch.rand(4, 1, 8).to("cuda")
+        scores = [backend(windows), backend(windows), network(windows)]
+        assert all(x.device.type == "cuda" and torch.equal(x, scores[2]) for x in scores)
+    assert backend.name == "torch-graphs"
+    (choice,) = kept
+    assert choice.shape == (1, 8)
+    assert choice.seconds.keys() == {"torch", "torch-channels-last", "torch-graphs"}
+    assert choice.left_out.keys() == {"torch-compiled"}
+    # torch before the trial, twice; each of three backends before and after each of five rounds
+    assert len(waited) == 2 + 3 * 5 * 2
 
 
 def test_many_images_are_long_work_together(planted: Planted) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from medvol.bundle.places import home_folder
 from medvol.bundle.spec import Spec, read_spec
-from medvol.engine.backends import by_openvino, choose
+from medvol.engine.backends import by_openvino
 from medvol.engine.backends.automatic import UNKNOWN
 from medvol.engine.backends.by_torch import TorchBackend, is_channels_last
 from medvol.engine.backends.candidates import candidates
@@ -22,9 +22,10 @@ from medvol.engine.backends.choose import (
 )
 from medvol.engine.backends.facts import cores
 from medvol.engine.backends.remembered import LIST, Choice, key_of, recall, remember
-from medvol.engine.settings import BACKENDS, EngineSettings
+from medvol.engine.settings import EngineSettings
 from medvol.errors import InputError
 
+CPU = ("torch", "torch-channels-last", "openvino")
 FASTEST = Choice("torch-channels-last", {"torch": 0.2, "torch-channels-last": 0.1}, {}, (1, 8, 8))
 
 
@@ -91,7 +92,7 @@ def test_a_damaged_list_is_as_none(spec: Spec) -> None:
 
 
 def test_what_is_asked_for_runs_or_is_refused() -> None:
-    for name in BACKENDS[1:]:
+    for name in CPU:
         chosen = choose_backend(network(), precision="fp32", engine=EngineSettings(name))
         assert (chosen.backend.name, chosen.why) == (name, "asked for")
         chosen.backend.close()
@@ -135,7 +136,7 @@ def test_what_is_no_choice_is_refused() -> None:
 def test_openvino_that_was_measured_and_cannot_run_now_gives_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(choose, "lacks", lambda *_: "it is gone.")
+    monkeypatch.setattr(by_openvino, "lacks", lambda *_: "it is gone.")
     choice = Choice("openvino", {"openvino": 0.1}, {}, (1, 8, 8))
     chosen = choose_backend(network(), precision="fp32", choice=choice)
     assert (chosen.backend.name, chosen.why) == ("torch", "it is gone")
@@ -152,6 +153,6 @@ def test_channels_last_runs_a_copy_with_the_same_scores() -> None:
 
 
 def test_a_network_that_is_channels_last_already_is_not_tried_twice() -> None:
-    assert [*candidates(network(), "fp32")] == [*BACKENDS[1:]]
+    assert [*candidates(network(), "fp32")] == [*CPU]
     turned: nn.Module = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert [*candidates(turned, "fp32")] == ["torch", "openvino"]

@@ -252,7 +252,7 @@ class Pipeline:
             with self._stage("network", "network", times):
                 batch = _batch([image.data[IMAGE] for image in images]).to(self.device)
                 network = self.backend or self.network
-                with watched(network, self.inferer, batch.shape[2:]) as counted:
+                with watched(network, self.inferer, batch.shape) as counted:
                     scores, given_up = infer_within_memory(self.inferer, batch, counted)
             share = {stage: seconds / len(images) for stage, seconds in times.items()}
             return [
@@ -276,7 +276,7 @@ class Pipeline:
         first, *others = self.restore.transforms
         with self._stage("network", "postprocessing", whole):
             batch = _batch([image.data[IMAGE]]).to(self.device)
-            with watched(self.backend or self.network, self.inferer, batch.shape[2:]) as counted:
+            with watched(self.backend or self.network, self.inferer, batch.shape) as counted:
                 guard = partial(self._refusing, "network")
                 streaming = Streaming(self.inferer, first, image.data, guard)
                 data, given_up = infer_within_memory(streaming, batch, counted)

@@ -18,6 +18,7 @@ from .backends.automatic import Automatic
 from .devices import part_of, sliding_window, window_size
 
 OFTEN_S = 0.1  # between two words about the same stage
+PICTURE_AXES = 2  # of pictures, which a chain brings to one size, so that they make up batches
 
 
 def number_of_windows(
@@ -117,10 +118,13 @@ def watched(network: Any, inferer: Any, shape: Sequence[int]) -> Iterator[Any]:
 
     Args:
         network: that the inferer runs.
-        inferer, shape: as for `number_of_windows`.
+        inferer: as for `number_of_windows`.
+        shape: (B, C, *spatial) of what it is given.
     """
+    images, spatial = shape[0], shape[2:]
     if isinstance(network, Automatic):
         network.expect(
-            lambda: (gated_windows(inferer, shape) or (1, ""))[0], one_size=of_one_size(inferer)
-        )
-    yield Counted(network, inferer, shape) if is_heard() else network
+            lambda: (gated_windows(inferer, spatial) or (1, ""))[0], images=images,
+            one_size=of_one_size(inferer) or len(spatial) == PICTURE_AXES,
+        )  # fmt: skip
+    yield Counted(network, inferer, spatial) if is_heard() else network

@@ -70,7 +70,7 @@ def test_it_is_what_goes_through(
     inferer, network, heard = make(), Counting(), []
     with (
         heard_by(heard.append),
-        watched(network, inferer, shape) as counted,
+        watched(network, inferer, (1, 1, *shape)) as counted,
         torch.inference_mode(),
     ):
         inferer(torch.zeros(1, 1, *shape), counted)
@@ -82,7 +82,7 @@ def test_it_is_what_goes_through(
 
 def test_a_whole_volume_has_no_windows() -> None:
     inferer, network, heard = SimpleInferer(), Counting(), []
-    with heard_by(heard.append), watched(network, inferer, (4, 4, 4)) as counted:
+    with heard_by(heard.append), watched(network, inferer, (1, 1, 4, 4, 4)) as counted:
         inferer(torch.zeros(1, 1, 4, 4, 4), counted)
     assert number_of_windows(inferer, (4, 4, 4)) is None
     assert (network.seen, heard) == (1, [])
@@ -90,7 +90,7 @@ def test_a_whole_volume_has_no_windows() -> None:
 
 def test_where_nobody_listens_the_network_is_left_alone() -> None:
     network = Counting()
-    with watched(network, sliding(4), (4, 4, 4)) as given:
+    with watched(network, sliding(4), (1, 1, 4, 4, 4)) as given:
         assert given is network
-    with heard_by(print), watched(network, sliding(4), (4, 4, 4)) as given:
+    with heard_by(print), watched(network, sliding(4), (1, 1, 4, 4, 4)) as given:
         assert given is not network

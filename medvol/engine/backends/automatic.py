@@ -49,7 +49,7 @@ class Automatic:
 
     Attributes:
         choice: as given, or as measured since.
-        images: that are still to come, the present one included.
+        images: that are still to come, the present ones included.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Automatic:
         self._fastest = self._running = made(name, network, precision, strict=False)
         self._usual = self._fastest if name == TORCH else TorchBackend(network, precision)
         self._number: Callable[[], int] | None = None
-        self._one_size = False
+        self._one_size, self._together = False, 1
 
     @property
     def name(self) -> str:
@@ -87,14 +87,15 @@ class Automatic:
         """That of the backend."""
         return self._running.batch
 
-    def expect(self, number: Callable[[], int], *, one_size: bool) -> None:
-        """Say, before an image, how much work it is.
+    def expect(self, number: Callable[[], int], *, one_size: bool, images: int = 1) -> None:
+        """Say, before images that go through the network together, how much work they are.
 
         Args:
-            number: gives its windows, once the first of them comes: then a gate has run.
+            number: gives the windows of one, once the first of them comes: then a gate has run.
             one_size: windows have the same size in every image.
+            images: how many they are.
         """
-        self._number, self._one_size = number, one_size
+        self._number, self._one_size, self._together = number, one_size, images
 
     def __call__(self, windows: Tensor, *args: Any, **kwargs: Any) -> Any:
         """As of `backend.Backend`."""
@@ -105,7 +106,7 @@ class Automatic:
         self._running = self._usual if other else self._fastest
         if number is not None:
             ahead = number() * self.images
-            self.images = max(1, self.images - 1)
+            self.images = max(1, self.images - self._together)
             if self.choice is None and not args and not kwargs:
                 return self._first(windows, ahead)
         found = self._running(windows, *args, **kwargs)

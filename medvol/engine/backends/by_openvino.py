@@ -85,7 +85,7 @@ class OpenvinoBackend:
     def settings(self) -> Mapping[str, Any]:
         """The version of OpenVINO; and why torch stepped in, where it did."""
         said = {"torch_stepped_in": self.stepped_in} if self.stepped_in else {}
-        return {"openvino": version("openvino"), **said}
+        return {"openvino": machine_facts()["versions"]["openvino"], **said}
 
     def __call__(self, windows: Tensor, *args: Any, **kwargs: Any) -> Any:
         """As of `backend.Backend`.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from far import gpu
-from monai.inferers import SlidingWindowInferer
+from monai.inferers import SimpleInferer, SlidingWindowInferer
 from torch import Tensor, nn
 
 from medvol.engine.backends import automatic, trial
@@ -181,6 +181,20 @@ def test_the_images_that_are_left_are_counted_and_each_is_asked_anew(planted: Pl
     assert planted.trials == 1
 
 
+# a trial takes 6 s and 3 times 32 s (sixteen pictures twice) and 18 s (sixteen at once): 156 s
+@pytest.mark.parametrize(("pictures", "trials"), [(1560, 0), (1562, 1)])
+def test_pictures_are_counted_by_the_batch_and_have_one_size(
+    planted: Planted, pictures: int, trials: int
+) -> None:
+    backend = auto(planted)
+    expect_images(backend, pictures)
+    batch = torch.ones(16, 1, 2, 2)
+    with watched(backend, SimpleInferer(), batch.shape) as network, torch.inference_mode():
+        assert torch.equal(network(batch), 2 * batch)
+    assert (planted.trials, backend.images) == (trials, pictures - 16)
+    assert backend.name == ("openvino" if trials else "torch")  # which is compiled for a size
+
+
 def test_one_that_disagrees_is_never_taken(planted: Planted) -> None:
     planted.fast.factor = 2.01
     backend = auto(planted)
@@ -260,7 +274,7 @@ def test_a_sliding_window_says_how_much_work_it_is(planted: Planted) -> None:
     backend = auto(planted)
     inferer = SlidingWindowInferer((2, 2, 2), 2, overlap=0)
     for shape, trials in (((20, 20, 2), 0), ((40, 60, 2), 1)):
-        with watched(backend, inferer, shape) as network, torch.inference_mode():
+        with watched(backend, inferer, (1, 1, *shape)) as network, torch.inference_mode():
             inferer(torch.ones(1, 1, *shape), network)
         assert planted.trials == trials
     assert backend.choice is not None

@@ -4,6 +4,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -72,8 +73,7 @@ class Likeness:
 
     def in_all_positions(self, picture: Tensor) -> npt.NDArray[np.float64]:
         """`distances` of a picture (rows, columns) as it lies, and turned in each of `TURNS`."""
-        small = shrunk(picture[None])[0]
-        return self.distances(torch.stack([small, *(turn(small) for turn in TURNS.values())]))
+        return _log_distance(features(picture[None])[0][_in_turn()], self.mean, self.whitening)
 
     def said_of(self, picture: Tensor) -> str:
         """What is odd about a picture, in words; empty where nothing is.
@@ -192,6 +192,22 @@ def features(pictures: Tensor) -> npt.NDArray[np.float64]:
     # direction last, so that a cell's histogram lies together
     parts = [grey.flatten(1), edges.movedim(1, -1).flatten(1)]
     return torch.cat(parts, 1).double().numpy()
+
+
+@cache
+def _in_turn() -> npt.NDArray[np.int64]:
+    """Which of a picture's features are those of it as it lies, and turned in each of `TURNS`,
+    (5, 144): other cells, and other directions."""
+    y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    angles = torch.arange(DIRECTIONS)[:, None, None] * (2 * torch.pi / DIRECTIONS)
+    slopes = angles.sin() * y + angles.cos() * x  # in each direction one
+    cells = torch.arange(CELLS * CELLS).reshape(CELLS, CELLS)
+    orders = []
+    for turn in (torch.clone, *TURNS.values()):
+        into = features(turn(slopes))[:, -DIRECTIONS:].argmax(1)  # which direction each becomes
+        edges = DIRECTIONS * turn(cells).reshape(-1, 1).numpy() + np.argsort(into)
+        orders.append(np.append(turn(cells).flatten(), CELLS * CELLS + edges))
+    return np.stack(orders)
 
 
 def score_of(distance: Any, turned: Any) -> Any:

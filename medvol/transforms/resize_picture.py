@@ -4,7 +4,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from monai.config import KeysCollection
+from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
@@ -50,7 +53,7 @@ def resize_picture(picture: Tensor, size: Size, *, keep_aspect: bool = False) ->
     inner = fitted(picture.shape[1:], size) if keep_aspect else size
     if tuple(picture.shape[1:]) != inner:
         low, high = picture.aminmax()
-        picture = interpolate(picture[None], inner, mode="bilinear", antialias=True)[0]
+        picture = _scaled(picture, inner)
         picture = picture.clamp_(low, high)  # weights add up to 1 within rounding only
     rows, columns = (whole - part for whole, part in zip(size, inner, strict=True))
     if not rows and not columns:
@@ -83,6 +86,41 @@ def restore_picture(picture: Tensor, shape: Size, *, keep_aspect: bool = False) 
     top, left = ((w - part) // 2 for w, part in zip(whole, inner, strict=True))
     picture = picture[:, top : top + inner[0], left : left + inner[1]]
     return interpolate(picture[None], shape, mode="bilinear", antialias=True)[0]
+
+
+def _scaled(picture: Tensor, size: Size) -> Tensor:
+    """What torch's `interpolate` with `antialias` makes of a picture (C, rows, columns).
+
+    Where both sides shrink, in half its time: first the rows, each of which is a sum of some old
+    ones, added as a whole.
+    """
+    sides = list(zip(picture.shape[1:], size, strict=True))
+    if picture.device.type != "cpu" or any(old < new for old, new in sides):
+        return interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
+    rows, columns = (_weights(old, new) for old, new in sides)
+    half = [torch.from_numpy(rows @ channel).T.contiguous() for channel in picture.numpy()]
+    return torch.stack([torch.from_numpy(columns @ turned.numpy()).T for turned in half])
+
+
+def _weights(old: int, new: int) -> csr_array:
+    """Of old pixels in new ones along a side, (new, old) float32: a triangle around each middle.
+
+    They are computed with torch's roundings: a middle has its error, of which all its weights know.
+    """
+    reach = np.float32(old) / np.float32(new)  # to both sides, and from a middle to the next
+    half = np.float32(0.5)
+    middles = (np.arange(new, dtype=np.float32) + half) * reach
+    first = np.maximum((middles - reach + half).astype(np.int32), 0)
+    behind = np.minimum((middles + reach + half).astype(np.int32), old)
+    number = int((behind - first).max())
+    pixels = first[:, None] + np.arange(number, dtype=np.int32)
+    away = np.abs(pixels - middles[:, None] + half) / reach
+    weights = np.where(pixels < behind[:, None], (1 - away).clip(0), 0).astype(np.float32)
+    weights /= weights.sum(1, keepdims=True)
+    ends = np.arange(new + 1, dtype=np.int32) * number
+    return csr_array(
+        (weights.ravel(), pixels.clip(max=old - 1).ravel(), ends), shape=(new, old)
+    )  # fmt: skip
 
 
 def fitted(shape: Sequence[int], size: Size) -> Size:

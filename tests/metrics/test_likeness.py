@@ -91,6 +91,15 @@ def test_features_worked_by_hand() -> None:
     assert np.abs(features(torch.full((1, 5, 7), 3.0))).max() == 0
 
 
+def test_a_picture_is_looked_at_in_all_positions(kind: Likeness) -> None:
+    picture = torch.from_numpy(upright_chest(1000, 50))
+    small = shrunk(picture[None])[0]
+    turned = torch.stack([small, *(turn(small) for turn in TURNS.values())])
+    found = kind.in_all_positions(picture)
+    np.testing.assert_allclose(found, kind.distances(turned), rtol=1e-4)
+    assert len(set(found.round(3))) == 5
+
+
 def test_a_small_picture_is_the_mean_of_what_goes_into_a_pixel() -> None:
     picture = torch.arange(64.0 * 96).reshape(1, 64, 96)
     assert shrunk(picture)[0, 0, 0] == (0 + 1 + 2 + 96 + 97 + 98) / 6

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 from monai.data import MetaTensor
+from torch.nn.functional import interpolate
 
 from medvol.transforms.resize_picture import (
     ResizePictured,
@@ -50,6 +51,19 @@ def test_to_a_half_with_the_weights_of_a_triangle() -> None:
 def test_growing_is_linear_between_the_middles_of_pixels() -> None:
     grown = resize_picture(torch.tensor([[[0.0, 1.0]]]), (1, 4))
     torch.testing.assert_close(grown, torch.tensor([[[0, 0.25, 0.75, 1]]]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((3, 211, 300), (160, 97)), ((1, 64, 64), (64, 10)), ((1, 1000, 7), (3, 2)),
+     ((2, 20, 30), (40, 9)), ((1, 9, 8), (20, 31))],
+)  # fmt: skip
+def test_it_is_what_torch_makes_of_it(shape: tuple[int, int, int], size: tuple[int, int]) -> None:
+    picture = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    by_torch = interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
+    given = picture.clone()
+    torch.testing.assert_close(resize_picture(given, size), by_torch, rtol=0, atol=1e-6)
+    assert torch.equal(given, picture)
 
 
 def test_rows_stay_rows_and_nothing_leaves_the_range() -> None:

@@ -46,7 +46,7 @@ def cropped(step: CropForegroundd) -> Known | None:
             for key, one in pending.items()
         }
 
-    return Known(act, gains=True)
+    return Known(act, moves=True)
 
 
 def threshold_of(select: Callable[..., Any]) -> float | None:

@@ -20,7 +20,7 @@ from ...transforms.keys import plain
 from ...transforms.separable import Along, Change, read_along
 
 STORED = (torch.float32, torch.int16, torch.uint8, torch.int8)  # types that are read as they are
-NDIM = 4  # (C, X, Y, Z)
+PICTURE, VOLUME = 3, 4  # numbers of axes, of (C, X, Y) and (C, X, Y, Z)
 Item = dict[Hashable, Any]
 
 
@@ -48,8 +48,11 @@ class Pending:
 
     @classmethod
     def of(cls, item: Any) -> "Pending | None":
-        """Of a volume in this machine's memory with its metadata; None of anything else."""
-        if not isinstance(item, MetaTensor) or item.ndim != NDIM or item.pending_operations:
+        """Of a volume or a picture in this machine's memory with its metadata; None of anything
+        else."""
+        if not isinstance(item, MetaTensor) or item.ndim not in (PICTURE, VOLUME):
+            return None
+        if item.pending_operations:
             return None
         if not get_track_meta():  # MONAI's switch: it gives tensors without metadata then
             return None
@@ -68,7 +71,7 @@ class Pending:
             owned: nobody else looks at `stored`.
         """
         axes = tuple(map(Along, stored.shape[1:]))
-        return cls(image, stored, axes, tuple(range(NDIM - 1)), owned=owned)
+        return cls(image, stored, axes, tuple(range(len(axes))), owned=owned)
 
     @property
     def interpolated(self) -> bool:
@@ -80,7 +83,7 @@ class Pending:
         """Voxels as the steps see them are just those that are stored."""
         moved = any(len(axis) != axis.size or axis.picks is not None for axis in self.axes)
         changed = self.interpolated or self.before or self.after or moved
-        in_order = self.order == tuple(range(NDIM - 1)) and self.stored.is_contiguous()
+        in_order = self.order == tuple(range(len(self.axes))) and self.stored.is_contiguous()
         return not changed and in_order and self.stored.dtype == torch.float32
 
     @property
@@ -182,13 +185,15 @@ class Known:
         act: what it does to volumes that are pending.
         as_it_stands: it runs as it stands on volumes as stored, and copies nothing.
         casts: to what is read anyway, and nothing else.
-        gains: it moves voxels or looks at all of them: worth a pass.
+        gains: it looks at all voxels: worth a pass.
+        moves: it moves voxels, those of volumes only: worth a pass.
     """
 
     act: Act | None = None
     as_it_stands: bool = False
     casts: bool = False
     gains: bool = False
+    moves: bool = False
 
 
 class OnePassd(MapTransform, InvertibleTransform):
@@ -215,7 +220,7 @@ class OnePassd(MapTransform, InvertibleTransform):
                 result = dict(step(result))
             elif known.casts and all(isinstance(result.get(key), MetaTensor) for key in keys):
                 continue
-            elif made := self._acted(known.act, keys, pending, result):
+            elif made := self._acted(known, keys, pending, result):
                 pending |= made
             else:
                 waiting = {key: pending.pop(key, None) for key in keys}
@@ -239,7 +244,7 @@ class OnePassd(MapTransform, InvertibleTransform):
 
     @staticmethod
     def _acted(
-        act: Act | None,
+        known: Known,
         keys: Sequence[Hashable],
         pending: Mapping[Hashable, Pending],
         data: Item,
@@ -248,10 +253,10 @@ class OnePassd(MapTransform, InvertibleTransform):
         given = {}
         for key in keys:
             one = pending.get(key) or Pending.of(data.get(key))
-            if act is None or one is None:
+            if one is None or (known.moves and one.image.ndim != VOLUME):
                 return None
             given[key] = one
-        return act(given, data) if act else None
+        return known.act(given, data) if known.act else None
 
 
 def _read(pending: Mapping[Hashable, Pending | None], data: Item) -> Item:

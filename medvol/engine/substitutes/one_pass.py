@@ -53,7 +53,7 @@ def in_one_pass(steps: Sequence[Any]) -> Equal | None:
             break
         keys = step.keywords["keys"] if _adds_channel(step) else step.keys
         found.append((step, keys, known))
-    if not any(known.gains for _, _, known in found):
+    if not any(known.gains or known.moves for _, _, known in found):
         return None
     return Equal(len(found), OnePassd(found), "one pass, axis by axis, without copies")
 

@@ -21,7 +21,7 @@ def turned(step: Orientationd) -> Known:
             return None
         return {key: pending[key].turned(made[key], *move) for key, move in moves.items() if move}
 
-    return Known(act, gains=True)
+    return Known(act, moves=True)
 
 
 def _move(image: MetaTensor, turned: MetaTensor) -> tuple[list[int], list[bool]] | None:

@@ -270,7 +270,7 @@ def spaced(step: Spacingd) -> Known:
         moved = zip(pending, reading.moved, strict=True)
         return {key: replace(one, image=made[key]) for key, one in moved}
 
-    return Known(act, gains=True)
+    return Known(act, moves=True)
 
 
 def our_spacing(step: ResampleSpacingd) -> Known:
@@ -290,7 +290,7 @@ def our_spacing(step: ResampleSpacingd) -> Known:
         made = step.traced(empty((len(image), *plan.new_size), image), plan, key, like=image)
         return pending.resampled(made, lines, range(len(lines)))
 
-    return Known(act, gains=True)
+    return Known(act, moves=True)
 
 
 def _as_they_are(size: Sequence[int]) -> tuple[list[Along], list[int]]:

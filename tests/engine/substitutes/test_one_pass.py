@@ -17,13 +17,14 @@ from monai.transforms import (
     EnsureChannelFirstd,
     EnsureTyped,
     Invertd,
+    NormalizeIntensityd,
     Orientationd,
     ScaleIntensityRanged,
     Spacingd,
 )
 from stock_steps import affine_of, assert_equal, both, image, noise, substituted
 
-from medvol.chains import brain_mri, lung_ct
+from medvol.chains import brain_mri, lung_ct, radiograph
 from medvol.engine.steps import add_channel, without_loading
 from medvol.engine.substitutes.grid import Pending
 
@@ -299,3 +300,20 @@ def test_the_chain_of_brain_mr() -> None:
     given = image(array, affine_of("LPS", (0.9, 0.9, 5.0), size), channels=True)
     steps = without_loading(brain_mri().transforms)
     assert_equal(*both(steps, given), 1e-4)
+
+
+def test_the_chain_of_radiographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = image(noise((70, 50), np.float32), np.eye(4))
+    steps = without_loading(radiograph(size=(32, 40)).transforms)
+    stock, fast = both(steps, given)
+    assert_equal(stock, fast, 1e-5)
+    assert substituted(steps).said[-1].replaced == ("NormalizeIntensityd", "EnsureTyped")
+    monkeypatch.setattr(NormalizeIntensityd, "__call__", None)  # MONAI's step is not asked
+    equals = Compose(substituted(steps).steps)
+    assert torch.equal(equals({"image": given})["image"], fast)
+
+
+def test_pictures_are_moved_by_monai() -> None:
+    given = image(noise((1, 17, 13), np.float32), np.eye(4), channels=True)
+    steps = [NormalizeIntensityd("image"), Spacingd("image", (2.0, 1.5))]
+    assert_equal(*both(steps, given), 1e-5)

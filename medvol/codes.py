@@ -47,7 +47,7 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "much, or reading, predicting or writing needs more memory than there is: in the "
             "machine, in the container or under `ulimit -v`. Before it is refused, windows go "
             "through the network one at a time; when a GPU's memory ends, then they are stitched "
-            "on the CPU, then all is done on the CPU.",
+            "on the CPU, then the volume stays there too, then all is done on the CPU.",
             "Close other programs, give `--batch-size 1` for radiographs, crop the image or reduce "
             "its resolution, unpack the archive yourself, take a bundle that works slice by slice, "
             "such as `covid_ct_lesion_25d`, or use a machine with more memory.",

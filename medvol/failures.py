@@ -17,8 +17,9 @@ MORE_MEMORY = (
     "Close other programs, give --batch-size 1 for radiographs, crop the image, take a bundle that "
     "works slice by slice, or use a machine with more memory."
 )
-_NO_MEMORY = (  # in what torch, NumPy, OpenBLAS, C++ and the loader of libraries say of a CPU
+_NO_MEMORY = (  # in what torch, NumPy, OpenBLAS, C++, the loader of libraries and CUDA's say
     "allocate memory", "Unable to allocate", "bad_alloc", "failed to map segment", "enough memory",
+    "out of memory", "STATUS_ALLOC_FAILED",
 )  # fmt: skip
 DEBUG = "MEDVOL_DEBUG"  # environment variable; with it the traceback of a failure is printed too
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

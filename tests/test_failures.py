@@ -70,6 +70,8 @@ def test_memory_that_ends_is_too_big() -> None:
     of_torch = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
     assert out_of_memory(of_torch)
     assert out_of_memory(type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."))
+    assert out_of_memory(RuntimeError("CUDA error: out of memory"))
+    assert out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
     assert out_of_memory(said(errno.ENOMEM))
     assert out_of_memory(ImportError("libtorch.so: failed to map segment from shared object"))
     assert not out_of_memory(RuntimeError("shapes differ"))

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import torch
 from monai.inferers import SliceInferer, SlidingWindowInferer
@@ -56,18 +56,23 @@ def kept(windows: Windows | None) -> Iterator[None]:
 
 
 def infer_within_memory(
-    inferer: Callable[..., Any], volume: torch.Tensor, network: torch.nn.Module
+    inferer: Callable[..., Any],
+    volume: torch.Tensor,
+    network: Any,
+    device: torch.device | None = None,
 ) -> tuple[Any, list[str]]:
     """Run an inferer; when memory ends, try again with less, never with another answer.
 
-    One window at a time; of a GPU's memory also stitching on the CPU, then everything on the CPU.
-    Window size, overlap and precision stay as they are. The sliding window keeps what was given up
-    (see `kept`); the network comes back to its device.
+    One window at a time; of a GPU's memory then stitching on the CPU, then also the volume on the
+    CPU, whose windows go over by and by, then everything on the CPU. Window size, overlap and
+    precision stay as they are. The sliding window keeps what was given up (see `kept`); the network
+    comes back to its device.
 
     Args:
         inferer: MONAI inferer.
-        volume: (1, C, *spatial) on the network's device.
+        volume: (1, C, *spatial).
         network: on its device.
+        device: that of the network; None for the volume's.
 
     Returns:
         The scores, and what was given up, in words, empty when nothing was.
@@ -75,31 +80,63 @@ def infer_within_memory(
     Raises:
         MemoryError, RuntimeError: the CPU too has too little, see `failures.out_of_memory`.
     """
-    windows, device = sliding_window(inferer), volume.device
-    given_up: list[str] = []
+    device = device or volume.device
+    now, given_up = StepDown(device, device, ""), list[str]()
+    steps = _steps_down(sliding_window(inferer), device)
     try:
         while True:
             try:
-                return inferer(volume, network), given_up
+                return inferer(volume.to(now.volume), network), given_up
             except (MemoryError, RuntimeError) as error:
-                on_cpu = volume.device.type == "cpu"
-                several = windows is not None and windows.sw_batch_size > 1
-                if not out_of_memory(error) or (on_cpu and not several):
+                step = next(steps, None) if out_of_memory(error) else None
+                if step is None:
                     raise
-            torch.cuda.empty_cache()
-            if windows is not None and windows.sw_batch_size > 1:
-                windows.sw_batch_size = 1
-                whose = "Memory" if on_cpu else "GPU memory"
-                given_up.append(f"{whose} was short: one window at a time.")
-            elif windows is not None and windows.device is None:
-                windows.device = torch.device("cpu")
-                given_up.append("GPU memory was short: windows were stitched on the CPU.")
-            else:
-                network, volume = network.to("cpu"), volume.to("cpu")
-                given_up.append("GPU memory was short: the network ran on the CPU.")
+            now = step
+            given_up.append(now.said)
+            if device.type != "cpu":
+                getattr(network, "close", _nothing)()  # what a backend keeps for windows of a shape
+                torch.cuda.empty_cache()
+            network = network.to(now.network) if now.network != device else network
     finally:
-        if volume.device != device:
+        if now.network != device:
             network.to(device)
+
+
+class StepDown(NamedTuple):
+    """A step down when memory ends.
+
+    Args:
+        volume: where it lies then.
+        network: where it runs.
+        said: what was given up.
+    """
+
+    volume: torch.device
+    network: torch.device
+    said: str
+
+
+def _steps_down(windows: Windows | None, device: torch.device) -> Iterator[StepDown]:
+    """What is given up, one step after the other; windows are changed as they say."""
+    cpu, on_gpu = torch.device("cpu"), device.type != "cpu"
+    short = "GPU memory was short" if on_gpu else "Memory was short"
+    if windows is not None and windows.sw_batch_size > 1:
+        windows.sw_batch_size = 1
+        yield StepDown(device, device, f"{short}: one window at a time.")
+    if not on_gpu:
+        return
+    if windows is not None and torch.device(windows.device or device).type != "cpu":
+        windows.device = cpu
+        yield StepDown(device, device, f"{short}: windows were stitched on the CPU.")
+    if isinstance(windows, SlidingWindowInferer):
+        windows.sw_device, asked = device, windows.sw_device
+        yield StepDown(cpu, device, f"{short}: the volume stayed on the CPU.")
+        windows.sw_device = asked and cpu
+    yield StepDown(cpu, cpu, f"{short}: the network ran on the CPU.")
+
+
+def _nothing() -> None:
+    return
 
 
 def restore_within_memory(

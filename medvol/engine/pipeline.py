@@ -250,10 +250,10 @@ class Pipeline:
             if len(images) == 1 and self.streams:
                 return [self._streamed(images[0], remarks)]
             with self._stage("network", "network", times):
-                batch = _batch([image.data[IMAGE] for image in images]).to(self.device)
-                network = self.backend or self.network
-                with watched(network, self.inferer, batch.shape) as counted:
-                    scores, given_up = infer_within_memory(self.inferer, batch, counted)
+                batch = _batch([image.data[IMAGE] for image in images])
+                network, inferer = self.backend or self.network, self.inferer
+                with watched(network, inferer, batch.shape) as counted:
+                    scores, given_up = infer_within_memory(inferer, batch, counted, self.device)
             share = {stage: seconds / len(images) for stage, seconds in times.items()}
             return [
                 self._restored(image, scores[index], share, [*remarks, *given_up])
@@ -265,9 +265,8 @@ class Pipeline:
     ) -> Processed:
         spent = {**image.times_s, **times}
         with self._stage("restore", "postprocessing", spent):
-            data, given_up = restore_within_memory(
-                self.restore, {**image.data, PRED: scores}, PRED
-            )  # fmt: skip
+            given = {**image.data, PRED: scores}
+            data, given_up = restore_within_memory(self.restore, given, PRED)
         return self._processed(image, data, spent, [*remarks, *given_up])
 
     def _streamed(self, image: Prepared, remarks: Sequence[str]) -> Processed:
@@ -275,11 +274,11 @@ class Pipeline:
         spent, whole = dict(image.times_s), dict[str, float]()
         first, *others = self.restore.transforms
         with self._stage("network", "postprocessing", whole):
-            batch = _batch([image.data[IMAGE]]).to(self.device)
+            batch = _batch([image.data[IMAGE]])
             with watched(self.backend or self.network, self.inferer, batch.shape) as counted:
                 guard = partial(self._refusing, "network")
                 streaming = Streaming(self.inferer, first, image.data, guard)
-                data, given_up = infer_within_memory(streaming, batch, counted)
+                data, given_up = infer_within_memory(streaming, batch, counted, self.device)
             del batch
             data = cast(Data, Compose(others)(data))
         spent["network"] = streaming.network_s

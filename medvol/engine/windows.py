@@ -88,6 +88,11 @@ class Counted:
         self.network = self.network.to(device)
         return self
 
+    def close(self) -> None:
+        """Give back what the network holds, where it is a backend."""
+        if close := getattr(self.network, "close", None):
+            close()
+
     def _count(self, windows: int) -> None:
         with self.lock:  # an inferer may run several at once
             if not self.done:  # a gate has run by now

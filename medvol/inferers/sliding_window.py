@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ..transforms.keys import plain
+from .transfers import CudaLanes, sent_ahead
 from .window_grid import Window, WindowGrid, window_grid
 
 BACKGROUND_SCORE = 1e4  # exp(-2e4) is 0 in every precision, and 1e4 is finite in float16
@@ -22,6 +23,7 @@ PLANES = 8  # that are given back together
 Network = Callable[..., Any]
 Wanted = Callable[[Window], bool]
 Value = tuple[float, ...]  # of each channel
+Waiting = tuple[Window, bool, Value | None]  # whether it is computed, and its only value
 
 
 class OtherOutput(Exception):
@@ -105,43 +107,65 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
         place = self._stitched_on(volume)
         sums = _Sums(grid, place, volume.dtype)
         weight, even = self._weight(grid, volume)
+        weights = weight.to(place)
         for window, scores in self._scored(volume, grid, network, wanted):
             yield from sums.finished(window[0].start, classes)
             if scores is not None:
-                sums.add(window, scores if even else _times(scores, weight), weight.to(place))
+                sums.add(window, scores if even else _times(scores, weight), weights)
         yield from sums.finished(grid.padded[0], classes)
 
     def _scored(
         self, volume: Tensor, grid: WindowGrid, network: Network, wanted: Wanted | None
     ) -> Iterator[tuple[Window, Tensor | None]]:
         """Every window in order, with its scores (classes, *window), or None if not computed."""
+        known: dict[Value, Tensor] = {}  # scores of windows that hold one value
+        for waiting, windows in self._given(volume, self._batches(volume, grid, wanted)):
+            scores, at = _scores(network, windows, grid.size), count()
+            del windows
+            for window, computed, value in waiting:
+                if value is None:
+                    yield window, scores[next(at)] if computed else None
+                    continue
+                if value not in known:
+                    known[value] = scores[next(at)].clone()
+                yield window, known[value].clone()  # which is weighted in place
+
+    def _batches(
+        self, volume: Tensor, grid: WindowGrid, wanted: Wanted | None
+    ) -> Iterator[tuple[list[Waiting], list[Tensor]]]:
+        """Windows in order, and which of them go through the network together."""
         if any(grid.padding):
             mode = look_up_option(self.padding_mode, PytorchPadMode)
             volume = pad(volume, grid.padding, mode=mode, value=self.cval)
-        device = self.sw_device or volume.device
-        known: dict[Value, Tensor | None] = {}  # scores of windows that hold one value
-        waiting: list[tuple[Window, bool, Value | None]] = []
+        seen: set[Value] = set()
+        waiting: list[Waiting] = []
         views: list[Tensor] = []
         for number, window in enumerate(grid.windows, 1):
             computed = wanted is None or wanted(grid.inside(window))
             view = volume[(slice(None), slice(None), *window)]
             value = _only_value(view) if computed and self.skip_constant else None
             waiting.append((window, computed, value))
-            if computed and value not in known:
+            if computed and value not in seen:
                 views.append(view)
                 if value is not None:
-                    known[value] = None
-            if number < len(grid.windows) and len(views) < self.sw_batch_size:
-                continue
-            scores, at = _scores(network, views, device, grid.size), count()
-            for other, has_scores, same in waiting:
-                if same is None:
-                    yield other, scores[next(at)] if has_scores else None
-                    continue
-                if (found := known[same]) is None:
-                    found = known[same] = scores[next(at)].clone()
-                yield other, found.clone()  # which is weighted in place
-            waiting, views = [], []
+                    seen.add(value)
+            if number == len(grid.windows) or len(views) == self.sw_batch_size:
+                yield waiting, views
+                waiting, views = [], []
+
+    def _given(
+        self, volume: Tensor, batches: Iterable[tuple[list[Waiting], list[Tensor]]]
+    ) -> Iterator[tuple[list[Waiting], Tensor | None]]:
+        """The same with each batch in one tensor where the network is, None without a window."""
+        device = torch.device(self.sw_device or volume.device)
+        if device.type == "cuda" and volume.device.type == "cpu":
+            return sent_ahead(batches, CudaLanes(device))
+        return (
+            (waiting, (views[0] if len(views) == 1 else torch.cat(views)).to(device))
+            if views
+            else (waiting, None)
+            for waiting, views in batches
+        )
 
     def _weight(self, grid: WindowGrid, volume: Tensor) -> tuple[Tensor, bool]:
         """How much each voxel of a window counts, and whether all count alike."""
@@ -270,13 +294,10 @@ def background_scores(classes: int, device: torch.device | str | None = None) ->
     return scores
 
 
-def _scores(
-    network: Network, views: list[Tensor], device: torch.device | str, size: tuple[int, ...]
-) -> Tensor:
+def _scores(network: Network, windows: Tensor | None, size: tuple[int, ...]) -> Tensor:
     """Scores (n, classes, *window) of n windows, in memory that is not the volume's."""
-    if not views:
+    if windows is None:
         return torch.empty(0)
-    windows = (views[0] if len(views) == 1 else torch.cat(views)).to(device)
     scores = network(windows)
     if not isinstance(scores, Tensor) or tuple(scores.shape[2:]) != size:
         raise OtherOutput

@@ -21,6 +21,7 @@ from medvol.inferers.slice_stack import SliceStackInferer
 
 ONE_WINDOW = "GPU memory was short: one window at a time."
 STITCHED = "GPU memory was short: windows were stitched on the CPU."
+VOLUME = "GPU memory was short: the volume stayed on the CPU."
 ON_CPU = "GPU memory was short: the network ran on the CPU."
 
 
@@ -37,7 +38,10 @@ class OnDevice:
 class Network(torch.nn.Module):
     """Goes to devices that do not exist."""
 
-    where = "cuda"
+    where, closed = "cuda", 0
+
+    def close(self) -> None:
+        self.closed += 1
 
     def to(self, device: Any) -> "Network":  # type: ignore[override]
         self.where = str(device)
@@ -50,35 +54,51 @@ class ShortOfMemory(SlidingWindowInferer):
     def __init__(self, failures: int, **options: Any) -> None:
         super().__init__(8, sw_batch_size=4, **options)
         self.failures = failures
-        self.seen: list[tuple[int, Any, str]] = []
+        self.seen: list[tuple[Any, ...]] = []
 
     def __call__(self, inputs: Any, network: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
-        self.seen.append((self.sw_batch_size, self.device, str(inputs.device)))
+        self.seen.append(
+            (self.sw_batch_size, self.device, self.sw_device, str(inputs.device), network.where)
+        )
         if len(self.seen) <= self.failures:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return "scores"
 
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.mark.parametrize(
     ("failures", "given_up", "last"),
     [
-        (0, [], (4, None, "cuda")),
-        (1, [ONE_WINDOW], (1, None, "cuda")),
-        (2, [ONE_WINDOW, STITCHED], (1, CPU, "cuda")),
-        (3, [ONE_WINDOW, STITCHED, ON_CPU], (1, CPU, "cpu")),
+        (0, [], (4, None, None, "cuda", "cuda")),
+        (1, [ONE_WINDOW], (1, None, None, "cuda", "cuda")),
+        (2, [ONE_WINDOW, STITCHED], (1, CPU, None, "cuda", "cuda")),
+        (3, [ONE_WINDOW, STITCHED, VOLUME], (1, CPU, CUDA, "cpu", "cuda")),
+        (4, [ONE_WINDOW, STITCHED, VOLUME, ON_CPU], (1, CPU, None, "cpu", "cpu")),
     ],
 )
 def test_ladder(failures: int, given_up: list[str], last: tuple[Any, ...]) -> None:
     inferer, network = ShortOfMemory(failures), Network()
-    volume: Any = OnDevice("cuda")
+    volume: Any = OnDevice("cpu")
     with kept(sliding_window(inferer)):
-        assert infer_within_memory(inferer, volume, network) == ("scores", given_up)
+        assert infer_within_memory(inferer, volume, network, CUDA) == ("scores", given_up)
         assert inferer.seen[-1] == last
-    assert (inferer.sw_batch_size, inferer.device) == (4, None)  # the next image starts afresh
-    assert network.where == "cuda"
+    # the next image starts afresh
+    assert (inferer.sw_batch_size, inferer.device, inferer.sw_device) == (4, None, None)
+    assert (network.where, network.closed) == ("cuda", failures)
+
+
+def test_what_a_bundle_asks_of_the_gpu_is_given_up_too() -> None:
+    inferer, network = ShortOfMemory(3, device="cuda", sw_device="cuda"), Network()
+    inferer.sw_batch_size = 1
+    volume: Any = OnDevice("cpu")
+    _, given_up = infer_within_memory(inferer, volume, network, CUDA)
+    assert given_up == [STITCHED, VOLUME, ON_CPU]
+    assert inferer.seen == [
+        (1, "cuda", "cuda", "cuda", "cuda"), (1, CPU, "cuda", "cuda", "cuda"),
+        (1, CPU, CUDA, "cpu", "cuda"), (1, CPU, CPU, "cpu", "cpu"),
+    ]  # fmt: skip
 
 
 def test_ladder_ends_on_the_cpu() -> None:
@@ -86,7 +106,7 @@ def test_ladder_ends_on_the_cpu() -> None:
     volume: Any = OnDevice("cuda")
     with pytest.raises(torch.OutOfMemoryError), kept(inferer):
         infer_within_memory(inferer, volume, network)
-    assert len(inferer.seen) == 4
+    assert len(inferer.seen) == 5
     assert inferer.sw_batch_size == 4
     assert network.where == "cuda"
 

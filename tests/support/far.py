@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from monai.data.meta_tensor import MetaTensor
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
@@ -42,12 +43,23 @@ class Far(Tensor):
     def device(self) -> torch.device:  # type: ignore[override]
         return FAR
 
+    def record_stream(self, _: Any) -> None: ...
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        """As torch's, which would ask CUDA for the number of a GPU that has none."""
+        return super().to(*map(_numbered, args), **{k: _numbered(v) for k, v in kwargs.items()})
+
     def __repr__(self) -> str:  # type: ignore[override]
         return f"Far({self.near!r})"
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _run(func, args, kwargs or {})
+
+
+def _numbered(item: Any) -> Any:
+    far = isinstance(item, str | torch.device) and torch.device(item).type == FAR.type
+    return FAR if far else item
 
 
 COPIES = ("aten::to", "aten::_to_copy", "aten::copy_")
@@ -65,7 +77,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     goes = asked[0].type != "cpu" if asked else bool(far)
     if name == "aten::copy_":
         goes = isinstance(args[0], Far)
-    near_args, near_kwargs = tree_map(_nearer, (args, {**kwargs, **_pageable(kwargs)}))
+    near_args, near_kwargs = tree_map(_nearer, (args, kwargs))
     found = func(*near_args, **near_kwargs)
     if Graph.recording is not None:
         Graph.recording.append((partial(func, *near_args, **near_kwargs), found))
@@ -87,6 +99,7 @@ def _nearer(item: Any) -> Any:
 class _Mode(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        kwargs |= _pageable(kwargs)
         kinds = {x.type for x in tree_flatten((args, kwargs))[0] if isinstance(x, torch.device)}
         # "meta" where C++ asks a tensor for its own, to make a number that is assigned to it
         if FAR.type in kinds or ("meta" in kinds and (not args or args[0] == [])):
@@ -124,7 +137,17 @@ def _graph(graph: Graph, **_: Any) -> Iterator[None]:
 class Stream:
     """In place of a stream; all is computed when it is begun."""
 
+    def __init__(self, *_: Any) -> None: ...
+
     def wait_stream(self, _: "Stream") -> None: ...
+
+    def wait_event(self, _: "Stream") -> None: ...
+
+    def record_event(self) -> "Stream":
+        """Which is over already."""
+        return self
+
+    def synchronize(self) -> None: ...
 
 
 @contextmanager
@@ -147,7 +170,15 @@ def gpu(free_bytes: int = 8 << 30) -> Iterator[None]:
         for name, found in planted.items():
             patch.setattr(torch.cuda, name, found)
         patch.setattr(nn.Module, "_apply", _applied)
+        patch.setattr(MetaTensor, "to", _to, raising=False)
         yield
+
+
+def _to(item: MetaTensor, *args: Any, **kwargs: Any) -> Tensor:
+    """As torch's; a tensor of the GPU has no metadata here, since it is of another class."""
+    if FAR in map(_numbered, args):
+        return item.as_tensor().to(*args, **kwargs)
+    return Tensor.to(item, *args, **kwargs)
 
 
 def _applied(module: nn.Module, function: Any, recurse: bool = True) -> nn.Module:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings of the whole test suite: strict configs, few threads, real data, an archive."""
 
+import gc
 import os
 import tempfile
 import time
@@ -10,11 +11,23 @@ from pathlib import Path
 import pytest
 from child_work import InlineChild
 from orthanc import Orthanc, orthanc
+from warm_python import warm_python
 
 from medvol.engine.free_cores import Clocks
 
 os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect no garbage while tests are collected: all stays, and to look at it takes a third."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +36,13 @@ def work_inline() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("medvol.engine.child.Child", InlineChild)
         yield
+
+
+@pytest.fixture(scope="session")
+def forked_python() -> Iterator[str]:
+    """A program in place of `sys.executable` where it is not the start of a process that counts."""
+    with tempfile.TemporaryDirectory(prefix="warm") as folder, warm_python(Path(folder)) as program:
+        yield program
 
 
 @pytest.fixture(scope="session", autouse=True)

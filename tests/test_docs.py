@@ -161,8 +161,23 @@ ZOO_CONFIG = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def programs(page: str, forked_python: str, tmp_path: Path) -> str:
+    """The folders of `medvol` and `python`; of quick pages both are forked, where they can be."""
+    installed = Path(sys.executable).parent
+    if page not in QUICK or forked_python == sys.executable:
+        return str(installed)
+    medvol = tmp_path / "programs" / "medvol"
+    medvol.parent.mkdir()
+    medvol.write_text(f'#!/bin/sh\nexec {forked_python} -P -m medvol "$@"\n')
+    medvol.chmod(0o700)
+    return os.pathsep.join(map(str, (medvol.parent, Path(forked_python).parent, installed)))
+
+
 @pytest.mark.parametrize("page", pages_that_run)
-def test_commands_of_a_page_run(page: str, user_folder: Path, tmp_path: Path) -> None:
+def test_commands_of_a_page_run(
+    page: str, programs: str, user_folder: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "page"
     shutil.copytree(user_folder, folder)
     with ExitStack() as held:
@@ -170,10 +185,10 @@ def test_commands_of_a_page_run(page: str, user_folder: Path, tmp_path: Path) ->
         if ARCHIVE in text:
             archive = held.enter_context(orthanc(tmp_path / "orthanc"))
             text = text.replace(ARCHIVE, archive.url)
-        _run_blocks(text, folder)
+        _run_blocks(text, folder, programs)
 
 
-def _run_blocks(text: str, folder: Path) -> None:
+def _run_blocks(text: str, folder: Path, programs: str) -> None:
     for block in blocks(text):
         if block.file:
             path = folder / block.file
@@ -181,14 +196,14 @@ def _run_blocks(text: str, folder: Path) -> None:
             path.write_text(block.text, encoding="utf-8")
         elif block.language == "bash":
             lines = [line for line in commands(block) if not reason_not_to_run(line)]
-            _run(["bash", "-euo", "pipefail", "-c", "\n".join(lines)], folder, block)
+            _run(["bash", "-euo", "pipefail", "-c", "\n".join(lines)], folder, block, programs)
         elif block.language == "python":
-            _run([sys.executable, "-c", block.text], folder, block)
+            _run(["python", "-c", block.text], folder, block, programs)
 
 
-def _run(command: list[str], folder: Path, block: Block) -> None:
-    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    own = {"PATH": programs, "MEDVOL_BUNDLES": str(folder / "my_bundles")}
+def _run(command: list[str], folder: Path, block: Block, programs: str) -> None:
+    path = os.pathsep.join([programs, os.environ["PATH"]])
+    own = {"PATH": path, "MEDVOL_BUNDLES": str(folder / "my_bundles")}
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **own}, capture_output=True,
         encoding="utf-8", timeout=LONGEST_S, check=False,

@@ -113,11 +113,11 @@ def test_words_of_a_command() -> None:
     assert words_of(words) == {"a": "1", "b_c": "d=e", "f": "-1"}
 
 
-def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
+def test_the_command_says_it_in_one_line(forked_python: str, tmp_path: Path) -> None:
     """Through MONAI, where anything else would print the calls."""
     config = SHIPPED / "configs" / "inference.json"
     done = subprocess.run(
-        [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(config),
+        [forked_python, "-m", "monai.bundle", "run", "--config_file", str(config),
          "--bundle_root", str(SHIPPED), "--dataset_dir", "20241129", "--output_dir", str(tmp_path)],
         env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -81,8 +81,9 @@ def config_names(*names: str) -> list[str]:
 
 
 def run(
-    start: str, bundle: Path, *names: str, launcher: tuple[str, ...] = (), **options: Any
-) -> subprocess.CompletedProcess[str]:
+    start: str, bundle: Path, *names: str, python: str = sys.executable,
+    launcher: tuple[str, ...] = (), **options: Any,
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
     """`python -m monai.bundle run` as a user types it; started elsewhere, it is told the root."""
     root = bundle if start == "root" else Path()
     configs = [str(root / name) for name in config_names(*names)]
@@ -91,7 +92,7 @@ def run(
     given = {"config_file": configs if len(configs) > 1 else configs[0], **options}
     words = [word for key, value in given.items() for word in (f"--{key}", str(value))]
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, "monai.bundle", "run", *words],
+        [python, "-m", *launcher, "monai.bundle", "run", *words],
         cwd="/" if start == "root" else bundle,
         env={**os.environ, "OMP_NUM_THREADS": "1", "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1"},
         capture_output=True, text=True, check=False,
@@ -116,10 +117,12 @@ def inference(bundle: Path, images: Path, output: Path) -> ConfigWorkflow:
     [("bundle's folder", "tiny"), ("root", "tiny"), ("root", "tiny_slabs")],
 )
 def test_inference_masks_are_those_of_medvol_predict(
-    start: str, bundle: str, images: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+    start: str, bundle: str, images: Path, tmp_path: Path, request: pytest.FixtureRequest,
+    forked_python: str,
+) -> None:  # fmt: skip
     folder: Path = request.getfixturevalue(bundle)
-    run(start, folder, "inference", dataset_dir=images, output_dir=tmp_path / "monai")
+    run(start, folder, "inference", dataset_dir=images, output_dir=tmp_path / "monai",
+        python=forked_python)  # fmt: skip
     masks = sorted(path.name for path in (tmp_path / "monai").iterdir())
     assert masks == ["a_seg.nii.gz", "b_seg.nii.gz"]
     options = ["--bundle", str(folder), "--output", str(tmp_path / "medvol"), "--format", "nii"]
@@ -162,9 +165,10 @@ def test_evaluation_of_the_bundles_own_weights_behind_another_chain_is_refused(
 
 
 @pytest.fixture(scope="module")
-def trained(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(phantoms: Path, forked_python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("trained")
-    run("root", SHIPPED, "train", dataset_dir=phantoms, output_dir=output, **SMALL)
+    run("root", SHIPPED, "train", dataset_dir=phantoms, output_dir=output, python=forked_python,
+        **SMALL)  # fmt: skip
     return output
 
 

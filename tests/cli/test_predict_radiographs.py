@@ -342,7 +342,7 @@ def test_a_chain_that_reads_itself_reads_what_was_checked(
     assert f"E_CHANGED {changed}: it changed since it was read first." in capsys.readouterr().err
 
 
-def test_through_monai(bundle: Path, folder: Path, tmp_path: Path) -> None:
+def test_through_monai(bundle: Path, folder: Path, forked_python: str, tmp_path: Path) -> None:
     """Pictures of several sizes and kinds in one batch; table and notes are the same."""
     save_picture(folder / "a" / "x3.png", chest_like(7).astype(np.uint16) * 257)
     Image.fromarray(np.stack([chest_like(8, (70, 50))] * 3, -1)).save(folder / "a" / "x4.tiff")
@@ -353,7 +353,7 @@ def test_through_monai(bundle: Path, folder: Path, tmp_path: Path) -> None:
              str(bundle), "--dataset_dir", str(folder), "--output_dir", str(tmp_path / "theirs"),
              "--batch_size", "4"]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "monai.bundle", "run", *words], capture_output=True, text=True,
+        [forked_python, "-m", "monai.bundle", "run", *words], capture_output=True, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1"},
         check=False,
     )  # fmt: skip

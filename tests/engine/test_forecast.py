@@ -74,9 +74,12 @@ def test_windows_of_the_network_s_grid_and_rounds_of_those_side_by_side(
 def test_the_trial_leads_as_many_through_as_threads_take(
     inferer: Any, shapes: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    threads, network = torch.get_num_threads(), Seen()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    network = Seen()
-    found = forecast(pipeline(inferer, network), IMAGE)
+    try:
+        found = forecast(pipeline(inferer, network), IMAGE)
+    finally:
+        torch.set_num_threads(threads)
     assert network.shapes == shapes
     assert found.network_s is not None
     assert found.network_s > 0

@@ -67,13 +67,18 @@ def made_bundle(folder: Path, recipe: dict[str, Any] | None = None, **changes: A
     return bundle
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+def listed(folder: Path) -> Path:
+    """A datalist of three cases, each a fold."""
     rows = [{"image": f"{n}.nii", "label": f"{n}_l.nii", "case": f"c{n}", "fold": n} for n in "012"]
     items = [{**row, "fold": int(row["fold"])} for row in rows]
-    path = tmp_path / "datalist.json"
+    path = folder / "datalist.json"
     path.write_text(json.dumps({"labels": {"0": "none", "1": "lesion"}, "training": items}))
     return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return listed(tmp_path)
 
 
 def trained(order: Order, folder: Path, **options: Any) -> tuple[Run, dict[str, Any], list[str]]:
@@ -162,6 +167,18 @@ def test_limits_and_places_may_change_freely(data: Path, tmp_path: Path) -> None
     assert trained(order, tmp_path / "moved")[2] == []
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle, its data and a run of two folds in `out`; to be copied."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "PROGRAM", PROGRAM)
+        patch.setattr(results, "record_bundle", lambda folder, data: [])  # noqa: ARG005
+        order = Order(made_bundle(folder / "b", BIAS_RECIPE), listed(folder), (0, 1))
+        trained(order, folder / "out")
+    return folder
+
+
 @pytest.mark.parametrize("content", ["", '{"bias": 0', "\0\0\0\0"], ids=["empty", "cut", "NULs"])
 @pytest.mark.parametrize(
     "name",
@@ -169,18 +186,18 @@ def test_limits_and_places_may_change_freely(data: Path, tmp_path: Path) -> None
      "fold0/model/curves.csv", "fold0/model/last.pt", "fold0/model/weights.pt"],
 )  # fmt: skip
 def test_a_damaged_file_of_a_run_is_named_in_one_line(
-    name: str, content: str, data: Path, tmp_path: Path
+    name: str, content: str, finished: Path, tmp_path: Path
 ) -> None:
-    bundle = made_bundle(tmp_path / "b", BIAS_RECIPE)
-    order = Order(bundle, data, (0, 1))
-    run, _, _ = trained(order, tmp_path / "out")
+    order = Order(finished / "b", finished / "datalist.json", (0, 1))
+    run = tmp_path / "out"
+    shutil.copytree(finished / "out", run)
     if name.startswith("fold0/model/") and not name.endswith(("weights.pt", "changes.json")):
-        (run.folder / "fold0" / "model" / "weights.pt").unlink()  # so that it goes on
+        (run / "fold0" / "model" / "weights.pt").unlink()  # so that it goes on
     if name.endswith("weights.pt"):
-        shutil.rmtree(run.folder / "fold0" / "model" / "held_out")  # so that they are read
-    (run.folder / name).write_text(content)
+        shutil.rmtree(run / "fold0" / "model" / "held_out")  # so that they are read
+    (run / name).write_text(content)
     with pytest.raises(InputError) as caught:
-        trained(order, tmp_path / "out")
+        trained(order, run)
     said = str(caught.value)
     assert caught.value.code in ("E_FORMAT", "E_CORRUPT", "E_BUNDLE")
     assert name in said

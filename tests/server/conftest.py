@@ -9,10 +9,18 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tiny_bundle import quarter_bundle, tiny_bundle
 from trusted import trusted
+from warm_python import warm_children
 
 from medvol.server.app import create_app
 from medvol.server.service import Service
 from medvol.server.settings import Settings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm_workers(forked_python: str) -> Iterator[None]:
+    """Workers have torch and MONAI loaded when they start."""
+    with warm_children(forked_python):
+        yield
 
 
 @pytest.fixture(scope="module")

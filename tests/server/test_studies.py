@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images in a folder of studies: found, known again, changed, and never deleted."""
 
-import logging
 import shutil
 import threading
 import time
@@ -158,14 +157,6 @@ def test_what_changes_is_another_image_and_what_goes_is_not_known(
         server.images.by_series("1.2.3")
     with pytest.raises(Missing):
         server.images.by_series("")
-
-
-@pytest.fixture(autouse=True)
-def _log_is_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever was done to it by what other tests of this process loaded."""
-    monkeypatch.setattr(studies.LOG, "disabled", False)
-    monkeypatch.setattr(studies.LOG, "propagate", True)
-    caplog.set_level(logging.WARNING, studies.LOG.name)
 
 
 @pytest.mark.parametrize(

@@ -268,14 +268,14 @@ def test_evaluation_of_a_data_set(
 
 @pytest.mark.filterwarnings("ignore:parsing config_file:UserWarning")
 def test_monais_own_command_gives_the_same_masks(
-    bundle: Path, predictor: Bundle, patients: Path, tmp_path: Path
+    bundle: Path, predictor: Bundle, patients: Path, forked_python: str, tmp_path: Path
 ) -> None:
     options = {
         "config_file": bundle / "configs" / "inference.json", "bundle_root": bundle,
         "dataset_dir": patients, "output_dir": tmp_path,
     }  # fmt: skip
     words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-    subprocess.run([sys.executable, "-m", "monai.bundle", "run", *words], cwd="/", check=True,
+    subprocess.run([forked_python, "-m", "monai.bundle", "run", *words], cwd="/", check=True,
                    capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"{name}_{kind}"

@@ -7,7 +7,9 @@ OpenVINO is not needed to install medvol: `pip install 'medvol[cpu]'`.
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -174,7 +176,7 @@ class OpenvinoBackend:
     def _converted(self, shape: tuple[int, ...]) -> Any:
         try:
             # quiet: that sizes become constants, as they are
-            with quiet(), torch.inference_mode(False), torch.no_grad():
+            with quiet(), _log_kept(), torch.inference_mode(False), torch.no_grad():
                 example = torch.zeros(1, *shape)
                 model = openvino().convert_model(self.network, example_input=example)
             model.reshape([1, *shape])
@@ -190,6 +192,18 @@ class OpenvinoBackend:
             __version__, machine_facts(), repr(self.network), self._weights, shape, options,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
+
+
+@contextmanager
+def _log_kept() -> Iterator[None]:
+    """The root log stays as it is; the converter would pass errors only, of the whole program."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, [*root.filters], [*root.handlers]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters[:], root.handlers[:] = filters, handlers
 
 
 def _ready(windows: Tensor) -> Tensor:

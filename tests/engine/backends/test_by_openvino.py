@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenVINO gives the scores of torch, window by window, or does not run."""
 
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +147,16 @@ def test_nobody_is_told_of_it() -> None:
     """OpenVINO's own package for that sends what is converted to its makers, unasked."""
     OpenvinoBackend(small(), "fp32")(windows(1, 1, 8, 16))
     assert [name for name in sys.modules if name.startswith("openvino_telemetry.")] == []
+
+
+def test_the_log_of_the_program_goes_on_as_it_was() -> None:
+    """OpenVINO's converter raises the root log to errors, and filters it."""
+    root = logging.getLogger()
+    before = root.level, [*root.filters], [*root.handlers]
+    OpenvinoBackend(small(), "fp32")(windows(1, 1, 8, 24))
+    with pytest.raises(InputError, match="it cannot be converted"):
+        OpenvinoBackend(Odd().eval(), "fp32")(windows(1, 1, 8, 8))
+    assert (root.level, root.filters, root.handlers) == before
 
 
 def test_where_it_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:

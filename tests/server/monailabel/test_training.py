@@ -51,7 +51,8 @@ shutil.copytree(bundle, user_folder() / asked["--name"])
 
 
 @pytest.fixture(autouse=True)
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def stand_in(monkeypatch: pytest.MonkeyPatch, forked_python: str) -> None:
+    monkeypatch.setattr(training, "LOOK", (forked_python, *training.LOOK[1:]))
     monkeypatch.setattr(training, "PROGRAM", (sys.executable, "-c", STAND_IN))
     monkeypatch.setenv("MEDVOL_DICOMWEB_PASSWORD", "hush")
     for module in (training, train):  # the tiny bundle has no source

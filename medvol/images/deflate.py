@@ -70,6 +70,11 @@ def gzip_packer(*, runs: bool = False) -> Packer:
     return zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP, MEMORY, strategy)
 
 
+def zlib_packed(data: bytes) -> bytes:
+    """Packed as a picture's file has it; same input, same bytes."""
+    return (isal_zlib or zlib).compress(data, LEVEL)
+
+
 def unpacker(window_bits: int) -> Unpacker:
     """What unpacks one gzip member or zlib stream; what it raises is in `errors`.
 

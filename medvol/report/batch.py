@@ -76,7 +76,7 @@ def draw_batch(
             plane = Plane(values, labels, (1.0, 1.0), "", captions, window)
             draw_plane(panel, plane, paint=paint if named else None)
             if tile.wrong:
-                panel.spines[:].set(visible=True, color=NOTED, linewidth=FRAME)
+                panel.canvas.rectangle(*panel.box, edge=NOTED, line=FRAME)
     if named:
         _, top, _, height = page.place(len(rows) - 1, 0)
         lines = [LegendLine(color, name) for name, color in named.values()]

@@ -13,7 +13,8 @@ from ..labels import Label, LabelTable
 from ..metrics.measurements import Counts, Mask, count_voxels, voxels_per_slice
 from ..spatial import Affine, voxel_volume_ml
 from ..text import counted, minus, ml_text
-from .figure import GAP, GUTTER, LINE, MISSING, NOTED, WIDTH, LegendLine, Page, drawable
+from .figure import GAP, GUTTER, LINE, NOTED, WIDTH, LegendLine, Page
+from .letters import MISSING, drawable
 from .planes import (
     FEET_HEAD,
     FRONT_BACK,

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
+from contourpy import LineType, contour_generator
+from matplotlib.path import Path
 
 from ..images.image import Image
 from ..metrics.measurements import Counts, Mask, Volume, voxels_per_slice
 from ..text import minus
-from .figure import DIM, HATCH_ALPHA, TEXT, Color, outlined, show, words
+from .canvas import TEXT
+from .figure import DIM, HATCH_ALPHA, Color, Panel, show
 from .views import Box, LpsView, bright_box, lps_view
 
 RIGHT_LEFT, FRONT_BACK, FEET_HEAD = 0, 1, 2  # axes of the view
@@ -20,7 +22,7 @@ TALLEST = 1.25  # height of a panel over its width; a taller plane is drawn smal
 FILL_ALPHA, OUTLINE_ALPHA = 0.30, 0.75
 FOCUS_LINE, OTHER_LINE = 1.3, 0.9  # points
 BAR_MM = (100, 50, 20, 10, 5, 2, 1)  # lengths of the scale bar, the first that fits
-BAR_SHARE = 0.3  # of the panel's width
+BAR_SHARE, BAR_PIXELS = 0.3, 3  # length at most, of the panel's width; and how thick it is
 RADIOLOGICAL = "Radiological view: the patient's right is on the left. Slices count from the feet."
 
 
@@ -72,85 +74,100 @@ class Paint(NamedTuple):
     hatches: Mapping[int, str] = {}
 
 
-def draw_plane(axes: Axes, plane: Plane, *, paint: Paint | None = None, bar: bool = False) -> None:
+def draw_plane(
+    panel: Panel, plane: Plane, *, paint: Paint | None = None, bar: bool = False
+) -> None:
     """Draw a plane, plain or with its labels painted, as large as the panel allows.
 
     Args:
-        axes: a panel of a `figure.Page`.
+        panel: of a `figure.Page`.
         plane: what is drawn.
         paint: how labels are marked; None leaves them out.
         bar: whether a scale bar is drawn.
     """
-    low, high = plane.window_hu
-    grey: dict[str, Any] = {"cmap": "gray", "vmin": low, "vmax": high}
-    show(axes, plane.image, plane.size_mm, interpolation="bicubic", **grey)
+    show(panel, plane.image, plane.size_mm, window=plane.window_hu)
     if paint is not None:
         for value in sorted(paint.colors, key=lambda v: v in paint.filled):  # tinted: on top
-            _mark(axes, plane, value, paint)
-    write_frame(axes, plane.letters, plane.captions, bar=bar and bool(plane.letters))
+            _mark(panel, plane, value, paint)
+    write_frame(panel, plane.letters, plane.captions, bar=bar and bool(plane.letters))
 
 
-def write_frame(axes: Axes, letters: str, captions: tuple[str, str], *, bar: bool = False) -> None:
+def write_frame(
+    panel: Panel, letters: str, captions: tuple[str, str], *, bar: bool = False
+) -> None:
     """Write what tells a reader where he is.
 
     Args:
-        axes: a panel whose coordinates are mm.
+        panel: in which something is shown, its size in mm.
         letters: patient directions at the left, right, top and bottom edge, such as "RLAP", or "".
         captions: texts for the upper corners.
         bar: whether a scale bar is drawn.
     """
-    sides = ((0, 0.5), (12, 0)), ((1, 0.5), (-12, 0)), ((0.5, 1), (0, -13)), ((0.5, 0), (0, 13))
-    for (at, offset), letter in zip(sides, letters, strict=False):
-        _at(axes, at, offset, letter, color=DIM, ha="center")
-    _at(axes, (0, 1), (10, -15), captions[0], ha="left")
-    _at(axes, (1, 1), (-10, -15), captions[1], ha="right")
+    left, top, width, height = panel.box
+    right, bottom, middle, centre = left + width, top + height, left + width / 2, top + height / 2
+    sides = (left + 12, centre), (right - 12, centre), (middle, top + 13), (middle, bottom - 13)
+    for (x, y), letter in zip(sides, letters, strict=False):
+        _write(panel, x, y, letter, color=DIM, ha="center")
+    _write(panel, left + 10, top + 15, captions[0])
+    _write(panel, right - 10, top + 15, captions[1], ha="right")
     if bar:
-        _scale_bar(axes)
+        _scale_bar(panel)
 
 
-def _at(
-    axes: Axes, at: tuple[float, float], offset: tuple[float, float], text: str, **style: Any
-) -> None:
-    """Write at a corner or edge of the panel, some pixels inside."""
-    known = words(text)
-    axes.annotate(known.pop("s"), at, offset, xycoords="axes fraction", textcoords="offset pixels",
-                  va="center", **{**outlined(), **known, **style})  # fmt: skip
+def _write(panel: Panel, x: float, y: float, text: str, **style: Any) -> None:
+    panel.canvas.text(x, y, text, **{"size": 10, "outlined": True, **style})
 
 
-def _mark(axes: Axes, plane: Plane, value: int, paint: Paint) -> None:
-    inside = plane.labels == value
-    if not inside.any():
+def _mark(panel: Panel, plane: Plane, value: int, paint: Paint) -> None:
+    """Lay a label's colour over the plane, and its outline around it."""
+    path = outline(plane.labels == value)
+    if path is None:
         return
-    padded = np.pad(inside, 1).astype(np.float32)  # so that outlines close at the edge
-    rows, columns = padded.shape
-    x = (np.arange(columns) - 0.5) * plane.pixel_mm[1]
-    y = (np.arange(rows) - 0.5) * plane.pixel_mm[0]
-    red, green, blue = paint.colors[value]
-    rgb, filled = (red / 255, green / 255, blue / 255), value in paint.filled
-    area: dict[str, Any] = {"levels": [0.5, 2.0]}
+    across, down = panel.scale
+    steps: Any = np.array([across * plane.pixel_mm[1], down * plane.pixel_mm[0]])
+    path = Path(path.vertices * steps + np.array(panel.corner), path.codes)
+    rgb, filled = tuple(channel / 255 for channel in paint.colors[value]), value in paint.filled
     if filled:
-        axes.contourf(x, y, padded, colors=[rgb], alpha=paint.alpha, **area)
-    if value in paint.hatches:
-        pattern = axes.contourf(x, y, padded, colors="none", hatches=[paint.hatches[value]], **area)
-        pattern.set(edgecolor=(0, 0, 0, HATCH_ALPHA), linewidth=0)
-    axes.contour(
-        x, y, padded, levels=[0.5], colors=[rgb],
-        linewidths=FOCUS_LINE if filled else OTHER_LINE,
-        alpha=1.0 if filled else OUTLINE_ALPHA,
-    )  # fmt: skip
+        panel.canvas.shape(path, face=(*rgb, paint.alpha), inside=panel.box)
+    if (pattern := paint.hatches.get(value)) is not None:
+        panel.canvas.shape(path, edge=(0, 0, 0, HATCH_ALPHA), hatch=pattern, inside=panel.box)
+    line, alpha = (FOCUS_LINE, 1.0) if filled else (OTHER_LINE, OUTLINE_ALPHA)
+    panel.canvas.shape(path, edge=(*rgb, alpha), line=line, inside=panel.box)
 
 
-def _scale_bar(axes: Axes) -> None:
+def outline(inside: npt.NDArray[np.bool_]) -> Path | None:
+    """The outline of what is marked, closed, half-way to the pixels that are not; None of nothing.
+
+    Args:
+        inside: (rows, columns).
+
+    Returns:
+        Points (x, y) in pixels from the upper left corner of the plane; holes run the other way.
+
+    Example:
+        >>> square = np.zeros((3, 4), bool)
+        >>> square[1, 2] = True
+        >>> outline(square).get_extents().extents.tolist()
+        [2.0, 1.0, 3.0, 2.0]
+    """
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    padded = np.pad(inside[box], 1).astype(np.float32)  # so that outlines close at the edge
+    lines: Any = contour_generator(z=padded, line_type=LineType.ChunkCombinedCode).lines(0.5)
+    (points,), (codes,) = lines
+    return Path(points + np.array([columns[0], rows[0]]) - 0.5, codes)
+
+
+def _scale_bar(panel: Panel) -> None:
     """The longest bar that fits, with its length, in the lower left corner."""
-    width, height = axes.bbox.size
-    left, right = axes.get_xlim()
-    pixels_per_mm = width / (right - left)
-    fitting = [mm for mm in BAR_MM if mm * pixels_per_mm <= BAR_SHARE * width]
+    left, top, width, height = panel.box
+    fitting = [mm for mm in BAR_MM if mm * panel.scale[0] <= BAR_SHARE * width]
     if fitting:
-        ends = 12 / width, (12 + fitting[0] * pixels_per_mm) / width
-        axes.plot(ends, [14 / height] * 2, transform=axes.transAxes, color=TEXT, lw=2,
-                  solid_capstyle="butt")  # fmt: skip
-        _at(axes, (0, 0), (12, 27), f"{fitting[0]} mm", ha="left", size=9)
+        length, bottom = round(fitting[0] * panel.scale[0]), top + height
+        panel.canvas.rectangle(left + 12, bottom - 15, length, BAR_PIXELS, face=TEXT)
+        _write(panel, left + 12, bottom - 27, f"{fitting[0]} mm", size=9)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from ..metrics.classes.ranking import (
     roc_band,
     roc_curve,
 )
-from .figure import drawable, families, save_figure
+from .figure import save_figure
+from .letters import drawable, families
 
 if TYPE_CHECKING:
     from optuna import Study

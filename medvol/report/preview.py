@@ -136,11 +136,12 @@ def draw_preview(
     through = organ.name if organ and inside else "outline of the body"
     page.title(look.title, f"{look.focus_name} in 3D, inside the {through}, which is seen through")
     for column, (side, picture, size) in enumerate(zip(SIDES, pictures, sizes, strict=True)):
-        axes = page.panel(0, column)
+        panel = page.panel(0, column)
         beside = int((widest - size[0]) / 2 / solids.step_mm)
         wide = np.pad(picture, ((0, 0), (beside, beside), (0, 0)))
-        show(axes, wide, (wide.shape[1] * solids.step_mm, height), interpolation="bicubic")
-        write_frame(axes, side.letters, (side.name, ""), bar=column == 0)
+        size_mm = wide.shape[1] * solids.step_mm, height
+        show(panel, wide, size_mm, window=(0.0, 1.0))
+        write_frame(panel, side.letters, (side.name, ""), bar=column == 0)
     _, top, _, pixels = page.place(0, 0)
     at = top + pixels + GAP
     if lines:

@@ -16,7 +16,9 @@ from PIL import Image
 
 from ..images import read_image
 from ..slices import evenly
-from .figure import DIM, GUTTER, NOTED, PIXELS_A_LETTER, TEXT, Page, drawable, short, show
+from .canvas import TEXT
+from .figure import DIM, GUTTER, NOTED, PIXELS_A_LETTER, Page, short, show
+from .letters import drawable
 from .planes import Plane, draw_plane
 
 COLORS = "inferno"  # dark to bright in even steps, so that it also reads in grey
@@ -81,7 +83,7 @@ def draw_attention(
     highest = float(heat.max())
     colored = with_heat(pixels, heat / highest if highest > 0 else heat)
     for column, picture in enumerate((with_heat(pixels, np.zeros((1, 1))), colored)):
-        show(page.panel(0, column), picture, (columns, rows), interpolation="bicubic")
+        show(page.panel(0, column), picture, (columns, rows), window=(0.0, 1.0))
     if highest > 0:
         _color_bar(page, highest, caption.scale)
         page.save(path)

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from ..images.image import Image
 from ..metrics.measurements import Mask, Volume
 from ..spatial import slice_z_mm
-from .figure import DIM, NOTED, Color, Page, drawable, families, outlined
+from .figure import DIM, NOTED, Color, Page, outlined
+from .letters import drawable, families
 from .overlay import Look
 from .planes import FEET_HEAD, FRONT_BACK, RIGHT_LEFT
 from .views import bright_box, lps_view
@@ -61,7 +62,7 @@ def draw_slice_profile(
     tall = min(max(flat, FLATTEST), TALLEST)
     page = Page([tall], 2, width=WIDTH, left=LEFT, right=RIGHT, below=BELOW)
     page.title(look.title)
-    left = page.figure.add_subplot(page.grid[0, 0], ylabel="z, mm", xticks=[])
+    left = page.axes(*page.place(0, 0), ylabel="z, mm", xticks=[])
     low, high = look.window_hu
     options: dict[str, Any] = {"extent": (0.0, width_mm, *extent), "origin": "lower"}
     left.imshow(coronal, cmap="gray", vmin=low, vmax=high, aspect="auto", **options)
@@ -78,7 +79,7 @@ def draw_slice_profile(
     for x, side in ((0.02, "R"), (0.96, "L")):
         left.text(x, 0.5, side, transform=left.transAxes, va="center", **outlined())
 
-    right = page.figure.add_subplot(page.grid[0, 1], sharey=left)
+    right = page.axes(*page.place(0, 1), sharey=left)
     counts = np.asarray(probability) >= threshold
     colors = np.where(counts, LOUD, QUIET).tolist()
     right.barh(z_mm, probability, height=0.86 * step_mm, color=colors, linewidth=0)

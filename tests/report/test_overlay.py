@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from matplotlib.text import Text
 
 from medvol.bundle.spec import Window
 from medvol.images.image import Image
 from medvol.labels import Label, LabelTable
 from medvol.report import overlay
+from medvol.report.figure import Panel
 from medvol.report.overlay import Look, draw_overlay, window_text
 from medvol.report.planes import Plane
 from medvol.report.views import lps_view
@@ -110,13 +110,13 @@ def lesion_pixels(picture: np.ndarray) -> np.ndarray:
 
 
 def test_patients_right_is_left_front_and_head_are_on_top(tmp_path, monkeypatch) -> None:
-    panels: dict[tuple[int, int], Plane] = {}
+    panels: dict[tuple[int, int], Plane] = {}  # by row and column
+    tops: dict[int, int] = {}
     original = overlay.draw_plane
 
-    def draw_plane(axes: Any, plane: Plane, **kind: Any) -> None:
-        spec = axes.get_subplotspec()
-        panels[spec.rowspan.start, spec.colspan.start] = plane
-        original(axes, plane, **kind)
+    def draw_plane(panel: Panel, plane: Plane, **kind: Any) -> None:
+        panels[tops.setdefault(panel.box[1], len(tops)), panel.box[0] // 390] = plane
+        original(panel, plane, **kind)
 
     monkeypatch.setattr(overlay, "draw_plane", draw_plane)
     draw(tmp_path / "a.png", *phantom())
@@ -246,10 +246,10 @@ def test_flat_stacks_leave_room_for_the_legend(tmp_path, drawn) -> None:
     affine[2, 2] = 0.1  # 12 slices are 1.2 mm
     draw(tmp_path / "a.png", volume, np.where(labels, 2, 0).astype(np.uint8), affine)
     remark, notice = (
-        next(t for t in drawn[-1].findobj(Text) if t.get_text().startswith(words))
+        next(x for x in drawn.written if x.text.startswith(words))
         for words in ("No lesion marked", "Research use only")
     )
-    assert remark.get_position()[1] + 15 < notice.get_position()[1]  # pixels from the top
+    assert remark.y + 15 < notice.y
 
 
 def test_refusals() -> None:

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sheet of pixels: text, shapes and pictures are drawn at once, by matplotlib's renderer alone.
+
+Its figures, axes and artists take ten times as long as what they draw: pages of panels need none.
+"""
+
+import os
+import struct
+import zlib
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path
+from matplotlib.textpath import text_to_path
+from matplotlib.transforms import Affine2D, Bbox
+from PIL import Image
+
+from ..files import replacing
+from ..images.deflate import zlib_packed
+from .letters import drawable, families
+
+DPI = 100
+BACKGROUND, TEXT = "#0c0e11", "#eceff3"
+OUTLINE = 2.5  # points of black around letters that are read on any grey
+SUB, UP = 1, 2  # PNG's filters: less the pixel on the left, less the pixel above
+Pixels = npt.NDArray[np.uint8]
+Box = tuple[int, int, int, int]  # left, top, width and height in pixels
+
+
+class Canvas:
+    """A dark sheet that is drawn on from the back to the front; places are pixels from the upper
+    left.
+
+    Args:
+        width, height: in pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.renderer = RendererAgg(width, height, DPI)
+        self.pixels: Pixels = np.asarray(self.renderer.buffer_rgba())  # (rows, columns, 4)
+        self.pixels[...] = np.round(255 * np.array(to_rgba(BACKGROUND)))
+
+    def paste(self, picture: Pixels, left: int, top: int) -> None:
+        """Lay a picture over what is there.
+
+        Args:
+            picture: (rows, columns), or (rows, columns, 3) for colours.
+            left, top: its upper left corner, in pixels.
+        """
+        rows, columns = picture.shape[:2]
+        place = self.pixels[top : top + rows, left : left + columns, :3]
+        place[...] = picture if picture.ndim == 3 else picture[:, :, None]
+
+    def shape(
+        self, path: Path, *, face: Any = None, edge: Any = None, line: float = 0.0,
+        hatch: str | None = None, inside: Box | None = None,
+    ) -> None:  # fmt: skip
+        """Draw a path whose points are pixels.
+
+        Args:
+            path: closed where it has a face.
+            face, edge: colours, as matplotlib knows them; None for none.
+            line: thickness of the edge in points, 1/72 inch; 0 or more.
+            hatch: matplotlib's pattern, in the colour of the edge.
+            inside: of a box, beyond which nothing is drawn.
+        """
+        style = self.renderer.new_gc()
+        style.set_linewidth(line if edge is not None else 0.0)
+        if edge is not None:
+            style.set_foreground(to_rgba(edge), isRGBA=True)
+        if hatch is not None:
+            style.set_hatch(hatch)
+            style.set_hatch_color(to_rgba(edge))
+        if inside is not None:
+            left, top, across, down = inside
+            floor = self.height - top - down
+            style.set_clip_rectangle(Bbox.from_bounds(left, floor, across, down))
+        filled = None if face is None else to_rgba(face)
+        self.renderer.draw_path(style, path, self._upright(), filled)
+
+    def rectangle(self, left: float, top: float, width: float, height: float, **style: Any) -> None:
+        """Draw a rectangle.
+
+        Args:
+            left, top, width, height: in pixels.
+            style: as for `shape`.
+        """
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height], [0, 0]], float)
+        self.shape(Path(corners + np.array([left, top]), closed=True), **style)
+
+    def text(
+        self, x: float, y: float, text: str, *, size: float = 11, color: str = TEXT,
+        weight: str = "normal", ha: str = "left", upward: bool = False, outlined: bool = False,
+    ) -> None:  # fmt: skip
+        """Write one line, whose middle is as high as `y`.
+
+        Args:
+            x, y: in pixels.
+            text: any letters; those that no font has become boxes.
+            size: of the letters in points, above 0.
+            color, weight: as matplotlib knows them.
+            ha: whether it begins ("left"), ends ("right") or has its middle ("center") at `x`.
+            upward: it is read from the bottom to the top, in the middle of `x` and `y`.
+            outlined: with a black outline, to be read on any grey.
+        """
+        text = drawable(text)
+        if not text:
+            return
+        width, drop = _extent(text, size, weight)
+        start = {"left": 0.0, "center": width / 2, "right": width}[ha]
+        x, y = (x + drop, y + width / 2) if upward else (x - start, y + drop)
+        style = self.renderer.new_gc()
+        if not outlined:
+            style.set_foreground(color)
+            font, angle = _font(size, weight), 90.0 if upward else 0.0
+            self.renderer.draw_text(style, x, y, text, font, angle)
+            return
+        scale = self.renderer.points_to_pixels(size) / text_to_path.FONT_SCALE
+        placed = Affine2D().scale(scale).translate(x, self.height - y)
+        letters = _outline(text, weight)
+        style.set_linewidth(OUTLINE)
+        style.set_foreground("black")
+        self.renderer.draw_path(style, letters, placed, to_rgba("black"))
+        style.set_linewidth(0)
+        self.renderer.draw_path(style, letters, placed, to_rgba(color))
+
+    def figure(self, figure: Figure) -> None:
+        """Draw a figure over what is there.
+
+        Args:
+            figure: of matplotlib, as large as the sheet.
+        """
+        figure.draw(self.renderer)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the sheet as PNG, whole or not at all.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            InputError: E_NOSPACE, the file cannot be written.
+        """
+        with replacing(path) as temporary:
+            temporary.write_bytes(png(self.pixels[:, :, :3]))
+
+    def _upright(self) -> Affine2D:
+        """From pixels counted from the top to those of the renderer, counted from the bottom."""
+        return Affine2D().scale(1, -1).translate(0, self.height)
+
+
+def resized(picture: npt.NDArray[Any], columns: int, rows: int) -> Pixels:
+    """A picture at another size, by cubic curves between its pixels, or averaged down smoothly.
+
+    Args:
+        picture: (rows, columns) or (rows, columns, 3), of bytes.
+        columns, rows: of the new one.
+
+    Example:
+        >>> resized(np.full((2, 3), 7, np.uint8), 4, 5).shape
+        (5, 4)
+    """
+    if picture.shape[:2] == (rows, columns):
+        return picture
+    made = Image.fromarray(np.ascontiguousarray(picture))
+    return np.asarray(made.resize((columns, rows), Image.Resampling.BICUBIC))
+
+
+def png(picture: Pixels) -> bytes:
+    """A picture as PNG; same input, same bytes.
+
+    Each row is stored less the pixel on the left, or less the row above, whichever leaves less.
+
+    Args:
+        picture: (rows, columns, 3).
+    """
+    rows, columns, _ = picture.shape
+    flat = picture.reshape(rows, -1)
+    sub, up = flat.copy(), flat.copy()
+    sub[:, 3:] -= flat[:, :-3]
+    up[1:] -= flat[:-1]
+    left = _amount(up) < _amount(sub)
+    lines = np.empty((rows, 1 + flat.shape[1]), np.uint8)
+    lines[:, 0] = np.where(left, UP, SUB)
+    lines[:, 1:] = np.where(left[:, None], up, sub)
+    header = struct.pack(">2I5B", columns, rows, 8, 2, 0, 0, 0)  # 8 bits a channel, colours
+    parts = [(b"IHDR", header), (b"IDAT", zlib_packed(lines.tobytes())), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in parts)
+
+
+def _amount(differences: Pixels) -> npt.NDArray[np.int64]:
+    """How far the bytes of each row are from 0, above or below."""
+    return np.abs(differences.view(np.int8).astype(np.int16)).sum(axis=1, dtype=np.int64)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@lru_cache(maxsize=32)
+def _font(size: float, weight: str) -> FontProperties:
+    return FontProperties(family=list(families()), size=size, weight=weight)
+
+
+@lru_cache(maxsize=256)  # most are the letters at the edges of slices
+def _extent(text: str, size: float, weight: str) -> tuple[float, float]:
+    """How wide a text is, and how far the line that its letters stand on lies below its middle."""
+    measured, font = RendererAgg(1, 1, DPI).get_text_width_height_descent, _font(size, weight)
+    width, height, depth = measured(text, font, ismath=False)
+    _, least, below = measured("lp", font, ismath=False)  # as tall and deep as letters may be
+    return width, max(height, least) / 2 - max(depth, below)
+
+
+@lru_cache(maxsize=256)
+def _outline(text: str, weight: str) -> Path:
+    """The letters as a path, at the size of matplotlib's `FONT_SCALE`."""
+    font = _font(text_to_path.FONT_SCALE, weight)
+    points, codes = text_to_path.get_text_path(font, text, ismath=False)
+    return Path(points, codes)

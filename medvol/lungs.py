@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from .spatial import Affine, spacing_mm
+from .spatial import Affine, box_of, spacing_mm
 
 BODY_ABOVE_HU = -300.0  # fat is about -100, clothes and table foam are below
 COARSE_MM = 4.0  # largest voxels in which both lungs are told apart: a lung is 50 mm wide or more
@@ -58,9 +58,24 @@ def right_and_left(lung: Mask, affine: Affine, middle_mm: float) -> tuple[Mask, 
         >>> [int(np.argwhere(side)[:, 0].min()) for side in (right, left)]
         [18, 2]
     """
-    if not lung.any():
-        return lung.copy(), lung.copy()
+    right, left = np.zeros_like(lung), np.zeros_like(lung)
+    if (box := box_of(lung)) is None:
+        return right, left
+    # where the coarse grid of the whole volume has voxels, and one more, so that none is nearer
     steps = _steps(affine)
+    box = tuple(
+        slice(side.start // step * step, side.stop + step)
+        for side, step in zip(box, steps, strict=True)
+    )
+    moved = np.eye(4)
+    moved[:3, 3] = [side.start for side in box]
+    right[box] = _right(lung[box], affine @ moved, steps, middle_mm)
+    left[box] = lung[box] & ~right[box]
+    return right, left
+
+
+def _right(lung: Mask, affine: Affine, steps: tuple[int, ...], middle_mm: float) -> Mask:
+    """The right lung: each voxel on the side of the nearest one of the coarse grid."""
     coarse = lung[tuple(slice(None, None, step) for step in steps)]
     side = _sides(coarse, affine @ np.diag([*steps, 1.0]), middle_mm)
     order = sorted(range(3), key=lambda axis: -abs(lung.strides[axis]))  # as the lung's in memory
@@ -69,9 +84,8 @@ def right_and_left(lung: Mask, affine: Affine, middle_mm: float) -> tuple[Mask, 
         size, step = lung.shape[order[place]], steps[order[place]]
         nearest = np.minimum((np.arange(size) + step // 2) // step, side.shape[place] - 1)
         side = side.take(nearest, axis=place)
-    right = side.transpose(np.argsort(order))
-    right &= lung
-    return right, lung ^ right
+    right: Mask = side.transpose(np.argsort(order)) & lung
+    return right
 
 
 def _sides(lung: Mask, affine: Affine, middle_mm: float) -> Mask:

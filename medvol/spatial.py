@@ -7,6 +7,7 @@ the head (superior).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +90,23 @@ def slice_z_mm(shape: Sequence[int], affine: Affine) -> npt.NDArray[np.float64]:
     at = np.array([[*middle[:axis], k, *middle[axis + 1 :], 1.0] for k in range(shape[axis])])
     z_mm: npt.NDArray[np.float64] = at @ affine[2]
     return z_mm
+
+
+def box_of(mask: npt.NDArray[Any]) -> tuple[slice, ...] | None:
+    """Where a mask (X, Y, Z), or of fewer axes, is not 0; None where it is nowhere.
+
+    Example:
+        >>> box_of(np.array([[0, 0, 0], [0, 1, 1]]))
+        (slice(1, 2, None), slice(1, 3, None))
+    """
+    found = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        places = np.flatnonzero(mask.any(axis=others))
+        if not len(places):
+            return None
+        found.append(slice(int(places[0]), int(places[-1]) + 1))
+    return tuple(found)
 
 
 def shear_cosine(affine: Affine) -> float:

@@ -136,3 +136,21 @@ def test_the_body_s_middle_is_that_of_its_dense_voxels() -> None:
 
 def test_the_middle_of_air_is_that_of_the_volume() -> None:
     assert body_middle_mm(np.full((30, 24, 24), -1000.0), AFFINE) == pytest.approx(58.0)
+
+
+def test_air_around_the_lungs_changes_nothing() -> None:
+    rng = np.random.default_rng(3)
+    lung = boxes(LEFT, RIGHT, np.s_[13:17, 4:9, 3:21])
+    lung &= rng.random(lung.shape) > 0.02
+    wide = np.zeros(tuple(n + 24 for n in lung.shape), bool)
+    wide[12:-12, 12:-12, 12:-12] = lung
+    fine = np.diag([1.5, 2.0, 1.0, 1.0])  # every second, second and fourth voxel is looked at
+    moved = fine.copy()
+    moved[:3, 3] = fine[:3, :3] @ [-12, -12, -12]
+    middle_mm = 1.5 * (lung.shape[0] - 1) / 2
+    for small, large in zip(
+        right_and_left(lung, fine, middle_mm), right_and_left(wide, moved, middle_mm), strict=True
+    ):
+        assert small.any()
+        assert np.array_equal(large[12:-12, 12:-12, 12:-12], small)
+        assert large.sum() == small.sum()

@@ -7,6 +7,7 @@ from grids import GRIDS, each_grid
 
 from medvol.spatial import (
     RAS_TO_LPS,
+    box_of,
     feet_head_axis,
     lps_grid,
     orientation,
@@ -159,3 +160,10 @@ def test_the_grid_of_itk_gives_the_affine_back(affine: np.ndarray) -> None:
     back = np.eye(4)
     back[:3, :3], back[:3, 3] = direction * spacing, origin
     np.testing.assert_allclose(RAS_TO_LPS @ back, affine)
+
+
+def test_the_box_of_what_is_marked() -> None:
+    mask = np.zeros((5, 6, 7), np.uint16)
+    assert box_of(mask) is None
+    mask[1, 2, 6] = mask[3, 4, 0] = 300
+    assert box_of(mask) == (slice(1, 4), slice(2, 5), slice(0, 7))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import pdist
 
-from ..spatial import Affine, feet_head_axis, voxel_volume_ml
+from ..spatial import Affine, box_of, feet_head_axis, voxel_volume_ml
 from .lung_regions import Mask, head_first
 
 MOST_LISTED = 10
@@ -66,12 +66,8 @@ def find_lesions(marked: Mask, affine: Affine, place: Place = lambda _: "") -> L
         >>> found.number, found.largest[0].volume_ml, found.largest[0].longest_mm
         (2, 0.012, 5.0)
     """
-    if not marked.any():
+    if (box := box_of(marked)) is None:
         return Lesions(0)
-    box = tuple(
-        slice(int(line[0]), int(line[-1]) + 1)
-        for line in (np.flatnonzero(marked.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
-    )
     padded = np.pad(marked[box], 1)  # cc3d fails on some boxes one voxel thick
     parts, number = cc3d.connected_components(padded, connectivity=26, return_N=True)
     statistics = cc3d.statistics(parts)

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..labels import LabelTable
-from ..spatial import Affine, voxel_volume_ml
+from ..spatial import Affine, box_of, voxel_volume_ml
 
 Mask = npt.NDArray[np.integer[Any]]
 Volume = npt.NDArray[np.floating[Any] | np.integer[Any]]
 Counts = npt.NDArray[np.int64]
 CHEST_RANGE_HU = (-1100.0, 300.0)  # air to contrast-filled vessels
 BIN_HU = 20.0
+FEW_VALUES = 8  # as many comparisons are quicker than looking each label up in a table
 
 
 @dataclass(frozen=True)
@@ -175,17 +176,35 @@ def voxels_per_slice(labels: Mask, values: Collection[int]) -> tuple[Counts, Cou
     Returns:
         Three arrays of counts, (X,), (Y,) and (Z,); each sums to the number of all voxels counted.
     """
-    wanted = np.zeros(max(values, default=0) + 2, bool)  # the last one stands for all above
-    wanted[list(values)] = True
+    counts = [np.zeros(n, np.int64) for n in labels.shape]
+    if (box := box_of(labels)) is None:
+        return counts[0], counts[1], counts[2]
     slow, x, y = _slowest_first(labels)
-    counts: dict[int, Counts] = {axis: np.zeros(labels.shape[axis], np.int64) for axis in range(3)}
-    for index, slab in enumerate(labels.transpose(slow, x, y)):
-        inside = wanted.take(slab, mode="clip")
-        along_x = inside.sum(axis=1)
-        counts[slow][index] = along_x.sum()
-        counts[x] += along_x
-        counts[y] += inside.sum(axis=0)
+    inner, parts = labels[box], [part[at] for part, at in zip(counts, box, strict=True)]
+    through = np.zeros((inner.shape[x], inner.shape[y]), np.int32)
+    for index, slab in enumerate(inner.transpose(slow, x, y)):
+        inside = one_of(slab, values)
+        parts[slow][index] = np.count_nonzero(inside)
+        through += inside
+    parts[x][:], parts[y][:] = through.sum(axis=1), through.sum(axis=0)
     return counts[0], counts[1], counts[2]
+
+
+def one_of(labels: Mask, values: Collection[int]) -> npt.NDArray[np.bool_]:
+    """Where labels, of any shape, have one of some values, 0 or above.
+
+    Example:
+        >>> one_of(np.array([0, 1, 2, 9]), [2, 0]).tolist()
+        [True, False, True, False]
+    """
+    if len(values) > FEW_VALUES:
+        wanted = np.zeros(max(values) + 2, bool)  # the last one stands for all above
+        wanted[list(values)] = True
+        return wanted.take(labels, mode="clip")
+    inside = np.zeros(labels.shape, bool)
+    for value in values:
+        inside |= labels == value
+    return inside
 
 
 def marked(labels: Mask, values: Collection[int]) -> npt.NDArray[np.bool_]:
@@ -202,25 +221,28 @@ def marked(labels: Mask, values: Collection[int]) -> npt.NDArray[np.bool_]:
     found = np.zeros_like(labels, dtype=bool)
     order = _slowest_first(labels)
     for slab, inside in zip(labels.transpose(order), found.transpose(order), strict=True):
-        for value in values:
-            inside |= slab == value
+        inside[...] = one_of(slab, values)
     return found
 
 
 def count_voxels(labels: Mask, *, top: int) -> Counts:
     """Voxels of each value 0 to `top`, (top + 1,); a higher value raises ValueError."""
     counts = np.zeros(top + 1, np.int64)
-    for slab in labels.transpose(_slowest_first(labels)):
+    inner = labels[box_of(labels) or (slice(0, 0),) * 3]
+    for slab in inner.transpose(_slowest_first(labels)):
         counts += np.bincount(slab.ravel(), minlength=top + 1)
+    counts[0] += labels.size - inner.size
     return counts
 
 
 def slabs(labels: Mask, volume_hu: Volume) -> Iterator[tuple[Mask, Volume]]:
     """Marked voxels of slab after slab: their labels and their HU, (N,) each, in memory order."""
     order = _slowest_first(labels)
+    box = box_of(labels) or (slice(0, 0),) * 3
+    near = box[order[1]], box[order[2]]
     for part, image in zip(labels.transpose(order), volume_hu.transpose(order), strict=True):
-        inside = part != 0
-        yield part[inside], image[inside]
+        inside = part[near] != 0
+        yield part[near][inside], image[near][inside]
 
 
 def _counts_and_sums(

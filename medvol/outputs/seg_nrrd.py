@@ -11,7 +11,8 @@ import numpy.typing as npt
 from ..files import replacing
 from ..images.writing import as_mask, check_affine
 from ..labels import CODE_CONTEXT, REGION_CONTEXT, Code, Label, LabelTable, Terminology
-from ..spatial import Affine
+from ..metrics.measurements import count_voxels
+from ..spatial import Affine, box_of
 from .nrrd import write_nrrd
 
 if TYPE_CHECKING:
@@ -117,13 +118,10 @@ def layer_extent(mask: npt.NDArray[Any]) -> str:
         >>> layer_extent(mask * 0)  # no label at all
         '0 -1 0 -1 0 -1'
     """
-    bounds = []
-    for axes in ((1, 2), (0, 2), (0, 1)):
-        occupied = np.flatnonzero(mask.any(axis=axes))
-        if not occupied.size:
-            return EMPTY_EXTENT
-        bounds += [occupied[0], occupied[-1]]
-    return " ".join(map(str, bounds))
+    box = box_of(mask)
+    if box is None:
+        return EMPTY_EXTENT
+    return " ".join(f"{side.start} {side.stop - 1}" for side in box)
 
 
 def segment_id(label: Label) -> str:
@@ -160,7 +158,4 @@ def _reference_geometry(shape: tuple[int, ...], affine: Affine) -> str:
 
 def _values(mask: npt.NDArray[Any]) -> set[int]:
     """The distinct values, found plane by plane: no sorting, no large temporary array."""
-    seen = np.zeros(np.iinfo(mask.dtype).max + 1, dtype=bool)
-    for index in range(mask.shape[2]):
-        seen[mask[:, :, index]] = True
-    return set(np.flatnonzero(seen).tolist())
+    return set(np.flatnonzero(count_voxels(mask, top=np.iinfo(mask.dtype).max)).tolist())

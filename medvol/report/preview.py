@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from ..images.image import Image
 from ..images.modality import sampled
 from ..labels import LabelTable
-from ..metrics.measurements import Mask, Reference, voxels_per_slice
+from ..metrics.measurements import Mask, Reference, one_of, voxels_per_slice
 from ..text import counted
 from .figure import GAP, LINE, MARGIN, NOTED, Color, Page, show
 from .overlay import Look, legend_lines, nothing_marked
@@ -172,9 +172,8 @@ def solids_of(
     longest = max(n * mm for n, mm in zip(labels.shape, view.spacing_mm, strict=True))
     step_mm = max(longest / LONGEST, FINEST * min(view.spacing_mm))
     cells = Cells(labels.shape, view.spacing_mm, step_mm)
-    wanted = np.zeros(int(mask.max(initial=0)) + 1, mask.dtype)
-    wanted[[value for value in focus if value < len(wanted)]] = 1
     nearest = labels[np.ix_(*(cells.nearest(axis) for axis in range(3)))]
+    nearest *= one_of(nearest, focus)
     if organ:
         hull = smooth_field(labels, organ, cells)
         level = level_of(hull)
@@ -183,9 +182,7 @@ def solids_of(
         hull = smooth_field(body.view(np.uint8), (1,), replace(cells, smooth_mm=BODY_SMOOTHING_MM))
         level = HALF
     marked_field = smooth_field(labels, focus, cells)
-    return Solids(
-        step_mm, marked_field, level_of(marked_field), nearest * wanted[nearest], hull, level
-    )
+    return Solids(step_mm, marked_field, level_of(marked_field), nearest, hull, level)
 
 
 def paint(

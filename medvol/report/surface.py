@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from ..metrics.measurements import Mask
+from ..metrics.measurements import Mask, one_of
 
 Field = npt.NDArray[np.float32]
 PAD = 4  # cells around what is marked, so that its surface closes
@@ -17,6 +17,7 @@ SMOOTHING = 1.0  # standard deviation of the smoothing, over the size of a voxel
 LEAST_SMOOTHING = 0.7  # the same over the edge of a cube: hides the cubes themselves
 TRACE = 1e-3  # share of a cell below which it holds nothing
 TOGETHER = 16  # slabs: threads that meet at each one wait long where other work is done beside
+BLOCK = 32  # cubes that are computed together: of most voxels they have no share
 TAIL = 1e-12  # of a Gaussian, 0 from here on: what follows is lost in rounding, and denormal
 
 
@@ -80,25 +81,31 @@ def smooth_field(labels: Mask, values: Collection[int], cells: Cells) -> Field:
     Returns:
         (X, Y, Z) in cubes.
     """
-    wanted = np.zeros(max(values, default=0) + 2, np.float32)  # the last one: all above
-    wanted[list(values)] = 1
     slow, a, b = (int(axis) for axis in np.argsort([-abs(step) for step in labels.strides]))
-    of_slow, of_a, of_b = cells.shares(slow), cells.shares(a), cells.shares(b).T
+    of_slow, of_a, of_b = (cells.shares(axis) for axis in (slow, a, b))
     turned = labels.transpose(slow, a, b)
-    slabs = np.concatenate(
-        [
-            _across(wanted.take(turned[at : at + TOGETHER], mode="clip"), of_a, of_b)
-            for at in range(0, len(turned), TOGETHER)
-        ]
-    )
-    field = (of_slow @ slabs.reshape(len(slabs), -1)).reshape(-1, *slabs.shape[1:])
-    return field.transpose(np.argsort((slow, a, b)))
+    slabs = np.zeros((len(turned), len(of_a), len(of_b)), np.float32)
+    for at in range(0, len(turned), TOGETHER):
+        inside = one_of(turned[at : at + TOGETHER], values)
+        if inside.any():
+            across = _mixed(of_b, inside.transpose(2, 1, 0).astype(np.float32))
+            slabs[at : at + TOGETHER] = _mixed(of_a, across.transpose(1, 0, 2)).transpose(2, 0, 1)
+    return _mixed(of_slow, slabs).transpose(np.argsort((slow, a, b)))
 
 
-def _across(slabs: Field, of_a: Field, of_b: Field) -> Field:
-    """(n, cubes, cubes) of slabs (n, A, B): (cubes, A) times each times (B, cubes)."""
-    rows = (slabs.reshape(-1, slabs.shape[2]) @ of_b).reshape(*slabs.shape[:2], -1)
-    return np.tensordot(of_a, rows, axes=(1, 1)).transpose(1, 0, 2)
+def _mixed(shares: Field, values: Field) -> Field:
+    """(cubes, M, N) of values (voxels, M, N): sums along the first axis, each voxel by its share.
+
+    The same as a product of matrices, of which what is 0 for all of a block is left out.
+    """
+    flat = values.reshape(len(values), -1)
+    mixed = np.empty((len(shares), flat.shape[1]), np.float32)
+    for at in range(0, len(shares), BLOCK):
+        rows = shares[at : at + BLOCK]
+        used = np.flatnonzero(rows.any(axis=0))
+        near = slice(used[0], used[-1] + 1) if used.size else slice(0, 0)
+        np.matmul(rows[:, near], flat[near], out=mixed[at : at + BLOCK])
+    return mixed.reshape(-1, *values.shape[1:])
 
 
 def level_of(field: Field) -> float:

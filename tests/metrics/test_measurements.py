@@ -173,3 +173,21 @@ def test_five_strange_values_are_named_at_most() -> None:
     labels[0] = np.arange(3, 9).reshape(3, 2)
     with pytest.raises(ValueError, match=r"values \[3, 4, 5, 6, 7\] are not in the table"):
         measure(labels, volume, AFFINE, TABLE)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("values", [(2, 5), tuple(range(1, 12))])
+def test_voxels_are_counted_wherever_they_lie(order: str, values: tuple[int, ...]) -> None:
+    labels = np.zeros((9, 8, 7), np.uint8, order=order)  # type: ignore[call-overload]
+    labels[2:7, 1:8, 3] = np.arange(35).reshape(5, 7) % 13
+    labels[6, 0, 5] = 5
+    inside = np.isin(labels, values)
+    x, y, z = voxels_per_slice(labels, values)
+    assert x.tolist() == inside.sum(axis=(1, 2)).tolist()
+    assert y.tolist() == inside.sum(axis=(0, 2)).tolist()
+    assert z.tolist() == inside.sum(axis=(0, 1)).tolist()
+    turned = voxels_per_slice(labels.transpose(2, 0, 1)[::-1], values)
+    assert [n.tolist() for n in turned] == [z[::-1].tolist(), x.tolist(), y.tolist()]
+    counts = count_voxels(labels, top=12)
+    assert counts.tolist() == np.bincount(labels.ravel(), minlength=13).tolist()
+    assert count_voxels(np.zeros((2, 3, 4), np.uint8), top=1).tolist() == [24, 0]

@@ -86,3 +86,14 @@ def test_the_cube_at_a_place_has_the_voxel_there() -> None:
 def test_step_without_length() -> None:
     with pytest.raises(ValueError, match="step_mm is 0"):
         Cells((4, 4, 4), (1.0, 1.0, 1.0), 0.0)
+
+
+def test_each_cube_holds_the_products_of_shares_along_the_axes() -> None:
+    drawn = np.random.default_rng(1)
+    labels = drawn.integers(0, 3, (40, 9, 50)).astype(np.uint8)
+    labels[:, :, :20] = 0
+    cells = Cells(labels.shape, (1.0, 4.0, 0.7), 0.8)  # more cubes than are computed together
+    shares = [cells.shares(axis).astype(np.float64) for axis in range(3)]
+    expected = np.einsum("xi,yj,zk,ijk->xyz", *shares, labels == 2, optimize=True)
+    assert expected.shape[0] > 40
+    np.testing.assert_allclose(smooth_field(labels, (2,), cells), expected, atol=1e-6)

@@ -15,6 +15,7 @@ from monai.transforms.transform import MapTransform
 from monai.utils.type_conversion import convert_to_tensor
 from torch import Tensor
 
+from ...spatial import box_of
 from ...transforms.keys import placed, plain
 from .rule import Equal
 
@@ -110,18 +111,6 @@ class LargestComponentd(OfParts):
             neighbours = NEIGHBOURS[mask.ndim][self.stock.connectivity or mask.ndim]
             lost[box] = inside & ~_largest(inside, neighbours, self.stock.num_components)
         return torch.from_numpy(lost).to(marked.device)
-
-
-def box_of(mask: Mask) -> tuple[slice, ...] | None:
-    """Where a mask (X, Y, Z), or of fewer axes, is not empty; None of an empty one."""
-    found = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        places = np.flatnonzero(mask.any(axis=others))
-        if not len(places):
-            return None
-        found.append(slice(int(places[0]), int(places[-1]) + 1))
-    return tuple(found)
 
 
 def _largest(mask: Mask, neighbours: int, number: int) -> Mask:

@@ -15,7 +15,8 @@ import torch
 from monai.transforms import FillHolesd
 from torch import Tensor
 
-from .components import NEIGHBOURS, OfParts, box_of
+from ...spatial import box_of
+from .components import NEIGHBOURS, OfParts
 from .rule import Equal
 
 

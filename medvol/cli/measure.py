@@ -4,7 +4,6 @@
 import argparse
 import json
 import sys
-from functools import partial
 from pathlib import Path
 
 from ..errors import printable
@@ -65,8 +64,10 @@ def run(args: argparse.Namespace) -> int:
     from ..tasks.predicting import line
 
     formats = expanded(args.format or [], OUTPUTS)
-    check = partial(check_source, formats=formats)
-    names, reading = mapped(args.names), Reading(args.series, args.spacing, check=check)
+    names = mapped(args.names)
+    reading = Reading(
+        args.series, args.spacing, check=lambda _, image: check_source(image, formats)
+    )
     order = Order(args.image, args.mask, args.prediction, names, reading)
     check_writable(args.output)
     answer = measured(read_spec(args.bundle), order)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,24 +54,59 @@ def room_bytes(image: "Image", formats: Sequence[str]) -> int:
     return int(volume + segments + maps * MASK_BYTES * voxels + pictures * PICTURE_BYTES + each)
 
 
-def check_room(folder: Path, needed: int, *, path: Path) -> None:
+def check_room(folder: Path, needed: int, *, path: Path, promised: int = 0) -> None:
     """Refuse to begin what the disk has no room for.
 
     Args:
         folder: that is written into, or will be made.
         path: of the image, for the message.
         needed: bytes that will be written.
+        promised: bytes that will be written for other images before.
 
     Raises:
         InputError: E_NOSPACE, less is free.
     """
     free = free_bytes(folder)
-    if free is not None and free < needed:
+    if free is not None and (free := max(0, free - promised)) < needed:
         raise InputError(
             "E_NOSPACE", path,
             f"its results may take {needed / MIB:.0f} MiB, and {folder} has {free / MIB:.0f} free.",
             "Free some space, choose another output folder, or write less with --format.",
         )  # fmt: skip
+
+
+class Room:
+    """Room on the disk that is promised to results of images, until they are written.
+
+    Args:
+        folder: that is written into, or will be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._promised: dict[str, int] = {}
+        self._lock = Lock()  # images are read by several threads
+
+    def promise(self, case: str, needed: int, *, path: Path) -> None:
+        """Keep room for a case beside those that are not written yet.
+
+        Args:
+            case: its name.
+            needed: bytes that will be written.
+            path: of the image, for the message.
+
+        Raises:
+            InputError: E_NOSPACE, less is free.
+        """
+        with self._lock:
+            self._promised.pop(case, None)
+            check_room(self.folder, needed, path=path, promised=sum(self._promised.values()))
+            self._promised[case] = needed
+
+    def settle(self, case: str) -> None:
+        """Promise nothing more to a case: its files are written, or never will be."""
+        with self._lock:
+            self._promised.pop(case, None)
 
 
 def free_bytes(folder: Path) -> int | None:

@@ -118,7 +118,7 @@ class _Serving(Predicting):
         super().__init__(job)
         self.strictly = strictly
 
-    def _check(self, image: "Image") -> None:
+    def _check(self, case: str, image: "Image") -> None:
         results = self.results
         if not self.strictly:
             try:
@@ -126,7 +126,7 @@ class _Serving(Predicting):
             except InputError:
                 kept = [name for name in results.formats or () if not OUTPUTS[name].of_dicom]
                 self.results = replace(results, formats=kept)
-        super()._check(image)
+        super()._check(case, image)
 
 
 class Worker:

@@ -4,7 +4,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 from typing import Any, Generic, TypeVar
@@ -27,15 +27,19 @@ class Ahead(Generic[Given, Got]):
     `begin` lets a thread work on the next item already. There is one thread, which computes with as
     many of torch's threads as that which began it.
 
+    As a context it waits, at its end, for what the thread is at, so that nothing works on behind
+    the back of who goes on. Who is stopped, or wants no more, does not wait: a process that ends
+    takes its threads along.
+
     Args:
         function: of an item; what it raises is raised where its item is asked for.
         items: taken one by one.
         until: before which nobody hears what the thread tells of its work, see `progress.tell`.
 
     Example:
-        >>> ahead = Ahead(str.upper, ["a", "b"], until=Event())
-        >>> ahead.begin()
-        >>> list(ahead)
+        >>> with Ahead(str.upper, ["a", "b"], until=Event()) as ahead:
+        ...     ahead.begin()
+        ...     list(ahead)
         ['A', 'B']
     """
 
@@ -43,19 +47,29 @@ class Ahead(Generic[Given, Got]):
         self, function: Callable[[Given], Got], items: Iterable[Given], *, until: Event
     ) -> None:
         self.function, self.items, self.until = function, deque(items), until
-        self._begun: Future[Got] | None = None
+        self._begun: tuple[Given, Future[Got]] | None = None
         self._thread: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> "Ahead[Given, Got]":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.items.clear()
+        if self._thread is not None:
+            goes_on = kind is None or issubclass(kind, Exception)
+            self._thread.shutdown(wait=goes_on, cancel_futures=True)
 
     def __iter__(self) -> Iterator[Got]:
         return self
 
     def __next__(self) -> Got:
         begun, self._begun = self._begun, None
-        if begun is not None:
-            return begun.result()
-        if not self.items:
+        if begun is None and not self.items:
             raise StopIteration
-        return self.function(self.items.popleft())
+        try:
+            return self.function(self.items.popleft()) if begun is None else begun[1].result()
+        except StopIteration as error:  # which would end this iteration without a word
+            raise RuntimeError("the work on an item raised StopIteration") from error
 
     @property
     def begun(self) -> bool:
@@ -73,17 +87,24 @@ class Ahead(Generic[Given, Got]):
             return
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, initializer=_as_many_threads())
-        self._begun = self._thread.submit(self._aside, self.items.popleft())
+        item = self.items.popleft()
+        self._begun = item, self._thread.submit(self._aside, item)
+
+    def wait(self) -> None:
+        """Wait until the thread has nothing to do."""
+        if self._begun is not None:
+            wait([self._begun[1]])
+
+    def put_back(self) -> None:
+        """Wait for the thread, and forget what came of the next item: it is worked on again."""
+        self.wait()
+        if self._begun is not None:
+            self.items.appendleft(self._begun[0])
+            self._begun = None
 
     def _aside(self, item: Given) -> Got:
         with unheard(self.until):
             return self.function(item)
-
-    def close(self) -> None:
-        """Begin nothing more; what is at work is not waited for."""
-        self.items.clear()
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def bytes_beside(image: Image, following: os.PathLike[str] | str | None) -> int | None:

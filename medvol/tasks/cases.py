@@ -37,13 +37,14 @@ class Reading:
         series: of a DICOM folder that holds several: UID, number or description.
         spacing_mm: of slice pictures, columns, rows and slices; None assumes one, with a note.
         strict: refuse an image that is used with a note otherwise.
-        check: refuses an image that was read, before anything else is done with it.
+        check: refuses an image that was read, by the name of its case, before anything else is done
+            with it.
     """
 
     series: str | None = None
     spacing_mm: Sequence[float] | None = None
     strict: bool = False
-    check: Callable[[Image], None] | None = None
+    check: Callable[[str, Image], None] | None = None
 
 
 AS_IT_IS = Reading()
@@ -246,7 +247,7 @@ def read_case(task: Reader, case: Case, reading: Reading) -> tuple[Case, Image]:
     except InputError as error:
         raise with_bundles(error, task.spec) from error
     if reading.check is not None:
-        reading.check(image)
+        reading.check(case.name, image)
     return replace(case, read_s=time.perf_counter() - started), image
 
 

@@ -74,7 +74,7 @@ def measured(spec: Spec, order: Order) -> Answer:
     started = time.perf_counter()
     image = task.read(order.image, order.reading)
     if order.reading.check is not None:
-        order.reading.check(image)
+        order.reading.check(order.image.name, image)
     image = replace(image, notes=tuple(x for x in image.notes if x.code != FOR_NETWORKS))
     mask, remarks = read_mask(spec, image, order.mask, order.names)
     predicted = None

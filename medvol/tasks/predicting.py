@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `medvol predict` does with each image, in a process of its own: read, answer, write."""
 
-import gc
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from threading import Event, Timer
+from threading import Timer
 from typing import Any, NamedTuple
 
 from ..answer import Answer, Refusal
@@ -23,11 +21,12 @@ from ..outputs.dicom.check import check_source
 from ..outputs.record import brief, found_of, identity
 from ..outputs.registry import INDEX, OUTPUTS, THUMBNAIL
 from ..outputs.results import Results
-from ..outputs.room import check_room, room_bytes
+from ..outputs.room import Room, room_bytes
 from ..owned import RUN, read_record
 from ..progress import Step, tell
-from .ahead import Ahead, bytes_beside
+from .ahead import bytes_beside
 from .cases import Case, Reading, read_case
+from .side_by_side import SideBySide, Stages
 from .spent import Spent
 from .task import Bundle, load_bundle, task_of
 
@@ -116,8 +115,7 @@ class Predicting:
         self.bundle: Bundle | None = None
         self.seen = 0  # cases
         self.spent = Spent(job.before_s)
-        self.nothing_written = Event()  # no volume's files are written while the next is computed
-        self.nothing_written.set()
+        self.room = Room(job.results.folder)
         drawn = {"attention", "dicom-sc"}.intersection(self.results.alone or ())
         wanted = "classes" in self.task.gives and drawn
         self.method = (asked["attention"] or "grad-cam") if wanted else ""
@@ -171,13 +169,12 @@ class Predicting:
         found, small = self._record(case.name), self._thumbnail(case.name)
         return Outcome(said, found, small, is_new=False)
 
-    def _check(self, image: Image) -> None:
+    def _check(self, case: str, image: Image) -> None:
         """Refuse an image for whose files there is no room, or that DICOM cannot be written of,
         before the network runs."""
         formats = self.results.possible(self.task.gives)
         check_source(image, formats)
-        needed = room_bytes(image, formats)
-        check_room(self.results.folder, needed, path=image.path)
+        self.room.promise(case, room_bytes(image, formats), path=image.path)
 
     def _record(self, case: str) -> dict[str, Any]:
         """What the record of a case says."""
@@ -207,42 +204,23 @@ class Predicting:
             else:
                 waiting.appendleft(case)
                 del case  # or its image would stay in memory to the end
-                self.bundle = self._loaded()
+                self._ready()
         if self.bundle is not None:
-            paths = [case.path for case in waiting]
-            given = (waiting.popleft() for _ in paths)
+            coming = [replace(case, image=None) for case in waiting]
+            given = (waiting.popleft() for _ in coming)
             answers = self.bundle.predict_many(
                 given, batch_size=self.job.batch_size, reading=self.reading,
-                ahead=max(len(paths), self.job.images - self.seen),
+                ahead=max(len(coming), self.job.images - self.seen),
             )  # fmt: skip
-            for path, answer in zip(paths, answers, strict=True):
-                yield self._written(path, answer, self.bundle)
+            for case, answer in zip(coming, answers, strict=True):
+                yield self._written(case, answer)
 
     def _volumes(self, cases: Sequence[Case]) -> Iterator[Outcome | InputError]:
-        """What comes of volumes, one after the other: where there is room the next is read while
-        the network runs, and is computed while the files of this one are written."""
-        reads = Ahead(self._looked_at, cases, until=Event())
-        answers = Ahead(partial(self._found, reads), cases, until=self.nothing_written)
-        try:
-            for path, found in answers:
-                if not isinstance(found, Answer):
-                    yield found
-                    continue
-                assert self.bundle is not None  # it has answered
-                if answers.following is not None and self._has_room(found.image, None):
-                    self.nothing_written.clear()
-                    answers.begin()
-                outcome = self._written(path, found, self.bundle)
-                del found  # its image and mask are not kept while the next is computed
-                if len(cases) > 1:
-                    _collect()
-                self.nothing_written.set()
-                yield outcome
-        finally:
-            gc.unfreeze()
-            self.nothing_written.set()
-            answers.close()
-            reads.close()
+        stages = Stages(self._looked_at, self._answered, self._written, self._has_room)
+        for case, said in zip(cases, SideBySide[Outcome](stages, cases), strict=True):
+            self.seen += 1
+            self.room.settle(case.name)  # also of one without an answer
+            yield said
 
     def _looked_at(self, case: Case) -> Outcome | InputError | Case:
         """What is said of a case that need not or cannot be computed; else it and its image."""
@@ -253,41 +231,20 @@ class Predicting:
         except FAILURES as error:
             return failure(error, case.path)
 
-    def _found(
-        self, reads: Ahead[Case, Outcome | InputError | Case], case: Case
-    ) -> tuple[str, Answer | Outcome | InputError]:
-        """A case's path, and what was found in it; the next one is read meanwhile."""
-        begun = reads.begun
-        found = next(reads)
-        ahead, self.seen = max(1, self.job.images - self.seen), self.seen + 1
-        if begun and isinstance(found, InputError):  # perhaps since two were in memory
-            self.nothing_written.wait()
-            found = self._looked_at(case)
-        if not isinstance(found, Case):
-            return case.path, found
-        assert found.image is not None
-        self.bundle = self.bundle or self._loaded()
-        if reads.following is not None or not self.nothing_written.is_set():
-            if self._has_room(found.image, reads.following):
-                reads.begin()
-            else:
-                self.nothing_written.wait()
-        (answer,) = self.bundle.predict_many([found], reading=self.reading, ahead=ahead)
-        return case.path, answer.error if isinstance(answer, Refusal) else answer
+    def _answered(self, case: Case) -> Answer | InputError:
+        """The answer to a volume that was read."""
+        ahead = max(1, self.job.images - self.seen)
+        (answer,) = self._ready().predict_many([case], reading=self.reading, ahead=ahead)
+        return answer.error if isinstance(answer, Refusal) else answer
 
     def _has_room(self, image: Image, following: Case | None) -> bool:
-        """Whether a volume can be predicted while another is read or written.
-
-        Args:
-            image: that is predicted.
-            following: that is read meanwhile; None where one is written.
-        """
+        """As of `Stages`."""
         from ..engine.memory import estimate_of  # here: it loads torch
 
-        assert self.bundle is not None
+        pipeline = self._ready().pipeline
         beside = bytes_beside(image, None if following is None else following.path)
         try:
-            return beside is not None and estimate_of(self.bundle.pipeline, image).leaves(beside)
+            return beside is not None and estimate_of(pipeline, image).leaves(beside)
         except FAILURES:  # what is wrong is said where the case is predicted
             return False
 
@@ -308,10 +265,14 @@ class Predicting:
         return replace(case, image=image)
 
     def _explained(self) -> Explained:
-        self.bundle = self.bundle or self._loaded()
-        pipeline = self.bundle.pipeline
+        pipeline = self._ready().pipeline
         known = {"device": str(pipeline.device), "precision": pipeline.precision}
         return Explained(explained(pipeline), {**known, **pipeline.settings})
+
+    def _ready(self) -> Bundle:
+        """The bundle, loaded when it is asked for first."""
+        self.bundle = self.bundle or self._loaded()
+        return self.bundle
 
     def _loaded(self) -> Bundle:
         asked, spec = self.results.asked, self.results.spec
@@ -330,17 +291,17 @@ class Predicting:
             raise failure(error, spec.folder) from error
         return bundle
 
-    def _written(self, path: str, answer: Answer | Refusal, bundle: Bundle) -> Outcome | InputError:
+    def _written(self, case: Case, answer: Answer | Refusal) -> Outcome | InputError:
         """Write the files of an answer."""
-        if isinstance(answer, Refusal):
-            return answer.error
-        ran = answer.run.engine.get("backend", "")
-        if self.results.backend != ran:  # the key names what ran
-            self.results = replace(self.results, backend=ran)
         try:
+            if isinstance(answer, Refusal):
+                return answer.error
+            ran = answer.run.engine.get("backend", "")
+            if self.results.backend != ran:  # the key names what ran
+                self.results = replace(self.results, backend=ran)
             tell(Step("write"))
             if self.method:
-                answer = bundle.with_attention(answer, self.method)
+                answer = self._ready().with_attention(answer, self.method)
             lacking: list[str] = []
             times = answer.run.times_s
             started = time.perf_counter()
@@ -357,18 +318,9 @@ class Predicting:
             small = self._thumbnail(answer.case, answer)
             return Outcome(line(answer), found, small, (*answer.run.remarks, *lacking))
         except FAILURES as error:  # one image does not stop the others
-            return failure(error, path)
-
-
-def _collect() -> None:
-    """Give back what pictures hold in circles, soon: they would add up to hundreds of MB.
-
-    What is there when it is called first, as torch and MONAI, is not looked at again, which would
-    take half a second each time.
-    """
-    gc.collect()
-    if not gc.get_freeze_count():
-        gc.freeze()
+            return failure(error, case.path)
+        finally:
+            self.room.settle(case.name)
 
 
 def line(answer: Answer) -> str:

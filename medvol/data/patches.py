@@ -11,9 +11,12 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms import Compose
 from monai.transforms.traits import RandomizableTrait
 from monai.transforms.transform import Transform
+from torch import Tensor
 
+from ..training.augmentation.crops import in_rows
 from ..training.augmentation.faster import batch_steps
 from ..training.augmentation.steps import Sample
+from .freed_memory import keep_freed_memory
 from .prepared import Prepared
 
 
@@ -42,7 +45,7 @@ class PatchDataset(Dataset):
     each from its own random state and in the order of the samples, so that for the same seed the
     samples are those of a `CacheDataset`, but for the rounding of float32 and the values of
     Gaussian noise, which another generator draws. Transforms that have no faster equal run as they
-    are. Any `DataLoader` takes it.
+    are. Any `DataLoader` takes it. The process keeps what batches free, see `freed_memory`.
 
     Args:
         data: items.
@@ -51,6 +54,7 @@ class PatchDataset(Dataset):
 
     def __init__(self, data: Sequence[Mapping[Hashable, Any]], transform: Compose) -> None:
         super().__init__(data, transform)
+        keep_freed_memory()
         steps = self.transform.transforms
         first = self.transform.get_index_of_first(
             lambda t: isinstance(t, RandomizableTrait) or not isinstance(t, Transform)
@@ -77,7 +81,10 @@ class PatchDataset(Dataset):
         samples = [self._as_chain(sample) for sample in samples]
         for step in self._steps[1:] if patches else self._steps:
             samples = step(samples)
-        return samples
+        return [
+            {k: in_rows(v) if isinstance(v, Tensor) else v for k, v in sample.items()}
+            for sample in samples
+        ]
 
     def _transform(self, index: int) -> Any:
         samples = self.__getitems__([index])

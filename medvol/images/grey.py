@@ -30,9 +30,7 @@ def scaled_bits(stored: npt.NDArray[Any], bits: int) -> Grey:
         >>> scaled_bits(np.array([0, 51, 255]), 8).tolist() == np.float32([0, 0.2, 1]).tolist()
         True
     """
-    grey = stored.astype(np.float32)
-    grey /= np.float32(2**bits - 1)
-    return grey
+    return np.divide(stored, np.float32(2**bits - 1), dtype=np.float32)
 
 
 def used_bits(highest: int) -> tuple[int, list[Note]]:

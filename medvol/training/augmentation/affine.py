@@ -11,6 +11,7 @@ from monai.utils import fall_back_tuple
 from torch import Tensor
 from torch.nn import functional as F
 
+from .crops import in_rows
 from .steps import BatchStep, Sample
 
 LINEAR, NEAREST, BORDER = "bilinear", "nearest", "border"
@@ -96,6 +97,7 @@ class Places:
         self.matrix = matrix
         self.size = size
         self._grids: dict[tuple[int, ...], Tensor] = {}
+        self._neighbours: dict[tuple[tuple[int, int], str], tuple[Tensor, Tensor | None]] = {}
 
     def read(self, item: Tensor, *, mode: str, padding: str) -> Tensor:
         """An item there.
@@ -116,7 +118,7 @@ class Places:
     def _by_axes(self, item: Tensor, mode: str) -> Tensor:
         """Along the third axis first, then within its planes: they do not depend on each other.
 
-        Within planes all of them share their places, which torch computes many times as fast.
+        Within planes all of them share their places: rows of voxels are added, not voxels.
         """
         matrix, size = self.matrix, self.size
         channels, depth = item.shape[0], item.shape[3]
@@ -132,8 +134,36 @@ class Places:
             planes = torch.lerp(
                 planes.index_select(1, low.long()), planes.index_select(1, high), share
             )  # fmt: skip
-        made = self._sampled(planes.reshape(-1, *planes.shape[2:]), mode, BORDER)
-        return made.reshape(channels, size[2], size[0], size[1]).movedim(1, 3)
+        rows = in_rows(planes.movedim(1, 3)).reshape(channels, -1, size[2])
+        made = [self._in_planes(one, (item.shape[1], item.shape[2]), mode) for one in rows]
+        return torch.stack(made).reshape(channels, *size)
+
+    def _in_planes(self, rows: Tensor, extents: tuple[int, int], mode: str) -> Tensor:
+        """Sums of some rows (X * Y, Z), each the voxels of all planes at one place."""
+        if (extents, mode) not in self._neighbours:
+            self._neighbours[extents, mode] = self._read_at(extents, mode)
+        indices, weights = self._neighbours[extents, mode]
+        if weights is None:
+            return rows.index_select(0, indices)
+        return F.embedding_bag(indices, rows, per_sample_weights=weights, mode="sum")
+
+    def _read_at(self, extents: tuple[int, int], mode: str) -> tuple[Tensor, Tensor | None]:
+        """Which voxels of a plane are read at each place (n, 4), and with which weights; of the
+        nearest one (n,), without."""
+        where = []
+        for place, extent in zip(self._grid(extents)[0].flip(-1).unbind(-1), extents, strict=True):
+            where.append((((place.flatten() + 1) * extent - 1) / 2).clamp(0, extent - 1))
+        if mode == NEAREST:
+            x, y = (at.round().int() for at in where)
+            return x * extents[1] + y, None
+        low = [at.floor() for at in where]
+        (x, y), (x_share, y_share) = low, [at - floor for at, floor in zip(where, low, strict=True)]
+        high = [(floor + 1).clamp(max=n - 1) for floor, n in zip(low, extents, strict=True)]
+        indices = [row * extents[1] + column for row in (x, high[0]) for column in (y, high[1])]
+        weights = [
+            of_x * of_y for of_x in (1 - x_share, x_share) for of_y in (1 - y_share, y_share)
+        ]
+        return torch.stack(indices, 1).int(), torch.stack(weights, 1).float()
 
     def _sampled(self, item: Tensor, mode: str, padding: str) -> Tensor:
         """`torch.nn.functional.grid_sample` in float32."""

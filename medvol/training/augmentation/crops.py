@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from monai.transforms import SpatialCrop
 from torch import Tensor
@@ -69,7 +70,35 @@ class PosNegPatches(CentredPatches):
         rest = ~marked
         if image is not None:
             rest &= (image.numpy() > self.stock.cropper.image_threshold).any(0)
-        return [np.flatnonzero(marked), np.flatnonzero(rest)]
+        return [Marked(marked), Marked(rest)]
+
+
+class Marked:
+    """The indices of the marked voxels of a mask, as `np.flatnonzero` gives them, each of them
+    found when it is asked for.
+
+    Args:
+        mask: bool, any shape.
+
+    Example:
+        >>> marked = Marked(np.array([[True, False], [False, True]]))
+        >>> len(marked), int(marked[1])
+        (2, 3)
+    """
+
+    def __init__(self, mask: npt.NDArray[np.bool_]) -> None:
+        self.mask = mask
+        numbers = np.count_nonzero(mask, axis=tuple(range(1, mask.ndim)))
+        self.upto = np.cumsum(numbers)  # each part along the first axis
+
+    def __len__(self) -> int:
+        return int(self.upto[-1])
+
+    def __getitem__(self, number: int) -> int:
+        part = int(np.searchsorted(self.upto, number, side="right"))
+        before = int(self.upto[part - 1]) if part else 0
+        inside = np.flatnonzero(self.mask[part])
+        return part * self.mask[part].size + int(inside[number - before])
 
 
 class RandomPatch(BatchStep):
@@ -97,6 +126,25 @@ def dense(patch: Tensor) -> Tensor:
     if patch.ndim < 4:
         return patch.clone(memory_format=torch.contiguous_format)
     return patch.movedim(3, 1).clone(memory_format=torch.contiguous_format).movedim(1, 3)
+
+
+def in_rows(item: Tensor) -> Tensor:
+    """An item as it is, contiguous: of one that lies slice by slice five times as fast as by torch.
+
+    Args:
+        item: any shape.
+
+    Example:
+        >>> in_rows(dense(torch.zeros(9, 5, 4, 3)[:1, :3, :2])).stride()
+        (18, 6, 3, 1)
+    """
+    slices = item.movedim(-1, 1) if item.ndim == 4 else item
+    if item.is_contiguous() or not slices.is_contiguous():
+        return item.contiguous()
+    made = item.new_empty(item.shape)
+    for new, old in zip(made, slices, strict=True):
+        new.view(-1, len(old)).copy_(old.view(len(old), -1).t())  # torch has this for two axes only
+    return made
 
 
 def _sizes(given: Any, item: Tensor) -> list[int]:

@@ -148,7 +148,7 @@ def radiographs(args: argparse.Namespace, tree: Path) -> dict[str, Any]:
     """Pictures a second, in batches and one by one, from JPEG to answer."""
     pictures = args.folder / "data" / "radiographs"
     if not pictures.is_dir():
-        _draw(pictures)
+        draw(pictures)
     code = (
         "import sys, time, statistics; from pathlib import Path\n"
         "from medvol.tasks.task import load_bundle\n"
@@ -167,7 +167,7 @@ def radiographs(args: argparse.Namespace, tree: Path) -> dict[str, Any]:
             "rates": list(rates), "pictures": PICTURES, "side": PICTURE_SIDE}  # fmt: skip
 
 
-def _draw(pictures: Path) -> None:
+def draw(pictures: Path) -> None:
     """Noise-free chests would be small files: these have a real picture's grain and size."""
     import numpy as np
     from PIL import Image

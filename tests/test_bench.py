@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+import bench_gpu
 import write_performance
 
 from bench import page, train_page
@@ -18,7 +19,9 @@ from bench.agreement import agreement
 from bench.clock import Clock
 from bench.figures import Figures
 from bench.goals import goals
+from bench.gpu_side import on_device
 from bench.process_goals import rows
+from bench.reference import _inference
 
 MACHINE = {"gemm_gflops": {"fp32": 200}}
 CASE = ("reference-4", "160")
@@ -72,6 +75,26 @@ def test_seconds_of_calls_side_by_side_count_once() -> None:
         thread.join()
     assert len(clock.calls["slept"]) == 4
     assert 0.2 <= clock.seconds()["slept"] < 0.7  # not 0.8
+
+
+def test_a_side_on_a_gpu_in_a_line() -> None:
+    one = {"seconds": [9.0, 1.0, 2.0, 4.0], "device_peak_gib": 3.5, "peak_gib": 1.0,
+           "against_cpu": {"dice": 0.99999, "least": 0.9, "differ": 4.0}}  # fmt: skip
+    line = "first 9.00 s, then 2.00 s, 3.50 GiB of the GPU, Dice 0.99999, 4 voxels differ"
+    assert bench_gpu.said(one) == line
+    alone = bench_gpu.said(one | {"seconds": [9.0], "device_peak_gib": None})
+    assert alone == "first 9.00 s, then not measured, Dice 0.99999, 4 voxels differ"
+    assert bench_gpu.said({"failed": "no triton"}) == "failed: no triton"
+    assert ("medvol:torch-graphs", "bf16") in bench_gpu.sides()
+
+
+def test_transforms_go_to_the_device_once_a_file_is_read() -> None:
+    steps = _inference(2, [])["preprocessing"]["transforms"]
+    moved = on_device(steps)
+    names = [step["_target_"] for step in moved]
+    assert names[:4] == ["LoadImaged", "EnsureChannelFirstd", "EnsureTyped", "Orientationd"]
+    assert moved[2] == {"_target_": "EnsureTyped", "keys": "image", "device": "@device"}
+    assert [step for step in moved if step != moved[2]] == steps
 
 
 def test_a_disturbed_run_does_not_count_where_there_is_another() -> None:

@@ -103,6 +103,11 @@ class Block(NamedTuple):
     spans: Spans
     decision: Decision
 
+    @property
+    def rim(self) -> bool:
+        """Whether some of what is made lies beyond the network's grid, and is background there."""
+        return self.decision.surely_background and not all(span.whole for span in self.spans)
+
     def scores(self) -> Tensor:
         """What is interpolated, (C, n, y, z)."""
         given = torch.cat([plane[self.inside] for plane in self.planes], 1)
@@ -180,13 +185,16 @@ def _picked(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) -> Ten
     return out
 
 
-def _empty(channels: int, maps: AxisMaps, kind: torch.dtype) -> tuple[Tensor, Tensor]:
+def _empty(
+    channels: int, maps: AxisMaps, kind: torch.dtype, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
     """Zeros on the grid, as the network's axes see them, and in their own order.
 
     In memory they lie as a NIfTI file has them, the first axis runs fastest: writing copies them as
     they stand.
     """
-    out = torch.zeros((channels, *reversed(maps.shape)), dtype=kind).permute(0, 3, 2, 1)
+    out = torch.zeros((channels, *reversed(maps.shape)), dtype=kind, device=device)
+    out = out.permute(0, 3, 2, 1)
     order = [0, *(int(axis) + 1 for axis in np.argsort(maps.sources))]
     return out.permute(order), out
 
@@ -195,16 +203,29 @@ def _interpolated(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) 
     first, *across = (_spans(matrix) for matrix in maps.by_source())
     first.sort(key=lambda span: span.of.stop)
     view = out = torch.empty(0)
-    room, threshold = Room(), decision.threshold
+    room, threshold, on_cpu = Room(), decision.threshold, True
     for span, scores, marks in _slabs(planes, first, decision):
         if out.numel() == 0:
-            view, out = _empty(len(marks), maps, marks.dtype)
+            view, out = _empty(len(marks), maps, marks.dtype, marks.device)
+            if not (on_cpu := marks.device.type == "cpu"):
+                across = [[_whole(matrix, marks.device)] for matrix in maps.by_source()[1:]]
         for y, z in _blocks(marks, across):
             inside = np.s_[:, :, y.of, z.of]
             block = Block(scores, marks[inside], inside, (span, y, z), decision)
-            made = _best_of(block, room) if threshold is None else _above(block, threshold, room)
-            view[:, span.made, y.made, z.made] = made.cpu()
-    return out
+            if threshold is not None:
+                made = _above(block, threshold, room)
+            else:
+                made = _best_of(block, room) if on_cpu else _best_of_all(block, room)
+            view[:, span.made, y.made, z.made] = made
+    return out.cpu()
+
+
+def _whole(matrix: Matrix, device: torch.device) -> Span:
+    """An axis in one piece. A GPU interpolates all classes in all voxels sooner than it says which
+    could be left out."""
+    made, of = (slice(0, n) for n in matrix.shape)
+    weights = torch.from_numpy(matrix.astype(np.float32)).to(device)
+    return Span(made, of, weights, bool(np.allclose(matrix.sum(axis=1), 1)), 0)
 
 
 def _spans(matrix: Matrix) -> list[Span]:
@@ -261,7 +282,7 @@ def _blocks(marks: Tensor, across: Sequence[Sequence[Span]]) -> Iterator[tuple[S
 def _best_of(block: Block, room: Room) -> Tensor:
     """Labels (1, *made) of one block, or one for all of it."""
     marks, spans = block.marks, block.spans
-    rim = block.decision.surely_background and not all(span.whole for span in spans)
+    rim = block.rim
     least, most = marks.aminmax()
     if least == most and not (rim and most):
         return most
@@ -274,13 +295,36 @@ def _best_of(block: Block, room: Room) -> Tensor:
         values = values[1:] - values[:1]
     values = _mixed(values, spans, room)
     if rim:
-        x, y, z = (span.weights.sum(1).to(values) for span in spans)
-        beyond = 1 - x[:, None, None] * y[:, None] * z
-        values[0] += -beyond if pair else beyond
+        values[0] += -_beyond(spans, values) if pair else _beyond(spans, values)
     first, *others = labels.tolist()
     if pair:
         return (values > 0).to(marks.dtype).mul_(others[0] - first).add_(first)
     return best_of(values, [first, *others])
+
+
+def _best_of_all(block: Block, room: Room) -> Tensor:
+    """The same, of all classes one by one: of their values no more than two are held."""
+    values, spans = block.scores(), block.spans
+    if pair := len(values) == 2:  # as above
+        values = values[1:] - values[:1]
+    first, *others = values.split(1)
+    best = _mixed(first, spans, room).clone()
+    if block.rim:
+        best += -_beyond(spans, best) if pair else _beyond(spans, best)
+    if pair:
+        return (best > 0).to(block.marks.dtype)
+    winner = torch.zeros_like(best, dtype=block.marks.dtype)
+    for label, value in enumerate(others, 1):
+        mixed = _mixed(value, spans, room)
+        winner.masked_fill_(mixed > best, label)
+        torch.maximum(best, mixed, out=best)
+    return winner
+
+
+def _beyond(spans: Spans, like: Tensor) -> Tensor:
+    """How much of each voxel (1, *made) lies beyond the network's grid."""
+    x, y, z = (span.weights.sum(1).to(like) for span in spans)
+    return 1 - x[:, None, None] * y[:, None] * z
 
 
 def _able(scores: Tensor, spans: Spans) -> Tensor:

@@ -43,6 +43,10 @@ class Far(Tensor):
     def device(self) -> torch.device:  # type: ignore[override]
         return FAR
 
+    @property
+    def is_meta(self) -> bool:  # type: ignore[override]
+        return False
+
     def record_stream(self, _: Any) -> None: ...
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -101,8 +105,9 @@ class _Mode(TorchDispatchMode):
         kwargs = kwargs or {}
         kwargs |= _pageable(kwargs)
         kinds = {x.type for x in tree_flatten((args, kwargs))[0] if isinstance(x, torch.device)}
-        # "meta" where C++ asks a tensor for its own, to make a number that is assigned to it
-        if FAR.type in kinds or ("meta" in kinds and (not args or args[0] == [])):
+        # "meta" where C++ asks a tensor for its own: to go there, to make a number for it
+        goes = (func._schema.name in COPIES and args[0].device == CPU) or not args or args[0] == []
+        if FAR.type in kinds or ("meta" in kinds and goes):
             return _run(func, args, kwargs)
         return func(*args, **kwargs)
 

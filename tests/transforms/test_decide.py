@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks that are left out, and classes that cannot win, change no label."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
+from far import gpu
+from torch import Tensor
 
+from medvol.transforms import decide
 from medvol.transforms.axis_maps import AxisMaps
-from medvol.transforms.decide import Decision, best_of, labels_of
+from medvol.transforms.decide import Decision, best_of
 from medvol.transforms.resample import interpolation_matrix
+
+
+def labels_of(planes: Sequence[Tensor], maps: AxisMaps, decision: Decision) -> Tensor:
+    """On the CPU; and with tensors that stand in for those of a GPU, of which the labels come back:
+    the same."""
+    labels = decide.labels_of(planes, maps, decision)
+    with gpu():
+        there = decide.labels_of([plane.to("cuda") for plane in planes], maps, decision)
+    assert there.device.type == "cpu"
+    assert there.dtype == labels.dtype
+    assert torch.equal(there, labels)
+    return labels
 
 
 def line(matrix: np.ndarray) -> AxisMaps:
@@ -96,5 +113,6 @@ def test_axes_of_any_length_give_interpolation_then_argmax(size: int, flipped: b
     if flipped:
         expected = expected[::-1].swapaxes(0, 1)
     for planes in (1, 7, size):
-        found = labels_of(scores.split(planes, 1), maps, Decision())[0].numpy()
+        by = labels_of if planes == 7 else decide.labels_of
+        found = by(scores.split(planes, 1), maps, Decision())[0].numpy()
         np.testing.assert_array_equal(found, expected)

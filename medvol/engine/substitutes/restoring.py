@@ -184,6 +184,7 @@ class ScoresToLabelsd(MapTransform):
         if self.one_hot is not None:
             each = torch.arange(self.one_hot)[:, None, None, None]
             labels = (labels == each).to(torch.uint8)
-        labels = labels.to(self.invert.device[0] or first.device)
-        values = labels if self.as_bytes else labels.float()
+        values = labels  # on the CPU, where all works that takes bytes
+        if not self.as_bytes:
+            values = labels.to(self.invert.device[0] or first.device).float()
         return {**data, self.keys[0]: found.placed(values, self._image(data))}

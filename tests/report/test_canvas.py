@@ -76,7 +76,7 @@ def test_text_begins_ends_or_has_its_middle_where_it_is_said(outlined: bool) -> 
 
 def test_text_is_read_upward() -> None:
     canvas = Canvas(60, 200)
-    canvas.text(30, 100, "HHHH", upward=True)
+    canvas.text(30, 100, "HHHH", upward=True, ha="center")
     left, right, top, bottom = lit(canvas)
     assert (left + right) / 2 == pytest.approx(30, abs=2)
     assert (top + bottom) / 2 == pytest.approx(100, abs=2)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from .spatial import Affine, box_of, spacing_mm
+from .spatial import Affine, box_of, nothing_like, spacing_mm
 
 BODY_ABOVE_HU = -300.0  # fat is about -100, clothes and table foam are below
 COARSE_MM = 4.0  # largest voxels in which both lungs are told apart: a lung is 50 mm wide or more
@@ -58,7 +58,7 @@ def right_and_left(lung: Mask, affine: Affine, middle_mm: float) -> tuple[Mask, 
         >>> [int(np.argwhere(side)[:, 0].min()) for side in (right, left)]
         [18, 2]
     """
-    right, left = np.zeros_like(lung), np.zeros_like(lung)
+    right, left = nothing_like(lung), nothing_like(lung)
     if (box := box_of(lung)) is None:
         return right, left
     # where the coarse grid of the whole volume has voxels, and one more, so that none is nearer

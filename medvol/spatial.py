@@ -7,6 +7,7 @@ the head (superior).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,14 @@ def orientation(affine: Affine) -> str:
     Raises:
         ValueError: the affine is singular, or not finite.
     """
+    return _orientation(np.asarray(affine, np.float64).tobytes())
+
+
+@lru_cache(maxsize=64)  # asked again and again of one image
+def _orientation(values: bytes) -> str:
     from nibabel.orientations import aff2axcodes  # here: not every user of this module needs it
 
+    affine = np.frombuffer(values).reshape(4, 4)
     axes = affine[:3, :3]
     if not np.isfinite(axes).all() or np.linalg.matrix_rank(axes) < 3:
         raise ValueError("the affine has no three independent axes, so no orientation")
@@ -86,8 +93,8 @@ def slice_z_mm(shape: Sequence[int], affine: Affine) -> npt.NDArray[np.float64]:
         [0.0, 5.0]
     """
     axis = feet_head_axis(affine)
-    middle = [(n - 1) / 2 for n in shape]
-    at = np.array([[*middle[:axis], k, *middle[axis + 1 :], 1.0] for k in range(shape[axis])])
+    at = np.tile([*((n - 1) / 2 for n in shape), 1.0], (shape[axis], 1))
+    at[:, axis] = np.arange(shape[axis])
     z_mm: npt.NDArray[np.float64] = at @ affine[2]
     return z_mm
 
@@ -107,6 +114,17 @@ def box_of(mask: npt.NDArray[Any]) -> tuple[slice, ...] | None:
             return None
         found.append(slice(int(places[0]), int(places[-1]) + 1))
     return tuple(found)
+
+
+def nothing_like(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """A mask of the same shape and order without any voxel; memory is taken where it is written.
+
+    Unlike NumPy's `zeros_like`, which writes all of it at once.
+
+    Args:
+        mask: (X, Y, Z), or of other axes.
+    """
+    return np.zeros(mask.shape, bool, order="F" if mask.flags.f_contiguous else "C")
 
 
 def shear_cosine(affine: Affine) -> float:

@@ -27,7 +27,7 @@ from typing import Any
 from bench import machine
 from bench.process_goals import rows
 from bench.reference import reference
-from bench.sides import ROOT, SCRIPTS, THREADS, Side, run, sides
+from bench.sides import ROOT, SCRIPTS, UNSET, Side, run, sides
 from bench.volumes import volume
 from bench.words import parser_of
 
@@ -204,7 +204,7 @@ def _record(args: argparse.Namespace, case: str) -> dict[str, float]:
 
 
 def _python(command: list[str], tree: Path) -> str:
-    environment = {key: value for key, value in os.environ.items() if key not in THREADS}
+    environment = {key: value for key, value in os.environ.items() if key not in UNSET}
     environment["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), str(tree)])
     done = subprocess.run([sys.executable, *command], env=environment, check=True,
                           capture_output=True, text=True)  # fmt: skip

@@ -10,6 +10,7 @@ from medvol.spatial import (
     box_of,
     feet_head_axis,
     lps_grid,
+    nothing_like,
     orientation,
     same_grid,
     shear_cosine,
@@ -167,3 +168,12 @@ def test_the_box_of_what_is_marked() -> None:
     assert box_of(mask) is None
     mask[1, 2, 6] = mask[3, 4, 0] = 300
     assert box_of(mask) == (slice(1, 4), slice(2, 5), slice(0, 7))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_nothing_has_the_shape_and_the_order_of_a_mask(order: str) -> None:
+    mask = np.ones((3, 4, 5), bool, order=order)  # type: ignore[call-overload]
+    nothing = nothing_like(mask)
+    assert nothing.shape == mask.shape
+    assert nothing.strides == mask.strides
+    assert not nothing.any()

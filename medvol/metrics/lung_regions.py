@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..labels import Code
-from ..spatial import Affine, box_of, feet_head_axis, slice_z_mm, voxel_volume_ml
+from ..spatial import Affine, box_of, feet_head_axis, nothing_like, slice_z_mm, voxel_volume_ml
 from .measurements import Counts
 
 Mask = npt.NDArray[np.bool_]
@@ -123,7 +123,7 @@ def lung_regions(
     one_ml, regions = voxel_volume_ml(affine), []
     found = box_of(lesion) or (slice(0, 0),) * 3
     for side, lung in (("right", right), ("left", left)):
-        both = np.zeros_like(lung)
+        both = nothing_like(lung)
         both[found] = lung[found] & lesion[found]
         organ, marked = per_slice(lung, affine), per_slice(both, affine)
         regions.append(Region(side, "", int(organ.sum()), int(marked.sum()), one_ml))

@@ -218,7 +218,7 @@ def marked(labels: Mask, values: Collection[int]) -> npt.NDArray[np.bool_]:
         >>> marked(np.arange(4, dtype=np.uint8).reshape(1, 2, 2), [0, 3]).tolist()
         [[[True, False], [False, True]]]
     """
-    found = np.zeros_like(labels, dtype=bool)
+    found = np.empty_like(labels, dtype=bool)
     order = _slowest_first(labels)
     for slab, inside in zip(labels.transpose(order), found.transpose(order), strict=True):
         inside[...] = one_of(slab, values)

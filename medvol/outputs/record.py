@@ -4,6 +4,7 @@
 import hashlib
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +62,14 @@ def record_of(answer: Answer) -> dict[str, Any]:
         "peak_memory_bytes": run.peak_memory_bytes,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "versions": {"medvol": __version__, **{name: version(name) for name in PACKAGES}},
+        "versions": {"medvol": __version__, **_versions()},
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Of `PACKAGES`; their files are looked at once in a process."""
+    return {name: version(name) for name in PACKAGES}
 
 
 def identity(answer: Answer) -> dict[str, Any]:

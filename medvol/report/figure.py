@@ -123,7 +123,9 @@ class Page:
     def row_title(self, row: int, title: str) -> None:
         """A title beside a row, read from the bottom to the top."""
         left, top, _, height = self.place(row, 0)
-        self.text((MARGIN + left) / 2, top + height / 2, title, upward=True, ha="center", weight="bold")
+        self.text(
+            (MARGIN + left) / 2, top + height / 2, title, upward=True, ha="center", weight="bold"
+        )
 
     def legend(
         self, lines: Sequence[LegendLine], top: float, *, left: float = MARGIN,

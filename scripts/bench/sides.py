@@ -17,7 +17,8 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 ROOT = SCRIPTS.parent
 NNUNET_PYTHON = ROOT / ".judges" / "nnunet" / "bin" / "python"
 # threads are each side's own business, as for a user
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# and modules are compiled once, as those of a package that was installed
+UNSET = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def run(side: Side, bundle: str, image: Path, out: Path, *, under: str = "") -> 
         command += ["--command", str(side.python), *(word.format(**words) for word in side.whole)]
     else:
         command += ["--bundle", bundle, "--image", str(image), *side.options]
-    environment = {key: value for key, value in os.environ.items() if key not in THREADS}
+    environment = {key: value for key, value in os.environ.items() if key not in UNSET}
     environment["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), str(side.tree)])
     environment["PYTHONWARNINGS"] = "ignore"
     others, own = Others(), own_cpu_s()

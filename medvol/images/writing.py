@@ -50,7 +50,8 @@ def write_volume(
         raise ValueError(f"the volume has {volume.ndim} axes; give an array of 3 axes (X, Y, Z)")
     check_affine(affine)
     volume = np.asfortranarray(volume)  # as the file has it; else each look at it takes ten times
-    data = _nifti_image(volume, affine).to_bytes()
+    voxels = volume.astype(volume.dtype.newbyteorder("="), copy=False).T.data
+    data = b"".join((_header(volume, affine), voxels))
     with replacing(path) as temporary:
         packer = gzip_packer(runs=runs)
         packed = name.endswith(".gz")
@@ -110,7 +111,8 @@ def check_affine(affine: Affine) -> None:
         raise ValueError(f"the affine {affine} has no volume per voxel; give independent axes")
 
 
-def _nifti_image(volume: npt.NDArray[Any], affine: Affine) -> Any:
+def _header(volume: npt.NDArray[Any], affine: Affine) -> bytes:
+    """All that lies before the voxels: nibabel would copy these several times to write them."""
     import nibabel
 
     image = nibabel.Nifti1Image(volume, np.asarray(affine, np.float64))
@@ -118,8 +120,13 @@ def _nifti_image(volume: npt.NDArray[Any], affine: Affine) -> Any:
     image.set_qform(affine if rectangular else None, code=1 if rectangular else 0)
     image.set_sform(affine, code=1)
     image.header.set_xyzt_units("mm")
-    image.header["descrip"] = f"medvol {__version__}".encode()
-    return image
+    header = image.header
+    header["descrip"] = f"medvol {__version__}".encode()
+    header["magic"] = header.single_magic
+    header.set_data_offset(header.single_vox_offset)
+    header.set_slope_inter(1, 0)
+    block: bytes = header.binaryblock
+    return block.ljust(header.single_vox_offset, b"\0")  # without extensions
 
 
 def _reads_back(written: bytes, data: bytes, volume: npt.NDArray[Any], affine: Affine) -> bool:
@@ -134,5 +141,10 @@ def _reads_back(written: bytes, data: bytes, volume: npt.NDArray[Any], affine: A
     if content != data:
         return False
     image = nibabel.Nifti1Image.from_bytes(content)
+    stored = image.dataobj
+    voxels: npt.NDArray[Any] = np.ndarray(
+        stored.shape, stored.dtype, content, stored.offset, order="F"
+    )
     same_place = np.array_equal(image.affine, np.asarray(affine, np.float32))
-    return same_place and np.array_equal(np.asanyarray(image.dataobj), volume)
+    as_stored = (stored.slope, stored.inter) == (1, 0)
+    return same_place and as_stored and np.array_equal(voxels, volume)

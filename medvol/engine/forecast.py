@@ -17,7 +17,7 @@ from ..spatial import spacing_mm
 from ..text import counted
 from .available import GIB
 from .devices import Windows, part_of, sliding_window, window_size
-from .memory import Estimate, estimate_of
+from .memory import Estimate, estimate_of, gpu_estimate
 from .pipeline import Pipeline
 from .windows import number_of_windows
 
@@ -31,15 +31,22 @@ class Forecast(NamedTuple):
         windows: that go through the network, and what one is, "window" or "slice"; None for an
             inferer without windows.
         network_s: seconds that the network takes for them; None where no trial was possible.
+        gpu: bytes of the GPU's memory that are needed, and free; None on a CPU.
     """
 
     memory: Estimate
     windows: tuple[int, str] | None
     network_s: float | None
+    gpu: Estimate | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For programs: bytes needed and free, windows, seconds of the network or None."""
+        gpu = self.gpu and {
+            "gpu_memory_bytes": self.gpu.needed,
+            "gpu_free_bytes": self.gpu.available,
+        }
         return {
+            **(gpu or {}),
             "memory_bytes": self.memory.needed,
             "free_bytes": self.memory.available,
             "windows": self.windows[0] if self.windows else None,
@@ -51,6 +58,7 @@ class Forecast(NamedTuple):
             f"at most about {self.memory.needed / GIB:.1f} GiB of memory "
             f"({self.memory.available / GIB:.1f} GiB free)"
         )
+        said += f", of the GPU {self.gpu}" if self.gpu else ""
         if self.windows is None or self.network_s is None:
             return said
         return f"{said}; the network {_duration(self.network_s)} for {counted(*self.windows)}"
@@ -66,19 +74,19 @@ def forecast(pipeline: Pipeline, image: Image) -> Forecast:
         image: a volume.
     """
     inferer = pipeline.inferer
-    memory = estimate_of(pipeline, image)
+    memory, gpu = estimate_of(pipeline, image), gpu_estimate(pipeline, image)
     spacing = spacing_mm(image.affine)
     scale = np.divide(spacing, pipeline.spacing_mm or spacing)
     grid = [max(1, round(n)) for n in np.multiply(image.array.shape, scale)]
     number = number_of_windows(inferer, grid)
     windows = sliding_window(inferer)
     if number is None or windows is None or not memory.fits:
-        return Forecast(memory, number, None)
+        return Forecast(memory, number, None, gpu)
     try:
         at_once, seconds = _trial(pipeline, windows, grid)
     except Exception:  # a network that takes something else; the prediction itself will say so
-        return Forecast(memory, number, None)
-    return Forecast(memory, number, math.ceil(number[0] / at_once) * seconds)
+        return Forecast(memory, number, None, gpu)
+    return Forecast(memory, number, math.ceil(number[0] / at_once) * seconds, gpu)
 
 
 def _trial(pipeline: Pipeline, windows: Windows, grid: list[int]) -> tuple[int, float]:

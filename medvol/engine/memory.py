@@ -4,7 +4,7 @@
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -143,6 +143,7 @@ def work_of(runs: Runs, shape: Sequence[int], grid: Sequence[int]) -> Work:
         grid: (X, Y, Z) of the network's input.
     """
     windows, spec = sliding_window(runs.inferer), runs.spec
+    on_cpu, threads = runs.device.type == "cpu", torch.get_num_threads()
     classes = max((label.value for label in spec.labels), default=1) + 1  # and the background
     channels = max(1, len(spec.channels))
     grid = tuple(int(n) for n in grid)
@@ -159,10 +160,10 @@ def work_of(runs: Runs, shape: Sequence[int], grid: Sequence[int]) -> Work:
     gathers = is_of(windows, SliceStackInferer)
     if runs.streams:
         gathers = gathers or getattr(runs.restore.transforms[0], "gathers", False)
-    inside = activation_bytes(runs.network, given) if runs.device.type == "cpu" else 0
     return Work(
         voxels=math.prod(shape), grid=grid, channels=channels, classes=classes,
-        windows=(together, torch.get_num_threads()), window_bytes=inside, window=window,
+        windows=(together, threads if on_cpu else together),
+        window_bytes=activation_bytes(runs.network, given), window=window,
         at_once=runs.as_stored, streamed=runs.streams,
         gathered=gathers,
     )  # fmt: skip
@@ -191,9 +192,35 @@ def estimate_of(runs: Runs, image: Image, grid: Sequence[int] | None = None) -> 
         image: the volume.
         grid: (X, Y, Z) of the network's input; None while the crop to the body is not known.
     """
-    held, shape = held_bytes(), image.array.shape[:3]
-    work = work_of(runs, shape, _whole_grid(runs, image) if grid is None else grid)
+    held, work = held_bytes(), _work(runs, image, grid)
+    if runs.device.type != "cpu":  # what the network holds lies elsewhere
+        work = replace(work, window_bytes=0)
     return Estimate(needed_bytes(work, held), _allowed(runs, held))
+
+
+def gpu_estimate(runs: Runs, image: Image) -> Estimate | None:
+    """The memory of the GPU that predicting a volume needs, its scores stitched there, and what is
+    free; None on a CPU.
+
+    What a network holds is counted as on a CPU; what cuDNN takes beside is not known. Where it
+    does not suffice less is tried, see `devices.infer_within_memory`. Never compared with what a
+    GPU took: none was at hand.
+
+    Args:
+        runs: that predicts it.
+        image: the volume.
+    """
+    if runs.device.type == "cpu":
+        return None
+    kept = torch.cuda.memory_allocated(runs.device)  # weights; what torch keeps beside is free
+    free = torch.cuda.mem_get_info(runs.device)[0] + torch.cuda.memory_reserved(runs.device) - kept
+    return Estimate(kept + _work(runs, image, None).predicted, kept + free)
+
+
+def _work(runs: Runs, image: Image, grid: Sequence[int] | None) -> Work:
+    """What takes memory, on a grid (X, Y, Z) or on that before any crop."""
+    grid = _whole_grid(runs, image) if grid is None else grid
+    return work_of(runs, image.array.shape[:3], grid)
 
 
 def check_preparing(runs: Runs, image: Image) -> None:

@@ -109,3 +109,8 @@ def test_in_words_and_for_programs() -> None:
         "memory_bytes": int(2.25 * GIB), "free_bytes": 12 * GIB, "windows": 62, "network_s": 41.7,
     }  # fmt: skip
     assert str(Forecast(memory, None, None)).endswith("(12.0 GiB free)")
+    on_gpu = found._replace(gpu=Estimate(3 * GIB, 80 * GIB))
+    assert "GiB free), of the GPU 3.0 GiB needed, 80.0 GiB free; the network" in str(on_gpu)
+    assert on_gpu.as_json() == found.as_json() | {
+        "gpu_memory_bytes": 3 * GIB, "gpu_free_bytes": 80 * GIB,
+    }  # fmt: skip

@@ -2,14 +2,29 @@
 """The estimate of memory, against numbers worked out by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from monai.inferers import SliceInferer
+from far import gpu
+from monai.inferers import SliceInferer, SlidingWindowInferer
 
 from medvol.engine.activations import activation_bytes
-from medvol.engine.memory import BESIDE, Estimate, Work, needed_bytes, work_of
+from medvol.engine.memory import (
+    BESIDE,
+    Estimate,
+    Work,
+    estimate_of,
+    gpu_estimate,
+    held_bytes,
+    needed_bytes,
+    work_of,
+)
+from medvol.engine.settings import USUAL
+from medvol.images.image import Image
 
 GIB = 1 << 30
 # of a million voxels, 50 x 50 x 50 on the network's grid, in windows of 10 x 20 x 20
@@ -87,6 +102,33 @@ def test_a_network_of_planes_has_windows_of_one_plane(axis: int, window: tuple[i
     assert work.window == window
     assert work.window_bytes == activation_bytes(network, (2, 8, 6)) > 0
     assert (work.classes, work.windows[0]) == (3, 4)
+
+
+def test_of_a_gpu_all_windows_of_a_batch_are_there_at_once_and_what_torch_keeps_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = Image(np.zeros((20, 20, 10), np.float32), np.eye(4), Path("x.nii"))
+    network = torch.nn.Conv3d(1, 2, 3, padding=1).eval()
+    labels = [SimpleNamespace(value=1)]
+    runs: Any = SimpleNamespace(
+        spec=SimpleNamespace(labels=labels, channels=["a"]), inferer=SlidingWindowInferer(8, 4),
+        network=network, device=torch.device("cpu"), as_stored=True, streams=False,
+        spacing_mm=None, engine=USUAL,
+    )  # fmt: skip
+    assert gpu_estimate(runs, image) is None
+    inside = activation_bytes(network, (1, 8, 8, 8))
+    runs.device = torch.device("cuda")
+    with gpu(free_bytes=3 * GIB):
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 2 * GIB)
+        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: GIB)
+        found = gpu_estimate(runs, image)
+        on_cpu = estimate_of(runs, image)
+    assert found is not None
+    assert found.available == GIB + GIB + 3 * GIB  # held, kept by torch for later, free
+    work = work_of(runs, (20, 20, 10), (20, 20, 10))
+    assert (work.windows, work.window_bytes) == ((4, 4), inside)
+    assert found.needed == GIB + work.predicted
+    assert on_cpu.needed - held_bytes() < found.needed
 
 
 @pytest.mark.parametrize(("free", "fits"), [(3 * GIB, True), (3 * GIB - 1, False)])

@@ -19,7 +19,7 @@ from ...errors import InputError
 from ...failures import out_of_memory
 from .agreement import TOLERANCE, difference
 from .by_torch import TorchBackend
-from .gpu import lacks_compiler
+from .gpu import device_of, lacks_compiler
 
 GRAPHS, COMPILED = "torch-graphs", "torch-compiled"
 WARM_UP = 3  # runs before a graph is recorded, in which libraries make what they keep
@@ -50,8 +50,7 @@ class FormBackend(TorchBackend):
     called: str
 
     def __init__(self, network: nn.Module, precision: str, *, strict: bool = True) -> None:
-        device = next((p.device.type for p in network.parameters()), "cpu")
-        if why := self.lacks(device):
+        if why := self.lacks(device_of(network)):
             raise self._refusal(why)
         super().__init__(network, precision, channels_last=precision != "fp32")
         self.name, self.strict = self.called, strict

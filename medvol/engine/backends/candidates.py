@@ -6,10 +6,12 @@ from functools import partial
 
 import torch
 
+from ...errors import InputError
 from .backend import Backend
 from .by_gpu import COMPILED, GRAPHS, CompiledBackend, GraphsBackend
-from .by_openvino import OpenvinoBackend
+from .by_openvino import OpenvinoBackend, lacks
 from .by_torch import TorchBackend, is_channels_last
+from .gpu import device_of
 from .trial import Make
 
 TORCH, OPENVINO = "torch", "openvino"
@@ -23,8 +25,7 @@ def candidates(network: torch.nn.Module, precision: str) -> Mapping[str, Make]:
         network: in evaluation mode, on its device.
         precision: "fp32", "bf16" or "fp16".
     """
-    device = next((p.device.type for p in network.parameters()), "cpu")
-    others = [OPENVINO] if device == "cpu" else [GRAPHS, COMPILED]
+    others = [OPENVINO] if device_of(network) == "cpu" else [GRAPHS, COMPILED]
     names = [TORCH, "torch-channels-last", *others]
     if is_channels_last(network):  # already, as its bundle has it
         names.remove("torch-channels-last")
@@ -46,6 +47,11 @@ def made(name: str, network: torch.nn.Module, precision: str, *, strict: bool) -
         return GraphsBackend(network, precision, strict=strict)
     if name == COMPILED:
         return CompiledBackend(network, precision, strict=strict)
+    if name == OPENVINO and (device := device_of(network)) != "cpu":
+        raise InputError(
+            "E_BUNDLE", "--backend openvino", lacks(device, precision),
+            "Give --device cpu, or another backend.",
+        )  # fmt: skip
     if name == OPENVINO:
         return OpenvinoBackend(network, precision, strict=strict)
     return TorchBackend(network, precision, channels_last=name != TORCH)

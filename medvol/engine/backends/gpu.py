@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 import torch
+from torch import nn
 
 OLDEST = (7, 0)  # of GPUs for which triton compiles
 
@@ -34,6 +35,11 @@ def exactly(*, benchmark: bool) -> Iterator[None]:
             yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def device_of(network: nn.Module) -> str:
+    """Type of the device that a network is on, such as "cpu"; one without weights is there."""
+    return next((p.device.type for p in network.parameters()), "cpu")
 
 
 def wait_for(device: torch.device) -> None:

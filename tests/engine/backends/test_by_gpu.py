@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from medvol.engine.backends import by_gpu
 from medvol.engine.backends.by_gpu import CompiledBackend, FormBackend, GraphsBackend
-from medvol.engine.backends.candidates import candidates
+from medvol.engine.backends.candidates import candidates, made
 from medvol.errors import InputError
 
 
@@ -134,5 +134,7 @@ def test_where_there_is_no_gpu_or_no_compiler_it_is_said(monkeypatch: pytest.Mon
     monkeypatch.setattr(by_gpu, "lacks_compiler", lambda: "the package triton is not installed.")
     with pytest.raises(InputError, match="triton is not installed"):
         CompiledBackend(network().to("cuda"), "fp32")
+    with pytest.raises(InputError, match=r"on the CPU, not on cuda\. Give --device cpu"):
+        made("openvino", network().to("cuda"), "fp32", strict=True)
     names = ["torch", "torch-channels-last", "torch-graphs", "torch-compiled"]
     assert [*candidates(network().to("cuda"), "fp32")] == names

@@ -19,7 +19,7 @@ from ...errors import InputError
 from ...failures import out_of_memory
 from .agreement import TOLERANCE, difference
 from .by_torch import TorchBackend
-from .gpu import device_of, lacks_compiler
+from .gpu import device_of, exactly, lacks_compiler
 
 GRAPHS, COMPILED = "torch-graphs", "torch-compiled"
 WARM_UP = 3  # runs before a graph is recorded, in which libraries make what they keep
@@ -99,7 +99,8 @@ class FormBackend(TorchBackend):
         """Make the form for windows of a shape, and look whether it gives the network's scores."""
         self._form, self._shape = None, shape  # what there was gives its memory back first
         try:
-            form = self._made(windows)
+            with exactly(benchmark=True):  # it keeps the ways that cuDNN takes now
+                form = self._made(windows)
             found = difference(form(windows), self.reference(windows))
             if found > TOLERANCE[self.precision]:
                 raise self._refusal(f"its scores differ by {found:.2g} of the largest.")

@@ -73,6 +73,25 @@ def test_another_shape_that_comes_twice_in_a_row_takes_the_place() -> None:
     assert Graph.replays == 9
 
 
+def test_a_form_is_made_with_the_fastest_of_cudnn_and_eager_shapes_that_come_once_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[bool] = []
+
+    class Looks(Counted):
+        def forward(self, windows: Tensor) -> Tensor:
+            seen.append(torch.backends.cudnn.benchmark)
+            return super().forward(windows)
+
+    monkeypatch.setattr(by_gpu, "WARM_UP", 1)
+    backend = GraphsBackend(Looks().eval().to("cuda"), "fp32")
+    scores(backend, windows(0, 2, 1, 6, 5))  # warm-up, recording; then the reference
+    assert seen == [True, True, False]
+    for seed in range(2):  # a shape that is new, and comes again: a form is made for it
+        scores(backend, windows(seed, 1, 1, 6, 5))
+    assert seen[3:] == [False, True, True, False]
+
+
 def other_scores(self: FormBackend, _: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda x: self._one(x) * 1.001
 

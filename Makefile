@@ -28,8 +28,9 @@ $(PAGE)/vendor/niivue.js: $(PAGE)/package-lock.json $(PAGE)/vendor.js
 	cd $(PAGE) && npm ci --ignore-scripts --no-audit --no-fund && node vendor.js
 
 # One thread a worker: more of them than cores wait for each other, and take five times as long.
+# Each worker takes one half of the tests, then of the other's, so that few fixtures are made twice.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal $(ARGS)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -233,6 +233,7 @@ def test_monais_reader_gives_channels_first(tmp_path: Path) -> None:
     assert meta["spatial_shape"] == list(SHAPE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="MEDVOL_TEST_DATA names no folder")
 def test_real_volumes_and_slices_of_one_patient() -> None:
     folder = Path(str(DATA))

@@ -3,8 +3,8 @@
 
 import json
 import os
+import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -96,23 +96,25 @@ def test_one_that_is_pruned_or_halted_leaves_no_process(
     assert second > 0
 
 
-def test_a_claim_ends_with_the_process_that_has_it(tmp_path: Path) -> None:
+def test_a_claim_ends_with_the_process_that_has_it(forked_python: str, tmp_path: Path) -> None:
     right = claim(tmp_path)
     assert right is not None
     assert claim(tmp_path) is None
     right.release()
     code = (
-        "import sys; from pathlib import Path; from medvol.search.launch import claim\n"
-        "right = claim(Path(sys.argv[1])); print(right is not None, flush=True); input()"
+        "import os, signal, sys; from pathlib import Path; from medvol.search.launch import claim\n"
+        "right = claim(Path(sys.argv[1])); print(right is not None, flush=True); input()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)],
+        [forked_python, "-c", code, str(tmp_path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "True\n"
         assert claim(tmp_path) is None
-        process.kill()
+        process.communicate("\n")
+    assert process.returncode == -signal.SIGKILL
     again = claim(tmp_path)
     assert again is not None
     again.release()

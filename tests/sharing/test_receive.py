@@ -9,7 +9,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -331,9 +330,11 @@ module.receive(pathlib.Path(sys.argv[1]))
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_half_way_nothing_is_installed(tmp_path: Path, moment: str) -> None:
+def test_killed_half_way_nothing_is_installed(
+    tmp_path: Path, moment: str, forked_python: str
+) -> None:
     path = pack(tmp_path / "a.zip", bundle_files())
-    done = subprocess.run([sys.executable, "-c", KILLED, str(path), moment], check=False)
+    done = subprocess.run([forked_python, "-c", KILLED, str(path), moment], check=False)
     assert done.returncode == -signal.SIGKILL
     assert installed() == []
     refused_by(lambda: find_bundle("lungs"), "E_BUNDLE")

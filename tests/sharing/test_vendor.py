@@ -4,7 +4,6 @@
 import ast
 import json
 import subprocess
-import sys
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -127,7 +126,9 @@ def test_the_carried_files_import_each_other_and_nothing_else_of_medvol(name: st
     assert outside - types <= LEFT_OUT
 
 
-def test_the_carried_files_are_imported_where_there_is_no_medvol(tmp_path: Path) -> None:
+def test_the_carried_files_are_imported_where_there_is_no_medvol(
+    tmp_path: Path, forked_python: str
+) -> None:
     """Each of them, of all bundles together, also those that others import when they are called."""
     found = vendored_for({name for b in shipped_bundles().values() for name in named(b)})
     for path, content in found.files.items():
@@ -140,7 +141,7 @@ def test_the_carried_files_are_imported_where_there_is_no_medvol(tmp_path: Path)
     code += "from importlib import import_module\n"
     code += "[import_module(name) for name in sys.argv[2:]]"
     done = subprocess.run(
-        [sys.executable, "-P", "-B", "-c", code, str(tmp_path), *modules],
+        [forked_python, "-P", "-c", code, str(tmp_path), *modules],
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -40,6 +40,7 @@ def until(true: Callable[[], bool]) -> None:
 def test_a_watch_that_is_killed_goes_on(archive: Orthanc, bundle: Path, tmp_path: Path) -> None:
     give(archive, ct_study(slices=WHOLE), tmp_path / "given")
     out, scratch = tmp_path / "out", tmp_path / "scratch"
+    scratch.mkdir()
     words = [sys.executable, "-m", "medvol", "watch", archive.address, "--bundle", str(bundle)]
     words += ["--output", str(out), "--store", archive.address, "--settle", "0", "--every", "0.2",
               "--device", "cpu"]  # fmt: skip

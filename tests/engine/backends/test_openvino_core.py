@@ -2,7 +2,6 @@
 """OpenVINO leaves the process as it needs it: signals are heard after networks came and went."""
 
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,10 +29,10 @@ os.kill(os.getpid(), signal.SIGUSR1)
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
 def test_signals_are_heard_when_networks_are_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forked_python: str
 ) -> None:
     monkeypatch.setenv("MEDVOL_HOME", str(tmp_path))
     done = subprocess.run(
-        [sys.executable, "-c", NETWORKS_COME_AND_GO], capture_output=True, text=True
+        [forked_python, "-c", NETWORKS_COME_AND_GO], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from ..failures import FAILURES
+from .available import give_back
 
 PER_VOXEL = 120  # float32 of a network that takes nothing here; measured, ResUNet 16 to 160
 SMALL = 32  # an edge is halved where it stays at least so long
@@ -41,6 +42,7 @@ def activation_bytes(network: nn.Module, shape: Sequence[int]) -> int:
     key = tuple(shape)
     if key not in known:
         known[key] = _counted(network, key)
+        give_back()  # the trial's
     return known[key]
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much memory a process can still take, of the machine or its container; loads no torch."""
 
+import ctypes
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +41,18 @@ def address_space_bytes() -> int | None:
     if limit == resource.RLIM_INFINITY:
         return None
     return max(0, limit - int(psutil.Process().memory_info().vms))
+
+
+def give_back() -> None:
+    """Give memory to the system that was freed here, and that malloc of Linux (glibc) keeps.
+
+    What one stage of a run freed lies in pieces that the next does not fit in, and is counted as
+    memory of the process.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other libraries have none
+        if trim is not None:
+            trim(0)
 
 
 def killed_for_memory(root: Path) -> int | None:

@@ -25,7 +25,7 @@ from ..kinds import is_of
 from ..spatial import spacing_mm
 from ..transforms.decide import BLOCK
 from .activations import activation_bytes
-from .available import GIB, available_bytes
+from .available import GIB, available_bytes, give_back
 from .devices import sliding_window, window_size
 from .settings import EngineSettings
 
@@ -254,6 +254,7 @@ def make_room(runs: Runs, image: Image, grid: Sequence[int]) -> list[str]:
     Raises:
         InputError: E_TOO_BIG, more memory needed than there is, or than the user allows.
     """
+    give_back()  # what preparing the volume took
     windows = sliding_window(runs.inferer)
     first = last = estimate_of(runs, image, grid)
     if first.fits:

@@ -14,6 +14,7 @@ from monai.utils import BlendMode, PytorchPadMode, convert_to_dst_type, look_up_
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..pages import zeros_apart
 from ..transforms.keys import plain
 from .transfers import CudaLanes, sent_ahead
 from .window_grid import Window, WindowGrid, window_grid
@@ -112,6 +113,7 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
             yield from sums.finished(window[0].start, classes)
             if scores is not None:
                 sums.add(window, scores if even else _times(scores, weight), weights)
+            del scores  # the network computes the next without them beside
         yield from sums.finished(grid.padded[0], classes)
 
     def _scored(
@@ -129,6 +131,7 @@ class FastSlidingWindowInferer(SlidingWindowInferer):
                 if value not in known:
                     known[value] = scores[next(at)].clone()
                 yield window, known[value].clone()  # which is weighted in place
+            del scores
 
     def _batches(
         self, volume: Tensor, grid: WindowGrid, wanted: Wanted | None
@@ -250,8 +253,8 @@ class _Sums:
                 break
             if start not in self.pieces:
                 shape = (stop - start, *self.grid.padded[1:])
-                made = torch.zeros(len(scores), *shape, dtype=self.dtype, device=self.device)
-                self.pieces[start] = made, made.new_zeros(shape)
+                made = zeros_apart((len(scores) + 1, *shape), self.dtype, self.device)
+                self.pieces[start] = made[:-1], made[-1]
             rows = slice(start - first.start, stop - first.start)
             sums, weights = self.pieces[start]
             sums[(slice(None), slice(None), *others)] += scores[:, rows]

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..pages import zeros_apart
 from .axis_maps import AxisMaps, Matrix
 
 BLOCK = 16  # voxels of the network's grid along an edge of a block
@@ -193,8 +194,7 @@ def _empty(
     In memory they lie as a NIfTI file has them, the first axis runs fastest: writing copies them as
     they stand.
     """
-    out = torch.zeros((channels, *reversed(maps.shape)), dtype=kind, device=device)
-    out = out.permute(0, 3, 2, 1)
+    out = zeros_apart((channels, *reversed(maps.shape)), kind, device).permute(0, 3, 2, 1)
     order = [0, *(int(axis) + 1 for axis in np.argsort(maps.sources))]
     return out.permute(order), out
 

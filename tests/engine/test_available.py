@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The memory that a machine or a container has left."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from medvol.engine import available
@@ -12,6 +14,7 @@ from medvol.engine.available import (
     address_space_bytes,
     available_bytes,
     control_group_bytes,
+    give_back,
     killed_for_memory,
 )
 
@@ -102,3 +105,15 @@ def test_an_address_space_that_is_limited(monkeypatch: pytest.MonkeyPatch) -> No
         assert address_space_bytes() == left
     monkeypatch.setattr(resource, "getrlimit", lambda _: (3 * GIB + 1, 9 * GIB))
     assert available_bytes() == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what malloc keeps is asked of Linux's")
+def test_what_was_freed_is_given_back() -> None:
+    process = psutil.Process()
+    pieces = [b"x" * 65536 for _ in range(1024)]
+    last = pieces.pop()  # lies behind them: what is freed before it malloc keeps
+    del pieces
+    kept = process.memory_info().rss
+    give_back()
+    assert kept - process.memory_info().rss > 48 * MIB
+    assert len(last) == 65536

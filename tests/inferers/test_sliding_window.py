@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fast sliding window against MONAI's: the same bits, on awkward volumes, in any batch."""
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -234,6 +235,23 @@ def test_no_more_is_kept_than_a_window_is_long() -> None:
         sliding_window._Sums = before  # type: ignore[misc]
     assert max(kept) == 8
     assert sums_of.pieces == {}
+
+
+@pytest.mark.parametrize("mode", ["constant", "gaussian"])
+def test_scores_are_gone_when_the_network_computes_the_next(mode: str) -> None:
+    given: list[weakref.ref[Tensor]] = []
+    alive: list[bool] = []
+
+    def network(windows: Tensor) -> Tensor:
+        alive.append(any(scores() is not None for scores in given))
+        scores = windows * 2
+        given.append(weakref.ref(scores))
+        return scores
+
+    inferer = FastSlidingWindowInferer(8, 2, overlap=0.5, mode=mode)
+    for _ in inferer.planes(volume((16, 16, 8)), network):
+        pass
+    assert alive == [False] * 5
 
 
 def test_windows_that_are_not_wanted_do_not_count() -> None:

@@ -18,8 +18,10 @@ from torch import Tensor
 
 from ... import __version__
 from ...errors import InputError
+from ...pages import zeros_apart
 from ...quiet import quiet
 from ...transforms.keys import plain
+from ..available import give_back
 from .agreement import TOLERANCE, difference
 from .by_torch import TorchBackend
 from .compiled import compiled, forget
@@ -137,8 +139,9 @@ class OpenvinoBackend:
     def _checked(self, queue: Any, window: Tensor) -> Any:
         """The same compiled network, when a window (1, C, *spatial) has the scores of torch."""
         with torch.inference_mode():
-            expected = self.reference(window)
-        found = difference(_answers(queue, window), expected)
+            found = difference(_answers(queue, window), self.reference(window))
+        self.reference.close()
+        give_back()  # what torch took: it runs the network this once
         if found > TOLERANCE[self.precision]:
             raise self._refusal(f"its scores differ by {found:.2g} of the largest")
         return queue
@@ -184,6 +187,9 @@ class OpenvinoBackend:
             raise self._refusal(f"it cannot be converted ({type(error).__name__})") from error
         if len(model.outputs) != 1:
             raise self._refusal(f"it has {len(model.outputs)} answers, not one")
+        answer = model.outputs[0]
+        if answer.partial_shape.is_dynamic or answer.element_type != openvino().Type.f32:
+            raise self._refusal("its answer is not float32 of one shape")
         return model
 
     def _key(self, shape: tuple[int, ...], options: dict[str, str]) -> str:
@@ -211,15 +217,16 @@ def _ready(windows: Tensor) -> Tensor:
 
 
 def _answers(queue: Any, windows: Tensor) -> Tensor:
-    """Scores of windows (B, C, *spatial), each computed alone."""
-    scores: list[Tensor] = [torch.empty(0)] * len(windows)
-
-    def keep(request: Any, index: int) -> None:
-        answer = request.get_output_tensor(0).data
-        scores[index] = torch.from_numpy(answer.astype("float32", copy=True))
-
-    queue.set_callback(keep)
-    for index, window in enumerate(windows.split(1)):
-        queue.start_async([window.numpy()], userdata=index)
+    """Scores of windows (B, C, *spatial), each computed alone, and written where they are given
+    back: no request keeps a copy."""
+    shape = [1, *queue[0].model_outputs[0].shape[1:]]
+    scores = zeros_apart((len(windows), *shape[1:]), torch.float32)
+    for window, place in zip(windows.split(1), scores.split(1), strict=True):
+        free = queue[queue.get_idle_request_id()]  # that the queue starts next
+        free.set_output_tensor(openvino().Tensor(place.numpy(), shared_memory=True))
+        queue.start_async([window.numpy()])
     queue.wait_all()
-    return torch.cat(scores)
+    nowhere = openvino().Tensor(openvino().Type.f32, shape)  # takes no memory: nothing is written
+    for request in queue:
+        request.set_output_tensor(nowhere)
+    return scores

@@ -57,6 +57,28 @@ def test_scores_are_those_of_torch_in_any_batch(
     assert torch.equal(found, alone)
 
 
+def test_scores_stay_as_they_were_when_the_next_are_computed() -> None:
+    backend = OpenvinoBackend(small(), "fp32")
+    with torch.inference_mode():
+        first = backend(windows(2, 1, 16, 16))
+        before = first.clone()
+        assert not torch.equal(backend(1 - windows(2, 1, 16, 16)), before)
+    backend.close()
+    assert torch.equal(first, before)
+
+
+class Places(nn.Module):
+    """Answers with numbers that are not float32."""
+
+    def forward(self, given: Tensor) -> Tensor:
+        return given.argmax(1, keepdim=True)
+
+
+def test_an_answer_of_another_type_is_refused() -> None:
+    with pytest.raises(InputError, match="its answer is not float32"):
+        OpenvinoBackend(Places(), "fp32")(windows(1, 3, 16, 16))
+
+
 def test_a_metatensor_and_a_view_are_taken_and_another_shape_too() -> None:
     network = small()
     backend = OpenvinoBackend(network, "fp32")

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Large tensors in memory of their own: zeros, and given back when the last view of them goes."""
+
+import psutil
+import pytest
+import torch
+
+from medvol.pages import LEAST_BYTES, zeros_apart
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8, torch.int32])
+@pytest.mark.parametrize("rows", [0, 3, LEAST_BYTES // 4, LEAST_BYTES])
+def test_zeros_of_any_size_and_type(rows: int, dtype: torch.dtype) -> None:
+    made = zeros_apart((rows, 4), dtype)
+    assert made.shape == (rows, 4)
+    assert made.dtype == dtype
+    assert not made.any()
+    made += 1
+    assert (made == 1).all()
+
+
+def test_on_another_device() -> None:
+    assert zeros_apart((2, LEAST_BYTES), torch.uint8, "meta").device.type == "meta"
+
+
+def test_memory_is_there_while_a_view_is_and_goes_with_it() -> None:
+    process = psutil.Process()
+    before = process.memory_info().rss
+    made = zeros_apart((2, 32 * MIB), torch.uint8)
+    made += 7
+    view = made[1]
+    del made
+    assert process.memory_info().rss > before + 60 * MIB
+    assert view[-1] == 7
+    del view
+    assert process.memory_info().rss < before + 8 * MIB

@@ -2,12 +2,14 @@
 """What a chain makes of an item, kept in a folder and read as memory-mapped arrays."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
+from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,8 +53,10 @@ class Stored(NamedTuple):
         shape = self.shape if len(self.shape) < 4 else (self.shape[0], self.shape[3],
                                                         *self.shape[1:3])  # fmt: skip
         kept = np.dtype(self.kept)
-        start = os.path.getsize(self.path) - kept.itemsize * int(np.prod(shape))
-        mapped = torch.from_numpy(np.memmap(self.path, kept, "c", start, shape))
+        with self.path.open("rb") as file:
+            whole = mmap(file.fileno(), 0, access=ACCESS_COPY)
+        start = len(whole) - kept.itemsize * math.prod(shape)
+        mapped = torch.from_numpy(np.frombuffer(whole, kept, offset=start).reshape(shape))
         return mapped.movedim(1, -1) if len(shape) == 4 else mapped
 
 

@@ -189,12 +189,14 @@ class Places:
         grid = torch.empty((1, *size, axes), dtype=matrix.dtype)
         for row, extent in enumerate(extents):
             scale = 2.0 / max(2, extent)
-            place = grid[0, ..., axes - 1 - row]
-            place.fill_(float(matrix[row, -1]))
-            for axis in range(axes):
-                steps = _centred(size[axis], matrix) * matrix[row, axis]
-                place += steps.reshape([-1 if a == axis else 1 for a in range(axes)])
-            place *= scale
+            steps = [
+                (_centred(size[axis], matrix) * matrix[row, axis] * scale).reshape(
+                    [-1 if a == axis else 1 for a in range(axes)]
+                )
+                for axis in range(axes)
+            ]
+            steps[0] += matrix[row, -1] * scale
+            torch.add(sum(steps[1:-1], steps[0]), steps[-1], out=grid[0, ..., axes - 1 - row])
         self._grids[tuple(extents)] = grid
         return grid
 

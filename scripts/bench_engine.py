@@ -17,7 +17,8 @@ here for some minutes), with -crop, -coarse (3 mm) and -random (not trained) beh
 medvol's; or a folder, such as one of the model zoo. Sides: stock-1 and stock-4 (`monai.bundle run`,
 so many windows at once; stock: as the bundle says; stock-parts: one of medvol's, with MONAI's
 transforms), nnunet, medvol (by the backend that `medvol bundle backends` found, if it was run),
-medvol-torch, medvol-torch-channels-last, medvol-openvino, medvol-bf16, and whole processes:
+medvol-torch, medvol-torch-channels-last, medvol-openvino, medvol-bf16, medvol-lungs and
+medvol-lungs-bf16 (only the box of the lungs goes through the network), and whole processes:
 stock-process, medvol-process, medvol-process-all (all files that it writes unasked); with --before
 also before, before-process. What is made is kept below `bench/`, where the figures and the picture
 go too. nnU-Net is left out where it is not installed; the line that installs it is printed. As it

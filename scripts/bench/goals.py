@@ -29,7 +29,7 @@ def _walls(figures: Figures) -> Iterator[Goal]:
     for volume, side, against, least, alike in (
         ("160", "medvol", "stock", 4, ALIKE), ("160", "medvol", "nnunet", 6, 0.0),
         ("300", "medvol", "stock", 7, ALIKE), ("small", "medvol", "stock", 2, ALIKE),
-        ("160", "medvol-bf16", "stock", 5, ALIKE_BF16),
+        ("160", "medvol-bf16", "stock", 5, ALIKE_BF16), ("160", "medvol-lungs", "stock", 10, 0.0),
     ):  # fmt: skip
         words = f"wall, {volume}, {side} against {'best stock' if against == 'stock' else against}"
         mine, theirs = figures.side((BUNDLE, volume), side), _against(figures, volume, against)

@@ -14,7 +14,13 @@ NETWORK = "forward"
 
 
 def run(
-    bundle: str, image: Path, out: Path, *, backend: str = "auto", precision: str | None = None
+    bundle: str,
+    image: Path,
+    out: Path,
+    *,
+    backend: str = "auto",
+    precision: str | None = None,
+    crop: str | None = None,
 ) -> dict[str, Any]:
     """Predict one image.
 
@@ -24,6 +30,7 @@ def run(
         out: folder that its mask is written to.
         backend: that runs the network.
         precision: "fp32" or "bf16"; None keeps the bundle's own.
+        crop: "lungs", or None.
 
     Returns:
         Seconds from reading to the written mask, and of each stage.
@@ -37,7 +44,7 @@ def run(
     except ImportError:  # a checkout of before
         pass
     else:
-        asked["engine"] = EngineSettings(backend=backend)
+        asked["engine"] = EngineSettings(backend=backend, crop=crop)
     loaded = load_bundle(bundle, precision=precision, trust=True, **asked)
     clock, pipeline = Clock(), loaded.pipeline
     running = getattr(pipeline, "backend", None)

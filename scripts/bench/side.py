@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--stock-parts", action="store_true")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision")
+    parser.add_argument("--crop")
     parser.add_argument("--command", nargs=argparse.REMAINDER, help="of a whole process")
     args = parser.parse_args()
     found = _process(args.command) if args.kind == "process" else _here(args)
@@ -47,7 +48,7 @@ def _here(args: argparse.Namespace) -> dict[str, Any]:
         from . import medvol_side
 
         found = medvol_side.run(args.bundle, args.image, args.out, backend=args.backend,
-                                precision=args.precision)  # fmt: skip
+                                precision=args.precision, crop=args.crop)  # fmt: skip
     found["peak_gib"] = peak_gib()
     found["process_s"] = age_s()  # but for the end of the interpreter
     return found

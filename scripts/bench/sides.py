@@ -69,6 +69,10 @@ def sides(before: Path | None = None) -> dict[str, Side]:
         "medvol-torch-channels-last": Side("medvol", ("--backend", "torch-channels-last")),
         "medvol-openvino": Side("medvol", ("--backend", "openvino")),
         "medvol-bf16": Side("medvol", ("--precision", "bf16"), why_not=no_bf16),
+        "medvol-lungs": Side("medvol", ("--crop", "lungs")),
+        "medvol-lungs-bf16": Side(
+            "medvol", ("--crop", "lungs", "--precision", "bf16"), why_not=no_bf16
+        ),
         "stock-process": Side("process", whole=stock),
         "medvol-process": Side("process", whole=(*predict, "--format", "nii", "json")),
         "medvol-process-all": Side("process", whole=predict),

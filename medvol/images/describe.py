@@ -27,7 +27,7 @@ def describe(image: Image) -> dict[str, Any]:
         In what is passed on, take the folders of `path` out and `Image.public_facts` for `facts`.
     """
     array, place, channels = image.array, {}, {}
-    modality = RADIOGRAPH if array.ndim == 2 else guess_modality(array)
+    modality = RADIOGRAPH if array.ndim == 2 else image.looks_like or guess_modality(array)
     if image.channels is not None:
         modality = SEQUENCES_OF_MR
         named = zip(image.facts["channels"], image.channels, strict=True)

@@ -65,6 +65,8 @@ class Image:
         sha256: of the files as they were read, see `unchanged`; empty where nobody looked.
         instances: of DICOM, where each index of the last axis of a volume comes from, in the
             array's order; of a radiograph the one. Empty of other formats.
+        looks_like: kind of image that the values were judged to be, of `modality`; empty where
+            nobody looked.
 
     Raises:
         ValueError: the array has neither 2 nor 3 axes, or 2 and is not float32; the channels are
@@ -81,6 +83,7 @@ class Image:
     in_memory: bool = False
     sha256: str = ""
     instances: tuple[Instance, ...] = ()
+    looks_like: str = ""
 
     def __post_init__(self) -> None:
         shape, dtype = self.array.shape, self.array.dtype

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..errors import InputError, Note
 from .checks import check_body_size
 from .hounsfield import are_neighbours_alike, check_slices, levels_of
 from .image import Image
@@ -52,19 +52,25 @@ def guess_modality(array: npt.NDArray[Any]) -> str:
     Returns:
         `CT`, `OFFSET_CT`, `SCALED_CT`, `GREY`, `UNIT` or `OTHER`.
     """
+    return _judged(array)[0]
+
+
+def _judged(array: npt.NDArray[Any]) -> tuple[str, list[Note]]:
+    """The same, and of a CT a note where gas or tissue lies elsewhere than in other CTs."""
     values, step = sampled(array), _step(array)
     low, high = np.percentile(values, (0.1, 99.9))
     if _looks_like_ct(values, MIN_SOFT_TISSUE):
         if not are_neighbours_alike(array, step):
-            return OTHER
-        return CT if levels_of(values).are_hu else SCALED_CT
+            return OTHER, []
+        levels = levels_of(values)
+        return (CT, levels.notes()) if levels.are_hu else (SCALED_CT, [])
     if low >= -1 and high <= 1:
-        return UNIT
+        return UNIT, []
     if low >= 0 and high <= 255:
-        return GREY
+        return GREY, []
     if _looks_like_ct(values - STORED_OFFSET, MIN_OFFSET_TISSUE):
-        return OFFSET_CT
-    return OTHER
+        return OFFSET_CT, []
+    return OTHER, []
 
 
 def checked_ct(image: Image) -> Image:
@@ -84,11 +90,10 @@ def checked_ct(image: Image) -> Image:
         reason = f"its DICOM header says {modality}; a CT is expected."
         raise InputError("E_MODALITY", path, reason, "Give the CT series.")
     check_body_size(array.shape, image.affine, path)
-    seen = guess_modality(array)
+    seen, notes = _judged(array)
     if seen == CT:
         check_slices(array, path)
-        notes = levels_of(sampled(array)).notes()
-        return replace(image, notes=(*image.notes, *notes))
+        return replace(image, notes=(*image.notes, *notes), looks_like=seen)
     low, middle, high = np.percentile(sampled(array), (0.1, 50, 99.9))
     reason = (
         f"a CT in HU is expected (air -1000, soft tissue 0 to 100); its values go from {low:.4g} "

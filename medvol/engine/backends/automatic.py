@@ -122,7 +122,8 @@ class Automatic:
     def close(self) -> None:
         """Give back threads and memory."""
         self._fastest.close()
-        self._usual.close()
+        if self._usual is not self._fastest:
+            self._usual.close()
 
     def _first(self, windows: Tensor, ahead: int) -> Any:
         """Scores of the first windows of an image (B, C, *spatial), of so many that lie ahead."""
@@ -133,7 +134,11 @@ class Automatic:
         if not _pays(each, len(windows), ahead, setup_s):
             self._why = f"none was measured here: for about {each * ahead:.0f} s it does not pay"
             return scores
-        self._try(windows[:1] if windows.device.type == "cpu" else windows)
+        try:
+            self._try(windows[:1] if windows.device.type == "cpu" else windows)
+        except Exception as error:  # such as memory, which sufficed for the scores that are there
+            self.choice = Choice(TORCH, {TORCH: each}, {}, tuple(windows.shape[1:]))
+            self._why = f"the trial of them failed ({type(error).__name__})"
         return scores if self._running is self._usual else self._running(windows)
 
     def _timed(self, windows: Tensor) -> tuple[Any, float]:

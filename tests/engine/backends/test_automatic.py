@@ -135,6 +135,28 @@ def test_long_work_begins_with_a_trial_and_goes_on_by_the_fastest(planted: Plant
     assert (planted.torch.ran, planted.trials) == (by_torch, 1)
 
 
+def test_a_trial_that_fails_costs_no_scores_and_is_not_made_again(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(automatic, "tried", fails)
+    backend = auto(planted)
+    windows = torch.arange(800.0).view(-1, 2)
+    for _ in range(2):
+        assert torch.equal(planted.run(backend, 400), 2 * windows)
+    assert (backend.name, planted.trials, planted.kept) == ("torch", 1, [])
+    assert backend.why == "the trial of them failed (MemoryError)"
+
+
+def test_each_backend_is_closed_once(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    monkeypatch.setattr(Fake, "close", lambda backend: closed.append(backend.name))
+    auto(planted).close()
+    assert closed == ["torch"]
+
+
 def test_on_a_gpu_all_windows_of_a_batch_are_tried_and_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,7 +10,9 @@ of the reference network), with the stages that its record names. folder: 50 suc
 one takes, and less what the network computes. large: all but the network's forward passes of a CT
 of 512 x 512 x 300 (`--volume` names another) by medvol and by MONAI, the faster of
 one and four windows at once, each with its stages; and the process from start to end. radiographs:
-pictures of 1024 x 1024 as JPEG, end to end, in batches and one by one, with a shipped bundle.
+pictures of 1024 x 1024 as JPEG, end to end, in batches and one by one, with a shipped bundle: by
+what `medvol bundle backends` found to be the fastest, and by torch. Beside the rate stands what all
+threads together took of the processor for a picture.
 `--before` measures the same of a checkout.
 """
 
@@ -41,6 +43,26 @@ IMPORTED = (
     "import medvol.engine.pipeline, medvol.tasks.volumes, medvol.tasks.predicting, "
     "medvol.inferers.gated, medvol.chains, medvol.transforms.restore, medvol.networks.resunet"
 )
+# prints what a process of its own measures of pictures: a bundle, their folder, a backend
+RATE = """
+import json, statistics, sys, time
+from pathlib import Path
+from medvol.engine.settings import EngineSettings
+from medvol.tasks.task import load_bundle
+loaded = load_bundle(sys.argv[1], device="cpu", engine=EngineSettings(backend=sys.argv[3]))
+paths = sorted(Path(sys.argv[2]).glob("*.jpg"))
+list(loaded.predict_many(paths[:16]))
+wall, cpu = time.perf_counter(), time.process_time()
+number = len(list(loaded.predict_many(paths)))
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+ones = []
+for path in paths[:30]:
+    began = time.perf_counter()
+    loaded.predict(path)
+    ones.append(1000 * (time.perf_counter() - began))
+print(json.dumps({"rate": number / wall, "cpu_ms": 1000 * cpu / number,
+                  "one_ms": statistics.median(ones), "backend": loaded.pipeline.backend.name}))
+"""
 
 
 def main() -> int:
@@ -54,6 +76,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="of the figures (default FOLDER/process.json)")
     args = parser.parse_args()
     tree = (args.before or ROOT).resolve()
+    os.environ["MEDVOL_HOME"] = str((args.folder / "home").resolve())  # not the user's
     path = args.json or args.folder / "process.json"
     facts = machine.facts(measure=False)
     print(machine.line(facts), flush=True)
@@ -149,22 +172,15 @@ def radiographs(args: argparse.Namespace, tree: Path) -> dict[str, Any]:
     pictures = args.folder / "data" / "radiographs"
     if not pictures.is_dir():
         draw(pictures)
-    code = (
-        "import sys, time, statistics; from pathlib import Path\n"
-        "from medvol.tasks.task import load_bundle\n"
-        f"loaded = load_bundle({RADIOGRAPHS!r}, device='cpu')\n"
-        "paths = sorted(Path(sys.argv[1]).glob('*.jpg'))\n"
-        "list(loaded.predict_many(paths[:16]))\n"
-        "t = time.perf_counter(); n = len(list(loaded.predict_many(paths)))\n"
-        "rate = n / (time.perf_counter() - t); one = []\n"
-        "for path in paths[:30]:\n"
-        "    t = time.perf_counter(); loaded.predict(path); one.append(time.perf_counter() - t)\n"
-        "print(rate, 1000 * statistics.median(one))\n"
-    )
-    runs = [_python(["-c", code, str(pictures)], tree).split()[-2:] for _ in range(args.runs)]
-    rates, ones = zip(*((float(rate), float(one)) for rate, one in runs), strict=True)
-    return {"rate": statistics.median(rates), "one_ms": statistics.median(ones),
-            "rates": list(rates), "pictures": PICTURES, "side": PICTURE_SIDE}  # fmt: skip
+    _python(["-m", "medvol", "bundle", "backends", RADIOGRAPHS], tree)
+    found: dict[str, Any] = {"pictures": PICTURES, "side": PICTURE_SIDE}
+    for backend, end in (("auto", ""), ("torch", "_torch")):
+        words = ["-c", RATE, RADIOGRAPHS, str(pictures), backend]
+        runs = [json.loads(_python(words, tree).splitlines()[-1]) for _ in range(args.runs)]
+        found |= {f"{name}{end}": statistics.median(x[name] for x in runs)
+                  for name in ("rate", "cpu_ms", "one_ms")}  # fmt: skip
+        found |= {f"rates{end}": [x["rate"] for x in runs], f"backend{end}": runs[0]["backend"]}
+    return found
 
 
 def draw(pictures: Path) -> None:

@@ -88,3 +88,19 @@ def test_an_unknown_precision_is_refused() -> None:
     words = "precision is 'int8'; give one of fp32, bf16, fp16"
     with pytest.raises(ValueError, match=re.escape(words)):
         PrecisionInferer(SimpleInferer(), "int8")
+
+
+@pytest.mark.parametrize(("layer", "edges", "given"), [(nn.Conv2d, 2, 0), (nn.Conv3d, 3, 2)])
+def test_of_windows_those_of_volumes_are_given_to_onednn(
+    layer: Any, edges: int, given: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    original = torch.mkldnn_convolution
+    monkeypatch.setattr(
+        torch, "mkldnn_convolution", lambda *args: seen.append(args) or original(*args)
+    )
+    network, windows = layer(1, 2, 3), torch.rand(2, 1, *(5,) * edges)
+    with torch.inference_mode():
+        scores = PrecisionInferer(SimpleInferer())(windows, network)
+    torch.testing.assert_close(scores, network(windows))
+    assert len(seen) == given

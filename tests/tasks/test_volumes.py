@@ -147,7 +147,8 @@ def test_an_image_in_memory_gets_the_mask_of_its_file(
     assert np.array_equal(back.array, through_file.mask)
     np.testing.assert_allclose(back.affine, through_file.image.affine, atol=1e-4)
     assert answer.case == "image"
-    files = save(answer, tmp_path / "out", formats=["html", "json", "nii"])
+    pages = ["html"] if kind == "numpy" else []  # of which nothing depends on the kind
+    files = save(answer, tmp_path / "out", formats=[*pages, "json", "nii"])
     record = json.loads(files["json"].read_text(encoding="utf-8"))
     voxels = np.ascontiguousarray(CHEST.ct).tobytes()
     assert record["input"]["sha256"] == hashlib.sha256(voxels).hexdigest()

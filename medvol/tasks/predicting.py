@@ -239,9 +239,9 @@ class Predicting:
 
     def _has_room(self, image: Image, following: Case | None) -> bool:
         """As of `Stages`."""
+        pipeline = self._ready().pipeline  # first: MONAI cannot be imported by two threads at once
         from ..engine.memory import estimate_of  # here: it loads torch
 
-        pipeline = self._ready().pipeline
         beside = bytes_beside(image, None if following is None else following.path)
         try:
             return beside is not None and estimate_of(pipeline, image).leaves(beside)

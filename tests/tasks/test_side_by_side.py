@@ -221,6 +221,23 @@ def test_one_is_read_and_one_is_written_while_one_is_computed(
     assert len({mask.tobytes() for mask in beside}) == len(NAMES)
 
 
+def test_nothing_imports_monai_beside_the_thread_that_does(
+    predicting: Predicting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who needs it waits for the bundle: MONAI that two threads import at once is broken."""
+    loading = RuntimeError("the bundle is being loaded")
+
+    def ready() -> None:
+        raise loading
+
+    monkeypatch.setattr(predicting, "_ready", ready)
+    monkeypatch.delitem(sys.modules, "medvol.engine.memory")
+    with pytest.raises(RuntimeError) as caught:
+        predicting._has_room(Image(CHEST.ct, CHEST.affine, Path("a.nii")), None)
+    assert caught.value is loading
+    assert "medvol.engine.memory" not in sys.modules
+
+
 def test_series_of_dicom_are_read_ahead_too(
     predicting: Predicting, noted: Noted, tmp_path: Path
 ) -> None:

@@ -194,3 +194,24 @@ def test_a_reader_that_goes_away_gets_no_traceback() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
+
+
+def test_a_command_lets_threads_sleep_soon_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str | None] = []
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(run=lambda _: seen.append(os.environ.get("GOMP_SPINCOUNT")) or 0)
+    monkeypatch.setattr(cli, "build_parser", lambda: parser)
+    monkeypatch.setattr(sys, "argv", ["medvol"])
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that what is set here is taken back
+        monkeypatch.delenv(name)
+    cli.main([])  # by an application, whose environment stays
+    cli.main()
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    cli.main()
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    cli.main()
+    assert seen == [None, "10000", "7", None]

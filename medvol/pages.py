@@ -25,6 +25,9 @@ def zeros_apart(
         dtype: of what is made.
         device: to make it on.
 
+    Raises:
+        MemoryError: the system has too little.
+
     Example:
         >>> zeros_apart((2, 1), torch.uint8).tolist()
         [[0], [0]]
@@ -32,10 +35,11 @@ def zeros_apart(
     size = math.prod(shape) * dtype.itemsize
     if torch.device(device).type != "cpu" or size < LEAST_BYTES:
         return torch.zeros(tuple(shape), dtype=dtype, device=device)
-    if hasattr(mmap, "MAP_PRIVATE"):
-        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    else:  # Windows
-        pages = mmap.mmap(-1, size)
+    private = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+    try:  # Windows has no flags
+        pages = mmap.mmap(-1, size, flags=private) if private else mmap.mmap(-1, size)
+    except OSError as error:
+        raise MemoryError(f"{size} bytes for a tensor cannot be had") from error
     if hasattr(mmap, "MADV_HUGEPAGE"):  # one by one small pages take three times as long
         pages.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(pages, dtype=dtype).view(tuple(shape))

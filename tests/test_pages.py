@@ -36,3 +36,9 @@ def test_memory_is_there_while_a_view_is_and_goes_with_it() -> None:
     assert view[-1] == 7
     del view
     assert process.memory_info().rss < before + 8 * MIB
+
+
+def test_what_the_system_does_not_have_is_a_memory_error() -> None:
+    """So that the engine tries with less; 2^60 bytes are more than any machine maps."""
+    with pytest.raises(MemoryError, match="1152921504606846976 bytes"):
+        zeros_apart((1 << 60,), torch.uint8)

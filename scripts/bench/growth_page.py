@@ -61,7 +61,7 @@ def draw(figures: Figures, path: Path) -> None:
         axes[1][column].set_xlabel(of)
         axes[0][column].legend(fontsize=7, frameon=False)
         for row, unit in enumerate(("seconds", "peak GiB")):
-            axes[row][column].set_ylim(bottom=0)
+            axes[row][column].set_ylim(0, 1.05 * axes[row][column].dataLim.ymax)
             axes[row][column].spines[["top", "right"]].set_visible(False)
             axes[row][column].set_ylabel(unit if column == 0 else "")
     figure.tight_layout()

@@ -15,7 +15,7 @@ from .ahead import Ahead
 from .cases import Case
 
 Said = TypeVar("Said")
-TOO_BIG = "E_TOO_BIG"  # what is refused for want of memory
+SCARCE = ("E_TOO_BIG", "E_NOSPACE")  # what is refused for want of memory or disk
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class SideBySide(Generic[Said]):
             self.nothing_written.clear()
             self.answers.begin()
         said = self.stages.write(case, answer)
-        if self.answers.begun and _lacks_memory(said):
+        if self.answers.begun and _lacks_room(said):
             self.nothing_written.set()
             self.answers.wait()
             self.reads.put_back()
@@ -86,14 +86,14 @@ class SideBySide(Generic[Said]):
         """What was found in a case; the next one is read meanwhile."""
         beside = self.reads.begun or not self.nothing_written.is_set()
         read = next(self.reads)
-        if beside and isinstance(read, InputError):
+        if beside and _lacks_room(read):
             self.nothing_written.wait()
             read = self.stages.read(case)
         if not isinstance(read, Case):
             return read
         beside = self._read_next(read)
         answer = self.stages.compute(read)
-        if beside and _lacks_memory(answer):
+        if beside and _lacks_room(answer):
             self.reads.put_back()
             self.nothing_written.wait()
             answer = self.stages.compute(read)
@@ -115,8 +115,8 @@ class SideBySide(Generic[Said]):
         return True
 
 
-def _lacks_memory(said: object) -> bool:
-    return isinstance(said, InputError) and said.code == TOO_BIG
+def _lacks_room(said: object) -> bool:
+    return isinstance(said, InputError) and said.code in SCARCE
 
 
 @contextmanager

@@ -60,6 +60,7 @@ class Planted:
         self.begun, self.refused = Event(), Event()
         self.again_beside: list[str] | None = None
         self.has_room = True
+        self.code = "E_TOO_BIG"
 
     def said(self) -> list[str | InputError]:
         """Of three volumes."""
@@ -87,7 +88,7 @@ class Planted:
             if (call, is_first) == (self.fails, True):
                 assert self.begun.wait(PATIENCE_S)
                 self.refused.set()
-                return InputError("E_TOO_BIG", case.name, "memory.", "Close other programs.")
+                return InputError(self.code, case.name, "no room.", "Close other programs.")
             return given
         finally:
             self.at_work.remove(call)
@@ -108,6 +109,21 @@ def test_what_lacks_memory_beside_another_is_tried_again_alone(fails: str, besid
     assert planted.said() == [*NAMES]
     assert planted.again_beside == []
     assert planted.tried.count(fails) == 2
+
+
+def test_what_lacks_disk_beside_another_is_written_again_alone() -> None:
+    planted = Planted("write a", "compute b")
+    planted.code = "E_NOSPACE"
+    assert planted.said() == [*NAMES]
+    assert planted.tried.count("write a") == 2
+
+
+def test_a_bad_file_that_was_read_beside_another_is_not_read_again() -> None:
+    planted = Planted("read b", "compute a")
+    planted.code = "E_TRUNCATED"
+    _, b, _ = planted.said()
+    assert isinstance(b, InputError)
+    assert planted.tried.count("read b") == 1
 
 
 def test_what_lacks_memory_alone_is_refused_at_once() -> None:

@@ -168,6 +168,7 @@ def gpu(free_bytes: int = 8 << 30) -> Iterator[None]:
         "current_device": lambda: 0, "memory_reserved": lambda *_: 0,
         "memory_allocated": lambda *_: 0, "get_device_name": lambda *_: "a stand-in",
         "Stream": Stream, "current_stream": Stream, "stream": lambda _: nullcontext(),
+        "device": lambda _: nullcontext(),
         "CUDAGraph": Graph, "graph": _graph, "empty_cache": lambda: None,
         "get_device_capability": lambda *_: (9, 0), "is_bf16_supported": lambda *_: True,
     }  # fmt: skip

@@ -54,19 +54,20 @@ class FormBackend(TorchBackend):
             raise self._refusal(why)
         super().__init__(network, precision, channels_last=precision != "fp32")
         self.name, self.strict = self.called, strict
-        self.reference = TorchBackend(network, "fp32")
+        self.reference = TorchBackend(self.network, "fp32")  # the same weights, on one device
         self.stepped_in = ""
         self._form: Form | None = None
         self._shape: tuple[int, ...] | None = None  # that it was made for, or could not be
 
     @classmethod
-    def lacks(cls, device: str) -> str:
+    def lacks(cls, device: torch.device) -> str:
         """Why it cannot run a network here, a sentence; empty where it can.
 
         Args:
-            device: type of it, such as "cpu".
+            device: that the network is on.
         """
-        return "" if device == "cuda" else f"it is for a GPU, and the network is on the {device}."
+        kind = device.type
+        return "" if kind == "cuda" else f"it is for a GPU, and the network is on the {kind}."
 
     @abstractmethod
     def _made(self, windows: Tensor) -> Form:
@@ -80,6 +81,12 @@ class FormBackend(TorchBackend):
     def settings(self) -> Mapping[str, Any]:
         """As of `backend.Backend`: why the network ran as it stands, where it did."""
         return {"torch_stepped_in": self.stepped_in} if self.stepped_in else {}
+
+    def to(self, device: torch.device | str) -> "FormBackend":
+        """The same on another device, where a form is made anew."""
+        self._form = self._shape = None
+        super().to(device)
+        return self
 
     def close(self) -> None:
         """Give back the form, which is made again when it is needed, and the threads."""
@@ -99,21 +106,25 @@ class FormBackend(TorchBackend):
         """Make the form for windows of a shape, and look whether it gives the network's scores."""
         self._form, self._shape = None, shape  # what there was gives its memory back first
         try:
-            with exactly(benchmark=True):  # it keeps the ways that cuDNN takes now
-                form = self._made(windows)
+            with torch.cuda.device(windows.device), exactly(benchmark=True):
+                form = self._made(windows)  # it keeps the ways that cuDNN takes now
             found = difference(form(windows), self.reference(windows))
-            if found > TOLERANCE[self.precision]:
-                raise self._refusal(f"its scores differ by {found:.2g} of the largest.")
         except Exception as error:  # a compiler may fail however it likes
             if out_of_memory(error):
                 torch.cuda.empty_cache()
-                return
-            why = str(getattr(error, "reason", error)) or type(error).__name__
-            if self.strict:
-                raise self._refusal(why) from error
-            self.stepped_in = why
+            else:
+                self._give_way(str(error) or type(error).__name__, error)
+            return
+        if found > TOLERANCE[self.precision]:
+            self._give_way(f"its scores differ by {found:.2g} of the largest.")
         else:
             self._form = form
+
+    def _give_way(self, why: str, cause: Exception | None = None) -> None:
+        """Refuse the network, or let it run as it stands from now on."""
+        if self.strict:
+            raise self._refusal(why) from cause
+        self.stepped_in = why
 
     def _refusal(self, why: str) -> InputError:
         return InputError(
@@ -136,7 +147,7 @@ class GraphsBackend(FormBackend):
                 self._one(given)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
             scores = self._one(given)
 
         def replay(windows: Tensor) -> Tensor:
@@ -153,9 +164,9 @@ class CompiledBackend(FormBackend):
     called = COMPILED
 
     @classmethod
-    def lacks(cls, device: str) -> str:
+    def lacks(cls, device: torch.device) -> str:
         """As of `FormBackend`; or that there is no compiler."""
-        return super().lacks(device) or lacks_compiler()
+        return super().lacks(device) or lacks_compiler(device)
 
     def _made(self, windows: Tensor) -> Form:  # noqa: ARG002
         """The network compiled for constant sizes, when it is first called."""

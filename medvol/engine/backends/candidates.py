@@ -25,7 +25,7 @@ def candidates(network: torch.nn.Module, precision: str) -> Mapping[str, Make]:
         network: in evaluation mode, on its device.
         precision: "fp32", "bf16" or "fp16".
     """
-    others = [OPENVINO] if device_of(network) == "cpu" else [GRAPHS, COMPILED]
+    others = [OPENVINO] if device_of(network).type == "cpu" else [GRAPHS, COMPILED]
     names = [TORCH, "torch-channels-last", *others]
     if is_channels_last(network):  # already, as its bundle has it
         names.remove("torch-channels-last")
@@ -47,7 +47,7 @@ def made(name: str, network: torch.nn.Module, precision: str, *, strict: bool) -
         return GraphsBackend(network, precision, strict=strict)
     if name == COMPILED:
         return CompiledBackend(network, precision, strict=strict)
-    if name == OPENVINO and (device := device_of(network)) != "cpu":
+    if name == OPENVINO and (device := device_of(network).type) != "cpu":
         raise InputError(
             "E_BUNDLE", "--backend openvino", lacks(device, precision),
             "Give --device cpu, or another backend.",

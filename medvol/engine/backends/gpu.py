@@ -37,9 +37,9 @@ def exactly(*, benchmark: bool) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def device_of(network: nn.Module) -> str:
-    """Type of the device that a network is on, such as "cpu"; one without weights is there."""
-    return next((p.device.type for p in network.parameters()), "cpu")
+def device_of(network: nn.Module) -> torch.device:
+    """The device that a network is on; one without weights is on the CPU."""
+    return next((p.device for p in network.parameters()), torch.device("cpu"))
 
 
 def wait_for(device: torch.device) -> None:
@@ -53,10 +53,10 @@ def gpu_name() -> str:
     return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
 
 
-def lacks_compiler() -> str:
-    """Why networks cannot be compiled for the GPU here, a sentence; empty where they can."""
+def lacks_compiler(device: torch.device) -> str:
+    """Why networks cannot be compiled for a GPU, a sentence; empty where they can."""
     if find_spec("triton") is None:
         return "the package triton is not installed."
-    if torch.cuda.get_device_capability() < OLDEST:
+    if torch.cuda.get_device_capability(device) < OLDEST:
         return "the GPU is too old for triton."
     return ""

@@ -2,12 +2,14 @@
 """Forms of a network for windows of one shape on a GPU, with tensors that stand in for its own."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import far
 import pytest
 import torch
-from far import Graph, gpu
+from far import FAR, Graph, gpu
 from torch import Tensor, nn
 
 from medvol.engine.backends import by_gpu
@@ -100,13 +102,17 @@ def no_form(self: FormBackend, _: Tensor) -> Any:  # noqa: ARG001
     raise RuntimeError("operation not permitted when stream is capturing")
 
 
-@pytest.mark.parametrize(("made", "words"), [(other_scores, "differ"), (no_form, "is capturing")])
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [(other_scores, "its scores differ by 0.001 of"), (no_form, "operation not permitted")],
+)
 def test_a_form_that_is_wrong_or_cannot_be_made_is_refused_or_gives_way(
     monkeypatch: pytest.MonkeyPatch, made: Any, words: str
 ) -> None:
     monkeypatch.setattr(GraphsBackend, "_made", made)
     x, near = windows(0, 2, 1, 6, 5), network()
-    with pytest.raises(InputError, match=rf"E_BUNDLE --backend torch-graphs: .*{words}"):
+    refusal = rf"E_BUNDLE --backend torch-graphs: it cannot run this network: {words}"
+    with pytest.raises(InputError, match=refusal):
         scores(GraphsBackend(network().to("cuda"), "fp32"), x)
     backend = GraphsBackend(network().to("cuda"), "fp32", strict=False)
     torch.testing.assert_close(scores(backend, x), near(x), rtol=0, atol=1e-6)
@@ -131,6 +137,41 @@ def test_without_memory_for_the_form_the_network_runs_as_it_stands(
     assert (tries, own.runs, dict(backend.settings)) == ([2], 3, {})
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_nothing_of_it_stays_on_a_gpu_that_it_leaves(precision: str) -> None:
+    backend = GraphsBackend(network().to("cuda"), precision)
+    x = windows(0, 2, 1, 6, 5)
+    scores(backend, x)
+    backend.to("cpu")
+    kept = [backend.network, backend.reference.network]
+    assert {p.device.type for part in kept for p in part.parameters()} == {"cpu"}
+    replays = Graph.replays
+    scores(backend.to("cuda"), x)  # a graph of weights that are gone would be replayed once
+    assert Graph.replays == replays + 2
+
+
+def test_a_graph_is_recorded_on_the_device_of_its_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is the second GPU, while the first is the usual one."""
+    entered, streams = [FAR], list[torch.device]()
+
+    @contextmanager
+    def device(other: torch.device) -> Iterator[None]:
+        entered.append(other)
+        yield
+        entered.pop()
+
+    class Stream(far.Stream):
+        def __init__(self) -> None:
+            streams.append(entered[-1])
+
+    second = torch.device("cuda", 1)
+    for name, planted in {"device": device, "Stream": Stream, "current_stream": Stream}.items():
+        monkeypatch.setattr(torch.cuda, name, planted)
+    monkeypatch.setattr(far, "FAR", second)
+    scores(GraphsBackend(network().to("cuda"), "fp32"), windows(0, 2, 1, 6, 5))
+    assert streams == [second] * 3
+
+
 def test_a_network_is_compiled_for_constant_sizes_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
@@ -139,7 +180,7 @@ def test_a_network_is_compiled_for_constant_sizes_once(monkeypatch: pytest.Monke
         return partial(module)
 
     monkeypatch.setattr(torch, "compile", compiled)
-    monkeypatch.setattr(by_gpu, "lacks_compiler", lambda: "")
+    monkeypatch.setattr(by_gpu, "lacks_compiler", lambda _: "")
     backend, near = CompiledBackend(network().to("cuda"), "bf16"), network()
     for seed in range(2):
         x = windows(seed, 2, 1, 6, 5)
@@ -150,7 +191,7 @@ def test_a_network_is_compiled_for_constant_sizes_once(monkeypatch: pytest.Monke
 def test_where_there_is_no_gpu_or_no_compiler_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="it is for a GPU, and the network is on the cpu"):
         GraphsBackend(network(), "fp32")
-    monkeypatch.setattr(by_gpu, "lacks_compiler", lambda: "the package triton is not installed.")
+    monkeypatch.setattr(by_gpu, "lacks_compiler", lambda _: "the package triton is not installed.")
     with pytest.raises(InputError, match="triton is not installed"):
         CompiledBackend(network().to("cuda"), "fp32")
     with pytest.raises(InputError, match=r"on the CPU, not on cuda\. Give --device cpu"):

@@ -41,8 +41,8 @@ def test_a_compiler_is_the_package_and_a_gpu_that_it_knows(monkeypatch: pytest.M
     with gpu():
         assert gpu_name().startswith("a stand-in, CUDA ")
         monkeypatch.setattr(own, "find_spec", lambda _: None)
-        assert lacks_compiler() == "the package triton is not installed."
+        assert lacks_compiler(torch.device("cuda", 1)) == "the package triton is not installed."
         monkeypatch.setattr(own, "find_spec", lambda _: object())
-        assert lacks_compiler() == ""
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (6, 1))
-        assert lacks_compiler() == "the GPU is too old for triton."
+        assert lacks_compiler(torch.device("cuda", 1)) == ""
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda x: (7 - x.index, 1))
+        assert lacks_compiler(torch.device("cuda", 1)) == "the GPU is too old for triton."

@@ -83,16 +83,22 @@ def patient_of(case: str) -> str:
 def find_cases(folder: Path) -> Iterator[CaseFiles]:
     """The files of each case in either layout, sorted by name."""
     if (folder / "rp_im").is_dir():
-        for ct in _ending_with(folder / "rp_im", ".nii.gz"):
+        for ct in ending_with(folder / "rp_im", ".nii.gz"):
             case = "rp" + ct.name.removesuffix(".nii.gz")
             yield CaseFiles(case, ct, folder / "rp_msk" / ct.name, folder / "rp_lung_msk" / ct.name)
-    for ct in _ending_with(folder, "_ct.nii.gz"):
+    yield from side_by_side(folder)
+
+
+def side_by_side(folder: Path) -> Iterator[CaseFiles]:
+    """The files of each case that lie in one folder, sorted by name."""
+    for ct in ending_with(folder, "_ct.nii.gz"):
         case = ct.name.removesuffix("_ct.nii.gz")
         lesion, lung = (folder / f"{case}_{kind}.nii.gz" for kind in ("lesion", "lung"))
         yield CaseFiles(case, ct, lesion, lung)
 
 
-def _ending_with(folder: Path, ending: str) -> list[Path]:
+def ending_with(folder: Path, ending: str) -> list[Path]:
+    """The files of a folder whose names end so, sorted."""
     return sorted(path for path in children(folder) if path.name.endswith(ending))
 
 

@@ -24,7 +24,7 @@ from class_phantoms import make_class_folders, make_cohen_set, make_kermany_set
 from dicom_patients import write_study
 from dicom_phantoms import ct_series, write
 from orthanc import orthanc
-from phantoms import make_medseg_set, make_radiopaedia_set
+from phantoms import make_coronacases_set, make_medseg_set, make_radiopaedia_set
 from radiographs import chest_folder, chest_like, made_classes, save_picture
 from tiny_bundle import quarter_bundle, tiny_bundle
 
@@ -115,6 +115,7 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "ct_dicom", ct_series(stored, PixelSpacing=[3, 3], step=(0, 0, 6)))
     write_study(folder / "study", np.rint(made.ct).astype(int), made.affine)
     make_radiopaedia_set(folder / "radiopaedia", ("rp1", "rp4", "rp8", "rp9"))
+    make_coronacases_set(folder / "coronacases", [f"coronacases_00{n}" for n in range(1, 5)])
     make_medseg_set(folder / "medseg")
     tiny_bundle(folder / "zoo_bundle", ZOO_CONFIG, metadata={"label_table": None})
     made_classes(folder / "classified", each=RADIOGRAPHS, marked="ill")

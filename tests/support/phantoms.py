@@ -92,6 +92,24 @@ def make_radiopaedia_set(folder: Path, cases: Sequence[str] = ("rp1", "rp2", "rp
     return folder
 
 
+PUBLISHED_CORONACASES = {"ct": "COVID-19-CT-Seg_20cases", "lesion": "Infection_Mask",
+                         "lung": "Lung_Mask"}  # fmt: skip
+
+
+def make_coronacases_set(
+    folder: Path, cases: Sequence[str] = ("coronacases_001",), *, published: bool = False
+) -> Path:
+    """Write a tiny chest a case with one class of lesion, side by side or as published."""
+    made = tiny_chest()
+    lesion = ((made.labels > 0) & (made.labels < LUNG)).astype(np.uint8)
+    lung = (made.labels > 0).astype(np.uint8)
+    for case in cases:
+        for kind, array in (("ct", made.ct), ("lesion", lesion), ("lung", lung)):
+            own = f"{PUBLISHED_CORONACASES[kind]}/{case}" if published else f"{case}_{kind}"
+            save_nifti(folder / f"{own}.nii.gz", array, made.affine)
+    return folder
+
+
 PUBLISHED_MEDSEG = {"train": ("TrainingSet/MultiClassInfection-Train/Imgs",
                               "TrainingSet/MultiClassInfection-Train/GT"),
                     "test": ("TestingSet/MultiClassInfection-Test/Imgs",

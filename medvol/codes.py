@@ -162,6 +162,11 @@ ERROR_CODES: Mapping[str, Code] = MappingProxyType(
             "Look at it with `medvol bundle inspect`, which runs nothing of it. Then accept what "
             "you trust; see [sharing](sharing.md).",
         ),
+        "E_PLAN": Code(
+            "A plan of a cohort cannot be used: it is not a table, a column, a path or a bundle is "
+            "missing, a name is doubled or no folder can be called so. The line says where.",
+            "Mend that line of the plan, or make it again with `medvol cohort plan`.",
+        ),
         "E_BUNDLE": Code(
             "A bundle lacks or contradicts something: no such name, broken config, a field of "
             "`metadata.json` that is missing, misspelt or wrong, missing weights, weights that "

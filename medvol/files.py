@@ -191,8 +191,13 @@ def cell_text(text: str) -> str:
     return text
 
 
-def _text_of(cell: str) -> str:
-    """The text that `cell_text` made a cell of."""
+def text_of_cell(cell: str) -> str:
+    """The text that `cell_text` made a cell of.
+
+    Example:
+        >>> [text_of_cell(x) for x in ("'=1+1", "-600.5", "'-a", "'quoted'")]
+        ['=1+1', '-600.5', '-a', "'quoted'"]
+    """
     guarded = cell.startswith("'") and cell.lstrip("'").startswith(FORMULA)
     return cell[1:] if guarded else cell
 
@@ -235,7 +240,7 @@ def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
     """Rows of a table in UTF-8 such as `write_csv` writes, column to text."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
-    return [{name: _text_of(x) if isinstance(x, str) else x for name, x in row.items()}
+    return [{name: text_of_cell(x) if isinstance(x, str) else x for name, x in row.items()}
             for row in rows]  # fmt: skip
 
 

@@ -37,7 +37,7 @@ HEAVY = {
     "torch", "monai", "ignite", "matplotlib", "numpy", "scipy", "sklearn", "SimpleITK", "nibabel",
     "pydicom", "highdicom", "PIL", "cc3d", "fill_voids", "jinja2", "tqdm", "psutil",
     "jsonschema", "optuna", "sqlalchemy", "cryptography", "filelock", "fastapi", "uvicorn",
-    "starlette", "pydantic", "requests", "dicomweb_client",
+    "starlette", "pydantic", "requests", "dicomweb_client", "dask", "distributed", "pyarrow",
 }  # fmt: skip
 
 MODULES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}

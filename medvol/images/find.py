@@ -222,7 +222,7 @@ class CaseNames:
         Args:
             wanted: perhaps with `/` between folders.
         """
-        name = numbered = "/".join(map(_for_a_folder, wanted.split("/")))
+        name = numbered = "/".join(map(for_a_folder, wanted.split("/")))
         count = 1
         while (key := same_name_key(numbered)) in self._taken:
             count += 1
@@ -236,7 +236,7 @@ def same_name_key(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _for_a_folder(name: str) -> str:
+def for_a_folder(name: str) -> str:
     """One part of a name as a folder may be called everywhere."""
     name = FORBIDDEN.sub("_", name)
     while len(os.fsencode(name)) > LONGEST_NAME:

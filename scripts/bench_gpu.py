@@ -10,7 +10,8 @@ network is the reference, see bench_engine.py. Sides: stock (as `monai.bundle ru
 transforms on the CPU), stock-on-device (all its transforms on the GPU), both four times; medvol by
 torch, torch-channels-last, torch-graphs and torch-compiled, in fp32 and in bf16; one that cannot
 run says why. MONAI convolves as torch does unasked, in TF32 where the GPU has it, which medvol
-does not. Each mask is compared with that of medvol's on the CPU in fp32. Then radiographs a second.
+does not. Each mask is compared with that of medvol's on the CPU in fp32, where there is one. Then
+radiographs a second. It ends with 1 where not one side could run.
 `--small` is a trial of the script itself, and `--device cpu` one without a GPU. Without a GPU it
 says so and ends. Not run on a GPU so far; meant to take less than 8 minutes on a large one.
 """
@@ -62,11 +63,14 @@ def main() -> int:
     print(machine.line(facts), gpu, sep="; ", flush=True)
     path = args.json or args.folder / "gpu.json"
     bundle = reference(args.folder / "data", "reference-4-random" if args.small else "reference-4")
+    ran = False
     for name in args.volumes:
         image = volume(name, args.folder / "data")
         if image is None:
             parser.error(f"there is no volume {name}")
-        figures["volumes"][name] = volumes_of(args, bundle.resolve(), image.resolve())
+        found = volumes_of(args, bundle.resolve(), image.resolve())
+        figures["volumes"][name] = found
+        ran |= any("failed" not in one for one in found.values())
         _write(path, figures)
     pictures = args.folder / "data" / "radiographs"
     if not pictures.is_dir():
@@ -76,21 +80,26 @@ def main() -> int:
         words = ["--image", str(pictures.resolve()), "--device", args.device]
         found = _run(args, side, [*words, "--times", "8" if args.small else str(PICTURES)])
         figures[" ".join(side)] = found
+        ran |= "failed" not in found
         print(f"{' '.join(side)}: {found.get('failed') or '{rate:.1f} a second'.format(**found)}")
     _write(path, figures)
-    return 0
+    return 0 if ran else 1
 
 
 def volumes_of(args: argparse.Namespace, bundle: Path, image: Path) -> dict[str, Any]:
     """What each side took for a volume, and how its mask differs from that of the CPU."""
     what = ["--bundle", str(bundle), "--image", str(image), "--device"]
-    judge = read_mask(Path(_run(args, ON_CPU, [*what, "cpu"])["mask"]))
+    on_cpu = _run(args, ON_CPU, [*what, "cpu"])
+    judge = read_mask(Path(on_cpu["mask"])) if "mask" in on_cpu else None
+    if judge is None:
+        print(f"{image.name}: no mask is compared, the CPU {said(on_cpu)}")
     found = {}
     for side in sides():
         times = args.times if side[1] else min(args.times, STOCK_TIMES)
         one = _run(args, side, [*what, args.device, "--times", str(times)])
         if "failed" not in one:
-            one["against_cpu"] = agreement(read_mask(Path(one.pop("mask"))), judge)
+            mask = read_mask(Path(one.pop("mask")))
+            one["against_cpu"] = None if judge is None else agreement(mask, judge)
         name = " ".join(side).strip()
         found[name] = one
         print(f"{image.name} {name}: {said(one)}", flush=True)
@@ -107,8 +116,8 @@ def said(one: dict[str, Any]) -> str:
     """What a side took, in a line.
 
     Args:
-        one: seconds of each prediction, GiB of the device (None without one), agreement; or why it
-            failed.
+        one: seconds of each prediction, GiB of the device (None without one), agreement (None
+            where there is nothing to compare with); or why it failed.
     """
     if "failed" in one:
         return f"failed: {one['failed']}"
@@ -116,10 +125,10 @@ def said(one: dict[str, Any]) -> str:
     steady = f"{statistics.median(others):.2f} s" if others else "not measured"
     gib, alike = one["device_peak_gib"], one["against_cpu"]
     memory = "" if gib is None else f", {gib:.2f} GiB of the GPU"
-    return (
-        f"first {first:.2f} s, then {steady}{memory}, Dice {alike['dice']:.5f}, "
-        f"{alike['differ']:.0f} voxels differ"
-    )
+    line = f"first {first:.2f} s, then {steady}{memory}"
+    if alike is None:
+        return line
+    return f"{line}, Dice {alike['dice']:.5f}, {alike['differ']:.0f} voxels differ"
 
 
 def _run(args: argparse.Namespace, side: tuple[str, str], words: list[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -84,8 +85,34 @@ def test_a_side_on_a_gpu_in_a_line() -> None:
     assert bench_gpu.said(one) == line
     alone = bench_gpu.said(one | {"seconds": [9.0], "device_peak_gib": None})
     assert alone == "first 9.00 s, then not measured, Dice 0.99999, 4 voxels differ"
+    assert bench_gpu.said(one | {"against_cpu": None}) == line.partition(", Dice")[0]
     assert bench_gpu.said({"failed": "no triton"}) == "failed: no triton"
     assert ("medvol:torch-graphs", "bf16") in bench_gpu.sides()
+
+
+@pytest.mark.parametrize("runs", [(), ("stock",), ("radiographs",)])
+def test_sides_on_a_gpu_are_measured_without_a_judge_and_one_is_enough(
+    runs: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    mask = tmp_path / "mask.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.ones((2, 2, 2), np.uint8), np.eye(4)), mask)
+
+    def run(_: Any, side: tuple[str, str], __: Any) -> dict[str, Any]:
+        if side[0] not in runs:
+            return {"failed": "no room"}
+        return {"seconds": [1.0, 2.0], "device_peak_gib": None, "mask": str(mask), "rate": 30.0}
+
+    (tmp_path / "data" / "radiographs").mkdir(parents=True)
+    for name, planted in {"_run": run, "reference": lambda *_: tmp_path,
+                          "volume": lambda *_: mask}.items():  # fmt: skip
+        monkeypatch.setattr(bench_gpu, name, planted)
+    monkeypatch.setattr(sys, "argv", f"b --device cpu --small --folder {tmp_path}".split())
+    assert bench_gpu.main() == (0 if runs else 1)
+    said = capsys.readouterr().out
+    assert "no mask is compared, the CPU failed: no room" in said
+    assert ("stock: first 1.00 s, then 2.00 s\n" in said) is ("stock" in runs)
+    assert ("radiographs fp32: 30.0 a second" in said) is ("radiographs" in runs)
 
 
 def test_transforms_go_to_the_device_once_a_file_is_read() -> None:

@@ -136,7 +136,8 @@ class CaseLines:
                 f"{seconds:.1f} s"
             )  # fmt: skip
             places = ", ".join(map(str, tables.values()))
-            self.bars.say(f"{cases} ({pace}) -> {places}", sys.stdout)
+            complete = len(self.rows) - len(self.refused) - self.computed
+            self.bars.say(f"{cases.summary(complete)} ({pace}) -> {places}", sys.stdout)
         if self.refused and len(self.cases) > 1:
             print(listed(self.refused, len(self.cases)), file=sys.stderr)
 

@@ -126,15 +126,29 @@ class Cases:
 
     def __str__(self) -> str:
         """How many of which answer, such as "3 images: 1 normal, 2 pneumonia"."""
+        return self.summary()
+
+    def summary(self, complete: int = 0) -> str:
+        """How many of which answer, and how many were there before.
+
+        Args:
+            complete: cases that an earlier run had predicted.
+
+        Returns:
+            Such as "3 images: 1 normal, 2 pneumonia; 2 complete already".
+        """
         given = Counter(row.answer for row in self.rows if row.state == PREDICTED)
+        given[""] -= min(complete, given[""])  # without an answer, "predicted" is of this run
         parts = [f"{given[name]} {name}" for name in self.classes]
         parts += [
             f"{number} {answer or PREDICTED}"
             for answer, number in sorted(given.items())
-            if answer not in self.classes
+            if number and answer not in self.classes
         ]
         parts += [f"{n} {state}" for state in (REFUSED, NOT_REACHED) if (n := self.number(state))]
-        return f"{counted(len(self.rows), self.unit)}: {', '.join(parts)}"
+        before = [f"{complete} complete already"] if complete else []
+        said = "; ".join([*filter(None, [", ".join(parts)]), *before])
+        return f"{counted(len(self.rows), self.unit)}: {said}"
 
 
 def column(*names: str) -> str:

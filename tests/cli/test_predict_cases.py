@@ -64,8 +64,8 @@ def test_a_second_run_computes_nothing_and_lists_everything(
     _ = capsys.readouterr()
     assert predict(bundle, out, scans) == 2
     said = capsys.readouterr().out.splitlines()
-    assert [line.partition(": ")[2].partition(",")[0] for line in said] == [
-        "complete already", "complete already", "2 predicted",
+    assert [line.partition(": ")[2].partition(" (")[0].partition(" ->")[0] for line in said] == [
+        *["complete already, left as it is"] * 2, "1 refused; 2 complete already",
     ]  # fmt: skip
     assert [(out / name).read_bytes() for name in TABLES] == before
 
@@ -182,7 +182,7 @@ def test_radiographs_have_pictures_on_the_page_and_are_computed_once(
     for changed in (0, 1):
         assert predict(own, out, tmp_path / "in", options=()) == 0
         said = capsys.readouterr().out.splitlines()
-        assert sum("complete already" in line for line in said) == 4 - changed
+        assert sum("complete already, left" in line for line in said) == 4 - changed
         now = [(out / name).read_bytes() for name in (*TABLES, "cases.json")]
         assert (now == before) == (not changed)
         if not changed:

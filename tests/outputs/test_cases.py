@@ -137,6 +137,17 @@ def test_how_many_of_which_answer(spec: Spec, rows: list[CaseRow], words: str) -
     assert str(Cases(spec, rows)) == words
 
 
+def test_how_many_were_complete_already() -> None:
+    again = [CaseRow("x2", "x2.nii", FOUND), *ROWS]
+    said = [Cases(CT, again).summary(complete) for complete in (0, 1, 2)]
+    rest = "1 refused, 1 not reached"
+    assert said == [
+        f"4 cases: 2 predicted, {rest}", f"4 cases: 1 predicted, {rest}; 1 complete already",
+        f"4 cases: {rest}; 2 complete already",
+    ]  # fmt: skip
+    assert Cases(CT, again[:2]).summary(2) == "2 cases: 2 complete already"
+
+
 def page(spec: Spec, rows: list[CaseRow], folder: Path) -> str:
     case_index.write(folder / "index.html", Cases(spec, rows))
     return (folder / "index.html").read_text(encoding="utf-8")

@@ -3,7 +3,8 @@
 
 The form is MONAI's (Medical Segmentation Decathlon): `name`, `description`, `licence`, `reference`,
 `labels` ({"0": "background", ...} of label maps, {"0": "normal", ...} of classes), `modality`, and
-the parts `training`, `validation` and `test`, of which those that are missing are empty. An item of
+the parts `training`, `validation` and `test`, of which those that are missing are empty. `partly`
+({"4": ["background", "lung"]}) says what a value may be that is known in part. An item of
 a part is {"image": path, "label": path of a label map, or number of a class}. It may name its
 `class`, its `case`, the `patient` whose cases stay together, and the `fold` of a cross-validation
 that holds it out; and say more, such as `source` and `view`. Relative paths start at the file.
@@ -123,6 +124,11 @@ class Datalist:
         return {int(number): name for number, name in self.content.get("labels", {}).items()}
 
     @property
+    def partly(self) -> dict[int, list[str]]:
+        """Names of the labels that a value may be of which only this is known, by the value."""
+        return {int(number): [*names] for number, names in self.content.get("partly", {}).items()}
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, the first of label 0.
 
@@ -217,6 +223,7 @@ def _check(content: Mapping[str, Any]) -> None:
         str(number).isdecimal() and isinstance(name, str) for number, name in labels.items()
     ):
         raise ValueError(f"labels are {labels!r}; name each number")
+    _check_partly(content, labels)
     items = _all_items(content)
     for item in items:
         if not isinstance(item, Mapping) or not isinstance(item.get("image"), str):
@@ -242,6 +249,19 @@ def _check(content: Mapping[str, Any]) -> None:
     cases = Counter(item["case"] for item in classified if "case" in item)
     if cases and cases.most_common(1)[0][1] > 1:
         raise ValueError(f"the case {cases.most_common(1)[0][0]!r} is there twice")
+
+
+def _check_partly(content: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+    partly = content.get("partly", {})
+    if not isinstance(partly, Mapping) or not all(
+        str(number) in labels and isinstance(own, list) and len(own) > 1 and all(map(_is_name, own))
+        for number, own in partly.items()
+    ):
+        raise ValueError(f"partly is {partly!r}; give a value of `labels` two names or more")
+
+
+def _is_name(given: Any) -> bool:
+    return isinstance(given, str)
 
 
 def _all_items(content: Mapping[str, Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from ..bundle.label_set import shared_labels
 GROUND_GLASS, CONSOLIDATION, LUNG = 1, 2, 3
 NO_LESION = 4  # in label maps where lesions alone were drawn: background or lung, not known which
 LABELS = shared_labels("covid_lesions")
+PARTLY = {str(NO_LESION): ["background", LABELS[LUNG].name]}  # see `Datalist.partly`
 LESION_VALUES = (GROUND_GLASS, CONSOLIDATION)
 # how dense lesion around a voxel is consolidation, where both kinds were drawn as one. In the eight
 # volumes of `sources.radiopaedia`, which have both, this agrees best with them: Dice of

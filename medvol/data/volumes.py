@@ -122,7 +122,7 @@ def check_patients(folder: Path, patients: Sequence[str], folds: int, *, layout:
 def list_volumes(
     cases: Sequence[Case],
     *,
-    about: Mapping[str, str],
+    about: Mapping[str, Any],
     labels: LabelTable,
     lesions: Sequence[str],
     folds: int = 1,
@@ -132,7 +132,7 @@ def list_volumes(
 
     Args:
         cases: at least one.
-        about: name, description, licence, reference.
+        about: name, description, licence, reference; perhaps `partly` of `Datalist`.
         labels: of the label maps.
         lesions: names of the labels whose volume spreads the patients over the folds.
         folds: how many; see `assign_folds`.

@@ -19,6 +19,7 @@ from ..images.find import case_name
 from ..images.formats import suffixes
 from ..images.image import Image
 from ..images.writing import write_mask
+from ..labels import name_key
 from ..metrics.evaluation import Refused
 from ..metrics.masks.comparison import ERRORS, Measure, compare, error_map
 from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
@@ -73,6 +74,9 @@ class LabelMaps:
     Attributes:
         cases: that are compared.
         number: value in a true label map to the bundle's label, 0 for none.
+        kept: value in a true label map that is known in part, to a number that no label has.
+        partly: such a number to the bundle's labels that it may be, 0 for none of them; see
+            `Datalist.partly`.
 
     Raises:
         InputError: E_LABELS, names do not correspond, or no label map of the datalist has
@@ -86,6 +90,13 @@ class LabelMaps:
         self.cases = cases[: self.order.limit]
         own = {label.value: label.name for label in comparison.spec.labels}
         self.number = label_numbers(comparison.datalist, own, self.order.names)
+        partly = comparison.datalist.partly
+        self.kept = {value: max(own) + 1 + i for i, value in enumerate(partly)}
+        labels = {name_key(name): value for value, name in own.items()}
+        self.partly = {
+            self.kept[value]: sorted({labels.get(name_key(name), 0) for name in names})
+            for value, names in partly.items()
+        }
         every, _ = comparison.datalist.labelled()  # a fold of healthy cases is none to refuse
         masks = [case.label for case in (*self.cases, *every)]
         check_foreground(comparison.datalist, masks, self.number)
@@ -100,7 +111,7 @@ class LabelMaps:
         Raises:
             InputError: it cannot be read; E_GEOMETRY, another grid; E_VALUES, a value without name.
         """
-        return true_labels(case.label, image, self.number)
+        return true_labels(case.label, image, {**self.number, **self.kept})
 
     @property
     def extent(self) -> str:
@@ -135,7 +146,8 @@ class MaskComparison(Comparison[MaskCase]):
         check_apart(order.output, cases, [Path(case.image) for case in self.truth.cases])
         self.extent = self.truth.extent
         given = {"tolerance_mm": order.tolerance_mm, "smallest_lesion_ml": order.smallest_lesion_ml}
-        self.measure = Measure(**{name: x for name, x in given.items() if x is not None})
+        asked = {name: x for name, x in given.items() if x is not None}
+        self.measure = Measure(**asked, partly=self.truth.partly)
         there = set(self.truth.number.values())
         self.regions = {name: x for name, x in spec.regions.items() if set(x) <= there}
         if not self.regions:

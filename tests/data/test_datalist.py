@@ -301,3 +301,11 @@ def test_a_part_without_cases_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         load_items(written(tmp_path, {"training": rows}), **settings)
+
+
+@pytest.mark.parametrize("partly", [["4"], {"9": ["a", "b"]}, {"4": ["a"]}, {"4": ["a", 3]}])
+def test_what_is_known_in_part_has_two_names_or_more(partly):
+    content = {"labels": {"0": "background", "4": "a or b"}, "training": [], "partly": partly}
+    with pytest.raises(ValueError, match=r"give a value of `labels` two names or more"):
+        Datalist(content)
+    assert Datalist({**content, "partly": {"4": ["a", "b"]}}).partly == {4: ["a", "b"]}

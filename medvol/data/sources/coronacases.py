@@ -33,6 +33,7 @@ from ..lung_lesions import (
     LESION_NAMES,
     LESION_VALUES,
     NO_LESION,
+    PARTLY,
     lesion_classes,
     merge_labels,
 )
@@ -59,6 +60,7 @@ ABOUT = {
     "consolidation are told apart by their density, not by hand",
     "licence": "non-commercial, attribution: coronacases.org, Radiopaedia.org contributors and Ma "
     "et al.",
+    "partly": PARTLY,
     "reference": "https://zenodo.org/records/3757476, doi 10.1002/mp.14676",
 }
 

@@ -48,6 +48,7 @@ def read(lists: Sequence[Path]) -> Datalist:
         {
             **{word: "; ".join(dict.fromkeys(texts)) for word, texts in said.items()},
             "labels": _agreed(read_lists, "labels"),
+            "partly": _agreed(read_lists, "partly"),
             "modality": _agreed(read_lists, "modality"),
             "numTraining": len(parts.get("training", ())),
             **parts,
@@ -56,13 +57,13 @@ def read(lists: Sequence[Path]) -> Datalist:
     )
 
 
-def _agreed(lists: Mapping[Path, Datalist], what: str) -> dict[str, str]:
+def _agreed(lists: Mapping[Path, Datalist], what: str) -> dict[str, Any]:
     """Names by number, of all lists.
 
     Raises:
         InputError: E_LABELS, a number has two names.
     """
-    known: dict[str, str] = {}
+    known: dict[str, Any] = {}
     for path, datalist in lists.items():
         for number, name in datalist.content.get(what, {}).items():
             if known.setdefault(number, name) != name:

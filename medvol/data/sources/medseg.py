@@ -28,7 +28,7 @@ from ...images.writing import write_mask, write_volume
 from ...labels import Label, LabelTable
 from ...spatial import Affine
 from ..datalist import Datalist
-from ..lung_lesions import LABELS, LESION_NAMES, LESION_VALUES, NO_LESION
+from ..lung_lesions import LABELS, LESION_NAMES, LESION_VALUES, NO_LESION, PARTLY
 from ..volumes import Case, ct_facts, list_volumes, volume_source
 from . import Look
 
@@ -61,6 +61,7 @@ ABOUT = {
     "description": "axial COVID-19 CT slices with ground-glass opacity and consolidation; fold 0 "
     "are the published training slices, fold 1 the test slices",
     "licence": "non-commercial, attribution: MedSeg, Fan et al. 2020 (COVID-SemiSeg)",
+    "partly": PARTLY,
     "reference": "https://medicalsegmentation.com/covid19/, doi 10.1109/TMI.2020.2996645",
 }
 

@@ -6,7 +6,7 @@ A region is one label or several together. What happens where a mask is empty st
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import cc3d
@@ -53,6 +53,9 @@ class Measure:
     Args:
         tolerance_mm: of surface Dice.
         smallest_lesion_ml: smaller components are not counted as lesions.
+        partly: value of voxels in the truth of which only this is known, to the labels that they
+            may be, 0 for background. They are left out of a region that has some of these labels,
+            as if marked neither there nor in the truth; they are in one that has all of them.
 
     Raises:
         ValueError: one is negative or no number.
@@ -60,10 +63,11 @@ class Measure:
 
     tolerance_mm: float = TOLERANCE_MM
     smallest_lesion_ml: float = SMALLEST_LESION_ML
+    partly: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0 <= value < np.inf:
+        for name in ("tolerance_mm", "smallest_lesion_ml"):
+            if not 0 <= (value := getattr(self, name)) < np.inf:
                 raise ValueError(f"{name} is {value}; give 0 or more")
 
 
@@ -156,7 +160,7 @@ def compare(
         affine: (4, 4) voxel to mm.
         regions: name to labels, such as {"lesion": (1, 2)}.
         lesions: names of the regions whose connected components are counted.
-        measure: tolerance and smallest lesion.
+        measure: tolerance, smallest lesion, and what is known in part.
 
     Returns:
         Figures by name of the region, in the order of `regions`.
@@ -174,6 +178,11 @@ def compare(
     smallest = max(1, int(np.ceil(measure.smallest_lesion_ml / voxel_ml - 1e-9)))
     for name, values in regions.items():
         marked, truth = (np.isin(labels[box], values) for labels in (predicted, true))
+        for value, possible in measure.partly.items():
+            if inside := {*possible}.intersection(values):
+                there, whole = true[box] == value, inside == {*possible}
+                truth |= there & whole
+                marked &= ~there | whole
         inner = foreground_box(marked | truth)
         marked, truth = marked[inner], truth[inner]
         both, in_marked, in_truth = overlap_counts(

@@ -84,6 +84,20 @@ def test_row_for_a_table_has_none_where_a_figure_is_not_defined() -> None:
     }  # fmt: skip
 
 
+def test_what_is_known_in_part_is_left_out_of_a_region_that_has_a_part_of_it() -> None:
+    true, predicted = row(1, 3, 9, 9, 9, 0), row(1, 3, 3, 1, 0, 3)  # 9 is 0 or 3
+    measure = Measure(smallest_lesion_ml=0.0, partly={9: (0, 3)})
+    found = compare(
+        predicted, true, AFFINE, {**REGIONS, "all": (0, 3)}, lesions=("lesion",), measure=measure
+    )
+    lesion, organ, rest = found["lesion"], found["organ"], found["all"]
+    assert (lesion.voxels_both, lesion.voxels_predicted, lesion.voxels_true) == (1, 2, 1)
+    # the first two and the last are known to be in the organ or not
+    assert (organ.voxels_both, organ.voxels_predicted, organ.voxels_true) == (2, 3, 2)
+    # of the row all but the first is in it, and of these one is marked 1
+    assert (rest.voxels_both, rest.voxels_predicted, rest.voxels_true) == (4, 4, 5)
+
+
 def test_prediction_empty() -> None:
     found = compare(
         row(0, 0, 0), row(1, 0, 1), AFFINE, {"x": (1,)}, lesions=("x",), measure=EVERY_VOXEL

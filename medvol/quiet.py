@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Warnings of packages that nobody needs to see, hidden also where several threads are at work."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,14 @@ from threading import Lock
 _lock = Lock()
 _inside = 0  # blocks of `quiet` that are being run
 _before = warnings.catch_warnings()  # of the first of them
+# MONAI makes all its readers with `LoadImage`; this says on most machines that it is missing
+_reader = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
+_level = logging.NOTSET  # of its log before
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide Python's warnings inside a block.
+    """Hide Python's warnings inside a block, and what is logged of a reader that is not there.
 
     The filters of warnings belong to all threads, and `warnings.catch_warnings` of one takes back
     what another has set. So the first block that begins hides them, and the last one that ends
@@ -23,12 +27,14 @@ def quiet() -> Iterator[None]:
         >>> with quiet():
         ...     warnings.warn("a tag is odd")
     """
-    global _inside, _before
+    global _inside, _before, _level
     with _lock:
         if not _inside:
             _before = warnings.catch_warnings()
             _before.__enter__()
             warnings.simplefilter("ignore")
+            _level = _reader.level
+            _reader.setLevel(logging.ERROR)
         _inside += 1
     try:
         yield
@@ -37,6 +43,7 @@ def quiet() -> Iterator[None]:
             _inside -= 1
             if not _inside:
                 _before.__exit__(None, None, None)
+                _reader.setLevel(_level)
 
 
 def quiet_readers() -> None:

@@ -14,6 +14,7 @@ from monai.bundle import ReferenceResolver
 
 from ..errors import InputError, refusal_behind
 from ..failures import FAILURES, of_the_system
+from ..quiet import quiet
 from .code import Code
 from .inside import keep_inside
 from .parser import Parser, root_of
@@ -74,7 +75,7 @@ class Config:
         if name not in self.parser:
             raise self._refused(f"it has no `{name}`{_nearest(name, self.parser.config)}.")
         try:
-            with self.code.importable():
+            with self.code.importable(), quiet():
                 return self.parser.get_parsed_content(name)
         except FAILURES as error:  # whatever a config names may raise whatever it likes
             if refusal := refusal_behind(error):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """medvol's reading behind MONAI's `ImageReader`, so that `LoadImaged` in a config uses it."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,15 +119,9 @@ def load_imaged(keys: str, *, kind: Kind = "volume", modality: str | None = None
     Raises:
         ValueError: as for `ImageReader`.
     """
-    logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with quiet():
-            made = LoadMaskd if kind == "mask" else LoadImaged
-            return made(keys, reader=ImageReader(kind=kind, modality=modality))
-    finally:
-        logger.setLevel(level)
+    with quiet():
+        made = LoadMaskd if kind == "mask" else LoadImaged
+        return made(keys, reader=ImageReader(kind=kind, modality=modality))
 
 
 def _one(names: Sequence[Any] | Any) -> Path:

@@ -28,8 +28,8 @@ class Ahead(Generic[Given, Got]):
     many of torch's threads as that which began it.
 
     As a context it waits, at its end, for what the thread is at, so that nothing works on behind
-    the back of who goes on. Who is stopped, or wants no more, does not wait: a process that ends
-    takes its threads along.
+    the back of who goes on. Who is stopped, or wants no more, does not wait here. Python does, when
+    it ends: the process that predicts leaves without that, see `engine.serve`.
 
     Args:
         function: of an item; what it raises is raised where its item is asked for.

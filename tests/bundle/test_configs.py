@@ -2,6 +2,7 @@
 """Configs of the shipped bundles agree: one table of labels, one chain, one network."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,18 @@ def test_validation_images_are_prepared_at_once_only_where_they_are_asked_for(
     dataset = config.build("validate#dataset")
     assert [prepared is not None for prepared in dataset._cache] == [ready]
     assert dataset[0]["image"].ndim == 4
+
+
+def test_what_monai_says_while_it_makes_its_own_steps_is_no_concern_of_a_user(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a reader that is not there, and of the labels that axes had in an older version."""
+    config = tmp_path / "inference.json"
+    steps = [{"_target_": "LoadImaged", "keys": "image"},
+             {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"}]  # fmt: skip
+    config.write_text(json.dumps({"preprocessing": steps}), encoding="utf-8")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        built = Config(config).build("preprocessing")
+    assert [type(step).__name__ for step in built] == ["LoadImaged", "Orientationd"]
+    assert (said, caplog.messages) == ([], [])

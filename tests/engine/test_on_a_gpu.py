@@ -26,9 +26,6 @@ STEPS = (
 )
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:monai")
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("gpu")

@@ -15,7 +15,7 @@ from torch import Tensor
 LEAST_BYTES = 1 << 20  # smaller ones lie where malloc puts them
 
 
-def zeros_apart(
+def zeros_in_own_memory(
     shape: Sequence[int], dtype: torch.dtype, device: torch.device | str = "cpu"
 ) -> Tensor:
     """As `torch.zeros`; a large one on the CPU is in memory of its own.
@@ -25,11 +25,14 @@ def zeros_apart(
         dtype: of what is made.
         device: to make it on.
 
+    Returns:
+        A tensor of that shape, filled with 0.
+
     Raises:
         MemoryError: the system has too little.
 
     Example:
-        >>> zeros_apart((2, 1), torch.uint8).tolist()
+        >>> zeros_in_own_memory((2, 1), torch.uint8).tolist()
         [[0], [0]]
     """
     size = math.prod(shape) * dtype.itemsize

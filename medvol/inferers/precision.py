@@ -22,7 +22,8 @@ class PrecisionInferer(Inferer):
     """Run the network of another inferer under autocast, and give float32 scores.
 
     MONAI's engines offer autocast on CUDA only. The windows and their stitching stay float32. On
-    the CPU, without gradients, the windows of a batch are computed side by side, see `each_alone`.
+    the CPU, without gradients, the windows of a batch are computed side by side, see
+    `window_by_window`.
 
     Args:
         inferer: such as `monai.inferers.SlidingWindowInferer`.
@@ -53,12 +54,12 @@ class PrecisionInferer(Inferer):
         with one_thread_each() as workers:
 
             def predict_each(windows: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-                return each_alone(workers, predict, windows, *args, **kwargs)
+                return window_by_window(workers, predict, windows, *args, **kwargs)
 
             return self.inferer(inputs, predict_each, *args, **kwargs)
 
 
-def each_alone(
+def window_by_window(
     workers: ThreadPoolExecutor,
     network: Callable[..., Tensor],
     windows: Tensor,
@@ -77,6 +78,9 @@ def each_alone(
         network: is called with each of them, without gradients.
         windows: (B, C, *spatial).
         args, kwargs: further arguments of the network.
+
+    Returns:
+        What the network gives for each, one behind the other, such as (B, classes, *spatial).
     """
 
     def one(window: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from monai.utils import BlendMode, PytorchPadMode, convert_to_dst_type, look_up_
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..pages import zeros_apart
+from ..pages import zeros_in_own_memory
 from ..transforms.keys import plain
 from .transfers import CudaLanes, sent_ahead
 from .window_grid import Window, WindowGrid, window_grid
@@ -253,7 +253,7 @@ class _Sums:
                 break
             if start not in self.pieces:
                 shape = (stop - start, *self.grid.padded[1:])
-                made = zeros_apart((len(scores) + 1, *shape), self.dtype, self.device)
+                made = zeros_in_own_memory((len(scores) + 1, *shape), self.dtype, self.device)
                 self.pieces[start] = made[:-1], made[-1]
             rows = slice(start - first.start, stop - first.start)
             sums, weights = self.pieces[start]

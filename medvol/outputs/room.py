@@ -75,7 +75,7 @@ def check_room(folder: Path, needed: int, *, path: Path, promised: int = 0) -> N
         )  # fmt: skip
 
 
-class Room:
+class PromisedRoom:
     """Room on the disk that is promised to results of images, until they are written.
 
     Args:

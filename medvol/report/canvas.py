@@ -54,12 +54,20 @@ class Canvas:
         Args:
             picture: (rows, columns), or (rows, columns, 3) for colours.
             left, top: its upper left corner, in pixels.
+
+        Raises:
+            ValueError: it does not lie on the sheet as a whole.
         """
         rows, columns = picture.shape[:2]
+        if min(left, top) < 0 or left + columns > self.width or top + rows > self.height:
+            raise ValueError(
+                f"a picture of {columns} x {rows} pixels at ({left}, {top}) does not lie on a "
+                f"sheet of {self.width} x {self.height}"
+            )
         place = self.pixels[top : top + rows, left : left + columns, :3]
         place[...] = picture if picture.ndim == 3 else picture[:, :, None]
 
-    def shape(
+    def path(
         self, path: Path, *, face: Any = None, edge: Any = None, line: float = 0.0,
         hatch: str | None = None, inside: Box | None = None,
     ) -> None:  # fmt: skip
@@ -91,10 +99,10 @@ class Canvas:
 
         Args:
             left, top, width, height: in pixels.
-            style: as for `shape`.
+            style: as for `path`.
         """
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height], [0, 0]], float)
-        self.shape(Path(corners + np.array([left, top]), closed=True), **style)
+        self.path(Path(corners + np.array([left, top]), closed=True), **style)
 
     def text(
         self, x: float, y: float, text: str, *, size: float = 11, color: str = TEXT,
@@ -158,6 +166,9 @@ def resized(picture: npt.NDArray[Any], columns: int, rows: int) -> Pixels:
         picture: (rows, columns) or (rows, columns, 3), of bytes.
         columns, rows: of the new one.
 
+    Returns:
+        (rows, columns) or (rows, columns, 3), bytes; the same picture where the size is the same.
+
     Example:
         >>> resized(np.full((2, 3), 7, np.uint8), 4, 5).shape
         (5, 4)
@@ -175,6 +186,9 @@ def png(picture: Pixels) -> bytes:
 
     Args:
         picture: (rows, columns, 3).
+
+    Returns:
+        What such a file holds.
     """
     rows, columns, _ = picture.shape
     flat = picture.reshape(rows, -1)

@@ -128,11 +128,11 @@ def _mark(panel: Panel, plane: Plane, value: int, paint: Paint) -> None:
     path = Path(path.vertices * steps + np.array(panel.corner), path.codes)
     rgb, filled = tuple(channel / 255 for channel in paint.colors[value]), value in paint.filled
     if filled:
-        panel.canvas.shape(path, face=(*rgb, paint.alpha), inside=panel.box)
+        panel.canvas.path(path, face=(*rgb, paint.alpha), inside=panel.box)
     if (pattern := paint.hatches.get(value)) is not None:
-        panel.canvas.shape(path, edge=(0, 0, 0, HATCH_ALPHA), hatch=pattern, inside=panel.box)
+        panel.canvas.path(path, edge=(0, 0, 0, HATCH_ALPHA), hatch=pattern, inside=panel.box)
     line, alpha = (FOCUS_LINE, 1.0) if filled else (OTHER_LINE, OUTLINE_ALPHA)
-    panel.canvas.shape(path, edge=(*rgb, alpha), line=line, inside=panel.box)
+    panel.canvas.path(path, edge=(*rgb, alpha), line=line, inside=panel.box)
 
 
 def outline(inside: npt.NDArray[np.bool_]) -> Path | None:

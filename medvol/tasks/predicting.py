@@ -21,7 +21,7 @@ from ..outputs.dicom.check import check_source
 from ..outputs.record import brief, found_of, identity
 from ..outputs.registry import INDEX, OUTPUTS, THUMBNAIL
 from ..outputs.results import Results
-from ..outputs.room import Room, room_bytes
+from ..outputs.room import PromisedRoom, room_bytes
 from ..owned import RUN, read_record
 from ..progress import Step, tell
 from .ahead import bytes_beside
@@ -115,7 +115,7 @@ class Predicting:
         self.bundle: Bundle | None = None
         self.seen = 0  # cases
         self.spent = Spent(job.before_s)
-        self.room = Room(job.results.folder)
+        self.room = PromisedRoom(job.results.folder)
         drawn = {"attention", "dicom-sc"}.intersection(self.results.alone or ())
         wanted = "classes" in self.task.gives and drawn
         self.method = (asked["attention"] or "grad-cam") if wanted else ""

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..pages import zeros_apart
+from ..pages import zeros_in_own_memory
 from .axis_maps import AxisMaps, Matrix
 
 BLOCK = 16  # voxels of the network's grid along an edge of a block
@@ -115,7 +115,7 @@ class Block(NamedTuple):
         return self.decision.scores(given)
 
 
-class Room:
+class Workspace:
     """Memory that is used again and again: to be given new memory takes longer than to fill it."""
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ def _empty(
     In memory they lie as a NIfTI file has them, the first axis runs fastest: writing copies them as
     they stand.
     """
-    out = zeros_apart((channels, *reversed(maps.shape)), kind, device).permute(0, 3, 2, 1)
+    out = zeros_in_own_memory((channels, *reversed(maps.shape)), kind, device).permute(0, 3, 2, 1)
     order = [0, *(int(axis) + 1 for axis in np.argsort(maps.sources))]
     return out.permute(order), out
 
@@ -203,7 +203,7 @@ def _interpolated(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) 
     first, *across = (_spans(matrix) for matrix in maps.by_source())
     first.sort(key=lambda span: span.of.stop)
     view = out = torch.empty(0)
-    room, threshold, on_cpu = Room(), decision.threshold, True
+    workspace, threshold, on_cpu = Workspace(), decision.threshold, True
     for span, scores, marks in _slabs(planes, first, decision):
         if out.numel() == 0:
             view, out = _empty(len(marks), maps, marks.dtype, marks.device)
@@ -213,9 +213,9 @@ def _interpolated(planes: Iterable[Tensor], maps: AxisMaps, decision: Decision) 
             inside = np.s_[:, :, y.of, z.of]
             block = Block(scores, marks[inside], inside, (span, y, z), decision)
             if threshold is not None:
-                made = _above(block, threshold, room)
+                made = _above(block, threshold, workspace)
             else:
-                made = _best_of(block, room) if on_cpu else _best_of_all(block, room)
+                made = _best_of(block, workspace) if on_cpu else _best_of_all(block, workspace)
             view[:, span.made, y.made, z.made] = made
     return out.cpu()
 
@@ -279,7 +279,7 @@ def _blocks(marks: Tensor, across: Sequence[Sequence[Span]]) -> Iterator[tuple[S
             yield from ((y, z) for z in across[1] if column[z.of].any())
 
 
-def _best_of(block: Block, room: Room) -> Tensor:
+def _best_of(block: Block, workspace: Workspace) -> Tensor:
     """Labels (1, *made) of one block, or one for all of it."""
     marks, spans = block.marks, block.spans
     rim = block.rim
@@ -293,7 +293,7 @@ def _best_of(block: Block, room: Room) -> Tensor:
     values = scores[labels]
     if pair := len(labels) == 2:  # the better of two by the sign of their difference
         values = values[1:] - values[:1]
-    values = _mixed(values, spans, room)
+    values = _mixed(values, spans, workspace)
     if rim:
         values[0] += -_beyond(spans, values) if pair else _beyond(spans, values)
     first, *others = labels.tolist()
@@ -302,20 +302,20 @@ def _best_of(block: Block, room: Room) -> Tensor:
     return best_of(values, [first, *others])
 
 
-def _best_of_all(block: Block, room: Room) -> Tensor:
+def _best_of_all(block: Block, workspace: Workspace) -> Tensor:
     """The same, of all classes one by one: of their values no more than two are held."""
     values, spans = block.scores(), block.spans
     if pair := len(values) == 2:  # as above
         values = values[1:] - values[:1]
     first, *others = values.split(1)
-    best = _mixed(first, spans, room).clone()
+    best = _mixed(first, spans, workspace).clone()
     if block.rim:
         best += -_beyond(spans, best) if pair else _beyond(spans, best)
     if pair:
         return (best > 0).to(block.marks.dtype)
     winner = torch.zeros_like(best, dtype=block.marks.dtype)
     for label, value in enumerate(others, 1):
-        mixed = _mixed(value, spans, room)
+        mixed = _mixed(value, spans, workspace)
         winner.masked_fill_(mixed > best, label)
         torch.maximum(best, mixed, out=best)
     return winner
@@ -365,7 +365,7 @@ def best_of(values: Tensor, labels: Sequence[int]) -> Tensor:
     return winner[None]
 
 
-def _above(block: Block, threshold: float, room: Room) -> Tensor:
+def _above(block: Block, threshold: float, workspace: Workspace) -> Tensor:
     """Marks (C, *made) where the scores reach the threshold."""
     marks, spans, scores = block.marks, block.spans, block.scores()
     made = marks.new_zeros((len(marks), *(len(span.weights) for span in spans)))
@@ -375,16 +375,16 @@ def _above(block: Block, threshold: float, room: Room) -> Tensor:
         if least == most and (whole or not most):
             made[channel] = most
         else:
-            made[channel] = _mixed(score[None], spans, room)[0] >= threshold
+            made[channel] = _mixed(score[None], spans, workspace)[0] >= threshold
     return made
 
 
-def _mixed(values: Tensor, spans: Spans, room: Room) -> Tensor:
-    """Values (n, *made) of values (n, *of); good until the room is used again."""
+def _mixed(values: Tensor, spans: Spans, workspace: Workspace) -> Tensor:
+    """Values (n, *made) of values (n, *of); good until the workspace is used again."""
     x, y, z = (span.weights.to(values) for span in spans)
     n, of_x, of_y, _ = values.shape
-    lines = torch.matmul(values, z.T, out=room.of(values, n, of_x, of_y, len(z)))
-    sheets = torch.matmul(y, lines, out=room.of(values, n, of_x, len(y), len(z)))
-    whole = torch.matmul(x, sheets.flatten(2), out=room.of(values, n, len(x), len(y) * len(z)))
-    room.clear()
+    lines = torch.matmul(values, z.T, out=workspace.of(values, n, of_x, of_y, len(z)))
+    sheets = torch.matmul(y, lines, out=workspace.of(values, n, of_x, len(y), len(z)))
+    whole = torch.matmul(x, sheets.flatten(2), out=workspace.of(values, n, len(x), len(y) * len(z)))
+    workspace.clear()
     return whole.view(n, len(x), len(y), len(z))

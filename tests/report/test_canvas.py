@@ -44,9 +44,18 @@ def test_pictures_and_shapes_lie_where_they_are_put() -> None:
     assert canvas.pixels[7, 20, :3].tolist() == [*WHITE]
 
 
+@pytest.mark.parametrize(("left", "top"), [(47, 0), (-1, 0), (0, 38), (0, -1)])
+def test_a_picture_beyond_the_edge_is_refused(left: int, top: int) -> None:
+    canvas, picture = Canvas(50, 40), np.full((3, 4), 200, np.uint8)
+    with pytest.raises(ValueError, match=rf"4 x 3 pixels at \({left}, {top}\) .* of 50 x 40"):
+        canvas.paste(picture, left, top)
+    for corner in ((46, 0), (0, 37)):
+        canvas.paste(picture, *corner)
+
+
 def test_nothing_is_drawn_beyond_a_box() -> None:
     canvas, whole = Canvas(50, 40), [(0, 0), (50, 0), (50, 40), (0, 40), (0, 0)]
-    canvas.shape(Path(whole, closed=True), face="white", inside=(7, 9, 20, 11))
+    canvas.path(Path(whole, closed=True), face="white", inside=(7, 9, 20, 11))
     assert lit(canvas) == (7, 26, 9, 19)
 
 
@@ -55,7 +64,7 @@ def test_a_hole_stays_open() -> None:
     ring = [(10, 10), (40, 10), (40, 30), (10, 30), (10, 10),
             (20, 15), (20, 25), (30, 25), (30, 15), (20, 15)]  # fmt: skip
     codes = 2 * [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
-    canvas.shape(Path(ring, codes), face=(1, 1, 1, 0.5))
+    canvas.path(Path(ring, codes), face=(1, 1, 1, 0.5))
     assert canvas.pixels[20, 25, :3].tolist() == [*PAPER]
     half = (np.array(PAPER) + 255) / 2
     assert canvas.pixels[20, 15, :3] == pytest.approx(half, abs=1)

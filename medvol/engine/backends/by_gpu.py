@@ -19,7 +19,7 @@ from ...errors import InputError
 from ...failures import out_of_memory
 from .agreement import TOLERANCE, difference
 from .by_torch import TorchBackend
-from .gpu import device_of, exactly, lacks_compiler
+from .gpu import device_of, lacks_compiler, without_tf32
 
 GRAPHS, COMPILED = "torch-graphs", "torch-compiled"
 WARM_UP = 3  # runs before a graph is recorded, in which libraries make what they keep
@@ -106,7 +106,7 @@ class FormBackend(TorchBackend):
         """Make the form for windows of a shape, and look whether it gives the network's scores."""
         self._form, self._shape = None, shape  # what there was gives its memory back first
         try:
-            with torch.cuda.device(windows.device), exactly(benchmark=True):
+            with torch.cuda.device(windows.device), without_tf32(benchmark=True):
                 form = self._made(windows)  # it keeps the ways that cuDNN takes now
             found = difference(form(windows), self.reference(windows))
         except Exception as error:  # a compiler may fail however it likes

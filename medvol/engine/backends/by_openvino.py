@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ... import __version__
 from ...errors import InputError
-from ...pages import zeros_apart
+from ...pages import zeros_in_own_memory
 from ...quiet import quiet
 from ...transforms.keys import plain
 from ..available import give_back
@@ -220,7 +220,7 @@ def _answers(queue: Any, windows: Tensor) -> Tensor:
     """Scores of windows (B, C, *spatial), each computed alone, and written where they are given
     back: no request keeps a copy."""
     shape = [1, *queue[0].model_outputs[0].shape[1:]]
-    scores = zeros_apart((len(windows), *shape[1:]), torch.float32)
+    scores = zeros_in_own_memory((len(windows), *shape[1:]), torch.float32)
     for window, place in zip(windows.split(1), scores.split(1), strict=True):
         free = queue[queue.get_idle_request_id()]  # that the queue starts next
         free.set_output_tensor(openvino().Tensor(place.numpy(), shared_memory=True))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network run by torch: under autocast, on the CPU one thread for each window of a batch.
 
-On a GPU a batch runs as it is, see `gpu.exactly`. Never run on one: none was at hand.
+On a GPU a batch runs as it is, see `gpu.without_tf32`. Never run on one: none was at hand.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...inferers.precision import PRECISIONS, each_alone
+from ...inferers.precision import PRECISIONS, window_by_window
 from ...threads import one_thread_each
-from .gpu import exactly
+from .gpu import without_tf32
 
 Network = Callable[..., Tensor]
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
@@ -60,11 +60,12 @@ class TorchBackend:
         if windows.device.type != "cpu":
             latest, self._latest = self._latest, tuple(windows.shape)
             self._again = latest == self._latest
-            with exactly(benchmark=self._again):  # one that came once may be the last of its kind
+            # a shape that came once may be the last of its kind
+            with without_tf32(benchmark=self._again):
                 return self._on_gpu(windows, *args, **kwargs)
         if self._workers is None:
             self._workers = self._open.enter_context(one_thread_each())
-        return each_alone(self._workers, self._one, windows, *args, **kwargs)
+        return window_by_window(self._workers, self._one, windows, *args, **kwargs)
 
     def to(self, device: torch.device | str) -> "TorchBackend":
         """The same on another device."""

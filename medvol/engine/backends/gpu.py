@@ -15,7 +15,7 @@ OLDEST = (7, 0)  # of GPUs for which triton compiles
 
 
 @contextmanager
-def exactly(*, benchmark: bool) -> Iterator[None]:
+def without_tf32(*, benchmark: bool) -> Iterator[None]:
     """Let products on a GPU be those of the precision that is asked for, while the block runs.
 
     Torch convolves float32 on newer GPUs as TF32, which keeps 10 bits of 23: another precision,

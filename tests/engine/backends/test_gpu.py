@@ -8,7 +8,7 @@ import torch
 from far import gpu
 
 from medvol.engine.backends import gpu as own
-from medvol.engine.backends.gpu import exactly, gpu_name, lacks_compiler, wait_for
+from medvol.engine.backends.gpu import gpu_name, lacks_compiler, wait_for, without_tf32
 
 
 def test_float32_is_float32_while_it_computes_and_what_was_set_comes_back() -> None:
@@ -20,7 +20,7 @@ def test_float32_is_float32_while_it_computes_and_what_was_set_comes_back() -> N
     before = state()
     torch.set_float32_matmul_precision("high")
     try:
-        with exactly(benchmark=True):
+        with without_tf32(benchmark=True):
             assert state() == (False, True, True, "highest")
         assert state() == (*before[:3], "high")
     finally:

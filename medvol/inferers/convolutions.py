@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convolutions of one window by oneDNN, where torch would take one of its own, 3 times slower."""
+"""Convolutions of one volume by oneDNN, where torch would take one of its own, 3 times slower."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from torch.overrides import TorchFunctionMode
 # torch itself takes oneDNN for several windows, or for a tensor with more values than these in
 # batch x channels x first two edges, see `use_mkldnn` in its aten/src/ATen/native/Convolution.cpp
 FEW_VALUES = 20480
-CONVOLUTIONS = {F.conv2d: 2, F.conv3d: 3}  # to the number of spatial axes
+AXES = 3  # of space
 
 
 class OneDnnConvolutions(TorchFunctionMode):
-    """While it is entered, a batch of one is convolved as each of several would be: by oneDNN.
+    """While it is entered, one volume alone is convolved as each of several would be: by oneDNN.
 
     A network then takes one window alone in the time that it takes for each of several, with the
     same scores, and in half the memory. It is of the thread that enters it, for inference in
@@ -37,13 +37,11 @@ class OneDnnConvolutions(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        axes = CONVOLUTIONS.get(func)
-        found = None if axes is None else _convolved(axes, *args, **(kwargs or {}))
+        found = _convolved(*args, **(kwargs or {})) if func is F.conv3d else None
         return func(*args, **(kwargs or {})) if found is None else found
 
 
 def _convolved(
-    axes: int,
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -56,7 +54,7 @@ def _convolved(
     if (
         torch.is_grad_enabled()
         or isinstance(padding, str)
-        or input.dim() != axes + 2
+        or input.dim() != AXES + 2
         or len(input) != 1
         or input.device.type != "cpu"
         or not input.dtype == weight.dtype == torch.float32
@@ -68,7 +66,7 @@ def _convolved(
     ):
         return None
     pads, steps, gaps = (
-        [n] * axes if isinstance(n, int) else list(n) for n in (padding, stride, dilation)
+        [n] * AXES if isinstance(n, int) else list(n) for n in (padding, stride, dilation)
     )
     found: Tensor = torch.mkldnn_convolution(input, weight, bias, pads, steps, gaps, groups)
     return found

@@ -31,7 +31,6 @@ def random(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(len(shape)))
 
 
-@pytest.mark.parametrize("axes", [2, 3])
 @pytest.mark.parametrize(
     "options",
     [
@@ -44,10 +43,10 @@ def random(*shape: int) -> Tensor:
     ids=str,
 )
 def test_a_window_alone_has_the_scores_that_it_has_beside_another(
-    axes: int, options: dict[str, Any], by_onednn: Counts
+    options: dict[str, Any], by_onednn: Counts
 ) -> None:
-    layer = (nn.Conv2d if axes == 2 else nn.Conv3d)(4, 6, **options)
-    windows = random(2, 4, *(9, 11, 7)[:axes])
+    layer = nn.Conv3d(4, 6, **options)
+    windows = random(2, 4, 9, 11, 7)
     with torch.inference_mode():
         beside = layer(windows)
         with OneDnnConvolutions():
@@ -67,14 +66,15 @@ def test_keywords_and_one_number_for_each_axis(by_onednn: Counts) -> None:
     assert len(by_onednn) == 1
 
 
+CUBE = (3, 3, 3)
 LEFT = {
-    "several": (random(2, 1, 5, 5), random(1, 1, 3, 3), {}),
-    "unbatched": (random(1, 5, 5), random(1, 1, 3, 3), {}),
-    "padding by name": (random(1, 1, 5, 5), random(1, 1, 3, 3), {"padding": "same"}),
-    "double": (random(1, 1, 5, 5).double(), random(1, 1, 3, 3).double(), {}),
-    "a product": (random(1, 1, 5, 5), random(1, 1, 1, 1), {}),
-    "many values": (random(1, 1, 1, FEW_VALUES + 1), random(1, 1, 1, 2), {}),
-    "no channel": (torch.empty(1, 0, 5, 5), torch.empty(1, 0, 3, 3), {}),
+    "several": (random(2, 1, 5, 5, 5), random(1, 1, *CUBE), {}),
+    "unbatched": (random(1, 5, 5, 5), random(1, 1, *CUBE), {}),
+    "padding by name": (random(1, 1, 5, 5, 5), random(1, 1, *CUBE), {"padding": "same"}),
+    "double": (random(1, 1, 5, 5, 5).double(), random(1, 1, *CUBE).double(), {}),
+    "a product": (random(1, 1, 5, 5, 5), random(1, 1, 1, 1, 1), {}),
+    "many values": (random(1, 1, 1, FEW_VALUES + 1, 1), random(1, 1, 1, 2, 1), {}),
+    "no channel": (torch.empty(1, 0, 5, 5, 5), torch.empty(1, 0, *CUBE), {}),
 }
 
 
@@ -82,31 +82,33 @@ LEFT = {
 def test_what_stays_with_torch(kind: str, by_onednn: Counts) -> None:
     window, weight, options = LEFT[kind]
     with torch.inference_mode():
-        expected = F.conv2d(window, weight, **options)
+        expected = F.conv3d(window, weight, **options)
         with OneDnnConvolutions():
-            assert torch.equal(F.conv2d(window, weight, **options), expected)
+            assert torch.equal(F.conv3d(window, weight, **options), expected)
     assert by_onednn == []
 
 
 def test_as_many_values_as_torch_keeps_for_itself_go_to_onednn(by_onednn: Counts) -> None:
     with torch.inference_mode(), OneDnnConvolutions():
-        F.conv2d(random(1, 1, 1, FEW_VALUES), random(1, 1, 1, 2))
+        F.conv3d(random(1, 1, 1, FEW_VALUES, 1), random(1, 1, 1, 2, 1))
     assert len(by_onednn) == 1
 
 
-def test_training_and_autocast_stay_with_torch(by_onednn: Counts) -> None:
-    layer = nn.Conv2d(1, 1, 3)
+def test_training_autocast_and_pictures_stay_with_torch(by_onednn: Counts) -> None:
+    layer, picture = nn.Conv3d(1, 1, 3), nn.Conv2d(1, 1, 3)
     with OneDnnConvolutions():
-        layer(random(1, 1, 5, 5)).sum().backward()
+        layer(random(1, 1, 5, 5, 5)).sum().backward()
         assert layer.weight.grad is not None
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            assert layer(random(1, 1, 5, 5)).dtype == torch.bfloat16
+        with torch.inference_mode():
+            picture(random(1, 1, 5, 5))
+            with torch.autocast("cpu", torch.bfloat16):
+                assert layer(random(1, 1, 5, 5, 5)).dtype == torch.bfloat16
     assert by_onednn == []
 
 
 def test_only_while_it_is_entered(by_onednn: Counts) -> None:
     with torch.inference_mode():
         with OneDnnConvolutions():
-            F.conv2d(random(1, 1, 5, 5), random(1, 1, 3, 3))
-        F.conv2d(random(1, 1, 5, 5), random(1, 1, 3, 3))
+            F.conv3d(random(1, 1, 5, 5, 5), random(1, 1, *CUBE))
+        F.conv3d(random(1, 1, 5, 5, 5), random(1, 1, *CUBE))
     assert len(by_onednn) == 1

@@ -26,6 +26,7 @@ from .trust import introduced
 COMMANDS = (
     "predict",
     "watch",
+    "cohort",
     "measure",
     "evaluate",
     "inspect",
@@ -85,7 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             short_waits()
         with stoppable():
             args = build_parser().parse_args(argv)
-            words = [getattr(args, name, None) for name in ("command", "source", "bundle_command")]
+            words = [
+                getattr(args, name, None)
+                for name in ("command", "source", "bundle_command", "cohort_command")
+            ]
             command = " ".join([command, *filter(None, words)])
             as_json = getattr(args, "json", False)
             if hasattr(args, "alone"):  # of commands that say how long all took

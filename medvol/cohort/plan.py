@@ -110,7 +110,7 @@ def write_plan(path: str | os.PathLike[str], units: Iterable[Unit]) -> None:
         ImportError: it is to be Parquet, and pyarrow is not installed.
     """
     path = Path(path)
-    if not _is_parquet(path):
+    if not is_parquet(path):
         write_csv(path, COLUMNS, map(astuple, units), errors="surrogateescape")
         return
     arrow, parquet = _arrow(), _arrow("pyarrow.parquet")
@@ -124,7 +124,12 @@ def write_plan(path: str | os.PathLike[str], units: Iterable[Unit]) -> None:
         parquet.write_table(table, temporary)
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
+    """Whether a plan is Parquet, by its suffix, and not CSV.
+
+    Raises:
+        InputError: E_PLAN, it has another suffix.
+    """
     suffix = path.suffix.lower()
     if suffix not in (".csv", PARQUET):
         reason = "a plan is a table, and this name says of no kind that is known."
@@ -138,7 +143,7 @@ def _arrow(module: str = "pyarrow") -> Any:
 
 def _rows(path: Path, remark: Callable[[str], object]) -> Iterator[tuple[int, Row]]:
     """The lines of a table by their numbers, without the first, which names the columns."""
-    rows = _parquet_rows(path) if _is_parquet(path) else _csv_rows(path)
+    rows = _parquet_rows(path) if is_parquet(path) else _csv_rows(path)
     _, names = next(rows, (1, []))
     names = [name.strip().lower() for name in names]
     if "path" not in names:

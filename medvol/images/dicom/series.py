@@ -121,21 +121,44 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _dicom_files(files: Sequence[Path], left_out: Counter[str]) -> list[Path]:
     """Those with DICOM in them; the others are counted by their kind, or refused."""
-    heads = {file: _head(file) for file in files}
+    heads = {file: head_of(file) for file in files}
+    found, strays, kinds = told_apart(heads)
+    if strays:
+        raise stray(strays[0], heads[strays[0]], len(found))
+    left_out.update(kinds)
+    return found
+
+
+def told_apart(heads: Mapping[Path, bytes]) -> tuple[list[Path], list[Path], Counter[str]]:
+    """Of some files those with DICOM in them, those that may be damaged slices, and the others.
+
+    Args:
+        heads: the first bytes of each, see `head_of`.
+
+    Returns:
+        The first two in their order; of the others how many are of which kind.
+    """
     # a list of the disc's contents is not an image, and may be damaged where the images are sound
     found = [file for file, head in heads.items() if has_mark(head) and file.name != "DICOMDIR"]
     known, used = set(found), {suffix_of(file) for file in found}
-    for file in files:
+    strays, kinds = [], Counter[str]()
+    for file in heads:
         if file in known:
             continue
         kind = known_kind(file)
         if is_named(file) or (found and (not kind or kind in used)):
-            raise stray(file, heads[file], len(found))
-        left_out[kind or "of an unknown kind"] += 1
-    return found
+            strays.append(file)
+        else:
+            kinds[kind or "of an unknown kind"] += 1
+    return found, strays, kinds
 
 
-def _head(path: Path) -> bytes:
+def head_of(path: Path) -> bytes:
+    """The first bytes of a file, inflated, by which `told_apart` knows it.
+
+    Raises:
+        InputError: E_PATH, it may not be opened; E_TRUNCATED, E_CORRUPT, it is damaged gzip.
+    """
     try:
         return read_head(path, HEAD_BYTES)
     except OSError as error:

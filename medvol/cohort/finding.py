@@ -5,14 +5,14 @@ In each folder it is what `medvol predict FOLDER` takes; and it is looked for in
 """
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from ..images.dicom.parts import parts_of_series
-from ..images.files import natural_key
 from ..images.find import CaseNames, case_name, is_mask
 from ..images.formats import FORMATS, ends_with, suffixes
 from ..images.sequences import sequence_of
@@ -93,10 +93,11 @@ def named(images: list[Image], root: Path) -> list[tuple[str, Image]]:
     return found
 
 
-def order(image: Image) -> tuple[Any, ...]:
-    """Sorts images as a listing by name does, and series by their numbers."""
-    parts = [(natural_key(Path(part)), part) for part in image.path.split("/")]
-    return parts, image.number is None, image.number or 0, image.series
+def order(image: Image) -> tuple[str, str, bool, int, str]:
+    """Sorts images as a listing by name does, numbers in names counted, and series by theirs."""
+    counted = re.sub(r"\d+", lambda found: f"\1{int(found[0]):020}", image.path)
+    number = image.number
+    return counted.replace("/", "\0"), image.path, number is None, number or 0, image.series
 
 
 def _below(folder: str, name: str) -> str:

@@ -92,14 +92,14 @@ class Listing(NamedTuple):
 
     Args:
         sign: see `Found`.
-        place: numbers by which the system tells the folder from others.
+        place: number by which the system tells the folder from others.
         folders: names of those in it.
         links: those of them that are links.
         files: regular files in it.
     """
 
     sign: str
-    place: tuple[int, int]
+    place: int
     folders: list[str]
     links: list[str]
     files: list[File]
@@ -126,10 +126,9 @@ def list_folder(folder: Path) -> Listing:
         except OSError as error:
             if error.errno in AWAY:
                 raise
-            files.append((entry.name, 0))  # a link that leads nowhere is refused when it is read
-    return Listing(
-        opaque(repr((names, links, signs))), (there.st_dev, there.st_ino), names, links, files
-    )
+            files.append((entry.name, 0))  # a link to nowhere, which is refused when it is read
+    sign, place = opaque(repr((names, links, signs))), (there.st_dev << 64) + there.st_ino
+    return Listing(sign, place, names, links, files)
 
 
 def look_into(root: Path, folder: str, listing: Listing) -> Found:

@@ -131,7 +131,7 @@ class _Reply(NamedTuple):
     """
 
     folder: str
-    place: tuple[int, int] | None = None
+    place: int | None = None
     folders: Sequence[str] = ()
     links: Sequence[str] = ()
     files: int = 0
@@ -164,7 +164,7 @@ def search(
             answer; E_NOSPACE, what was read cannot be kept; E_FAILED, a process died.
     """
     queue, links = deque([("", False)]), list[str]()
-    seen, present, closed = set[tuple[int, int]](), list[str](), list[str]()
+    seen, present, closed = set[int](), list[str](), list[str]()
     waiting: dict[Future[list[_Reply]], dict[str, bool]] = {}
     with _processes(workers) as pool:
         try:

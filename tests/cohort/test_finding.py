@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset
 from support.dicom_phantoms import OTHER_UID, SERIES_UID, ct_series, stored_values, write
 
 from medvol.bundle.spec import read_spec
-from medvol.cohort.finding import Image, named, taker_for
+from medvol.cohort.finding import Image, named, order, taker_for
 from medvol.cohort.walk import Kept, search
+from medvol.images.files import natural_key
 from medvol.tasks.cases import find_cases
 from medvol.tasks.task import task_of
 
@@ -144,3 +145,23 @@ def test_a_folder_that_is_itself_a_study_is_called_by_its_name(tmp_path: Path) -
     write(tmp_path / "chest", series() + series(OTHER_UID, 2))
     images, _ = found(tmp_path / "chest", CT, every_series=True)
     assert [name for name, _ in images] == ["chest_series1", "chest_series2"]
+
+
+def test_the_order_is_that_of_a_listing_by_name() -> None:
+    paths = [
+        "a/x10",
+        "a/x9",
+        "a/x9b",
+        "a/x09",
+        "a-b",
+        "a",
+        "A10/x",
+        "A9/x",
+        "a1/x",
+        "x/1",
+        "x/10/a",
+    ]
+    listed = sorted(paths, key=lambda path: [(natural_key(Path(x)), x) for x in path.split("/")])
+    assert sorted(paths, key=lambda path: order(Image(path, 0))) == listed
+    one, two = Image("a", 0, "1.9", 10), Image("a", 0, "1.8", 9)
+    assert sorted([Image("a", 0, "1.1"), one, two], key=order) == [two, one, Image("a", 0, "1.1")]

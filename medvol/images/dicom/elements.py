@@ -12,10 +12,11 @@ from ...errors import InputError
 
 def value_of(header: Dataset, name: str) -> Any:
     """A value of the header by its keyword; None where absent or empty, "?" where unreadable."""
-    if name not in header:
-        return None
     try:
-        return None if header[name].is_empty else header[name].value
+        element = header[name]
+        return None if element.is_empty else element.value
+    except KeyError:
+        return None
     except Exception:  # pydicom reads a value when it is asked for, and may raise nearly anything
         return "?"
 

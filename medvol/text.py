@@ -22,6 +22,16 @@ def digits(number: float | None) -> str:
     return "" if number is None else f"{number:.{SIGNIFICANT_DIGITS}g}"
 
 
+def figure_text(number: float) -> str:
+    """A figure of any unit with three significant digits, of large ones all before the point.
+
+    Example:
+        >>> [figure_text(x) for x in (0.12345, 4271.4, -3.0)]
+        ['0.123', '4,271', '−3']
+    """
+    return minus(f"{number:.3g}" if abs(number) < 1000 else f"{number:,.0f}")
+
+
 def ml_text(volume_ml: float) -> str:
     """Millilitres with as many decimals as help a reader; a dash for NaN.
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,6 +152,7 @@ class Cases:
         return f"{counted(len(self.rows), self.unit)}: {said}"
 
 
+@lru_cache(maxsize=4096)  # the same few of every case
 def column(*names: str) -> str:
     """The name of a column: words without punctuation, joined by underscores.
 

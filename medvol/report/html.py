@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,10 +19,21 @@ from ..files import cell_text, write_text
 from ..labels import LabelTable
 from ..metrics.lesions import Lesions
 from ..metrics.lung_regions import HIGHEST_SCORE, SCORE_SOURCE, Region
-from ..metrics.masks.comparison import RegionFigures
 from ..metrics.measurements import Histogram, Measurement, Reference
 from ..progress import STAGES
-from ..text import NOTICE, decimals, hu_text, minus, ml_text, percent_text, signed_ml_text
+from ..text import (
+    NOTICE,
+    decimals,
+    figure_text,
+    hu_text,
+    minus,
+    ml_text,
+    percent_text,
+    signed_ml_text,
+)
+
+if TYPE_CHECKING:
+    from ..metrics.masks.comparison import RegionFigures  # which loads torch
 
 TEMPLATES = Path(__file__).parent / "templates"
 CHART_WIDTH, CHART_HEIGHT = 900, 250  # units of the histogram, without room for the axes' texts
@@ -72,7 +83,7 @@ class ReportContext:
     notes: Sequence[str] = ()
     picture: bytes | Path | None = None
     preview: bytes | Path | None = None
-    difference: Mapping[str, RegionFigures] = field(default_factory=dict)
+    difference: Mapping[str, "RegionFigures"] = field(default_factory=dict)
     errors: bytes | Path | None = None
     reading: str = ""
     slices: str = ""
@@ -137,10 +148,11 @@ def page_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters.update(
         ml=ml_text, signed_ml=signed_ml_text, hu=hu_text, percent=percent_text, decimals=decimals,
         rgb=_rgb, data_uri=data_uri, href=quote, filename=os.path.basename, cell=cell_text,
-        jpeg_uri=jpeg_uri,
+        jpeg_uri=jpeg_uri, figure=figure_text,
     )  # fmt: skip
     environment.globals |= {"notice": NOTICE, "stages": STAGES}
     return environment

@@ -29,7 +29,16 @@ VERSION = "1.10.0"
 DESCRIPTION = "dataset_description.json"
 WORK = ".medvol"  # folder of the cohorts in a data set of derivatives
 IGNORED = "group_*.tsv\n"  # tables of all, which BIDS has no names for
-README = f"# Masks and measurements by medvol\n\n{NOTICE}\n"
+README = f"""# Masks and measurements by medvol
+
+{NOTICE}
+
+Each image of the data set that `dataset_description.json` names as its source has a mask in the
+folder `anat` of its participant or session, a table of the mask's labels, and a sidecar with the
+bundle that made it, measurements of each label, and notes on how far they can be trusted. Tables of
+all participants, `group_*.tsv`, are made by `medvol bids IN OUT group`. The folder `.medvol` holds
+the record of each run, and why images were refused; the same command goes on where it was stopped.
+"""
 MASK = "segmentation.nii.gz"
 _SUFFIXES = {"CT": ("ct",)}  # modality of a bundle to what its images end with
 _LABEL = re.compile(r"(?:sub|ses)-([0-9A-Za-z+]+)")
@@ -301,6 +310,10 @@ def write_groups(out: Path) -> list[Path]:
 
 def _write_tsv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table as BIDS has it: tabs, and n/a for nothing."""
-    cells = [["n/a" if x in (None, "") else str(x) for x in row] for row in (columns, *rows)]
-    lines = ["\t".join(re.sub(r"[\t\r\n]", " ", x) for x in row) for row in cells]
-    write_text(path, "\n".join(lines) + "\n")
+    lines = ["\t".join(map(_cell, row)) + "\n" for row in (columns, *rows)]
+    write_text(path, "".join(lines))
+
+
+def _cell(value: object) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "n/a" if value in (None, "") else re.sub(r"[\t\r\n]", " ", text)

@@ -4,9 +4,12 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..errors import InputError
+from ..failures import path_error
+from ..files import read_csv
 from ..tasks.cases import Reader
 from .finding import Image, named, order, taker_for
 from .plan import Unit
@@ -112,3 +115,32 @@ def _opaque(image: Image) -> str:
 def _part(pattern: re.Pattern[str] | None, path: str) -> str:
     found = pattern.search(path) if pattern else None
     return "" if found is None else (found[1] if found.re.groups else found[0]) or ""
+
+
+def with_groups(units: Sequence[Unit], table: Path) -> list[Unit]:
+    """Units with the groups that a table names; those that it does not name stay as they are.
+
+    Args:
+        units: of a plan.
+        table: CSV with a column group, and one of case, path (absolute, or from the table's folder)
+            and patient; the first of these that is there counts.
+
+    Raises:
+        InputError: E_PATH, it cannot be read; E_PLAN, it lacks a column, or names no unit.
+    """
+    try:
+        rows = read_csv(table)
+    except (OSError, ValueError) as error:
+        raise path_error(table, error) from error
+    columns = rows[0].keys() if rows else ()
+    key = next((name for name in ("case", "path", "patient") if name in columns), None)
+    if key is None or "group" not in columns:
+        reason = "it lacks a column group, or one of case, path or patient."
+        raise InputError("E_PLAN", table, reason, "Name the columns in its first line.")
+    groups = {row[key] or "": row["group"] or "" for row in rows}
+    if key == "path":
+        groups = {str(table.parent.absolute() / path): group for path, group in groups.items()}
+    if not any(getattr(unit, key) in groups for unit in units):
+        reason = f"no {key} of the plan is in it."
+        raise InputError("E_PLAN", table, reason, f"Write each {key} as the plan has it.")
+    return [replace(unit, group=groups.get(getattr(unit, key), unit.group)) for unit in units]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from support.dicom_phantoms import SERIES_UID, ct_series, write
+from support.refusals import refused_by
 
 from medvol.bundle.spec import read_spec
 from medvol.cohort.plan import Unit
-from medvol.cohort.planning import Made, Paths, make_plan
+from medvol.cohort.planning import Made, Paths, make_plan, with_groups
 from medvol.tasks.task import Task, task_of
 
 Plan = Callable[..., Made]
@@ -66,3 +67,28 @@ def test_paths_say_who_is_meant(plan: Plan) -> None:
         ("b/p9/ct", "p9", ""), ("b/p10/ct", "p1", ""),
     ]  # fmt: skip
     assert made.others[""]["image of another path"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("case,group\nb/p9/ct,late\nx,early\n", ["", "late", ""]),
+        ("patient,group,age\np9,late,7\np10,early,8\n", ["", "late", "early"]),
+        ("group,path\nlate,in/b/p9/ct.nii\n", ["", "late", ""]),
+    ],
+)
+def test_groups_come_from_a_table(text: str, groups: list[str], plan: Plan, tmp_path: Path) -> None:
+    made = plan(paths=Paths(patient=re.compile("p[0-9]+")))
+    (tmp_path / "groups.csv").write_text(text)
+    units = with_groups(made.units, tmp_path / "groups.csv")
+    assert [unit.group for unit in units] == groups
+    assert [unit.case for unit in units] == [unit.case for unit in made.units]
+
+
+@pytest.mark.parametrize("text", ["", "group\na\n", "case\na/p1\n", "case,group\nnone,x\n"])
+def test_tables_without_a_group_of_a_case_are_refused(
+    text: str, plan: Plan, tmp_path: Path
+) -> None:
+    (tmp_path / "groups.csv").write_text(text)
+    refused_by(lambda: with_groups(plan().units, tmp_path / "groups.csv"), "E_PLAN")
+    refused_by(lambda: with_groups([], tmp_path / "no.csv"), "E_PATH")

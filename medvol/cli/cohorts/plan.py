@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ...errors import InputError, printable
 from ...text import counted
 
 if TYPE_CHECKING:
+    from ...cohort.plan import Unit
     from ...cohort.planning import Made
 
 SHOWN = 8  # kinds of what was left out, in a line
@@ -55,6 +57,10 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="the same for the group that a case is compared within, such as a site",
     )  # fmt: skip
     parser.add_argument(
+        "--groups", type=Path, metavar="TABLE",
+        help="CSV with columns group and case, path or patient, as the plan has them",
+    )  # fmt: skip
+    parser.add_argument(
         "--workers", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
         help="processes that read headers (default: as many as cores, at most 8)",
     )  # fmt: skip
@@ -80,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ...bundle.spec import read_spec
     from ...cohort.plan import is_parquet, write_plan
-    from ...cohort.planning import PART, Paths, make_plan
+    from ...cohort.planning import PART, Paths, make_plan, with_groups
     from ...tasks.task import task_of
 
     if args.workers < 1:
@@ -99,19 +105,20 @@ def run(args: argparse.Namespace) -> int:
     if not made.units:
         reason = "no case is in it, nor in a folder in it."
         raise InputError("E_EMPTY", args.folder, reason, "Give the folder of the images.")
-    write_plan(args.output, made.units)
-    print(printable(f"{args.output}: {summary(made)}"))
+    units = made.units if args.groups is None else with_groups(made.units, args.groups)
+    write_plan(args.output, units)
+    print(printable(f"{args.output}: {summary(units)}"))
     return 0
 
 
-def summary(made: "Made") -> str:
+def summary(units: "Sequence[Unit]") -> str:
     """What a plan holds, in words."""
-    images = {(unit.path, unit.series): unit.size_bytes for unit in made.units}
-    patients = len({unit.patient for unit in made.units} - {""})
-    words = counted(len(images), "image")
-    if patients:
-        words += f" of {counted(patients, 'patient')}"
-    return f"{words}, {sum(images.values()) / 1e9:.3g} GB; {counted(len(made.units), 'line')}"
+    images = {(unit.path, unit.series): unit.size_bytes for unit in units}
+    of = [f" {preposition} {counted(number, name)}"
+          for preposition, name in (("of", "patient"), ("in", "group"))
+          if (number := len({getattr(unit, name) for unit in units} - {""}))]  # fmt: skip
+    size = f"{sum(images.values()) / 1e9:.3g} GB"
+    return f"{counted(len(images), 'image')}{''.join(of)}, {size}; {counted(len(units), 'line')}"
 
 
 def left_out(made: "Made") -> list[str]:

@@ -17,7 +17,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..files import cell_text, write_text
 from ..labels import LabelTable
-from ..metrics.lesions import Lesions
 from ..metrics.lung_regions import HIGHEST_SCORE, SCORE_SOURCE, Region
 from ..metrics.measurements import Histogram, Measurement, Reference
 from ..progress import STAGES
@@ -34,6 +33,10 @@ from ..text import (
 
 if TYPE_CHECKING:
     from ..metrics.masks.comparison import RegionFigures  # which loads torch
+
+if TYPE_CHECKING:  # they load MONAI and SciPy, without which the page of all cases is written
+    from ..metrics.lesions import Lesions
+    from ..metrics.masks.comparison import RegionFigures
 
 TEMPLATES = Path(__file__).parent / "templates"
 CHART_WIDTH, CHART_HEIGHT = 900, 250  # units of the histogram, without room for the axes' texts
@@ -92,7 +95,7 @@ class ReportContext:
     measurements: Sequence[Measurement] = ()
     regions: Sequence[Region] = ()
     ct_score: int | None = None
-    lesions: Lesions | None = None
+    lesions: "Lesions | None" = None
     table: LabelTable | None = None
     reference: Reference | None = None
     focus: Reference | None = None

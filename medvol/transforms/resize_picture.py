@@ -2,6 +2,7 @@
 """Bringing pictures to one size without aliasing: what becomes smaller is averaged, not skipped."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,7 @@ def _scaled(picture: Tensor, size: Size) -> Tensor:
     return torch.stack([torch.from_numpy(columns @ turned.numpy()).T for turned in half])
 
 
+@lru_cache(maxsize=64)  # pictures of one detector have one size
 def _weights(old: int, new: int) -> csr_array:
     """Of old pixels in new ones along a side, (new, old) float32: a triangle around each middle.
 

@@ -3,6 +3,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -213,3 +215,12 @@ def test_the_page_of_classes_and_of_slices(tmp_path: Path) -> None:
 
 def test_names_of_columns_are_one_word() -> None:
     assert column("lung (rest)", "share of", "left  lung") == "lung_rest_share_of_left_lung"
+
+
+def test_what_is_written_of_all_cases_needs_neither_torch_nor_monai() -> None:
+    """The process that writes it has neither: to load them takes longer than most folders."""
+    modules = "case_index, medvol.outputs.case_table"
+    heavy = "{'torch', 'monai', 'scipy', 'matplotlib'}"
+    code = f"import sys, medvol.outputs.{modules}; print(*{heavy}.intersection(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"

@@ -26,7 +26,6 @@ from .trust import introduced
 COMMANDS = (
     "predict",
     "watch",
-    "cohort",
     "measure",
     "evaluate",
     "inspect",
@@ -37,6 +36,7 @@ COMMANDS = (
     "tune",
     "serve",
     "bundle",
+    "cohort",
     "demo",
 )
 

@@ -3,17 +3,19 @@
 
 import argparse
 
-from .cohorts import plan
+from .cohorts import plan, retry, run, status, verify
 
-GROUPS = (plan,)  # in the order of the help
+GROUPS = (plan, run, status, retry, verify)  # in the order of the help
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `cohort` and its own commands to the command line."""
     parser = commands.add_parser(
         "cohort",
-        help="predict thousands of cases, on one machine or many",
-        description="Plan a cohort: find its cases, and say which is predicted with which bundle.",
+        help="thousands of cases, on one machine or many, with nothing lost",
+        description="Predict the cases of a plan with one or several bundles, on one machine or "
+        "many that share a folder. What is done is done once: the same command goes on after any "
+        "stop, and may run on several machines at the same time.",
     )
     own = parser.add_subparsers(dest="cohort_command", required=True, metavar="COMMAND")
     for group in GROUPS:

@@ -130,12 +130,12 @@ def run(args: argparse.Namespace) -> int:
     from ..bundle.spec import read_spec
     from ..files import check_writable
     from ..outputs.results import Results, check_apart
+    from ..tasks.predictor import Predictor
     from ..tasks.task import task_of
     from ..watch.ledger import opened
     from ..watch.rules import rules_for
     from ..watch.turn import Turn
     from ..watch.watcher import Watcher
-    from ..watch.work import Predictor
 
     if args.every <= 0 or args.settle < 0 or (args.days is not None and args.days < 0):
         raise ValueError("--every, --settle and --days count up; give numbers above 0")

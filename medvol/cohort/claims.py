@@ -24,6 +24,7 @@ from ..scratch import LATER_S, machine
 CLAIMS, WORKERS = "claims", "workers"
 BEAT_S = 10.0  # between two signs of life of a process
 SILENT_S = 120.0  # after which a process on another machine is gone; network shares keep times back
+END_S = 5.0  # for a process that is killed to be gone
 _PIDS = Path("/proc/self/ns/pid")  # Linux: the same number may be of several processes elsewhere
 
 
@@ -83,7 +84,7 @@ class Claims:
         self._beat = self.workers / f"{own.worker}.json"
         self._ended = threading.Event()
         self._beating = threading.Thread(target=self._keep_beating, daemon=True)
-        self._children: Sequence[int] = ()
+        self._children: list[tuple[int, float]] = []  # numbers, and when they started
 
     def __enter__(self) -> "Claims":
         self.works_with(())
@@ -96,7 +97,7 @@ class Claims:
             self._beat.unlink()
 
     def works_with(self, children: Sequence[int]) -> None:
-        """Say which processes work for this one: while one of them runs, its units are not free.
+        """Say which processes work for this one, so that they do not go on where it is killed.
 
         Args:
             children: their numbers.
@@ -104,7 +105,7 @@ class Claims:
         Raises:
             InputError: E_NOSPACE, it cannot be written.
         """
-        self._children = children
+        self._children = [(pid, started) for pid in children if (started := _started(pid))]
         try:
             self._say()
         except OSError as error:
@@ -185,11 +186,12 @@ class Claims:
         return path.exists() and self._age_s(path) > SILENT_S
 
     def _is_gone(self, process: Process) -> bool:
+        """Whether a process is gone; what still works for it on this machine is ended."""
         beat = self.workers / f"{process.worker}.json"
         if process.machine == self.own.machine:
             if _runs(process.pid, process.started):
                 return False
-            if not any(map(_runs, _read(beat).get("children", ()))):
+            if all(_end(*child) for child in _read(beat).get("children", ())):
                 return True
         return self._age_s(beat) > SILENT_S
 
@@ -208,7 +210,7 @@ class Claims:
     def _say(self) -> None:
         """Write the own file, whole."""
         part = self._beat.with_name(f"{self._beat.name}.part")
-        part.write_text(json.dumps({**asdict(self.own), "children": [*self._children]}))
+        part.write_text(json.dumps({**asdict(self.own), "children": self._children}))
         part.replace(self._beat)
 
     def _taken_over(self, path: Path, seen: dict[str, Any]) -> bool:
@@ -240,23 +242,33 @@ def _place() -> str:
     return f"{machine()}-{os.readlink(_PIDS) if _PIDS.exists() else ''}"
 
 
-def _runs(pid: int, started: float | None = None) -> bool:
-    """Whether a process of this machine runs.
-
-    Args:
-        pid: its number.
-        started: when, in seconds since 1970; None for whatever has the number.
-    """
+def _started(pid: int) -> float | None:
+    """When a process of this machine started, in seconds since 1970; None where it does not run."""
     import psutil  # here: it takes a while
 
     try:
         process = psutil.Process(pid)
-        same = started is None or abs(process.create_time() - started) < LATER_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:  # it is somebody else's
-        return True
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def _runs(pid: int, started: float) -> bool:
+    """Whether a process of this machine runs, and not another one that has its number now."""
+    found = _started(pid)
+    return found is not None and abs(found - started) < LATER_S
+
+
+def _end(pid: int, started: float) -> bool:
+    """End a process of this machine; whether it is gone."""
+    import psutil  # here: it takes a while
+
+    if _runs(pid, started):
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            process.kill()
+            process.wait(END_S)
+    return not _runs(pid, started)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from ..failures import FAILURES, failure
 from ..outputs.archived import Storing
 from ..owned import RUN, read_record
 from ..tasks.cases import Case
+from ..tasks.predictor import Predictor
 from ..text import counted
 from .ledger import DONE, REFUSED, STARTED, STOPPED, UNSTORED, WAITING, Ledger
 from .sources import Source
 from .watcher import Watcher, Work
-from .work import Predictor
 
 # what may be gone at another time: an archive or a disk; a file that is being written
 PASSING = frozenset({"E_ARCHIVE", "E_NOSPACE", "E_CHANGED"})

@@ -108,14 +108,20 @@ def test_a_process_that_nobody_waited_for_is_gone(own: Claims, out: Path) -> Non
         assert own.take(KEY)
 
 
-def test_a_child_that_goes_on_keeps_the_unit_of_its_dead_parent(
+def test_what_works_for_a_dead_process_is_ended(own: Claims, out: Path, dead: Process) -> None:
+    held_by(out, dead)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        Claims(out, dead).works_with([child.pid, dead.pid])
+        assert own.take(KEY)
+        assert not psutil.pid_exists(child.pid)
+
+
+def test_a_process_that_has_the_number_of_a_dead_ones_child_lives(
     own: Claims, out: Path, dead: Process
 ) -> None:
     held_by(out, dead)
-    Claims(out, dead).works_with([os.getpid()])
-    assert own.take(KEY) is None
-    since = time.time() - SILENT_S - 5  # the number is of another one by now
-    os.utime(out / WORKERS / "dead.json", (since, since))
+    path = out / WORKERS / "dead.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "children": [[os.getpid(), 1.0]]}))
     assert own.take(KEY)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from medvol.engine import child as module
+from medvol.engine import process as module
 from medvol.engine.child import Child, Limits
 from medvol.errors import InputError
 from medvol.progress import Step

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from medvol.engine import child as module
 from medvol.engine import confine as confining
+from medvol.engine import process as module
 from medvol.engine.child import Child, Limits
 from medvol.engine.confine import Applied, Confinement, with_links
 from medvol.errors import InputError

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medvol.engine.confine import Applied
+from medvol.engine.process import Loss
 from medvol.engine.serve import Handler
 from medvol.errors import InputError
 from medvol.labels import match_names
@@ -81,6 +82,7 @@ class InlineChild:
         self.handler: Handler | None = None
         self.lost: list[int] = []
         self.ended: list[int] = []
+        self.loss: Loss | None = None
         self.applied: Applied | None = None
 
     def __enter__(self) -> "InlineChild":

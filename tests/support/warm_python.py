@@ -87,7 +87,7 @@ def warm_children(python: str) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "medvol.engine.child.subprocess",
+            "medvol.engine.process.subprocess",
             SimpleNamespace(**vars(subprocess) | {"Popen": started}),
         )
         yield

@@ -21,9 +21,9 @@ from tiny_bundle import tiny_bundle
 
 from medvol.answer import Answer
 from medvol.bundle.spec import read_spec
-from medvol.engine.child import END_S
 from medvol.engine.memory import Estimate
 from medvol.engine.pipeline import Pipeline
+from medvol.engine.process import END_S
 from medvol.errors import InputError
 from medvol.images.image import Image
 from medvol.outputs import room

@@ -13,7 +13,7 @@ from .html import Tick
 
 Values = npt.NDArray[np.float64]
 WIDTH, HEIGHT = 600, 36  # units of a drawing
-BINS = 40
+FEWEST_BINS, MOST_BINS = 8, 40  # between: twice the root of the number of values
 MOST_GROUPS = 12  # the others are taken together
 REST = "other groups"
 SKEWED = (
@@ -101,7 +101,9 @@ def distribution(figure: str, groups: Mapping[str, Sequence[float]]) -> Distribu
         parts[REST] = np.concatenate(rest)
     if not parts:
         return None
-    scale = scale_of(np.concatenate([*parts.values()]))
+    largest = max(map(len, parts.values()))
+    bins = min(MOST_BINS, max(FEWEST_BINS, math.ceil(2 * math.sqrt(largest))))
+    scale = scale_of(np.concatenate([*parts.values()]), bins)
     shares = {name: np.histogram(x, scale.edges)[0] / len(x) for name, x in parts.items()}
     whole = {name: share[scale.first :] for name, share in shares.items()}
     top = max(float(share.max()) for share in whole.values())
@@ -110,30 +112,31 @@ def distribution(figure: str, groups: Mapping[str, Sequence[float]]) -> Distribu
     return Distribution(figure, scale.ticks, tuple(spreads))
 
 
-def scale_of(values: Values) -> Scale:
+def scale_of(values: Values, bins: int) -> Scale:
     """An axis for values: logarithmic where a few are far above the others and none is below 0.
 
     The first bin of a logarithmic axis holds all that is too small for it, 0 among them.
 
     Args:
         values: (n,) finite ones in any unit, at least one.
+        bins: how many.
     """
     low, high = float(values.min()), float(values.max())
     if low >= 0 and float(np.quantile(values, 0.95)) > SKEWED * float(np.median(values)):
-        return _logarithmic(high)
+        return _logarithmic(high, bins)
     if low == high:
         low, high = low - 0.5, high + 0.5
     step = _step(high - low)
-    edges = np.linspace(step * math.floor(low / step), step * math.ceil(high / step), BINS + 1)
+    edges = np.linspace(step * math.floor(low / step), step * math.ceil(high / step), bins + 1)
     first, last = round(edges[0] / step), round(edges[-1] / step)
     axis = Scale(edges, ())
     marks = [step * number for number in range(first, last + 1)]
     return axis._replace(ticks=tuple(Tick(round(axis.place(x), 1), _text(x)) for x in marks))
 
 
-def _logarithmic(high: float) -> Scale:
+def _logarithmic(high: float, bins: int) -> Scale:
     power = math.ceil(math.log10(high))
-    edges = np.concatenate([[0.0], np.geomspace(10.0 ** (power - DECADES), high, BINS)])
+    edges = np.concatenate([[0.0], np.geomspace(10.0 ** (power - DECADES), high, bins)])
     axis = Scale(edges, (), first=1)
     powers = [10.0**exponent for exponent in range(power - DECADES + 1, power + 1)]
     ticks = [Tick(round(axis.place(x), 1), _text(x)) for x in powers if x <= high]
@@ -155,10 +158,10 @@ def _spread(name: str, values: Values, heights: Values, scale: Scale) -> Spread:
         heights: (bins,) 0 to 1.
         scale: the axis.
     """
-    corners = [(0.0, float(HEIGHT))]
+    corners, width = [(0.0, float(HEIGHT))], WIDTH / len(heights)
     for number, height in enumerate(heights):
         y = HEIGHT * (1 - float(height))
-        corners += [(WIDTH * number / BINS, y), (WIDTH * (number + 1) / BINS, y)]
+        corners += [(width * number, y), (width * (number + 1), y)]
     corners.append((float(WIDTH), float(HEIGHT)))
     quartiles = tuple(float(x) for x in np.quantile(values, (0.25, 0.5, 0.75)))
     return Spread(

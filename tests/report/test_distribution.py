@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from medvol.report.distribution import (
-    BINS,
     HEIGHT,
     MOST_GROUPS,
     REST,
@@ -40,11 +39,11 @@ def _corners(points: str) -> list[list[str]]:
 
 
 def test_a_few_far_values_make_the_axis_logarithmic_and_0_has_a_bin_of_its_own() -> None:
-    scale = scale_of(np.array([0.0] * 10 + [1.0] * 10 + [1000.0] * 5))
+    scale = scale_of(np.array([0.0] * 10 + [1.0] * 10 + [1000.0] * 5), bins=41)
     assert scale.first == 1
     assert scale.edges[[0, 1, -1]].tolist() == pytest.approx([0, 0.1, 1000])
     assert [tick.text for tick in scale.ticks] == ["0", "1", "10", "100", "1,000"]
-    assert scale.place(1.0) == pytest.approx(WIDTH / BINS * (1 + (BINS - 1) / 4), abs=1)
+    assert scale.place(1.0) == pytest.approx(WIDTH * (1 + 40 / 4) / 41)  # the first of 4 decades
 
 
 def test_many_cases_without_a_lesion_do_not_hide_the_others() -> None:
@@ -60,6 +59,13 @@ def test_equal_values(values: list[float]) -> None:
     found = distribution("x", {"": values})
     assert found is not None
     assert found.groups[0].places == (WIDTH / 2,) * 3
+
+
+@pytest.mark.parametrize(("number", "bins"), [(2, 8), (16, 8), (100, 20), (400, 40), (9000, 40)])
+def test_few_cases_have_few_bins(number: int, bins: int) -> None:
+    found = distribution("x", {"": [float(n) for n in range(number)]})
+    assert found is not None
+    assert len(_corners(found.groups[0].points)) == 2 * bins + 2
 
 
 def test_no_value_and_many_groups() -> None:

@@ -46,7 +46,8 @@ function pictures(row) {
     const image = element("img", { alt: "", loading: "lazy", width: 128, height: 128,
                                    src: address(root, row, root.picture) });
     image.addEventListener("error", () => image.remove());
-    const link = element("a", { href: address(root, row, root.page) }, image);
+    const link = element("a", { href: address(root, row, root.page), tabIndex: -1,
+                                ariaHidden: "true" }, image); // the name beside it leads there too
     return root.caption ? element("span", {}, link, root.caption) : link;
   });
 }

@@ -224,16 +224,16 @@ def formats_of(asked: Sequence[str] | None, spec: "Spec", task: "Task") -> list[
     Raises:
         InputError: E_BUNDLE, answers have nothing of which one could be made.
     """
-    from ..outputs.registry import OUTPUTS, expanded
+    from ..outputs.registry import OUTPUTS, THUMBNAIL, expanded
 
-    if asked is None:
-        return None if task.formats is None else [*task.report, "json"]
+    if asked is None and task.formats is None:
+        return None
     possible = [x.name for x in OUTPUTS.values() if not x.together and not x.lacks(task.gives)]
-    wanted = expanded(asked, possible)
+    wanted = expanded(asked or [*task.report, "json"], possible)
     if lacking := [name for name in wanted if name not in possible]:
         reason = f"its answers have nothing of which {lacking[0]} could be made."
         raise InputError("E_BUNDLE", spec.folder, reason, f"Give some of {', '.join(possible)}.")
-    return list(wanted)
+    return list(dict.fromkeys([*wanted, THUMBNAIL]))  # for pages of many cases
 
 
 def plan_sha256(units: Sequence[Unit]) -> str:

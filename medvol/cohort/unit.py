@@ -101,8 +101,7 @@ def end_of(
     if not isinstance(found, InputError):
         record = read_record(folder / RUN)
         if not record:
-            reason = "the results that were written are not there."
-            raise InputError("E_NOSPACE", folder, reason, "See that the output folder stays.")
+            raise not_there(folder)
         loading = sum(found.found.get("times_s", {}).get(stage, 0.0) for stage in LOADING)
         peak = record.get("peak_memory_bytes") or 0
         said = {"outputs": outputs_sha256(record), "peak_bytes": int(peak),
@@ -136,6 +135,16 @@ def outputs_sha256(record: dict[str, Any]) -> str:
     """
     lines = (f"{name} {digest}\\n" for name, digest in sorted(record[FILES].items()))
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def not_there(folder: Path) -> InputError:
+    """E_NOSPACE for results that are said to be complete.
+
+    Args:
+        folder: that should hold them.
+    """
+    reason = "the results that were written are not there."
+    return InputError("E_NOSPACE", folder, reason, "See that the output folder stays.")
 
 
 def log_of(out: Path, key: str) -> Path:

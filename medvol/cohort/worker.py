@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +22,18 @@ from ..tasks.predictor import START, Kept, Predictor
 from ..tasks.task import task_of
 from . import frozen
 from .claims import Claim, Claims, this_process
-from .ledger import LOST, PLANNED, QUARANTINED, RUNNING, Ledger, State
+from .ledger import DONE, LOST, PLANNED, QUARANTINED, RUNNING, Ledger, State
 from .plan import Unit
-from .unit import MAY_PASS, MOST_DEATHS, End, case_of, end_of, log_of, write_log
+from .unit import (
+    MAY_PASS,
+    MOST_DEATHS,
+    End,
+    case_of,
+    end_of,
+    log_of,
+    not_there,
+    write_log,
+)
 from .waiting import PATIENCE_S, Patience, is_passing
 
 if TYPE_CHECKING:
@@ -118,11 +128,11 @@ class Worker:
             The key of each unit and its state, which `FAILED` says is to be tried again; None where
             another process has it.
         """
-        for _, group in groupby(units, self._together):
+        for _, group in groupby(sorted(units, key=self._together), self._together):
             held: list[_Held] = []
             try:
                 for unit in group:
-                    begun = self.patience.until(lambda unit=unit: self._begun(unit))  # type: ignore[misc]
+                    begun = self.patience.until(partial(self._begun, unit))
                     if isinstance(begun, Claim):
                         held.append(_Held(unit, begun))
                     else:
@@ -155,19 +165,24 @@ class Worker:
                 self.claims.release(claim)
                 return before
             after = claim.after
-            if after and (before.state, before.host, before.pid) == (
-                RUNNING,
-                after.host,
-                after.pid,
-            ):
-                deaths = before.deaths + 1
-                self.ledger.add(key, LOST, deaths=deaths, host=after.host, pid=after.pid)
-                if deaths >= MOST_DEATHS:
-                    return self._ended(_Held(unit, claim), _died(deaths))
+            had = (RUNNING, after.host, after.pid) if after else None
+            if (before.state, before.host, before.pid) == had:
+                return self._after_a_death(_Held(unit, claim), before.deaths + 1)
         except InputError:
             self.claims.release(claim)
             raise
         return claim
+
+    def _after_a_death(self, one: "_Held", deaths: int) -> Claim | State | None:
+        """Count the death of a worker that was at a unit; it is given up after many."""
+        self.ledger.add(one.unit.key, LOST, deaths=deaths)
+        if deaths < MOST_DEATHS:
+            return one.claim
+        reason = f"its worker died {deaths} times."
+        remedy = "Look at the machines; then `medvol cohort retry` begins it again."
+        said = {"code": "E_FAILED", "reason": reason, "remedy": remedy}
+        state = self._ended(one, End(QUARANTINED, said, (reason,)))
+        return None if isinstance(state, InputError) else state
 
     @property
     def _place(self) -> dict[str, Any]:
@@ -181,13 +196,16 @@ class Worker:
                 if isinstance(end, InputError):
                     again = end
                     continue
+                state = self.patience.until(partial(self._ended, one, end))
+                if isinstance(state, InputError):
+                    again = state
+                    continue
                 self.for_cases.over()
-                state = self.patience.until(lambda one=one, end=end: self._ended(one, end))  # type: ignore[misc]
                 held.remove(one)
                 yield one.unit.key, state
             if again is not None:
                 self.for_cases.wait(again)
-                self.patience.until(lambda: check_there(self.out))
+                self.patience.until(partial(check_there, self.out))
 
     def _tried(self, held: "Sequence[_Held]") -> Iterator[tuple["_Held", End | InputError]]:
         """What comes of a try of each unit; an error where it was nobody's fault."""
@@ -204,14 +222,13 @@ class Worker:
             since = time.perf_counter()
             outcomes = predictor([case for _, case in ready])
             for one, _ in ready:
-                key = (
-                    one.unit.key
-                )  # not of those that are read ahead: their worker's death is not of them
-                self.patience.until(lambda key=key: self.ledger.add(key, RUNNING, **self._place))  # type: ignore[misc]
+                # not of those that are read ahead: they are not to blame where the worker dies
+                say = partial(self.ledger.add, one.unit.key, RUNNING, **self._place)
+                self.patience.until(say)
                 try:
                     found = next(outcomes)
                 except InputError as error:  # it is raised whatever the case
-                    if error.code not in MAY_PASS:
+                    if error.code not in MAY_PASS and not is_passing(error):
                         raise
                     yield one, error
                     return
@@ -235,12 +252,14 @@ class Worker:
         except InputError as error:  # the results are not there any more
             return error
 
-    def _ended(self, one: "_Held", end: End) -> State | None:
-        """Write down what became of a unit, and let go of it."""
+    def _ended(self, one: "_Held", end: End) -> State | InputError | None:
+        """Write down what became of a unit, and let go of it; an error where its results went."""
         check_there(self.out)
         if not self.claims.holds(one.claim):  # this process slept, and another one took it
             return None
         said, key = {**self._place, **end.said}, one.unit.key
+        if end.state == DONE and not (self.out / key / RUN).exists():
+            return not_there(self.out / key)
         if end.log:
             write_log(self.out, one.unit, end.state, said, end.log)
         state = self.ledger.add(key, end.state, **said)
@@ -292,13 +311,6 @@ def check_there(out: Path) -> None:
     if not (out / frozen.NAME).exists():
         remedy = "Connect the disk or the network share again."
         raise InputError("E_NOSPACE", out, "the output folder is not there.", remedy)
-
-
-def _died(deaths: int) -> End:
-    reason = f"its worker died {deaths} times."
-    remedy = "Look at the machines; then `medvol cohort retry` begins it again."
-    said = {"code": "E_FAILED", "reason": reason, "remedy": remedy}
-    return End(QUARANTINED, said, (reason,))
 
 
 def _to_stderr(line: str) -> None:

@@ -58,7 +58,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_second_try_comes_after_all_others(make_cohort: MakeCohort) -> None:
-    out, units = make_cohort({"a": "once", "b": "", "c": "refuse E_FAILED", "d": "refuse E_DIMS"})
+    out, units = make_cohort(
+        {"a": "once refuse E_FAILED", "b": "", "c": "refuse E_FAILED", "d": "refuse E_DIMS"}
+    )
     heard = Heard()
     with Noted(out) as driver:
         counts = Run(out, units, 1, heard)(driver)

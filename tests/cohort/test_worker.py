@@ -55,7 +55,9 @@ def lines(out: Path, state: str) -> list[str]:
 
 
 def test_units_are_done_refused_and_tried_again(make_cohort: MakeCohort) -> None:
-    out, units = make_cohort({"a": "", "b": "refuse E_DIMS", "c": "once", "d": "refuse E_FAILED"})
+    out, units = make_cohort(
+        {"a": "", "b": "refuse E_DIMS", "c": "once refuse E_FAILED", "d": "refuse E_FAILED"}
+    )
     with worker_of(out) as worker:
         found = dict(worker.do_many(units))
         assert [state.state for state in found.values() if state] == [DONE, REFUSED, FAILED, FAILED]
@@ -246,25 +248,35 @@ def test_patience_has_an_end(make_cohort: MakeCohort) -> None:
     assert [*(out / "claims").iterdir()] == []
 
 
+@pytest.mark.parametrize("step", ["_judged", "_ended"])
 def test_results_that_went_while_nobody_looked_are_made_again(
-    make_cohort: MakeCohort, monkeypatch: pytest.MonkeyPatch
+    make_cohort: MakeCohort, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     out, units = make_cohort({"a": ""})
     with worker_of(out) as worker:
-        judged = worker._judged
-        calls = []
+        does, calls = getattr(worker, step), []
 
-        def gone(one: object, *rest: object) -> object:
+        def gone(*given: object) -> object:
             if not calls:
                 shutil.rmtree(out / units[0].key)
-            calls.append(one)
-            return judged(one, *rest)  # type: ignore[arg-type]
+            calls.append(given)
+            return does(*given)
 
-        monkeypatch.setattr(worker, "_judged", gone)
+        monkeypatch.setattr(worker, step, gone)
         state = worker.do(units[0])
     assert state is not None
     assert (state.state, len(calls)) == (DONE, 2)
     assert (out / units[0].key / "run.json").is_file()
+
+
+def test_no_room_for_the_bundle_itself_is_waited_for(make_cohort: MakeCohort) -> None:
+    out, units = make_cohort({"a": "once raise E_NOSPACE", "b": "once raise E_TOO_BIG", "c": ""})
+    said: list[str] = []
+    with Worker(Session(str(out), WORK), said.append) as worker:
+        found = dict(worker.do_many(units))
+    assert [state.state for state in found.values() if state] == [DONE] * 3
+    assert states(out) == dict.fromkeys("abc", DONE)
+    assert [line.partition(" ")[0] for line in said] == ["E_NOSPACE", "it", "E_TOO_BIG", "it"]
 
 
 def test_a_bundle_that_cannot_be_used_ends_the_work(make_cohort: MakeCohort) -> None:

@@ -56,11 +56,12 @@ def _outcome(folder: Path, path: Path) -> Outcome | InputError:
         return Outcome("complete already", record, is_new=False)
     tell(Step("network"))
     word, _, given = path.read_text().partition(" ")
+    if word == "once":  # the first time what comes behind it happens, and then nothing
+        seen = path.with_suffix(".seen")
+        word, _, given = ("", "", "") if seen.exists() else given.partition(" ")
+        seen.touch()
     if word == "kill":
         os.kill(os.getpid(), signal.Signals[given])
-    if word == "once" and not path.with_suffix(".seen").exists():
-        path.with_suffix(".seen").touch()
-        return InputError("E_FAILED", path, "it failed.", "Try again.")
     if word == "refuse":
         return InputError(given, path, "it is refused.", "Mend it.")
     if word == "raise":
@@ -68,7 +69,8 @@ def _outcome(folder: Path, path: Path) -> Outcome | InputError:
     if word == "sleep":
         time.sleep(float(given))
     with filling(folder) as scratch:
-        (scratch / "process.txt").write_text(str(os.getpid()))
+        name, text = ("mask.txt", given) if word == "write" else ("process.txt", str(os.getpid()))
+        (scratch / name).write_text(text)
         record = {FILES: checksums(scratch), "times_s": {"load": 0.0}, "peak_memory_bytes": 1000}
         write_record(scratch / RUN, record)
     return Outcome("predicted", record)

@@ -58,6 +58,7 @@ NOT_RUN = {
     "medvol gate-cost covid_ct_lesion_25d --data radiopaedia": "needs the networks of all folds",
     "medvol data covid-xray --as-published": "needs hundreds of pictures",
     "medvol compare radiograph --data": "takes minutes, and public data",
+    "torchrun --nnodes": "needs several machines",
     "tensorboard": "a server that does not end",
     "medvol serve": "a server that does not end",
 }

@@ -49,6 +49,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     add_training_options(parser, one="a training", many="folds")
     parser.add_argument(
+        "--nproc", type=int, metavar="N",
+        help="processes that share the batches of a training, one a GPU where there are some; the "
+        "same as torchrun --nproc_per_node N -m medvol train (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--auto", action="store_true",
         help="settings that follow from the data, as `medvol data inspect` proposes them",
     )  # fmt: skip
@@ -67,9 +72,13 @@ def run(args: argparse.Namespace) -> int:
     from ..search.auto import with_auto
     from ..search.epoch_bar import epoch_bar
     from ..search.own_bundle import check_use, draft, finish
+    from ..search.ranks import ranks_of_torchrun
     from ..search.results import SUMMARY, install, summarise
     from ..search.run import Run
 
+    rank, ranks = ranks_of_torchrun() or (0, args.nproc or 1)
+    if rank:
+        return 0  # the first starts the processes of each training
     order = _order(args)
     if args.install:
         order.check_install()
@@ -83,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         for setting in order.auto:
             _say(f"auto: {setting.id} {setting.value}, {setting.reason}")
     own = draft(order, args.name, folder) if args.name else None
-    made = Run(own.order if own else order, folder, jobs=args.jobs, say=_say)
+    made = Run(own.order if own else order, folder, jobs=args.jobs, ranks=ranks, say=_say)
     if own or args.install:
         check_use(own.order.bundle if own else order.bundle, made)
     with epoch_bar(made):

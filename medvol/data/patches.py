@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from monai.data import Dataset
 from monai.data.meta_tensor import MetaTensor
@@ -18,6 +19,8 @@ from ..training.augmentation.faster import batch_steps
 from ..training.augmentation.steps import Sample
 from .freed_memory import keep_freed_memory
 from .prepared import Prepared
+
+UNSEEDED = -1
 
 
 class Ready(NamedTuple):
@@ -66,15 +69,34 @@ class PatchDataset(Dataset):
         self._dtypes: dict[str, torch.dtype] = {}
         self._ready: dict[bytes, Ready] = {}
         self._places = [self._make_ready(item) for item in self.data]
+        # shared with the processes of a loader, also with those that outlive an epoch
+        self._epoch_seed = torch.full((), UNSEEDED).share_memory_()
 
     def set_random_state(self, seed: int | None = None, state: Any = None) -> "PatchDataset":
         """Seed the transforms, as MONAI's loader does in each of its workers."""
         self.transform.set_random_state(seed=seed, state=state)
         return self
 
+    def seed_samples(self, seed: int) -> None:
+        """From now on let what is random in a sample depend on this seed and its index alone.
+
+        So it is the same in whichever batch, loader's worker or process it is drawn.
+
+        Args:
+            seed: 0 or more, another one for each epoch.
+        """
+        self._epoch_seed.fill_(seed)
+
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """The samples of a batch, which torch's loader asks for at once."""
-        samples = [self._sample(self._ready[self._places[index]]) for index in indices]
+        return [sample for index in indices for sample in self._samples(index)]
+
+    def _samples(self, index: int) -> list[Sample]:
+        """One sample of an item, or several patches."""
+        if (seed := int(self._epoch_seed)) != UNSEEDED:
+            own = np.random.SeedSequence((seed, index)).generate_state(1)
+            self.transform.set_random_state(seed=int(own[0]))
+        samples = [self._sample(self._ready[self._places[index]])]
         patches = bool(self._steps) and self._steps[0].reads_maps
         for step in self._steps[:1] if patches else ():
             samples = step(samples)

@@ -25,6 +25,10 @@ PROGRAM = (sys.executable, "-P", "-c", BOOT, "run", "--logging_file", "False")
 # for the processes that it starts too; and no bytecode beside a bundle's scripts, which would
 # change its digest
 CLEAN = {"PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+# else ranks that are started again find what those that died had told each other, and wait for them
+FRESH_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+RANKS = (sys.executable, "-P", "-m", "torch.distributed.run", "--standalone", "--no_python")
+RESTARTS = 3  # of all ranks, when one of them has died
 LOG = "log.txt"
 LOCK = ".lock"
 END_S = 10.0  # for a process to end when it is asked to
@@ -49,28 +53,33 @@ def start_bundle(
     settings: Mapping[str, Any],
     *,
     threads: int,
+    ranks: int = 1,
     watched: bool = False,
 ) -> "subprocess.Popen[bytes]":
     """Start what `launched` runs; its output is added to `log.txt` in its `output_dir`.
+
+    Several ranks are started by torchrun, which starts all of them again when one has died.
 
     Args:
         bundle: its folder.
         configs: from the lowest to the one laid over all; a name is one of the bundle's configs,
             a path is a path.
         settings: id to value, laid over the configs; `output_dir` must be among them.
-        threads: for torch.
+        threads: for torch, in each process.
+        ranks: processes that train together.
         watched: Ctrl-C is for the process that watches over it, and does not reach it.
     """
     files = [str(bundle / "configs" / c) if isinstance(c, str) else str(c) for c in configs]
     folder = Path(settings["output_dir"])
     folder.mkdir(parents=True, exist_ok=True)
-    command = [*PROGRAM]
+    together = (*RANKS, f"--nproc_per_node={ranks}", f"--max_restarts={RESTARTS}")
+    command = [*together, *PROGRAM] if ranks > 1 else [*PROGRAM]
     for name, value in {"config_file": files, "bundle_root": bundle, **settings}.items():
         command += [f"--{name}", as_word(value)]
     with open(folder / LOG, "a", encoding="utf-8") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=watched,
-            env={**os.environ, **CLEAN, "OMP_NUM_THREADS": str(threads),
+            env={**os.environ, **CLEAN, **FRESH_STORE, "OMP_NUM_THREADS": str(threads),
                  PATH: json.dumps(sys.path), BUNDLE: str(bundle)},
         )  # fmt: skip
 

@@ -35,6 +35,7 @@ from ..training.recipe import ChosenTraining, FittedWeights, Recipe, Stage, Stat
 from .ids import check_ids, has_place
 from .launch import LOG, claim, run_bundle, side_by_side, threads_of
 from .order import Order, check_record, write_record
+from .ranks import check_ranks
 from .starts import HEAD_IS_TAKEN, PRETRAINED, plan_of, start_files
 from .training import CACHE, Training, check_begun, prepare
 from .trial import BEST, CHANGES, LAST, run_trial
@@ -55,6 +56,7 @@ class Run:
         order: what is to be trained.
         folder: of the run.
         jobs: folds at a time.
+        ranks: processes of each training, which share its batches.
         say: is called with each step that was done, one line.
 
     Raises:
@@ -65,18 +67,22 @@ class Run:
     """
 
     def __init__(
-        self, order: Order, folder: Path, *, jobs: int = 1, say: Say = lambda _: None
-    ) -> None:
+        self, order: Order, folder: Path, *, jobs: int = 1, ranks: int = 1,
+        say: Say = lambda _: None,
+    ) -> None:  # fmt: skip
         self.order = order
         self.folder = folder.absolute()
         self.jobs = jobs
-        self.threads = threads_of(jobs)
+        self.ranks = ranks
+        self.threads = threads_of(jobs * ranks)
         self.say = say
         self.recipe: Recipe = read_recipe(order.bundle)
         self.datalist = Datalist.read(order.data)
         self.in_parts = not order.folds and "validation" in self.datalist.parts
         self.stages = self._stages()
         self.trainings = self._trainings()
+        for training in self.trainings.values():
+            check_ranks(training, ranks)
         self._check_folds()
         accepted = check_record(order, self.folder)
         for fold in (*order.folds, ALL):
@@ -276,7 +282,9 @@ class Run:
         if right is None:
             raise InputError("E_FAILED", folder, "another process trains here.", "Wait for it.")
         try:
-            outcome = run_trial(training, settings, folder, threads=self.threads, halt=halt)
+            outcome = run_trial(
+                training, settings, folder, threads=self.threads, ranks=self.ranks, halt=halt
+            )
         finally:
             right.release()
         if outcome.stopped == "failed":

@@ -14,6 +14,7 @@ from ..files import write_entries
 from ..training.allowance import read_standing
 from ..training.curves import Point, read_curves
 from .launch import LOG, end, start_bundle
+from .ranks import over_ranks
 from .training import Training, check_begun
 
 CHANGES = "changes.json"
@@ -56,6 +57,7 @@ def run_trial(
     folder: Path,
     *,
     threads: int = 1,
+    ranks: int = 1,
     watch: Callable[[int, float], bool] = lambda *_: False,
     halt: threading.Event | None = None,
 ) -> Outcome:
@@ -67,7 +69,8 @@ def run_trial(
         training: what all trials have in common.
         trial: id to value of this one.
         folder: of its results; `changes.json` in it is the config to repeat it with.
-        threads: for torch.
+        threads: for torch, in each process.
+        ranks: processes that train together, see `ranks.check_ranks`.
         watch: called with each epoch and its key metric once; True ends the training as "pruned".
         halt: set by another thread to end it, so that it can go on later.
 
@@ -85,9 +88,9 @@ def run_trial(
         log = folder / LOG
         begin = log.stat().st_size if log.is_file() else 0
         process = start_bundle(
-            training.bundle, [*training.configs, path],
+            training.bundle, [*training.configs, *over_ranks(training.bundle, ranks), path],
             {"output_dir": folder.absolute(), **training.given},
-            threads=threads, watched=True,
+            threads=threads, ranks=ranks, watched=True,
         )  # fmt: skip
         try:
             pruned = _watched(process, seen, halt or threading.Event())

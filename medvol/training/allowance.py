@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ignite.distributed as idist
+import psutil
 from filelock import FileLock
 from ignite.engine import Engine, Events
 from ignite.handlers import EarlyStopping
@@ -54,7 +56,8 @@ class Allowance:
     that every training has a figure. Time counts from the first batch, without the loading of data,
     and goes on counting over a resume. The record is `progress.json`. A training whose starter has
     died ends at its next batch, and another one in the same folder waits until it has: a lock of
-    the operating system sees to that.
+    the operating system sees to that. Of several processes that train together (ranks) the first
+    measures time, has the lock and writes the record.
     Attach it to the trainer behind all others, `Resume` too: what it counts from is their state.
 
     Args:
@@ -84,13 +87,14 @@ class Allowance:
         self.budget_s = budget_s
         self.patience = patience
         self._lock = FileLock(self.folder / LOCK, is_singleton=True)
-        self._starter = os.getppid()
+        self._starter = starter()
         self._begin = 0.0
 
     def attach(self, engine: Engine) -> None:
         """Wait until no other process trains in the folder, then look after this training."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire()
+        if idist.get_rank() == 0:
+            self._lock.acquire()
         engine.add_event_handler(Events.STARTED, self.started)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.batch_done)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_done)
@@ -108,33 +112,49 @@ class Allowance:
 
     def batch_done(self, engine: Engine) -> None:
         """End the epoch when the time is used up, the training when its starter has died."""
-        if os.getppid() != self._starter:
+        if starter() != self._starter:
             engine.terminate()
-        elif self._over_budget:
+        elif self._over_budget():
             engine.terminate_epoch()
 
     def epoch_done(self, engine: Engine) -> None:
         """Validate where the time is used up, write the record, and end what may not go on."""
         epoch = engine.state.epoch
-        if self._over_budget and self.evaluator.state.epoch != epoch:
+        if self._over_budget() and self.evaluator.state.epoch != epoch:
             self.evaluator.run(epoch)
         stopped = self._why(epoch, engine.state.max_epochs or 0)
         record = Standing(epoch, round(self.seconds, 2), stopped)
-        write_json(self.folder / RECORD, record._asdict(), indent=None)
+        if idist.get_rank() == 0:
+            write_json(self.folder / RECORD, record._asdict(), indent=None)
         if stopped:
             engine.terminate()
 
-    @property
     def _over_budget(self) -> bool:
-        return self.budget_s is not None and self.seconds >= self.budget_s
+        """Whether the time of the first rank is used up: all end with the same batch."""
+        if self.budget_s is None:
+            return False
+        return bool(idist.broadcast(float(self.seconds >= self.budget_s), src=0))
 
     def _why(self, epoch: int, max_epochs: int) -> str | None:
         if epoch >= max_epochs:
             return "epochs"
-        if self._over_budget:
+        if self._over_budget():
             return "budget"
         best = max(0, self.evaluator.state.best_metric_epoch)  # -1 before the first
         return "patience" if self.patience and epoch - best >= self.patience else None
+
+
+def starter() -> int | None:
+    """The process that started this training; None where it, or what lies between, has died.
+
+    Of several ranks the agent of torchrun lies between, which would outlive it.
+    """
+    if idist.get_world_size() == 1:
+        return os.getppid()
+    try:
+        return psutil.Process(os.getppid()).ppid()
+    except psutil.NoSuchProcess:
+        return None
 
 
 class EarlyStop:

@@ -4,6 +4,7 @@
 import copy
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys
@@ -11,8 +12,10 @@ from torch.nn.modules.batchnorm import SyncBatchNorm, _BatchNorm
 from torch.utils.data import DataLoader
 
 from ..errors import InputError
+from ..networks.synchronised import SynchronisedBatchNorm
 from .checkpoint import unwrapped
 
+SYNCHRONISED = (SyncBatchNorm, SynchronisedBatchNorm)  # over the batch of all processes
 TOO_FEW = "Expected more than 1 value per channel"  # torch, of batch normalisation
 
 
@@ -54,7 +57,7 @@ class CheckBatches:
     def _takes_one(self) -> bool:
         """Whether the network trains on a batch of the first image alone."""
         norms = [m for m in self.network.modules() if isinstance(m, _BatchNorm)]
-        if not norms or any(isinstance(m, SyncBatchNorm) for m in norms):
+        if not norms or any(isinstance(m, SYNCHRONISED) for m in norms):
             return True
         batch = self.dataloader.collate_fn([self.dataloader.dataset[0]])
         device = next(self.network.parameters()).device
@@ -78,21 +81,33 @@ class Validation:
     training with a longer interval has no figure and no best weights.
 
     Args:
-        validator: is run.
+        validator: MONAI evaluator that is run.
         interval: epochs, 1 or more; None never validates.
 
     Raises:
         ValueError: the interval is not a whole number of 1 or more.
     """
 
-    def __init__(self, validator: Engine, interval: int | None) -> None:
+    def __init__(self, validator: Any, interval: int | None) -> None:
         if interval is not None and (type(interval) is not int or interval < 1):
             raise ValueError(f"interval is {interval!r}; give 1 or more epochs, or None")
         self.validator = validator
         self.interval = interval
 
     def attach(self, engine: Engine) -> None:
-        """Look at each epoch of a trainer."""
+        """Look at each epoch of a trainer.
+
+        Raises:
+            InputError: E_BUNDLE, some of several processes would have nothing to validate, and the
+                others would wait for their figures for ever.
+        """
+        ranks = idist.get_world_size()
+        if self.interval and ranks > 1:
+            cases = len(self.validator.data_loader.dataset)
+            if cases < ranks:
+                reason = f"{ranks} processes cannot share {cases} images of the validation."
+                remedy = "Give fewer processes, or val_interval=None for none."
+                raise InputError("E_BUNDLE", "--val_interval", reason, remedy)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:

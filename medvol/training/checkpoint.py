@@ -284,8 +284,9 @@ class EpochSeed:
     """Seed every source of randomness at the start of each epoch from `seed`, epoch and rank.
 
     The random state then depends on the epoch alone, and an epoch that follows a resume draws the
-    same patches as it would have drawn. A sampler that knows epochs (`DistributedSampler`) is set
-    to the epoch. Attach it to a trainer.
+    same patches as it would have drawn. The order of the items is the same on all ranks, and so is
+    each sample of a dataset that can seed them (`PatchDataset`), on whichever rank it is drawn.
+    Attach it to a trainer.
 
     Args:
         dataset: training data whose random transforms are seeded too.
@@ -306,10 +307,13 @@ class EpochSeed:
         engine.add_event_handler(Events.EPOCH_STARTED, self)
 
     def __call__(self, engine: Engine) -> None:
-        seed = self.seed + engine.state.epoch + RANK_STRIDE * idist.get_rank()
+        common = self.seed + engine.state.epoch
+        seed = common + RANK_STRIDE * idist.get_rank()
         sampler = getattr(engine.state.dataloader, "sampler", None)
         if isinstance(sampler, DistributedSampler):
             sampler.set_epoch(engine.state.epoch)
+        elif sampler is not None and hasattr(sampler, "generator"):
+            sampler.generator = torch.Generator().manual_seed(common)
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 - MONAI's transforms draw from the global state
         torch.manual_seed(seed)
@@ -318,3 +322,5 @@ class EpochSeed:
         transform = getattr(self.dataset, "transform", None)
         if isinstance(transform, Randomizable):
             transform.set_random_state(seed=seed)
+        if hasattr(self.dataset, "seed_samples"):
+            self.dataset.seed_samples(common)

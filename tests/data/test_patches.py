@@ -249,3 +249,20 @@ def test_a_folder_that_is_taken_away_does_not_end_a_training(
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_text("in the way")
     assert torch.equal(epoch(dataset, 1)[0]["image"], first[0]["image"])
+
+
+@pytest.mark.parametrize("steps", [volumes, slabs])
+def test_a_seeded_sample_is_the_same_in_any_batch_and_worker(
+    steps: Callable[[], list[Any]], items: list[Any], tmp_path: Path
+) -> None:
+    dataset = ours(items, with_noise(steps()), tmp_path / "cache")
+    dataset.seed_samples(3)
+    patches = len(dataset.__getitems__([0]))
+    together = torch.stack([sample["image"] for sample in dataset.__getitems__([4, 0, 1])])
+    alone = torch.stack([sample["image"] for sample in dataset.__getitems__([1])])
+    assert torch.equal(together[-patches:], alone)
+    assert not torch.equal(together[:patches], alone)  # the same volume under another index
+    loader = DataLoader(dataset, batch_size=3, sampler=[4, 0, 1], num_workers=1)
+    assert torch.equal(next(iter(loader))["image"], together)
+    dataset.seed_samples(4)
+    assert not torch.equal(dataset.__getitems__([1])[0]["image"], alone[0])

@@ -100,3 +100,17 @@ def test_a_process_runs_the_files_that_were_looked_at(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         launch.run_bundle(bundle, ["train.json"], words, threads=1)
     assert not ran.exists()
+
+
+def test_several_ranks_are_started_by_torchrun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, module, *options = launch.RANKS[2:]
+    assert (program, module) == ("-m", "torch.distributed.run")
+    assert options == ["--standalone", "--no_python"]
+    monkeypatch.setattr(launch, "RANKS", (sys.executable, "-S", "-c", SHOW))
+    monkeypatch.setattr(launch, "PROGRAM", ("program",))
+    with launch.start_bundle(tmp_path, [], {"output_dir": tmp_path}, threads=2, ranks=3) as process:
+        assert process.wait() == 0
+    words = ["--nproc_per_node=3", "--max_restarts=3", "program"]
+    assert (tmp_path / "log.txt").read_text().startswith(str(words)[:-1])

@@ -6,12 +6,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from ignite.engine import Engine, Events
 from small_training import BATCHES, StopAt, make_training
 
 from medvol.errors import InputError
-from medvol.training.allowance import Allowance, EarlyStop, Standing, read_standing
+from medvol.training.allowance import (
+    Allowance,
+    EarlyStop,
+    Standing,
+    read_standing,
+    starter,
+)
 from medvol.training.checkpoint import Resume
 from medvol.training.curves import read_curves
 
@@ -220,3 +227,28 @@ def test_arguments_out_of_range_are_refused() -> None:
     for settings in wrong:
         with pytest.raises(ValueError, match="give a whole number of 1 or more, and 0 or more"):
             EarlyStop(Engine(lambda *_: None), **settings)
+
+
+def test_of_several_processes_the_first_measures_time_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This one is the second; the first says that the time is used up, after two epochs."""
+    said = iter([0.0] * 8 + [1.0] * 3)  # four times in an epoch
+    monkeypatch.setattr("ignite.distributed.get_rank", lambda: 1)
+    monkeypatch.setattr("ignite.distributed.broadcast", lambda *_, **__: next(said))
+    made = allowed(tmp_path, budget_s=1e9)
+    made.run()
+    assert made.state.epoch == 3
+    assert next(said, None) is None
+    assert not (tmp_path / "progress.json").exists()
+    assert not (tmp_path / ".training.lock").exists()
+
+
+def test_the_starter_of_several_processes_is_that_of_their_agent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert starter() == os.getppid()
+    monkeypatch.setattr("ignite.distributed.get_world_size", lambda: 2)
+    assert starter() == psutil.Process(os.getppid()).ppid()
+    monkeypatch.setattr(os, "getppid", lambda: 2**22 + 1)  # no process has it
+    assert starter() is None

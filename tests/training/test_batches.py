@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches that cannot be trained on are refused at once; the last epoch is validated."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from refusals import refused_by
 from torch import nn
 
 from medvol.networks.residual_classifier import ResidualClassifier
+from medvol.networks.synchronised import synchronised
 from medvol.training.batches import CheckBatches, Validation
 
 
@@ -94,3 +96,22 @@ def test_the_last_epoch_is_validated_whatever_the_interval() -> None:
 def test_intervals_that_are_none(interval: Any) -> None:
     with pytest.raises(ValueError, match="give 1 or more epochs, or None"):
         Validation(Engine(lambda *_: None), interval)
+
+
+def test_more_processes_than_images_to_validate_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    validator = SimpleNamespace(data_loader=loader(2, 1))
+    for ranks in (1, 2, 3):
+        monkeypatch.setattr("ignite.distributed.get_world_size", lambda ranks=ranks: ranks)
+        Validation(validator, None).attach(Engine(lambda *_: None))
+        if ranks < 3:
+            Validation(validator, 1).attach(Engine(lambda *_: None))
+    reason = refused_by(
+        lambda: Validation(validator, 1).attach(Engine(lambda *_: None)), "E_BUNDLE"
+    ).reason
+    assert reason == "3 processes cannot share 2 images of the validation."
+
+
+def test_a_batch_of_one_is_right_where_processes_normalise_together() -> None:
+    check(synchronised(network()), loader(3, 1))

@@ -6,7 +6,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -307,3 +307,22 @@ def test_a_sampler_that_knows_epochs_is_told_the_epoch() -> None:
     engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: epochs.append(sampler.epoch))
     engine.run(DataLoader(images, batch_size=2, sampler=sampler), max_epochs=3)
     assert epochs == [1, 2, 3]
+
+
+def test_processes_agree_on_the_order_and_on_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Seeded(Dataset):
+        seeds: ClassVar[list[int]] = []
+
+        def seed_samples(self, seed: int) -> None:
+            self.seeds.append(seed)
+
+    orders = []
+    for rank in range(2):
+        monkeypatch.setattr("ignite.distributed.get_rank", lambda rank=rank: rank)
+        images = Seeded(range(9))
+        engine = Engine(lambda _, batch: orders.append(int(batch)))
+        EpochSeed(images, seed=5).attach(engine)
+        engine.run(DataLoader(images, shuffle=True), max_epochs=2)
+    assert orders[:18] == orders[18:]
+    assert orders[:9] != orders[9:18]
+    assert Seeded.seeds == [6, 7, 6, 7]

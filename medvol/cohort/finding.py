@@ -111,11 +111,12 @@ class _Radiographs:
         self._taken: list[Image] = []
 
     def take(self, found: Found, others: Counter[str]) -> None:
+        damaged = {name for name, _ in found.damaged}  # refused when they are read
         for name, size in (*found.files, *found.damaged):
             path = _below(found.folder, name)
             if is_mask(Path(path)):
                 others[MASK] += 1
-            elif name in dict(found.damaged) or ends_with(Path(name), _PICTURES):
+            elif name in damaged or ends_with(Path(name), _PICTURES):
                 self._taken.append(Image(path, size))
             else:
                 others["volume"] += 1
@@ -207,6 +208,8 @@ class _Volumes:
         """One series, of which several folders may hold copies or parts."""
         alone = list({one.stack.images: one for one in placed[::-1]}.values())[::-1]
         others[REPEATED] += len(placed) - len(alone)
+        around = [one.folder for one in alone]  # who reads a folder reads those in it
+        alone = [one for one in alone if not any(_is_in(one.folder, x) for x in around)]
         if len(alone) == 1:
             return [_known(alone[0])]
         parts = parts_of_series([self.root / one.folder for one in alone])
@@ -237,6 +240,10 @@ def _known(placed: _Placed) -> _Known:
     folder, stack = placed
     image = Image(folder, stack.size_bytes, stack.uid, stack.number, stack.patient)
     return _Known(image, tuple(stack.suits or ()))
+
+
+def _is_in(folder: str, other: str) -> bool:
+    return folder != other and (not other or folder.startswith(f"{other}/"))
 
 
 def _around(folders: list[str]) -> str:

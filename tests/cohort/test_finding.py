@@ -130,6 +130,14 @@ def test_parts_of_a_series_are_one_image_and_copies_are_not_taken_twice(tmp_path
     assert others == {"series that repeats another": 1}
 
 
+def test_a_series_that_lies_in_a_folder_and_deeper_is_read_from_the_folder(tmp_path: Path) -> None:
+    images = series(slices=6)
+    write(tmp_path / "in/p", images[:3])
+    write(tmp_path / "in/p/more", images[3:])
+    cases, _ = found(tmp_path / "in", CT)
+    assert [(name, image.path, image.series) for name, image in cases] == [("p", "p", SERIES_UID)]
+
+
 def test_a_damaged_slice_leaves_its_folder_to_the_refusal(tmp_path: Path) -> None:
     write(tmp_path / "in/a", series())
     (tmp_path / "in/a/x.dcm").write_bytes(b"<html>")

@@ -37,6 +37,7 @@ COMMANDS = (
     "serve",
     "bundle",
     "cohort",
+    "bids",
     "demo",
 )
 

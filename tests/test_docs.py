@@ -59,6 +59,7 @@ NOT_RUN = {
     "medvol data covid-xray --as-published": "needs hundreds of pictures",
     "medvol compare radiograph --data": "takes minutes, and public data",
     "torchrun --nnodes": "needs several machines",
+    "sbatch": "needs SLURM; what it would run is run",
     "tensorboard": "a server that does not end",
     "medvol serve": "a server that does not end",
 }

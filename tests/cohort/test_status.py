@@ -7,15 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-from cohort_work import WORK, MakeCohort
+from cohort_work import MakeCohort
 
 from medvol.cli import main
 from medvol.cohort import ledger as lines
 from medvol.cohort.claims import SILENT_S, Claims, this_process
 from medvol.cohort.ledger import DONE, FAILED, QUARANTINED, REFUSED, RUNNING, Ledger
-from medvol.cohort.retry import retry
 from medvol.cohort.status import exit_status, status_of
-from medvol.cohort.worker import Session, Worker
 
 
 def half_done(make_cohort: MakeCohort) -> Path:
@@ -84,22 +82,6 @@ def test_the_rate_is_that_of_the_last_units(
         os.utime(next((out / "workers").iterdir()), (old, old))
         assert status_of(out).workers == []
         assert status_of(out).left_s is None
-
-
-def test_a_retry_forgets_what_it_is_told_to(make_cohort: MakeCohort) -> None:
-    out, units = make_cohort({"a": "refuse E_DIMS", "b": "refuse E_PATH", "c": ""})
-    with Worker(Session(str(out), WORK)) as worker:
-        list(worker.do_many(units))
-    log = out / "logs" / f"{units[1].key}.txt"
-    assert log.is_file()
-    assert retry(out, ["E_PATH"]) == [units[1].key]
-    assert not log.exists()
-    Path(units[1].path).write_text("")
-    with Worker(Session(str(out), WORK)) as worker:
-        found = dict(worker.do_many(units))
-    assert [state.state for state in found.values() if state] == [REFUSED, DONE, DONE]
-    assert main(["cohort", "retry", str(out)]) == 0
-    assert status_of(out).counts["planned"] == 1
 
 
 def test_the_exit_status_says_what_is_left() -> None:

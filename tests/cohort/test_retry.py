@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is forgotten is done again, and nothing else."""
+
+from pathlib import Path
+
+from cohort_work import WORK, MakeCohort
+
+from medvol.cli import main
+from medvol.cohort.ledger import DONE, REFUSED
+from medvol.cohort.retry import retry
+from medvol.cohort.status import status_of
+from medvol.cohort.worker import Session, Worker
+
+
+def test_a_retry_forgets_what_it_is_told_to(make_cohort: MakeCohort) -> None:
+    out, units = make_cohort({"a": "refuse E_DIMS", "b": "refuse E_PATH", "c": ""})
+    with Worker(Session(str(out), WORK)) as worker:
+        list(worker.do_many(units))
+    log = out / "logs" / f"{units[1].key}.txt"
+    assert log.is_file()
+    assert retry(out, ["E_PATH"]) == [units[1].key]
+    assert not log.exists()
+    Path(units[1].path).write_text("")
+    with Worker(Session(str(out), WORK)) as worker:
+        found = dict(worker.do_many(units))
+    assert [state.state for state in found.values() if state] == [REFUSED, DONE, DONE]
+    assert main(["cohort", "retry", str(out)]) == 0
+    assert status_of(out).counts["planned"] == 1

@@ -7,6 +7,7 @@ with a sidecar. They are made first, in the folder for temporary files, and remo
 
 import argparse
 import io
+import os
 import resource
 import sys
 import tempfile
@@ -34,7 +35,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         tree = Path(name) / "tree"
         made = _fill(tree, args.files)
-        print(f"{made:,} files in {sum(1 for x in tree.rglob('*') if x.is_dir()):,} folders")
+        print(f"{made:,} files in {sum(1 for _ in os.walk(tree)):,} folders")
         for workers in args.workers:
             kept = Path(name) / f"{workers}.part"
             _plan(tree, kept, workers, f"{workers} workers, first")

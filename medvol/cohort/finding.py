@@ -25,6 +25,7 @@ _HALF = tuple(ending for form in FORMATS for ending in form.half)
 MASK, BESIDE = "mask", "image beside DICOM"
 LESS = "series that suits less than another of its study"
 REPEATED = "series that repeats another"
+NONE = "study across the whole tree of which no series suits"
 
 
 @dataclass(slots=True)
@@ -165,8 +166,9 @@ class _Volumes:
 
     def take(self, found: Found, others: Counter[str]) -> None:
         if found.damaged:  # refused when it is read, as a slice may be missing
-            sizes = sum(stack.size_bytes for stack in found.stacks)
-            self._taken.append(Image(found.folder, sizes))
+            sizes = [stack.size_bytes for stack in found.stacks]
+            sizes += [size for _, size in found.damaged]
+            self._taken.append(Image(found.folder, sum(sizes)))
         elif found.stacks:
             for stack in found.stacks:
                 self._add(found.folder, stack, others)
@@ -199,10 +201,11 @@ class _Volumes:
             elif best is not None:
                 others[LESS] += len(known) - 1
                 yield best.image
-            else:  # refused when it is read, with a list of them
-                size = sum(one.image.size_bytes for one in known)
-                yield Image(_around([one.image.path for one in known]), size,
-                            patient=known[0].image.patient)  # fmt: skip
+            elif folder := _around([one.image.path for one in known]):
+                size = sum(one.image.size_bytes for one in known)  # refused, with a list of them
+                yield Image(folder, size, patient=known[0].image.patient)
+            else:
+                others[NONE] += 1
 
     def _joined(self, placed: "list[_Placed]", others: Counter[str]) -> "list[_Known]":
         """One series, of which several folders may hold copies or parts."""

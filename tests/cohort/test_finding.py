@@ -115,6 +115,15 @@ def test_series_of_which_none_suits_are_left_to_the_refusal(tmp_path: Path) -> N
     ]
 
 
+def test_a_study_all_over_the_tree_of_which_none_suits_is_counted(tmp_path: Path) -> None:
+    kind = ["DERIVED", "PRIMARY", "MPR"]
+    write(tmp_path / "in/a", series(ImageType=kind))
+    write(tmp_path / "in/b", series(OTHER_UID, 2, ImageType=kind))
+    images, others = found(tmp_path / "in", CT)
+    assert images == []
+    assert others == {"study across the whole tree of which no series suits": 1}
+
+
 def test_parts_of_a_series_are_one_image_and_copies_are_not_taken_twice(tmp_path: Path) -> None:
     images = series(slices=6)
     write(tmp_path / "in/p/DIR1", images[:3])
@@ -143,6 +152,7 @@ def test_a_damaged_slice_leaves_its_folder_to_the_refusal(tmp_path: Path) -> Non
     (tmp_path / "in/a/x.dcm").write_bytes(b"<html>")
     images, _ = found(tmp_path / "in", CT)
     assert [(image.path, image.series) for _, image in images] == [("a", "")]
+    assert images[0][1].size_bytes == sum(x.stat().st_size for x in tmp_path.rglob("in/a/*"))
     refused = find_cases(task_of(read_spec(CT)), [tmp_path / "in"], all_series=True)
     assert [(case.path, case.error is None) for case in refused] == [
         (str(tmp_path / "in/a"), False)

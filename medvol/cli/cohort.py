@@ -3,9 +3,9 @@
 
 import argparse
 
-from .cohorts import plan, report, retry, run, status, verify
+from .cohorts import plan, report, retry, run, snakefile, status, verify
 
-GROUPS = (plan, run, status, retry, report, verify)  # in the order of the help
+GROUPS = (plan, run, status, retry, report, verify, snakefile)  # in the order of the help
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -15,6 +15,7 @@ from .claims import Claims, this_process
 from .drivers import Driver
 from .exemplars import Estimate, estimate, results_bytes, write_pages
 from .ledger import COMPACTED, DONE, Ledger
+from .needs import Needs
 from .plan import Unit
 
 FRESH_S = 5.0  # after which the ledger is read again
@@ -59,7 +60,7 @@ class Run:
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.out)
         self._fresh = 0.0
-        self._ended: Counter[str] = Counter()
+        self._needs = Needs(())
 
     def __call__(self, driver: Driver, *, first: Sequence[Unit] = ()) -> Counter[str]:
         """Do all units: those that come first, then the others, then those that failed once, and
@@ -87,11 +88,23 @@ class Run:
         """How many units are in which state now."""
         return Counter(self.ledger.state(unit.key).state for unit in self.units)
 
+    def bytes_of(self, unit: Unit) -> int:
+        """Memory that a unit needs, by what those took that were done before this pass.
+
+        Args:
+            unit: of the plan.
+
+        Returns:
+            Bytes; 0 where nothing is known yet.
+        """
+        return self._needs.bytes_of(unit)
+
     def _passes(self, driver: Driver, units: Sequence[Unit]) -> None:
         """Go over units again and again until all are ended."""
         pause = PAUSE_S
         while left := [unit for unit in units if not self._is_ended(unit)]:
             is_done = False
+            self._needs = Needs((x, self.ledger.state(x.key).peak_bytes) for x in self.units)
             for _, state in driver(self._waiting(left)):
                 is_done |= state is not None
                 self._refresh(FRESH_S)

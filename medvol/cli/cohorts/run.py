@@ -21,12 +21,11 @@ from ..options import (
     engine_of,
 )
 from ..trust import LATER, introduce
+from .who import add_who, driver_of, threads_of
 
 if TYPE_CHECKING:
-    from ...cohort.drivers import Driver
     from ...cohort.frozen import Asked
     from ...cohort.plan import Unit
-    from ...cohort.worker import Session
 
 PATIENCE_MIN = 60.0
 
@@ -53,8 +52,7 @@ def add_parser(commands: Any) -> None:
         "--output", "-o", type=Path, metavar="OUT", help="folder for results and the ledger"
     )
     add_trust(parser)
-    who = parser.add_argument_group("who works").add_mutually_exclusive_group()
-    who.add_argument("--workers", type=int, default=1, metavar="N", help="on this machine")
+    who = add_who(parser)
     who.add_argument(
         "--part", type=_part, metavar="I/N", help="only one of N parts of the plan, for job arrays"
     )
@@ -109,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     out = _out(args)
     units = _units(args, out)
     asked = _asked(args)
-    fixed = frozen.freeze(out, units, asked, threads=max(1, _cores() // args.workers))
+    fixed = frozen.freeze(out, units, asked, threads=threads_of(args, _cores()))
     for spec in frozen.specs_of([bundle.given for bundle in fixed.bundles.values()]):
         introduce(spec.folder, trust=args.trust, quiet=args.quiet)
     own, first = _own(args, units), () if _is_one_of_many(args) else exemplars(units)
@@ -117,7 +115,8 @@ def run(args: argparse.Namespace) -> int:
     bar = Bar(len(own), shown=sys.stderr.isatty() and not args.quiet, quiet=args.quiet)
     work = Run(out, own, args.workers, bar)
     try:
-        with _driver(args, session) as driver:
+        with driver_of(args, session, work, fixed.threads) as driver:
+            work.workers = max(1, driver.workers)
             counts = work(driver, first=() if args.no_exemplars else first)
     finally:
         bar.close()
@@ -197,12 +196,6 @@ def _own(args: argparse.Namespace, units: "Sequence[Unit]") -> "Sequence[Unit]":
 def _is_one_of_many(args: argparse.Namespace) -> bool:
     """Whether other commands do the rest of the plan."""
     return bool(args.part or args.case)
-
-
-def _driver(args: argparse.Namespace, session: "Session") -> "Driver":  # noqa: ARG001
-    from ...cohort.drivers.serial import Serial
-
-    return Serial(session)
 
 
 def _asked(args: argparse.Namespace) -> "Asked":

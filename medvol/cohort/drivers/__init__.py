@@ -17,6 +17,10 @@ from ..worker import Said
 class Driver(Protocol):
     """What hands out units."""
 
+    @property
+    def workers(self) -> int:
+        """How many work at the same time."""
+
     def __enter__(self) -> "Driver": ...
 
     def __exit__(

@@ -29,6 +29,11 @@ class Serial:
     ) -> None:  # fmt: skip
         self.worker.__exit__(kind, error, trace)
 
+    @property
+    def workers(self) -> int:
+        """This one."""
+        return 1
+
     def __call__(self, units: Iterator[Unit]) -> Iterator[Said]:
         """What becomes of each unit.
 

@@ -15,7 +15,6 @@ from .finding import Image, named, order, taker_for
 from .plan import Unit
 from .walk import Kept, search
 
-PART = ".part"  # behind the name of a plan: of the file with what was read for it
 CLOSED = "folder that may not be opened"
 OTHERWISE = "image of another path"
 
@@ -49,6 +48,17 @@ class Made:
     units: list[Unit]
     files: Counter[str]
     others: Mapping[str, Counter[str]]
+
+
+def kept_beside(plan: Path) -> Path:
+    """The file with what was read for a plan: beside it, and hidden, so that no search of images
+    takes it for a damaged slice.
+
+    Example:
+        >>> kept_beside(Path("a/plan.csv")).as_posix()
+        'a/.plan.csv.part'
+    """
+    return plan.with_name(f".{plan.name}.part")
 
 
 def make_plan(

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import pytest
+from dicom_phantoms import SERIES_UID, ct_series, write
 
 from medvol.cli import main
 from medvol.cohort.plan import read_plan
@@ -25,7 +26,18 @@ def test_a_folder_becomes_a_plan(
     assert [unit.key for unit in read_plan(Path("plan.csv"))] == [
         "covid_ct_lesion_3d/p1/ct", "covid_ct_lesion_3d/p2/ct",
     ]  # fmt: skip
-    assert Path("plan.csv.part").is_file()
+    assert Path(".plan.csv.part").is_file()
+
+
+def test_a_plan_may_lie_beside_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, ct_series())
+    for _ in range(2):
+        assert (
+            main(["cohort", "plan", ".", "--workers", "1", "--bundle", "covid_ct_lesion_3d"]) == 0
+        )
+        (unit,) = read_plan(Path("plan.csv"))
+        assert (unit.case, unit.series) == (tmp_path.name, SERIES_UID)
 
 
 def test_what_makes_no_plan_is_refused(

@@ -27,7 +27,7 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="find the cases in a folder and all folders in it, and write a table of them",
         description="Search a folder, and all folders in it, for the images that bundles take, "
         "read the headers of DICOM files up to their pixels, and write a plan: a table with a line "
-        "for each case and bundle. What was read is kept beside the plan, in PLAN.part: after a "
+        "for each case and bundle. What was read is kept beside the plan, in .PLAN.part: after a "
         "stop the same command goes on, and later it reads only where something changed.",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="that is searched")
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ...bundle.spec import read_spec
     from ...cohort.plan import is_parquet, write_plan
-    from ...cohort.planning import PART, Paths, make_plan, with_groups
+    from ...cohort.planning import Paths, kept_beside, make_plan, with_groups
     from ...tasks.task import task_of
 
     if args.workers < 1:
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     readers = [task_of(read_spec(bundle)) for bundle in dict.fromkeys(args.bundle)]
     with tqdm(unit=" files", disable=not sys.stderr.isatty(), leave=False) as bar:
         made = make_plan(
-            args.folder, args.output.with_name(args.output.name + PART), readers,
+            args.folder, kept_beside(args.output), readers,
             every_series=args.all_series,
             paths=Paths(args.only, args.patient_from, args.group_from),
             workers=args.workers, heard=bar.update,

@@ -150,7 +150,7 @@ def _units(args: argparse.Namespace, out: Path) -> "Sequence[Unit]":
     """
     from ...cohort import frozen
     from ...cohort.plan import read_plan
-    from ...cohort.planning import PART, make_plan
+    from ...cohort.planning import kept_beside, make_plan
     from ...tasks.task import task_of
 
     def say(line: str) -> None:
@@ -166,7 +166,7 @@ def _units(args: argparse.Namespace, out: Path) -> "Sequence[Unit]":
     if not specs:
         raise InputError("E_BUNDLE", args.plan, "no bundle was given.", "Give --bundle NAME.")
     out.mkdir(parents=True, exist_ok=True)
-    kept = out / f"{frozen.PLAN}{PART}"
+    kept = kept_beside(out / frozen.PLAN)
     made = make_plan(args.plan, kept, [*map(task_of, specs)], workers=min(8, _cores()))
     if not made.units:
         reason = "no case is in it, nor in a folder in it."

@@ -82,7 +82,7 @@ class State:
 
 
 NEW = State()
-FIELDS = tuple(name for name in State.__slots__ if name != "time")
+FIELDS = dict.fromkeys(name for name in State.__slots__ if name != "time")
 
 
 class Ledger:
@@ -229,8 +229,8 @@ class Ledger:
 
     def _take(self, entry: dict[str, Any]) -> None:
         """Go on with a line."""
-        before = self.states.get(entry["unit"], NEW)
-        new = State(time=entry["t"], **{x: entry[x] for x in FIELDS if x in entry})
+        key = entry["unit"]
+        before, new = self.states.get(key, NEW), _state(entry)
         if new.round < before.round:
             return
         if new.round == before.round:
@@ -238,9 +238,15 @@ class Ledger:
             if _weight(new) < _weight(before):
                 before.tries, before.deaths = new.tries, new.deaths
                 return
-        for name in ("state", "code", "host", "signal", "stage"):  # of which there are few
-            setattr(new, name, intern(getattr(new, name)))
-        self.states[entry["unit"]] = new
+        self.states[key] = new
+
+
+def _state(entry: dict[str, Any]) -> State:
+    """The state that a line says; what a later medvol may add is left out."""
+    known = {name: value for name, value in entry.items() if name in FIELDS}
+    new = State(**known, time=entry["t"])
+    new.state, new.host = intern(new.state), intern(new.host)  # of which there are few
+    return new
 
 
 def _weight(state: State) -> tuple[int, str]:
@@ -258,5 +264,5 @@ def _entry(line: bytes) -> dict[str, Any]:
     body, _, seal = line.rpartition(_SEAL.encode())
     if not body or seal != b'%08x"}\n' % zlib.crc32(body):
         return {}
-    entry: dict[str, Any] = json.loads(line)
+    entry: dict[str, Any] = json.loads(line.decode())
     return entry

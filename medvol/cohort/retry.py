@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Begins refused and quarantined units of a cohort anew, when what was wrong is mended."""
+"""Begins units of a cohort anew: refused and quarantined ones, and those whose results are gone."""
 
 from collections.abc import Collection
 from pathlib import Path
 
+from ..owned import RUN
 from . import frozen
 from .claims import this_process
-from .ledger import AGAIN, FAILED, QUARANTINED, REFUSED, Ledger
+from .ledger import AGAIN, DONE, FAILED, QUARANTINED, REFUSED, Ledger
 from .plan import read_plan
 from .unit import log_of
 
@@ -16,9 +17,11 @@ STATES = (REFUSED, QUARANTINED, FAILED)
 def retry(out: Path, codes: Collection[str] = ()) -> list[str]:
     """Forget why units are not done, so that the next run does them; their logs go.
 
+    A unit that was done is begun anew where its results are not there any more.
+
     Args:
         out: folder of the cohort.
-        codes: of refusals that are forgotten; none for all.
+        codes: of refusals that are forgotten, and nothing else; none for all.
 
     Raises:
         InputError: E_PATH, there is no cohort; E_NOSPACE, its ledger cannot be written.
@@ -32,7 +35,8 @@ def retry(out: Path, codes: Collection[str] = ()) -> list[str]:
     found = []
     for unit in read_plan(out / frozen.PLAN):
         state = ledger.state(unit.key)
-        if state.state in STATES and (not codes or state.code in codes):
+        is_gone = state.state == DONE and not codes and not (out / unit.key / RUN).exists()
+        if is_gone or (state.state in STATES and (not codes or state.code in codes)):
             ledger.add(unit.key, AGAIN)
             log_of(out, unit.key).unlink(missing_ok=True)
             found.append(unit.key)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a cohort is, by its ledger: quick, since it looks at no result."""
 
+import gc
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,9 +73,10 @@ def status_of(out: Path) -> Status:
         InputError: E_PATH, there is none; E_FORMAT, E_PLAN: it is damaged.
     """
     read_json(out / NAME, what="record of a cohort", remedy="Name the output folder of a cohort.")
-    units = read_plan(out / PLAN)
     ledger = Ledger(out)
-    ledger.refresh()
+    with _without_garbage():
+        units = read_plan(out / PLAN)
+        ledger.refresh()
     states = [ledger.state(unit.key) for unit in units]
     signs = _signs(out)
     counts = Counter(dict.fromkeys(SHOWN, 0))
@@ -84,6 +87,18 @@ def status_of(out: Path) -> Status:
     left = counts[PLANNED] + counts[RUNNING] + counts[FAILED]
     left_s = left / rate * 3600 if rate and signs else None
     return Status(counts, why, rate, left_s, signs, ledger.bad_lines)
+
+
+@contextmanager
+def _without_garbage() -> Iterator[None]:
+    """Look for no garbage while much is made that stays."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _signs(out: Path) -> list[Sign]:

@@ -131,9 +131,9 @@ def outputs_sha256(record: dict[str, Any]) -> str:
 
     Example:
         >>> outputs_sha256({"files": {"b": "2", "a": "1"}})[:12]
-        '6f42b8a2ba5f'
+        '2951835de336'
     """
-    lines = (f"{name} {digest}\\n" for name, digest in sorted(record[FILES].items()))
+    lines = (f"{name} {digest}\n" for name, digest in sorted(record[FILES].items()))
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is forgotten is done again, and nothing else."""
 
+import shutil
 from pathlib import Path
 
 from cohort_work import WORK, MakeCohort
@@ -26,3 +27,17 @@ def test_a_retry_forgets_what_it_is_told_to(make_cohort: MakeCohort) -> None:
     assert [state.state for state in found.values() if state] == [REFUSED, DONE, DONE]
     assert main(["cohort", "retry", str(out)]) == 0
     assert status_of(out).counts["planned"] == 1
+
+
+def test_what_was_taken_away_is_done_again(make_cohort: MakeCohort) -> None:
+    out, units = make_cohort({"a": "", "b": "refuse E_DIMS"})
+    with Worker(Session(str(out), WORK)) as worker:
+        list(worker.do_many(units))
+    shutil.rmtree(out / units[0].key)
+    assert retry(out, ["E_DIMS"]) == [units[1].key]
+    assert retry(out) == [units[0].key]
+    with Worker(Session(str(out), WORK)) as worker:
+        state = worker.do(units[0])
+    assert state is not None
+    assert (state.state, state.new, state.round) == (DONE, True, 1)
+    assert retry(out) == []

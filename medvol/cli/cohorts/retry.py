@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
         "retry",
         help="begin units anew that were refused or failed",
         description="Forget why units are not done, once that is mended; `medvol cohort run` does "
-        "them then. What is done stays.",
+        "them then. What is done stays, but for units whose results were taken away.",
     )
     add_out(parser)
     parser.add_argument(

@@ -71,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
         faults += compared_again(args.out, fixed, again, heard=bar.update)
     for fault in faults:
         print(printable(f"{fault.key}: {fault.what}"))
+    if faults:
+        print(
+            printable(f"take away the folders of these units, then: medvol cohort retry {args.out}")
+        )
     said = f"{counted(len(done), 'unit')} looked at, {len(again)} computed again"
     print(f"{said}: {counted(len(faults), 'fault') if faults else 'no fault'}")
     return 2 if faults else 0

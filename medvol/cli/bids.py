@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,11 @@ from .trust import LATER, introduce
 
 if TYPE_CHECKING:
     from ..bundle.spec import Spec
+    from ..cohort.bids import Image
+    from ..cohort.frozen import Asked
+    from ..cohort.plan import Unit
+    from ..cohort.run import Run
+    from ..outputs.results import Results
 
 LEVELS = ("participant", "group")
 USUAL = {"gate": None, "series": None, "spacing": None, "attention": None, "strict": False}
@@ -78,14 +84,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _participants(args: argparse.Namespace, spec: "Spec") -> int:
     """Run one bundle on the participants: 0, or 2 where something was refused."""
-    from ..cohort import bids, frozen
-    from ..cohort.bar import Bar
-    from ..cohort.drivers.serial import Serial
+    from ..cohort import bids
     from ..cohort.ledger import DONE
-    from ..cohort.run import Run
     from ..cohort.status import exit_status
-    from ..cohort.worker import Session
-    from ..search.launch import cpus
     from ..tasks.task import task_of
 
     images = bids.find_images(
@@ -95,30 +96,77 @@ def _participants(args: argparse.Namespace, spec: "Spec") -> int:
     )  # fmt: skip
     units = bids.units_of(args.data, images, spec)
     bids.begin(args.output, args.data)
-    folder = args.output / bids.WORK / frozen.plan_sha256(units)[:12]
     introduce(spec.folder, trust=args.trust, quiet=args.quiet)
-    asked = frozen.Asked(
-        [str(spec.folder)], ["nii", "json"], {**USUAL, "precision": args.precision}, args.device,
-        engine_of(args).asked, args.time_limit,
-    )  # fmt: skip
-    frozen.freeze(folder, units, asked, threads=cpus())
+    known = _known(args, spec, images, units)
+    left = [unit for unit in units if unit.key not in known]
+    work = _run(args, spec, left) if left else None
+    for image, unit in zip(images, units, strict=True):
+        if work is not None and unit.key not in known:
+            state = work.ledger.state(unit.key)
+            if state.state != DONE:
+                line = f"{state.code} {unit.path}: {state.reason} {state.remedy}"
+                print(printable(f"medvol: {line}"), file=sys.stderr)
+                continue
+            bids.lay_out(args.output, image, spec, work.out / unit.key)
+        if not args.quiet:
+            print(printable(f"{args.output / bids.mask_name(image, spec)}.nii.gz"))
+    return 0 if work is None else exit_status(work.counts())
+
+
+def _asked(args: argparse.Namespace, spec: "Spec") -> "Asked":
+    from ..cohort.frozen import Asked
+
+    options = {**USUAL, "precision": args.precision}
+    return Asked([str(spec.folder)], ["nii", "json"], options, args.device, engine_of(args).asked,
+                 args.time_limit)  # fmt: skip
+
+
+def _known(
+    args: argparse.Namespace, spec: "Spec", images: "Sequence[Image]", units: "Sequence[Unit]"
+) -> set[str]:
+    """Keys of the units whose masks are there already, of these images as they are now.
+
+    Raises:
+        InputError: E_OUTPUT, they were made with other options or another version.
+    """
+    from ..cohort import bids, frozen
+
+    found: set[str] = set()
+    cohorts: dict[Path, Results] = {}
+    for image, unit in zip(images, units, strict=True):
+        results = bids.results_of(args.output, image, spec)
+        if results is None:
+            continue
+        folder = results.parents[unit.key.count("/")]
+        if results != folder / unit.key or not (folder / frozen.NAME).is_file():
+            continue
+        if folder not in cohorts:
+            fixed = frozen.freeze(folder, (), _asked(args, spec), threads=1)
+            cohorts[folder] = fixed.results(folder, spec.name)
+        if cohorts[folder].is_current(unit.case, Path(unit.path)):
+            found.add(unit.key)
+    return found
+
+
+def _run(args: argparse.Namespace, spec: "Spec", units: "Sequence[Unit]") -> "Run":
+    """The work on some units, when it is over."""
+    from ..cohort import bids, frozen
+    from ..cohort.bar import Bar
+    from ..cohort.drivers.serial import Serial
+    from ..cohort.run import Run
+    from ..cohort.worker import Session
+    from ..search.launch import cpus
+
+    folder = bids.work_folder(args.output, units)
+    frozen.freeze(folder, units, _asked(args, spec), threads=cpus())
     bar = Bar(len(units), shown=sys.stderr.isatty() and not args.quiet, quiet=args.quiet)
     work = Run(folder, units, 1, bar)
     try:
         with Serial(Session(str(folder))) as driver:
-            counts = work(driver)
+            work(driver)
     finally:
         bar.close()
-    for image, unit in zip(images, units, strict=True):
-        state = work.ledger.state(unit.key)
-        if state.state == DONE:
-            mask = bids.lay_out(args.output, image, spec, folder / unit.key)
-            if not args.quiet:
-                print(printable(str(mask)))
-        else:
-            line = f"{state.code} {unit.path}: {state.reason} {state.remedy}"
-            print(printable(f"medvol: {line}"), file=sys.stderr)
-    return exit_status(counts)
+    return work
 
 
 def _labels(given: list[str], start: str) -> list[str]:

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 
 from .. import __version__
 from ..bundle.spec import Spec
+from ..dicomweb.address import opaque
 from ..errors import InputError
 from ..files import read_json, write_json, write_text
 from ..images.files import children, natural_key
 from ..images.formats import ends_with
 from ..images.sequences import is_patient
+from ..names import is_inside
 from ..owned import FILES, RUN, filling, read_record
 from ..tasks.task import Task
 from ..text import NOTICE
@@ -232,6 +234,43 @@ def begin(out: Path, root: Path) -> None:
     })  # fmt: skip
 
 
+def work_folder(out: Path, units: Sequence[Unit]) -> Path:
+    """Where some units are done: another folder when an image among them changed.
+
+    Args:
+        out: folder of the derivatives.
+        units: of `units_of`.
+    """
+    said = [(unit.key, unit.path, unit.size_bytes, _changed_ns(Path(unit.path))) for unit in units]
+    return out / WORK / opaque(repr(said))
+
+
+def _changed_ns(path: Path) -> int:
+    """When a file was changed last, or one in a folder; nanoseconds of the disk's clock."""
+    files = [path, *(children(path) if path.is_dir() else ())]
+    return max(file.stat().st_mtime_ns for file in files)
+
+
+def results_of(out: Path, image: Image, spec: Spec) -> Path | None:
+    """The folder of results that an image's mask is a copy of; None where there is no such mask.
+
+    Args:
+        out: folder of the derivatives.
+        image: of the data set.
+        spec: of the bundle.
+
+    Raises:
+        InputError: E_FORMAT, its sidecar is damaged.
+    """
+    mask = out / f"{mask_name(image, spec)}.nii.gz"
+    sidecar = mask.with_name(mask.name.replace(".nii.gz", ".json"))
+    if not mask.is_file() or not sidecar.is_file():
+        return None
+    content = read_json(sidecar, what="sidecar", remedy="Remove it, and run the participant again.")
+    name = content.get("Results")
+    return out / name if isinstance(name, str) and is_inside(name) else None
+
+
 def lay_out(out: Path, image: Image, spec: Spec, results: Path) -> Path:
     """Copy an image's mask to where BIDS has it, with a table of its labels and a sidecar.
 
@@ -239,7 +278,7 @@ def lay_out(out: Path, image: Image, spec: Spec, results: Path) -> Path:
         out: folder of the derivatives.
         image: of the data set.
         spec: of the bundle.
-        results: folder that `medvol predict` wrote.
+        results: folder in it, that `medvol predict` wrote.
 
     Returns:
         The mask.
@@ -258,19 +297,20 @@ def lay_out(out: Path, image: Image, spec: Spec, results: Path) -> Path:
               for x in record["labels"]]  # fmt: skip
     with filling(mask.parent) as folder:
         shutil.copyfile(results / MASK, folder / mask.name)
-        write_json(folder / f"{name}.json", _sidecar(image, record))
+        write_json(folder / f"{name}.json", _sidecar(image, record, results.relative_to(out)))
         _write_tsv(folder / f"{name}.tsv", ("index", "name", "color"),
                    [(0, "background", "#000000"), *labels])  # fmt: skip
     return mask
 
 
-def _sidecar(image: Image, record: Mapping[str, Any]) -> dict[str, Any]:
+def _sidecar(image: Image, record: Mapping[str, Any], results: Path) -> dict[str, Any]:
     bundle, source = record["bundle"], f"bids:raw:{image.path}"
     return {
         "Description": f"Mask by {bundle['name']} {bundle['version']}. {NOTICE}",
         "Sources": [source], "SpatialReference": source, "Manual": False,
         "GeneratedBy": [{"Name": "medvol", "Version": __version__, **bundle}],
         "Measurements": record["measurements"], "Notes": record["notes"],
+        "Results": results.as_posix(),
     }  # fmt: skip
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`medvol bids`: participants of a data set, one of them refused, and the table of all."""
 
+import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
@@ -34,10 +36,26 @@ def test_participants_become_derivatives(
     shutil.rmtree(out / "sub-01")
     assert main([*given, "--participant-label", "01"]) == 0  # laid out again, not computed
     assert (out / MASK).read_bytes() == before
+    save_nifti(data / "sub-03/ct/sub-03_ct.nii.gz", CHEST.ct, CHEST.affine)
+    assert main(given) == 2  # of all, what is not there yet
+    assert (out / MASK.replace("01", "03")).read_bytes() == before
+    records = set((out / ".medvol").rglob("run.json"))
+    assert len(records) == 2
     assert record.stat() == computed
+    os.utime(data / "sub-01/ct/sub-01_ct.nii.gz")
+    assert (
+        main([*given, "--participant-label", "01"]) == 0
+    )  # not computed: its content is as it was
+    assert set((out / ".medvol").rglob("run.json")) == records
+    save_nifti(data / "sub-01/ct/sub-01_ct.nii.gz", np.flip(CHEST.ct, 0), CHEST.affine)
+    assert main([*given, "--participant-label", "01"]) == 0
+    assert (out / MASK).read_bytes() != before
+    capsys.readouterr()
+    assert main([*given, "--participant-label", "01", "--precision", "bf16"]) == 2
+    assert "E_OUTPUT" in capsys.readouterr().err
     assert main(["bids", str(data), str(out), "group"]) == 0
     table = (out / "group_seg-Thresholds_dseg.tsv").read_text().splitlines()
-    assert {line.partition("\t")[0] for line in table[1:]} == {"sub-01"}
+    assert {line.partition("\t")[0] for line in table[1:]} == {"sub-01", "sub-03"}
 
 
 def test_a_participant_needs_a_bundle(

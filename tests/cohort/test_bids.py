@@ -14,6 +14,7 @@ from medvol.cohort.bids import (
     find_images,
     lay_out,
     mask_name,
+    results_of,
     units_of,
     write_groups,
 )
@@ -115,6 +116,8 @@ def test_masks_become_derivatives_and_a_table_of_all(data: Path, tmp_path: Path)
     ]  # fmt: skip
     sidecar = json.loads((out / f"{name}.json").read_text())
     assert sidecar["Sources"] == ["bids:raw:sub-1/ses-c/anat/sub-1_ses-c_ct.nii.gz"]
+    assert results_of(out, find_images(data, task(CT))[2], spec) == out / sidecar["Results"]
+    assert results_of(out, find_images(data, task(CT))[0], spec) is None
     description = json.loads((out / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert description["DatasetLinks"] == {"raw": data.as_uri()}

@@ -60,6 +60,9 @@ NOT_RUN = {
     "medvol compare radiograph --data": "takes minutes, and public data",
     "torchrun --nnodes": "needs several machines",
     "sbatch": "needs SLURM; what it would run is run",
+    "dask scheduler": "a server that does not end",
+    "dask worker": "a server that does not end",
+    "medvol tune brain_mri_tumor --data lab": "needs the workers of several machines",
     "tensorboard": "a server that does not end",
     "medvol serve": "a server that does not end",
 }

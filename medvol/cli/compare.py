@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import require
 from .options import (
+    add_dask,
     add_data,
     add_output,
     add_training_options,
@@ -48,6 +49,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("--list", action="store_true", help="print the entries and train nothing")
     add_training_options(parser, one="an entry", many="entries")
+    add_dask(parser, many="entries")
     parser.set_defaults(run=run)
 
 
@@ -59,13 +61,16 @@ def run(args: argparse.Namespace) -> int:
         for name, values in contest.entries.items():
             print(name, " ".join(f"{key}={value}" for key, value in values.items()))
         return 0
+    from ..search.on_dask import trials_on
+
     comparison = _comparison(args, contest)
     metric = comparison.training.metric
     try:
-        comparison.run(
-            jobs=args.jobs,
-            say=lambda trial: print(line(comparison.row(trial), metric), flush=True),
-        )
+        with trials_on(args.dask, args.jobs) as (train, jobs):
+            comparison.run(
+                jobs=jobs, train=train,
+                say=lambda trial: print(line(comparison.row(trial), metric), flush=True),
+            )  # fmt: skip
         return _report(args, contest, comparison)
     finally:
         comparison.close()

@@ -273,6 +273,24 @@ def add_training_options(parser: argparse.ArgumentParser, *, one: str, many: str
     )
 
 
+def add_dask(parser: argparse.ArgumentParser, many: str) -> None:
+    """Add `--dask`, the workers that trainings run on.
+
+    Args:
+        parser: of the command.
+        many: what is trained, in the plural.
+    """
+    parser.add_argument(
+        "--dask", type=_workers, metavar="ADDRESS|N",
+        help=f"{many} on the workers of the Dask scheduler at ADDRESS (or of its scheduler file, "
+        ".json), or on N that are started here, in place of --jobs",
+    )  # fmt: skip
+
+
+def _workers(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
 def check_jobs(args: argparse.Namespace) -> None:
     """Refuse a number of jobs that makes no sense.
 

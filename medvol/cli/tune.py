@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require
-from .options import add_bundle, add_data, add_output, add_training_options, check_jobs, start_over
+from .options import (
+    add_bundle,
+    add_dask,
+    add_data,
+    add_output,
+    add_training_options,
+    check_jobs,
+    start_over,
+)
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -42,15 +50,21 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--warmup", type=int, default=0, metavar="EPOCHS", help="without pruning")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
     add_training_options(parser, one="a trial", many="trials")
+    add_dask(parser, many="trials")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the trials that are missing, then write what they say."""
     require("optuna", feature="medvol tune", install="medvol[tune]")
+    from ..search.on_dask import trials_on
+
     search = _search(args)
     try:
-        search.run(jobs=args.jobs, say=lambda trial: print(line(search, trial), flush=True))
+        with trials_on(args.dask, args.jobs) as (train, jobs):
+            search.run(
+                jobs=jobs, train=train, say=lambda trial: print(line(search, trial), flush=True)
+            )
         return _report(search)
     finally:
         search.close()

@@ -32,7 +32,7 @@ from ..report.leaderboard import Row, draw_leaderboard, ranked, write_leaderboar
 from .launch import alone, run_bundle, threads_of
 from .study import Say, Search
 from .training import Training
-from .trial import BEST, CHANGES, count_parameters
+from .trial import BEST, CHANGES, RunTrial, count_parameters, run_trial
 
 TABLE, PICTURE, OVERLAY = "leaderboard.csv", "leaderboard.png", "winner.json"
 ENTRIES, TEST = "entries", "test"
@@ -189,10 +189,14 @@ class Comparison(Search):
         for name, trial in self._latest().items():
             self._check_same(self.folder_of(trial), trial.user_attrs[SETTINGS], entries[name])
 
-    def run(self, *, jobs: int = 1, say: Say = lambda _: None) -> None:
-        """Train what is not done, and draw the leaderboard; else as `Search.run`."""
+    def run(self, *, jobs: int = 1, say: Say = lambda _: None, train: RunTrial = run_trial) -> None:
+        """Train what is not done, and draw the leaderboard; else as `Search.run`.
+
+        Args:
+            jobs, say, train: as for `Search.run`.
+        """
         self.begun_with = len(self.study.get_trials(deepcopy=False))
-        super().run(jobs=jobs, say=say)
+        super().run(jobs=jobs, say=say, train=train)
         with alone(self.folder):
             self.write()
             if self.winner is not None:

@@ -24,7 +24,7 @@ from ..errors import InputError
 from ..owned import check_owned
 from .launch import alone, claim, side_by_side, threads_of
 from .training import CACHE, Training, check_same
-from .trial import Halted, Outcome, clean, run_trial
+from .trial import Halted, Outcome, RunTrial, clean, run_trial
 
 STORAGE = "study.db"
 BUSY_S = 60  # that SQLite waits for another process
@@ -57,6 +57,7 @@ class Search(ABC):
     ) -> None:
         self.training = replace(training, cache=folder / CACHE)
         self.folder = folder
+        self._run_trial: RunTrial = run_trial
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if not (folder / STORAGE).exists():
             check_owned(folder, self.writes)
@@ -113,17 +114,19 @@ class Search(ABC):
     def write(self) -> None:
         """Write table and best settings, after each trial. Called by one process at a time."""
 
-    def run(self, *, jobs: int = 1, say: Say = lambda _: None) -> None:
+    def run(self, *, jobs: int = 1, say: Say = lambda _: None, train: RunTrial = run_trial) -> None:
         """Run the trials that are missing.
 
         Args:
             jobs: trials at a time.
             say: is called with each that ended.
+            train: runs one, called as `run_trial` is.
 
         Raises:
             InputError: E_CHANGED, a trial's folder holds other settings; E_NOSPACE, something
                 cannot be written.
         """
+        self._run_trial = train
         threads = threads_of(jobs)
         side_by_side([lambda halt: self._work(halt, threads, say)] * jobs, jobs)
         shutil.rmtree(self.folder / CACHE, ignore_errors=True)  # images of patients do not stay
@@ -167,9 +170,10 @@ class Search(ABC):
         def watch(epoch: int, value: float) -> bool:
             if epoch not in reported:
                 trial.report(value, epoch)
+                reported.add(epoch)
             return trial.should_prune()
 
-        return run_trial(
+        return self._run_trial(
             self.training, self.values(trial), self.folder_of(trial),
             threads=threads, watch=watch, halt=halt,
         )  # fmt: skip

@@ -51,6 +51,9 @@ class Outcome(NamedTuple):
     figures: Mapping[str, float] = {}
 
 
+RunTrial = Callable[..., Outcome]  # `run_trial`, or what is called as it is
+
+
 def run_trial(
     training: Training,
     trial: Mapping[str, Any],

@@ -3,13 +3,15 @@
 
 Its validation figure after epoch e is quality * (1 - 0.5**e), where quality is 1 less the distance
 of `learning_rate` from 0.3, and `width` adds 0.01 each. It writes what a real one writes, and goes
-on from its last epoch. `mood` says how it fails. Where `weights` names a folder, `last.pt` and
-`model.pt` come from there; where `tables` does, a measurement copies those of its fold or part.
+on from its last epoch. It ends when its starter has died. `mood` says how it fails. Where `weights`
+names a folder, `last.pt` and `model.pt` come from there; where `tables` does, a measurement copies
+those of its fold or part.
 """
 
 import ast
 import fcntl
 import json
+import os
 import shutil
 import sys
 import time
@@ -79,8 +81,11 @@ def main(words: list[str]) -> None:
     if not epoch:
         whole(curves, "epoch,name,value\n")
     figure = quality(config["learning_rate"], config.get("network_def#width", 0))
+    starter = os.getppid()
     for done in range(epoch + 1, config["epochs"] + 1):
         time.sleep(config["epoch_s"])
+        if os.getppid() != starter:
+            return
         value = "nan" if config["mood"] == "nan" else figure * (1 - 0.5**done)
         points = f"{done},score,{value}\n{done},other,{done}\n{done},learning_rate,1\n"
         whole(curves, curves.read_text() + points)

@@ -134,11 +134,13 @@ class Run:
         self.heard.counted(self.counts())
 
     def _show_exemplars(self, first: Sequence[Unit]) -> None:
+        """Show the first cases; where another driver does that now, it is left to that."""
         states = {unit.key: self.ledger.state(unit.key) for unit in first}
         done = {key: state for key, state in states.items() if state.state == DONE}
-        sizes = {key: results_bytes(self.out / key) for key in done}
-        pages = write_pages(self.out, frozen.read(self.out), first, states)
-        self.heard.exemplars(pages, estimate(self.units, done, sizes, self.workers))
+        with suppress(InputError, OSError):
+            sizes = {key: results_bytes(self.out / key) for key in done}
+            pages = write_pages(self.out, frozen.read(self.out), first, states)
+            self.heard.exemplars(pages, estimate(self.units, done, sizes, self.workers))
 
 
 def part_of(units: Sequence[Unit], number: int, parts: int) -> Sequence[Unit]:

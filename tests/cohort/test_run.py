@@ -89,6 +89,17 @@ def test_exemplars_come_first_with_a_page_and_an_estimate(make_cohort: MakeCohor
     assert heard.whole.size_bytes == pytest.approx(6 * size, rel=0.01)
 
 
+def test_pages_that_cannot_be_written_stop_nothing(make_cohort: MakeCohort) -> None:
+    out, units = make_cohort(dict.fromkeys("ab", ""))
+    heard = Heard()
+    (out / units[0].bundle).mkdir()
+    (out / units[0].bundle / "index.html").write_text("somebody's own")
+    with Noted(out) as driver:
+        assert Run(out, units, 1, heard)(driver, first=units[:1]) == Counter({DONE: 2})
+    assert heard.pages == []
+    assert (out / units[0].bundle / "index.html").read_text() == "somebody's own"
+
+
 def test_what_another_driver_is_at_is_waited_for(
     make_cohort: MakeCohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:

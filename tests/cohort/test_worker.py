@@ -5,7 +5,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from cohort_work import WORK, MakeCohort
 
 from medvol.cohort import waiting
-from medvol.cohort.claims import Claims, Process, this_process
+from medvol.cohort.claims import Claim, Claims, Process, this_process
 from medvol.cohort.ledger import (
     DONE,
     FAILED,
@@ -24,8 +24,9 @@ from medvol.cohort.ledger import (
     RUNNING,
     Ledger,
 )
+from medvol.cohort.plan import Unit
 from medvol.cohort.unit import MOST_DEATHS
-from medvol.cohort.worker import Session, Worker
+from medvol.cohort.worker import Said, Session, Worker, _Held
 from medvol.engine import child
 from medvol.errors import InputError
 
@@ -111,6 +112,25 @@ def test_what_another_has_is_left(make_cohort: MakeCohort) -> None:
         assert found[units[0].key] is None
         other.release(claim)
         assert worker.do(units[0])
+
+
+def test_cases_of_one_bundle_are_done_together_and_suspects_alone(
+    make_cohort: MakeCohort, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out, _ = make_cohort({"a": ""})
+    units = [Unit(case, "x", bundle) for case in "abc" for bundle in ("one", "two")]
+    groups: list[list[str]] = []
+
+    def done(held: list[_Held]) -> Iterator[Said]:
+        groups.append([one.unit.key for one in held])
+        yield from ()
+
+    with worker_of(out) as worker:
+        worker.ledger.add("two/b", FAILED, tries=1)
+        monkeypatch.setattr(worker, "_begun", lambda unit: Claim(unit.key, tmp_path / "none"))
+        monkeypatch.setattr(worker, "_done", done)
+        list(worker.do_many(units))
+    assert groups == [["one/a", "one/b", "one/c"], ["two/a", "two/c"], ["two/b"]]
 
 
 def test_a_crash_is_blamed_on_its_case_alone(

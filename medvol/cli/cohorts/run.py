@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,8 @@ def run(args: argparse.Namespace) -> int:
         if not args.quiet:
             print(printable(_summary(work.counts(), out)), file=sys.stderr)
     if not _is_one_of_many(args):
-        tidy(out)
+        with suppress(InputError):  # what is done is done
+            tidy(out)
     return exit_status(counts)
 
 

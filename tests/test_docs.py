@@ -63,6 +63,9 @@ NOT_RUN = {
     "dask scheduler": "a server that does not end",
     "dask worker": "a server that does not end",
     "medvol tune brain_mri_tumor --data lab": "needs the workers of several machines",
+    "medvol cohort run plan.csv --output out --slurm": "needs a cluster with SLURM",
+    "medvol cohort run plan.csv --output out --dask": "needs a scheduler of Dask",
+    "snakemake": "needs Snakemake, in an environment of its own",
     "tensorboard": "a server that does not end",
     "medvol serve": "a server that does not end",
 }

@@ -120,7 +120,7 @@ class Claims:
         Raises:
             InputError: E_NOSPACE, the folder is not there or cannot be written.
         """
-        path = self.folder / f"{sha256(key.encode()).hexdigest()[:32]}.json"
+        path = self.folder / f"{sha256(os.fsencode(key)).hexdigest()[:32]}.json"
         after = None
         try:
             if not self._make(path):
@@ -234,7 +234,10 @@ class Claims:
     def _keep_beating(self) -> None:
         while not self._ended.wait(BEAT_S):
             with suppress(OSError):  # the folder is not there at present
-                os.utime(self._beat)
+                try:
+                    os.utime(self._beat)
+                except FileNotFoundError:  # another took this one, which slept, for gone
+                    self._say()
 
 
 def _place() -> str:

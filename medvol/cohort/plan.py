@@ -81,7 +81,7 @@ def read_plan(
         ImportError: it is Parquet, and pyarrow is not installed.
     """
     path = Path(path)
-    folder = str(path.parent.absolute())
+    folder = os.path.abspath(path.parent)  # the same from whatever folder the plan is named
     rows = [(line, _placed(path, folder, line, row)) for line, row in _rows(path, remark)]
     if not rows:
         raise InputError("E_PLAN", path, "the plan has no row.", "Add a row for each case.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..owned import RUN
 from . import frozen
-from .claims import this_process
+from .claims import Claims, this_process
 from .ledger import AGAIN, DONE, FAILED, QUARANTINED, REFUSED, Ledger
 from .plan import read_plan
 from .unit import log_of
@@ -30,14 +30,15 @@ def retry(out: Path, codes: Collection[str] = ()) -> list[str]:
         The keys of the units.
     """
     frozen.read(out)
-    ledger = Ledger(out, this_process().worker)
-    ledger.refresh()
-    found = []
-    for unit in read_plan(out / frozen.PLAN):
-        state = ledger.state(unit.key)
-        is_gone = state.state == DONE and not codes and not (out / unit.key / RUN).exists()
-        if is_gone or (state.state in STATES and (not codes or state.code in codes)):
-            ledger.add(unit.key, AGAIN)
-            log_of(out, unit.key).unlink(missing_ok=True)
-            found.append(unit.key)
+    units, found = read_plan(out / frozen.PLAN), []
+    with Claims(out, this_process()) as claims:  # or who ends meanwhile would compact its file
+        ledger = Ledger(out, claims.own.worker)
+        ledger.refresh()
+        for unit in units:
+            state = ledger.state(unit.key)
+            is_gone = state.state == DONE and not codes and not (out / unit.key / RUN).exists()
+            if is_gone or (state.state in STATES and (not codes or state.code in codes)):
+                ledger.add(unit.key, AGAIN)
+                log_of(out, unit.key).unlink(missing_ok=True)
+                found.append(unit.key)
     return found

@@ -86,6 +86,8 @@ class Run:
 
     def counts(self) -> Counter[str]:
         """How many units are in which state now."""
+        with suppress(InputError):  # the folder is not there at present: a worker says so
+            self.ledger.refresh()
         return Counter(self.ledger.state(unit.key).state for unit in self.units)
 
     def bytes_of(self, unit: Unit) -> int:
@@ -128,8 +130,6 @@ class Run:
         now = time.monotonic()
         if now - self._fresh < after_s:
             return
-        with suppress(InputError):  # the folder is not there at present: a worker says so
-            self.ledger.refresh()
         self._fresh = now
         self.heard.counted(self.counts())
 
@@ -175,8 +175,8 @@ def tidy(out: Path) -> None:
     """
     ledger = Ledger(out)
     with Claims(out, this_process()) as claims:
+        there = {path.stem for path in ledger.folder.glob("*.jsonl")}  # first: more may begin now
         alive = {process.worker for process in claims.alive()}
-        there = {path.stem for path in ledger.folder.glob("*.jsonl")}
         gone = {name for name in there - alive if not name.startswith(COMPACTED)}
         if len(there) > 1 and gone and (claim := claims.take(COMPACTED)) is not None:
             ledger.compact(sorted(gone))

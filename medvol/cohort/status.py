@@ -2,10 +2,11 @@
 """How far a cohort is, by its ledger: quick, since it looks at no result."""
 
 import gc
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,10 +106,11 @@ def _signs(out: Path) -> list[Sign]:
     """Workers whose last sign of life is not old, by this machine's clock."""
     found = []
     for path in sorted((out / WORKERS).glob("*.json")):
-        age_s = max(0.0, time.time() - path.stat().st_mtime)
-        if age_s < SILENT_S:
-            said = read_json(path, what="sign of life", remedy="Run it again.")
-            found.append(Sign(str(said["host"]), int(said["pid"]), round(age_s, 1)))
+        with suppress(OSError, ValueError):  # it has just ended, or is damaged
+            age_s = max(0.0, time.time() - path.stat().st_mtime)
+            said = json.loads(path.read_bytes())
+            if age_s < SILENT_S:
+                found.append(Sign(str(said["host"]), int(said["pid"]), round(age_s, 1)))
     return found
 
 

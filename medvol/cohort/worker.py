@@ -157,8 +157,10 @@ class Worker:
         if claim is None:
             return None
         try:
-            # what others ended since the ledger was read left a file
-            if claim.after or (self.out / key / RUN).exists() or log_of(self.out, key).exists():
+            before = self.ledger.state(key)
+            # others who ended it since the ledger was read left a file; a retry leaves none
+            left = (self.out / key / RUN, log_of(self.out, key))
+            if claim.after or before.is_ended or any(path.exists() for path in left):
                 self.ledger.refresh()
             before = self.ledger.state(key)
             if before.is_ended:

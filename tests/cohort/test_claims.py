@@ -235,3 +235,22 @@ def test_signs_of_life_go_on(out: Path, monkeypatch: pytest.MonkeyPatch) -> None
             assert time.monotonic() < end
             time.sleep(0.01)
     assert not path.exists()
+
+
+def test_one_who_was_taken_for_gone_gives_signs_again(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BEAT_S", 0.01)
+    with Claims(out, this_process()) as claims:
+        sign = out / WORKERS / f"{claims.own.worker}.json"
+        sign.unlink()
+        until = time.monotonic() + 10
+        while not sign.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert json.loads(sign.read_text())["pid"] == os.getpid()
+
+
+def test_a_unit_may_have_a_name_that_is_not_utf8(own: Claims) -> None:
+    claim = own.take("bundle/M\udcfcller")
+    assert claim is not None
+    assert own.holds(claim)

@@ -114,3 +114,14 @@ def test_without_pyarrow_parquet_names_what_is_lacking(
         write_plan(tmp_path / "plan.parquet", UNITS)
     write_plan(tmp_path / "plan.csv", UNITS)
     assert (tmp_path / "plan.csv").read_text("utf-8").startswith(",".join(COLUMNS) + "\nsite/a,")
+
+
+def test_a_plan_is_the_same_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("plans", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "plans" / "plan.csv").write_text("path,bundle\nct.nii.gz,lungs\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (unit,) = read_plan("../plans/plan.csv")
+    assert unit.path == str(tmp_path / "plans" / "ct.nii.gz")

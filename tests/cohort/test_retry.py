@@ -4,11 +4,14 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from cohort_work import WORK, MakeCohort
 
 from medvol.cli import main
+from medvol.cohort import retry as module
 from medvol.cohort.ledger import DONE, REFUSED
 from medvol.cohort.retry import retry
+from medvol.cohort.run import tidy
 from medvol.cohort.status import status_of
 from medvol.cohort.worker import Session, Worker
 
@@ -41,3 +44,30 @@ def test_what_was_taken_away_is_done_again(make_cohort: MakeCohort) -> None:
     assert state is not None
     assert (state.state, state.new, state.round) == (DONE, True, 1)
     assert retry(out) == []
+
+
+def test_a_worker_at_work_does_what_it_refused_itself(make_cohort: MakeCohort) -> None:
+    out, units = make_cohort({"a": "refuse E_DIMS"})
+    with Worker(Session(str(out), WORK)) as worker:
+        assert worker.do(units[0])
+        Path(units[0].path).write_text("")
+        assert retry(out) == [units[0].key]
+        found = worker.do(units[0])
+    assert found is not None
+    assert (found.state, found.round) == (DONE, 1)
+
+
+def test_what_a_retry_said_is_known_after_another_tidies_meanwhile(
+    make_cohort: MakeCohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, units = make_cohort({"a": "refuse E_DIMS", "b": "refuse E_DIMS"})
+    with Worker(Session(str(out), WORK)) as worker:
+        list(worker.do_many(units))
+
+    def log_of(folder: Path, key: str) -> Path:
+        tidy(folder)
+        return folder / "logs" / f"{key}.txt"
+
+    monkeypatch.setattr(module, "log_of", log_of)
+    assert len(retry(out)) == 2
+    assert status_of(out).counts["planned"] == 2

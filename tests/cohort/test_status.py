@@ -95,3 +95,9 @@ def test_a_folder_without_a_cohort_is_refused(
 ) -> None:
     assert main(["cohort", "status", str(tmp_path)]) == 2
     assert "E_PATH" in capsys.readouterr().err
+
+
+def test_a_worker_that_ends_meanwhile_is_no_fault(make_cohort: MakeCohort) -> None:
+    out, _ = make_cohort({"a": ""})
+    (out / "workers" / "ended.json").symlink_to("nothing")
+    assert status_of(out).workers == []

@@ -26,6 +26,7 @@ from ..failures import path_error, write_error
 
 FOLDER = "ledger"
 COMPACTED = "compacted-"
+ANEW = "-"  # behind the name of a writer whose file was compacted while it wrote
 PLANNED, RUNNING, DONE, REFUSED = "planned", "running", "done", "refused"
 FAILED, QUARANTINED, LOST, AGAIN = "failed", "quarantined", "lost", "again"
 RANK = {DONE: 3, QUARANTINED: 2, REFUSED: 1}  # of states that end a unit; of all others 0
@@ -103,6 +104,7 @@ class Ledger:
         self.bad_lines = 0
         self._read: dict[str, int] = {}  # name of a file to how many bytes of it are known
         self._cut = False  # the own file ends within a line
+        self._is_begun = False  # the own file is there
 
     def state(self, key: str) -> State:
         """What became of a unit, as far as was read.
@@ -132,10 +134,15 @@ class Ledger:
         if number := before.round + (state == AGAIN):
             entry["round"] = number
         path = self.folder / f"{self.writer}.jsonl"
+        if self._is_begun and not path.exists() and self.folder.exists():
+            # it was compacted: another took this process, which slept, for gone
+            self.writer += ANEW
+            path = self.folder / f"{self.writer}.jsonl"
         try:
             self._append(path, _line(entry), sure=state != RUNNING)
         except OSError as error:
             raise write_error(path, error) from error
+        self._is_begun = True
         self._take(entry)
         return self.state(key)
 

@@ -14,7 +14,7 @@ from . import frozen
 from .claims import Claims, this_process
 from .drivers import Driver
 from .exemplars import Estimate, estimate, results_bytes, write_pages
-from .ledger import COMPACTED, DONE, Ledger
+from .ledger import ANEW, COMPACTED, DONE, Ledger
 from .needs import Needs
 from .plan import Unit
 
@@ -177,7 +177,7 @@ def tidy(out: Path) -> None:
     with Claims(out, this_process()) as claims:
         there = {path.stem for path in ledger.folder.glob("*.jsonl")}  # first: more may begin now
         alive = {process.worker for process in claims.alive()}
-        gone = {name for name in there - alive if not name.startswith(COMPACTED)}
+        gone = {x for x in there if x.rstrip(ANEW) not in alive and not x.startswith(COMPACTED)}
         if len(there) > 1 and gone and (claim := claims.take(COMPACTED)) is not None:
             ledger.compact(sorted(gone))
             claims.release(claim)

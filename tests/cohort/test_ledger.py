@@ -198,3 +198,19 @@ def test_a_line_is_json_that_others_can_read(out: Path) -> None:
     entry = json.loads(line)
     assert (entry["unit"], entry["reason"]) == ("b/Zoë", 'it has "4" axes.')
     assert len(entry["crc"]) == 8
+
+
+def test_a_writer_that_was_compacted_goes_on_in_another_file(out: Path) -> None:
+    slept, reader = Ledger(out, "w"), Ledger(out)
+    slept.add("a", DONE)
+    reader.refresh()
+    Ledger(out).compact(["w"])
+    slept.add("b", DONE)
+    slept.add("c", DONE)
+    late = Ledger(out)
+    late.refresh()
+    reader.refresh()
+    assert {*late.states} == {*reader.states} == {"a", "b", "c"}
+    assert [path.name for path in sorted(out.glob("ledger/*"))] == [
+        "compacted-000001.jsonl", "w-.jsonl",
+    ]  # fmt: skip

@@ -13,10 +13,11 @@ from medvol.cohort import run as module
 from medvol.cohort.claims import Claims, this_process
 from medvol.cohort.drivers.serial import Serial
 from medvol.cohort.exemplars import Estimate
-from medvol.cohort.ledger import DONE, FAILED, QUARANTINED, REFUSED, Ledger
+from medvol.cohort.ledger import DONE, FAILED, PLANNED, QUARANTINED, REFUSED, Ledger
 from medvol.cohort.plan import Unit
 from medvol.cohort.run import Run, part_of, tidy
 from medvol.cohort.worker import Said, Session
+from medvol.errors import InputError
 
 
 class Heard:
@@ -87,6 +88,14 @@ def test_exemplars_come_first_with_a_page_and_an_estimate(make_cohort: MakeCohor
     assert (heard.whole.cases, heard.whole.workers) == (6, 2)
     size = sum(x.stat().st_size for x in (out / units[5].key).iterdir())
     assert heard.whole.size_bytes == pytest.approx(6 * size, rel=0.01)
+
+
+def test_after_a_stop_what_was_done_is_counted(make_cohort: MakeCohort) -> None:
+    out, units = make_cohort({"a": "", "b": "raise E_BUNDLE", "c": ""})
+    work = Run(out, units, 1, Heard())
+    with pytest.raises(InputError, match="E_BUNDLE"), Noted(out) as driver:
+        work(driver)
+    assert work.counts() == Counter({DONE: 1, PLANNED: 2})
 
 
 def test_pages_that_cannot_be_written_stop_nothing(make_cohort: MakeCohort) -> None:

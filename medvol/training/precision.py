@@ -232,11 +232,12 @@ def measured(
 
     with torch.random.fork_rng(), DrawInFloat32(), limited(own, limit_s):
         value, seconds = step()
+    slopes = [p.grad.float().flatten() for p in own.parameters() if p.grad is not None]
+    slope = torch.cat(slopes)  # of this step: another one draws anew
     with torch.random.fork_rng():
         if seconds < ENOUGH_S:  # the first step also makes ready
             seconds = min(step()[1] for _ in range(2))
-    slopes = [p.grad.float().flatten() for p in own.parameters() if p.grad is not None]
-    return value, torch.cat(slopes), seconds
+    return value, slope, seconds
 
 
 class DrawInFloat32(TorchFunctionMode):

@@ -153,6 +153,15 @@ def test_stochastic_depth_leaves_out_the_same_in_each_precision() -> None:
         assert [t.refused for t in found] == [""] * 4
 
 
+def test_gradients_of_the_same_draws_are_compared_however_long_a_step_takes() -> None:
+    """A quick candidate takes more steps than a slow one, each of which draws anew."""
+    for seed in range(5):
+        torch.manual_seed(seed)
+        network = Deep(slow="fp32", seconds=0.2)
+        found = try_all(network, torch.randn(2, 2, 8, 8), torch.ones(2, 2, 8, 8), square)
+        assert [t.refused for t in found] == [""] * 4
+
+
 def test_network_and_randomness_stay_as_they_are() -> None:
     network = Odd().eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}

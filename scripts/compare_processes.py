@@ -75,7 +75,8 @@ def main() -> None:
     print(aligned(rows))
     for name, (curve, _) in found.items():
         for figure in dict.fromkeys(figure for _, figure in first):
-            apart = max(abs(curve[at] / x - 1) for at, x in first.items() if at[1] == figure and x)
+            shares = [abs(curve[at] / x - 1) for at, x in first.items() if at[1] == figure and x]
+            apart = max(shares, default=0.0)
             print(f"{name}: {figure} at most {apart:.1e} of it apart")
 
 

@@ -76,11 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     An `InputError` is printed as it is, a `ValueError` or `ImportError` of medvol's own behind the
     name of the command, anything else as `failures.failure` has it. What a terminal cannot show is
     printed as an escape.
+
+    Returns:
+        What the command returns; where it raises, 2, or what its parser has as `failed`.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    command, as_json = "medvol", False
+    command, as_json, failed = "medvol", False, 2
     try:
         quiet_readers()
         if argv is None:  # the process is this command's alone
@@ -92,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for name in ("command", "source", "bundle_command", "cohort_command")
             ]
             command = " ".join([command, *filter(None, words)])
-            as_json = getattr(args, "json", False)
+            as_json, failed = getattr(args, "json", False), getattr(args, "failed", failed)
             if hasattr(args, "alone"):  # of commands that say how long all took
                 args.alone = argv is None  # the process began with this command
             with introduced(args):
@@ -112,5 +115,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{command}: {error}" if misused else f"medvol: {refusal}", file=sys.stderr)
         if as_json:
             print(json.dumps({"refusal": refusal.as_json()}, indent=2))
-        return 2
+        return failed
     return status

@@ -12,10 +12,12 @@ from .plan import read_plan
 from .unit import log_of
 
 STATES = (REFUSED, QUARANTINED, FAILED)
+ENDED = "logs/snakemake/{}.ended"  # of a key: as the Snakefile has it
 
 
 def retry(out: Path, codes: Collection[str] = ()) -> list[str]:
-    """Forget why units are not done, so that the next run does them; their logs go.
+    """Forget why units are not done, so that the next run does them; their logs go, and what
+    tells Snakemake that they are ended.
 
     A unit that was done is begun anew where its results are not there any more.
 
@@ -40,5 +42,6 @@ def retry(out: Path, codes: Collection[str] = ()) -> list[str]:
             if is_gone or (state.state in STATES and (not codes or state.code in codes)):
                 ledger.add(unit.key, AGAIN)
                 log_of(out, unit.key).unlink(missing_ok=True)
+                (out / ENDED.format(unit.key)).unlink(missing_ok=True)
                 found.append(unit.key)
     return found

@@ -22,8 +22,13 @@ def test_a_retry_forgets_what_it_is_told_to(make_cohort: MakeCohort) -> None:
         list(worker.do_many(units))
     log = out / "logs" / f"{units[1].key}.txt"
     assert log.is_file()
+    ended = [out / "logs" / "snakemake" / f"{unit.key}.ended" for unit in units]
+    for path in ended:  # as Snakemake leaves them
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     assert retry(out, ["E_PATH"]) == [units[1].key]
     assert not log.exists()
+    assert [path.exists() for path in ended] == [True, False, True]
     Path(units[1].path).write_text("")
     with Worker(Session(str(out), WORK)) as worker:
         found = dict(worker.do_many(units))

@@ -12,6 +12,7 @@ from phantoms import save_nifti, tiny_chest
 from medvol.cli import main
 from medvol.cohort.ledger import DONE, REFUSED, Ledger
 from medvol.cohort.plan import Unit, read_plan, write_plan
+from medvol.cohort.retry import ENDED
 from medvol.files import sha256_of
 
 SNAKEMAKE = shutil.which("snakemake")
@@ -21,6 +22,7 @@ def test_the_workflow_lies_with_the_package(capsys: pytest.CaptureFixture[str]) 
     assert main(["cohort", "snakefile"]) == 0
     text = Path(capsys.readouterr().out.strip()).read_text(encoding="utf-8")
     assert "cohort run {OUT:q} --case {wildcards.key:q}" in text
+    assert f'"{{out}}/{ENDED}"'.replace("{}", "{key}") in text  # which a retry takes away
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def add_parser(commands: Any) -> None:
         "--no-exemplars", action="store_true", help="do not begin with ten cases of all sizes"
     )
     parser.add_argument("--quiet", action="store_true", help="no bar, and nothing but faults")
-    parser.set_defaults(run=run, **{LATER: True})
+    parser.set_defaults(run=run, failed=1, **{LATER: True})  # what it could not begin is left
 
 
 def _part(text: str) -> tuple[int, int]:

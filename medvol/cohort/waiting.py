@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for what is nobody's fault: a full disk, an output folder that is gone, an archive."""
+"""Waiting for what is nobody's fault: a full disk, a folder that is gone, an archive."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TypeVar
 
+from ..dicomweb.address import is_address
 from ..errors import InputError
 
 Found = TypeVar("Found")
@@ -14,7 +17,7 @@ AWAY = "does not answer"  # in what `failures.path_error` says of a network shar
 
 
 class Away(InputError):
-    """Something that is not there at present, whatever its code: an archive, the output folder."""
+    """Something that is not there at present, whatever its code: an archive, a folder."""
 
 
 def is_passing(error: InputError) -> bool:
@@ -31,6 +34,43 @@ def is_passing(error: InputError) -> bool:
     """
     away = error.code == "E_PATH" and AWAY in error.reason
     return isinstance(error, Away) or error.code == "E_NOSPACE" or away
+
+
+def folder_around(paths: Iterable[str]) -> Path | None:
+    """The inmost folder that holds all images of a plan; None where none is on a disk.
+
+    Args:
+        paths: of images, absolute; addresses of archives do not count.
+
+    Example:
+        >>> paths = ["/data/north/1.nii", "/data/south/1.nii", "dicomweb+http://x/studies/1"]
+        >>> folder_around(paths).as_posix()
+        '/data'
+    """
+    folders = {os.path.dirname(path) for path in paths if not is_address(path)}
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:  # there is none, or they are on several drives
+        return None
+
+
+def check_images(folder: Path) -> None:
+    """Tell a disk or a share that is not mounted from one image that is missing.
+
+    Args:
+        folder: around all images of the plan.
+
+    Raises:
+        Away: E_PATH, it is not there or holds nothing, as a place where nothing is mounted.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            is_gone = next(entries, None) is None
+    except OSError as error:
+        is_gone = not isinstance(error, PermissionError)
+    if is_gone:
+        remedy = "Connect the disk or the network share again."
+        raise Away("E_PATH", folder, "the folder of the images is not there, or empty.", remedy)
 
 
 class Patience:

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process that does units of a cohort, one after the other, in whatever driver."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..dicomweb.address import is_address
 from ..dicomweb.at_hand import AtHand
 from ..errors import InputError, printable
 from ..failures import FAILURES, failure
@@ -23,7 +25,7 @@ from ..tasks.task import task_of
 from . import frozen
 from .claims import Claim, Claims, this_process
 from .ledger import DONE, LOST, PLANNED, QUARANTINED, RUNNING, Ledger, State
-from .plan import Unit
+from .plan import Unit, read_plan
 from .unit import (
     MAY_PASS,
     MOST_DEATHS,
@@ -34,7 +36,7 @@ from .unit import (
     not_there,
     write_log,
 )
-from .waiting import PATIENCE_S, Patience, is_passing
+from .waiting import PATIENCE_S, Patience, check_images, folder_around, is_passing
 
 if TYPE_CHECKING:
     from ..answer import Answer
@@ -250,9 +252,22 @@ class Worker:
         tries = self.ledger.state(one.unit.key).tries
         folder = self.out / one.unit.key
         try:
+            if isinstance(found, InputError):
+                self._check_image(one.unit.path)
             return end_of(found, folder, seconds=seconds, tries=tries, loss=loss, stage=stage)
-        except InputError as error:  # the results are not there any more
+        except InputError as error:  # results or images are not there any more
             return error
+
+    def _check_image(self, path: str) -> None:
+        """Raise what passes where an image is missing together with all others."""
+        is_missing = not is_address(path) and not os.path.lexists(path)
+        if is_missing and self._images is not None:
+            check_images(self._images)
+
+    @cached_property
+    def _images(self) -> Path | None:
+        """The folder of all images; looked up when one is missing, since a plan may be long."""
+        return folder_around(unit.path for unit in read_plan(self.out / frozen.PLAN))
 
     def _ended(self, one: "_Held", end: End) -> State | InputError | None:
         """Write down what became of a unit, and let go of it; an error where its results went."""

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What fails in passing is tried again for a while, and said once."""
 
+from pathlib import Path
+
 import pytest
 
 from medvol.cohort import waiting as module
-from medvol.cohort.waiting import Away, Patience, is_passing
+from medvol.cohort.waiting import Away, Patience, check_images, folder_around, is_passing
 from medvol.errors import InputError
 
 FULL = InputError("E_NOSPACE", "out", "it could not be written.", "Free some space.")
@@ -70,3 +72,18 @@ def test_a_share_and_an_archive_that_do_not_answer_pass() -> None:
     assert is_passing(InputError("E_PATH", "ct.nii", share, "Connect it again."))
     assert is_passing(Away("E_ARCHIVE", "dicomweb+http://x", "it cannot be reached.", "Try again."))
     assert not is_passing(InputError("E_ARCHIVE", "dicomweb+http://x", "no such study.", "Look."))
+
+
+def test_a_folder_of_images_that_is_gone_or_empty_is_away(tmp_path: Path) -> None:
+    folder = tmp_path / "share"
+    for action in (lambda: None, folder.mkdir):
+        action()
+        with pytest.raises(Away, match=r"E_PATH .*share: the folder of the images is not there"):
+            check_images(folder)
+    (folder / "ct.nii").touch()
+    check_images(folder)
+
+
+def test_plans_of_archives_have_no_folder() -> None:
+    assert folder_around(["dicomweb+http://x/studies/1"]) is None
+    assert folder_around(["/data/a/ct.nii"]) == Path("/data/a")

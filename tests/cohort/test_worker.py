@@ -258,6 +258,37 @@ def test_an_output_folder_that_is_gone_is_waited_for_and_not_made_again(
     assert not away.exists()
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_images_that_are_all_gone_are_waited_for(
+    make_cohort: MakeCohort, tmp_path: Path, is_empty: bool
+) -> None:
+    out, units = make_cohort({"a": "", "b": ""})
+    said: list[str] = []
+    images, away = tmp_path / "images", tmp_path / "away"
+    images.rename(away)
+    if is_empty:  # a place where nothing is mounted
+        images.mkdir()
+
+    def mount(line: str) -> None:
+        said.append(line)
+        if away.exists():
+            away.replace(images)
+
+    with Worker(Session(str(out), WORK), mount) as worker:
+        list(worker.do_many(units))
+    assert states(out) == {"a": DONE, "b": DONE}
+    assert said[0].startswith(f"E_PATH {images}: the folder of the images is not there")
+    assert said[1:] == ["it goes on"]
+
+
+def test_one_image_that_is_missing_is_refused(make_cohort: MakeCohort) -> None:
+    out, units = make_cohort({"a": "", "b": ""})
+    Path(units[0].path).unlink()
+    with worker_of(out) as worker:
+        list(worker.do_many(units))
+    assert states(out) == {"a": REFUSED, "b": DONE}
+
+
 def test_patience_has_an_end(make_cohort: MakeCohort) -> None:
     out, units = make_cohort({"a": "refuse E_NOSPACE", "b": ""})
     since = time.monotonic()

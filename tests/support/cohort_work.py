@@ -11,6 +11,7 @@ from medvol.cohort.frozen import Asked, freeze
 from medvol.cohort.plan import Unit
 from medvol.engine.serve import Handler
 from medvol.errors import InputError
+from medvol.failures import path_error
 from medvol.owned import FILES, RUN, checksums, filling, read_record, write_record
 from medvol.progress import Step, tell
 from medvol.tasks.cases import Case
@@ -55,7 +56,10 @@ def _outcome(folder: Path, path: Path) -> Outcome | InputError:
     if record := read_record(folder / RUN):
         return Outcome("complete already", record, is_new=False)
     tell(Step("network"))
-    word, _, given = path.read_text().partition(" ")
+    try:
+        word, _, given = path.read_text().partition(" ")
+    except OSError as error:
+        return path_error(path, error)
     if word == "once":  # the first time what comes behind it happens, and then nothing
         seen = path.with_suffix(".seen")
         word, _, given = ("", "", "") if seen.exists() else given.partition(" ")

@@ -18,6 +18,7 @@ from medvol.cohort.ledger import DONE, QUARANTINED
 from . import cohort_drive
 from .cohort_faults import away, full, shut, small_disk
 from .cohort_kills import Killer
+from .cohort_real import same, speed
 from .cohort_site import Site
 from .cohort_stage import Judged, Stage, wait
 from .words import parser_of
@@ -138,7 +139,7 @@ def scale(args: argparse.Namespace) -> bool:
 
 PROMISES: dict[str, Callable[[argparse.Namespace], bool]] = {
     "kills": kills, "poison": poison, "disk": disk, "ledger": ledger, "away": gone, "two": two,
-    "scale": scale,
+    "scale": scale, "same": same, "speed": speed,
 }  # fmt: skip
 
 

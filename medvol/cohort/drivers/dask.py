@@ -9,21 +9,22 @@ given any task again, and nothing is lost with the scheduler.
 import logging
 import os
 import queue
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from heapq import nlargest
 from itertools import islice
 from types import TracebackType
 from typing import Any
 
 from ...engine.available import GIB, available_bytes
-from ...errors import InputError
+from ...errors import InputError, require
 from ...tasks.ahead import AT_WORK
-from ...tasks.dask_client import open_client
+from ...tasks.dask_client import EXTRA, open_client
 from ..plan import Unit
 from ..worker import Said, Session, Worker
 from .gpus import keep_one_gpu
@@ -112,10 +113,26 @@ class DaskDriver:
         return self.where if isinstance(self.where, str) else "Dask on this machine"
 
     def keep(self) -> None:
-        """Look after the workers; is called every few seconds."""
+        """Start workers anew that Dask gave up, as those that die while they start; is called
+        every few seconds."""
+        if isinstance(self.where, int):
+            self._client.cluster.scale(self.where)
 
-    def _connected(self) -> AbstractContextManager[Any]:
-        return open_client(self.where)
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        require("distributed", feature="work on several workers", install=EXTRA)
+        import dask
+
+        with (
+            dask.config.set({"distributed.worker.preload": [__name__]}),
+            open_client(self.where) as client,
+        ):
+            yield client
+
+
+def dask_setup(_: object) -> None:
+    """Leave Ctrl-C to the driver, which ends the workers that it started: each calls this."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Handing:

@@ -19,6 +19,7 @@ from .needs import Needs
 from .plan import Unit
 
 FRESH_S = 5.0  # after which the ledger is read again
+READING = 0.05  # of the time, at most: many drivers with many files would ask too much of a server
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0  # between two looks at what others are at
 
 
@@ -59,7 +60,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.out)
-        self._fresh = 0.0
+        self._fresh = self._took_s = 0.0
         self._needs = Needs(())
 
     def __call__(self, driver: Driver, *, first: Sequence[Unit] = ()) -> Counter[str]:
@@ -128,10 +129,12 @@ class Run:
     def _refresh(self, after_s: float = 0.0) -> None:
         """Read the ledger, where that was not done for some seconds, and show how far it is."""
         now = time.monotonic()
-        if now - self._fresh < after_s:
+        if after_s and now - self._fresh < max(after_s, self._took_s / READING):
             return
-        self._fresh = now
-        self.heard.counted(self.counts())
+        counts = self.counts()
+        self._fresh = time.monotonic()
+        self._took_s = self._fresh - now
+        self.heard.counted(counts)
 
     def _show_exemplars(self, first: Sequence[Unit]) -> None:
         """Show the first cases; where another driver does that now, it is left to that."""

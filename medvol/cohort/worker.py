@@ -19,6 +19,7 @@ from ..errors import InputError, printable
 from ..failures import FAILURES, failure
 from ..outputs.results import Results
 from ..owned import RUN
+from ..scratch import sweep_left
 from ..tasks.cases import Case
 from ..tasks.predictor import START, Kept, Predictor
 from ..tasks.task import task_of
@@ -162,6 +163,8 @@ class Worker:
             before = self.ledger.state(key)
             # others who ended it since the ledger was read left a file; a retry leaves none
             left = (self.out / key / RUN, log_of(self.out, key))
+            if claim.after:
+                sweep_left(self.out / key)
             if claim.after or before.is_ended or any(path.exists() for path in left):
                 self.ledger.refresh()
             before = self.ledger.state(key)
@@ -178,9 +181,10 @@ class Worker:
         return claim
 
     def _after_a_death(self, one: "_Held", deaths: int) -> Claim | State | None:
-        """Count the death of a worker that was at a unit; it is given up after many."""
+        """Count the death of a worker that was at a unit; it is given up after many, unless its
+        results are there."""
         self.ledger.add(one.unit.key, LOST, deaths=deaths)
-        if deaths < MOST_DEATHS:
+        if deaths < MOST_DEATHS or (self.out / one.unit.key / RUN).exists():
             return one.claim
         reason = f"its worker died {deaths} times."
         remedy = "Look at the machines; then `medvol cohort retry` begins it again."

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from medvol.cohort.ledger import RUNNING, Ledger
+from medvol.cohort.unit import MOST_DEATHS
 
 from .cohort_stub import FILE
 
@@ -60,7 +61,8 @@ class Killer:
             return ""
         pid = self.draw.choice(there)
         with suppress(ProcessLookupError):
-            if kind == CHILD and not self._may_die(pid):
+            may = self._may_die(pid) if kind == CHILD else not self._would_be_too_much()
+            if not may:
                 return ""
             os.kill(pid, signal.SIGKILL)
             self.kills[kind] += 1
@@ -96,6 +98,12 @@ class Killer:
             return False
         self.hit |= keys
         return True
+
+    def _would_be_too_much(self) -> bool:
+        """Whether a unit is at work that is given up with the next worker."""
+        ledger = Ledger(self.out)
+        ledger.refresh()
+        return any(x.deaths >= MOST_DEATHS - 1 for x in ledger.states.values() if not x.is_ended)
 
     def _of_worker(self, pid: int) -> set[str]:
         ledger = Ledger(self.out)

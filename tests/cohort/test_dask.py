@@ -58,10 +58,14 @@ def test_workers_share_a_plan_and_one_that_dies_costs_nothing(make_cohort: MakeC
 
 
 class Client:
-    """In place of a client: keeps what it is given."""
+    """In place of a client and its cluster: keeps what it is given."""
 
     def __init__(self, threads: int) -> None:
+        self.cluster, self.asked = self, list[int]()
         self.threads, self.given = threads, list[list[str]]()
+
+    def scale(self, number: int) -> None:
+        self.asked.append(number)
 
     def nthreads(self) -> dict[str, int]:
         return {str(number): 1 for number in range(self.threads)}
@@ -84,6 +88,7 @@ def handed(tmp_path: Path, number: int, threads: int, **given: Any) -> list[list
     driver._client = client
     handing = _Handing(driver, client)
     handing._look()
+    assert client.asked == [1]  # so that a worker that is gone is started anew
     units = (Unit(f"c{index}", "x", "b", size_bytes=index) for index in range(number))
     handing._submit(units)
     return client.given

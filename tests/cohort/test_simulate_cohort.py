@@ -2,6 +2,7 @@
 """The model of many machines gives what a few cases give on paper."""
 
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -90,5 +91,5 @@ def test_the_table_names_the_limit(
     assert main() == 0
     few, many = capsys.readouterr().out.splitlines()[2:]
     assert "| 1 | 8 |" in few
-    assert "| processors | 9" in few
+    assert re.search(r"\| processors \| (9\d|100)% \|", few)
     assert "| bandwidth |" in many

@@ -29,7 +29,9 @@ from medvol.cohort.unit import MOST_DEATHS
 from medvol.cohort.worker import Said, Session, Worker, _Held
 from medvol.engine import child
 from medvol.errors import InputError
+from medvol.scratch import SCRATCH, machine
 
+NOBODY = 2**22 + 1  # number of a process that no system gives
 RealChild = child.Child  # before the fixture of all tests puts another in its place
 
 
@@ -177,12 +179,15 @@ def test_deaths_of_workers_cost_no_try_but_are_counted(
         gone.works_with([])
         assert all(gone.take(unit.key) for unit in units)
         ledger.add(units[0].key, RUNNING, **place)  # b was claimed, and not begun
+        half = out / units[0].key / f"{SCRATCH}{NOBODY}-{machine()}-x"
+        half.mkdir(parents=True)
         with worker_of(out) as worker:
             if number < MOST_DEATHS - 1:
                 claim = worker._begun(units[0])
                 worker.claims.release(claim)  # type: ignore[arg-type]
                 assert worker.ledger.state(units[0].key).deaths == number + 1
                 assert worker.ledger.state(units[0].key).state == LOST
+                assert not half.exists()
             else:
                 state = worker.do(units[0])
             claim = worker._begun(units[1])

@@ -9,7 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..files import check_writable, locked, read_json, write_json
 from .claims import CLAIMS, WORKERS
 from .ledger import FOLDER as LEDGER
-from .plan import Unit, write_plan
+from .plan import COLUMNS, Unit, read_plan, write_plan
 
 if TYPE_CHECKING:
     from ..bundle.spec import Spec
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 NAME, PLAN, LOGS = "cohort.json", "plan.csv", "logs"
 FORMAT = 1
 PACKAGES = ("monai", "torch", "numpy", "SimpleITK", "pydicom")
+OPTIONS = {  # of the command line, that are called otherwise than what they ask for
+    "bundles": "--bundle", "formats": "--format", "time_limit_s": "--time-limit",
+    "choice": "--backend",
+}  # fmt: skip
 OTHER = "Give the same as before or nothing, or another output folder."
 
 
@@ -86,6 +90,7 @@ class Frozen:
         environment: versions and machine, where the cohort was first run.
         medvol: its version.
         made: when it was first run, ISO 8601, UTC.
+        folder: absolute, whose images the plan has; "" where a plan was given.
         format: of this record.
     """
 
@@ -97,6 +102,7 @@ class Frozen:
     environment: Mapping[str, Any]
     medvol: str = __version__
     made: str = ""
+    folder: str = ""
     format: int = FORMAT
 
     @property
@@ -157,7 +163,9 @@ def read(out: Path) -> Frozen:
     return found
 
 
-def freeze(out: Path, units: Sequence[Unit], asked: Asked, *, threads: int) -> Frozen:
+def freeze(
+    out: Path, units: Sequence[Unit], asked: Asked, *, threads: int, folder: str = ""
+) -> Frozen:
     """Begin a cohort, or go on with one that was begun with the same plan and options.
 
     Args:
@@ -165,6 +173,7 @@ def freeze(out: Path, units: Sequence[Unit], asked: Asked, *, threads: int) -> F
         units: the plan; with absolute paths. None goes on with that in the folder.
         asked: what the user asks for.
         threads: of each worker, where it begins.
+        folder: whose images the plan has, where it begins.
 
     Raises:
         InputError: E_OUTPUT, the folder lies in an image's, or was begun with another plan or
@@ -179,7 +188,7 @@ def freeze(out: Path, units: Sequence[Unit], asked: Asked, *, threads: int) -> F
         for name in (LEDGER, CLAIMS, WORKERS, LOGS):
             (out / name).mkdir(exist_ok=True)
         write_plan(out / PLAN, units)
-        begun = _begun(units, asked, threads)
+        begun = replace(_begun(units, asked, threads), folder=folder)
         bundles = {name: fixed._asdict() for name, fixed in begun.bundles.items()}
         write_json(out / NAME, {**asdict(begun), "bundles": bundles})
         return begun
@@ -306,17 +315,42 @@ def _environment(machine: Mapping[str, Any]) -> dict[str, Any]:
 def _same(out: Path, units: Sequence[Unit], asked: Asked) -> Frozen:
     """What is fixed already, where nothing else is asked for."""
     found = read(out)
-    now, usual = json.loads(json.dumps(asked._asdict())), Asked()._asdict()
-    for name, then in found.asked.items():
-        if isinstance(then, dict):
-            is_same = {x: y for x, y in now[name].items() if y}.items() <= then.items()
-        else:
-            is_same = now[name] in (usual[name], [], then)
-        if not is_same:
-            raise InputError("E_OUTPUT", out, f"it was begun with other {name}: {then}.", OTHER)
+    then = _words(found.asked)
+    for word, now in _words(json.loads(json.dumps(asked._asdict()))).items():
+        if now != then.get(word):
+            was = f"with {word} {_shown(then[word])}" if word in then else f"without {word}"
+            raise InputError("E_OUTPUT", out, f"it was begun {was.rstrip()}.", OTHER)
     if units and plan_sha256(units) != found.plan_sha256:
-        raise InputError("E_OUTPUT", out, "it was begun with another plan.", OTHER)
+        other = _difference(read_plan(out / PLAN), units)
+        raise InputError("E_OUTPUT", out, f"it was begun with another plan: {other}.", OTHER)
     return found
+
+
+def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs from the usual, by the option of the command line that asks for it."""
+    flat = {**asked, **asked["options"], **asked["engine"], "options": None, "engine": None}
+    return {
+        OPTIONS.get(name, f"--{name.replace('_', '-')}"): value
+        for name, value in flat.items() if value and value != "auto"
+    }  # fmt: skip
+
+
+def _shown(value: object) -> str:
+    """What was asked for, as words of the command line."""
+    if isinstance(value, list | dict):
+        return " ".join(map(str, value))
+    return "" if value is True else str(value)
+
+
+def _difference(then: Sequence[Unit], now: Sequence[Unit]) -> str:
+    """The first line of two plans that is not the same."""
+    for line, (before, after) in enumerate(zip(then, now, strict=False), 2):
+        for column, x, y in zip(COLUMNS, astuple(before), astuple(after), strict=True):
+            if x != y:
+                return f"line {line} of its {PLAN} has {column} {x!r}, this one {y!r}"
+    if len(then) == len(now):
+        return f"its {PLAN} was changed"
+    return f"it had {len(then):,} units, this one has {len(now):,}"
 
 
 def _check_apart(out: Path, units: Sequence[Unit]) -> None:

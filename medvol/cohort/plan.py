@@ -14,7 +14,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from ..dicomweb.address import is_address, parse_address
+from ..dicomweb.address import SCHEME, is_address, parse_address
 from ..errors import InputError, require
 from ..failures import path_error
 from ..files import replacing, text_of_cell, write_csv
@@ -202,9 +202,13 @@ def _placed(plan: Path, folder: str, line: int, row: Row) -> Row:
     case, path, *rest = row
     if not path:
         raise InputError("E_PLAN", plan, f"line {line}: it has no path.", MEND)
-    if not is_address(path):
+    if not is_address(path, plain=True):
         return [case, os.path.join(folder, path), *rest]
-    if not parse_address(path).study:
+    address = parse_address(path)
+    if not is_address(path):
+        reason = f"line {line}: {path} is no file."
+        raise InputError("E_PLAN", plan, reason, f"If it is an archive's, write {SCHEME}{path}.")
+    if not address.study:
         reason = f"line {line}: the address {path} names no study."
         raise InputError("E_PLAN", plan, reason, "Give an address with /studies/UID.")
     return row

@@ -3,15 +3,20 @@
 
 import json
 import shutil
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 from phantoms import save_nifti, tiny_chest
 from tiny_bundle import tiny_bundle
 
 from medvol.cli import main
+from medvol.cohort import planning
 from medvol.cohort.frozen import read
 from medvol.cohort.plan import Unit, write_plan
+from medvol.cohort.planning import Made
 from medvol.files import sha256_of
 
 MASK = "segmentation.nii.gz"
@@ -94,15 +99,60 @@ def test_what_was_mended_is_done_by_a_retry(
     assert cohort("run", out, "--quiet") == 2
     assert cohort("retry", out, "--code", "E_EMPTY") == 0
     assert "1 unit begun anew" in capsys.readouterr().out
-    assert cohort("run", folder, "--bundle", bundle, "-o", out, *AS_USUAL, "--quiet") == 0
+    again = ("--bundle", bundle, "-o", out, *AS_USUAL)
+    assert cohort("run", folder, *again) == 0
     assert len(masks(out / bundle.name)) == 4
+    made = read(out).made
+    assert f"made {made}, is used; new images need another folder" in capsys.readouterr().err
+    assert cohort("run", images, *again) == 1
+    assert f"E_OUTPUT {out}: it was begun with {folder}." in capsys.readouterr().err
+
+
+def test_workers_that_cannot_work_fix_nothing(
+    plan: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
+    out = tmp_path / "out"
+    assert cohort("run", plan, "--bundle", bundle, "-o", out, "--workers", "2") == 1
+    assert "pip install 'medvol[cohort]'" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_more_threads_than_cores_are_said(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, out = tmp_path / "plan.csv", tmp_path / "out"
+    write_plan(plan, [Unit("a", str(tmp_path / "none.nii"), "")])
+    given = ("--bundle", bundle, "-o", out, "--device", "cpu", "--threads", "999")
+    assert cohort("run", plan, *given) == 2
+    assert "1 x 999 threads are more than the" in capsys.readouterr().err
+
+
+def test_a_folder_is_searched_by_one_command_at_a_time(
+    bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    seen = list[bool]()
+
+    def search(*_: object, **__: object) -> Made:
+        other = FileLock(out / ".plan.csv.part.lock", timeout=0)
+        with pytest.raises(Timeout):
+            other.acquire()
+        seen.append(True)
+        return Made([], Counter(), {})
+
+    monkeypatch.setattr(planning, "make_plan", search)
+    assert cohort("run", images, "--bundle", bundle, "-o", out) == 1  # nothing is found
+    assert seen == [True]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["--precision", "bf16"], "begun with other options"),
-     (["--threads", "7"], "begun with other engine"),
-     (["--format", "nii"], "begun with other formats")],
+    [(["--precision", "bf16"], "begun without --precision."),
+     (["--time-limit", "7"], "begun without --time-limit."),
+     (["--threads", "7"], "begun with --threads 1."),
+     (["--format", "nii"], "begun with --format nii csv.")],
 )  # fmt: skip
 def test_a_cohort_goes_on_as_it_was_begun(
     plan: Path, bundle: Path, tmp_path: Path, words: list[str], said: str,
@@ -111,7 +161,7 @@ def test_a_cohort_goes_on_as_it_was_begun(
     out = tmp_path / "out"
     write_plan(plan, [Unit("empty", str(plan.with_name("none.nii")), "")])
     given = (plan, "--bundle", bundle, "-o", out, "--device", "cpu")
-    assert cohort("run", *given, "--format", "nii", "csv") == 2
+    assert cohort("run", *given, "--format", "nii", "csv", "--threads", "1") == 2
     capsys.readouterr()
     assert cohort("run", *given, *words) == 1
     assert said in capsys.readouterr().err
@@ -126,7 +176,8 @@ def test_another_plan_or_bundle_is_refused(
     assert cohort("run", *given) == 2
     write_plan(plan, [Unit("b", str(tmp_path / "none.nii"), "")])
     assert cohort("run", *given) == 1
-    assert "E_OUTPUT" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "another plan: line 2 of its plan.csv has case 'a', this one 'b'." in said
     record = json.loads((out / "cohort.json").read_text())
     record["bundles"][bundle.name]["weights_sha256"] = "0" * 64
     (out / "cohort.json").write_text(json.dumps(record))

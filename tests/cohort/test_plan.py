@@ -90,6 +90,7 @@ def test_numbers_of_a_parquet_table_are_names(tmp_path: Path) -> None:
         ("path,bundle,size_bytes\na,x,-1\n", "size_bytes is '-1', which is no number"),
         ("path,case,bundle\na,p,x\n\nb,P,x\n", "line 4: x/P is in line 2 already"),
         ("path,bundle\ndicomweb+https://h/rs,x\n", "https://h/rs names no study"),
+        ("path,bundle\nhttp://h/rs/studies/1,x\n", "http://h/rs/studies/1 is no file"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, words: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,10 @@ from ..options import (
     engine_of,
 )
 from ..trust import LATER, introduce
-from .who import add_who, driver_of, threads_of
+from .who import add_who, check_installed, driver_of, threads_of
 
 if TYPE_CHECKING:
-    from ...cohort.frozen import Asked
+    from ...cohort.frozen import Asked, Frozen
     from ...cohort.plan import Unit
 
 PATIENCE_MIN = 60.0
@@ -96,7 +97,6 @@ def run(args: argparse.Namespace) -> int:
         InputError: the plan or a bundle cannot be used; E_OUTPUT, the folder is of another plan.
         ValueError: an option that makes no sense.
     """
-    from ...cohort import frozen
     from ...cohort.bar import Bar
     from ...cohort.exemplars import exemplars
     from ...cohort.run import Run, tidy
@@ -105,12 +105,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.workers < 1 or args.patience < 0:
         raise ValueError("--workers and --patience count up; give 1 or more, and minutes")
+    check_installed(args)
     out = _out(args)
     units = _units(args, out)
-    asked = _asked(args)
-    fixed = frozen.freeze(out, units, asked, threads=threads_of(args, _cores()))
-    for spec in frozen.specs_of([bundle.given for bundle in fixed.bundles.values()]):
-        introduce(spec.folder, trust=args.trust, quiet=args.quiet)
+    fixed = _frozen(args, out, units)
     own, first = _own(args, units), () if _is_one_of_many(args) else exemplars(units)
     session = Session(str(out), patience_s=60 * args.patience)
     bar = Bar(len(own), shown=sys.stderr.isatty() and not args.quiet, quiet=args.quiet)
@@ -121,12 +119,31 @@ def run(args: argparse.Namespace) -> int:
             counts = work(driver, first=() if args.no_exemplars else first)
     finally:
         bar.close()
-        if not args.quiet:
-            print(printable(_summary(work.counts(), out)), file=sys.stderr)
+        _say(args, _summary(work.counts(), out))
     if not _is_one_of_many(args):
         with suppress(InputError):  # what is done is done
             tidy(out)
     return exit_status(counts)
+
+
+def _frozen(args: argparse.Namespace, out: Path, units: "Sequence[Unit]") -> "Frozen":
+    """What all workers have in common; of its bundles it is said who made them.
+
+    Raises:
+        InputError: as for `frozen.freeze`.
+    """
+    from ...cohort import frozen
+
+    folder = os.path.abspath(args.plan) if _is_images(args.plan) else ""
+    cores = _cores()
+    fixed = frozen.freeze(out, units, _asked(args), threads=threads_of(args, cores), folder=folder)
+    is_here = not (args.dask or args.slurm or args.cluster)
+    if is_here and args.workers * fixed.threads > cores:
+        _say(args, f"{args.workers} x {fixed.threads} threads are more than the {cores} cores here;"
+                   f" how many a worker has was fixed when {out} was begun")  # fmt: skip
+    for spec in frozen.specs_of([bundle.given for bundle in fixed.bundles.values()]):
+        introduce(spec.folder, trust=args.trust, quiet=args.quiet)
+    return fixed
 
 
 def _out(args: argparse.Namespace) -> Path:
@@ -148,28 +165,64 @@ def _units(args: argparse.Namespace, out: Path) -> "Sequence[Unit]":
     """The units of the plan, or of the images in a folder.
 
     Raises:
-        InputError: it cannot be read; E_BUNDLE, no bundle was given for a folder.
+        InputError: it cannot be read; E_BUNDLE, no bundle was given for a folder; E_OUTPUT, as for
+            `_begun_units`.
     """
     from ...cohort import frozen
     from ...cohort.plan import read_plan
+
+    if (args.plan / frozen.NAME).exists():
+        return read_plan(args.plan / frozen.PLAN)
+    if _is_images(args.plan):
+        return _begun_units(args, out) or _found_units(args, out)
+    names = [spec.name for spec in frozen.specs_of(args.bundles)]
+    return read_plan(args.plan, names, remark=partial(_say, args))
+
+
+def _is_images(plan: Path) -> bool:
+    """Whether what is given is a folder of images, and no output folder."""
+    from ...cohort import frozen
+
+    return plan.is_dir() and not (plan / frozen.NAME).exists()
+
+
+def _begun_units(args: argparse.Namespace, out: Path) -> "Sequence[Unit]":
+    """The units of the images in a folder, where the cohort was begun with it; else none.
+
+    Raises:
+        InputError: E_OUTPUT, it was begun with something else.
+    """
+    from ...cohort import frozen
+    from ...cohort.plan import read_plan
+
+    if not (out / frozen.NAME).exists():
+        return ()
+    fixed = frozen.read(out)
+    if fixed.folder != os.path.abspath(args.plan):
+        reason = f"it was begun with {fixed.folder or 'a plan'}."
+        raise InputError("E_OUTPUT", out, reason, "Choose another output folder for these images.")
+    _say(args, f"the plan in {out}, made {fixed.made}, is used; new images need another folder")
+    return read_plan(out / frozen.PLAN)
+
+
+def _found_units(args: argparse.Namespace, out: Path) -> "Sequence[Unit]":
+    """The units of the images in a folder, which one command at a time searches.
+
+    Raises:
+        InputError: as for `_units`; E_EMPTY, there are none.
+    """
+    from ...cohort import frozen
     from ...cohort.planning import kept_beside, make_plan
+    from ...files import locked
     from ...tasks.task import task_of
 
-    def say(line: str) -> None:
-        if not args.quiet:
-            print(printable(f"medvol: {line}"), file=sys.stderr)
-
-    there = next((x for x in (args.plan, out) if (x / frozen.NAME).exists()), None)
-    if there is not None and (args.plan.is_dir() or args.plan == there):
-        return read_plan(there / frozen.PLAN)
-    specs = frozen.specs_of(args.bundles)
-    if not args.plan.is_dir():
-        return read_plan(args.plan, [spec.name for spec in specs], remark=say)
-    if not specs:
+    if not (specs := frozen.specs_of(args.bundles)):
         raise InputError("E_BUNDLE", args.plan, "no bundle was given.", "Give --bundle NAME.")
-    out.mkdir(parents=True, exist_ok=True)
     kept = kept_beside(out / frozen.PLAN)
-    made = make_plan(args.plan, kept, [*map(task_of, specs)], workers=min(8, _cores()))
+    with locked(kept):
+        if units := _begun_units(args, out):  # by another command, meanwhile
+            return units
+        made = make_plan(args.plan, kept, [*map(task_of, specs)], workers=min(8, _cores()))
     if not made.units:
         reason = "no case is in it, nor in a folder in it."
         raise InputError("E_EMPTY", args.plan, reason, "Give the folder of the images.")
@@ -212,6 +265,11 @@ def _asked(args: argparse.Namespace) -> "Asked":
                  args.time_limit)  # fmt: skip
 
 
+def _say(args: argparse.Namespace, line: str) -> None:
+    if not args.quiet:
+        print(printable(f"medvol: {line}"), file=sys.stderr)
+
+
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -219,4 +277,4 @@ def _cores() -> int:
 
 def _summary(counts: Any, out: Path) -> str:
     words = ", ".join(f"{number:,} {state}" for state, number in counts.items())
-    return f"medvol: {words}; more: medvol cohort status {out}"
+    return f"{words}; more: medvol cohort status {out}"

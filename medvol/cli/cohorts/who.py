@@ -5,7 +5,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ...errors import printable
+from ...errors import printable, require
 
 if TYPE_CHECKING:
     from ...cohort.drivers import Driver
@@ -78,6 +78,21 @@ def threads_of(args: argparse.Namespace, cores: int) -> int:
     if args.dask:
         return 1  # whatever the machines are
     return JOB_THREADS if _queue(args) else max(1, cores // args.workers)
+
+
+def check_installed(args: argparse.Namespace) -> None:
+    """Refuse workers whose packages are not there, before anything is fixed.
+
+    Args:
+        args: of the command.
+
+    Raises:
+        ImportError: Dask is not installed.
+    """
+    if _queue(args):
+        require("dask_jobqueue", feature="work as jobs of a cluster", install="medvol[cluster]")
+    elif args.dask or args.workers > 1:
+        require("distributed", feature="work on Dask's workers", install="medvol[cohort]")
 
 
 def driver_of(args: argparse.Namespace, session: "Session", work: "Run", threads: int) -> "Driver":

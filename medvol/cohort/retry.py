@@ -2,6 +2,7 @@
 """Begins units of a cohort anew: refused and quarantined ones, and those whose results are gone."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from ..owned import RUN
@@ -41,7 +42,8 @@ def retry(out: Path, codes: Collection[str] = ()) -> list[str]:
             is_gone = state.state == DONE and not codes and not (out / unit.key / RUN).exists()
             if is_gone or (state.state in STATES and (not codes or state.code in codes)):
                 ledger.add(unit.key, AGAIN)
-                log_of(out, unit.key).unlink(missing_ok=True)
+                with suppress(OSError):  # there is none, or none can be
+                    log_of(out, unit.key).unlink()
                 (out / ENDED.format(unit.key)).unlink(missing_ok=True)
                 found.append(unit.key)
     return found

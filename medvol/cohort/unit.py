@@ -2,6 +2,7 @@
 """One unit of a cohort: its image as a case, what came of it as a state, and its log."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ MOST_TRIES = 2
 MOST_DEATHS = 5  # of workers that had a unit
 MAY_PASS = ("E_FAILED", "E_TOO_BIG", "E_CHANGED", "E_ARCHIVE")  # another time it may go well
 MIB = 1 << 20
+_LOG_LIKE = re.compile(r"(?<=\.txt)(?=_*/)", re.IGNORECASE)  # where names of folders end so
 LOADING = ("start", "import", "load")  # stages that are not of a case
 
 
@@ -150,11 +152,17 @@ def not_there(folder: Path) -> InputError:
 def log_of(out: Path, key: str) -> Path:
     """Where it is written why a unit is not done.
 
+    No folder in it ends like a log, or that of case "a" would lie where case "a.txt/b" needs one.
+
     Args:
         out: folder of the cohort.
         key: of the unit.
+
+    Example:
+        >>> [log_of(Path("out"), key).as_posix() for key in ("bundle/a", "bundle/a.txt/b")]
+        ['out/logs/bundle/a.txt', 'out/logs/bundle/a.txt_/b.txt']
     """
-    return out / LOGS / f"{key}.txt"
+    return out / LOGS / f"{_LOG_LIKE.sub('_', key)}.txt"
 
 
 def write_log(

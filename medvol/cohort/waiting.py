@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waiting for what is nobody's fault: a full disk, a folder that is gone, an archive."""
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +15,10 @@ Found = TypeVar("Found")
 PATIENCE_S = 3600.0
 FIRST_S, LONGEST_S = 1.0, 60.0  # between two tries
 AWAY = "does not answer"  # in what `failures.path_error` says of a network share
+# in what `failures.write_error` says of one name, which waiting does not mend
+UNFIT = tuple(os.strerror(number) for number in (
+    errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL,
+))  # fmt: skip
 
 
 class Away(InputError):
@@ -31,9 +36,13 @@ def is_passing(error: InputError) -> bool:
         True
         >>> is_passing(InputError("E_PATH", "ct.nii", "no such file or folder.", "Check it."))
         False
+        >>> reason = "it could not be written (File exists)."
+        >>> is_passing(InputError("E_NOSPACE", "out/b/case", reason, "Choose another folder."))
+        False
     """
-    away = error.code == "E_PATH" and AWAY in error.reason
-    return isinstance(error, Away) or error.code == "E_NOSPACE" or away
+    if error.code == "E_NOSPACE":
+        return not any(f"({words})" in error.reason for words in UNFIT)
+    return isinstance(error, Away) or (error.code == "E_PATH" and AWAY in error.reason)
 
 
 def folder_around(paths: Iterable[str]) -> Path | None:

@@ -165,7 +165,7 @@ class Worker:
             left = (self.out / key / RUN, log_of(self.out, key))
             if claim.after:
                 sweep_left(self.out / key)
-            if claim.after or before.is_ended or any(path.exists() for path in left):
+            if claim.after or before.is_ended or any(map(os.path.exists, left)):
                 self.ledger.refresh()
             before = self.ledger.state(key)
             if before.is_ended:
@@ -282,7 +282,11 @@ class Worker:
         if end.state == DONE and not (self.out / key / RUN).exists():
             return not_there(self.out / key)
         if end.log:
-            write_log(self.out, one.unit, end.state, said, end.log)
+            try:
+                write_log(self.out, one.unit, end.state, said, end.log)
+            except InputError as error:
+                if is_passing(error):
+                    raise  # else no log can lie there, and the ledger says why, too
         state = self.ledger.add(key, end.state, **said)
         self.claims.release(one.claim)
         return state

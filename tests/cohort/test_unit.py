@@ -68,6 +68,19 @@ def test_a_log_holds_each_try_once(tmp_path: Path) -> None:
     )
 
 
+def test_logs_of_all_names_lie_apart(tmp_path: Path) -> None:
+    keys = [f"bundle/{case}" for case in ("a", "a.txt/b", "a.txt_/b", "A.TXT/c", "a.txt.txt/b")]
+    logs = [log_of(tmp_path, key) for key in keys]
+    for log in logs:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(str(log))
+    assert [log.read_text() for log in logs] == list(map(str, logs))
+    names = [log.relative_to(tmp_path / "logs" / "bundle").as_posix() for log in logs]
+    assert names == [
+        "a.txt", "a.txt_/b.txt", "a.txt__/b.txt", "A.TXT_/c.txt", "a.txt.txt_/b.txt",
+    ]  # fmt: skip
+
+
 class Archive:
     """An archive that gives files, or fails."""
 

@@ -294,6 +294,26 @@ def test_one_image_that_is_missing_is_refused(make_cohort: MakeCohort) -> None:
     assert states(out) == {"a": REFUSED, "b": DONE}
 
 
+def test_one_unit_that_cannot_be_written_is_refused(make_cohort: MakeCohort) -> None:
+    out, units = make_cohort({"a": "", "b": "", "c": "refuse E_DIMS", "d": ""})
+    long = "/".join(["d" * 200] * 21)  # more than a path may have
+    units[3] = replace(units[3], case=long)
+    results, log = out / units[0].key, out / "logs" / f"{units[2].key}.txt"
+    results.parent.mkdir(exist_ok=True)
+    results.write_text("a file where the unit needs a folder")
+    log.mkdir(parents=True)
+    said: list[str] = []
+    with worker_of(out, said) as worker:
+        found = dict(worker.do_many(units))
+    assert states(out) == {"a": REFUSED, "b": DONE, "c": REFUSED, long: REFUSED}
+    refused = found[units[0].key]
+    assert refused is not None
+    assert (refused.code, refused.reason) == (
+        "E_NOSPACE", "it could not be written (File exists).",
+    )  # fmt: skip
+    assert said == []
+
+
 def test_patience_has_an_end(make_cohort: MakeCohort) -> None:
     out, units = make_cohort({"a": "refuse E_NOSPACE", "b": ""})
     since = time.monotonic()

@@ -72,9 +72,17 @@ def _outcome(folder: Path, path: Path) -> Outcome | InputError:
         raise InputError(given, path, "it cannot be used.", "Mend it.")
     if word == "sleep":
         time.sleep(float(given))
-    with filling(folder) as scratch:
-        name, text = ("mask.txt", given) if word == "write" else ("process.txt", str(os.getpid()))
-        (scratch / name).write_text(text)
-        record = {FILES: checksums(scratch), "times_s": {"load": 0.0}, "peak_memory_bytes": 1000}
-        write_record(scratch / RUN, record)
+    name, text = ("mask.txt", given) if word == "write" else ("process.txt", str(os.getpid()))
+    return _written(folder, name, text)
+
+
+def _written(folder: Path, name: str, text: str) -> Outcome | InputError:
+    try:
+        with filling(folder) as scratch:
+            (scratch / name).write_text(text)
+            files, times = checksums(scratch), {"load": 0.0}
+            record = {FILES: files, "times_s": times, "peak_memory_bytes": 1000}
+            write_record(scratch / RUN, record)
+    except InputError as error:
+        return error
     return Outcome("predicted", record)

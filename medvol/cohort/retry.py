@@ -42,8 +42,8 @@ def retry(out: Path, codes: Collection[str] = ()) -> list[str]:
             is_gone = state.state == DONE and not codes and not (out / unit.key / RUN).exists()
             if is_gone or (state.state in STATES and (not codes or state.code in codes)):
                 ledger.add(unit.key, AGAIN)
-                with suppress(OSError):  # there is none, or none can be
-                    log_of(out, unit.key).unlink()
-                (out / ENDED.format(unit.key)).unlink(missing_ok=True)
+                for path in (log_of(out, unit.key), out / ENDED.format(unit.key)):
+                    with suppress(OSError):  # there is none, or none can be
+                        path.unlink()
                 found.append(unit.key)
     return found

@@ -56,7 +56,9 @@ def is_left(path: Path) -> bool:
     import psutil  # here: it takes a while
 
     try:
-        return psutil.Process(int(made[1])).create_time() > since + LATER_S
+        process = psutil.Process(int(made[1]))
+        is_dead = process.status() == psutil.STATUS_ZOMBIE  # and nobody has asked how it ended
+        return is_dead or process.create_time() > since + LATER_S
     except psutil.NoSuchProcess:
         return True
     except (psutil.Error, OverflowError):

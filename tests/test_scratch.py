@@ -40,6 +40,13 @@ def test_what_a_process_that_is_gone_made_is_left(tmp_path: Path, dead: int) -> 
         assert not is_left(made(tmp_path, name))
 
 
+def test_a_process_that_has_ended_and_is_not_asked_about_is_gone(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    assert is_left(made(tmp_path, f"{SCRATCH}{ended.pid}-{machine()}-x"))
+    ended.wait()
+
+
 def test_a_number_that_another_process_has_now_says_nothing(tmp_path: Path) -> None:
     started = time.time() - 10 * LATER_S
     path = made(tmp_path, f"{prefix()}x")

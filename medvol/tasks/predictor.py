@@ -93,6 +93,7 @@ class Predictor:
                     started=kept.started if kept else None,
                 )  # fmt: skip
             process = self._process
+            process.ready()  # no case is to blame for a process that died between two
             self._cases += len(cases)
             try:
                 for outcome in process.each(cases, name=lambda case: case.path):

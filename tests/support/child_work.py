@@ -85,6 +85,9 @@ class InlineChild:
         self.loss: Loss | None = None
         self.applied: Applied | None = None
 
+    def ready(self) -> None:
+        """Nothing: it is as long as this process."""
+
     def __enter__(self) -> "InlineChild":
         return self
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One process predicts many cases; a new one comes after long work, and a loss has its cause."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,18 @@ def test_a_loss_has_its_cause_and_the_next_case_has_none(
             causes.append((type(found).__name__, loss and loss.signal, predictor.stage))
     assert causes == [("InputError", "SIGABRT", "network"), ("Outcome", None, "network")]
     assert len({*started}) == 3  # of the two that died, one was at both cases
+
+
+def test_a_process_that_died_between_two_cases_is_no_fault_of_the_next(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "Child", RealChild)
+    started: list[int] = []
+    with Predictor(results, work=WORK, kept=Kept(None, started.append)) as predictor:
+        (found,) = predictor([case(tmp_path, "a", "")])
+        os.kill(started[0], signal.SIGKILL)
+        os.waitid(os.P_PID, started[0], os.WEXITED | os.WNOWAIT)  # and nobody has noticed
+        (found,) = predictor([case(tmp_path, "b", "")])
+        assert not isinstance(found, InputError)
+        assert predictor.loss is None
+    assert len(started) == 2

@@ -29,7 +29,7 @@ def is_passing(error: InputError) -> bool:
     """Whether a refusal is about the place of the work, not about a case.
 
     Args:
-        error: that came of a case, or of writing about it.
+        error: that came of a case, or of writing its files.
 
     Example:
         >>> is_passing(InputError("E_NOSPACE", "out", "it could not be written.", "Free some."))
@@ -99,7 +99,7 @@ class Patience:
         """What an action gives when it does no longer fail in passing.
 
         Args:
-            action: that may raise an `InputError`.
+            action: that may raise an `InputError`; what it writes is not of a case.
 
         Raises:
             InputError: another one, or still one that passes, after all this time.
@@ -107,8 +107,8 @@ class Patience:
         while True:
             try:
                 found = action()
-            except InputError as error:
-                if not is_passing(error):
+            except InputError as error:  # no unit is in the way of the cohort's own files
+                if error.code != "E_NOSPACE" and not is_passing(error):
                     raise
                 self.wait(error)
             else:

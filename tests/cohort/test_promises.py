@@ -27,7 +27,7 @@ def is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch, promise: str, *words:
     ("promise", "words"),
     [
         pytest.param(
-            "kills", ("--units", "12", "--kills", "4", "--seconds", "0.4"), marks=pytest.mark.slow
+            "kills", ("--units", "30", "--kills", "4", "--seconds", "0.4"), marks=pytest.mark.slow
         ),
         pytest.param(
             "poison",

@@ -48,14 +48,12 @@ def full(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def shut(ledger: Path) -> Iterator[None]:
-    """Let nothing be appended to the files of a ledger: a file has the place of their folder."""
+    """Let nothing be appended to the files of a ledger, nor read: their folder has another name."""
     aside = ledger.with_name("ledger.aside")
     os.rename(ledger, aside)
-    ledger.write_text("in the way")
     try:
         yield
     finally:
-        ledger.unlink()
         os.rename(aside, ledger)
 
 

@@ -272,6 +272,19 @@ class _Place:
         self.worker = None
 
 
+def forget_settings() -> None:
+    """Take back what Dask sets for its workers, before a child of this process has it too.
+
+    `MALLOC_TRIM_THRESHOLD_` makes glibc give all large memory back at once and ask for it again: a
+    network took four times as long. The threads of a child are set by medvol.
+    """
+    import dask
+
+    for name, value in dask.config.get("distributed.nanny.pre-spawn-environ", {}).items():
+        if os.environ.get(name) == str(value):
+            del os.environ[name]
+
+
 _here = threading.local()  # a worker does one thing at a time
 
 
@@ -290,6 +303,7 @@ def do(session: Session, units: Sequence[Unit]) -> list[Said]:
     if not hasattr(_here, "place"):
         if isinstance(number := get_worker().name, int):  # of several on this machine
             keep_one_gpu(number)
+        forget_settings()
         _here.place = _Place()
     found: list[Said] = _here.place.do(session, units)
     return found

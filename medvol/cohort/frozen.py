@@ -180,8 +180,8 @@ def freeze(
             other options; E_BUNDLE, a bundle cannot be used; E_NOSPACE, it cannot be written.
         ValueError: no such device or option.
     """
-    check_writable(out)
     with locked(out / NAME):
+        check_writable(out)  # within, since it takes a folder away again that it had to make
         if (out / NAME).exists():
             return _same(out, units, asked)
         _check_apart(out, units)

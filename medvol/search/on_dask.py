@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..tasks.dask_client import open_client
+from ..tasks.dask_client import forget_settings, open_client
 from .launch import cpus
 from .training import Training
 from .trial import Halted, Outcome, RunTrial, run_trial
@@ -153,6 +153,7 @@ def on_worker(
     """
     from distributed import get_client
 
+    forget_settings()
     own = threads or max(1, cpus() // (beside or 1))
     far = FarSearch(get_client(), name, search)
     return run_trial(training, trial, folder, threads=own, watch=far.watch, halt=far)

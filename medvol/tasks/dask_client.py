@@ -7,6 +7,7 @@ Dask is the extra `medvol[cohort]`; it is imported when a client is opened.
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,3 +130,16 @@ def check_workers(client: "Client") -> None:
 def medvol_here() -> str:
     """The version of medvol in the process that calls this."""
     return __version__
+
+
+def forget_settings() -> None:
+    """Take back what Dask sets for its workers, before a child of this process has it too.
+
+    `MALLOC_TRIM_THRESHOLD_` makes glibc give all large memory back at once and ask for it again: a
+    network took four times as long. The threads of a child are set by medvol.
+    """
+    import dask
+
+    for name, value in dask.config.get("distributed.nanny.pre-spawn-environ", {}).items():
+        if os.environ.get(name) == str(value):
+            del os.environ[name]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cohort_work import WORK, MakeCohort
 
-from medvol.cohort.drivers.dask import DaskDriver, _Handing, forget_settings
+from medvol.cohort.drivers.dask import DaskDriver, _Handing
 from medvol.cohort.ledger import DONE, REFUSED, Ledger
 from medvol.cohort.plan import Unit
 from medvol.cohort.run import Run
@@ -130,11 +130,3 @@ def test_a_scheduler_that_is_gone_is_one_line(tmp_path: Path) -> None:
         list(driver(none))
     assert caught.value.code == "E_FAILED"
     assert "Run the same command again" in caught.value.remedy
-
-
-def test_a_child_has_no_settings_of_dask(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"MALLOC_TRIM_THRESHOLD_": "65536", "MKL_NUM_THREADS": "3"}.items():
-        monkeypatch.setenv(name, value)
-    forget_settings()
-    assert "MALLOC_TRIM_THRESHOLD_" not in os.environ
-    assert os.environ["MKL_NUM_THREADS"] == "3"  # which is not what Dask sets

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medvol.tasks import dask_client
-from medvol.tasks.dask_client import check_workers, medvol_here, open_client
+from medvol.tasks.dask_client import check_workers, forget_settings, medvol_here, open_client
 
 distributed = pytest.importorskip("distributed")
 
@@ -90,3 +90,11 @@ def test_where_nobody_answers_it_says_so(tmp_path: Path, monkeypatch: pytest.Mon
                 pass
     with pytest.raises(ValueError, match="give 1 or more"), open_client(0):
         pass
+
+
+def test_a_child_has_no_settings_of_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"MALLOC_TRIM_THRESHOLD_": "65536", "MKL_NUM_THREADS": "3"}.items():
+        monkeypatch.setenv(name, value)
+    forget_settings()
+    assert "MALLOC_TRIM_THRESHOLD_" not in os.environ
+    assert os.environ["MKL_NUM_THREADS"] == "3"  # which is not what Dask sets

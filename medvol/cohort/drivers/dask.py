@@ -24,7 +24,7 @@ from typing import Any
 from ...engine.available import GIB, available_bytes
 from ...errors import InputError, require
 from ...tasks.ahead import AT_WORK
-from ...tasks.dask_client import EXTRA, open_client
+from ...tasks.dask_client import EXTRA, forget_settings, open_client
 from ..plan import Unit
 from ..worker import Said, Session, Worker
 from .gpus import keep_one_gpu
@@ -270,19 +270,6 @@ class _Place:
         if self.worker is not None:
             self.worker.__exit__(None, None, None)
         self.worker = None
-
-
-def forget_settings() -> None:
-    """Take back what Dask sets for its workers, before a child of this process has it too.
-
-    `MALLOC_TRIM_THRESHOLD_` makes glibc give all large memory back at once and ask for it again: a
-    network took four times as long. The threads of a child are set by medvol.
-    """
-    import dask
-
-    for name, value in dask.config.get("distributed.nanny.pre-spawn-environ", {}).items():
-        if os.environ.get(name) == str(value):
-            del os.environ[name]
 
 
 _here = threading.local()  # a worker does one thing at a time

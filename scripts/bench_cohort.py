@@ -8,7 +8,8 @@ kills: processes of a cohort at work are killed at random moments, children, wor
 driver; those that end are started again. poison: a case that crashes its process, one that hangs in
 native code, one that eats memory. disk: it is full for a while; ledger: nothing can be appended to
 it; away: the output folder is. two: two drivers are started on one output. scale: what a case costs
-beside 10 ms of work. same: the masks of all drivers. speed: two workers against one.
+beside 10 ms of work. same: the masks of all drivers. speed: two workers against one on one
+core, and against one on all.
 
 All but the last two put a stub in place of the network, see `bench/cohort_stub.py`. Exit code 1
 where a promise is not kept.

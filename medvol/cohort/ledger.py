@@ -2,8 +2,9 @@
 """What became of each unit of a cohort: an append-only file per writer, merged on reading.
 
 Appends of several machines to one file are not atomic on a network share, so each process writes a
-file of its own, a line a change of state, whole and on the disk before anything goes on. A line
-carries a checksum over the rest of it; what is cut or damaged is counted and left out.
+file of its own, a line a change of state, whole before anything goes on. A line carries a checksum
+over the rest of it; what is cut or damaged is counted and left out. A power cut may take the last
+`SYNC_S` of what went well: those units are begun again, and found complete by their results.
 
 What the lines say does not depend on their order between files, nor on how often a line is read,
 since the clocks of machines differ: `AGAIN` begins a new round of a unit, of a round the state with
@@ -13,6 +14,7 @@ the highest rank counts, and tries are counted by the one who had the unit.
 import errno
 import json
 import os
+import time
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,6 +33,7 @@ PLANNED, RUNNING, DONE, REFUSED = "planned", "running", "done", "refused"
 FAILED, QUARANTINED, LOST, AGAIN = "failed", "quarantined", "lost", "again"
 RANK = {DONE: 3, QUARANTINED: 2, REFUSED: 1}  # of states that end a unit; of all others 0
 STATES = (PLANNED, RUNNING, DONE, REFUSED, FAILED, QUARANTINED, LOST, AGAIN)
+SYNC_S = 1.0  # after which what was written is on the disk, too
 _SEAL = ', "crc": "'  # behind the rest of a line, before 8 hexadecimal digits
 
 
@@ -105,6 +108,7 @@ class Ledger:
         self._read: dict[str, int] = {}  # name of a file to how many bytes of it are known
         self._cut = False  # the own file ends within a line
         self._is_begun = False  # the own file is there
+        self._synced_s = -SYNC_S  # when the own file was last known to be on the disk
 
     def state(self, key: str) -> State:
         """What became of a unit, as far as was read.
@@ -115,7 +119,7 @@ class Ledger:
         return self.states.get(key, NEW)
 
     def add(self, key: str, state: str, **said: Any) -> State:
-        """Write a line; it is on the disk then, but for that of `RUNNING`.
+        """Write a line. It is on the disk then, but for `RUNNING`, and `DONE` within `SYNC_S`.
 
         Args:
             key: of the unit.
@@ -139,7 +143,7 @@ class Ledger:
             self.writer += ANEW
             path = self.folder / f"{self.writer}.jsonl"
         try:
-            self._append(path, _line(entry), sure=state != RUNNING)
+            self._append(path, _line(entry), sure=self._must_be_sure(state))
         except OSError as error:
             raise write_error(path, error) from error
         self._is_begun = True
@@ -194,6 +198,12 @@ class Ledger:
         except OSError as error:
             raise write_error(path, error) from error
 
+    def _must_be_sure(self, state: str) -> bool:
+        """Whether a line is to outlive a power cut: results say themselves that they are done."""
+        if state == DONE:
+            return time.monotonic() - self._synced_s >= SYNC_S
+        return state != RUNNING
+
     def _append(self, path: Path, line: bytes, *, sure: bool) -> None:
         """Write a line to a file that is opened each time: so a folder that went is noticed, and
         readers of a network share see the line."""
@@ -207,6 +217,7 @@ class Ledger:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if sure:
                 os.fsync(handle)
+                self._synced_s = time.monotonic()
             self._cut = False
         finally:
             os.close(handle)

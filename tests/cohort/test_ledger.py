@@ -48,6 +48,22 @@ def later(monkeypatch: pytest.MonkeyPatch, second: int) -> None:
     monkeypatch.setattr(module, "datetime", Clock)
 
 
+def test_what_went_well_is_on_the_disk_within_a_second_and_all_else_at_once(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, on_disk = [100.0], list[str]()
+    monkeypatch.setattr(module.time, "monotonic", lambda: seconds[0])
+    written = out / module.FOLDER / "a.jsonl"
+    monkeypatch.setattr(module.os, "fsync", lambda _: on_disk.append(written.read_text()))
+    ledger = Ledger(out, "a")
+    for number, (state, later_s) in enumerate(
+        [(RUNNING, 0), (DONE, 0), (DONE, 0.9), (DONE, 0.1), (RUNNING, 5), (FAILED, 0), (DONE, 0.5)]
+    ):
+        seconds[0] += later_s
+        ledger.add(f"b/{number}", state)
+    assert [text.count("\n") for text in on_disk] == [2, 4, 6]
+
+
 def test_what_one_writes_another_reads_as_it_comes(out: Path) -> None:
     writer, reader = Ledger(out, "a"), Ledger(out)
     writer.add("b/x", RUNNING, host="node1", pid=7)

@@ -18,7 +18,7 @@ from ..verified import source_of
 from .fit import fit_whole
 
 # where checkpoints keep their state dict
-CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "network")
+CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "averaged", "network")
 WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")  # of DistributedDataParallel,
 # torch.compile and Lightning, before every name
 RECORD = "medvol.record"  # key of a state dict's metadata; before, "medvol.names"
@@ -36,7 +36,7 @@ def read_state(
     """The state dict in a file, without running anything that stands in it.
 
     Checkpoints are opened: {"state_dict": ...}, {"model_state_dict": ...}, {"model": ...} and
-    medvol's own, {"network": ...}.
+    medvol's own, {"network": ...}, whose averaged weights are taken where it has some.
     What `DistributedDataParallel`, `torch.compile` or Lightning put before every name is taken
     off, unless the network has such names itself.
 
@@ -72,7 +72,7 @@ def read_state(
             SAVE,
         ) from error  # fmt: skip
     for key in CHECKPOINT_KEYS:
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
+        if isinstance(state, dict) and isinstance(state.get(key), dict) and state[key]:
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError("E_BUNDLE", path, "it holds something else than names with tensors.", SAVE)

@@ -223,13 +223,19 @@ class Stages:
             stage is frozen.
         stages: in their order.
         folder: for the weights.
+        kept: whose weights are written, see `averaging.WeightAveraging`; None for `network`.
 
     Raises:
         ValueError: no stage, or a network wrapped otherwise.
     """
 
     def __init__(
-        self, network: nn.Module, stages: Sequence[Stage], folder: str | os.PathLike[str]
+        self,
+        network: nn.Module,
+        stages: Sequence[Stage],
+        folder: str | os.PathLike[str],
+        *,
+        kept: nn.Module | None = None,
     ) -> None:
         if not stages:
             raise ValueError("there is no stage; give at least 1")
@@ -242,6 +248,7 @@ class Stages:
                 )
             network = network.module
         self.network = network
+        self.kept = network if kept is None else kept
         self.stages = list(stages)
         self.last_epochs = list(accumulate(stage.epochs for stage in stages))
         self.several = sum(stage.epochs > 0 for stage in stages) > 1
@@ -270,4 +277,4 @@ class Stages:
         ends = self.several and engine.state.epoch in self.last_epochs
         if ends and idist.get_rank() == 0:
             number = self.last_epochs.index(engine.state.epoch) + 1
-            save_atomically(self.network.state_dict(), self.folder / f"stage{number}.pt")
+            save_atomically(self.kept.state_dict(), self.folder / f"stage{number}.pt")

@@ -50,6 +50,17 @@ def test_figures_and_shares_are_of_labels_that_exist(folder: Path) -> None:
     assert {value for region in regions.values() for value in region} <= values
 
 
+@pytest.mark.parametrize("folder", BUNDLES.values(), ids=BUNDLES)
+def test_what_is_validated_is_kept_and_an_evaluation_averages_nothing(folder: Path) -> None:
+    """Else the weights of a file would go into the network beside the one that is measured."""
+    train, evaluate = (read(folder / "configs" / f"{part}.json") for part in ("train", "evaluate"))
+    best, *_ = train["validate"]["handlers"]
+    averaged = {best["network"], train["validate"]["evaluator"]["network"]}
+    assert averaged == {"$@averaging.network"}
+    assert (train["ema"], train["averaging"]["share"]) == (None, "@ema")
+    assert evaluate["averaging#share"] is None
+
+
 @pytest.mark.parametrize("name", LUNG_CT)
 def test_labels_are_those_of_the_data_sets(name: str) -> None:
     table = LabelTable.from_metadata(read(BUNDLES[name] / "configs" / "metadata.json"))

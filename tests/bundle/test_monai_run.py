@@ -21,6 +21,7 @@ from tiny_bundle import SHIPPED, SLABS, threshold_weights, tiny_bundle
 from medvol.cli import main
 from medvol.errors import InputError
 from medvol.networks.resunet import ResUNet
+from medvol.networks.weights import read_state
 from medvol.training.curves import read_curves
 
 CONFIGS = SHIPPED / "configs"
@@ -36,6 +37,7 @@ SMALL = {  # enough to train on two phantoms of 6 mm for an epoch in a second
 SMALL_SLABS = {key: x for key, x in SMALL.items() if key != "crop_size"} | {
     "patch_size": [32, 32],
     "batch_size": 2,
+    "ema": 0.1,
 }
 CURVES = ["learning_rate", "lesion_dice", "train_loss"]
 REGIONS = ["lesion", "ground-glass opacity", "consolidation", "lung", "lung (rest)"]
@@ -180,7 +182,10 @@ def assert_trained(output: Path) -> None:
     best = torch.load(output / "model.pt", weights_only=True)
     last = torch.load(output / "last.pt", weights_only=True)
     assert last["epoch"] == 1
-    assert best.keys() == last["network"].keys()
+    assert bool(last["averaged"]) == (output.name == "run")  # which has `ema`
+    kept = read_state(output / "last.pt")
+    assert best.keys() == kept.keys() == last["network"].keys()
+    assert all(torch.equal(best[name], kept[name]) for name in kept)
     assert (output / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert list((output / "tensorboard").iterdir())
 

@@ -19,6 +19,7 @@ from monai.transforms import AsDiscreted, Compose, RandFlipd, RandGaussianNoised
 from torch import nn
 
 from medvol.metrics.masks.overlap import RegionDice
+from medvol.training.averaging import WeightAveraging
 from medvol.training.checkpoint import BestWeights, EpochSeed, Resume
 from medvol.training.curves import Curves
 
@@ -58,6 +59,7 @@ def make_training(
     chain: str = CHAIN,
     planned: int = EPOCHS,
     before_resume: Sequence[Any] = (),
+    ema: float | None = None,
     score: Callable[[int], float] | None = None,
 ) -> SupervisedTrainer:
     """Everything new, as in a new process.
@@ -69,10 +71,12 @@ def make_training(
         chain: fingerprint of the chain.
         planned: epochs that the learning rate is planned for.
         before_resume: handlers that come after `Curves` and before `Resume`.
+        ema: share by which the average of the weights moves, see `WeightAveraging`.
         score: the validation figure of each epoch, in place of the measured one.
     """
     torch.manual_seed(first_weights)
     network = toy_network()
+    averaging = WeightAveraging(network, ema)
     augment = Compose(
         [RandFlipd(["image", "label"], prob=0.5), RandGaussianNoised("image", prob=0.8, std=0.2)]
     )
@@ -87,16 +91,19 @@ def make_training(
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=DataLoader(CacheDataset(samples(), progress=False), batch_size=1),
-        network=network,
+        network=averaging.network,
         postprocessing=AsDiscreted("pred", argmax=True),
         key_val_metric={
             "bright_dice": IgniteMetricHandler(
                 metric_fn=dice, output_transform=from_engine(["pred", "label"])
             )
         },
-        val_handlers=[BestWeights(folder / "model.pt", network)],
+        val_handlers=[BestWeights(folder / "model.pt", averaging.network)],
     )
-    objects = {"network": network, "optimizer": optimizer, "lr_scheduler": scheduler}
+    objects = {
+        "network": network, "optimizer": optimizer, "lr_scheduler": scheduler,
+        "averaged": averaging,
+    }  # fmt: skip
     return SupervisedTrainer(
         device=torch.device("cpu"),
         max_epochs=epochs,
@@ -106,6 +113,7 @@ def make_training(
         loss_function=DiceCELoss(to_onehot_y=True, softmax=True),
         train_handlers=[
             LrScheduleHandler(scheduler, epoch_level=False, print_lr=False),
+            averaging,
             EpochSeed(dataset, seed=3),
             ValidationHandler(1, evaluator),
             Curves(folder, optimizer, evaluator),

@@ -28,6 +28,7 @@ from monai.losses import DiceCELoss
 from torch.nn.parallel import DistributedDataParallel
 from medvol.networks.resunet import ResUNet
 from medvol.networks.synchronised import synchronised
+from medvol.training.averaging import WeightAveraging
 from medvol.training.ranks import WholeBatchLoss
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
@@ -35,6 +36,7 @@ loss = DiceCELoss(to_onehot_y=True, softmax=True, batch=True)
 alone = ResUNet(2, 1, 3, features=(4, 8), norm="batch")
 together = DistributedDataParallel(synchronised(copy.deepcopy(alone)))
 optimizers = [torch.optim.AdamW(n.parameters(), lr=0.01) for n in (alone, together)]
+averages = [WeightAveraging(n, 0.3) for n in (alone, together)]
 losses, rows = [], slice(2 * rank, 2 * rank + 2)
 for _ in range(4):
     images, labels = torch.rand(4, 1, 12, 12), torch.randint(0, 3, (4, 1, 12, 12))
@@ -46,10 +48,15 @@ for _ in range(4):
     two.backward()
     for optimizer in optimizers:
         optimizer.step()
+    for average in averages:
+        average.average.update_parameters(average.trained)
     losses.append([one.item(), two.item()])
+def apart(one, other):
+    return max(float((a - b).abs().max()) for a, b in zip(one.values(), other.values()))
 states = (alone.state_dict(), together.module.state_dict())
-found = {"losses": losses, "names": list(states[0]) == list(states[1]),
-         "apart": max(float((a - b).abs().max()) for a, b in zip(*(s.values() for s in states)))}
+averaged = [average.network.state_dict() for average in averages]
+found = {"losses": losses, "names": list(states[0]) == list(states[1]) == list(averaged[1]),
+         "apart": apart(*states), "averages": apart(*averaged)}
 """
 
 
@@ -105,6 +112,7 @@ def test_a_training_is_that_of_one_process(forked_python: str, tmp_path: Path) -
     for rank in two_ranks(forked_python, TRAINING, tmp_path):
         assert rank["names"]
         assert rank["apart"] < 1e-9
+        assert rank["averages"] < 1e-9
         losses = torch.tensor(rank["losses"])
         assert torch.allclose(losses[:, 0], losses[:, 1], rtol=1e-12)
         assert float(losses[0, 0] - losses[-1, 0]) > 1e-3  # it does train

@@ -36,6 +36,10 @@ class TestLungCt(ChainContract):
     make = lung_ct
     image = staticmethod(lambda folder: save_chest(folder / "ct.nii.gz"))
     fingerprint = "ab5a29b47b8f0a79"
+    seen: ClassVar = [
+        0.9287, 0.9273, 0.5311, 0.9298, 0.3365, 0.9252,
+        0.9213, 0.333, 0.9312, 0.9286, 0.9303, 0.9282,
+    ]  # fmt: skip
     same: ClassVar = [
         {"label_key": "label"},
         {"spacing_mm": [1.6, 1.6, 5]},
@@ -68,6 +72,10 @@ class TestBrainMri(ChainContract):
     image = staticmethod(lambda folder: save_volumes(folder / "patient", tiny_brain()))
     settings: ClassVar = {"spacing_mm": 1.2}
     fingerprint = "a2abe0c4833a1389"
+    seen: ClassVar = [
+        -0.6289, -0.6289, -0.6289, -3.164, -1.8825, -0.2634,
+        4.0, -1.8825, -4.0, -0.6318, -0.6318, -0.6318,
+    ]  # fmt: skip
     same: ClassVar = [{"label_key": "label"}, {"crop_margin_mm": 10}]
     changes: ClassVar = [{"spacing_mm": 1.3}, {"crop_margin_mm": 5}]
     channels = 3
@@ -77,6 +85,10 @@ class TestRadiograph(ChainContract):
     make = radiograph
     image = staticmethod(lambda folder: save_picture(folder / "a.png"))
     fingerprint = "3c5b2ffa65847046"
+    seen: ClassVar = [
+        -1.6674, -0.8782, -0.1009, 0.6883, -1.1843, -0.4071,
+        0.3821, 1.1594, -0.7132, 0.076, 0.8533, 1.6424,
+    ]  # fmt: skip
     same: ClassVar = [{"size": (224, 224)}, {"normalise": "image", "keep_aspect": False}]
     changes: ClassVar = [
         {"size": 225},

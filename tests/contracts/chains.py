@@ -6,7 +6,8 @@
         image = staticmethod(a_function_that_saves_one_image_in_a_folder)
 
 `settings` are those of a bundle, and `fingerprint` is what it records; `same` are settings beside
-them that change no number, `changes` such that do, each of them another one. `axes` is 2 for
+them that change no number, `changes` such that do, each of them another one. `seen` is what a
+network sees of that image, at `PLACES` places between its first and its last voxel. `axes` is 2 for
 radiographs, which have no grid in the patient to go back to.
 """
 
@@ -24,6 +25,9 @@ from monai.transforms import Invertd
 
 from medvol.chains import Chain
 
+PLACES = 12
+MOVES = 1e-3  # by less, weights need not be trained or measured again
+
 
 class ChainContract:
     """The tests of a chain; subclass it in a test module."""
@@ -34,6 +38,7 @@ class ChainContract:
     fingerprint: ClassVar[str]
     same: ClassVar[list[dict[str, Any]]]
     changes: ClassVar[list[dict[str, Any]]]
+    seen: ClassVar[list[float]]
     channels: ClassVar[int] = 1
     axes: ClassVar[int] = 3
 
@@ -50,10 +55,16 @@ class ChainContract:
         assert [x.name for x in given if x.default is inspect.Parameter.empty] == []
 
     def test_the_fingerprint_is_that_of_the_bundles(self) -> None:
-        """When this fails, bundles trained before are refused: raise REVISION, or undo it."""
+        """When this fails, bundles trained before are refused: undo it, unless `seen` moves."""
         chain = self.chain()
         assert chain.fingerprint == self.fingerprint
         assert json.loads(json.dumps(chain.settings)) == chain.settings
+
+    def test_what_the_network_sees_moves_with_the_revision_alone(self, tmp_path: Path) -> None:
+        """When this fails, undo it, or raise the revision in `medvol.chains.REVISIONS`."""
+        voxels = self.prepared(tmp_path)["image"].as_tensor().flatten()
+        places = torch.linspace(0, len(voxels) - 1, PLACES + 2).long()[1:-1]
+        assert voxels[places].tolist() == pytest.approx(self.seen, abs=MOVES)
 
     def test_what_changes_no_number_changes_no_fingerprint(self) -> None:
         for same in [*self.same, {"image_key": "another"}]:

@@ -82,7 +82,7 @@ def other_version(bundle: Path, folder: Path) -> Path:
             content = path.read_bytes()
             if path.suffix == ".json":
                 content = content.replace(tag.encode(), b"v9_9_9_0badcafe")
-            target.write_bytes(content.replace(b"\nREVISION = 1 ", b"\nREVISION = 2 "))
+            target.write_bytes(content.replace(b'"brain_mri": 1', b'"brain_mri": 2'))
     return folder
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-HEADS = ("head", "heads")  # what the last layers are called in medvol's networks
+SUPERVISION = "supervision"  # heads of lower levels, which serve training alone
+HEADS = ("head", "heads", SUPERVISION)  # what the last layers are called in medvol's networks
 COUNTER = ".num_batches_tracked"  # older files lack it, and nothing reads it
 SHOWN = 3  # names of each kind in a message
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
@@ -28,7 +29,8 @@ def fit_whole(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[st
         state: names to weights.
 
     Returns:
-        `state`, in which counters of batches may be missing.
+        `state`, in which counters of batches may be missing, and heads that serve training alone;
+        such as the network lacks are left out.
 
     Raises:
         ValueError: a weight is missing, unexpected or of another shape; says how many, and which.
@@ -39,10 +41,25 @@ def fit_whole(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[st
         Traceback (most recent call last):
         ValueError: 1 of 2 weights is missing (weight), 1 differs (bias has shape (4,), ...
     """
-    missing = [name for name in own if name not in state and not name.endswith(COUNTER)]
+    state = {name: x for name, x in state.items() if name in own or not trains_only(name)}
+    missing = [
+        name
+        for name in own
+        if name not in state and not name.endswith(COUNTER) and not trains_only(name)
+    ]
     unexpected = [name for name in state if name not in own]
     _refuse(len(own), missing, unexpected, _differing(own, state))
-    return dict(state)
+    return state
+
+
+def trains_only(name: str) -> bool:
+    """Whether a weight serves training alone, by its name.
+
+    Example:
+        >>> trains_only("supervision.0.conv.bias"), trains_only("heads.0.conv.bias")
+        (True, False)
+    """
+    return begins(name, [SUPERVISION])
 
 
 def fit_partly(

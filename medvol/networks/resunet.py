@@ -39,7 +39,8 @@ class ResUNet(nn.Module):
             thick slices are not mixed before their spacing is like that in plane.
         norm: "batch" or "instance".
         dropout: probability of zeroing a channel, within the residual blocks.
-        deep_supervision: number of lower decoder levels that also give scores while training.
+        deep_supervision: number of lower decoder levels that also give scores while training, by
+            heads that serve nothing else and lie in no file of weights.
 
     Returns (forward):
         scores (B, out_channels, *spatial), before softmax. With `deep_supervision` = n, in
@@ -119,17 +120,19 @@ class ResUNet(nn.Module):
             for level in up
         )  # fmt: skip
         self.decoder = nn.ModuleList([residual(level, 2 * features[level]) for level in up])
-        heads = range(deep_supervision + 1)
-        self.heads = nn.ModuleList(
-            [Convolution(spatial_dims, features[level], out_channels, kernel_size=1,
-                         conv_only=True) for level in heads]
-        )  # fmt: skip
+        heads = [
+            Convolution(spatial_dims, features[level], out_channels, kernel_size=1, conv_only=True)
+            for level in range(deep_supervision + 1)
+        ]
+        self.heads = nn.ModuleList(heads[:1])
+        self.supervision = nn.ModuleList(heads[1:])
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """All parameters, each once: encoder from the top down, bottleneck, decoder, heads."""
         levels = [*self.encoder, self.bottleneck]
         decoder = [nn.ModuleList(pair) for pair in zip(self.up, self.decoder, strict=True)]
-        return [[*part.parameters()] for part in (*levels, *decoder, self.heads)]
+        heads = nn.ModuleList([self.heads, self.supervision])
+        return [[*part.parameters()] for part in (*levels, *decoder, heads)]
 
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
@@ -153,10 +156,9 @@ class ResUNet(nn.Module):
         scores = self.heads[0](levels[0])
         if self.training and self.deep_supervision > 0:
             outputs = [scores]
-            for level, head in enumerate(self.heads):
-                if level > 0:
-                    low = head(levels[level])
-                    outputs.append(F.interpolate(low, padded, mode="nearest"))
+            for below, head in enumerate(self.supervision):
+                low = head(levels[below + 1])
+                outputs.append(F.interpolate(low, padded, mode="nearest"))
             scores = torch.stack(outputs, dim=1)
         for axis in range(self.spatial_dims):
             scores = scores.narrow(scores.dim() - self.spatial_dims + axis, 0, size[axis])

@@ -15,7 +15,7 @@ from ..failures import of_the_system
 from ..labels import check_names
 from ..trained import Trained
 from ..verified import source_of
-from .fit import fit_whole
+from .fit import fit_whole, trains_only
 
 # where checkpoints keep their state dict
 CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "averaged", "network")
@@ -121,12 +121,13 @@ def with_record(state: Mapping[str, Tensor], trained: Trained) -> dict[str, Tens
     """A state dict that carries what it was trained for, as `record_in` finds.
 
     It lies where torch keeps the versions of modules, so that it is a plain state dict still.
+    Weights that serve training alone are left out.
 
     Args:
         state: names to weights.
         trained: the record.
     """
-    recorded: Any = OrderedDict(state)
+    recorded: Any = OrderedDict((n, x) for n, x in state.items() if not trains_only(n))
     recorded._metadata = {**getattr(state, "_metadata", {}), RECORD: {RECORD: trained.to_json()}}
     result: dict[str, Tensor] = recorded
     return result

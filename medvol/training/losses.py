@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.losses import TverskyLoss
+from monai.losses import DeepSupervisionLoss, TverskyLoss
 from torch import Tensor, nn
 
 
@@ -108,6 +108,42 @@ class PartialDiceCELoss(nn.Module):
             inside, share = (x.masked_fill(partly, 0) for x in (inside, share))
         both = (share * inside).sum()
         return (2 * both + SMOOTH) / (share.sum() + inside.sum() + SMOOTH)
+
+
+class DeepSupervision(nn.Module):
+    """A loss on the levels of a deeply supervised network, each with half the weight of the one
+    above it; the weights sum to 1.
+
+    As MONAI's `DeepSupervisionLoss`, of levels in one tensor, which a `ResUNet` with
+    `deep_supervision` gives.
+
+    Args:
+        loss: of scores and labels.
+        levels: below the full one; 0 is the loss itself.
+
+    Example:
+        >>> scores = torch.tensor([[[3.0], [6.0], [12.0]]])  # of a batch, level by level
+        >>> halves = DeepSupervision(nn.L1Loss(), levels=2)  # 4/7, 2/7, 1/7
+        >>> round(float(halves(scores, torch.zeros(1, 1))), 4)
+        5.1429
+    """
+
+    def __init__(self, loss: nn.Module, *, levels: int) -> None:
+        super().__init__()
+        weights = [0.5**level for level in range(levels + 1)]
+        self.loss = DeepSupervisionLoss(loss, weights=[w / sum(weights) for w in weights])
+        self.levels = levels
+
+    def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Loss of a batch, a scalar ().
+
+        Args:
+            scores: (B, levels + 1, classes, *spatial), full level first; with no levels
+                (B, classes, *spatial), or as the loss takes them.
+            labels: as the loss takes them, such as (B, 1, *spatial).
+        """
+        loss: Tensor = self.loss(list(scores.unbind(1)) if self.levels else scores, labels)
+        return loss
 
 
 EXPONENTS = {"none": 0.0, "root": 0.5, "balanced": 1.0}

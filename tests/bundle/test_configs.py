@@ -76,7 +76,8 @@ def test_labels_are_those_of_the_data_sets(name: str) -> None:
 def test_training_and_inference_have_one_chain_network_and_window(name: str) -> None:
     parts = ("train", "inference", "metadata")
     train, use, metadata = (read(BUNDLES[name] / "configs" / f"{part}.json") for part in parts)
-    assert use["network_def"] == {**train["network_def"], "out_channels": train["labels"]}
+    own = {"out_channels": train["labels"], "deep_supervision": "@deep_supervision"}
+    assert {**train["network_def"], **own} == {**use["network_def"], **own}
     assert use.get("patch_size", train["patch_size"]) == train["patch_size"]
     assert use.get("slices") == train.get("slices")
     image = metadata["network_data_format"]["inputs"]["image"]

@@ -2,6 +2,7 @@
 """ResUNet: the family's contract, and what is its own: pooling, deep supervision, refusals."""
 
 import re
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -9,6 +10,8 @@ import torch
 from contracts.networks import SegmentationContract, pictures
 
 from medvol.networks.resunet import ResUNet
+from medvol.networks.weights import load_weights, with_record
+from medvol.trained import Trained
 
 IN_OUT = {"in_channels": 2, "out_channels": 3}
 FLAT = [[2, 2, 1], [2, 2, 2]]
@@ -75,6 +78,27 @@ def test_deep_supervision_gives_all_levels_while_training_only() -> None:
     given = pictures(setting, size=(17, 13))
     assert network.train()(given).shape == (2, 3, 3, 17, 13)  # full level and two lower ones
     assert network.eval()(given).shape == (2, 3, 17, 13)
+
+
+def test_lower_heads_lie_in_no_file_of_weights_and_none_is_missed(tmp_path: Path) -> None:
+    """A file of a deeply supervised network is one of the network without, and the other way."""
+    setting = {**SETTINGS["2D deep"], "norm": "batch"}
+    deep, plain = ResUNet(**setting), ResUNet(**{**setting, "deep_supervision": 0})
+    extra = {*deep.state_dict()} - {*plain.state_dict()}
+    assert sorted(extra) == [
+        f"supervision.{n}.conv.{x}" for n in (0, 1) for x in ("bias", "weight")
+    ]
+    kept = with_record(deep.state_dict(), Trained())
+    assert [*kept] == [*plain.state_dict()]
+    for path, state in {"all.pt": deep.state_dict(), "kept.pt": kept}.items():
+        torch.save(state, tmp_path / path)
+        for network in (ResUNet(**setting), ResUNet(**{**setting, "deep_supervision": 0})):
+            load_weights(tmp_path / path, network)
+            given = pictures(setting, size=(16, 16))
+            assert torch.equal(network.eval()(given), deep.eval()(given))
+    lower = ResUNet(**setting)
+    load_weights(tmp_path / "kept.pt", lower)
+    assert not torch.equal(lower.supervision[0].conv.weight, deep.supervision[0].conv.weight)
 
 
 def test_lower_levels_stand_in_blocks_and_the_full_level_first() -> None:

@@ -9,7 +9,12 @@ import torch
 from monai.losses import DiceCELoss
 from torch import Tensor
 
-from medvol.training.losses import FocalTverskyLoss, PartialDiceCELoss, class_weights
+from medvol.training.losses import (
+    DeepSupervision,
+    FocalTverskyLoss,
+    PartialDiceCELoss,
+    class_weights,
+)
 
 SCORES = torch.tensor([[[10.0, -10.0, -10.0, -10.0], [-10.0, 10.0, 10.0, 10.0]]])[..., None]
 TRUE = torch.tensor([[[0, 0, 1, 1]]])[..., None]
@@ -179,3 +184,18 @@ def test_other_labels_and_schemes_are_refused() -> None:
         class_weights(ITEMS, 2)
     with pytest.raises(ValueError, match="'balance'; give one of none, root, balanced"):
         class_weights(ITEMS, 3, scheme="balance")
+
+
+def test_levels_weigh_half_of_the_one_above_and_equal_ones_as_one() -> None:
+    """Mean errors of 3, 6 and 1 with 4/7, 2/7 and 1/7: 25/7."""
+    levels = torch.tensor([3.0, 6.0, 1.0]).view(1, 3, 1, 1).expand(2, 3, 4, 5)
+    labels = torch.zeros(2, 4, 5)
+    assert float(DeepSupervision(torch.nn.L1Loss(), levels=2)(levels, labels)) == pytest.approx(
+        25 / 7
+    )
+    loss = PartialDiceCELoss([[1]], merged=[0, 2], unlabelled=3)
+    scores, classes = torch.randn(2, 3, 4, 5), torch.randint(0, 4, (2, 1, 4, 5))
+    alone = float(loss(scores, classes))
+    assert float(DeepSupervision(loss, levels=0)(scores, classes)) == alone
+    stacked = torch.stack([scores] * 3, 1)
+    assert float(DeepSupervision(loss, levels=2)(stacked, classes)) == pytest.approx(alone)

@@ -33,7 +33,7 @@ KEPT = ("extends", "labels", "parameters", "inference", "train")  # of the other
 OF_THE_OTHER = {  # in its metadata, and not true of the new bundle
     "chain_fingerprint", "version", "changelog", "name", "task", "description", "data_source",
     "label_classes", "intended_use", "references", "copyright", "authors", "eval_metrics",
-    "weights_record",
+    "human_reference", "weights_record",
 }  # fmt: skip
 SIDE = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])", re.IGNORECASE)  # a word of a name
 # mirrored, a left lung looks like a right one

@@ -33,6 +33,24 @@ class SliceRule(NamedTuple):
     length_mm: float
 
 
+class HumanReference(NamedTuple):
+    """What human readers reach, to see a bundle's figure beside it.
+
+    Args:
+        region: that it is of; "" for all classes.
+        figure: name of the figure in the summary, such as "dice_mean".
+        value: in its unit.
+        what: who was compared with whom, on what.
+        source: where that was published.
+    """
+
+    region: str
+    figure: str
+    value: float
+    what: str
+    source: str
+
+
 @dataclass(frozen=True)
 class Spec:
     """A bundle's folder, and what its metadata say that medvol acts on.
@@ -63,6 +81,7 @@ class Spec:
         weights: file with the network's state dict.
         weights_record: what the metadata say of models/model.pt; None where they say nothing.
         is_medvols: the metadata say so, by a task of medvol's; else it was made elsewhere.
+        human: what human readers reach.
     """
 
     folder: Path
@@ -87,6 +106,7 @@ class Spec:
     weights: Path
     weights_record: Recorded | None
     is_medvols: bool
+    human: tuple[HumanReference, ...] = ()
 
     @property
     def name(self) -> str:
@@ -232,6 +252,7 @@ def parse_spec(
         weights=weights or folder / "models" / "model.pt",
         weights_record=fields.read("weights_record", Recorded.of),
         is_medvols=metadata.get("medvol_task") is not None,
+        human=fields.read("human_reference", _human) or (),
     )
 
 
@@ -286,6 +307,16 @@ def _window(values: Any) -> tuple[float, float]:
     if not low < high:
         raise ValueError(f"{low:g} to {high:g} is not a range; give the lower value first")
     return low, high
+
+
+def _human(rows: Any) -> tuple[HumanReference, ...]:
+    return tuple(
+        HumanReference(
+            text(row.get("region", "")), text(row["figure"]), float(row["value"]),
+            text(row["what"]), text(row["source"]),
+        )
+        for row in rows
+    )  # fmt: skip
 
 
 def _slice_rule(rule: Any) -> SliceRule:

@@ -7,7 +7,8 @@ the parts `training`, `validation` and `test`, of which those that are missing a
 ({"4": ["background", "lung"]}) says what a value may be that is known in part. An item of
 a part is {"image": path, "label": path of a label map, or number of a class}. It may name its
 `class`, its `case`, the `patient` whose cases stay together, and the `fold` of a cross-validation
-that holds it out; and say more, such as `source` and `view`. Relative paths start at the file.
+that holds it out; and say more, such as the `source`, `site` and `scanner` that figures are divided
+by. Relative paths start at the file.
 """
 
 import os
@@ -25,6 +26,7 @@ from ..labels import name_key
 
 PARTS = ("training", "validation", "test")
 FILES = ("image", "label")  # keys of an item that may hold paths
+GROUPS = ("source", "site", "scanner", "group")  # keys of an item that figures are divided by
 REMEDY = "Make one with `medvol data`, and name it with --data, or its folder as dataset_dir."
 Item = dict[str, Any]
 
@@ -38,6 +40,7 @@ class LabelledCase(NamedTuple):
         fold: of the cross-validation, None where the datalist is silent.
         image: path.
         label: path of the label map.
+        groups: which of `GROUPS` the datalist names, to what it says.
     """
 
     case: str
@@ -45,6 +48,7 @@ class LabelledCase(NamedTuple):
     fold: int | None
     image: str
     label: str
+    groups: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,16 @@ class Datalist:
         return cases, len(items) - len(cases)
 
 
+def groups_of(item: Mapping[str, Any]) -> dict[str, str]:
+    """What an item says of the `GROUPS` that it belongs to.
+
+    Example:
+        >>> groups_of({"image": "a.nii.gz", "scanner": "A 16", "site": None})
+        {'scanner': 'A 16'}
+    """
+    return {key: str(item[key]) for key in GROUPS if item.get(key) not in (None, "")}
+
+
 def _check(content: Mapping[str, Any]) -> None:
     """Refuse what is not of the form above, or contradicts itself, as `Datalist` says."""
     if not any(part in content for part in PARTS):
@@ -351,4 +365,5 @@ def _labelled(item: Item, datalist: Path) -> LabelledCase:
         fold=fold if isinstance(fold, int) else None,
         image=item["image"],
         label=item["label"],
+        groups=groups_of(item),
     )

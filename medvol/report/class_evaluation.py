@@ -57,6 +57,7 @@ def class_content(evaluation: ClassEvaluation, pictures: ClassPictures) -> Conte
         "pictures": pictures,
         "figure": figure,
         "of_all": OF_ALL,
+        "columns": [(words, name, figure) for words, name in OF_ALL.items()],
         "of_a_class": OF_A_CLASS,
         "clues": evaluation.confounding.targets if evaluation.confounding else {},
         "rates": confusion_rates(evaluation.confusion).tolist(),

@@ -9,13 +9,15 @@ nothing.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..bundle.spec import HumanReference
 from ..files import write_csv, write_json, write_text
 from ..metrics.evaluation import Evaluation
 from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED
-from ..text import NOTICE, counted, digits
+from ..text import NOTICE, counted, decimals, digits
 from .html import page_environment
 
 
@@ -43,12 +45,14 @@ class About:
         bundle: name to text: name, version, SHA-256 of the weights.
         remarks: what a reader must know before the figures, one sentence each.
         files: file beside the page to what it holds.
+        human: what human readers reach, by the bundle's metadata.
     """
 
     protocol: Mapping[str, str]
     bundle: Mapping[str, str]
     remarks: Sequence[str] = ()
     files: Mapping[str, str] | None = None
+    human: Sequence[HumanReference] = ()
 
 
 def write_evaluation(
@@ -89,8 +93,32 @@ def render_evaluation(evaluation: Evaluation[Any], content: Content, about: Abou
             evaluation=evaluation,
             about=about,
             remarks=[*content.remarks, *about.remarks],
+            human=human_rows(evaluation, about.human),
         )
     )
+
+
+def human_rows(
+    evaluation: Evaluation[Any], human: Sequence[HumanReference]
+) -> list[dict[str, str]]:
+    """What the page shows of what human readers reach, where the same was measured here.
+
+    Args:
+        evaluation: what was measured.
+        human: of the bundle's metadata.
+    """
+    text = partial(decimals, places=2)
+    rows = []
+    for one in human:
+        here = evaluation.estimate(one.region, one.figure)
+        if here is not None:
+            words = one.figure.replace("_", " ").capitalize()
+            name = f"{words}, {one.region}" if one.region else words
+            rows.append(
+                {"name": name, "human": text(one.value), "here": here.words(text),
+                 "what": one.what, "source": one.source}
+            )  # fmt: skip
+    return rows
 
 
 def write_metrics_csv(path: str | os.PathLike[str], evaluation: Evaluation[Any]) -> None:
@@ -99,7 +127,19 @@ def write_metrics_csv(path: str | os.PathLike[str], evaluation: Evaluation[Any])
     Raises:
         InputError: E_NOSPACE, the file cannot be written.
     """
-    rows = evaluation.rows()
+    write_table(path, evaluation.rows())
+
+
+def write_table(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of the same columns, empty where a value is None.
+
+    Args:
+        path: of the CSV.
+        rows: one or more.
+
+    Raises:
+        InputError: E_NOSPACE, the file cannot be written.
+    """
     write_csv(path, list(rows[0]), [[_written(value) for value in row.values()] for row in rows])
 
 
@@ -128,6 +168,7 @@ def write_metrics_json(
             "patients": evaluation.patients,
         },
         **evaluation.record(),
+        "human_reference": [reference._asdict() for reference in about.human],
         "refused": [
             {
                 "case": case,

@@ -13,15 +13,24 @@ from pathlib import Path
 
 from matplotlib.image import imread, imsave
 
-from ..metrics.masks.comparison import EMPTY_RULE
+from ..metrics.masks.comparison import EMPTY_RULE, Measure, RegionFigures
 from ..metrics.masks.evaluation import MaskCase, MaskEvaluation
-from ..text import decimals, ml_text, signed_ml_text
+from ..text import decimals, figure_text, minus, ml_text, signed_ml_text
 from .evaluation import Content
 
 MOST_PICTURES = 30
+MOST_LESIONS = 5  # of a case that are missed, and that are false, named with their places
 JPEG_QUALITY = 85
 
 fraction = partial(decimals, places=2)
+false_text = partial(decimals, places=1)
+
+
+def share_text(share: float) -> str:
+    """A share of 1 in whole percent; a dash for NaN."""
+    return decimals(100 * share, 0, unit=" %")
+
+
 # heading, figure of `metrics.masks.evaluation`, as text
 SUMMARY: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("Dice, pooled", "dice_pooled", fraction),
@@ -29,15 +38,20 @@ SUMMARY: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("Dice, median", "dice_median", fraction),
     ("Surface Dice", "surface_dice_mean", fraction),
     ("HD95, mm", "hd95_mm_mean", partial(decimals, places=1)),
-    ("Lesions found", "lesion_sensitivity", lambda share: decimals(100 * share, 0, unit=" %")),
-    ("False lesions a case", "false_lesions_per_case", partial(decimals, places=1)),
+    ("Lesions found", "lesion_sensitivity", share_text),
+    ("False lesions a case", "false_lesions_per_case", false_text),
     ("Volume error, ml", "volume_error_ml_mean", signed_ml_text),
     ("without sign, ml", "absolute_volume_error_ml_mean", ml_text),
 )
 
 
 def mask_content(
-    evaluation: MaskEvaluation, folder: Path, *, picture: str, files: Mapping[str, str]
+    evaluation: MaskEvaluation,
+    folder: Path,
+    *,
+    picture: str,
+    files: Mapping[str, str],
+    volumes: Path | None = None,
 ) -> Content:
     """What the page of an evaluation of masks says.
 
@@ -46,9 +60,18 @@ def mask_content(
         folder: that holds a folder for each case.
         picture: file of a case that is its picture.
         files: file of a case to what it holds.
+        volumes: PNG of `volume_plot.draw_volumes`, where there is one.
     """
+    key = evaluation.regions[0]
     values = {
-        "key": evaluation.regions[0],
+        "key": key,
+        "agreement": evaluation.volumes[key],
+        "volumes": volumes,
+        "volume_text": figure_text if evaluation.volumes[key].as_ratio else signed_ml_text,
+        "sizes": evaluation.sizes.get(key, ()),
+        "share": share_text,
+        "false_text": false_text,
+        "lesion_lines": lambda figures: lesion_lines(figures, evaluation.measure),
         "cases": evaluation.worst_first,
         "summary": SUMMARY,
         "fraction": fraction,
@@ -70,6 +93,30 @@ def embedded(picture: Path) -> str:
     with io.BytesIO() as stream:
         imsave(stream, imread(picture)[..., :3], format="jpeg", pil_kwargs=options)
         return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def lesion_lines(figures: RegionFigures, measure: Measure) -> list[str]:
+    """The largest missed and the largest false lesions of a case, with their places.
+
+    Args:
+        figures: of a region.
+        measure: says which are too small to count.
+    """
+    smallest, lines = measure.smallest_voxels(figures.voxel_ml), []
+    for outcome in ("missed", "false"):
+        found = [
+            f"{ml_text(lesion.voxels * figures.voxel_ml)} ml at {_place(lesion.centre_mm)}"
+            for lesion in figures.matched
+            if lesion.outcome == outcome and lesion.voxels >= smallest
+        ]
+        if found:
+            more = f"; and {len(found) - MOST_LESIONS} more" if len(found) > MOST_LESIONS else ""
+            lines.append(f"{outcome.capitalize()}: {'; '.join(found[:MOST_LESIONS])}{more}.")
+    return lines
+
+
+def _place(centre_mm: tuple[float, float, float]) -> str:
+    return "(" + ", ".join(minus(f"{x:.0f}") for x in centre_mm) + ")"
 
 
 def case_line(case: MaskCase, region: str) -> str:

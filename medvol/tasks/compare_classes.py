@@ -11,7 +11,7 @@ import numpy as np
 
 from ..answer import Answer, Refusal
 from ..bundle.spec import Spec
-from ..data.datalist import LabelledCase
+from ..data.datalist import LabelledCase, groups_of
 from ..data.items import matched
 from ..errors import InputError
 from ..failures import FAILURES, failure
@@ -155,7 +155,7 @@ class RadiographComparison(ClassComparison):
         shown = path.relative_to(folder) if path.is_relative_to(folder) else path
         return ClassCase(
             item["case"], str(shown), item["patient"], self.number[item["label"]],
-            answer.classes.probability, tuple(str(note) for note in answer.notes),
+            answer.classes.probability, tuple(str(note) for note in answer.notes), groups_of(item),
         )  # fmt: skip
 
     def evaluation(self, cases: tuple[ClassCase, ...], refused: Refused) -> ClassEvaluation:
@@ -246,7 +246,8 @@ class SliceComparison(ClassComparison):
         for number, (p, count) in enumerate(zip(answer.slices.probability, voxels, strict=True)):
             name, true = f"{case.case} slice {number}", POSITIVE if count else 0
             given, shown = np.array([1 - p, p]), Path(case.image).name
-            rows.append((name, ClassCase(name, shown, case.patient, true, given, notes)))
+            found = ClassCase(name, shown, case.patient, true, given, notes, case.groups)
+            rows.append((name, found))
         return rows
 
     def evaluation(self, cases: tuple[ClassCase, ...], refused: Refused) -> ClassEvaluation:

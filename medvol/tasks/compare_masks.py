@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masks beside true masks: from the network or from a folder, measured, drawn, saved."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +29,16 @@ from ..outputs.save import display_window
 from ..outputs.seg_nrrd import write_seg_nrrd
 from ..owned import filling, withdraw
 from ..report.error_picture import draw_errors
-from ..report.evaluation import Content
+from ..report.evaluation import Content, write_table
 from ..report.mask_evaluation import case_line, mask_content, summary_line
 from ..report.overlay import Look
+from ..report.volume_plot import draw_volumes
 from ..text import counted
 from .cases import AS_IT_IS, Case
 from .comparison import Asked, Comparison, Order
 from .task import task_of
 
+LESIONS, VOLUMES = "lesions.csv", "volumes.png"
 PICTURE, SEGMENTS, MASK = "errors.png", "errors.seg.nrrd", OUTPUTS["nii"].file
 FILES = {
     SEGMENTS: "missed, false and correct as segments, to lay over the image in 3D Slicer",
@@ -137,6 +139,10 @@ class MaskComparison(Comparison[MaskCase]):
     """
 
     options = frozenset({"fold", "predictions", "tolerance_mm", "smallest_lesion_ml"})
+    files: ClassVar[Mapping[str, str]] = {
+        LESIONS: "each lesion: found, missed, correct or false",
+        VOLUMES: "predicted volumes beside the true ones",
+    }
     with_folders = True
 
     def __init__(self, spec: Spec, order: Order) -> None:
@@ -189,7 +195,9 @@ class MaskComparison(Comparison[MaskCase]):
             lesions=[name for name, values in self.regions.items() if set(values) <= focus],
         )  # fmt: skip
         notes = (*(str(note) for note in marked.notes or image.notes), *marked.remarks)
-        found = MaskCase(case.case, case.patient, case.fold, figures, marked.seconds, notes)
+        found = MaskCase(
+            case.case, case.patient, case.fold, figures, marked.seconds, notes, case.groups
+        )  # fmt: skip
         with filling(folder) as scratch:
             if marked.seconds is not None:
                 write_mask(scratch / MASK, marked.labels, image.affine)
@@ -235,11 +243,23 @@ class MaskComparison(Comparison[MaskCase]):
         """Figures of all cases."""
         return MaskEvaluation(cases, refused, self.measure)
 
-    def content(self, evaluation: MaskEvaluation, folder: Path) -> Content:  # noqa: ARG002
-        """Summary, cases and their pictures."""
+    def tables(self, evaluation: MaskEvaluation, folder: Path) -> None:
+        """Write the lesions, where there are any."""
+        if rows := evaluation.lesion_rows():
+            write_table(folder / LESIONS, rows)
+
+    def content(self, evaluation: MaskEvaluation, folder: Path) -> Content:
+        """Summary, lesions, volumes, cases and their pictures."""
         made = self.order.predictions is None
         files = {name: holds for name, holds in FILES.items() if made or name != MASK}
-        return mask_content(evaluation, self.order.output, picture=PICTURE, files=files)
+        agreement, volumes = evaluation.volumes[self.key], None
+        if np.isfinite(agreement.low.value):
+            volumes = folder / VOLUMES
+            names = [case.case for case in evaluation.cases]
+            draw_volumes(volumes, agreement, names, region=self.key)
+        return mask_content(
+            evaluation, self.order.output, picture=PICTURE, files=files, volumes=volumes
+        )
 
     def lines(self, evaluation: MaskEvaluation) -> list[str]:
         """Dice of the first region."""

@@ -206,6 +206,7 @@ class Comparison(ABC, Generic[CaseT]):
         output = self.order.output
         with filling(output) as scratch:
             write_metrics_csv(scratch / TABLE, evaluation)
+            self.tables(evaluation, scratch)
             content = self.content(evaluation, scratch) if self.order.report else None
             about = self.about(evaluation, scratch)
             write_metrics_json(scratch / RECORD, evaluation, about)
@@ -230,6 +231,7 @@ class Comparison(ABC, Generic[CaseT]):
             bundle=bundle,
             remarks=self._remarks(evaluation),
             files=files,
+            human=spec.human,
         )
 
     def _protocol(self, evaluation: Evaluation[CaseT]) -> dict[str, str]:
@@ -312,6 +314,9 @@ class Comparison(ABC, Generic[CaseT]):
     @abstractmethod
     def evaluation(self, cases: tuple[CaseT, ...], refused: Refused) -> Evaluation[CaseT]:
         """All figures of the cases."""
+
+    def tables(self, evaluation: Any, folder: Path) -> None:
+        """Write what other tables there are into a folder."""
 
     @abstractmethod
     def content(self, evaluation: Any, folder: Path) -> Content:

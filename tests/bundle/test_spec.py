@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from refusals import refused_by
 
-from medvol.bundle.spec import check_chain, parse_spec, read_spec
+from medvol.bundle.spec import HumanReference, check_chain, parse_spec, read_spec
 from medvol.errors import InputError
 from medvol.metrics.measurements import Reference
 
@@ -201,12 +201,21 @@ def test_classes_that_are_not_named(channels: Any, task: str) -> None:
         ({"slice_rule": {"threshold": 1.1, "length_mm": 0}}, ["`slice_rule`", "1.1"]),
         ({"slice_rule": {"threshold": 0.5}}, ["`slice_rule`", "lacks 'length_mm'"]),
         ({"chain_fingerprint": 12}, ["`chain_fingerprint`", "12 is not a text"]),
+        ({"human_reference": [{"figure": "dice_mean"}]}, ["`human_reference`", "lacks 'value'"]),
+        ({"human_references": []}, ["`human_references`", "Did you mean human_reference?"]),
     ],
 )
 def test_a_wrong_field_is_refused_by_its_key(changes: dict[str, Any], words: list[str]) -> None:
     error = refused_by(lambda: parse_spec(Path("b"), {**OWN, **changes}), "E_BUNDLE")
     assert error.path == os.path.join("b", "configs", "metadata.json")
     assert [word for word in words if word not in str(error)] == []
+
+
+def test_what_human_readers_reach() -> None:
+    row = {"region": "lesion", "figure": "dice_mean", "value": 0.7, "what": "two", "source": "A"}
+    spec = parse_spec(Path("b"), {**OWN, "human_reference": [row]})
+    assert spec.human == (HumanReference("lesion", "dice_mean", 0.7, "two", "A"),)
+    assert parse_spec(Path("b"), OWN).human == ()
 
 
 def test_fields_of_others_are_let_be() -> None:

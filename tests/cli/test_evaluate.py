@@ -84,7 +84,7 @@ def test_network_to_page(
     assert evaluate(bundle, data, report, "--fold", "1") == 0
     assert files(report) == [
         "c/errors.png", "c/errors.seg.nrrd", "c/segmentation.nii.gz",
-        "metrics.csv", "metrics.json", "report.html",
+        "lesions.csv", "metrics.csv", "metrics.json", "report.html",
     ]  # fmt: skip
     result = load_bundle(bundle).predict(tmp_path / "c_ct.nii.gz")
     saved = read_image(report / "c" / "segmentation.nii.gz", kind="mask")
@@ -324,7 +324,9 @@ def test_figures_without_a_report(
 ) -> None:
     words = ["evaluate", str(bundle), "--data", str(data), "-o", str(tmp_path / "out")]
     assert main([*words, "--fold", "1"]) == 0
-    assert files(tmp_path / "out") == ["c/segmentation.nii.gz", "metrics.csv", "metrics.json"]
+    assert files(tmp_path / "out") == [
+        "c/segmentation.nii.gz", "lesions.csv", "metrics.csv", "metrics.json",
+    ]  # fmt: skip
     assert capsys.readouterr().out.splitlines()[-1] == f"figures in {tmp_path / 'out'}"
 
 

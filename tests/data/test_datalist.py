@@ -165,8 +165,14 @@ def test_monai_finds_the_files_of_a_written_list(tmp_path: Path) -> None:
 def test_everything_that_is_said_of_a_labelled_case(tmp_path: Path) -> None:
     found, left_out = Datalist.read(volumes(tmp_path, FULL)).labelled()
     image, label = str(tmp_path / "a_ct.nii.gz"), str(tmp_path / "a.nii.gz")
-    assert found == [LabelledCase("a", "p", 1, image, label)]
+    assert found == [LabelledCase("a", "p", 1, image, label, {})]
     assert left_out == 0
+
+
+def test_the_groups_that_figures_are_divided_by(tmp_path: Path) -> None:
+    said = {"source": "Radiopaedia", "scanner": 16, "site": None, "view": "axial"}
+    (case,), _ = Datalist.read(volumes(tmp_path, {**FULL, **said})).labelled()
+    assert case.groups == {"source": "Radiopaedia", "scanner": "16"}
 
 
 def test_a_silent_datalist_names_cases_by_their_images(tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ import pytest
 from PIL import Image
 from refusals import full_disk
 
+from medvol.bundle.spec import HumanReference
 from medvol.errors import InputError
 from medvol.metrics.masks.comparison import EMPTY_RULE, LesionCounts, Measure, RegionFigures
 from medvol.metrics.masks.evaluation import MaskCase, MaskEvaluation
+from medvol.metrics.masks.lesion_matching import MatchedLesion
 from medvol.report import mask_evaluation
 from medvol.report.evaluation import (
     About,
@@ -24,18 +26,25 @@ from medvol.report.evaluation import (
     write_evaluation,
     write_metrics_csv,
     write_metrics_json,
+    write_table,
 )
 from medvol.report.mask_evaluation import case_line, mask_content, summary_line
 
 NAN = math.nan
-PART = RegionFigures(40, 50, 60, 0.1, 0.75, 4.0, LesionCounts(4, 3, 5, 2))
+MATCHED = (
+    MatchedLesion(True, 55, 40, 1, (1.0, 2.0, 3.0)),
+    MatchedLesion(True, 5, 0, 0, (-12.4, 30.6, -150.0)),
+    MatchedLesion(True, 1, 0, 0, (9.0, 9.0, 9.0)),  # below the smallest that counts
+    *(MatchedLesion(False, 20 - n, 0, 0, (0.0, 0.0, float(n))) for n in range(7)),
+)
+PART = RegionFigures(40, 50, 60, 0.1, 0.75, 4.0, LesionCounts(4, 3, 5, 2), MATCHED)
 WHOLE = RegionFigures(100, 100, 100, 0.1, 1.0, 0.0, None)
 EMPTY = RegionFigures(0, 0, 0, 0.1, NAN, NAN, LesionCounts(0, 0, 0, 0))
 FALSE = RegionFigures(0, 2000, 0, 0.1, 0.0, NAN, LesionCounts(0, 0, 2, 2))
 CASES = (
     MaskCase("fair <1>", "p1", 0, {"le<sion": PART, "organ": WHOLE}, 1.25, ("N_ANISO thick.",)),
     MaskCase("none", "none", None, {"le<sion": EMPTY, "organ": WHOLE}),
-    MaskCase("false", "p1", 1, {"le<sion": FALSE, "organ": WHOLE}),
+    MaskCase("false", "p1", 1, {"le<sion": FALSE, "organ": WHOLE}, groups={"scanner": "<A>"}),
 )
 REFUSED = InputError("E_TRUNCATED", "/secret/patient/ct.nii.gz", "it ends early.", "Copy it.")
 EVALUATION = MaskEvaluation(CASES, (("broken", REFUSED),), Measure(2.5, 0.2))
@@ -43,6 +52,10 @@ ABOUT = About(
     protocol={"Data": "set (datalist.json)", "Cases": "3 cases from all folds"},
     bundle={"Bundle": "my_bundle", "Weights SHA-256": "5f70bf18"},
     remarks=["The intervals are of 2 patients."],
+    human=[
+        HumanReference("le<sion", "dice_mean", 0.7, "two <readers>", "A 2022"),
+        HumanReference("liver", "dice_mean", 0.9, "two readers", "nobody asks"),
+    ],
 )
 
 
@@ -86,6 +99,15 @@ def text_of(page: str) -> str:
         "false patient p1, fold 1 0.00 0.00 – 0.00 200.0 +200.0 0 of 0 2",
         "none – – – 0.00 0.00 0.00 0 of 0 0",
         "at most 2.5 mm from the other surface",
+        "Dice mean, le<sion two <readers>; A 2022 0.70 0.73",
+        "1 to 10 ml 1 1 100 % of 1 7 7 2.3",
+        "the other tables leave out those below 0.2 ml",
+        "By scanner: le<sion Scanner Cases Patients Dice, pooled",
+        "<A> 1 1 0.00",
+        "not said 2 2 0.73",
+        "Missed: 0.50 ml at (−12, 31, −150).",
+        "False: 2.00 ml at (0, 0, 0); 1.90 ml at (0, 0, 1); 1.80 ml at (0, 0, 2); "
+        "1.70 ml at (0, 0, 3); 1.60 ml at (0, 0, 4); and 2 more.",
         "of 0.2 ml or more",
         EMPTY_RULE,
         "drawn 2,000 times with repeats",
@@ -131,6 +153,7 @@ def test_a_page_of_one_case_has_no_intervals(folder: Path) -> None:
     alone = MaskEvaluation(CASES[:1], (), Measure())
     text = text_of(rendered(folder, alone))
     assert "1 case of 1 patient" in text
+    text = text.replace("0.1 to 1 ml", "").replace("1 to 10 ml", "")  # sizes of lesions
     assert " to " not in text[: text.index("How it was measured")]
 
 
@@ -173,14 +196,50 @@ def test_csv_has_a_row_a_case_and_region(tmp_path: Path) -> None:
     assert (rows[2]["dice"], rows[2]["fold"], rows[1]["lesions_true"]) == ("", "", "")
 
 
+def test_lesions_are_a_table_of_their_own(tmp_path: Path) -> None:
+    write_table(tmp_path / "lesions.csv", EVALUATION.lesion_rows())
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "lesions.csv").read_text())))
+    assert len(rows) == len(MATCHED)
+    assert rows[1] == {
+        "case": "fair <1>", "patient": "p1", "region": "le<sion", "mask": "truth",
+        "outcome": "missed", "size": "0.1 to 1 ml", "volume_ml": "0.5", "shared_percent": "0",
+        "partners": "0", "x_mm": "-12.4", "y_mm": "30.6", "z_mm": "-150",
+    }  # fmt: skip
+
+
+def test_the_page_says_how_volumes_agree_where_there_is_a_picture(folder: Path) -> None:
+    cases = tuple(
+        MaskCase(name, name, None, {"x": RegionFigures(0, n, 10, 0.1, 0.0, 1.0, None)})
+        for name, n in (("fair <1>", 10), ("none", 20), ("false", 5))
+    )
+    (folder / "volumes.png").write_bytes((folder / "none" / "errors.png").read_bytes())
+    content = mask_content(
+        MaskEvaluation(cases, (), Measure()), folder, picture="errors.png", files={},
+        volumes=folder / "volumes.png",
+    )  # fmt: skip
+    text = text_of(render_evaluation(MaskEvaluation(cases, (), Measure()), content, ABOUT))
+    # predicted less true: 0, 1, -0.5
+    assert "Predicted less true volume, mean, ml: +0.17 (−0.50 to +1.00)" in text
+    assert "of 3 cases" in text
+    assert "Volumes: " not in text_of(rendered(folder))
+
+
 def test_json_says_the_same_and_how(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
-    write_metrics_json(path, EVALUATION, About({"Data": "set"}, {"Version": "1"}))
+    write_metrics_json(
+        path, EVALUATION, replace(ABOUT, protocol={"Data": "set"}, bundle={"Version": "1"})
+    )
     record = json.loads(path.read_text())
     assert (record["bundle"], record["protocol"]) == ({"Version": "1"}, {"Data": "set"})
     assert (record["tolerance_mm"], record["smallest_lesion_ml"]) == (2.5, 0.2)
     assert record["empty_masks"] == EMPTY_RULE
     assert record["interval"]["patients"] == 2
+    assert record["human_reference"][0] == {
+        "region": "le<sion", "figure": "dice_mean", "value": 0.7, "what": "two <readers>",
+        "source": "A 2022",
+    }  # fmt: skip
+    assert record["volume_agreement"]["le<sion"]["one_mask_empty"] == 1
+    assert [group["name"] for group in record["subgroups"]["scanner"]] == ["<A>", "not said"]
     pooled = record["summary"]["le<sion"]["dice_pooled"]
     assert pooled["value"] == pytest.approx(80 / 2110)
     assert (pooled["low"], pooled["high"]) == (None, None)  # only one patient has the region

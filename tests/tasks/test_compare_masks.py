@@ -62,6 +62,31 @@ def run(spec: Spec, folder: Path, marked: np.ndarray) -> MaskCase:
     return found_in(compared(spec, labelled(folder)))
 
 
+def test_lesions_and_volumes_of_all_cases_are_files(bundle: Spec, tmp_path: Path) -> None:
+    save_nifti(tmp_path / "masks" / "one.nii.gz", CHEST.labels, CHEST.affine)
+    data = labelled(tmp_path)
+    listed = json.loads(data.read_text())
+    items = [{**listed["training"][0], "case": case, "scanner": case} for case in ("a", "b", "c")]
+    data.write_text(json.dumps({**listed, "training": items}))
+    for case in ("a", "b", "c"):
+        save_nifti(tmp_path / "masks" / f"{case}.nii.gz", CHEST.labels, CHEST.affine)
+    comparison = compared(bundle, data)
+    evaluation = comparison.run()
+    assert evaluation is not None
+    comparison.write(evaluation)
+    out = tmp_path / "out"
+    lines = (out / "lesions.csv").read_text().splitlines()
+    # lesion has two parts, ground-glass opacity and consolidation one each, in both masks
+    assert len(lines) == 1 + 3 * 8
+    assert sorted({line.split(",")[4] for line in lines[1:]}) == ["correct", "found"]
+    assert (out / "volumes.png").is_file()
+    record = json.loads((out / "metrics.json").read_text())
+    assert [group["name"] for group in record["subgroups"]["scanner"]] == ["a", "b", "c"]
+    page = (out / "report.html").read_text()
+    assert "By scanner: lesion" in page
+    assert 'href="./lesions.csv"' in page
+
+
 def test_half_of_the_ground_glass_and_a_false_block(bundle: Spec, tmp_path: Path) -> None:
     marked = CHEST.labels.copy()
     marked[8:10, 16:20, 5:9] = 3  # of 4 x 4 x 4 voxels of ground-glass, half become lung

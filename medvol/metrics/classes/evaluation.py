@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that was measured of a classifier of images: each image, all, and what was refused."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..evaluation import Evaluation
-from ..intervals import Estimate, Numbers, defined
+from ..intervals import Draws, Estimate, Numbers, defined
 from .calibration import (
     SMALLEST,
     expected_calibration_error,
@@ -38,6 +38,7 @@ class ClassCase:
         truth: number of its class.
         probability: (classes,), adds up to 1.
         notes: remarks on how it was read, one sentence each.
+        groups: kind of group, such as "scanner", to the one that the image is of.
     """
 
     case: str
@@ -46,6 +47,7 @@ class ClassCase:
     truth: int
     probability: npt.NDArray[np.floating]
     notes: tuple[str, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def predicted(self) -> int:
@@ -109,6 +111,14 @@ class ClassEvaluation(Evaluation[ClassCase]):
     def summary(self) -> dict[str, Estimate]:
         """See `figures.all_figures`."""
         return all_figures(self.probability, self.truth, self.draws)
+
+    def figures_of(self, numbers: Sequence[int], draws: Draws) -> dict[str, Estimate]:
+        """See `figures.all_figures`."""
+        return all_figures(self.probability[numbers], self.truth[numbers], draws)
+
+    def estimate(self, region: str, figure: str) -> Estimate | None:
+        """A figure of a class, or of all; None where there is no such."""
+        return (self.classes.get(region, {}) if region else self.summary).get(figure)
 
     @cached_property
     def classes(self) -> dict[str, dict[str, Estimate]]:
@@ -188,6 +198,10 @@ class ClassEvaluation(Evaluation[ClassCase]):
             "classes": {
                 name: {key: figure.record() for key, figure in figures.items()}
                 for name, figures in self.classes.items()
+            },
+            "subgroups": {
+                kind: [group.record() for group in groups]
+                for kind, groups in self.subgroups.items()
             },
             "confusion": {
                 "rows": "truth",

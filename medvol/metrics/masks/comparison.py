@@ -7,9 +7,8 @@ A region is one label or several together. What happens where a mask is empty st
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -18,13 +17,13 @@ from scipy.ndimage import find_objects
 from ...labels import Label, LabelTable
 from ...spatial import Affine, spacing_mm, voxel_volume_ml
 from ..intervals import defined, ratio
+from .lesion_matching import LesionCounts, MatchedLesion, count_lesions, match_lesions
 from .overlap import dice, overlap_counts
-from .surface import surface_agreement
+from .surface import SurfaceAgreement, surface_agreement
 
 Mask = npt.NDArray[np.integer[Any]]
 TOLERANCE_MM = 3.0  # as Ma et al. 2021 (doi 10.1002/mp.14676) take for infections in chest CT
 SMALLEST_LESION_ML = 0.1  # a ball 6 mm wide; hand-drawn masks have specks of a few voxels
-SHARED_CORNER = 26  # connectivity: voxels that share a corner are one lesion
 MISSED, FALSE, CORRECT = 1, 2, 3
 ERRORS = LabelTable(  # colours of no lesion, and told apart by colour-blind readers too
     (
@@ -42,7 +41,9 @@ EMPTY_RULE = (
     "no mean or median counts the case. Where only the prediction is empty, Dice and surface Dice "
     "are 0 and HD95 is not defined. Where only the truth is empty, the same holds for the case, "
     "but mean and median of Dice and surface Dice leave it out, since there was nothing to find; "
-    "its false voxels count in pooled Dice, and its false lesions and volume in their means."
+    "its false voxels count in pooled Dice, and its false lesions and volume in their means. "
+    "Limits of agreement leave out cases in which both are empty; those of ratios also cases in "
+    "which one is."
 )
 
 
@@ -70,21 +71,13 @@ class Measure:
             if not 0 <= (value := getattr(self, name)) < np.inf:
                 raise ValueError(f"{name} is {value}; give 0 or more")
 
+    def smallest_voxels(self, voxel_ml: float) -> int:
+        """Voxels of the smallest lesion that counts, 1 or more.
 
-class LesionCounts(NamedTuple):
-    """Lesions of a case.
-
-    Args:
-        true: in the truth.
-        found: of these, with at least one voxel marked.
-        predicted: in the prediction.
-        false: of these, without a single voxel of any true lesion.
-    """
-
-    true: int
-    found: int
-    predicted: int
-    false: int
+        Args:
+            voxel_ml: volume of a voxel.
+        """
+        return max(1, int(np.ceil(self.smallest_lesion_ml / voxel_ml - 1e-9)))
 
 
 @dataclass(frozen=True)
@@ -99,6 +92,7 @@ class RegionFigures:
         surface_dice: 0 to 1, at the tolerance; NaN where both are empty.
         hd95_mm: NaN where one is empty.
         lesions: None where the region's components are not lesions, as those of an organ.
+        matched: the lesions one by one, also those too small to be counted.
     """
 
     voxels_both: int
@@ -108,6 +102,7 @@ class RegionFigures:
     surface_dice: float
     hd95_mm: float
     lesions: LesionCounts | None
+    matched: tuple[MatchedLesion, ...] = ()
 
     @property
     def dice(self) -> float:
@@ -175,7 +170,7 @@ def compare(
         )
     figures, box = {}, foreground_box((predicted > 0) | (true > 0))
     spacing, voxel_ml = spacing_mm(affine), voxel_volume_ml(affine)
-    smallest = max(1, int(np.ceil(measure.smallest_lesion_ml / voxel_ml - 1e-9)))
+    thick = [axis for axis, size in enumerate(true.shape) if size > 1]
     for name, values in regions.items():
         marked, truth = (np.isin(labels[box], values) for labels in (predicted, true))
         for value, possible in measure.partly.items():
@@ -188,38 +183,17 @@ def compare(
         both, in_marked, in_truth = overlap_counts(
             torch.from_numpy(marked.view(np.uint8)), torch.from_numpy(truth.view(np.uint8)), (1,)
         ).tolist()
-        surface = surface_agreement(marked, truth, spacing, tolerance_mm=measure.tolerance_mm)
-        counts = None
+        surface = _surface(marked, truth, spacing, thick, tolerance_mm=measure.tolerance_mm)
+        counts, matched = None, tuple[MatchedLesion, ...]()
         if name in lesions:
-            counts = count_lesions(marked, truth, smallest_voxels=smallest)
+            matched = match_lesions(marked, truth, _moved(affine, box, inner))
+            counts = count_lesions(
+                matched, smallest_voxels=measure.smallest_voxels(voxel_ml)
+            )  # fmt: skip
         figures[name] = RegionFigures(
-            int(both), int(in_marked), int(in_truth), voxel_ml, *surface, counts
+            int(both), int(in_marked), int(in_truth), voxel_ml, *surface, counts, matched
         )
     return figures
-
-
-def count_lesions(
-    predicted: npt.NDArray[np.bool_], true: npt.NDArray[np.bool_], *, smallest_voxels: int = 1
-) -> LesionCounts:
-    """Count the connected components of both masks, and those that touch the other mask.
-
-    One voxel in common is enough, as in the challenge on lesions of multiple sclerosis (Carass et
-    al. 2017, doi 10.1016/j.neuroimage.2016.12.064). Components below `smallest_voxels` are not
-    counted, but still find, and are still found.
-
-    Args:
-        predicted: the region, (X, Y) or (X, Y, Z).
-        true: the same of the truth, same shape.
-        smallest_voxels: of a lesion that counts, 1 or more.
-
-    Example:
-        >>> true = np.array([[1, 1, 0, 0, 0, 1]], bool)
-        >>> count_lesions(np.array([[0, 1, 0, 1, 0, 0]], bool), true)
-        LesionCounts(true=2, found=1, predicted=2, false=1)
-    """
-    lesions, found = _touched(true, predicted, smallest_voxels)
-    marks, right = _touched(predicted, true, smallest_voxels)
-    return LesionCounts(lesions, found, marks, marks - right)
 
 
 def error_map(predicted: Mask, true: Mask, values: Sequence[int]) -> npt.NDArray[np.uint8]:
@@ -256,15 +230,32 @@ def foreground_box(mask: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
     return box or (slice(0, 0),) * mask.ndim
 
 
-def _touched(
-    mask: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_], smallest: int
-) -> tuple[int, int]:
-    """Components of `mask`, and those of them that share a voxel with `other`."""
-    # padded to a volume, since cc3d 4.1.1 errs on images with 8 neighbours, and on rows of voxels
-    padded, at = np.pad(np.atleast_3d(mask), 1), np.pad(np.atleast_3d(other), 1)
-    components, count = cc3d.connected_components(padded, connectivity=SHARED_CORNER, return_N=True)
-    counted = np.bincount(components.ravel(), minlength=count + 1) >= smallest
-    counted[0] = False
-    touched = np.zeros_like(counted)
-    touched[components[at]] = True
-    return int(counted.sum()), int((counted & touched).sum())
+def _surface(
+    marked: npt.NDArray[np.bool_],
+    truth: npt.NDArray[np.bool_],
+    spacing: Sequence[float],
+    thick: Sequence[int],
+    *,
+    tolerance_mm: float,
+) -> SurfaceAgreement:
+    """Agreement of surfaces; of an image of one slice that of the outlines in it.
+
+    Args:
+        marked, truth: (X, Y, Z).
+        spacing: along each axis, in mm.
+        thick: the axes along which the image has more than a voxel.
+        tolerance_mm: as for `surface_agreement`.
+    """
+    if len(thick) == 2:
+        (flat,) = {0, 1, 2} - {*thick}
+        marked, truth = (np.asarray(mask.any(axis=flat)) for mask in (marked, truth))
+        spacing = [spacing[axis] for axis in thick]
+    return surface_agreement(marked, truth, spacing, tolerance_mm=tolerance_mm)
+
+
+def _moved(affine: Affine, *boxes: Sequence[slice]) -> Affine:
+    """The affine of a box in a box of a grid."""
+    moved = affine.copy()
+    for box in boxes:
+        moved[:3, 3] += affine[:3, :3] @ [side.start for side in box]
+    return moved

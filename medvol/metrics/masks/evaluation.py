@@ -3,7 +3,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,9 @@ import numpy as np
 from ..evaluation import Evaluation
 from ..intervals import Draws, Estimate, Numbers, median_estimate, ratio_estimate
 from .comparison import EMPTY_RULE, Measure, RegionFigures
+from .lesion_matching import MatchedLesion
+from .lesion_sizes import SIZES, SizeFigures, count_sizes, size_of, summarise_sizes
+from .volume_agreement import VolumeAgreement, volume_agreement
 
 Part = Callable[[RegionFigures], float]
 
@@ -73,6 +76,7 @@ class MaskCase:
         regions: figures by name of the region.
         seconds: that the prediction took, in s; None where the masks were there before.
         notes: remarks, one sentence each.
+        groups: kind of group, such as "scanner", to the one that the case is of.
     """
 
     case: str
@@ -81,6 +85,7 @@ class MaskCase:
     regions: Mapping[str, RegionFigures]
     seconds: float | None = None
     notes: tuple[str, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +110,40 @@ class MaskEvaluation(Evaluation[MaskCase]):
     @cached_property
     def summary(self) -> dict[str, dict[str, Estimate]]:
         """Region to the figures of `summarise_region`, each with its interval over patients."""
+        return {name: summarise_region(x, self.draws) for name, x in self._by_region.items()}
+
+    @cached_property
+    def sizes(self) -> dict[str, list[SizeFigures]]:
+        """Region to what was found and false of each size, where its components are lesions."""
         return {
-            region: summarise_region([case.regions[region] for case in self.cases], self.draws)
-            for region in self.regions
+            region: summarise_sizes([count_sizes(x.matched, x.voxel_ml) for x in cases], self.draws)
+            for region, cases in self._by_region.items()
+            if cases[0].lesions is not None
         }
+
+    @cached_property
+    def volumes(self) -> dict[str, VolumeAgreement]:
+        """Region to how its predicted and true volumes agree."""
+        return {
+            region: volume_agreement(
+                np.array([x.true_ml for x in cases]), np.array([x.predicted_ml for x in cases]),
+                self.draws,
+            )
+            for region, cases in self._by_region.items()
+        }  # fmt: skip
+
+    @property
+    def _by_region(self) -> dict[str, list[RegionFigures]]:
+        return {name: [case.regions[name] for case in self.cases] for name in self.regions}
+
+    def figures_of(self, numbers: Sequence[int], draws: Draws) -> dict[str, Estimate]:
+        """`summarise_region` of the first region of some cases."""
+        key = self.regions[0]
+        return summarise_region([self.cases[number].regions[key] for number in numbers], draws)
+
+    def estimate(self, region: str, figure: str) -> Estimate | None:
+        """A figure of the summary; None where there is no such."""
+        return self.summary.get(region, {}).get(figure)
 
     @property
     def worst_first(self) -> list[MaskCase]:
@@ -134,6 +169,19 @@ class MaskEvaluation(Evaluation[MaskCase]):
             for region, figures in case.regions.items()
         ]
 
+    def lesion_rows(self) -> list[dict[str, Any]]:
+        """A line each lesion of the truth and of the prediction, of the regions that have lesions.
+
+        `shared_percent` is how much of it lies in the other mask, `partners` how many lesions of
+        the other mask it touches.
+        """
+        return [
+            {"case": case.case, "patient": case.patient, "region": region} | _lesion_row(x, lesion)
+            for case in self.cases
+            for region, x in case.regions.items()
+            for lesion in x.matched
+        ]
+
     def record(self) -> dict[str, Any]:
         """The summary of each region with intervals, every case, and with what was compared."""
         return {
@@ -143,11 +191,20 @@ class MaskEvaluation(Evaluation[MaskCase]):
                 region: {name: estimate.record() for name, estimate in figures.items()}
                 for region, figures in self.summary.items()
             },
+            "lesions_by_size": {
+                region: [row.record() for row in rows] for region, rows in self.sizes.items()
+            },
+            "volume_agreement": {name: found.record() for name, found in self.volumes.items()},
+            "subgroups": {
+                kind: [group.record() for group in groups]
+                for kind, groups in self.subgroups.items()
+            },
             "cases": [
                 {
                     "case": case.case,
                     "patient": case.patient,
                     "fold": case.fold,
+                    "groups": dict(case.groups),
                     "seconds": None if case.seconds is None else round(case.seconds, 3),
                     "notes": list(case.notes),
                     "regions": {region: figures.row() for region, figures in case.regions.items()},
@@ -155,3 +212,16 @@ class MaskEvaluation(Evaluation[MaskCase]):
                 for case in self.cases
             ],
         }
+
+
+def _lesion_row(figures: RegionFigures, lesion: MatchedLesion) -> dict[str, Any]:
+    volume_ml = lesion.voxels * figures.voxel_ml
+    return {
+        "mask": "truth" if lesion.true else "prediction",
+        "outcome": lesion.outcome,
+        "size": SIZES[size_of(volume_ml)],
+        "volume_ml": volume_ml,
+        "shared_percent": 100 * lesion.shared / lesion.voxels,
+        "partners": lesion.partners,
+        **dict(zip(("x_mm", "y_mm", "z_mm"), lesion.centre_mm, strict=True)),
+    }

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from medvol.metrics.masks.comparison import (
     CORRECT,
@@ -13,10 +12,8 @@ from medvol.metrics.masks.comparison import (
     ERRORS,
     FALSE,
     MISSED,
-    LesionCounts,
     Measure,
     compare,
-    count_lesions,
     error_map,
     foreground_box,
 )
@@ -33,6 +30,9 @@ def row(*values: int) -> np.ndarray:
     return labels
 
 
+# surface of a row of voxels: at each of 8 corners, and at each of 4 edges between two voxels
+CORNER = math.sqrt((2 * 5) ** 2 + (1 * 5) ** 2 + (1 * 2) ** 2) / 8
+EDGE = 1 * math.hypot(2, 5) / 2
 TRUE = row(1, 1, 2, 2, 3, 3, 0, 1, 0)
 PREDICTED = row(0, 1, 1, 2, 3, 3, 0, 0, 2)
 
@@ -49,15 +49,16 @@ def test_each_figure_of_each_region() -> None:
     assert (lesion.true_ml, lesion.predicted_ml) == pytest.approx((0.05, 0.04))
     assert lesion.volume_error_ml == pytest.approx(-0.01)
     assert lesion.surface_dice == 1.0  # the farthest of all is 1 mm off, the tolerance is 3
-    assert lesion.hd95_mm == pytest.approx(1.0)  # of 1, 0, 0, 0, 1: the last two of the way
+    assert lesion.hd95_mm == pytest.approx(1.0)
     assert lesion.lesions == (2, 1, 2, 1)  # 8 is missed; 9 shares no voxel with it
     assert lesion.lesion_sensitivity == 0.5
     # solid: true 3-4, marked 4 and 9
     assert solid.dice == pytest.approx(0.5)
     assert solid.lesions == (1, 1, 2, 1)
     assert solid.volume_error_ml == 0
-    assert solid.hd95_mm == pytest.approx(0.95 * 5)  # marks are 0 and 5 mm from the truth
-    assert solid.surface_dice == pytest.approx(3 / 4)  # 3 and 4 are near a mark, of the marks 4
+    assert solid.hd95_mm == 5.0  # the ends of the marks are 0, 0, 4 and 5 mm from the truth
+    # all of 3 and 4 is near a mark, of the marks 4
+    assert solid.surface_dice == pytest.approx((4 * CORNER + EDGE) / (6 * CORNER + EDGE))
     # organ: true 1-6 and 8, marked 2-6 and 9; its components are no lesions
     assert organ.dice == pytest.approx(10 / 13)
     assert organ.lesions is None
@@ -67,11 +68,31 @@ def test_each_figure_of_each_region() -> None:
 def test_tolerance_and_smallest_lesion_are_taken() -> None:
     strict = Measure(tolerance_mm=0.0, smallest_lesion_ml=0.02)
     found = compare(PREDICTED, TRUE, AFFINE, REGIONS, lesions=("lesion",), measure=strict)["lesion"]
-    assert found.surface_dice == pytest.approx(6 / 9)  # every voxel of a row is surface
+    # of the truth 2 to 4 and the far end of 8, of the marks 2 to 4 and the near end of 9
+    assert found.surface_dice == pytest.approx(
+        (5 * CORNER + 5 * EDGE) / (8 * CORNER + 5 * EDGE)
+    )  # fmt: skip
     assert found.lesions == (1, 1, 1, 0)  # two voxels are 0.02 ml and count, one does not
     assert Measure() == Measure(tolerance_mm=3.0, smallest_lesion_ml=0.1)
     usual = compare(PREDICTED, TRUE, AFFINE, REGIONS, lesions=("lesion",))["lesion"]
     assert usual.lesions == (0, 0, 0, 0)  # ten voxels are 0.1 ml
+
+
+def test_an_image_of_one_slice_has_outlines_for_surfaces() -> None:
+    """3 x 2 and 4 x 2 pixels as in the test of outlines, in slices of any thickness."""
+    true, long = np.zeros((2, 6, 1, 4), np.uint8)
+    true[1:4, :, 1:3] = long[1:5, :, 1:3] = 1
+    affine = np.diag([1.0, 7.0, 2.0, 1.0])
+    found = compare(long, true, affine, {"x": (1,)}, measure=Measure(tolerance_mm=0.5))["x"]
+    root = math.sqrt(5)
+    assert found.surface_dice == pytest.approx((14 + 3 * root) / (18 + 4 * root))
+
+
+def test_places_of_lesions_are_those_of_the_whole_grid() -> None:
+    affine = AFFINE.copy()
+    affine[:3, 3] = 10, 20, 30
+    found = compare(row(0, 0, 0), row(0, 0, 1), affine, {"x": (1,)}, lesions=("x",))["x"]
+    assert [(x.outcome, x.centre_mm) for x in found.matched] == [("missed", (7, 22, 35))]
 
 
 def test_row_for_a_table_has_none_where_a_figure_is_not_defined() -> None:
@@ -165,64 +186,6 @@ def test_wrong_arguments() -> None:
         Measure(smallest_lesion_ml=math.nan)
     with pytest.raises(ValueError, match="tolerance_mm is inf; give 0 or more"):
         Measure(tolerance_mm=math.inf)
-
-
-def marks(text: str) -> np.ndarray:
-    """One row of voxels, x for a lesion."""
-    return np.array([[c == "x" for c in text]])
-
-
-@pytest.mark.parametrize(
-    ("true", "predicted", "expected"),
-    [
-        ("xx..xx..x", "xx..xx..x", LesionCounts(3, 3, 3, 0)),
-        ("xx..xx..x", "x........", LesionCounts(3, 1, 1, 0)),
-        ("xx..xx...", ".......xx", LesionCounts(2, 0, 1, 1)),
-        ("xx..xx...", "xxxxxx..x", LesionCounts(2, 2, 2, 1)),  # one mark finds two lesions
-        ("xxxxxx...", "x.x.x...x", LesionCounts(1, 1, 4, 1)),  # three marks find one
-        (".........", "x..x.....", LesionCounts(0, 0, 2, 2)),
-        ("x..x.....", ".........", LesionCounts(2, 0, 0, 0)),
-        (".........", ".........", LesionCounts(0, 0, 0, 0)),
-    ],
-)
-def test_counts(true: str, predicted: str, expected: LesionCounts) -> None:
-    assert count_lesions(marks(predicted), marks(true)) == expected
-
-
-def test_small_ones_are_not_counted_but_find_and_are_found() -> None:
-    # the true lesion of one voxel is not counted, so the mark on it is neither missed nor false;
-    # the single voxel that finds the lesion of two is enough
-    true, predicted = marks("x....xx...."), marks("xx...x...x.")
-    assert count_lesions(predicted, true) == (2, 2, 3, 1)
-    assert count_lesions(predicted, true, smallest_voxels=2) == LesionCounts(1, 1, 1, 0)
-
-
-def test_voxels_that_share_a_corner_are_one_lesion() -> None:
-    flat, solid = np.eye(3, dtype=bool), np.zeros((3, 3, 3), bool)
-    solid[[0, 1, 2], [0, 1, 2], [0, 1, 2]] = True
-    assert count_lesions(flat, flat).true == 1
-    assert count_lesions(solid, solid).true == 1
-
-
-@pytest.mark.parametrize("axes", [2, 3])
-def test_counts_are_those_of_scipy(axes: int) -> None:
-    random = np.random.default_rng(axes)
-    for _ in range(200):  # cc3d errs on some shapes of images
-        mask = random.random(random.integers(1, 9, axes)) > 0.7
-        expected = ndimage.label(mask, np.ones((3,) * axes))[1]
-        assert count_lesions(mask, mask) == (expected, expected, expected, 0)
-
-
-def test_any_order_in_memory() -> None:
-    mask = np.zeros((4, 5, 6), bool)
-    mask[0, 0, 0] = mask[3, 4, 5] = True
-    turned = np.asfortranarray(mask)[::-1]
-    assert count_lesions(turned, turned) == LesionCounts(2, 2, 2, 0)
-
-
-def test_nothing_at_all() -> None:
-    nothing = np.zeros((0, 0, 0), bool)
-    assert count_lesions(nothing, nothing) == LesionCounts(0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("smallest_ml", "counted"), [(0.02, 1), (0.0201, 0), (0.0, 1)])

@@ -2,6 +2,7 @@
 """What was measured on a set of cases: the worst first, patients counted."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from medvol.metrics.masks.evaluation import (
     MaskEvaluation,
     summarise_region,
 )
+from medvol.metrics.masks.lesion_matching import MatchedLesion
 from medvol.metrics.masks.overlap import summarise
 
 NAN = math.nan
@@ -69,7 +71,7 @@ def test_no_case_is_refused() -> None:
 
 def test_rows_and_record() -> None:
     lesions = RegionFigures(40, 50, 60, 0.1, 0.75, 4.0, LesionCounts(4, 3, 5, 2))
-    first = MaskCase("a", "p", 0, {"lesion": lesions}, 1.23456, ("N_X thick.",))
+    first = MaskCase("a", "p", 0, {"lesion": lesions}, 1.23456, ("N_X thick.",), {"site": "A"})
     second = MaskCase("b", "p", None, {"lesion": RegionFigures(0, 0, 0, 0.1, NAN, NAN, None)})
     found = MaskEvaluation((first, second), (), Measure(2.5, 0.2))
     rows = found.rows()
@@ -84,11 +86,64 @@ def test_rows_and_record() -> None:
         "value": pytest.approx(80 / 110), "low": None, "high": None, "cases": 2,
     }  # fmt: skip
     assert record["cases"][0] == {
-        "case": "a", "patient": "p", "fold": 0, "seconds": 1.235, "notes": ["N_X thick."],
-        "regions": {"lesion": lesions.row()},
+        "case": "a", "patient": "p", "fold": 0, "groups": {"site": "A"}, "seconds": 1.235,
+        "notes": ["N_X thick."], "regions": {"lesion": lesions.row()},
     }  # fmt: skip
     assert record["cases"][1]["seconds"] is None
     assert (found.noun, found.source) == ("case", "")
+
+
+def with_lesions(*lesions: MatchedLesion, **groups: str) -> MaskCase:
+    figures = RegionFigures(4, 5, 6, 0.05, 0.5, 1.0, LesionCounts(0, 0, 0, 0), lesions)
+    return MaskCase("a", "p", None, {"lesion": figures}, groups=groups)
+
+
+def test_a_line_each_lesion() -> None:
+    found = MatchedLesion(True, 40, 10, 2, (1.0, 2.0, 3.0))
+    evaluation = MaskEvaluation(
+        (with_lesions(found, MatchedLesion(False, 1, 0, 0, (4.0, 5.0, 6.0))),), (), Measure()
+    )
+    rows = evaluation.lesion_rows()
+    assert rows[0] == {
+        "case": "a", "patient": "p", "region": "lesion", "mask": "truth", "outcome": "found",
+        "size": "1 to 10 ml", "volume_ml": 2.0, "shared_percent": 25.0, "partners": 2,
+        "x_mm": 1.0, "y_mm": 2.0, "z_mm": 3.0,
+    }  # fmt: skip
+    assert [rows[1][key] for key in ("mask", "outcome", "size")] == [
+        "prediction", "false", "< 0.1 ml",
+    ]  # fmt: skip
+    sizes = {row["size"]: row for row in evaluation.record()["lesions_by_size"]["lesion"]}
+    assert (sizes["1 to 10 ml"]["true"], sizes["1 to 10 ml"]["found"]) == (1, 1)
+    assert sizes["< 0.1 ml"]["false"] == 1
+
+
+def test_figures_by_scanner_and_not_by_what_all_cases_share() -> None:
+    cases = tuple(
+        replace(x, groups={"scanner": scanner, "source": "one"} if scanner else {"source": "one"})
+        for x, scanner in zip(CASES, ["B", "A", "B", "A", ""], strict=True)
+    )
+    found = MaskEvaluation(cases, (), Measure()).subgroups
+    assert list(found) == ["scanner"]
+    a, b, rest = found["scanner"]
+    assert [(x.name, x.cases, x.patients) for x in (a, b, rest)] == [
+        ("A", 2, 2), ("B", 2, 2), ("not said", 1, 1),
+    ]  # fmt: skip
+    assert b.figures["dice_pooled"].value == pytest.approx(2 * 13 / 40)
+    assert b.figures["dice_mean"][:3] == pytest.approx((0.65, 0.4, 0.9))
+    assert a.figures["dice_mean"].cases == 0  # nothing was there
+    assert found["scanner"][1].record()["figures"]["dice_mean"]["cases"] == 2
+
+
+def test_a_figure_by_its_name() -> None:
+    found = MaskEvaluation(CASES, (), Measure())
+    assert found.estimate("lesion", "dice_mean") == found.summary["lesion"]["dice_mean"]
+    assert found.estimate("liver", "dice_mean") is found.estimate("lesion", "auc") is None
+
+
+def test_volumes_of_all_cases() -> None:
+    found = MaskEvaluation(CASES, (), Measure()).volumes["lesion"]
+    assert found.true_ml.tolist() == pytest.approx([1, 0, 1, 0, 0])
+    assert found.predicted_ml.tolist() == pytest.approx([1, 0, 1, 0.1, 5])
 
 
 LESIONS = [  # found in part; false marks where nothing is; nothing at all; missed as a whole

@@ -12,6 +12,7 @@ from typing import Any
 from ..files import read_json
 from ..metadata import read_metadata
 from ..text import aligned
+from .claim import CLAIM, UNKNOWN, counts, read_claim
 from .config import Config
 
 WIDTH = 96  # columns of the text
@@ -48,6 +49,7 @@ def explain(folder: Path) -> str:
         ("afterwards", _listed(use.parser.config.get("postprocessing", {}))),
         ("training", _recipe(folder)),
         ("figures", _figures(folder / "docs" / "README.md")),
+        ("claim", _claim(folder, metadata)),
         ("use", [str(metadata.get("intended_use", "not said"))]),
         ("licence", _licence(folder)),
     ]
@@ -162,6 +164,16 @@ def _figures(readme: Path) -> Iterator[str]:
     lines = [line for line in table[0].splitlines() if not re.fullmatch(r"[|\s:-]+", line)]
     cells = [[_plain(cell) for cell in line.strip().strip("|").split("|")] for line in lines]
     yield from aligned(cells).splitlines()
+
+
+def _claim(folder: Path, metadata: Mapping[str, Any]) -> Iterator[str]:
+    """How many items of CLAIM 2024 the bundle reports, and which are unknown."""
+    if not (items := read_claim(folder, metadata)):
+        yield f"no {CLAIM}"
+        return
+    yield f"CLAIM 2024: {counts(items)}; {CLAIM}"
+    if unknown := [item.name for item in items if item.state == UNKNOWN]:
+        yield f"unknown: {'; '.join(unknown)}"
 
 
 def _licence(folder: Path) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import appearing, read_json, write_text
+from ..files import appearing, read_json, write_json, write_text
 from ..metadata import read_metadata
 from ..owned import checksums, claim
 from ..text import NOTICE
@@ -22,6 +22,7 @@ from .build import (
     parts_for,
     read_source,
 )
+from .claim import CLAIM, blank_claim
 from .find import find_bundle, user_folder
 from .label_set import BACKGROUND
 from .permission import permit, record_own
@@ -262,4 +263,5 @@ def _write_texts(folder: Path, name: str, other: str) -> None:
     readme = _README.format(name=name, notice=NOTICE, rows=rows, other=other)
     write_text(folder / "docs" / "README.md", readme)
     write_text(folder / "docs" / "data_license.txt", _DATA_LICENSE)
+    write_json(folder / CLAIM, blank_claim(), indent=1)
     write_text(folder / "LICENSE", _LICENSE)

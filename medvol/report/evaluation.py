@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..bundle.claim import ClaimItem, counts
 from ..bundle.spec import HumanReference
 from ..files import write_csv, write_json, write_text
 from ..metrics.evaluation import Evaluation
@@ -46,6 +47,7 @@ class About:
         remarks: what a reader must know before the figures, one sentence each.
         files: file beside the page to what it holds.
         human: what human readers reach, by the bundle's metadata.
+        claim: what the bundle reports, by CLAIM 2024; () where it does not say.
     """
 
     protocol: Mapping[str, str]
@@ -53,6 +55,7 @@ class About:
     remarks: Sequence[str] = ()
     files: Mapping[str, str] | None = None
     human: Sequence[HumanReference] = ()
+    claim: Sequence[ClaimItem] = ()
 
 
 def write_evaluation(
@@ -94,6 +97,7 @@ def render_evaluation(evaluation: Evaluation[Any], content: Content, about: Abou
             about=about,
             remarks=[*content.remarks, *about.remarks],
             human=human_rows(evaluation, about.human),
+            claim_counts=counts(about.claim),
         )
     )
 

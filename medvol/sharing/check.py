@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..audit.verdict import Level
+from ..bundle.claim import CLAIM, claim_faults
 from ..bundle.permission import Look, admit, is_shipped, look_at, refusal_of
 from ..bundle.spec import parse_spec
 from ..bundle.weights_record import check_trained
@@ -21,6 +22,7 @@ from ..images.formats import suffixes
 from ..manifest import MANIFEST
 from ..metrics.likeness import read_likeness
 from ..networks.weights import record_in
+from ..strictly import read_strictly
 from .check_configs import check_configs, config_files
 from .check_run import check_run, check_weights
 from .findings import Finding, Findings
@@ -63,6 +65,7 @@ def check_bundle(folder: Path, *, run: bool = True) -> list[Finding]:
     parsed = check_configs(found, configs, run=run)
     if "metadata" in parsed:
         _check_labels(found, configs, parsed)
+        _check_claim(found, parsed["metadata"])
     has_weights = _check_models(found)
     if has_weights and "metadata" in parsed:
         _check_records(found, parsed["metadata"])
@@ -153,6 +156,19 @@ def _check_pages(found: Findings) -> None:
             say(path, "", "the file is missing.", remedy)
         elif len(path.read_text(encoding="utf-8", errors="replace").split()) < FEWEST_WORDS:
             say(path, "", "the file says nothing.", remedy)
+
+
+def _check_claim(found: Findings, metadata: Mapping[str, Any]) -> None:
+    """What the bundle reports by CLAIM 2024 is complete, and rests on what is there."""
+    path, remedy = found.folder / CLAIM, "Write it as the shipped bundles do."
+    if not path.is_file():
+        if metadata.get("medvol_task"):  # those of others do not know of it
+            found.note(path, "", "nothing says what it reports of CLAIM 2024.", remedy)
+        return
+    with found.catching(path, "", remedy):
+        stored = read_strictly(path.read_bytes(), suffix=path.suffix)
+        for fault in claim_faults(found.folder, metadata, stored):
+            found.error(path, "items", f"{fault}.", remedy)
 
 
 def _check_patients(found: Findings) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from .. import __version__
+from ..bundle.claim import ClaimItem, read_claim
 from ..bundle.spec import Spec
 from ..data.datalist import Datalist
 from ..engine import child
@@ -31,6 +32,7 @@ from ..errors import InputError, printable
 from ..failures import listed
 from ..files import sha256_of
 from ..inferers.gated import GatedInferer
+from ..metadata import read_metadata
 from ..metrics.evaluation import FEW_PATIENTS, Case, Evaluation, Refused
 from ..owned import filling, withdraw
 from ..report.evaluation import (
@@ -232,7 +234,15 @@ class Comparison(ABC, Generic[CaseT]):
             remarks=self._remarks(evaluation),
             files=files,
             human=spec.human,
+            claim=self._claim(),
         )
+
+    def _claim(self) -> Sequence[ClaimItem]:
+        """What the bundle reports; () where that cannot be read, as `medvol bundle check` says."""
+        try:
+            return read_claim(self.spec.folder, read_metadata(self.spec.folder))
+        except InputError:
+            return ()
 
     def _protocol(self, evaluation: Evaluation[CaseT]) -> dict[str, str]:
         order, noun = self.order, evaluation.noun

@@ -2,6 +2,7 @@
 """What `medvol bundle explain` says of a bundle, and of one that says little itself."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_shipped_bundle_is_described_from_task_to_licence(name: str) -> None:
     found = rows(explain(shipped_bundles()[name]))
     assert [*found] == [
         "bundle", "folder", "task", "input", "output", "chain", "network", "inferer", "afterwards",
-        "training", "figures", "use", "licence",
+        "training", "figures", "claim", "use", "licence",
     ]  # fmt: skip
     assert found["bundle"][0].startswith(name)
     assert found["chain"][-1].startswith("7.") or "support" in found["chain"][-1]
@@ -33,6 +34,9 @@ def test_a_shipped_bundle_is_described_from_task_to_licence(name: str) -> None:
     assert "loss: " in training
     assert "recipe: " in training
     assert "licen" in " ".join(found["licence"])
+    claim = " ".join(found["claim"])
+    assert re.match(r"CLAIM 2024: \d+ of 44 items reported, \d+ in part, \d+ unknown", claim)
+    assert claim.endswith("; Funding")
 
 
 def test_labels_steps_and_figures_are_in_words() -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from refusals import full_disk
 
+from medvol.bundle.claim import ClaimItem
 from medvol.bundle.spec import HumanReference
 from medvol.errors import InputError
 from medvol.metrics.masks.comparison import EMPTY_RULE, LesionCounts, Measure, RegionFigures
@@ -55,6 +56,10 @@ ABOUT = About(
     human=[
         HumanReference("le<sion", "dice_mean", 0.7, "two <readers>", "A 2022"),
         HumanReference("liver", "dice_mean", 0.9, "two readers", "nobody asks"),
+    ],
+    claim=[
+        ClaimItem(1, "Kind", "Title", "reported", "deep <learning>", "docs/README.md, Data"),
+        ClaimItem(2, "Money", "Other", "unknown", "Not said.", ""),
     ],
 )
 
@@ -105,6 +110,9 @@ def text_of(page: str) -> str:
         "By scanner: le<sion Scanner Cases Patients Dice, pooled",
         "<A> 1 1 0.00",
         "not said 2 2 0.73",
+        "1 of 2 items reported, 1 unknown; by the bundle's docs/claim.json "
+        "Title 1. Kind reported deep <learning> docs/README.md, Data "
+        "Other 2. Money unknown Not said. Checklist for",
         "Missed: 0.50 ml at (−12, 31, −150).",
         "False: 2.00 ml at (0, 0, 0); 1.90 ml at (0, 0, 1); 1.80 ml at (0, 0, 2); "
         "1.70 ml at (0, 0, 3); 1.60 ml at (0, 0, 4); and 2 more.",

@@ -12,6 +12,7 @@ import torch
 from tiny_bundle import tiny_network, tiny_radiograph_bundle
 from trusted import trusted
 
+from medvol.bundle.claim import blank_claim
 from medvol.bundle.find import shipped_bundles
 from medvol.engine import child
 from medvol.errors import InputError
@@ -213,6 +214,22 @@ def test_a_missing_file_is_found(file: str, level: str, tmp_path: Path) -> None:
     (folder / file).unlink()
     found = only([x for x in check_bundle(folder, run=False) if x.file == file])
     assert found.level == level
+
+
+def test_what_is_reported_by_the_checklist(tmp_path: Path) -> None:
+    folder = zoo_bundle(tmp_path / "zoo")
+    change(folder, "metadata", "medvol_task", "volumes")
+    found = only([x for x in check_bundle(folder, run=False) if "claim" in x.file])
+    assert (found.level, found.file) == ("note", "docs/claim.json")
+    claim = blank_claim()
+    claim["items"]["7"] = {"state": "reported", "text": "{data_sources}"}
+    del claim["items"]["44"]
+    write(folder / "docs" / "claim.json", json.dumps(claim))
+    wrong = [x for x in check_bundle(folder, run=False) if "claim" in x.file]
+    assert [(x.level, x.reason) for x in wrong] == [
+        ("error", "item 44 is missing."),
+        ("error", "item 7 names {data_sources}, which the metadata lack."),
+    ]
 
 
 def test_other_weights_beside_the_models_are_a_note(tmp_path: Path) -> None:

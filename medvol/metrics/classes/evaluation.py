@@ -113,7 +113,12 @@ class ClassEvaluation(Evaluation[ClassCase]):
         return all_figures(self.probability, self.truth, self.draws)
 
     def figures_of(self, numbers: Sequence[int], draws: Draws) -> dict[str, Estimate]:
-        """See `figures.all_figures`."""
+        """See `figures.all_figures`.
+
+        Args:
+            numbers: of some images.
+            draws: (resamples, these images).
+        """
         return all_figures(self.probability[numbers], self.truth[numbers], draws)
 
     def estimate(self, region: str, figure: str) -> Estimate | None:

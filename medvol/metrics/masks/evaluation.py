@@ -137,7 +137,12 @@ class MaskEvaluation(Evaluation[MaskCase]):
         return {name: [case.regions[name] for case in self.cases] for name in self.regions}
 
     def figures_of(self, numbers: Sequence[int], draws: Draws) -> dict[str, Estimate]:
-        """`summarise_region` of the first region of some cases."""
+        """`summarise_region` of the first region of some cases.
+
+        Args:
+            numbers: of these cases.
+            draws: (resamples, these cases).
+        """
         key = self.regions[0]
         return summarise_region([self.cases[number].regions[key] for number in numbers], draws)
 

@@ -76,7 +76,7 @@ def corner_codes(mask: Mask) -> npt.NDArray[np.uint8]:
         mask: (X, Y) or (X, Y, Z).
 
     Returns:
-        One more along each axis; 0 outside the region, all bits set inside it.
+        (X + 1, Y + 1, Z + 1), or of two axes; 0 outside the region, all bits set inside it.
 
     Example:
         >>> corner_codes(np.ones((1, 1), bool)).tolist()

@@ -136,10 +136,7 @@ class EfficientNetClassifier(TransferClassifier):
 
     def own_names(self, given: Iterable[str]) -> dict[str, str]:
         """In whichever layout most names mean something."""
-        stripped = {name: name.removeprefix("body.") for name in given}
-        layouts: tuple[dict[str, str], ...] = ({}, *self._layouts([*self.body.state_dict()]))
-        best = max(layouts, key=lambda names: len(names.keys() & {*stripped.values()}))
-        return {name: best.get(short, short) for name, short in stripped.items()}
+        return names_in(self._layouts([*self.body.state_dict()]), given)
 
     @staticmethod
     def _published(
@@ -187,6 +184,22 @@ def padded_evenly(convolution: nn.Module) -> nn.Module:
         rows, columns = convolution.kernel_size
         convolution.padding = (rows // 2, columns // 2)
     return nn.Identity()
+
+
+def names_in(layouts: Iterable[Mapping[str, str]], given: Iterable[str]) -> dict[str, str]:
+    """The names within a body of weights, in the layout in which most of them mean something.
+
+    Args:
+        layouts: of others: their names to names within the body.
+        given: all names of a state dict, of a body alone or of a network ("body." before each).
+
+    Returns:
+        given name to name within the body; a name that means nothing stays as it is.
+    """
+    stripped = {name: name.removeprefix("body.") for name in given}
+    known: tuple[Mapping[str, str], ...] = ({}, *layouts)
+    best = max(known, key=lambda names: len(names.keys() & {*stripped.values()}))
+    return {name: best.get(short, short) for name, short in stripped.items()}
 
 
 def names_from(layout: Layout, own: Sequence[str]) -> dict[str, str]:

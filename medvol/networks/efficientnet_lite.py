@@ -90,8 +90,7 @@ class EfficientNetLite(EfficientNetClassifier):
 
     @staticmethod
     def _layouts(own: Sequence[str]) -> list[dict[str, str]]:
-        """EfficientNet-PyTorch's, which counts no stages, and timm's."""
-        return [{NUMBER_OF_STAGE.sub("", name): name for name in own}, names_from(TIMM, own)]
+        return lite_layouts(own)
 
 
 class SamePadding(nn.Module):
@@ -120,6 +119,18 @@ def padded_as_tensorflow(convolution: nn.Module) -> nn.Module:
     if isinstance(convolution, nn.Conv2d) and convolution.stride[0] == 2:
         return SamePadding(convolution.kernel_size[0])
     return padded_evenly(convolution)
+
+
+def lite_layouts(own: Sequence[str]) -> list[dict[str, str]]:
+    """The layouts that weights of an EfficientNet-Lite come in, see `names_in`.
+
+    Args:
+        own: names within the body.
+
+    Returns:
+        EfficientNet-PyTorch's, which counts no stages, and timm's.
+    """
+    return [{NUMBER_OF_STAGE.sub("", name): name for name in own}, names_from(TIMM, own)]
 
 
 def lite_stages(width: float, depth: float) -> list[str]:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..files import sha256_of
 from ..labels import same_names
-from .fit import Fit, fit_partly, head_of
-from .transfer import TransferClassifier
+from .fit import Fit, begins, fit_partly, head_of
+from .transfer import TransferNetwork
 from .weights import read_state, record_in
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -82,8 +82,8 @@ def fit_start(
         fresh |= head_of(network)
     given = {name: value for name, value in state.items() if name not in fresh}
     try:
-        if isinstance(network, TransferClassifier):
-            return _fit_classifier(network, given, may_lack)
+        if isinstance(network, TransferNetwork):
+            return _fit_on_body(network, given, may_lack)
         return fit_partly(network.state_dict(), given, head=head_of(network) | fresh,
                           may_lack=may_lack)  # fmt: skip
     except ValueError as error:
@@ -94,16 +94,18 @@ def fit_start(
         ) from error  # fmt: skip
 
 
-def _fit_classifier(
-    network: TransferClassifier, state: Mapping[str, Tensor], may_lack: Sequence[str]
+def _fit_on_body(
+    network: TransferNetwork, state: Mapping[str, Tensor], may_lack: Sequence[str]
 ) -> Fit:
-    """The body in any of the layouts that its class knows, and the head if it is a whole one."""
-    body = network.fit_body(state, may_lack=may_lack)
-    own, head = network.state_dict(), head_of(network)
-    fits = all(name in state and state[name].shape == own[name].shape for name in head)
+    """The body in any of the layouts that its class knows, and other parts if they are whole."""
+    body, own = network.fit_body(state, may_lack=may_lack), network.state_dict()
     taken = {f"body.{name}": value for name, value in body.taken.items()}
-    if fits:
-        taken |= {name: state[name] for name in head}
-    missing = (*(f"body.{name}" for name in body.missing), *(() if fits else sorted(head)))
+    missing = [f"body.{name}" for name in body.missing]
+    for part in dict.fromkeys(name.partition(".")[0] for name in own if not begins(name, ["body"])):
+        names = sorted(name for name in own if begins(name, [part]))
+        if all(name in state and state[name].shape == own[name].shape for name in names):
+            taken |= {name: state[name] for name in names}
+        else:
+            missing += names
     unexpected = tuple(name for name in body.unexpected if name not in taken)
-    return Fit(taken, missing, unexpected)
+    return Fit(taken, tuple(missing), unexpected)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A classifier of 2D images in two parts: a body that takes weights of others, and a head."""
+"""Networks of 2D images in parts: a body that takes weights of others, and what stands on it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -10,74 +10,24 @@ from torch import Tensor, nn
 from .fit import Fit, fit_partly
 
 
-class TransferClassifier(nn.Module):
-    """What the classifiers share: weights into the body, freezing it, layers in groups.
+class TransferNetwork(nn.Module):
+    """What networks on a body share: weights into the body, freezing it, layers in groups.
 
-    A subclass makes the parts, and says in `own_names` which names others give to weights of the
-    body.
-
-    The head is, per entry of `hidden`, dropout, a dense layer and ReLU; then dropout and a dense
-    layer to the scores.
+    A subclass makes the parts: the body first, then what stands on it, the head last. It says in
+    `own_names` which names others give to weights of the body.
 
     Args:
-        body: images (B, C, X, Y) to features (B, n).
+        body: takes images (B, C, X, Y).
         stages: names within the body of its layers in order, in groups that learn at one rate.
-        features: numbers that the body gives, n.
-        out_channels: classes; 1 for a single score per image.
-        hidden: sizes of dense layers before the last.
-        dropout: probability of zeroing a feature before each dense layer of the head.
-
-    Attributes:
-        smallest: pixels that an image needs along each axis; 1 unless a subclass needs more.
-
-    Returns (forward):
-        scores (B, out_channels) of images (B, C, X, Y), before softmax or sigmoid.
-
-    Raises:
-        ValueError: an argument out of range; from forward, an image that is too small.
     """
 
     fitting: ClassVar[str] = "the same network"  # whose weights fit, in words
 
-    def __init__(
-        self,
-        body: nn.Module,
-        stages: Iterable[Iterable[str]],
-        *,
-        features: int,
-        out_channels: int,
-        hidden: Sequence[int] = (),
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, body: nn.Module, stages: Iterable[Iterable[str]]) -> None:
         super().__init__()
-        check_at_least_one(out_channels=out_channels, hidden=hidden)
-        check_dropout(dropout)
         self.body = body
-        layers: list[nn.Module] = []
-        sizes: list[int] = [features, *hidden]
-        for size, following in pairwise(sizes):
-            layers += [nn.Dropout(dropout), nn.Linear(size, following), nn.ReLU()]
-        self.head = nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(sizes[-1], out_channels))
         self.stages = [list(names) for names in stages]
-        self.smallest = 1
         self.body_is_frozen = False
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.check_size(x.shape[2], x.shape[3])
-        scores: Tensor = self.head(self.body(x))
-        return scores
-
-    def check_size(self, rows: int, columns: int) -> None:
-        """Refuse images that the network cannot take.
-
-        Raises:
-            ValueError: fewer pixels than `smallest`.
-        """
-        if min(rows, columns) < self.smallest:
-            raise ValueError(
-                f"the images have {rows} x {columns} pixels; "
-                f"give at least {self.smallest} x {self.smallest}"
-            )
 
     def own_names(self, given: Iterable[str]) -> dict[str, str]:
         """The names within the body of weights that a state dict names in its own way.
@@ -95,12 +45,12 @@ class TransferClassifier(nn.Module):
         stages: list[list[nn.Module]] = [
             [self.body.get_submodule(name) for name in names] for names in self.stages
         ]
-        stages.append([self.head])
+        stages += [[part] for part in self.children() if part is not self.body]
         groups = [[w for part in stage for w in part.parameters()] for stage in stages]
         return [group for group in groups if group]
 
     def freeze_body(self, frozen: bool = True) -> Self:
-        """Let only the head train, or with False everything again.
+        """Let only what stands on the body train, or with False everything again.
 
         A frozen body also keeps its batch statistics, whatever `train` says.
 
@@ -118,7 +68,7 @@ class TransferClassifier(nn.Module):
         return self
 
     def load_body(self, state: Mapping[str, Tensor], *, may_lack: Sequence[str] = ()) -> Fit:
-        """Take over what `fit_body` finds; the head stays as it is.
+        """Take over what `fit_body` finds; the rest stays as it is.
 
         Args:
             state, may_lack: as for `fit_body`.
@@ -142,8 +92,8 @@ class TransferClassifier(nn.Module):
             may_lack: names within the body, or beginnings of names, that may be missing.
 
         Returns:
-            What fits, by names within the body, and what does not match; a classifier's own head
-            is among the unexpected.
+            What fits, by names within the body, and what does not match; what stands on it
+            in the state dict is among the unexpected.
 
         Raises:
             ValueError: nothing matches, a weight is missing or has another shape, or there are
@@ -169,10 +119,74 @@ class TransferClassifier(nn.Module):
             raise ValueError(f"{error}; give weights of the same depth and width") from error
 
 
-def adapt_first_convolution(weight: Tensor, channels: int) -> Tensor:
-    """Kernels for another number of input channels: the mean kernel, scaled to the same sum.
+class TransferClassifier(TransferNetwork):
+    """A classifier: a body and a head of dense layers.
 
-    So an image whose channels are all alike gives what a grey image gave before.
+    The head is, per entry of `hidden`, dropout, a dense layer and ReLU; then dropout and a dense
+    layer to the scores.
+
+    Args:
+        body: images (B, C, X, Y) to features (B, n).
+        stages: names within the body of its layers in order, in groups that learn at one rate.
+        features: numbers that the body gives, n.
+        out_channels: classes; 1 for a single score per image.
+        hidden: sizes of dense layers before the last.
+        dropout: probability of zeroing a feature before each dense layer of the head.
+
+    Attributes:
+        smallest: pixels that an image needs along each axis; 1 unless a subclass needs more.
+
+    Returns (forward):
+        scores (B, out_channels) of images (B, C, X, Y), before softmax or sigmoid.
+
+    Raises:
+        ValueError: an argument out of range; from forward, an image that is too small.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        stages: Iterable[Iterable[str]],
+        *,
+        features: int,
+        out_channels: int,
+        hidden: Sequence[int] = (),
+        dropout: float = 0.0,
+    ) -> None:
+        check_at_least_one(out_channels=out_channels, hidden=hidden)
+        check_dropout(dropout)
+        super().__init__(body, stages)
+        layers: list[nn.Module] = []
+        sizes: list[int] = [features, *hidden]
+        for size, following in pairwise(sizes):
+            layers += [nn.Dropout(dropout), nn.Linear(size, following), nn.ReLU()]
+        self.head = nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(sizes[-1], out_channels))
+        self.smallest = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_size(x.shape[2], x.shape[3])
+        scores: Tensor = self.head(self.body(x))
+        return scores
+
+    def check_size(self, rows: int, columns: int) -> None:
+        """Refuse images that the network cannot take.
+
+        Raises:
+            ValueError: fewer pixels than `smallest`.
+        """
+        if min(rows, columns) < self.smallest:
+            raise ValueError(
+                f"the images have {rows} x {columns} pixels; "
+                f"give at least {self.smallest} x {self.smallest}"
+            )
+
+
+def adapt_first_convolution(weight: Tensor, channels: int) -> Tensor:
+    """Kernels for another number of input channels, scaled to the same sum.
+
+    For n times as many channels, as slabs of n slices have, there is an nth of each kernel n times:
+    a slab whose slices are alike gives what the slice gave. For any other number it is the mean
+    kernel: an image whose channels are all alike gives what a grey image gave.
 
     Args:
         weight: (out, in, X, Y).
@@ -189,6 +203,8 @@ def adapt_first_convolution(weight: Tensor, channels: int) -> Tensor:
     given = weight.shape[1]
     if given == channels:
         return weight
+    if channels % given == 0:
+        return weight.repeat_interleave(channels // given, 1) * (given / channels)
     return weight.mean(1, keepdim=True).repeat(1, channels, 1, 1) * (given / channels)
 
 

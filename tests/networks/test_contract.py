@@ -11,8 +11,8 @@ from torch import nn
 
 import medvol.networks
 
-BASES = {"TransferClassifier", "PlainClassifier"}
-LAYERS = {"SamePadding", "SynchronisedBatchNorm"}  # parts of networks
+BASES = {"TransferNetwork", "TransferClassifier", "PlainClassifier"}
+LAYERS = {"DecoderLevel", "Encoder", "SamePadding", "SynchronisedBatchNorm"}  # parts of networks
 
 
 def test_every_network_is_under_contract() -> None:

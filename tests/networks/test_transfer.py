@@ -18,6 +18,8 @@ def test_kernels_for_more_channels_worked_out_by_hand() -> None:
     assert adapt_first_convolution(weight, 1).flatten().tolist() == [9.0]
     assert adapt_first_convolution(weight, 2).flatten().tolist() == [4.5, 4.5]
     assert adapt_first_convolution(weight, 3) is weight
+    slab = [0.5, 0.5, 1.0, 1.0, 3.0, 3.0]  # the slices of a channel stand side by side
+    assert adapt_first_convolution(weight, 6).flatten().tolist() == slab
 
 
 def test_counters_of_batches_are_not_missed() -> None:

@@ -92,7 +92,8 @@ def start_files(
     """The file that each training starts from, and whether it takes the head, too.
 
     Trainings that begin with a pretraining take what a gate or another second network of the bundle
-    has, and a file goes to the trainings whose network it fits, to such ones first.
+    has. A file goes to the trainings whose network it fits; others of the network of one that
+    begins with a pretraining stay random, to be compared with it.
 
     Args:
         start: a file, or the folder of a bundle.
@@ -116,17 +117,18 @@ def start_files(
     if not known:
         return dict.fromkeys(after or first, (start, True))
     refusal: InputError | None = None
-    for names in (after, first):
-        fitting = []
-        for name in names:
-            try:
-                _check_fit(configs[name], start)
-                fitting.append(name)
-            except InputError as error:
-                refusal = refusal or error
-        if fitting:
-            return {name: (start, _same(_bundle_of(start), configs[name])) for name in fitting}
-    raise refusal or _no_weights(start)
+    fitting: list[str] = []
+    for name in (*after, *first):
+        if name in first and any(_alike(configs[name], configs[x]) for x in fitting if x in after):
+            continue
+        try:
+            _check_fit(configs[name], start)
+            fitting.append(name)
+        except InputError as error:
+            refusal = refusal or error
+    if not fitting:
+        raise refusal or _no_weights(start)
+    return {name: (start, _same(_bundle_of(start), configs[name])) for name in fitting}
 
 
 def _of_bundle(
@@ -173,6 +175,10 @@ def begins_with_pretraining(stage: Stage, recipe: Recipe) -> bool:
 def _no_weights(start: Path) -> InputError:
     reason = "it has no weights for any of these trainings."
     return InputError("E_BUNDLE", start, reason, "Give a file of weights, or leave --from out.")
+
+
+def _alike(one: Config, other: Config) -> bool:
+    return bool(one.parser.get(NETWORK) == other.parser.get(NETWORK))
 
 
 def _check_fit(config: Config, weights: Path) -> None:

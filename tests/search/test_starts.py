@@ -120,6 +120,18 @@ def test_a_file_goes_to_the_trainings_that_it_fits(
     refused_by(lambda: Run(only, tmp_path / "only"), "E_BUNDLE")
 
 
+def test_a_file_that_fits_two_networks_goes_to_both(
+    bundle: Path, data: Path, tmp_path: Path
+) -> None:
+    """As a body does that segmenter and gate share; the gate from random weights keeps these."""
+    gate = network(3).replace("(4, 2))", "(4, 2), torch.nn.ReLU())")
+    (bundle / "configs" / "gate.json").write_text(json.dumps({"network_def": gate}))
+    file = bundle / "models" / "model.pt"
+    assert starts(Order(bundle, data, (0,), weights=file), tmp_path / "both") == {
+        "segmenter": "model.pt", "gate_head": "model.pt", "gate_fine": None, "gate_scratch": None,
+    }  # fmt: skip
+
+
 def test_the_head_of_a_bundle_with_other_labels_is_left_out(
     bundle: Path, data: Path, tmp_path: Path
 ) -> None:

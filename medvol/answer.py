@@ -13,6 +13,7 @@ from .errors import InputError, Note
 from .images.find import case_name
 from .images.image import Image
 from .images.memory import MaskKind, mask_as
+from .metrics.classes.decision import decided
 from .metrics.coverage import cut_note
 from .metrics.measurements import Measurement, Reference, marked, measure, voxels_per_slice
 from .slices import longest_run_mm
@@ -117,7 +118,8 @@ class Classes:
     Args:
         names: of the classes.
         probability: (classes,), 0 to 1, together 1.
-        attention: what speaks for the most probable class; None where no map was asked for.
+        attention: what speaks for the class; None where no map was asked for.
+        threshold: from which the second of two classes is the answer; None for the most probable.
 
     Example:
         >>> found = Classes(("normal", "pneumonia"), np.float32([0.25, 0.75]))
@@ -128,15 +130,16 @@ class Classes:
     names: tuple[str, ...]
     probability: npt.NDArray[np.float32]
     attention: Attention | None = None
+    threshold: float | None = None
 
     @property
     def index(self) -> int:
-        """Number of the most probable class; of equal ones the first."""
-        return int(self.probability.argmax())
+        """Number of the class; of equally probable ones the first."""
+        return int(decided(self.probability, self.threshold))
 
     @property
     def name(self) -> str:
-        """Name of the most probable class."""
+        """Name of the class."""
         return self.names[self.index]
 
     def __str__(self) -> str:

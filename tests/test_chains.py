@@ -361,6 +361,20 @@ def test_the_mean_and_deviation_of_a_data_set_are_the_same_for_all(xray: Path) -
     assert high.item() == pytest.approx((1 - IMAGENET_MEAN) / IMAGENET_STD)
 
 
+@pytest.mark.parametrize("normalise", ["middle", "ranks"])
+def test_only_the_middle_of_a_radiograph(tmp_path: Path, normalise: str) -> None:
+    """What lies beside it changes nothing, and leaves 0."""
+    grey = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)
+    framed = grey.copy()
+    framed[:4], framed[:, :2] = 255, 0
+    paths = [save_picture(tmp_path / f"{n}.png", g) for n, g in enumerate((grey, framed))]
+    chain = radiograph(size=32, normalise=normalise, only_middle=True)
+    one, other = (chain({"image": path})["image"].as_tensor() for path in paths)
+    assert torch.equal(one, other)
+    assert float(one.abs().sum()) == float(one[:, 4:28, 2:30].abs().sum())
+    assert chain.fingerprint != radiograph(size=32, normalise=normalise).fingerprint
+
+
 def test_keeping_the_aspect_adds_black_before_normalising(tmp_path: Path) -> None:
     path = save_picture(tmp_path / "a.png", np.repeat(np.uint8([[0, 255]]), 4, 0))  # 4 x 2
     chain = radiograph(size=4, keep_aspect=True, normalise=(0.5, 0.5))
@@ -372,10 +386,14 @@ def test_keeping_the_aspect_adds_black_before_normalising(tmp_path: Path) -> Non
     [
         ({"size": 0}, "size is 0; give one whole number of pixels, or rows and columns"),
         ({"size": (1, 2, 3)}, "size is"),
-        ({"normalise": "imagnet"}, "normalise is 'imagnet'; give 'none', 'image', 'imagenet', or"),
+        (
+            {"normalise": "imagnet"},
+            "normalise is 'imagnet'; give 'none', 'image', 'middle', 'ranks', 'imagenet', or",
+        ),
         ({"normalise": (0.5, 0)}, "a mean and a standard deviation above 0"),
         ({"normalise": (float("nan"), 1)}, "a mean and a standard deviation"),
         ({"normalise": (1, 2, 3)}, "normalise is"),
+        ({"only_middle": True}, "normalise is 'image' with only_middle; give one of 'middle'"),
     ],
 )
 def test_a_wrong_setting_of_radiographs_is_refused(wrong: dict[str, Any], words: str) -> None:

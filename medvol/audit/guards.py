@@ -61,6 +61,7 @@ OWN_PLACES = {  # arguments of medvol's own parts under which they write
     "medvol.training.calibration.BiasOverlaps": "path",
     "medvol.training.calibration.ClassBias": "table",
     "medvol.training.calibration.PlattScaling": "table",
+    "medvol.training.calibration.OperatingPoint": "table",
     "medvol.training.gate_choice.SliceOverlaps": "path",
     "medvol.training.gate_choice.SliceProbabilities": "path",
     "medvol.metrics.classes.training.SliceScores": "path",

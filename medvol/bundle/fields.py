@@ -14,7 +14,7 @@ TASKS = ("volumes", "slices", "radiographs")
 FIELDS = (
     "medvol_task", "chain_fingerprint", "intended_use", "label_table", "reference_organ",
     "focus_labels", "focus_name", "display_window_hu", "second_window", "slice_rule", "coverage",
-    "lung_regions", "organ_levels_hu", "weights_record", "human_reference",
+    "lung_regions", "organ_levels_hu", "weights_record", "human_reference", "decision",
 )  # fmt: skip
 MISSPELT = 0.8  # how alike (difflib's ratio) a word is to one of `FIELDS` that is a slip of it
 INPUT, OUTPUT = "network_data_format.inputs.image", "network_data_format.outputs.pred"

@@ -36,6 +36,7 @@ OF_THE_OTHER = {  # in its metadata, and not true of the new bundle
     "label_classes", "intended_use", "references", "copyright", "authors", "eval_metrics",
     "human_reference", "weights_record",
 }  # fmt: skip
+OF_THE_WEIGHTS = ("temperature", "threshold")  # parameters
 SIDE = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])", re.IGNORECASE)  # a word of a name
 # mirrored, a left lung looks like a right one
 UNMIRRORED: Source = {"train": {"train": {"augmentation": {"flip": []}}}}
@@ -152,6 +153,9 @@ def new_source(
         _refuse_another_kind(said_in or other, source["labels"], labels_of(other))
     own = {key: x for key, x in lower.get("metadata", {}).items() if key not in OF_THE_OTHER}
     source["metadata"] = own
+    if "parameters" in source:
+        named = source["parameters"].items()
+        source["parameters"] = {key: x for key, x in named if key not in OF_THE_WEIGHTS}
     try:  # before anything is written
         find = parts_for(folder)
         if _is_of_one_side(source["labels"], find):

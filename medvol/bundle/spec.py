@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..files import sha256_of
 from ..labels import LabelTable
 from ..metadata import METADATA, read_metadata
+from ..metrics.classes.decision import Decision
 from ..metrics.coverage import Coverage
 from ..metrics.levels import OrganLevels
 from ..metrics.measurements import Reference
@@ -72,6 +73,7 @@ class Spec:
         display_window_hu: (low, high) in HU to show the input in.
         second_window: in which it is shown too, such as the mediastinal one beside that of lungs.
         slice_rule: when a volume has a finding, by its slices.
+        decision: which class a radiograph counts as.
         lung_regions: whether the reference organ is the lungs, of which each, and each third, is
             measured too.
         organ_levels: where the HU of the reference organ lay in the training data.
@@ -98,6 +100,7 @@ class Spec:
     display_window_hu: tuple[float, float] | None
     second_window: Window | None
     slice_rule: SliceRule | None
+    decision: Decision
     lung_regions: bool
     organ_levels: OrganLevels | None
     coverage: Coverage | None
@@ -244,6 +247,7 @@ def parse_spec(
             "second_window", lambda row: Window(text(row["name"]), _window(row["hu"]))
         ),
         slice_rule=fields.read("slice_rule", _slice_rule),
+        decision=fields.read("decision", lambda entry: _decision(entry, classes)) or Decision(),
         lung_regions=fields.read("lung_regions", fields.lung_regions) or False,
         organ_levels=fields.read("organ_levels_hu", OrganLevels.from_metadata),
         coverage=fields.read("coverage", Coverage.from_metadata),
@@ -324,6 +328,13 @@ def _slice_rule(rule: Any) -> SliceRule:
     if not 0 <= threshold <= 1 or length_mm < 0:
         raise ValueError(f"threshold {threshold:g} and length_mm {length_mm:g} are out of range")
     return SliceRule(threshold, length_mm)
+
+
+def _decision(entry: Any, classes: tuple[str, ...]) -> Decision:
+    found = Decision.from_metadata(entry)
+    if found.threshold is not None and len(classes) != 2:
+        raise ValueError(f"a threshold is for two classes, not {len(classes)}")
+    return found
 
 
 def _sha256(path: Path) -> str:

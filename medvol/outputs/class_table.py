@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..metrics.classes.decision import decided
 from ..metrics.evaluator import EvaluatorTable, Row
 from .cases import column
 
@@ -18,11 +19,13 @@ class ClassRow(NamedTuple):
         image: its path.
         probability: of each class, 0 to 1.
         notes: remarks on how it was read, one line each.
+        truth: number of its class; None where nobody knows.
     """
 
     image: str
     probability: Sequence[float]
     notes: Sequence[str] = ()
+    truth: int | None = None
 
 
 class SaveClasses(EvaluatorTable[ClassRow]):
@@ -30,22 +33,34 @@ class SaveClasses(EvaluatorTable[ClassRow]):
 
     A handler for a bundle's inference, whose post-processing ends in probabilities `pred`
     (classes,). Columns: `image`, `class`, `index` (of the class, from 0), `probability_<name>` for
-    each class, as `medvol predict` has them in `cases.csv`, and `notes`. The class is the one with
-    the highest probability, of equal ones the first.
+    each class, as `medvol predict` has them in `cases.csv`, and `notes`. With `label_key` also
+    `truth`, the number of the true class.
 
     Args:
         path: of the CSV.
         names: of the classes, in the order of the network's outputs.
         image_key: item with the network's input, whose metadata name the file.
+        threshold: from which the second of two classes is the class; None for the class with the
+            highest probability, of equal ones the first.
+        label_key: item with the number of the true class; None where nobody knows it.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], names: Sequence[str], image_key: str = "image"
+        self,
+        path: str | os.PathLike[str],
+        names: Sequence[str],
+        image_key: str = "image",
+        *,
+        threshold: float | None = None,
+        label_key: str | None = None,
     ) -> None:
         super().__init__(path)
         self.names = tuple(names)
+        self.threshold = threshold
+        self.label_key = label_key
         probabilities = (column("probability", name) for name in names)
-        self.columns = ("image", "class", "index", *probabilities, "notes")
+        truth = ("truth",) if label_key else ()
+        self.columns = ("image", "class", "index", *probabilities, *truth, "notes")
         self.image_key = image_key
 
     def name(self, item: Mapping[str, Any], given: Any) -> str:  # noqa: ARG002
@@ -62,6 +77,7 @@ class SaveClasses(EvaluatorTable[ClassRow]):
             self.name(item, None),
             item["pred"].tolist(),
             str(item[self.image_key].meta.get("notes", "")).splitlines(),
+            None if self.label_key is None else int(item[self.label_key]),
         )
         if len(row.probability) != len(self.names):
             raise ValueError(
@@ -72,7 +88,8 @@ class SaveClasses(EvaluatorTable[ClassRow]):
 
     def rows(self) -> Iterator[Row]:
         """A line an image."""
-        for _, (image, probability, notes) in self.cases:
-            index = int(np.argmax(probability))
+        for _, (image, probability, notes, truth) in self.cases:
+            index = int(decided(np.array(probability, np.float32), self.threshold))
             shares = (f"{p:.6g}" for p in probability)
-            yield (image, self.names[index], index, *shares, " ".join(notes))
+            known = () if truth is None else (truth,)
+            yield (image, self.names[index], index, *shares, *known, " ".join(notes))

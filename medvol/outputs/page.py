@@ -8,6 +8,7 @@ from .. import __version__
 from ..answer import Answer
 from ..codes import TRUST
 from ..engine.attention import METHODS
+from ..metrics.classes.decision import Decision
 from ..metrics.measurements import Histogram, Reference, hu_histogram
 from ..report.html import ReportContext, write_report
 from ..spatial import orientation, spacing_mm
@@ -76,6 +77,7 @@ def context_of(saving: "Saving") -> ReportContext:
             **({} if answer.given else {"Device": run.device, "Precision": run.precision}),
             **{_words(key): _text(value) for key, value in run.settings.items()},
             **({"Map": METHODS[method]} if method else {}),
+            **_decision(answer),
             **_window(saving),
         },
         times_s=run.times_s,
@@ -129,6 +131,15 @@ def _facts(answer: Answer) -> dict[str, str]:
         **{_words(key): str(fact) for key, fact in image.public_facts.items()},
         "SHA-256": image_sha256(image),
     }
+
+
+def _decision(answer: Answer) -> dict[str, str]:
+    """How the class was chosen, of a bundle that has its own rule."""
+    decision = answer.spec.decision
+    if answer.classes is None or decision == Decision():
+        return {}
+    words = decision.in_words(answer.spec.classes)
+    return {"Answer": words, "Temperature": f"{decision.temperature:.2f}"}
 
 
 def _window(saving: "Saving") -> dict[str, str]:

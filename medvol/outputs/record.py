@@ -208,6 +208,7 @@ def _classes(answer: Answer) -> dict[str, Any]:
         "answer": answer.finding,
         "classes": {
             "index": classes.index,
+            "threshold": classes.threshold,
             "probability": dict(zip(classes.names, shares, strict=True)),
             "map": classes.attention.method if classes.attention else None,
         },

@@ -20,9 +20,11 @@ from ..data.items import classified
 from ..files import read_json, replacing, write_csv, write_json
 from ..labels import check_names
 from ..metrics.classes.calibration import reliability
+from ..metrics.classes.decision import Decision
 from ..networks.weights import read_state, record_in, with_record
 from ..owned import checksums, filling, renewing
 from ..report.plots import draw_reliability
+from ..training.calibration import OperatingPoint
 from ..training.checkpoint import read_checkpoint, save_atomically
 from ..training.recipe import HALF, ChosenTraining, Installed, halved
 from ..training.tables import class_figures, join_cases, join_slices
@@ -66,7 +68,7 @@ def _summarised(run: Run, chosen: Chosen, into: Path) -> dict[str, Any]:
             summary |= run.recipe.choice.summarise(folders, patients, into)
     for name in run.evaluated if folders else ():
         tables = [folder / name / run.held_out(chosen) for folder in folders]
-        summary.setdefault("held_out", {})[name] = _joined(run, name, tables, into)
+        summary.setdefault("held_out", {})[name] = _joined(run, name, tables, into, chosen)
     if run.in_parts and (rows := _figures_of_parts(run, into)):
         summary["parts"] = rows
     write_json(into / SUMMARY, _without_nan(summary))
@@ -78,8 +80,13 @@ def _summarised(run: Run, chosen: Chosen, into: Path) -> dict[str, Any]:
     return summary
 
 
-def _joined(run: Run, name: str, folders: Sequence[Path], into: Path) -> dict[str, Any]:
-    """Figures of a training over all folds, by the tables that its evaluation wrote."""
+def _joined(
+    run: Run, name: str, folders: Sequence[Path], into: Path, chosen: Chosen
+) -> dict[str, Any]:
+    """Figures of a training over all folds, by the tables that its evaluation wrote.
+
+    Classes of images are decided as was chosen on the other folds.
+    """
     ending = f"_{name}" if len(run.evaluated) > 1 else ""
     path = into / f"cross_validation{ending}.csv"
     if all((folder / "cases.csv").is_file() for folder in folders):
@@ -94,7 +101,11 @@ def _joined(run: Run, name: str, folders: Sequence[Path], into: Path) -> dict[st
     if all((folder / "predictions.csv").is_file() for folder in folders):
         names = run.class_names(name)
         items = classified(run.datalist, run.datalist.items("training"), names)
-        return class_figures([folder / "predictions.csv" for folder in folders], items, names)
+        tables = [folder / "predictions.csv" for folder in folders]
+        choice = run.recipe.choice
+        own = bool(chosen) and isinstance(choice, OperatingPoint) and choice.trained == name
+        decisions = [Decision(**chosen[fold]) for fold in run.order.folds] if own else []
+        return class_figures(tables, items, names, decisions)
     return {}
 
 
@@ -206,9 +217,8 @@ def fill(run: Run, bundle: Path) -> list[Path]:
             written.append(bundle / name)
     changes = {"metadata#chain_fingerprint": last["chain_fingerprint"]}
     chosen = read_json(run.folder / SUMMARY, what="summary", remedy=RERUN).get("chosen")
-    if chosen and isinstance(run.recipe.choice, ChosenTraining):
-        for name, value in run.recipe.choice.inference_ids(chosen).items():
-            changes[f"inference#{name}"] = value
+    if run.recipe.choice is not None:
+        changes |= run.recipe.choice.changes(chosen or {})
     change_bundle(bundle, changes)
     record_bundle(bundle, data=run.datalist)
     return written

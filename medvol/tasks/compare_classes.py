@@ -156,6 +156,7 @@ class RadiographComparison(ClassComparison):
         return ClassCase(
             item["case"], str(shown), item["patient"], self.number[item["label"]],
             answer.classes.probability, tuple(str(note) for note in answer.notes), groups_of(item),
+            answer.classes.threshold,
         )  # fmt: skip
 
     def evaluation(self, cases: tuple[ClassCase, ...], refused: Refused) -> ClassEvaluation:

@@ -80,7 +80,8 @@ class Radiographs:
         apart = abs(probability.sum() - 1) >= SUM_TOLERANCE
         if not probability.min() >= 0 or (apart and not each):
             raise self._no_answer("its answer does not give probabilities that add up to 1.")
-        return Answer(image, self.spec, run, classes=Classes(names, probability))
+        found = Classes(names, probability, threshold=self.spec.decision.threshold)
+        return Answer(image, self.spec, run, classes=found)
 
     def _no_answer(self, reason: str) -> InputError:
         return InputError(

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is fitted on held-out cases and becomes part of the weights: a bias, Platt scaling.
+"""What is fitted on held-out cases: a bias, Platt scaling, a temperature and a threshold.
 
 Each is a `choice` of a recipe (`medvol.training.recipe`), and reads the table that a measurement
 of every fold wrote.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..files import read_csv
-from ..metrics.classes.calibration import fit_platt
+from ..metrics.classes.calibration import fit_class_temperature, fit_platt, with_temperature
+from ..metrics.classes.ranking import best_threshold
 from ..metrics.evaluator import EvaluatorTable, Row
 from ..metrics.masks.overlap import dice, overlap_counts
-from .recipe import FittedWeights, State
+from .recipe import FittedWeights, HeldOutChoice, State
 
 BIASES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)  # of log odds: 2 makes a class 7.4 times as likely
 
@@ -176,6 +180,53 @@ class PlattScaling(FittedWeights):
             self.slope: torch.tensor(chosen["slope"]),
             self.offset: torch.tensor(chosen["offset"]),
         }
+
+
+class OperatingPoint(HeldOutChoice):
+    """Temperature and threshold of a classifier of images, by all held-out images together.
+
+    Where each fold holds out pictures taken in ways of their own (`medvol data acquisition`), they
+    are chosen as for pictures from elsewhere. The temperature has the least log loss; the threshold
+    of the second of two classes the highest sum of sensitivity and specificity. They become the
+    parameters `temperature` and `threshold` of the bundle's source.
+
+    Args:
+        table: of `outputs.class_table.SaveClasses` with true classes, in a fold's folder.
+        training: whose probabilities these are.
+    """
+
+    def __init__(self, table: str, *, training: str) -> None:
+        self.table = table
+        self.trained = training
+
+    def choose(self, folds: Sequence[Path]) -> dict[str, Any]:
+        """Both; no threshold where there are more classes, or one alone occurs."""
+        probability, truth = true_classes([folder / self.table for folder in folds])
+        temperature = fit_class_temperature(probability, truth)
+        threshold = float("nan")
+        if probability.shape[1] == 2:
+            threshold = best_threshold(probability[:, 1], truth)
+        if math.isnan(threshold):
+            return {"temperature": round(temperature, 3), "threshold": None}
+        _, threshold = with_temperature([[1 - threshold, threshold]], temperature)[0]
+        return {"temperature": round(temperature, 3), "threshold": round(float(threshold), 4)}
+
+    def changes(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """Both parameters; where nothing was chosen, those that change nothing."""
+        return {
+            "parameters#temperature": chosen.get("temperature", 1.0),
+            "parameters#threshold": chosen.get("threshold"),
+        }
+
+
+def true_classes(
+    tables: Sequence[Path],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Probabilities (N, classes) and true classes (N,) of tables of `SaveClasses`."""
+    rows = [row for table in tables for row in read_csv(table)]
+    columns = [name for name in rows[0] if name.startswith("probability_")]
+    probability = np.array([[float(row[name]) for name in columns] for row in rows])
+    return probability, np.array([int(row["truth"]) for row in rows])
 
 
 def slices_of_note(path: Path, smallest_mm2: float) -> list[dict[str, str]]:

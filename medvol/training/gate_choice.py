@@ -107,9 +107,9 @@ class GateChoice(ChosenTraining):
         cases = [case for folder in folds for case in by_case(self._slices(folder))]
         return {"gate": gate, "threshold": self._threshold(cases, gate)}
 
-    def inference_ids(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    def changes(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """The threshold."""
-        return {self.threshold_id: chosen["threshold"]}
+        return {f"inference#{self.threshold_id}": chosen["threshold"]} if chosen else {}
 
     def training(self, chosen: Mapping[str, Any]) -> str:
         """The gate."""

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,8 @@ GAIN = 1.1  # how many times as fast another one must be, so that noise does not
 PATIENCE_S = 1.0  # that a candidate may take beyond the best so far, for its first step
 ENOUGH_S = 0.3  # a first step that takes longer is measure enough
 LOSS_SHARE = 0.05  # of the fp32 loss, by which another may differ
-COSINE = 0.9  # of the angle to the fp32 gradient, at least
+COSINE = 0.9  # of the angle to the fp32 gradient, at least; else see `halves_apart`
+SMALLEST_HALF = 4  # images, so that their gradient says how far the batch's is from that of all
 Loss = Callable[[Tensor, Any], Tensor]
 
 
@@ -65,11 +67,13 @@ class ChoosePrecision:
 
     With "auto" the first batch goes forward and back in float32 and bfloat16, with the channels
     last and first, through a copy of the network. The fastest is taken whose loss and gradient are
-    those of float32. One that takes much longer than the best is given up, so a processor without
-    bfloat16 costs a second or two. On several GPUs at once nothing is tried: bfloat16 where they
-    have it. What was chosen is printed, lies in `precision.json`, and goes into the checkpoint,
-    where this is among the objects of `Resume`: a training that goes on does not choose again.
-    Attach it to a `SupervisedTrainer` behind `Resume`.
+    those of float32: a gradient with a cosine of 0.9 to it, or nearer to it than the gradients of
+    the halves of the batch are to each other, so that rounding does less than which images are in
+    a batch. Depth-wise layers need the latter. One that takes much longer than the best is given
+    up, so a processor without bfloat16 costs a second or two. On several GPUs at once nothing is
+    tried: bfloat16 where they have it. What was chosen is printed, lies in `precision.json`, and
+    goes into the checkpoint, where this is among the objects of `Resume`: a training that goes on
+    does not choose again. Attach it to a `SupervisedTrainer` behind `Resume`.
 
     Args:
         precision: "auto", "fp32" or "bf16".
@@ -148,6 +152,7 @@ def try_all(network: nn.Module, inputs: Tensor, targets: Any, loss: Loss) -> lis
     """
     tried: list[Tried] = []
     known: tuple[float, Tensor] | None = None
+    apart = cache(partial(halves_apart, network, inputs, targets, loss))
     formats = (True, False) if any(p.ndim in FORMATS for p in network.parameters()) else (False,)
     wanted = [Candidate(p, last) for p in (FP32, BF16) for last in formats]
     for candidate in wanted:
@@ -165,7 +170,7 @@ def try_all(network: nn.Module, inputs: Tensor, targets: Any, loss: Loss) -> lis
             tried.append(Tried(candidate, took, f"given up after {took:.1f} s"))
             continue
         known = known or (value, slope)
-        tried.append(Tried(candidate, seconds, _disagrees(value, slope, *known)))
+        tried.append(Tried(candidate, seconds, _disagrees(value, slope, *known, apart)))
     return tried
 
 
@@ -240,6 +245,27 @@ def measured(
     return value, slope, seconds
 
 
+def halves_apart(network: nn.Module, inputs: Tensor, targets: Any, loss: Loss) -> float:
+    """Distance between the float32 gradients of the two halves of a batch.
+
+    Args:
+        network, inputs, targets, loss: as for `try_all`.
+
+    Returns:
+        0 or more, in the unit of a gradient; 0 where a half would have fewer than 4 images, or
+        nobody knows how to halve the targets.
+    """
+    half = len(inputs) // 2
+    if half < SMALLEST_HALF or not isinstance(targets, Tensor) or len(targets) != len(inputs):
+        return 0.0
+    parts = (slice(0, half), slice(half, 2 * half))
+    one, other = (
+        measured(Candidate(FP32, True), network, inputs[part], targets[part], loss, float("inf"))[1]
+        for part in parts
+    )
+    return float((one - other).norm())
+
+
 class DrawInFloat32(TorchFunctionMode):
     """Random numbers of a lower precision are those of float32, rounded.
 
@@ -290,16 +316,19 @@ def to_format(network: nn.Module, *, channels_last: bool) -> None:
             weight.data = weight.data.contiguous(memory_format=form)
 
 
-def _disagrees(value: float, slope: Tensor, known: float, right: Tensor) -> str:
+def _disagrees(
+    value: float, slope: Tensor, known: float, right: Tensor, apart: Callable[[], float]
+) -> str:
     """Why loss and gradient are not those of float32; "" where they are."""
     if not (torch.isfinite(torch.tensor(value)) and torch.isfinite(slope).all()):
         return "is not finite"
     if abs(value - known) > LOSS_SHARE * abs(known):
         return f"has another loss: {value:.4g}, not {known:.4g}"
     alike = float(F.cosine_similarity(slope, right, dim=0))
-    return "" if alike >= COSINE or torch.equal(slope, right) else (
-        f"has another gradient: cosine {alike:.2f}"
-    )  # fmt: skip
+    near = alike >= COSINE or torch.equal(slope, right)
+    if near or float((slope - right).norm()) < apart():
+        return ""
+    return f"has another gradient: cosine {alike:.2f}"
 
 
 def _best(tried: Sequence[Tried]) -> float:

@@ -41,6 +41,16 @@ class HeldOutChoice(ABC):
             What was chosen, as JSON knows it.
         """
 
+    def changes(self, chosen: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Entries of the bundle that what was chosen becomes, as `build.change_bundle` takes them.
+
+        None where it becomes part of the weights.
+
+        Args:
+            chosen: empty where nothing was, for want of folds.
+        """
+        return {}
+
 
 class FittedWeights(HeldOutChoice):
     """A choice that becomes part of the weights of one training, named `trained`."""
@@ -53,15 +63,11 @@ class FittedWeights(HeldOutChoice):
 
 
 class ChosenTraining(HeldOutChoice):
-    """A choice among trainings, and of settings of `inference.json`."""
+    """A choice among trainings, and perhaps of settings."""
 
     @abstractmethod
     def training(self, chosen: Mapping[str, Any]) -> str:
         """The training whose weights were chosen."""
-
-    @abstractmethod
-    def inference_ids(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """Id to value in `inference.json` of what was chosen."""
 
     @abstractmethod
     def summarise(

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import torch
 
 from ..files import read_csv, write_csv
-from ..metrics.classes.calibration import expected_calibration_error
-from ..metrics.classes.confusion import class_rates, confusion_matrix
-from ..metrics.classes.figures import accuracy, balanced_accuracy, log_likelihood, macro_auc
+from ..metrics.classes.calibration import expected_calibration_error, with_temperature
+from ..metrics.classes.confusion import class_rates, confusion_matrix, macro_rates
+from ..metrics.classes.decision import Decision, decided
+from ..metrics.classes.figures import log_likelihood, macro_auc
 from ..metrics.classes.ranking import auc_interval, roc_auc
 from ..metrics.masks.overlap import summarise
 from .calibration import slices_of_note
@@ -100,7 +101,10 @@ def join_slices(
 
 
 def class_figures(
-    tables: Sequence[Path], items: Sequence[Mapping[str, Any]], names: Sequence[str]
+    tables: Sequence[Path],
+    items: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    decisions: Sequence[Decision] = (),
 ) -> dict[str, float]:
     """Figures of images with a class, also within each source that has images of every class.
 
@@ -110,24 +114,34 @@ def class_figures(
         tables: `predictions.csv` of each fold or part.
         items: of the datalist: image, label, and source where it is known.
         names: of the classes.
+        decisions: of each table; () for the most probable class of the probabilities as they are.
 
     Returns:
         accuracy, balanced accuracy, AUC, log loss, and recall and precision of each class.
     """
     known = {str(item["image"]): item for item in items}
-    rows = [row for table in tables for row in read_csv(table)]
     columns = ["_".join(["probability", *name.split()]) for name in names]
-    probability = np.array([[float(row[column]) for column in columns] for row in rows])
+    rows, shares, answers = [], [], []
+    for table, decision in zip(tables, decisions or [Decision()] * len(tables), strict=True):
+        read = read_csv(table)
+        given = [[float(row[column]) for column in columns] for row in read]
+        if decision.temperature != 1:
+            given = with_temperature(given, decision.temperature).tolist()
+        rows += read
+        shares += given
+        answers += decided(given, decision.threshold).tolist()
+    probability = np.array(shares)
     true = np.array([known[row["image"]]["label"] for row in rows])
     source = np.array([known[row["image"]].get("source", "") for row in rows])
+    matrix = confusion_matrix(true, np.array(answers), classes=len(names))
     figures = {
         "images": len(rows),
-        "accuracy": accuracy(probability, true),
-        "balanced accuracy": balanced_accuracy(probability, true),
+        "accuracy": float((np.array(answers) == true).mean()),
+        "balanced accuracy": float(macro_rates(matrix).recall),
         "AUC": macro_auc(probability, true),
         "log loss": -log_likelihood(probability, true),
     }
-    rates = class_rates(confusion_matrix(true, probability.argmax(1), classes=len(names)))
+    rates = class_rates(matrix)
     for name, recall, precision in zip(names, rates.recall, rates.precision, strict=True):
         figures |= {f"recall {name}": float(recall), f"precision {name}": float(precision)}
     for name in np.unique(source) if len(np.unique(source)) > 1 else ():

@@ -68,6 +68,16 @@ def test_a_line_an_image(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_threshold_and_true_classes(tmp_path: Path) -> None:
+    table = SaveClasses(tmp_path / "t.csv", NAMES, threshold=0.3, label_key="label")
+    picture = MetaTensor(torch.zeros(1, 2, 2), meta={"filename_or_obj": "a.png"})
+    probability = torch.tensor([0.7, 0.3])
+    row = table.measure({"image": picture, "pred": probability, "label": torch.tensor(0)})
+    table.cases.append(("a.png", row))
+    assert table.columns[-2:] == ("truth", "notes")
+    assert [*table.rows()] == [("a.png", "bacterial pneumonia", 1, "0.7", "0.3", 0, "")]
+
+
 def test_names_and_probabilities_must_be_as_many(tmp_path: Path) -> None:
     _, engine = evaluated(tmp_path / "t.csv")
     with pytest.raises(ValueError, match="x has 3 probabilities, but 2 classes are named"):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from PIL import Image
 from radiographs import chest_folder, chest_like, save_picture
@@ -46,6 +47,30 @@ def expected(grey: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def test_a_prediction_names_the_most_probable_class() -> None:
     said = Classes(("x", "y", "z"), np.float32([0.2, 0.4, 0.4]))
     assert (said.index, said.name, str(said)) == (1, "y", "y 0.40")
+
+
+def test_a_threshold_decides_between_two_classes() -> None:
+    said = Classes(("x", "y"), np.float32([0.7, 0.3]), threshold=0.25)
+    assert (said.index, said.name, str(said)) == (1, "y", "y 0.30")
+    assert Classes(("x", "y"), np.float32([0.7, 0.3]), threshold=0.35).name == "x"
+
+
+def test_a_bundle_brings_its_temperature_and_threshold(tmp_path: Path) -> None:
+    """Scores 0 and 1.6, divided by 2: 1 / (1 + exp(-0.8)) = 0.689974, which is below 0.7."""
+    grey = np.zeros((32, 32), np.uint8)
+    grey[:16, 16:] = 51  # 0.2 in the top right quarter
+    path = save_picture(tmp_path / "x.png", grey)
+    folder = quarter_bundle(tmp_path / "b", 1)
+    for name, changes in {
+        "inference": {"postprocessing#transforms#1#divisor": 2.0},
+        "metadata": {"decision": {"temperature": 2.0, "threshold": 0.7}},
+    }.items():
+        config = ConfigParser(json.loads((folder / "configs" / f"{name}.json").read_text()))
+        config.update(changes)
+        (folder / "configs" / f"{name}.json").write_text(json.dumps(config.get()))
+    said = load_bundle(folder, device="cpu").predict(path).classes
+    np.testing.assert_allclose(said.probability, [0.310026, 0.689974], atol=1e-6)
+    assert (said.threshold, str(said)) == (0.7, "normal 0.31")
 
 
 def test_probabilities_are_the_softmax_of_the_network(classifier: Bundle, tmp_path: Path) -> None:

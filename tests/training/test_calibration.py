@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from medvol.metrics.classes.calibration import fit_platt
-from medvol.training.calibration import BIASES, BiasOverlaps, ClassBias, PlattScaling, bias_counts
+from medvol.training.calibration import (
+    BIASES,
+    BiasOverlaps,
+    ClassBias,
+    OperatingPoint,
+    PlattScaling,
+    bias_counts,
+)
 from medvol.transforms.body import KeepInsideBodyd
 
 
@@ -80,3 +87,33 @@ def test_slices_are_calibrated_by_those_of_note(tmp_path: Path) -> None:
     assert float(applied["slope"]) == pytest.approx(slope)
     assert float(applied["offset"]) == pytest.approx(offset)
     assert applied["w"].tolist() == [1.0, 1.0]
+
+
+def test_temperature_and_threshold_of_held_out_images(tmp_path: Path) -> None:
+    """Odds of 9 that are right in three of four cases should have been 3, their root."""
+    rows = [(0.9, 1)] * 3 + [(0.9, 0)] + [(0.1, 0)] * 3 + [(0.1, 1)]
+    for fold, own in enumerate((rows[:5], rows[5:])):
+        folder = tmp_path / f"fold{fold}"
+        folder.mkdir()
+        lines = [f"x.png,{1 - p:.2f},{p},{truth}" for p, truth in own]
+        head = "image,probability_no,probability_yes,truth"
+        (folder / "p.csv").write_text("\n".join([head, *lines]) + "\n")
+    choice = OperatingPoint("p.csv", training="own")
+    chosen = choice.choose([tmp_path / "fold0", tmp_path / "fold1"])
+    assert chosen["temperature"] == pytest.approx(2.0, abs=0.002)  # odds of 9 become those of 3
+    # 0.5 lies in the middle between 0.1 and 0.9, and stays there
+    assert chosen["threshold"] == pytest.approx(0.5)
+    assert choice.changes(chosen) == {
+        "parameters#temperature": chosen["temperature"],
+        "parameters#threshold": chosen["threshold"],
+    }
+    assert choice.changes({}) == {"parameters#temperature": 1.0, "parameters#threshold": None}
+
+
+def test_three_classes_have_no_threshold(tmp_path: Path) -> None:
+    head = "image,probability_a,probability_b,probability_c,truth"
+    lines = [f"x.png,0.6,0.2,0.2,{truth}" for truth in (0, 0, 0, 1, 2)]
+    (tmp_path / "p.csv").write_text("\n".join([head, *lines]) + "\n")
+    chosen = OperatingPoint("p.csv", training="own").choose([tmp_path])
+    # shares of 3 in 5 are what is said
+    assert chosen == {"temperature": pytest.approx(1.0, abs=0.001), "threshold": None}

@@ -46,7 +46,7 @@ def choice(sensitivity: float = 1.0, margin: int = 0) -> GateChoice:
 def test_the_highest_threshold_that_misses_nothing(folds: list[Path]) -> None:
     assert choice().choose(folds) == {"gate": "good", "threshold": 0.4}
     assert choice().choose(folds[:1]) == {"gate": "good", "threshold": 0.6}
-    assert choice().inference_ids({"gate": "good", "threshold": 0.4}) == {"gate_threshold": 0.4}
+    assert choice().changes({"gate": "good", "threshold": 0.4}) == {"inference#gate_threshold": 0.4}
     assert choice().training({"gate": "good", "threshold": 0.4}) == "good"
 
 

@@ -162,6 +162,35 @@ def test_gradients_of_the_same_draws_are_compared_however_long_a_step_takes() ->
         assert [t.refused for t in found] == [""] * 4
 
 
+class Twisted(nn.Module):
+    """Scores x . w, whose gradient turns by `twist` along the second axis in bfloat16."""
+
+    def __init__(self, twist: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.twist = twist
+
+    def forward(self, x: Tensor) -> Tensor:
+        more = self.twist * (self.weight - self.weight.detach())[1]
+        return x @ self.weight + (more if torch.is_autocast_enabled("cpu") else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("images", "twist", "refused"),
+    [
+        (4, 1.0, ""),  # gradients (1, 0) and (1, 1); of the halves (1, 1) and (1, -1), 2 apart
+        (4, 3.0, "has another gradient: cosine 0.32"),
+        (3, 1.0, "has another gradient: cosine 0.71"),  # halves too small to say anything
+    ],
+)
+def test_rounding_may_turn_a_gradient_less_than_other_images_do(
+    images: int, twist: float, refused: str
+) -> None:
+    inputs = torch.tensor([[1.0, 1.0]] * images + [[1.0, -1.0]] * images)
+    found = try_all(Twisted(twist), inputs, torch.zeros(2 * images), lambda s, _: 1 + s.mean())
+    assert [t.refused for t in found] == ["", refused]
+
+
 def test_network_and_randomness_stay_as_they_are() -> None:
     network = Odd().eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medvol.metrics.classes.decision import Decision
 from medvol.training.tables import class_figures, join_cases, join_slices
 
 HEAD = "case,region,dice,voxels_both,voxels_predicted,voxels_true\n"
@@ -60,4 +61,10 @@ def test_figures_of_classes_and_within_a_source(tmp_path: Path) -> None:
     assert figures["precision no"] == 0.5
     assert figures["log loss"] == pytest.approx(-np.log([0.9, 0.6, 0.4, 0.9]).mean())
     assert figures["AUC within s"] == 1.0
+    chosen = class_figures([path], items, ("no", "very ill"), [Decision(2.0, 0.3)])
+    assert chosen["accuracy"] == 1.0  # the least of b, c, d is 0.6; with temperature 0.55
+    assert chosen["balanced accuracy"] == 1.0
+    assert chosen["AUC"] == 1.0
+    odds = np.sqrt([9, 6 / 4, 4 / 6, 9])  # of the true class
+    assert chosen["log loss"] == pytest.approx(-np.log(odds / (1 + odds)).mean())
     assert "AUC within t" not in figures  # it has one class

@@ -17,6 +17,7 @@ from medvol.transforms.body import KeepInsideBodyd
 from medvol.transforms.head import StandardiseHeadd
 from medvol.transforms.intensity import PaddingToAird, WindowHUd
 from medvol.transforms.lungs import KeepInsideLungsd
+from medvol.transforms.middle import NormaliseByMiddled, OnlyMiddled
 from medvol.transforms.paste_lesion import RandPasteLesiond, lesion_donors
 from medvol.transforms.resample import ResampleSpacingd
 from medvol.transforms.resize_picture import ResizePictured
@@ -78,6 +79,21 @@ class TestResizePictured(TransformContract):
         "stretched": {"keys": "picture", "size": (4, 5)},
         "kept": {"keys": "picture", "size": 12, "keep_aspect": True},
     }
+    changed = ("picture",)
+
+
+class TestNormaliseByMiddled(TransformContract):
+    make = NormaliseByMiddled
+    settings: ClassVar = {
+        "deviations": {"keys": "picture"},
+        "ranks": {"keys": "picture", "how": "ranks"},
+    }
+    changed = ("picture",)
+
+
+class TestOnlyMiddled(TransformContract):
+    make = OnlyMiddled
+    settings: ClassVar = {"one": {"keys": "picture"}}
     changed = ("picture",)
 
 

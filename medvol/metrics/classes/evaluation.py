@@ -21,6 +21,7 @@ from .calibration import (
 )
 from .confounding import Confounding
 from .confusion import confusion_matrix
+from .decision import decided
 from .figures import all_figures, class_figures
 from .ranking import ThresholdRow, best_threshold, threshold_rows
 
@@ -39,6 +40,7 @@ class ClassCase:
         probability: (classes,), adds up to 1.
         notes: remarks on how it was read, one sentence each.
         groups: kind of group, such as "scanner", to the one that the image is of.
+        threshold: from which it counts as the second of two classes; None for the most probable.
     """
 
     case: str
@@ -48,11 +50,12 @@ class ClassCase:
     probability: npt.NDArray[np.floating]
     notes: tuple[str, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
+    threshold: float | None = None
 
     @property
     def predicted(self) -> int:
-        """Number of the most probable class."""
-        return int(np.argmax(self.probability))
+        """Number of the class that it counts as."""
+        return int(decided(self.probability, self.threshold))
 
     @property
     def loss(self) -> float:
@@ -102,15 +105,19 @@ class ClassEvaluation(Evaluation[ClassCase]):
         return np.array([case.truth for case in self.cases], dtype=np.int64)
 
     @cached_property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """(N,) classes that the images count as."""
+        return np.array([case.predicted for case in self.cases], dtype=np.int64)
+
+    @cached_property
     def confusion(self) -> npt.NDArray[np.int64]:
         """(true classes, predicted classes)."""
-        predicted = self.probability.argmax(1)
-        return confusion_matrix(self.truth, predicted, classes=len(self.names))
+        return confusion_matrix(self.truth, self.predicted, classes=len(self.names))
 
     @cached_property
     def summary(self) -> dict[str, Estimate]:
         """See `figures.all_figures`."""
-        return all_figures(self.probability, self.truth, self.draws)
+        return all_figures(self.probability, self.truth, self.draws, self.predicted)
 
     def figures_of(self, numbers: Sequence[int], draws: Draws) -> dict[str, Estimate]:
         """See `figures.all_figures`.
@@ -119,7 +126,8 @@ class ClassEvaluation(Evaluation[ClassCase]):
             numbers: of some images.
             draws: (resamples, these images).
         """
-        return all_figures(self.probability[numbers], self.truth[numbers], draws)
+        predicted = self.predicted[numbers]
+        return all_figures(self.probability[numbers], self.truth[numbers], draws, predicted)
 
     def estimate(self, region: str, figure: str) -> Estimate | None:
         """A figure of a class, or of all; None where there is no such."""
@@ -128,7 +136,7 @@ class ClassEvaluation(Evaluation[ClassCase]):
     @cached_property
     def classes(self) -> dict[str, dict[str, Estimate]]:
         """Name of each class to its figures, see `figures.class_figures`."""
-        found = class_figures(self.probability, self.truth, self.draws)
+        found = class_figures(self.probability, self.truth, self.draws, self.predicted)
         return dict(zip(self.names, found, strict=True))
 
     @property

@@ -17,6 +17,7 @@ from ..intervals import (
 )
 from .calibration import SMALLEST, checked, image_losses
 from .confusion import class_rates, confusion_matrix, macro_rates
+from .decision import decided
 from .ranking import roc_auc, weighted_auc, weighted_average_precision
 
 Classes = npt.NDArray[np.int64]
@@ -81,23 +82,27 @@ FIGURES: Mapping[str, Callable[[Any, Any], float]] = {
 
 
 def class_figures(
-    probability: npt.ArrayLike, truth: npt.ArrayLike, draws: Draws
+    probability: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    draws: Draws,
+    predicted: Classes | None = None,
 ) -> list[dict[str, Estimate]]:
     """Of each class against all others: precision, recall, specificity, F1, AUC, average precision.
 
-    The predicted class is the most probable one. `cases` of a figure is how many images it is of:
-    for recall those of the class, for precision those taken for it.
+    `cases` of a figure is how many images it is of: for recall those of the class, for precision
+    those taken for it.
 
     Args:
         probability: (N, classes), each row adds up to 1.
         truth: (N,) classes.
         draws: of `intervals.draw_patients` for the same images.
+        predicted: (N,) classes that the images count as; None for the most probable ones.
 
     Raises:
         ValueError: as for `calibration.image_losses`.
     """
     table, true = checked(probability, truth)
-    predicted = table.argmax(1)
+    predicted = decided(table) if predicted is None else predicted
     value, resampled = map(class_rates, _matrices(true, predicted, table.shape[1], draws))
     figures = []
     for number, score in enumerate(table.T):
@@ -119,15 +124,18 @@ def class_figures(
 
 
 def all_figures(
-    probability: npt.ArrayLike, truth: npt.ArrayLike, draws: Draws
+    probability: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    draws: Draws,
+    predicted: Classes | None = None,
 ) -> dict[str, Estimate]:
     """Of all classes: accuracy, the means of `macro_rates`, of AUC, and log loss.
 
     Args:
-        probability, truth, draws: as for `class_figures`.
+        probability, truth, draws, predicted: as for `class_figures`.
     """
     table, true = checked(probability, truth)
-    classes, predicted = table.shape[1], table.argmax(1)
+    classes, predicted = table.shape[1], decided(table) if predicted is None else predicted
     one = np.ones(len(true))
     found = {
         "accuracy": ratio_estimate((predicted == true).astype(np.float64), one, draws),

@@ -41,6 +41,16 @@ def test_evaluation() -> None:
     assert found.calibrated is None
 
 
+def test_figures_are_of_the_decision() -> None:
+    """With a threshold of 0.3 the second image counts as the second class, and all are right."""
+    found = ClassEvaluation([replace(x, threshold=0.3) for x in IMAGES], (), ("no", "yes"))
+    assert found.predicted.tolist() == [0, 1, 1]
+    assert found.confusion.tolist() == [[1, 0], [0, 2]]
+    assert found.summary["accuracy"].value == 1.0
+    assert found.classes["yes"]["recall"].value == 1.0
+    assert found.rows()[1]["predicted"] == "yes"
+
+
 def test_calibration_beside_that_with_temperature() -> None:
     found = ClassEvaluation(IMAGES, (), ("no", "yes"), Tuned(2.0, 0.4, 10))
     odds = np.sqrt([9, 3 / 7, 4])  # of the true class, after the temperature

@@ -14,6 +14,7 @@ from ..data.proposals import Proposal
 from ..errors import InputError
 from ..files import read_json, sha256_of, write_json
 from ..owned import check_owned
+from ..training.recipe import read_recipe
 from .starts import STRATEGIES
 from .training import check_same
 
@@ -88,7 +89,7 @@ class Order:
             ValueError: a fold is held out and nothing follows, or only some trainings are wanted.
             InputError: E_OUTPUT, the bundle was received, and stays as it was.
         """
-        if not self.final or self.only:
+        if not self.final or not read_recipe(self.bundle).is_whole(self.only):
             raise ValueError("--install needs weights of all cases; leave --fold and --only out")
         check_changeable(self.bundle)
 

@@ -72,7 +72,7 @@ def _summarised(run: Run, chosen: Chosen, into: Path) -> dict[str, Any]:
     if run.in_parts and (rows := _figures_of_parts(run, into)):
         summary["parts"] = rows
     write_json(into / SUMMARY, _without_nan(summary))
-    if order.final and not order.only:
+    if order.final and run.is_whole:
         for place, made in run.recipe.install.items():
             name = made.training or run.chosen_training(chosen.get(ALL))
             if name in run.stages:

@@ -214,7 +214,7 @@ class Run:
     def _choices(self) -> Chosen:
         """What the recipe chooses; nothing where there are no other folds to choose it on."""
         choice, folds = self.recipe.choice, self.order.folds
-        if choice is None or len(folds) < 2 or self.order.only:
+        if choice is None or len(folds) < 2 or not self.is_whole:
             return {}
         folders = {fold: self.folder_of(fold) for fold in folds}
         chosen = {ALL: choice.choose([*folders.values()])}
@@ -258,6 +258,11 @@ class Run:
     def held_out(self, chosen: Chosen) -> str:
         """Where they are measured: apart, where what the recipe chooses could not be chosen."""
         return HELD_OUT if chosen or self.recipe.choice is None else AS_TRAINED
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the bundle gets all that the recipe gives it; see `Recipe.is_whole`."""
+        return self.recipe.is_whole(self.order.only)
 
     @property
     def final(self) -> list[str]:

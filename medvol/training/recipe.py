@@ -10,7 +10,7 @@ A recipe may name a `choice`: a part that is fitted on the cases that the folds 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -133,6 +133,16 @@ class Recipe:
     stages: Mapping[str, Stage]
     install: Mapping[str, Installed]
     choice: HeldOutChoice | None = None
+
+    def is_whole(self, names: Collection[str]) -> bool:
+        """Whether some trainings give all that the bundle gets: a recipe may have more of them.
+
+        Args:
+            names: of the trainings; none for all.
+        """
+        installed = [made.training for made in self.install.values()]
+        chosen = [getattr(self.choice, "trained", None)] if self.choice else []
+        return not names or all(name in names for name in (*installed, *chosen))
 
 
 def read_recipe(bundle: Path) -> Recipe:

@@ -19,6 +19,8 @@ from medvol.search import launch, results
 from medvol.search.order import Order
 from medvol.search.results import install, summarise
 from medvol.search.run import Run
+from medvol.training.calibration import ClassBias
+from medvol.training.recipe import Installed, Recipe, Stage
 
 BIAS_RECIPE = {
     "trainings": {"model": {"measure": ["measure.json"]}},
@@ -255,6 +257,18 @@ def test_one_fold_is_measured_as_it_was_trained(data: Path, tmp_path: Path) -> N
     assert not (run.folder / "all").exists()
     with pytest.raises(ValueError, match="--install needs weights of all cases"):
         install(run)
+
+
+def test_a_training_alone_is_whole_where_the_bundle_gets_all_by_it() -> None:
+    stages = {"own": Stage(), "published": Stage()}
+    install = {"models/model.pt": Installed("own")}
+    bias = ClassBias("bias.csv", training="own", classes=[1], layer="head.bias")
+    for choice in (None, bias):
+        recipe = Recipe(stages, install, choice)
+        assert [recipe.is_whole(x) for x in ((), ("own",), ("published",))] == [True, True, False]
+    other = ClassBias("bias.csv", training="published", classes=[1], layer="head.bias")
+    assert not Recipe(stages, install, other).is_whole(("own",))
+    assert not Recipe(stages, {"models/model.pt": Installed()}).is_whole(("own",))  # the chosen one
 
 
 def test_installing_changes_the_bundle_and_nothing_else_does(data: Path, tmp_path: Path) -> None:

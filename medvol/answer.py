@@ -41,6 +41,8 @@ class Run:
         notes: that the bundle's transforms made while they worked on the image.
         engine: what ran the network and why, and what took the place of the bundle's parts, see
             `engine.explained`; empty where no network ran.
+        undecided: of what is marked, the share with a score near the middle, 0 to 1, see
+            `transforms.undecided`; None where the bundle does not say it.
     """
 
     device: str
@@ -52,6 +54,7 @@ class Run:
     settings: dict[str, Any]
     notes: tuple[Note, ...] = ()
     engine: dict[str, Any] = field(default_factory=dict)
+    undecided: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TypeVar
 
 from ..dicomweb.address import is_address
@@ -14,6 +13,7 @@ from ..errors import InputError
 Found = TypeVar("Found")
 PATIENCE_S = 3600.0
 FIRST_S, LONGEST_S = 1.0, 60.0  # between two tries
+MANY = 20  # images in one folder; a patient's are fewer
 AWAY = "does not answer"  # in what `failures.path_error` says of a network share
 # in what `failures.write_error` says of one name, which waiting does not mend
 UNFIT = tuple(os.strerror(number) for number in (
@@ -45,41 +45,46 @@ def is_passing(error: InputError) -> bool:
     return isinstance(error, Away) or (error.code == "E_PATH" and AWAY in error.reason)
 
 
-def folder_around(paths: Iterable[str]) -> Path | None:
-    """The inmost folder that holds all images of a plan; None where none is on a disk.
-
-    Args:
-        paths: of images, absolute; addresses of archives do not count.
-
-    Example:
-        >>> paths = ["/data/north/1.nii", "/data/south/1.nii", "dicomweb+http://x/studies/1"]
-        >>> folder_around(paths).as_posix()
-        '/data'
-    """
-    folders = {os.path.dirname(path) for path in paths if not is_address(path)}
-    try:
-        return Path(os.path.commonpath(folders))
-    except ValueError:  # there is none, or they are on several drives
-        return None
-
-
-def check_images(folder: Path) -> None:
+def check_images(path: str, images: Iterable[str]) -> None:
     """Tell a disk or a share that is not mounted from one image that is missing.
 
     Args:
-        folder: around all images of the plan.
+        path: of the image that is missing.
+        images: paths of all of the plan, absolute; addresses of archives do not count.
 
     Raises:
-        Away: E_PATH, it is not there or holds nothing, as a place where nothing is mounted.
+        Away: E_PATH, a folder around it is not there or holds nothing, as a place where nothing is
+            mounted, in which all images of the plan lay, or so many that they are no patient's.
     """
-    try:
-        with os.scandir(folder) as entries:
-            is_gone = next(entries, None) is None
-    except OSError as error:
-        is_gone = not isinstance(error, PermissionError)
-    if is_gone:
+    if (folder := _gone_around(path)) is None:
+        return
+    start = os.path.join(folder, "")
+    within, others = 0, 0
+    for image in images:
+        if image.startswith(start):
+            within += 1
+        elif not is_address(image):
+            others += 1
+    if within >= MANY or not others:
         remedy = "Connect the disk or the network share again."
         raise Away("E_PATH", folder, "the folder of the images is not there, or empty.", remedy)
+
+
+def _gone_around(path: str) -> str | None:
+    """The outermost folder around a path that is not there or holds nothing; None where there is
+    none."""
+    gone, folder = None, os.path.dirname(path)
+    while _is_gone(folder) and folder != gone:
+        gone, folder = folder, os.path.dirname(folder)
+    return gone
+
+
+def _is_gone(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError as error:
+        return not isinstance(error, PermissionError)
 
 
 class Patience:

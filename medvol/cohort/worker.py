@@ -37,7 +37,7 @@ from .unit import (
     not_there,
     write_log,
 )
-from .waiting import PATIENCE_S, Patience, check_images, folder_around, is_passing
+from .waiting import PATIENCE_S, Patience, check_images, is_passing
 
 if TYPE_CHECKING:
     from ..answer import Answer
@@ -263,15 +263,14 @@ class Worker:
             return error
 
     def _check_image(self, path: str) -> None:
-        """Raise what passes where an image is missing together with all others."""
-        is_missing = not is_address(path) and not os.path.lexists(path)
-        if is_missing and self._images is not None:
-            check_images(self._images)
+        """Raise what passes where an image is missing together with many others."""
+        if not is_address(path) and not os.path.lexists(path):
+            check_images(path, self._images)
 
     @cached_property
-    def _images(self) -> Path | None:
-        """The folder of all images; looked up when one is missing, since a plan may be long."""
-        return folder_around(unit.path for unit in read_plan(self.out / frozen.PLAN))
+    def _images(self) -> Sequence[str]:
+        """Paths of all images; looked up when one is missing, since a plan may be long."""
+        return [unit.path for unit in read_plan(self.out / frozen.PLAN)]
 
     def _ended(self, one: "_Held", end: End) -> State | InputError | None:
         """Write down what became of a unit, and let go of it; an error where its results went."""

@@ -86,6 +86,7 @@ def found_of(answer: Answer) -> dict[str, Any]:
         **_labels(answer),
         **_slices(answer),
         **_classes(answer),
+        **({} if run.undecided is None else {"undecided": round(run.undecided, 4)}),
         "notes": [list(note) for note in answer.notes],
         "remarks": list(run.remarks),
         "times_s": {stage: round(seconds, 3) for stage, seconds in run.times_s.items()},

@@ -109,10 +109,11 @@ class Volumes:
             InputError: E_BUNDLE, they do not lie on the image's own grid.
         """
         from ..engine.pipeline import SLICES
+        from ..transforms.undecided import SHARE
 
-        image, _, run = processed
+        image, data, run = processed
         found, slices = self._mask(processed), self.slices(processed, pipeline, SLICES)
-        run = replace(run, notes=(*run.notes, *found.notes))
+        run = replace(run, notes=(*run.notes, *found.notes), undecided=data.get(SHARE))
         organ = self.spec.reference
         if organ is not None and slices is not None and slices.passed_by:
             remarks = run.remarks

@@ -14,13 +14,15 @@ from .decide import best_of
 from .keys import noted, plain
 
 UNDECIDED = (0.35, 0.65)  # scores that speak neither for nor against
+SHARE = "undecided_share"  # item of the data: of what is marked, 0 to 1
 
 
 class NoteUndecidedd(MapTransform):
     """Note (N_UNDECIDED) where the scores of what is marked are undecided.
 
     The score of a voxel is the sum of the probabilities of the focus labels: it does not matter
-    which of them a lesion is. Nothing is changed, and nothing is noted where nothing is marked.
+    which of them a lesion is. The share becomes an item of the data, `SHARE`, of several keys the
+    largest; nothing else is changed, and nothing is noted where nothing is marked.
 
     Args:
         keys: items with probabilities (C, *spatial).
@@ -44,7 +46,7 @@ class NoteUndecidedd(MapTransform):
         self.focus, self.limit, self.name = list(focus), limit, name
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        shares = (undecided_share(plain(data[key]), self.focus) for key in self.key_iterator(data))
+        shares = [undecided_share(plain(data[key]), self.focus) for key in self.key_iterator(data)]
         low, high = UNDECIDED
         notes = [
             Note(
@@ -55,7 +57,7 @@ class NoteUndecidedd(MapTransform):
             for share in shares
             if share > self.limit
         ]
-        return noted(data, *notes)
+        return noted({**data, SHARE: max(shares, default=0.0)}, *notes)
 
 
 def undecided_share(scores: Tensor, focus: Sequence[int]) -> float:

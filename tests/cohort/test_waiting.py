@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What fails in passing is tried again for a while, and said once."""
 
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from medvol.cohort import waiting as module
-from medvol.cohort.waiting import Away, Patience, check_images, folder_around, is_passing
+from medvol.cohort.waiting import MANY, Away, Patience, check_images, is_passing
 from medvol.errors import InputError
 
 FULL = InputError("E_NOSPACE", "out", "it could not be written.", "Free some space.")
@@ -75,15 +77,31 @@ def test_a_share_and_an_archive_that_do_not_answer_pass() -> None:
 
 
 def test_a_folder_of_images_that_is_gone_or_empty_is_away(tmp_path: Path) -> None:
+    """All images of the plan lay in it, one of them deeper."""
     folder = tmp_path / "share"
+    images = [str(folder / "ct.nii"), str(folder / "a" / "b" / "ct.nii"), "dicomweb+http://x/y"]
+    (tmp_path / "beside").touch()
     for action in (lambda: None, folder.mkdir):
         action()
-        with pytest.raises(Away, match=r"E_PATH .*share: the folder of the images is not there"):
-            check_images(folder)
-    (folder / "ct.nii").touch()
-    check_images(folder)
+        for path in images[:2]:
+            with pytest.raises(Away, match=r"E_PATH .*share: the folder of the images is not th"):
+                check_images(path, images)
+    (folder / "other.nii").touch()
+    for path in images[:2]:
+        check_images(path, images)
 
 
-def test_plans_of_archives_have_no_folder() -> None:
-    assert folder_around(["dicomweb+http://x/studies/1"]) is None
-    assert folder_around(["/data/a/ct.nii"]) == Path("/data/a")
+def test_one_share_of_two_is_away_and_one_patient_is_not(tmp_path: Path) -> None:
+    """A folder with many images of the plan is waited for; one with a few was taken away."""
+    there = tmp_path / "there" / "ct.nii"
+    there.parent.mkdir()
+    there.touch()
+    for number, is_away in ((MANY - 1, False), (MANY, True)):
+        gone = [str(tmp_path / "gone" / f"{n}" / "ct.nii") for n in range(number)]
+        like = [str(tmp_path / "gone_not" / "ct.nii")]  # begins alike, and lies elsewhere
+        check = partial(check_images, gone[0], [str(there), *gone, *like])
+        if is_away:
+            with pytest.raises(Away, match=rf"E_PATH {re.escape(str(tmp_path / 'gone'))}: "):
+                check()
+        else:
+            check()

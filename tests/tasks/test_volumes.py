@@ -35,6 +35,7 @@ from medvol.tasks.cases import Case
 from medvol.tasks.task import Bundle, load_bundle
 from medvol.transforms.body import lung_mask
 from medvol.transforms.keys import noted
+from medvol.transforms.undecided import SHARE
 
 DATA = os.environ.get("MEDVOL_TEST_DATA", "")
 CHEST = tiny_chest(noise_hu=5)
@@ -90,14 +91,16 @@ def test_every_voxel_has_the_label_of_its_hu(thresholds: Bundle, ct: Path) -> No
     assert list(result.run.times_s) == ["read", "prepare", "network", "restore", "measure"]
     assert result.run.settings["window"] == [16, 16, 8]
     assert result.run.remarks == ()
+    assert result.run.undecided == 0  # a threshold is sure of what it marks
 
 
 def test_a_note_of_a_transform_is_one_of_the_answer(
     thresholds: Bundle, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made before the mask is brought back, it is in answer and record, after the image's own."""
+    """Made before the mask is brought back, it is in answer and record, after the image's own; so is
+    the share of what is marked that is undecided."""
     restore, note = thresholds.pipeline.restore, Note("N_OUTSIDE", "3 ml lay outside the lungs.")
-    steps = [lambda data: noted(data, note), *restore.transforms]
+    steps = [lambda data: noted(data, note), *restore.transforms, lambda data: {**data, SHARE: 0.25}]
     monkeypatch.setattr(thresholds.pipeline, "restore", Compose(steps))
     monkeypatch.setattr(thresholds.pipeline, "streams", False)  # the first step takes no planes
     read = image_of(nibabel.load(ct), kind="volume")
@@ -107,6 +110,7 @@ def test_a_note_of_a_transform_is_one_of_the_answer(
     save(answer, tmp_path / "out", formats=["csv"])
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["notes"] == [list(own), list(note)]
+    assert record["undecided"] == 0.25
 
 
 def test_slabs_give_every_voxel_the_label_of_its_hu(slabs: Bundle, ct: Path) -> None:

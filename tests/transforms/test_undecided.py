@@ -41,7 +41,9 @@ def test_the_borders_of_undecided() -> None:
 
 def test_noted_above_the_limit_only() -> None:
     data = {"pred": torch.tensor([[0.4, 0.4, 0.1, 0.1], [0.6, 0.6, 0.9, 0.9]])}
-    assert "notes" not in NoteUndecidedd("pred", [1], limit=0.5)(data)
+    below = NoteUndecidedd("pred", [1], limit=0.5)(data)
+    assert "notes" not in below
+    assert below["undecided_share"] == 0.5
     result = NoteUndecidedd("pred", [1], limit=0.49, name="tumour")(data)
     (note,) = result["notes"]
     assert note == (

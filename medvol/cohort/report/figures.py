@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which figures of a bundle's answers its cases are compared by; loads no torch."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +9,10 @@ from ...outputs.cases import Value, column
 from ...text import figure_text
 
 PROBABILITY = "probability"  # in names of figures that are one
-UNDECIDED = "N_UNDECIDED"
-_PERCENT = re.compile(r"(\d+) %")  # in that note: of what is marked, how much is undecided
 # what "largest" and "most undecided" mean of a task's answers, as the page of the review says it
 LARGEST = {"volumes": "largest", "slices": "longest", "radiographs": "most certain"}
 UNDECIDED_MEANS = {
-    "volumes": "of what is marked, the largest share has a score near the middle (N_UNDECIDED)",
+    "volumes": "of what is marked, the largest share has a score near the middle",
     "slices": "the highest probability of a slice is nearest to the threshold",
     "radiographs": "the two most probable classes are nearest to each other",
 }
@@ -52,11 +49,14 @@ def size(spec: Spec, values: Mapping[str, Value]) -> float:
     return max((x for x in found if isinstance(x, float | int)), default=0.0)
 
 
-def undecided(found: Mapping[str, Any]) -> float:
+def undecided(found: Mapping[str, Any]) -> float | None:
     """How near an answer is to another one, 0 to 1; comparable within a bundle.
 
     Args:
         found: what `run.json` says of the case.
+
+    Returns:
+        None where the bundle does not say it of a mask.
 
     Example:
         >>> undecided({"classes": {"probability": {"normal": 0.375, "pneumonia": 0.625}}})
@@ -68,9 +68,8 @@ def undecided(found: Mapping[str, Any]) -> float:
     if "slices" in found:
         slices = found["slices"]
         return float(1 - abs(slices["highest_probability"] - slices["threshold"]))
-    texts = [text for code, text in found.get("notes", ()) if code == UNDECIDED]
-    shares = [int(share[1]) / 100 for text in texts if (share := _PERCENT.search(text))]
-    return max(shares, default=0.0)
+    share: float | None = found.get("undecided")
+    return share
 
 
 def in_words(name: str, value: Value) -> str:

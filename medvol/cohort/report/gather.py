@@ -36,7 +36,8 @@ class Result:
         answer: in words; or empty.
         values: every figure by name, as `outputs.cases.Cases.values`.
         notes: code and sentence each.
-        undecided: how near the answer is to another one, 0 to 1; comparable within a bundle.
+        undecided: how near the answer is to another one, 0 to 1; comparable within a bundle; None
+            where that is not known.
         mask: SHA-256 of the mask; or empty.
         seconds: that it took in s, without loading the network; None where that is not known.
         peak_bytes: of memory; None where that is not known.
@@ -49,7 +50,7 @@ class Result:
     answer: str = ""
     values: Mapping[str, Value] = field(default_factory=dict)
     notes: Sequence[tuple[str, str]] = ()
-    undecided: float = 0.0
+    undecided: float | None = None
     mask: str = ""
     seconds: float | None = None
     peak_bytes: int | None = None

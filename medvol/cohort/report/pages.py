@@ -95,7 +95,7 @@ def sheet_of(
         Column("answer", [x.answer for x in results]),
         *(Column(name, [_cell(x, name) for x in results], name in main) for name in figures),
         Column("outlier z", [outliers[key].z if key in outliers else None for key in keys]),
-        Column("undecided", [x.undecided if x.is_done else None for x in results], False),
+        Column("undecided", [x.undecided for x in results]),
         Column("seconds", [x.seconds for x in results]),
         Column("peak GiB", [x.peak_bytes and x.peak_bytes / GIB for x in results], False),
         Column("codes", [" ".join(_codes(x)) for x in results]),

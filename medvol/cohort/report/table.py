@@ -91,7 +91,7 @@ def _row(result: Result, outlier: Outlier | None, verdict: Verdict | None) -> di
         "remedy": "" if result.is_done else said.remedy,
         **result.values,
         "notes": " ".join(f"{code} {text}" for code, text in result.notes),
-        "undecided": result.undecided if result.is_done else None,
+        "undecided": result.undecided,
         "outlier_of": outlier.figure if outlier else "",
         "outlier_z": outlier.z if outlier else None,
         "seconds": result.seconds,

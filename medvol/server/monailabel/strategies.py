@@ -2,7 +2,6 @@
 """`/activelearning/{strategy}`: which image should be labelled next."""
 
 import random
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
@@ -15,7 +14,6 @@ from ..service import Service
 from .store import FINAL, Entry, Store
 
 HELD_S = 3600.0  # for which an image that somebody was given is not given to others
-SHARE = re.compile(r"(\d+) %")  # in the note, of what is marked: that which is undecided
 Scores = Mapping[str, float]  # id of an image in the datastore to its undecided share, if known
 Params = Annotated[dict[str, Any] | None, Body()]
 Choose = Callable[[Sequence[str], Scores], str]
@@ -136,7 +134,7 @@ def free_of(entries: Mapping[str, Entry], client: str, *, now: float) -> list[st
 def undecided_shares(service: Service, entries: Mapping[str, Entry]) -> dict[str, float]:
     """Of the images that a bundle answered to: the undecided share of what it marked, 0 to 1.
 
-    It is 0 where the answer has no such note, since less than the bundle's limit was undecided.
+    It is 0 where the bundle does not say it.
 
     Args:
         service: that has the answers.
@@ -145,9 +143,6 @@ def undecided_shares(service: Service, entries: Mapping[str, Entry]) -> dict[str
     of_image: dict[str, float] = {}
     for job in service.jobs.all():
         if job.state == DONE:
-            texts = [
-                str(text) for code, text in job.found.get("notes", ()) if code == "N_UNDECIDED"
-            ]
-            shares = [int(found[1]) / 100 for text in texts if (found := SHARE.search(text))]
-            of_image[job.image] = max([of_image.get(job.image, 0.0), *shares])
+            share = float(job.found.get("undecided", 0.0))
+            of_image[job.image] = max(of_image.get(job.image, 0.0), share)
     return {x: of_image[y["image"]] for x, y in entries.items() if y["image"] in of_image}

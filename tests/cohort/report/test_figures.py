@@ -34,16 +34,15 @@ def test_how_much_was_found(bundle: str, values: dict[str, float], amount: float
 @pytest.mark.parametrize(
     ("found", "share"),
     [
-        ({"notes": [["N_UNDECIDED", "25 % of what it marks (more than 20 %)."]]}, 0.25),
-        ({"notes": [["N_GRID", "25 % of what it marks."]]}, 0),
-        ({}, 0),
+        ({"undecided": 0.25, "notes": []}, 0.25),
+        ({}, None),
         ({"slices": {"highest_probability": 0.4, "threshold": 0.5}}, 0.9),
         ({"classes": {"probability": {"a": 0.2, "b": 0.5, "c": 0.3}}}, 0.8),
         ({"classes": {"probability": {"a": 1.0}}}, 0),
     ],
 )
-def test_how_undecided_an_answer_is(found: dict[str, object], share: float) -> None:
-    assert undecided(found) == pytest.approx(share)
+def test_how_undecided_an_answer_is(found: dict[str, object], share: float | None) -> None:
+    assert undecided(found) == (None if share is None else pytest.approx(share))
 
 
 def test_figures_in_words() -> None:

@@ -16,14 +16,14 @@ def test_figures_and_notes_are_those_of_the_record(tmp_path: Path) -> None:
     cohort = MadeCohort(tmp_path)
     unit = cohort.unit("a/ct", group="g", patient="p")
     note = ["N_UNDECIDED", "the network is not sure: 37 % of what it marks (more than 20 %)."]
-    cohort.done(unit, {**volumes(30, 10, 3960), "notes": [note]})
+    cohort.done(unit, {**volumes(30, 10, 3960), "notes": [note], "undecided": 0.372})
     (one,) = gather(cohort.finish()).results
     assert one.unit == unit
     assert one.is_done
     assert (one.values["lesion_ml"], one.values["lung_ml"]) == (40, 4000)
     assert one.values["lesion_share_of_lung_percent"] == pytest.approx(1)
     assert one.notes == [tuple(note)]
-    assert one.undecided == 0.37
+    assert one.undecided == 0.372
     assert (one.seconds, one.peak_bytes, one.said.host) == (3.5, 2 << 30, "ct1")  # without loading
 
 

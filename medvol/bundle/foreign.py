@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("inference.json", "inference.yaml", "inference.yml")
+GATE = "gate_threshold"  # id in one of them, where the bundle has a gate
 # part -> the ids that it has in bundles, the likeliest first
 IDS: Mapping[str, tuple[str, ...]] = {
     "preprocessing": ("preprocessing", "pre_transforms", "preprocess", "transforms"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
+from .answering import asked_of
 from .options import add_device, add_engine, add_time_limit, add_trust, engine_of
 from .trust import LATER, introduce
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ..outputs.results import Results
 
 LEVELS = ("participant", "group")
-USUAL = {"gate": None, "series": None, "spacing": None, "attention": None, "strict": False}
 
 
 def add_parser(commands: Any) -> None:
@@ -116,9 +116,8 @@ def _participants(args: argparse.Namespace, spec: "Spec") -> int:
 def _asked(args: argparse.Namespace, spec: "Spec") -> "Asked":
     from ..cohort.frozen import Asked
 
-    options = {**USUAL, "precision": args.precision}
-    return Asked([str(spec.folder)], ["nii", "json"], options, args.device, engine_of(args).asked,
-                 args.time_limit)  # fmt: skip
+    return Asked([str(spec.folder)], ["nii", "json"], asked_of(args), args.device,
+                 engine_of(args).asked, args.time_limit)  # fmt: skip
 
 
 def _known(

@@ -14,10 +14,10 @@ from ..outputs.archived import Storing, formats_to_store
 from ..outputs.registry import GROUPS, OUTPUTS, expanded
 from ..progress import Bars
 from .again import add_again, compared, take_over
+from .answering import add_answering, asked_of
 from .archives import add_store, after, fetched, image, plainly, shown
 from .case_lines import CaseLines
 from .options import (
-    DICOM_OPTIONS,
     add_device,
     add_dicom,
     add_engine,
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from ..bundle.spec import Spec
     from ..dicomweb.at_hand import AtHand
     from ..tasks.task import Task
-
-# words that mean something for some tasks only: each task names its own
-OPTIONS = ("gate", "series", "all_series", "spacing", "attention", "batch_size")
 
 
 def add_parser(commands: Any) -> None:
@@ -60,7 +57,6 @@ def add_parser(commands: Any) -> None:
     add_device(parser)
     add_engine(parser)
     add_time_limit(parser, "work on an image")
-    parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
     parser.add_argument(
         "--format", nargs="+", metavar="FORMAT", choices=[*OUTPUTS, *GROUPS],
         help=f"write only these: {' '.join(OUTPUTS)} (default: of volumes all that the answer has, "
@@ -68,7 +64,8 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     add_store(parser)
     add_dicom(parser)
-    parser.add_argument("--report", action="store_true", help="a page for each image")
+    words = "a page for each image, as also --attention asks for"
+    parser.add_argument("--report", action="store_true", help=words)
     parser.add_argument(
         "--overwrite", action="store_true",
         help="compute what is complete again; what medvol did not write is never touched",
@@ -84,41 +81,13 @@ def add_parser(commands: Any) -> None:
         "--json", action="store_true",
         help="print one object instead: paths, answers, measurements, notes, refusals",
     )  # fmt: skip
-    volumes = parser.add_argument_group("for bundles that take volumes")
-    volumes.add_argument(
-        "--gate", metavar="THRESHOLD", type=_threshold,
-        help="probability from which a slice is segmented, 0 to 1, or off; for bundles with a gate "
-        "(default: what the bundle says)",
-    )  # fmt: skip
+    volumes, radiographs = add_answering(parser)
     add_series(volumes, every=True)
-    volumes.add_argument(
-        "--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"),
-        help="of slice pictures, columns, rows and slices in mm, since they know none",
-    )  # fmt: skip
-    radiographs = parser.add_argument_group("for bundles that take radiographs")
-    radiographs.add_argument(
-        "--attention", choices=["grad-cam", "occlusion"],
-        help="how the map on a page is made, of what the answer rests on (default: grad-cam); "
-        "implies --report",
-    )  # fmt: skip
     radiographs.add_argument(
         "--batch-size", type=int, metavar="IMAGES",
         help="that go through the network together (default: 16)",
     )  # fmt: skip
     parser.set_defaults(run=run, alone=False, **{LATER: True})
-
-
-def _threshold(text: str) -> float | str:
-    """A threshold for `--gate`; argparse prints what is wrong with another word."""
-    if text == "off":
-        return text
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a threshold; give 0 to 1, or off")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -145,10 +114,8 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     from ..tasks.cases import find_cases, remarks_on
     from ..tasks.predicting import Explain, Job, start
     from ..tasks.spent import age_s
-    from ..tasks.task import task_of
+    from ..tasks.task import check_options, task_of
 
-    if args.spacing and min(args.spacing) <= 0:
-        raise ValueError(f"spacing is {args.spacing}; give three numbers above 0")
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f"batch_size is {args.batch_size}; give 1 or more")
     before = take_over(args)
@@ -158,7 +125,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     spec = read_spec(args.bundle)
     args.output = args.output or Path("results") / spec.name
     task = task_of(spec)
-    _check_options(spec, task, args)
+    check_options(task, vars(args))
     formats = _formats(spec, task, args)
     _ = spec.weights_sha256  # missing weights too are said before torch is loaded
     stored: dict[str, int] = {}
@@ -169,7 +136,7 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
         raise ValueError(
             f"--again repeats the run of one image, not of {len(cases)}; give it alone"
         )
-    results = Results(args.output, spec, formats, _asked(args), args.device, args.overwrite,
+    results = Results(args.output, spec, formats, asked_of(args), args.device, args.overwrite,
                       several=len(cases) > 1, engine=engine)  # fmt: skip
     check_writable(args.output)
     results.check_place(images, {case.name: case.path for case in cases})
@@ -232,21 +199,6 @@ def _run(args: argparse.Namespace, hand: "AtHand") -> int:
     return 2 if said.refused else 0
 
 
-def _check_options(spec: "Spec", task: "Task", args: argparse.Namespace) -> None:
-    """Refuse options that mean nothing for this task.
-
-    Raises:
-        InputError: E_BUNDLE, names the first such option.
-    """
-    for name in OPTIONS:
-        if getattr(args, name) is not None and name not in task.options:
-            option = "--" + name.replace("_", "-")
-            raise InputError(
-                "E_BUNDLE", spec.folder, f"it takes {task.takes}, for which there is no {option}.",
-                f"Leave out {option}.",
-            )  # fmt: skip
-
-
 def _formats(spec: "Spec", task: "Task", args: argparse.Namespace) -> list[str] | None:
     """The files to write; None for all that an answer has.
 
@@ -270,10 +222,3 @@ def _formats(spec: "Spec", task: "Task", args: argparse.Namespace) -> list[str] 
             )  # fmt: skip
     report = [*task.report] if args.report or args.attention else []
     return list(dict.fromkeys([*asked, *report]))
-
-
-def _asked(args: argparse.Namespace) -> dict[str, Any]:
-    """The options that may change an answer."""
-    names = ("precision", "gate", "series", "spacing", "strict", "attention")
-    dicom = {name: True for name in DICOM_OPTIONS if getattr(args, name)}
-    return {name: getattr(args, name) for name in names} | dicom

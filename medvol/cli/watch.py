@@ -12,9 +12,9 @@ from ..dicomweb.address import Address, is_address
 from ..errors import InputError, printable
 from ..outputs.archived import Storing, formats_to_store
 from ..outputs.registry import GROUPS, OUTPUTS, expanded
+from .answering import asked_of
 from .archives import add_store, archive_at
 from .options import (
-    DICOM_OPTIONS,
     add_device,
     add_dicom,
     add_engine,
@@ -156,12 +156,9 @@ def run(args: argparse.Namespace) -> int:
     source = _looked_at(args, task, rules.modality)
     introduce(spec.folder, trust=args.trust, quiet=args.quiet)
     storing = None if args.store is None else Storing(args.store, args.output)
-    asked = dict.fromkeys(("gate", "series", "spacing", "attention")) | {
-        "precision": args.precision, "strict": False,
-        **{name: True for name in DICOM_OPTIONS if getattr(args, name)},
-    }  # fmt: skip
     formats = _formats(args, spec, task)
-    results = Results(args.output, spec, formats, asked, args.device, engine=engine_of(args))
+    results = Results(args.output, spec, formats, asked_of(args), args.device,
+                      engine=engine_of(args))  # fmt: skip
     known = f"{spec.name} {spec.version} {spec.weights_sha256[:12]}"
     with opened(args.output) as ledger, Predictor(results, args.time_limit) as predictor:
         watcher = Watcher(

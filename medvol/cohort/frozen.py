@@ -177,7 +177,8 @@ def freeze(
 
     Raises:
         InputError: E_OUTPUT, the folder lies in an image's, or was begun with another plan or
-            other options; E_BUNDLE, a bundle cannot be used; E_NOSPACE, it cannot be written.
+            other options; E_BUNDLE, a bundle cannot be used, or not with these options;
+            E_NOSPACE, it cannot be written.
         ValueError: no such device or option.
     """
     with locked(out / NAME):
@@ -286,6 +287,8 @@ def _begun(units: Sequence[Unit], asked: Asked, threads: int) -> Frozen:
 
     asked = asked._replace(engine={"threads": threads, **asked.engine})
     found = specs(asked.bundles, units)
+    for spec in found.values():
+        _check_options(spec, asked.options)
     with child.Child(f"{__name__}:{start.__name__}") as process:
         requests = [(str(spec.folder), asked) for spec in found.values()]
         facts = list(process.each(requests, name=lambda request: request[0]))
@@ -304,6 +307,16 @@ def _begun(units: Sequence[Unit], asked: Asked, threads: int) -> Frozen:
         plan_sha256(units), _environment(facts[0]["machine"]),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
+
+
+def _check_options(spec: "Spec", options: Mapping[str, Any]) -> None:
+    """Refuse an option that means nothing for a bundle, before it is fixed."""
+    from ..bundle.foreign import GATE, inference_config
+    from ..tasks.task import check_options, task_of
+
+    check_options(task_of(spec), options)
+    if options.get("gate") is not None and GATE not in inference_config(spec.folder).read_text():
+        raise InputError("E_BUNDLE", spec.folder, "it has no gate.", "Leave out --gate.")
 
 
 def _environment(machine: Mapping[str, Any]) -> dict[str, Any]:
@@ -331,7 +344,8 @@ def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
     flat = {**asked, **asked["options"], **asked["engine"], "options": None, "engine": None}
     return {
         OPTIONS.get(name, f"--{name.replace('_', '-')}"): value
-        for name, value in flat.items() if value and value != "auto"
+        for name, value in flat.items()
+        if (value or isinstance(value, float)) and value != "auto"  # 0 is a threshold
     }  # fmt: skip
 
 

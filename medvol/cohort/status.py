@@ -4,7 +4,7 @@
 import gc
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -41,6 +41,7 @@ class Status(NamedTuple):
     Args:
         counts: state to number of units, of `SHOWN`.
         why: of refused and quarantined units, the number by code and state.
+        remedies: code and state to what helps most of these units.
         rate: units an hour, by the last that were done; 0 where that is not known.
         left_s: seconds for the units that are left at this rate; None where that is not known.
         workers: that give signs of life.
@@ -49,6 +50,7 @@ class Status(NamedTuple):
 
     counts: Counter[str]
     why: Counter[tuple[str, str]]
+    remedies: Mapping[tuple[str, str], str]
     rate: float
     left_s: float | None
     workers: Sequence[Sign]
@@ -56,7 +58,10 @@ class Status(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """All of it by name, for programs."""
-        why = [{"code": code, "state": state, "units": n} for (code, state), n in self.why.items()]
+        why = [
+            {"code": code, "state": state, "units": n, "remedy": self.remedies[code, state]}
+            for (code, state), n in self.why.items()
+        ]
         return {
             "units": self.counts.total(), "states": dict(self.counts), "why": why,
             "units_per_hour": self.rate, "left_s": self.left_s,
@@ -82,12 +87,16 @@ def status_of(out: Path) -> Status:
     signs = _signs(out)
     counts = Counter(dict.fromkeys(SHOWN, 0))
     counts.update(x.state if x.state in SHOWN else PLANNED for x in states)
-    ended = (x for x in states if x.state in (REFUSED, QUARANTINED))
-    why = Counter((x.code, x.state) for x in ended)
+    said: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for x in states:
+        if x.state in (REFUSED, QUARANTINED):
+            said[x.code, x.state][x.remedy] += 1
+    why = Counter({kind: remedies.total() for kind, remedies in said.items()})
+    remedies = {kind: remedies.most_common(1)[0][0] for kind, remedies in said.items()}
     rate = _per_hour(states)
     left = counts[PLANNED] + counts[RUNNING] + counts[FAILED]
     left_s = left / rate * 3600 if rate and signs else None
-    return Status(counts, why, rate, left_s, signs, ledger.bad_lines)
+    return Status(counts, why, remedies, rate, left_s, signs, ledger.bad_lines)
 
 
 @contextmanager

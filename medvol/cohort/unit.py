@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST_TRIES = 2
 MOST_DEATHS = 5  # of workers that had a unit
 MAY_PASS = ("E_FAILED", "E_TOO_BIG", "E_CHANGED", "E_ARCHIVE")  # another time it may go well
+NOT_KNOWN = "E_FAILED"  # the one of these that says of no remedy that would help
 MIB = 1 << 20
 _LOG_LIKE = re.compile(r"(?<=\.txt)(?=_*/)", re.IGNORECASE)  # where names of folders end so
 LOADING = ("start", "import", "load")  # stages that are not of a case
@@ -56,7 +57,7 @@ def case_of(unit: Unit, hand: AtHand, *, alone: bool) -> "Case":
 
     Raises:
         InputError: it cannot be fetched; E_SERIES, it is several radiographs.
-        Away: the archive cannot be asked at present.
+        Away: the archive cannot be asked at present, or not by this machine.
     """
     from ..tasks.cases import Case
 
@@ -64,7 +65,10 @@ def case_of(unit: Unit, hand: AtHand, *, alone: bool) -> "Case":
     if not is_address(unit.path):
         return Case(unit.path, unit.case, series=series)
     address = parse_address(unit.path)
-    archive = open_archive(address)
+    try:
+        archive = open_archive(address)
+    except InputError as refusal:  # for which this machine has no credentials
+        raise Away(*refusal.args) from refusal
     archive.session.where = str(address)
     try:
         path, found = hand.get(archive, address, wanted=series)
@@ -88,6 +92,9 @@ def end_of(
     loss: "Loss | None" = None, stage: str = "",
 ) -> End:  # fmt: skip
     """What a unit's state is after a try.
+
+    What may pass is tried again; then it is refused where its code says what to do, such as for a
+    study that an archive does not give, and quarantined where nobody knows that yet.
 
     Args:
         found: what came of it.
@@ -122,7 +129,8 @@ def end_of(
             f"last stage: {stage or 'not known'}",
             *(f"  {line}" for line in loss.said),
         ]
-    return End(FAILED if tries + 1 < MOST_TRIES else QUARANTINED, said, tuple(lines))
+    given_up = REFUSED if loss is None and found.code != NOT_KNOWN else QUARANTINED
+    return End(FAILED if tries + 1 < MOST_TRIES else given_up, said, tuple(lines))
 
 
 def outputs_sha256(record: dict[str, Any]) -> str:

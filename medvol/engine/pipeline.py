@@ -15,7 +15,7 @@ from monai.transforms import Compose
 
 from ..answer import Run
 from ..bundle.config import Config, last_line
-from ..bundle.foreign import id_of, inference_config
+from ..bundle.foreign import GATE, id_of, inference_config
 from ..bundle.spec import Spec, check_chain
 from ..bundle.weights_record import check_trained
 from ..errors import InputError, Note, refusal_behind
@@ -62,7 +62,6 @@ from .windows import watched
 
 SLICES = "slices"
 LIKENESS = "likeness.npz"  # in models/, see `metrics.likeness`
-GATE = "gate_threshold"  # id in inference.json
 READING = "medvol's readers", "checks, any format"
 WRITING = "medvol's outputs", "as --format says"
 

@@ -16,6 +16,7 @@ from typing import Any
 from ..bundle.build import SOURCE, change_bundle, parts_for, read_source
 from ..bundle.config import Config, literal
 from ..bundle.find import PARTS
+from ..bundle.foreign import GATE
 from ..bundle.given import PATHS
 from ..bundle.label_set import labels_named
 from ..bundle.new import labels_of, new_folder, new_source, own_folder, write_bundle
@@ -36,7 +37,6 @@ from .run import ALL, Run
 DRAFT = "draft"  # in the folder of the run
 MODEL = "models/model.pt"
 NETWORK, CHAIN, PREPROCESSING = "network_def", "chain", "preprocessing"
-GATE = "gate_threshold"  # id in inference.json
 SAME = "Change the parameter in the source of a bundle instead: docs/adding_a_bundle.md."
 
 

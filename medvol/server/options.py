@@ -6,14 +6,9 @@ from typing import Any
 
 from ..bundle.spec import Spec
 from ..outputs.registry import OUTPUTS
-from ..tasks.task import task_of
+from ..tasks.task import FOR_SOME, NOT_ASKED, task_of
 from .refusals import Misused
 
-NOT_ASKED: Mapping[str, Any] = {
-    "precision": None, "gate": None, "series": None, "spacing": None, "strict": False,
-    "attention": None,
-}  # fmt: skip
-FOR_SOME = ("gate", "series", "spacing", "attention")  # each task says which of them it knows
 LONGEST_SERIES = 200  # letters; a UID has 64, a description by DICOM as many
 LARGEST_MM = 1000.0  # between pixels or slices
 

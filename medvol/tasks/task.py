@@ -4,17 +4,18 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..answer import Answer, Attention, Refusal
 from ..bundle.permission import permit_or_accept
 from ..bundle.spec import Spec, read_spec
 from ..engine.settings import USUAL, EngineSettings
+from ..errors import InputError
 from ..failures import FAILURES
 from ..progress import Step, is_heard, shown, tell
 from .cases import AS_IT_IS, Case, Reader, Reading, Source, read_case, refusal_of, strict
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from ..engine.pipeline import Pipeline, Prepared, Processed
     from ..images.image import Image, Kind
 
+# options that may change an answer, as they usually are
+NOT_ASKED: Mapping[str, Any] = {
+    "precision": None, "gate": None, "series": None, "spacing": None, "strict": False,
+    "attention": None,
+}  # fmt: skip
+# those that mean something for some tasks only: each task names its own
+FOR_SOME = ("gate", "series", "all_series", "spacing", "attention", "batch_size")
 Given = TypeVar("Given")
 Got = TypeVar("Got")
 # task of a spec to the class here that does it
@@ -74,6 +82,25 @@ def task_of(spec: Spec) -> Task:
     module, name = KINDS[spec.task]
     task: Task = getattr(import_module(module, __package__), name)(spec)
     return task
+
+
+def check_options(task: Task, asked: Mapping[str, Any]) -> None:
+    """Refuse options that mean nothing for a bundle.
+
+    Args:
+        task: of the bundle.
+        asked: options of `medvol predict` by name; None for those that are not given.
+
+    Raises:
+        InputError: E_BUNDLE, names the first such option.
+    """
+    for name in FOR_SOME:
+        if asked.get(name) is not None and name not in task.options:
+            option = "--" + name.replace("_", "-")
+            raise InputError(
+                "E_BUNDLE", task.spec.folder,
+                f"it takes {task.takes}, for which there is no {option}.", f"Leave out {option}.",
+            )  # fmt: skip
 
 
 def load_bundle(

@@ -152,6 +152,8 @@ def test_a_folder_is_searched_by_one_command_at_a_time(
     [(["--precision", "bf16"], "begun without --precision."),
      (["--time-limit", "7"], "begun without --time-limit."),
      (["--threads", "7"], "begun with --threads 1."),
+     (["--gate", "0"], "begun without --gate."),
+     (["--spacing", "1", "1", "2"], "begun with --spacing 1.0 1.0 5.0."),
      (["--format", "nii"], "begun with --format nii csv.")],
 )  # fmt: skip
 def test_a_cohort_goes_on_as_it_was_begun(
@@ -161,7 +163,8 @@ def test_a_cohort_goes_on_as_it_was_begun(
     out = tmp_path / "out"
     write_plan(plan, [Unit("empty", str(plan.with_name("none.nii")), "")])
     given = (plan, "--bundle", bundle, "-o", out, "--device", "cpu")
-    assert cohort("run", *given, "--format", "nii", "csv", "--threads", "1") == 2
+    begun = ("--format", "nii", "csv", "--threads", "1", "--spacing", "1", "1", "5")
+    assert cohort("run", *given, *begun) == 2
     capsys.readouterr()
     assert cohort("run", *given, *words) == 1
     assert said in capsys.readouterr().err

@@ -98,3 +98,19 @@ def test_a_damaged_record_is_refused(bundle: Path, units: list[Unit], tmp_path: 
 def test_every_cell_of_a_plan_counts(units: list[Unit]) -> None:
     other = [units[0], Unit("b", units[1].path, "thresholds", group="x")]
     assert len({plan_sha256(x) for x in (units, other, units[::-1], units[:1])}) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"attention": "occlusion"}, "it takes volumes, for which there is no --attention."),
+        ({"gate": "off"}, "it has no gate."),
+    ],
+)
+def test_an_option_that_a_bundle_does_not_know_is_not_fixed(
+    bundle: Path, units: list[Unit], tmp_path: Path, options: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(InputError, match="E_BUNDLE") as caught:
+        freeze(tmp_path / "out", units, Asked([str(bundle)], options=options), threads=1)
+    assert caught.value.reason == reason
+    assert not (tmp_path / "out" / "cohort.json").exists()

@@ -23,7 +23,7 @@ def half_done(make_cohort: MakeCohort) -> Path:
     for key in keys[:2]:
         ledger.add(key, DONE)
     ledger.add(keys[2], REFUSED, code="E_DIMS")
-    ledger.add(keys[3], QUARANTINED, code="E_FAILED", tries=2)
+    ledger.add(keys[3], QUARANTINED, code="E_FAILED", tries=2, remedy="Look at the log.")
     ledger.add(keys[4], FAILED, code="E_FAILED", tries=1)
     ledger.add(keys[5], RUNNING)
     return out
@@ -41,8 +41,8 @@ def test_units_are_counted_by_state_and_code(
         "done": 2, "running": 1, "planned": 1, "failed": 1, "refused": 1, "quarantined": 1,
     }  # fmt: skip
     assert said["why"] == [
-        {"code": "E_DIMS", "state": "refused", "units": 1},
-        {"code": "E_FAILED", "state": "quarantined", "units": 1},
+        {"code": "E_DIMS", "state": "refused", "units": 1, "remedy": ""},
+        {"code": "E_FAILED", "state": "quarantined", "units": 1, "remedy": "Look at the log."},
     ]
     assert (said["units"], said["bad_lines"], said["left_s"]) == (7, 1, None)
     assert main(["cohort", "status", str(out)]) == 1
@@ -50,7 +50,8 @@ def test_units_are_counted_by_state_and_code(
     assert text.startswith(
         "7 units: 2 done, 1 running, 1 planned, 1 failed, 1 refused, 1 quarantined\n"
     )
-    assert "1 refused E_DIMS: Give one whole volume" in text
+    assert "1 refused E_DIMS: Give one whole volume" in text  # no line of the ledger says more
+    assert "1 quarantined E_FAILED: Look at the log.\n" in text
     assert "1 damaged lines" in text
 
 

@@ -40,7 +40,9 @@ def test_what_is_done_has_its_time_without_loading(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "lost", "tries", "state"),
     [("E_DIMS", False, 0, REFUSED), ("E_FAILED", False, 0, FAILED), ("E_CHANGED", False, 0, FAILED),
-     ("E_TOO_BIG", False, 1, QUARANTINED), ("E_NOSPACE", True, 0, FAILED),
+     ("E_TOO_BIG", False, 1, REFUSED), ("E_ARCHIVE", False, 0, FAILED),
+     ("E_ARCHIVE", False, 1, REFUSED), ("E_FAILED", False, 1, QUARANTINED),
+     ("E_TOO_BIG", True, 1, QUARANTINED), ("E_NOSPACE", True, 0, FAILED),
      ("E_FAILED", True, 1, QUARANTINED)],
 )  # fmt: skip
 def test_what_may_pass_is_tried_twice(code: str, lost: bool, tries: int, state: str) -> None:
@@ -48,7 +50,7 @@ def test_what_may_pass_is_tried_twice(code: str, lost: bool, tries: int, state: 
     end = end_of(refusal(code), Path(), seconds=1.0, tries=tries, loss=loss, stage="network")
     assert end.state == state
     assert end.said["code"] == code
-    assert end.said.get("tries", 0) == (0 if state == REFUSED else tries + 1)
+    assert end.said.get("tries", 0) == (0 if code == "E_DIMS" else tries + 1)
     if lost:
         assert (end.said["signal"], end.said["stage"]) == ("SIGKILL", "network")
         assert end.log[1:] == (
@@ -122,3 +124,14 @@ def test_an_archive_that_is_away_is_not_the_fault_of_a_study(
     with AtHand() as hand, pytest.raises(InputError) as caught:
         case_of(UNIT, hand, alone=False)
     assert type(caught.value) is kind
+
+
+def test_credentials_that_are_missing_here_are_no_study_s_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(_: object) -> Archive:
+        raise InputError("E_ARCHIVE", "https://pacs", "it has no credentials.", "Give a token.")
+
+    monkeypatch.setattr(module, "open_archive", refused)
+    with AtHand() as hand, pytest.raises(Away, match="no credentials"):
+        case_of(UNIT, hand, alone=False)

@@ -97,10 +97,13 @@ def test_every_voxel_has_the_label_of_its_hu(thresholds: Bundle, ct: Path) -> No
 def test_a_note_of_a_transform_is_one_of_the_answer(
     thresholds: Bundle, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made before the mask is brought back, it is in answer and record, after the image's own; so is
-    the share of what is marked that is undecided."""
+    """Made before the mask is brought back, it is in answer and record, after the image's own."""
     restore, note = thresholds.pipeline.restore, Note("N_OUTSIDE", "3 ml lay outside the lungs.")
-    steps = [lambda data: noted(data, note), *restore.transforms, lambda data: {**data, SHARE: 0.25}]
+    steps = [
+        lambda data: noted(data, note),
+        *restore.transforms,
+        lambda data: {**data, SHARE: 0.25},
+    ]
     monkeypatch.setattr(thresholds.pipeline, "restore", Compose(steps))
     monkeypatch.setattr(thresholds.pipeline, "streams", False)  # the first step takes no planes
     read = image_of(nibabel.load(ct), kind="volume")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError, printable
 from ...outputs.registry import GROUPS, OUTPUTS
+from ..answering import add_answering, asked_of
 from ..options import (
-    DICOM_OPTIONS,
     add_device,
     add_dicom,
     add_engine,
@@ -67,7 +67,7 @@ def add_parser(commands: Any) -> None:
         help="that a full disk, an output folder that is gone or an archive is waited for "
         f"(default {PATIENCE_MIN:g})",
     )  # fmt: skip
-    parser.add_argument("--strict", action="store_true", help="refuse what is used with a note")
+    add_answering(parser)
     parser.add_argument(
         "--format", nargs="+", metavar="FORMAT",
         choices=[*(name for name, x in OUTPUTS.items() if not x.together), *GROUPS],
@@ -256,12 +256,8 @@ def _is_one_of_many(args: argparse.Namespace) -> bool:
 def _asked(args: argparse.Namespace) -> "Asked":
     from ...cohort.frozen import Asked
 
-    options = dict.fromkeys(("gate", "series", "spacing", "attention")) | {
-        "precision": args.precision, "strict": args.strict,
-        **{name: True for name in DICOM_OPTIONS if getattr(args, name)},
-    }  # fmt: skip
     bundles = [os.path.abspath(x) if os.path.isdir(x) else x for x in args.bundles]
-    return Asked(bundles, args.format, options, args.device, engine_of(args).asked,
+    return Asked(bundles, args.format, asked_of(args), args.device, engine_of(args).asked,
                  args.time_limit)  # fmt: skip
 
 

@@ -54,7 +54,8 @@ def _lines(found: "Status", out: Path) -> list[str]:
         lines.append(f"{found.rate:,.1f} units an hour{left}")
     lines += [f"at work: {x.host} {x.pid}, a sign {x.age_s:.0f} s ago" for x in found.workers]
     for (code, state), number in sorted(found.why.items()):
-        lines.append(f"{number:,} {state} {code}: {ERROR_CODES[code].remedy}")
+        remedy = found.remedies[code, state] or ERROR_CODES[code].remedy
+        lines.append(f"{number:,} {state} {code}: {remedy}")
     if found.why:
         lines.append(f"why each: {out / 'logs'}; once that is mended: medvol cohort retry {out}")
     if found.bad_lines:

@@ -196,12 +196,18 @@ def _notes(results: Sequence[Result]) -> list[CodeLine]:
 
 
 def _refusals(results: Sequence[Result]) -> list[CodeLine]:
-    reasons: dict[str, list[str]] = defaultdict(list)
+    """With what helps most of the cases, and one of these as an example."""
+    refused: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         if result.state == REFUSED:
-            reasons[result.said.code].append(f"{result.unit.case}: {result.reason}")
-    order = sorted(reasons, key=lambda code: (-len(reasons[code]), code))
-    return [_code_line(code, reasons[code], ERROR_CODES.get(code)) for code in order]
+            refused[result.said.code].append(result)
+    lines = []
+    for code, some in sorted(refused.items(), key=lambda pair: (-len(pair[1]), pair[0])):
+        (remedy, _), *_ = Counter(x.said.remedy for x in some).most_common(1)
+        said = [f"{x.unit.case}: {x.reason}" for x in some if x.said.remedy == remedy]
+        line = _code_line(code, said, ERROR_CODES.get(code))
+        lines.append(line._replace(number=len(some), remedy=remedy or line.remedy))
+    return lines
 
 
 def _code_line(code: str, said: Sequence[str], known: Code | None) -> CodeLine:

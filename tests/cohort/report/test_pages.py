@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the page of a cohort says of it."""
 
+from pathlib import Path
+
 import pytest
 from cohorts import CT, RADIOGRAPH, MadeCohort, classes, volumes
 
@@ -62,7 +64,20 @@ def test_notes_that_mislead_come_first_then_refusals_with_remedies(gathered: Gat
     ]  # fmt: skip
     (flat,) = page.refusals
     assert (flat.code, flat.number, flat.example) == ("E_DIMS", 2, "c: c is flat.")
-    assert flat.remedy.startswith("Give one whole volume")
+    assert flat.remedy.startswith("Give one whole volume")  # no line of the ledger says more
+
+
+def test_the_remedy_of_refusals_is_that_of_most_with_one_of_these_as_example(
+    tmp_path: Path,
+) -> None:
+    cohort = MadeCohort(tmp_path)
+    for name, seen, remedy in (("a", "MR", "Give the CT series."),
+                               ("b", "HU + 1024", "Subtract 1024."),
+                               ("c", "HU + 1024", "Subtract 1024.")):  # fmt: skip
+        said = {"code": "E_MODALITY", "reason": f"it is {seen}.", "remedy": remedy}
+        cohort.ends(cohort.unit(name), REFUSED, **said)
+    (line,) = page_of(gather(cohort.finish()), {}, {}, sampled=[], files=[]).refusals
+    assert (line.number, line.remedy, line.example) == (3, "Subtract 1024.", "b: it is HU + 1024.")
 
 
 def test_cases_without_an_answer_have_cause_and_log(gathered: Gathered) -> None:

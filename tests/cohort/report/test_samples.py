@@ -12,7 +12,8 @@ from medvol.cohort.report.samples import BY_CHANCE, EACH, MOST_UNDECIDED, sample
 def made(folder: Path, number: int) -> MadeCohort:
     cohort = MadeCohort(folder)
     for n in range(number):
-        cohort.done(cohort.unit(f"ct_{n:03}"), {**volumes(float(n)), "undecided": (number - n) / 1000})
+        found = {**volumes(float(n)), "undecided": (number - n) / 1000}
+        cohort.done(cohort.unit(f"ct_{n:03}"), found)
     return cohort
 
 

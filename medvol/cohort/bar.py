@@ -48,7 +48,7 @@ class Bar:
             whole: what all will take.
         """
         for page in pages if not self.quiet else ():
-            self.say(f"exemplars: {page}")
+            self.say(f"the first cases: {page}")
         if whole is not None and not self.quiet:
             self.say(str(whole))
 

@@ -364,7 +364,7 @@ def _difference(then: Sequence[Unit], now: Sequence[Unit]) -> str:
                 return f"line {line} of its {PLAN} has {column} {x!r}, this one {y!r}"
     if len(then) == len(now):
         return f"its {PLAN} was changed"
-    return f"it had {len(then):,} units, this one has {len(now):,}"
+    return f"it had {len(then):,} lines, this one has {len(now):,}"
 
 
 def _check_apart(out: Path, units: Sequence[Unit]) -> None:

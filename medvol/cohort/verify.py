@@ -66,7 +66,7 @@ def fault_of(out: Path, unit: Unit, state: State, *, files: bool) -> Fault | Non
     if not record:
         return Fault(unit.key, f"{RUN} is not there, or was changed.")
     if outputs_sha256(record) != state.outputs:
-        return Fault(unit.key, "its results are not those that the ledger knows.")
+        return Fault(unit.key, "its results are not those that were written.")
     for name, digest in record[FILES].items():
         path = folder / name
         if not path.exists():

@@ -144,7 +144,7 @@ def _started(
     plan: Path, out: Path, bundle: Path, *words: str, before: Sequence[str] = ()
 ) -> "subprocess.Popen[bytes]":
     usual = ["--bundle", str(bundle), "--device", "cpu", "--threads", "1", "--format", "nii",
-             "--no-exemplars", "--quiet", "-o", str(out)]  # fmt: skip
+             "--no-first-ten", "--quiet", "-o", str(out)]  # fmt: skip
     return subprocess.Popen([*before, *MEDVOL, "cohort", "run", str(plan), *usual, *words])
 
 

@@ -81,7 +81,7 @@ def test_a_plan_gives_what_predict_gives_however_it_is_run(
 
     capsys.readouterr()
     assert cohort("verify", whole, "--share", "0.5", "--files") == 0
-    assert capsys.readouterr().out == "3 units looked at, 2 computed again: no fault\n"
+    assert capsys.readouterr().out == "3 cases looked at, 2 computed again: no fault\n"
     (whole / name / "ct1" / MASK).unlink()
     assert cohort("verify", whole, "--share", 0) == 2
     assert f"{name}/ct1: {MASK} is not there." in capsys.readouterr().out
@@ -98,7 +98,7 @@ def test_what_was_mended_is_done_by_a_retry(
     assert cohort("retry", out, "--code", "E_DIMS") == 0
     assert cohort("run", out, "--quiet") == 2
     assert cohort("retry", out, "--code", "E_EMPTY") == 0
-    assert "1 unit begun anew" in capsys.readouterr().out
+    assert "1 case begun anew" in capsys.readouterr().out
     again = ("--bundle", bundle, "-o", out, *AS_USUAL)
     assert cohort("run", folder, *again) == 0
     assert len(masks(out / bundle.name)) == 4

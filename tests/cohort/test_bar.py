@@ -31,6 +31,7 @@ def test_exemplars_are_said_unless_it_is_quiet(
     bar.exemplars([], None)
     bar.close()
     said = (
-        "medvol: exemplars: out/b/index.html\nmedvol: 10 cases, about 1 min on 1 worker, 1.0 MB\n"
+        "medvol: the first cases: out/b/index.html\n"
+        "medvol: 10 cases, about 1 min on 1 worker, 1.0 MB\n"
     )
     assert capsys.readouterr().err == ("" if quiet else said)

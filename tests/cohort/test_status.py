@@ -48,7 +48,7 @@ def test_units_are_counted_by_state_and_code(
     assert main(["cohort", "status", str(out)]) == 1
     text = capsys.readouterr().out
     assert text.startswith(
-        "7 units: 2 done, 1 running, 1 planned, 1 failed, 1 refused, 1 quarantined\n"
+        "7 cases: 2 done, 1 running, 1 planned, 1 failed, 1 refused, 1 quarantined\n"
     )
     assert "1 refused E_DIMS: Give one whole volume" in text  # no line of the ledger says more
     assert "1 quarantined E_FAILED: Look at the log.\n" in text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol cohort retry`: begin units anew that were refused or failed."""
+"""`medvol cohort retry`: begin cases anew that were refused or failed."""
 
 import argparse
 from typing import Any
@@ -14,9 +14,9 @@ def add_parser(commands: Any) -> None:
     """Add `retry` to the commands of `cohort`."""
     parser = commands.add_parser(
         "retry",
-        help="begin units anew that were refused or failed",
-        description="Forget why units are not done, once that is mended; `medvol cohort run` does "
-        "them then. What is done stays, but for units whose results were taken away.",
+        help="begin cases anew that were refused or failed",
+        description="Forget why cases are not done, once that is mended; `medvol cohort run` does "
+        "them then. What is done stays, but for cases whose results were taken away.",
     )
     add_out(parser)
     parser.add_argument(
@@ -35,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
     from ...cohort.retry import retry
 
     found = retry(args.out, args.code)
-    print(printable(f"{counted(len(found), 'unit')} begun anew; medvol cohort run {args.out}"))
+    print(printable(f"{counted(len(found), 'case')} begun anew; medvol cohort run {args.out}"))
     return 0

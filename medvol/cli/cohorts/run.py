@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol cohort run`: do the units of a plan, or go on with them."""
+"""`medvol cohort run`: predict the cases of a plan, or go on with them."""
 
 import argparse
 import os
@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     """Add `run` to the commands of `cohort`."""
     parser = commands.add_parser(
         "run",
-        help="do the units of a plan, or go on with them",
+        help="predict the cases of a plan, or go on with them",
         description="Predict each case of a plan with its bundle, once. What decides about an "
         "answer is fixed when a cohort is first run. The same command, or with OUT in place of "
         "the plan, goes on after a stop; several of them share the work.",
@@ -58,7 +58,7 @@ def add_parser(commands: Any) -> None:
     who.add_argument(
         "--part", type=_part, metavar="I/N", help="only one of N parts of the plan, for job arrays"
     )
-    who.add_argument("--case", nargs="+", metavar="BUNDLE/CASE", help="only these units")
+    who.add_argument("--case", nargs="+", metavar="BUNDLE/CASE", help="only these")
     add_device(parser)
     add_engine(parser)
     add_time_limit(parser, "work on a case")
@@ -75,7 +75,7 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     add_dicom(parser)
     parser.add_argument(
-        "--no-exemplars", action="store_true", help="do not begin with ten cases of all sizes"
+        "--no-first-ten", action="store_true", help="do not begin with ten cases of all sizes"
     )
     parser.add_argument("--quiet", action="store_true", help="no bar, and nothing but faults")
     parser.set_defaults(run=run, failed=1, **{LATER: True})  # what it could not begin is left
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with driver_of(args, session, work, fixed.threads) as driver:
             work.workers = max(1, driver.workers)
-            counts = work(driver, first=() if args.no_exemplars else first)
+            counts = work(driver, first=() if args.no_first_ten else first)
     finally:
         bar.close()
         _say(args, _summary(work.counts(), out))
@@ -242,7 +242,7 @@ def _own(args: argparse.Namespace, units: "Sequence[Unit]") -> "Sequence[Unit]":
     if args.case:
         known = {unit.key: unit for unit in units}
         if missing := [key for key in args.case if key not in known]:
-            reason = f"it has no unit {missing[0]}."
+            reason = f"it has no case {missing[0]}."
             raise InputError("E_PLAN", args.plan, reason, "Give names such as BUNDLE/CASE.")
         return [known[key] for key in args.case]
     return units

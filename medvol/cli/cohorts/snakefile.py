@@ -11,7 +11,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "snakefile",
         help="where the workflow for Snakemake lies",
-        description="Print the path of a Snakefile that has a job for each unit of a cohort that "
+        description="Print the path of a Snakefile that has a job for each case of a cohort that "
         'was begun: snakemake --snakefile "$(medvol cohort snakefile)" --config out=OUT -j 4 '
         "--keep-going. What else Snakemake needs, such as an executor, stands in its profiles.",
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`medvol cohort status`: how far a cohort is, and why units were refused."""
+"""`medvol cohort status`: how far a cohort is, and why cases were refused."""
 
 import argparse
 import json
@@ -18,7 +18,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "status",
         help="how far a cohort is",
-        description="Count the units of a cohort by their states, and say who works on it.",
+        description="Count the cases of a cohort by their states, each once for every bundle, and "
+        "say who works on it.",
     )
     add_out(parser)
     parser.add_argument("--json", action="store_true", help="print one object instead")
@@ -48,10 +49,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _lines(found: "Status", out: Path) -> list[str]:
     counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n)
-    lines = [f"{found.counts.total():,} units: {counts}"]
+    lines = [f"{found.counts.total():,} cases: {counts}"]
     if found.rate:
         left = "" if found.left_s is None else f", {found.left_s / 3600:.1f} h left"
-        lines.append(f"{found.rate:,.1f} units an hour{left}")
+        lines.append(f"{found.rate:,.1f} cases an hour{left}")
     lines += [f"at work: {x.host} {x.pid}, a sign {x.age_s:.0f} s ago" for x in found.workers]
     for (code, state), number in sorted(found.why.items()):
         remedy = found.remedies[code, state] or ERROR_CODES[code].remedy

@@ -17,13 +17,13 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "verify",
         help="look whether results are there and come out again",
-        description="Look whether the results of all units that are done are there, compute some "
+        description="Look whether the results of all cases that are done are there, compute some "
         "of them again at random, and compare the files.",
     )
     add_out(parser)
     parser.add_argument(
         "--share", type=_share, default=SHARE, metavar="SHARE",
-        help=f"of the units that are computed again, 0 to 1 (default {SHARE:g})",
+        help=f"of the cases that are computed again, 0 to 1 (default {SHARE:g})",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="by which they are chosen (default 0)")
     parser.add_argument(
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
         print(printable(f"{fault.key}: {fault.what}"))
     if faults:
         print(
-            printable(f"take away the folders of these units, then: medvol cohort retry {args.out}")
+            printable(f"take away the folders of these cases, then: medvol cohort retry {args.out}")
         )
-    said = f"{counted(len(done), 'unit')} looked at, {len(again)} computed again"
+    said = f"{counted(len(done), 'case')} looked at, {len(again)} computed again"
     print(f"{said}: {counted(len(faults), 'fault') if faults else 'no fault'}")
     return 2 if faults else 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import printable
+from ..errors import InputError, printable
 from .answering import asked_of
 from .options import add_device, add_engine, add_time_limit, add_trust, engine_of
 from .trust import LATER, introduce
@@ -110,7 +110,11 @@ def _participants(args: argparse.Namespace, spec: "Spec") -> int:
             bids.lay_out(args.output, image, spec, work.out / unit.key)
         if not args.quiet:
             print(printable(f"{args.output / bids.mask_name(image, spec)}.nii.gz"))
-    return 0 if work is None else exit_status(work.counts())
+    if work is None or not (status := exit_status(work.counts())):
+        return 0
+    again = f"once that is mended: medvol cohort retry {work.out}, and the same command"
+    print(printable(f"medvol: {again}"), file=sys.stderr)
+    return status
 
 
 def _asked(args: argparse.Namespace, spec: "Spec") -> "Asked":
@@ -142,8 +146,12 @@ def _known(
         if folder not in cohorts:
             fixed = frozen.freeze(folder, (), _asked(args, spec), threads=1)
             cohorts[folder] = fixed.results(folder, spec.name)
-        if cohorts[folder].is_current(unit.case, Path(unit.path)):
-            found.add(unit.key)
+        try:
+            if cohorts[folder].is_current(unit.case, Path(unit.path)):
+                found.add(unit.key)
+        except InputError as error:  # an image that is not there at present is refused alone
+            if error.code != "E_PATH":
+                raise
     return found
 
 

@@ -141,7 +141,7 @@ def _in(
         else:
             files = [path for path in children(folder) if _suffix(path.name) in suffixes]
         for path in files:
-            own = [path] if path.is_file() else children(path)
+            own = children(path) if path.is_dir() else [path]  # a link may lead to nothing yet
             size = sum(file.stat().st_size for file in own if file.is_file())
             entities = path.name.rpartition("_")[0]
             if path.is_dir():
@@ -207,13 +207,14 @@ def begin(out: Path, root: Path) -> None:
         root: of the data set that it is derived from.
 
     Raises:
-        InputError: E_OUTPUT, another program's data set is there, or that of the images;
-            E_NOSPACE, it cannot be written.
+        InputError: E_OUTPUT, another program's data set is there, or that of the images, or one
+            derived from other images, which may have the same names; E_NOSPACE, it cannot be
+            written.
     """
     if out.resolve() == root.resolve():
         reason = "it is the data set of the images."
         raise InputError("E_OUTPUT", out, reason, f"Give {out / 'derivatives' / 'medvol'}.")
-    path = out / DESCRIPTION
+    path, source = out / DESCRIPTION, root.resolve().as_uri()
     if os.path.lexists(path):
         content = read_json(path, what="description of a data set", remedy="Choose another OUT.")
         makers = content.get("GeneratedBy")
@@ -221,8 +222,11 @@ def begin(out: Path, root: Path) -> None:
         if "medvol" not in names:
             reason = "it describes a data set that medvol did not make."
             raise InputError("E_OUTPUT", path, reason, "Choose another output folder.")
+        if (before := (content.get("DatasetLinks") or {}).get("raw")) != source:
+            reason = f"it is derived from {before}, and not from {source}."
+            remedy = "Choose another output folder; if the data set was moved, change it there."
+            raise InputError("E_OUTPUT", path, reason, remedy)
         return
-    source = root.resolve().as_uri()
     for name, text in (("README.md", README), (".bidsignore", IGNORED)):
         if not (out / name).exists():
             write_text(out / name, text)
@@ -246,9 +250,9 @@ def work_folder(out: Path, units: Sequence[Unit]) -> Path:
 
 
 def _changed_ns(path: Path) -> int:
-    """When a file was changed last, or one in a folder; nanoseconds of the disk's clock."""
+    """When a file was changed last, or one in a folder, in ns of the disk's clock; 0 for none."""
     files = [path, *(children(path) if path.is_dir() else ())]
-    return max(file.stat().st_mtime_ns for file in files)
+    return max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
 
 
 def results_of(out: Path, image: Image, spec: Spec) -> Path | None:

@@ -64,7 +64,7 @@ def ranks_of_torchrun() -> tuple[int, int] | None:
     told = {
         name: int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "WORLD_SIZE")
     }
-    if told["WORLD_SIZE"] > told["LOCAL_WORLD_SIZE"]:
+    if told["WORLD_SIZE"] > told["LOCAL_WORLD_SIZE"] and not told["LOCAL_RANK"]:  # said once
         raise ValueError(
             "torchrun started processes on several machines, which `medvol train` does not know; "
             "run `torchrun ... -m monai.bundle run` there, see docs/training.md"

@@ -16,6 +16,7 @@ from medvol.cohort.bids import (
     mask_name,
     results_of,
     units_of,
+    work_folder,
     write_groups,
 )
 from medvol.owned import write_record
@@ -54,6 +55,20 @@ def test_images_of_ct_are_found_by_their_suffix(data: Path) -> None:
         Image("sub-1/ses-c/anat/sub-1_ses-c_ct.nii.gz", "1", "c", "sub-1_ses-c", 5),
         Image("sub-03/ct/sub-03_ct.nii.gz", "03", "", "sub-03", 5),
     ]
+
+
+def test_a_link_to_what_was_not_fetched_is_an_image(data: Path) -> None:
+    """As git-annex leaves it; whoever wants to read it says so."""
+    link = data / "sub-03/ct/sub-03_run-2_ct.nii.gz"
+    link.symlink_to("nothing")
+    images = find_images(data, task(CT), participants=["03"])
+    assert [(Path(image.path).name, image.size_bytes) for image in images] == [
+        ("sub-03_ct.nii.gz", 5), (link.name, 0),
+    ]  # fmt: skip
+    units = units_of(data, images, read_spec(CT))
+    before = work_folder(data, units)
+    (link.parent / "nothing").touch()
+    assert work_folder(data, units) != before
 
 
 def test_participants_sessions_and_suffixes_are_chosen(data: Path) -> None:
@@ -142,6 +157,11 @@ def test_data_sets_of_others_and_results_that_are_not_whole_are_refused(
     text = '{"GeneratedBy": [{"Name": "fMRIPrep"}]}'
     (tmp_path / "other/dataset_description.json").write_text(text)
     refused_by(lambda: begin(tmp_path / "other", data), "E_OUTPUT")
+    begin(tmp_path / "out", data)
+    data.rename(tmp_path / "moved")  # or other participants with the same labels
+    error = refused_by(lambda: begin(tmp_path / "out", tmp_path / "moved"), "E_OUTPUT")
+    assert error.reason.startswith(f"it is derived from {data.as_uri()}, and not from ")
+    (tmp_path / "moved").rename(data)
     image, spec = find_images(data, task(CT))[0], read_spec(CT)
     refused_by(lambda: lay_out(tmp_path, image, spec, tmp_path), "E_CORRUPT")
     refused_by(lambda: write_groups(tmp_path), "E_EMPTY")

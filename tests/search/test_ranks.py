@@ -99,6 +99,8 @@ def test_what_torchrun_told(monkeypatch: pytest.MonkeyPatch) -> None:
     under_torchrun(monkeypatch, rank=0, everywhere=4)
     with pytest.raises(ValueError, match="on several machines"):
         ranks_of_torchrun()
+    under_torchrun(monkeypatch, rank=1, everywhere=4)
+    assert ranks_of_torchrun() == (1, 2)  # the first says it
 
 
 SMALL = (

@@ -122,7 +122,7 @@ def known_slices(path: Path) -> dict[str, npt.NDArray[np.bool_]]:
         path: of a table with the columns case, slice (from 0) and lung_known (0 or 1).
 
     Raises:
-        InputError: E_FORMAT, it has no such columns.
+        InputError: E_FORMAT, it has no such columns, or lacks slices.
     """
     if not path.is_file():
         return {}
@@ -135,6 +135,10 @@ def known_slices(path: Path) -> dict[str, npt.NDArray[np.bool_]]:
             "E_FORMAT", path, f"it has no columns case, slice and lung_known in numbers ({error}).",
             "Take it away, where the lung is known on all slices.",
         ) from None  # fmt: skip
+    for case, own in known.items():
+        if sorted(own) != [*range(len(own))]:
+            reason = f"the slices of {case} are not counted from 0, each once."
+            raise InputError("E_FORMAT", path, reason, "Take the table of the same copy.")
     return {case: np.array([own[z] for z in sorted(own)], bool) for case, own in known.items()}
 
 

@@ -24,8 +24,8 @@ def read(lists: Sequence[Path]) -> Datalist:
         lists: two or more datalists, .json.
 
     Raises:
-        InputError: E_PATH, no such datalist; E_FORMAT, not a datalist; E_LABELS, a value means two
-            labels; E_EMPTY, a case is in two of the lists.
+        InputError: E_PATH, no such datalist; E_FORMAT, not a datalist, or a case is in two of the
+            lists, or a patient in two parts or folds; E_LABELS, a value means two labels.
         ValueError: fewer than two lists.
     """
     if len(lists) < 2:
@@ -33,16 +33,10 @@ def read(lists: Sequence[Path]) -> Datalist:
     read_lists = {path: Datalist.read(path) for path in lists}
     contents = [datalist.content for datalist in read_lists.values()]
     parts: dict[str, list[Mapping[str, Any]]] = {}
-    seen: dict[str, Path] = {}
-    for path, datalist in read_lists.items():
+    for datalist in read_lists.values():
         for part, items in datalist.parts.items():
             parts.setdefault(part, []).extend(items)
-        for item in (x for items in datalist.parts.values() for x in items):
-            case = str(item.get("case", item["image"]))
-            if case in seen:
-                reason = f"the case {case} is in {seen[case]} too."
-                raise InputError("E_FORMAT", path, reason, "Leave one of the lists out.")
-            seen[case] = path
+    _check_apart(read_lists)
     said = {word: [str(x[word]) for x in contents if x.get(word)] for word in ABOUT}
     return Datalist(
         {
@@ -55,6 +49,31 @@ def read(lists: Sequence[Path]) -> Datalist:
             "facts": {case: own for x in contents for case, own in x.get("facts", {}).items()},
         }
     )
+
+
+def _check_apart(lists: Mapping[Path, Datalist]) -> None:
+    """Refuse a case that is in two lists, and a patient who would be trained on and held out.
+
+    Raises:
+        InputError: E_FORMAT, names both lists.
+    """
+    cases: dict[str, Path] = {}
+    patients: dict[str, tuple[str, Path]] = {}
+    for path, datalist in lists.items():
+        for part, item in ((name, x) for name, items in datalist.parts.items() for x in items):
+            case = str(item.get("case", item["image"]))
+            if case in cases:
+                reason = f"the case {case} is in {cases[case]} too."
+                raise InputError("E_FORMAT", path, reason, "Leave one of the lists out.")
+            cases[case] = path
+            fold = item.get("fold")
+            place = part if fold is None else f"{part} fold {fold}"
+            patient = str(item.get("patient", case))
+            first, where = patients.setdefault(patient, (place, path))
+            if first != place:
+                reason = f"patient {patient} is in {place} here, and in {first} of {where}."
+                remedy = "Give all cases of a patient one fold; or two people two names."
+                raise InputError("E_FORMAT", path, reason, remedy)
 
 
 def _agreed(lists: Mapping[Path, Datalist], what: str) -> dict[str, Any]:

@@ -51,6 +51,11 @@ def test_slices_of_another_volume_are_refused(tmp_path):
     with pytest.raises(InputError, match="no columns case, slice and lung_known") as refusal:
         read(folder, tmp_path, folds=1)
     assert refusal.value.code == "E_FORMAT"
+    lines = [f"coronacases_001,{number},1" for number in range(1, 17)]  # from 1
+    (folder / "slices.csv").write_text("\n".join(["case,slice,lung_known", *lines]))
+    with pytest.raises(InputError, match="not counted from 0") as refusal:
+        read(folder, tmp_path, folds=1)
+    assert refusal.value.code == "E_FORMAT"
 
 
 def test_of_the_radiopaedia_volumes_only_that_of_another_patient_is_read(tmp_path):

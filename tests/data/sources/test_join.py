@@ -54,6 +54,9 @@ def test_lists_that_contradict_each_other_are_refused(tmp_path):
     with pytest.raises(InputError, match="the case a is in ") as no:
         make(tmp_path / "both.json", lists=[one, same])
     assert no.value.code == "E_FORMAT"
+    other = listed(tmp_path / "other", {"a2": 1}, {"1": "opacity"}, "D")  # of patient a, too
+    with pytest.raises(InputError, match="patient a is in training fold 1 here, and in training f"):
+        make(tmp_path / "both.json", lists=[one, other])
     with pytest.raises(ValueError, match="there is 1 datalist to join"):
         make(tmp_path / "both.json", lists=[one])
     assert not (tmp_path / "both.json").exists()

@@ -25,7 +25,7 @@ from ..failures import FAILURES
 from ..files import sha256_of
 from ..manifest import manifest_of
 from ..progress import Step
-from ..tasks.task import task_of
+from ..tasks.task import NOT_ASKED, task_of
 from .archived import Archived
 from .counters import JOBS, REUSED, Counters
 from .devices import workers_for
@@ -33,7 +33,7 @@ from .images import ARCHIVE, STUDIES, Images, Stored
 from .jobs import DONE, Job, Jobs
 from .keep import held, outlived
 from .lane import Duty, Ready
-from .options import NOT_ASKED, checked, checked_formats
+from .options import checked, checked_formats
 from .queue import Queue
 from .refusals import Busy, Missing, Misused
 from .results import ResultFolders
@@ -143,7 +143,7 @@ class Service:
         Args:
             image: id of an image.
             bundle: name of a bundle that is served.
-            options: some of `options.NOT_ASKED`.
+            options: some of `tasks.task.NOT_ASKED`.
             formats: of files, of `OUTPUTS`, for who does not wait for the others; None for all.
 
         Raises:

@@ -22,9 +22,8 @@ from ..owned import RUN, read_record
 from ..tasks.cases import Case
 from ..tasks.inspecting import series_facts
 from ..tasks.predicting import Job, Predicting
-from ..tasks.task import load_bundle, task_of
+from ..tasks.task import NOT_ASKED, load_bundle, task_of
 from .devices import VISIBLE
-from .options import NOT_ASKED
 from .results import Report, described
 
 if TYPE_CHECKING:

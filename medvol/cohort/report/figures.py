@@ -56,7 +56,7 @@ def undecided(found: Mapping[str, Any]) -> float | None:
         found: what `run.json` says of the case.
 
     Returns:
-        None where the bundle does not say it of a mask.
+        0 to 1; None where the bundle does not say it of a mask.
 
     Example:
         >>> undecided({"classes": {"probability": {"normal": 0.375, "pneumonia": 0.625}}})

@@ -2,7 +2,8 @@
 """Several datalists as one, each case in the fold that its own list says.
 
 A number must mean the same label in all lists; one may have labels that others lack. Folds stay:
-lists that were made with the same number of folds are each spread over them evenly.
+lists that were made with the same number of folds are each spread over them evenly. An item without
+a `source` gets the name of its list, so that an evaluation gives figures of each.
 """
 
 from collections import Counter
@@ -35,7 +36,8 @@ def read(lists: Sequence[Path]) -> Datalist:
     parts: dict[str, list[Mapping[str, Any]]] = {}
     for datalist in read_lists.values():
         for part, items in datalist.parts.items():
-            parts.setdefault(part, []).extend(items)
+            own = ({"source": datalist.name, **item} for item in items)
+            parts.setdefault(part, []).extend(own)
     _check_apart(read_lists)
     said = {word: [str(x[word]) for x in contents if x.get(word)] for word in ABOUT}
     return Datalist(

@@ -41,7 +41,18 @@ def test_cases_keep_their_folds_and_files(tmp_path):
     about = Datalist.read(tmp_path / "both.json").about
     assert (about["name"], about["licence"]) == ("A; B", "open")
     assert about["facts"]["c"] == {"ml": 1}
+    assert [item["source"] for item in joined.parts["training"]] == ["A", "A", "A", "B"]
     assert rows(joined)[1:] == [["training", "0", "2", "1"], ["training", "1", "2", "2"]]
+
+
+def test_a_source_that_an_item_names_stays(tmp_path):
+    one = listed(tmp_path / "one", {"a": 0}, {"1": "opacity"}, "A")
+    two = listed(tmp_path / "two", {"b": 0}, {"1": "opacity"}, "B")
+    content = json.loads(two.read_text())
+    content["training"][0]["source"] = "hospital"
+    two.write_text(json.dumps(content))
+    joined = make(tmp_path / "both.json", lists=[one, two])
+    assert [item["source"] for item in joined.parts["training"]] == ["A", "hospital"]
 
 
 def test_lists_that_contradict_each_other_are_refused(tmp_path):

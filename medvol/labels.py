@@ -2,6 +2,7 @@
 """Label tables: what each value of a mask is called, its colour and its code."""
 
 import colorsys
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,17 @@ from .errors import InputError
 CODE_CONTEXT = "Segmentation category and type - DICOM master list"
 REGION_CONTEXT = "Anatomic codes - DICOM master list"
 GOLDEN_ANGLE_TURN = 0.381966  # of the hue circle; neighbouring labels get far colours
+_SIDE = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])", re.IGNORECASE)  # a word of a name
+
+
+def names_a_side(name: str) -> bool:
+    """Whether a label's name says left or right: mirrored, a left lung looks like a right one.
+
+    Example:
+        >>> [names_a_side(name) for name in ("Left lung", "lung_right", "bright spot")]
+        [True, True, False]
+    """
+    return bool(_SIDE.search(name))
 
 
 @dataclass(frozen=True)

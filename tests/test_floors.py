@@ -14,10 +14,10 @@ import medvol
 
 PACKAGE = Path(medvol.__file__).parent
 FLOORS = {
-    "codes": 1, "errors": 1, "failures": 1, "files": 1, "kinds": 1, "labels": 1, "lungs": 1,
-    "manifest": 1, "metadata": 1, "names": 1, "owned": 1, "pages": 1, "progress": 1, "quiet": 1,
-    "scratch": 1, "slices": 1, "spatial": 1, "stopping": 1, "strictly": 1, "text": 1, "threads": 1,
-    "trained": 1, "verified": 1,
+    "codes": 1, "density": 1, "errors": 1, "failures": 1, "files": 1, "kinds": 1, "labels": 1,
+    "lungs": 1, "manifest": 1, "metadata": 1, "names": 1, "owned": 1, "pages": 1, "progress": 1,
+    "quiet": 1, "scratch": 1, "slices": 1, "spatial": 1, "stopping": 1, "strictly": 1, "text": 1,
+    "threads": 1, "trained": 1, "verified": 1,
     "audit": 2, "transforms": 2, "networks": 2, "metrics": 2,
     "images": 3, "inferers": 3, "bundle": 3,
     "answer": 4, "chains": 4, "training": 4,

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import appearing, read_json, write_json, write_text
+from ..labels import names_a_side
 from ..metadata import read_metadata
 from ..owned import checksums, claim
 from ..text import NOTICE
@@ -37,8 +38,7 @@ OF_THE_OTHER = {  # in its metadata, and not true of the new bundle
     "human_reference", "weights_record",
 }  # fmt: skip
 OF_THE_WEIGHTS = ("temperature", "threshold")  # parameters
-SIDE = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])", re.IGNORECASE)  # a word of a name
-# mirrored, a left lung looks like a right one
+# of training, where a label is of one side
 UNMIRRORED: Source = {"train": {"train": {"augmentation": {"flip": []}}}}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LICENSE = """\
@@ -174,7 +174,7 @@ def new_source(
 def _is_of_one_side(labels: Any, find: Callable[[str], Source]) -> bool:
     """Whether a name of a label of voxels says left or right."""
     rows = assemble({"labels": labels}, find)["labels"].get("label_table", ())
-    return any(SIDE.search(row["name"]) for row in rows)
+    return any(names_a_side(row["name"]) for row in rows)
 
 
 def labels_of(bundle: Path) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def add_device(parser: argparse.ArgumentParser, *, precision: bool = True) -> No
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """Add how a network is run, which but for a crop changes no mask: `engine_of` reads it.
+    """Add how a network is run, which but for crop and mirror changes no mask, for `engine_of`.
 
     Args:
         parser: of the command.
@@ -160,6 +160,11 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help="of a chest CT only the lungs and a margin go through the bundle, the rest is "
         "background: sooner, and not quite the mask of the whole",
     )  # fmt: skip
+    group.add_argument(
+        "--mirror", action="store_true",
+        help="the mean of the image and of it mirrored left to right: another mask, often a better "
+        "one, in twice the time of the network",
+    )  # fmt: skip
 
 
 def engine_of(args: argparse.Namespace) -> EngineSettings:
@@ -171,7 +176,7 @@ def engine_of(args: argparse.Namespace) -> EngineSettings:
     fixed = isinstance(args.backend, dict)
     return EngineSettings(
         AUTO if fixed else args.backend, args.stock, args.threads, args.max_memory, args.crop,
-        args.backend if fixed else None,
+        args.backend if fixed else None, args.mirror,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from monai.transforms import Compose
 
 from ..answer import Run
 from ..bundle.config import Config, last_line
-from ..bundle.foreign import GATE, id_of, inference_config
+from ..bundle.foreign import id_of
 from ..bundle.spec import Spec, check_chain
 from ..bundle.weights_record import check_trained
 from ..errors import InputError, Note, refusal_behind
@@ -25,11 +25,13 @@ from ..images.unchanged import check_unchanged
 from ..inferers.precision import PrecisionInferer
 from ..kinds import is_of
 from ..metrics.likeness import Likeness, read_likeness
+from ..networks.averaged import AveragedNetwork
 from ..networks.weights import load_weights, record_in
 from ..progress import Step, tell
 from ..transforms.keys import noted, notes_of
 from .backends.backend import Backend
 from .backends.choose import choose_backend, keeper, remembered_choice
+from .configured import configured
 from .devices import (
     choose_device,
     infer_within_memory,
@@ -133,7 +135,7 @@ class Pipeline:
         if engine.crop == LUNGS:
             check_lungs(spec)
         self.device = choose_device(device)
-        config = _config(spec, self.device, gate)
+        config = configured(spec, self.device, gate=gate, mirror=engine.mirror)
         self.code = config.code
         preprocessing = _chain(_built(config, "preprocessing"))
         postprocessing = _chain(_built(config, "postprocessing"))
@@ -304,9 +306,10 @@ class Pipeline:
     @property
     def settings(self) -> dict[str, Any]:
         """What the record names of inferer and backend."""
+        own = self.network.settings if is_of(self.network, AveragedNetwork) else {}
         backend = {} if self.backend is None else {"backend": self.backend.name}
         more = {} if self.backend is None else self.backend.settings
-        return {**settings_of(self.inferer), **backend, **more}
+        return {**settings_of(self.inferer), **own, **backend, **more}
 
     def _unlike(self, prepared: Any) -> tuple[Note, ...]:
         """What is odd about a picture that is prepared, where the bundle's own are known."""
@@ -343,27 +346,6 @@ def _likeness(spec: Spec) -> Likeness | None:
     """What the pictures have in common that the bundle was trained on, where it tells."""
     path = spec.folder / "models" / LIKENESS
     return read_likeness(path) if path.is_file() else None
-
-
-def _config(spec: Spec, device: torch.device, gate: float | str | None) -> Config:
-    """`configs/inference.json` with the gate's threshold.
-
-    Raises:
-        InputError: E_BUNDLE, it cannot be read, or a threshold is given and it has no gate.
-    """
-    config = Config(
-        inference_config(spec.folder),
-        bundle_root=os.fspath(spec.folder),
-        device=f"$torch.device({str(device)!r})",
-    )
-    if gate is not None:
-        if GATE not in config:
-            raise InputError(
-                "E_BUNDLE", spec.folder, f"its inference.json has no `{GATE}`, so no gate.",
-                "Leave the threshold out, or add a gate as docs/cascade.md shows.",
-            )  # fmt: skip
-        config.parser[GATE] = None if gate == "off" else float(gate)
-    return config
 
 
 def _built(config: Config, part: str) -> Any:

@@ -15,7 +15,7 @@ CROPS = (LUNGS,)
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What a user may say of how a network is run; but for `crop`, it changes no answer.
+    """What a user may say of how a network is run; but for crop and mirror it changes no answer.
 
     Args:
         backend: that runs the network, of `BACKENDS`; "auto" takes what was the fastest here.
@@ -25,6 +25,7 @@ class EngineSettings:
         crop: "lungs": of a chest CT only their box goes through the bundle, see `engine.lung_box`.
         choice: what was measured on any machine, as `medvol bundle backends --json` prints it: its
             backend runs the network, or the run is refused. Where `backend` is "auto" only.
+        mirror: the mean of the image and of it mirrored left to right, see `networks.averaged`.
 
     Raises:
         ValueError: no such backend or crop, no thread, no memory; another backend for stock parts,
@@ -37,6 +38,7 @@ class EngineSettings:
     max_memory_bytes: int | None = None
     crop: str | None = None
     choice: Mapping[str, Any] | None = None
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:

@@ -157,6 +157,7 @@ class Results:
             "device": str(choose_device(self.device)),
             "stock": self.engine.stock,
             "crop": self.engine.crop,
+            **({"mirror": True} if self.engine.mirror else {}),
         }
 
     def check_place(self, given: Sequence[Path], cases: Mapping[str, str]) -> None:

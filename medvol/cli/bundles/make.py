@@ -13,7 +13,8 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "new",
         help="make a bundle with other labels from another",
         description="Make a bundle with the network, chain and training of another, and other "
-        "labels or classes. It has no weights until it is trained.",
+        "labels or classes. It has no weights until it is trained, unless those of several "
+        "networks are given, whose probabilities it then averages.",
     )
     new.add_argument("name", help="of the new bundle, or its folder")
     new.add_argument(
@@ -23,6 +24,11 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--labels", type=Path, metavar="FILE",
         help='.json: {"label_table": [{"value": 1, "name": "lung"}]} or {"classes": ["a", "b"]}; '
         "default: those of the other bundle",
+    )  # fmt: skip
+    new.add_argument(
+        "--weights", dest="several", nargs="+", type=Path, metavar="FILE",
+        help="of trained networks of the other bundle, two or more, such as of several seeds: the "
+        "new bundle gives their mean, in as many times the time",
     )  # fmt: skip
     add_trust(new)
     new.set_defaults(run=make_bundle)
@@ -56,15 +62,27 @@ def add_parser(own: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def make_bundle(args: argparse.Namespace) -> int:
-    """Make a bundle, and say what comes next."""
+    """Make a bundle, and say what comes next.
+
+    Raises:
+        ValueError: weights and other labels.
+    """
     from ...bundle.find import shipped_bundles
     from ...bundle.new import new_bundle
 
-    folder = new_bundle(args.name, like=args.like, labels=args.labels)
+    if args.several and args.labels:
+        raise ValueError("weights are good for the labels of their bundle; leave out one of both")
+    if args.several:
+        from ...search.averaged_bundle import averaged_bundle
+
+        folder = averaged_bundle(args.name, like=args.like, weights=args.several)
+    else:
+        folder = new_bundle(args.name, like=args.like, labels=args.labels)
     print(f"{folder} made; its settings are in source.json")
     if args.name in shipped_bundles():
         print(f"{args.name} now names this bundle, no longer the shipped one")
-    print(f"Train it: medvol train {args.name} --data DATALIST --install")
+    if not args.several:
+        print(f"Train it: medvol train {args.name} --data DATALIST --install")
     return 0
 
 

@@ -78,10 +78,11 @@ class GateChoice(ChosenTraining):
     Args:
         segmenter: path of the table of `SliceOverlaps` in a fold's folder.
         gates: training to the path of its table of `SliceProbabilities`.
-        margin: slices that the cascade adds at both ends of a run that passes.
+        margin: slices that the cascade adds at both ends of a run that passes; of several the one
+            that stops most slices without a finding.
         gap: slices between two runs that become one.
         sensitivity: 0 to 1.
-        threshold_id: id of the threshold in `inference.json`.
+        threshold_id, margin_id: ids of both in `inference.json`.
     """
 
     def __init__(
@@ -89,27 +90,34 @@ class GateChoice(ChosenTraining):
         segmenter: str,
         gates: Mapping[str, str],
         *,
-        margin: int,
+        margin: int | Sequence[int],
         gap: int,
         sensitivity: float = SENSITIVITY,
         threshold_id: str = "gate_threshold",
+        margin_id: str = "gate_margin",
     ) -> None:
         self.segmenter = segmenter
         self.gates = dict(gates)
-        self.margin = margin
+        self.margins = [margin] if isinstance(margin, int) else list(margin)
         self.gap = gap
         self.sensitivity = sensitivity
         self.threshold_id = threshold_id
+        self.margin_id = margin_id
 
     def choose(self, folds: Sequence[Path]) -> dict[str, Any]:
-        """Name of the gate and its threshold."""
+        """Name of the gate, its threshold and margin."""
         gate = max(self._gates(folds), key=lambda row: row[2])[0]
         cases = [case for folder in folds for case in by_case(self._slices(folder))]
-        return {"gate": gate, "threshold": self._threshold(cases, gate)}
+        options = [
+            {"gate": gate, "threshold": self._threshold(cases, gate, margin), "margin": margin}
+            for margin in self.margins
+        ]
+        return max(options, key=lambda option: self._stopped(cases, **option))
 
     def changes(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """The threshold."""
-        return {f"inference#{self.threshold_id}": chosen["threshold"]} if chosen else {}
+        """The threshold and the margin."""
+        ids = {"threshold": self.threshold_id, "margin": self.margin_id}
+        return {f"inference#{own}": chosen[key] for key, own in ids.items() if key in chosen}
 
     def training(self, chosen: Mapping[str, Any]) -> str:
         """The gate."""
@@ -167,10 +175,15 @@ class GateChoice(ChosenTraining):
             rows = [{**row, gate: given[row["case"], row["slice"]]} for row in rows]
         return rows
 
-    def _threshold(self, cases: Sequence[Slices], gate: str) -> float:
+    def _stopped(self, cases: Sequence[Slices], gate: str, threshold: float, margin: int) -> int:
+        """Slices without a finding that do not pass."""
+        figures = (self._figures(slices, gate, threshold, margin) for slices in cases)
+        return sum(row["stopped_negative"] for row in figures)
+
+    def _threshold(self, cases: Sequence[Slices], gate: str, margin: int) -> float:
         good = [THRESHOLDS[0]]
         for threshold in THRESHOLDS:
-            passed = [self._figures(slices, gate, threshold) for slices in cases]
+            passed = [self._figures(slices, gate, threshold, margin) for slices in cases]
             found = sum(row["passed_positive"] for row in passed)
             if found >= self.sensitivity * sum(row["positive_slices"] for row in passed) and all(
                 row["passed_positive"] > 0 for row in passed if row["positive_slices"]
@@ -178,13 +191,13 @@ class GateChoice(ChosenTraining):
                 good.append(threshold)
         return float(good[-1])
 
-    def _figures(self, slices: Slices, gate: str, threshold: float) -> dict[str, Any]:
+    def _figures(self, slices: Slices, gate: str, threshold: float, margin: int) -> dict[str, Any]:
         """One case behind the gate, and without it (`_plain`)."""
         true, predicted, both = (
             np.array([int(row[key]) for row in slices]) for key in ("true", "predicted", "both")
         )
         score: npt.NDArray[np.float64] = np.array([float(row[gate]) for row in slices])
-        passes = passing_slices(score, threshold, margin=self.margin, gap=self.gap)
+        passes = passing_slices(score, threshold, margin=margin, gap=self.gap)
         marked = true > 0
         return {
             "dice": _dice(both[passes].sum(), predicted[passes].sum() + true.sum()),

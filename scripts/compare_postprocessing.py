@@ -23,7 +23,7 @@ import numpy.typing as npt
 from monai.transforms import Compose
 
 from medvol.files import read_csv, write_csv
-from medvol.metrics.classes.ranking import auc_interval
+from medvol.metrics.classes.ranking import roc_auc
 from medvol.spatial import voxel_volume_ml
 from medvol.tasks.task import Bundle, load_bundle
 
@@ -105,7 +105,7 @@ def figures(masks: tuple[Mask, Mask], truth: Truth, voxel_ml: float) -> list[str
     cells += [f"{mask[:, :, ~true].sum() * voxel_ml:.2f}" for mask in masks]
     sorts = true.any() and not true.all()
     areas = [mask.sum(axis=(0, 1)) for mask in masks]
-    return cells + [f"{auc_interval(area, true).value:.3f}" if sorts else "" for area in areas]
+    return cells + [f"{roc_auc(area, true):.3f}" if sorts else "" for area in areas]
 
 
 def dice(one: Mask, other: Mask) -> float:

@@ -20,7 +20,9 @@ import numpy as np
 from medvol.answer import Answer
 from medvol.files import read_csv
 from medvol.metrics.classes.calibration import expected_calibration_error, reliability
-from medvol.metrics.classes.ranking import auc_interval, threshold_rows
+from medvol.metrics.classes.figures import ranking_estimate
+from medvol.metrics.classes.ranking import roc_auc, threshold_rows
+from medvol.metrics.intervals import leave_out
 from medvol.report.plots import draw_reliability
 from medvol.spatial import spacing_mm, voxel_volume_ml
 from medvol.tasks.task import load_bundle
@@ -40,15 +42,15 @@ def main() -> int:
         truth = np.array([infected[z] for z in range(len(score))])
         line = f"{case:12} {said}"
         if truth.any():
-            line += f"   slice AUC {auc_interval(score, truth).value:.3f}"
+            line += f"   slice AUC {roc_auc(score, truth):.3f}"
             line += f" ({truth.sum()} of {len(truth)} infected)"
         print(line, flush=True)
         scores.append(score)
         truths.append(truth)
         cases += [case] * len(truth)
     score, truth = np.concatenate(scores), np.concatenate(truths)
-    auc = auc_interval(score, truth, cases)
-    print(f"{'all':12} slice AUC {auc.value:.3f} (95 % interval {auc.low:.3f} to {auc.high:.3f})")
+    auc = ranking_estimate("auc", score, truth, leave_out(cases))
+    print(f"{'all':12} slice AUC {auc.words('{:.3f}'.format)} {auc.withheld}".rstrip())
     if bundle.spec.slice_rule is not None:
         threshold = bundle.spec.slice_rule.threshold
         (row,) = threshold_rows(score, truth, [threshold])

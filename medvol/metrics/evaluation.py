@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from ..errors import InputError
-from .intervals import Draws, Estimate, draw_patients
+from .intervals import Estimate, LeftOut, leave_out
 
 FEW_PATIENTS = 10  # an interval from fewer says little
 MOST_GROUPS = 20  # of one kind; more say nothing, as each has a few cases
@@ -92,9 +92,9 @@ class Evaluation(ABC, Generic[CaseT]):
         return len({case.patient for case in self.cases})
 
     @cached_property
-    def draws(self) -> Draws:
-        """(resamples, cases) how often each case is taken, for intervals over patients."""
-        return draw_patients([case.patient for case in self.cases])
+    def left_out(self) -> LeftOut:
+        """(R, cases) which stay when one patient after another is left out, for intervals."""
+        return leave_out([case.patient for case in self.cases])
 
     @cached_property
     def subgroups(self) -> dict[str, list[Group]]:
@@ -111,16 +111,16 @@ class Evaluation(ABC, Generic[CaseT]):
         """The figures of the cases whose group has a name."""
         numbers = [number for number, own in enumerate(of) if own == name]
         patients = [self.cases[number].patient for number in numbers]
-        figures = self.figures_of(numbers, draw_patients(patients))
+        figures = self.figures_of(numbers, leave_out(patients))
         return Group(name, len(numbers), len(set(patients)), figures)
 
     @abstractmethod
-    def figures_of(self, numbers: Sequence[int], draws: Draws) -> dict[str, Estimate]:
+    def figures_of(self, numbers: Sequence[int], left_out: LeftOut) -> dict[str, Estimate]:
         """The main figures of some of the cases.
 
         Args:
             numbers: of the cases.
-            draws: (resamples, these cases).
+            left_out: (R, these cases), see `intervals.leave_out`.
         """
 
     @abstractmethod

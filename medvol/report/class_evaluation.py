@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ..metrics.classes.calibration import NO_INTERVAL
 from ..metrics.classes.confounding import CLASS, Predicted
 from ..metrics.classes.confusion import confusion_rates
 from ..metrics.classes.evaluation import ClassEvaluation
@@ -60,6 +61,7 @@ def class_content(evaluation: ClassEvaluation, pictures: ClassPictures) -> Conte
         "columns": [(words, name, figure) for words, name in OF_ALL.items()],
         "of_a_class": OF_A_CLASS,
         "clues": evaluation.confounding.targets if evaluation.confounding else {},
+        "no_interval": NO_INTERVAL,
         "rates": confusion_rates(evaluation.confusion).tolist(),
     }
     return Content("class_evaluation.html.j2", values, confounding_lines(evaluation))

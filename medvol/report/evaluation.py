@@ -17,7 +17,7 @@ from ..bundle.claim import ClaimItem, counts
 from ..bundle.spec import HumanReference
 from ..files import write_csv, write_json, write_text
 from ..metrics.evaluation import Evaluation
-from ..metrics.intervals import CONFIDENCE_PERCENT, RESAMPLES, SEED
+from ..metrics.intervals import CONFIDENCE_PERCENT, METHOD
 from ..text import NOTICE, counted, decimals, digits
 from .html import page_environment
 
@@ -92,7 +92,7 @@ def render_evaluation(evaluation: Evaluation[Any], content: Content, about: Abou
             noun=evaluation.noun,
             patients=counted(evaluation.patients, "patient"),
             confidence=f"{CONFIDENCE_PERCENT:g} %",
-            resamples=f"{RESAMPLES:,}",
+            method=METHOD,
             evaluation=evaluation,
             about=about,
             remarks=[*content.remarks, *about.remarks],
@@ -166,9 +166,7 @@ def write_metrics_json(
         "protocol": dict(about.protocol),
         "interval": {
             "percent": CONFIDENCE_PERCENT,
-            "method": "percentile bootstrap over patients",
-            "resamples": RESAMPLES,
-            "seed": SEED,
+            "method": METHOD,
             "patients": evaluation.patients,
         },
         **evaluation.record(),

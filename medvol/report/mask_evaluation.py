@@ -40,8 +40,8 @@ SUMMARY: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("HD95, mm", "hd95_mm_mean", partial(decimals, places=1)),
     ("Lesions found", "lesion_sensitivity", share_text),
     ("False lesions a case", "false_lesions_per_case", false_text),
-    ("Volume error, ml", "volume_error_ml_mean", signed_ml_text),
-    ("without sign, ml", "absolute_volume_error_ml_mean", ml_text),
+    ("Volume error, median, ml", "volume_error_ml_median", signed_ml_text),
+    ("without sign, ml", "absolute_volume_error_ml_median", ml_text),
 )
 
 

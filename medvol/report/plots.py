@@ -21,6 +21,7 @@ from ..metrics.classes.ranking import (
     roc_band,
     roc_curve,
 )
+from ..metrics.intervals import draw_patients
 from .figure import save_figure
 from .letters import drawable, families
 
@@ -53,12 +54,13 @@ def curves_of(evaluation: ClassEvaluation) -> list[ClassCurves]:
     """Curves of each class that occurs and is not alone; of two classes, of the second only."""
     numbers = range(len(evaluation.names))
     chosen = [POSITIVE] if evaluation.two else numbers
+    draws = draw_patients([case.patient for case in evaluation.cases])
     found: list[ClassCurves] = []
     for number in chosen:
         name, truth = evaluation.names[number], evaluation.truth == number
         if not truth.any() or truth.all() or len(found) == MOST_CURVES:
             continue
-        score, draws = evaluation.probability[:, number], evaluation.draws
+        score = evaluation.probability[:, number]
         found.append(
             ClassCurves(
                 name,

@@ -153,7 +153,7 @@ def in_one_line(figures: Mapping[str, Any]) -> dict[str, float]:
         if key in DICE:
             found |= {f"Dice of {region}, {key}": dice for region, dice in value.items()}
         elif isinstance(value, Mapping):
-            found |= {words: value["value"]} if "value" in value else {}
+            found |= {words: value["value"]} if value.get("value") is not None else {}
         else:
             found[words] = value
     return found

@@ -268,7 +268,7 @@ class Comparison(ABC, Generic[CaseT]):
         ]
         if evaluation.patients < FEW_PATIENTS:
             few = counted(evaluation.patients, "patient")
-            found.append(f"Intervals come from {few}: too few to rely on.")
+            found.append(f"Figures are of {few}: too few to rely on.")
         return found + self.remarks(evaluation)
 
     def outcomes(self) -> Iterator[tuple[str, CaseT | InputError]]:

@@ -15,7 +15,7 @@ import torch
 from ..files import read_csv, write_csv
 from ..metrics.classes.ranking import roc_auc
 from ..metrics.evaluator import EvaluatorTable, Row
-from ..metrics.intervals import draw_patients, median_estimate, ratio_estimate
+from ..metrics.intervals import leave_out, median_estimate, ratio_estimate
 from ..slices import passing_slices
 from .recipe import ChosenTraining
 
@@ -141,7 +141,7 @@ class GateChoice(ChosenTraining):
                 cases.append(case | chosen | self._figures(slices, **chosen))
         write_csv(folder / "cross_validation.csv", list(cases[0]), [[*c.values()] for c in cases])
         summary: dict[str, Any] = {"gates": {name: auc for name, _, auc in gates}}
-        draws = draw_patients([patients[case["case"]] for case in cases])
+        left_out = leave_out([patients[case["case"]] for case in cases])
         true = np.array([case["true"] for case in cases], float)
         for name, ending in (("dice", ""), ("dice_plain", "_plain")):
             figure, both, predicted = (
@@ -149,9 +149,9 @@ class GateChoice(ChosenTraining):
                 for key in ("dice", "both", "predicted")
             )
             summary[name] = {
-                "mean": ratio_estimate(figure, np.ones(len(figure)), draws)._asdict(),
-                "median": median_estimate(figure, draws)._asdict(),
-                "pooled": ratio_estimate(2 * both, predicted + true, draws)._asdict(),
+                "mean": ratio_estimate(figure, np.ones(len(figure)), left_out).record(),
+                "median": median_estimate(figure, left_out).record(),
+                "pooled": ratio_estimate(2 * both, predicted + true, left_out).record(),
             }
         passed = sum(case["passed_positive"] for case in cases)
         stopped = sum(case["stopped_negative"] for case in cases)

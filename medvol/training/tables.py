@@ -18,8 +18,9 @@ from ..files import read_csv, write_csv
 from ..metrics.classes.calibration import expected_calibration_error, with_temperature
 from ..metrics.classes.confusion import class_rates, confusion_matrix, macro_rates
 from ..metrics.classes.decision import Decision, decided
-from ..metrics.classes.figures import log_likelihood, macro_auc
-from ..metrics.classes.ranking import auc_interval, roc_auc
+from ..metrics.classes.figures import log_likelihood, macro_auc, ranking_estimate
+from ..metrics.classes.ranking import roc_auc
+from ..metrics.intervals import leave_out
 from ..metrics.masks.overlap import summarise
 from .calibration import slices_of_note
 
@@ -84,9 +85,9 @@ def join_slices(
         own = cases == case
         aucs.append(roc_auc(probability[own], truth[own]))
         lines.append((case, int(own.sum()), int(truth[own].sum()), f"{aucs[-1]:.4f}"))
-    interval = auc_interval(probability, truth, cases.tolist())
+    pooled = ranking_estimate("auc", probability, truth, leave_out(cases.tolist()))
     mean = float(np.nanmean(aucs)) if np.isfinite(aucs).any() else float("nan")
-    for name, auc in (("mean", mean), ("pooled", interval.value)):
+    for name, auc in (("mean", mean), ("pooled", pooled.value)):
         lines.append((name, len(truth), int(truth.sum()), f"{auc:.4f}"))
     write_csv(path, ("case", "slices", "positive", "auc"), lines)
     error = expected_calibration_error(probability, truth)
@@ -94,7 +95,7 @@ def join_slices(
     figures = {
         "auc_mean": mean,
         "cases_in_mean": defined,
-        "auc_pooled": interval._asdict(),
+        "auc_pooled": pooled.record(),
         "calibration_error": error,
     }
     return Slices(probability, truth), figures

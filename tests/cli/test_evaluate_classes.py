@@ -265,7 +265,7 @@ def test_a_class_that_does_not_occur_is_said(bundle: Path, data: Path, tmp_path:
     for words in (
         "does not know what the network was trained on",
         "No image is of the class pneumonia; nothing is known of it.",
-        "Intervals come from 8 patients: too few to rely on.",
+        "Figures are of 8 patients: too few to rely on.",
         "Whether the class can be predicted from beside the lungs was not tested.",
     ):
         assert words in page
@@ -273,4 +273,4 @@ def test_a_class_that_does_not_occur_is_said(bundle: Path, data: Path, tmp_path:
     changed(data, test=test)
     assert evaluate(bundle, data, tmp_path / "report", "--no-confounding") == 0
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert "Intervals come from" not in page
+    assert "too few to rely on" not in page

@@ -95,7 +95,7 @@ def page() -> str:
     "words",
     [
         "my_bundle Research use only. Not a medical device.",
-        "0.750 accuracy (0.500 to 1.000)",  # patients: 1 of 2, 1 of 1, 1 of 1
+        "0.750 accuracy 0.667 AUC",  # of three patients: no interval
         "0.667 AUC",  # 0.75 and 0.875 above 0.25, 0.125 not
         "4 images of 3 patients",
         "set (datalist.json); 4 images of the test part.",
@@ -105,11 +105,11 @@ def page() -> str:
         "from the image without the lungs with AUC 0.800 and accuracy 0.750; the bundle has AUC "
         "0.667 and accuracy 0.750.",
         "The source (of 3) can be predicted from the border alone with AUC 0.700",
-        "the bundle, from the whole image 0.750 (0.500 to 1.000) 0.667",
+        "the bundle, from the whole image 0.750 0.667",
         "border 0.750 (0.500 to 1.000) 0.900 (0.900 to 0.900)",
         "always the most frequent class 0.600 0.500",
         "no <ill> 1 100.0 % 0 0.0 % 1 ill 1 33.3 % 2 66.7 % 3",
-        "ill 1.000 1.000 to 1.000 of 2 0.667",  # precision
+        "ill 1.000 no interval: of fewer than 5 patients of 2 0.667",  # precision
         "Ranking: ill",
         "At or above Sensitivity",
         "0.2 0.667 0.000 0.667 0.000 2 1 1",
@@ -121,7 +121,8 @@ def page() -> str:
         "fitted on 20 images of the training part and measured on 4",
         "2 training images were left out",
         "1 images could not be read",
-        "drawn 2,000 times with repeats",
+        "by leaving out one patient after another (jackknife)",
+        "The calibration error has no interval: with few cases it is too high by itself",
         "Weights SHA-256 5f70bf18",
     ],
 )
@@ -181,7 +182,7 @@ def test_without_anything_predicted() -> None:
 
 
 def test_lines_for_the_terminal() -> None:
-    assert summary_line(EVALUATION).startswith("accuracy 0.750 (0.500 to 1.000), AUC 0.667")
+    assert summary_line(EVALUATION).startswith("accuracy 0.750, AUC 0.667")
     assert summary_line(EVALUATION).endswith("images: 4, patients: 3")
     # 0.75 and 0.75 are right, of 0.875 and 0.875 one: 0.25 and 0.375 too little and too much
     assert tuned_line(EVALUATION).startswith("calibration error 0.312, with temperature 2.00 ")
@@ -207,7 +208,11 @@ def test_json_says_the_same_and_how(tmp_path: Path) -> None:
     record = json.loads(path.read_text())
     assert (record["bundle"], record["protocol"]) == ({"Version": "1"}, {"Data": "set"})
     assert (record["class_names"], record["images"]) == (list(NAMES), 4)
-    assert record["summary"]["accuracy"] == {"value": 0.75, "low": 0.5, "high": 1.0, "cases": 4}
+    assert record["summary"]["accuracy"] == {
+        "value": 0.75, "low": None, "high": None, "cases": 4,
+        "withheld": "of fewer than 5 patients",
+    }  # fmt: skip
+    assert record["calibration_error_withheld"].startswith("with few cases it is too high")
     assert record["classes"]["ill"]["recall"]["value"] == pytest.approx(2 / 3)
     assert record["confusion"]["counts"] == [[1, 0], [1, 2]]
     assert record["tuned"] == {"temperature": 2.0, "threshold": 0.5, "images": 10}

@@ -105,7 +105,7 @@ def text_of(page: str) -> str:
         "none – – – 0.00 0.00 0.00 0 of 0 0",
         "at most 2.5 mm from the other surface",
         "Dice mean, le<sion two <readers>; A 2022 0.70 0.73",
-        "1 to 10 ml 1 1 100 % of 1 7 7 2.3",
+        "1 to 10 ml 1 1 100 % no interval: of fewer than 5 patients of 1 7 7 2.3",
         "the other tables leave out those below 0.2 ml",
         "By scanner: le<sion Scanner Cases Patients Dice, pooled",
         "<A> 1 1 0.00",
@@ -118,7 +118,7 @@ def text_of(page: str) -> str:
         "1.70 ml at (0, 0, 3); 1.60 ml at (0, 0, 4); and 2 more.",
         "of 0.2 ml or more",
         EMPTY_RULE,
-        "drawn 2,000 times with repeats",
+        "by leaving out one patient after another (jackknife)",
         "Weights SHA-256 5f70bf18",
         "N_ANISO thick.",
         "organ 1.00 1.00 0.0 10.0 10.0 0.00 – –",
@@ -172,11 +172,11 @@ def test_cells_of_the_summary(page: str) -> None:
         for row in rows[1:3]
     )
     assert [cell.split("<br>")[0] for cell in lesion] == [
-        "0.04", "0.73", "0.73", "0.75", "4.0", "75 %", "1.3", "+66.3", "67.0",
+        "0.04", "0.73", "0.73", "0.75", "4.0", "75 %", "1.3", "0.00", "1.00",
     ]  # fmt: skip
-    # one patient has the region, so there is no interval
-    assert lesion[1] == "0.73<br><small>of 1</small>"
-    assert organ[0] == "1.00<br><small>1.00 to 1.00</small>"
+    why = '<br><small class="why">no interval: of fewer than 5 patients</small>'
+    assert lesion[1] == f"0.73{why}<br><small>of 1</small>"
+    assert organ[0] == f"1.00{why}"
     assert organ[5:7] == ["–", "–"]
 
 
@@ -227,7 +227,7 @@ def test_the_page_says_how_volumes_agree_where_there_is_a_picture(folder: Path) 
     )  # fmt: skip
     text = text_of(render_evaluation(MaskEvaluation(cases, (), Measure()), content, ABOUT))
     # predicted less true: 0, 1, -0.5
-    assert "Predicted less true volume, mean, ml: +0.17 (−0.50 to +1.00)" in text
+    assert "Predicted less true volume, mean, ml: +0.17" in text
     assert "of 3 cases" in text
     assert "Volumes: " not in text_of(rendered(folder))
 
@@ -250,10 +250,11 @@ def test_json_says_the_same_and_how(tmp_path: Path) -> None:
     assert [group["name"] for group in record["subgroups"]["scanner"]] == ["<A>", "not said"]
     pooled = record["summary"]["le<sion"]["dice_pooled"]
     assert pooled["value"] == pytest.approx(80 / 2110)
-    assert (pooled["low"], pooled["high"]) == (None, None)  # only one patient has the region
-    assert record["summary"]["organ"]["dice_mean"]["low"] == 1.0
+    assert (pooled["low"], pooled["high"]) == (None, None)
+    assert pooled["withheld"] == "of fewer than 5 patients"
     assert record["summary"]["le<sion"]["hd95_mm_mean"] == {
         "value": 4.0, "low": None, "high": None, "cases": 1,
+        "withheld": "of fewer than 5 patients",
     }  # fmt: skip
     assert [case["case"] for case in record["cases"]] == ["fair <1>", "none", "false"]
     assert record["cases"][1]["regions"]["le<sion"]["dice"] is None

@@ -13,6 +13,7 @@ from .ranking import checked_pair
 Numbers = npt.NDArray[np.float64]
 BINS = 10
 TEMPERATURES = (0.05, 20.0)  # beyond them probabilities are 0, 1 or alike for every score
+NO_INTERVAL = "with few cases it is too high by itself, as chance parts shares from probabilities"
 SMALLEST = 1e-7  # probability that counts as this at least; the logarithm of 0 has no end
 
 

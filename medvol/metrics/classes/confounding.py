@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..intervals import Estimate, Numbers, draw_patients
+from ..intervals import Estimate, Numbers, leave_out
 from .figures import all_figures
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ def predict_from(target: str, clue: str, training: Clues, measured: Clues) -> Pr
     else:
         probability = _shares(training, clues.tolist(), answers)
     labels = [measured.label[i] for i in known]
-    draws = draw_patients([measured.patient[i] for i in known])
-    figures = all_figures(probability, [answers.index(label) for label in labels], draws)
+    left_out = leave_out([measured.patient[i] for i in known])
+    figures = all_figures(probability, [answers.index(label) for label in labels], left_out)
     ((usual, _),) = Counter(training.label).most_common(1)
     guess = labels.count(usual) / len(labels)
     return Predicted(target, clue, figures["accuracy"], figures["macro_auc"], guess, len(answers))

@@ -2,8 +2,8 @@
 """Which classes are taken for which: the confusion matrix and the figures that it gives.
 
 A matrix is (..., classes, classes): how many images of each true class (row) were taken for each
-class (column). Leading axes are resamples. A figure that has no meaning is NaN: recall of a class
-that does not occur, precision of a class that is never predicted.
+class (column). Leading axes are sets of images. A figure that has no meaning is NaN: recall of
+a class that does not occur, precision of a class that is never predicted.
 """
 
 from typing import Any, NamedTuple

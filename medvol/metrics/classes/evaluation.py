@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..evaluation import Evaluation
-from ..intervals import Draws, Estimate, Numbers, defined
+from ..intervals import Estimate, LeftOut, Numbers, defined
 from .calibration import (
+    NO_INTERVAL,
     SMALLEST,
     expected_calibration_error,
     fit_class_temperature,
@@ -117,17 +118,17 @@ class ClassEvaluation(Evaluation[ClassCase]):
     @cached_property
     def summary(self) -> dict[str, Estimate]:
         """See `figures.all_figures`."""
-        return all_figures(self.probability, self.truth, self.draws, self.predicted)
+        return all_figures(self.probability, self.truth, self.left_out, self.predicted)
 
-    def figures_of(self, numbers: Sequence[int], draws: Draws) -> dict[str, Estimate]:
+    def figures_of(self, numbers: Sequence[int], left_out: LeftOut) -> dict[str, Estimate]:
         """See `figures.all_figures`.
 
         Args:
             numbers: of some images.
-            draws: (resamples, these images).
+            left_out: (R, these images), see `intervals.leave_out`.
         """
         predicted = self.predicted[numbers]
-        return all_figures(self.probability[numbers], self.truth[numbers], draws, predicted)
+        return all_figures(self.probability[numbers], self.truth[numbers], left_out, predicted)
 
     def estimate(self, region: str, figure: str) -> Estimate | None:
         """A figure of a class, or of all; None where there is no such."""
@@ -136,7 +137,7 @@ class ClassEvaluation(Evaluation[ClassCase]):
     @cached_property
     def classes(self) -> dict[str, dict[str, Estimate]]:
         """Name of each class to its figures, see `figures.class_figures`."""
-        found = class_figures(self.probability, self.truth, self.draws, self.predicted)
+        found = class_figures(self.probability, self.truth, self.left_out, self.predicted)
         return dict(zip(self.names, found, strict=True))
 
     @property
@@ -222,6 +223,7 @@ class ClassEvaluation(Evaluation[ClassCase]):
                 "counts": self.confusion.tolist(),
             },
             "calibration": {name: defined(x) for name, x in self.calibration.items()},
+            "calibration_error_withheld": NO_INTERVAL,
             "tuned": None if tuned is None else asdict(tuned),
             "thresholds": [row.record() for row in self.thresholds],
             "confounding": None if confounding is None else confounding.record(),

@@ -8,19 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ..intervals import (
-    Draws,
     Estimate,
+    LeftOut,
     Numbers,
+    Scale,
+    figure_estimate,
     mean_defined,
     ratio_estimate,
-    resampled_estimate,
 )
 from .calibration import SMALLEST, checked, image_losses
-from .confusion import class_rates, confusion_matrix, macro_rates
+from .confusion import confusion_matrix, macro_rates
 from .decision import decided
-from .ranking import roc_auc, weighted_auc, weighted_average_precision
+from .ranking import checked_pair, roc_auc, weighted_auc, weighted_average_precision
 
 Classes = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 Ranking = Callable[[Any, Any, npt.NDArray[Any]], Numbers]
 RANKINGS: dict[str, Ranking] = {
     "auc": weighted_auc,
@@ -84,7 +86,7 @@ FIGURES: Mapping[str, Callable[[Any, Any], float]] = {
 def class_figures(
     probability: npt.ArrayLike,
     truth: npt.ArrayLike,
-    draws: Draws,
+    left_out: LeftOut,
     predicted: Classes | None = None,
 ) -> list[dict[str, Estimate]]:
     """Of each class against all others: precision, recall, specificity, F1, AUC, average precision.
@@ -95,69 +97,107 @@ def class_figures(
     Args:
         probability: (N, classes), each row adds up to 1.
         truth: (N,) classes.
-        draws: of `intervals.draw_patients` for the same images.
+        left_out: of `intervals.leave_out` for the same images.
         predicted: (N,) classes that the images count as; None for the most probable ones.
 
     Raises:
         ValueError: as for `calibration.image_losses`.
     """
     table, true = checked(probability, truth)
-    predicted = decided(table) if predicted is None else predicted
-    value, resampled = map(class_rates, _matrices(true, predicted, table.shape[1], draws))
-    figures = []
-    for number, score in enumerate(table.T):
-        is_it, taken = true == number, predicted == number
-        images = {"precision": taken, "recall": is_it, "specificity": ~is_it, "f1": is_it | taken}
-        found = {
-            name: resampled_estimate(
-                float(getattr(value, name)[number]),
-                getattr(resampled, name)[:, number],
-                draws[:, chosen],
-            )
-            for name, chosen in images.items()
-        }
-        for name, ranking in RANKINGS.items():
-            area = float(ranking(score, is_it, np.ones((1, len(score))))[0])
-            found[name] = resampled_estimate(area, ranking(score, is_it, draws), draws)
-        figures.append(found)
-    return figures
+    taken = decided(table) if predicted is None else predicted
+    found = [rates(true == c, taken == c, left_out) for c in range(table.shape[1])]
+    for number, figures in enumerate(found):
+        for name in RANKINGS:
+            figures[name] = ranking_estimate(name, table[:, number], true == number, left_out)
+    return found
 
 
 def all_figures(
     probability: npt.ArrayLike,
     truth: npt.ArrayLike,
-    draws: Draws,
+    left_out: LeftOut,
     predicted: Classes | None = None,
 ) -> dict[str, Estimate]:
     """Of all classes: accuracy, the means of `macro_rates`, of AUC, and log loss.
 
     Args:
-        probability, truth, draws, predicted: as for `class_figures`.
+        probability, truth, left_out, predicted: as for `class_figures`.
     """
     table, true = checked(probability, truth)
     classes, predicted = table.shape[1], decided(table) if predicted is None else predicted
     one = np.ones(len(true))
+    right, losses = (predicted == true).astype(np.float64), image_losses(table, true)
     found = {
-        "accuracy": ratio_estimate((predicted == true).astype(np.float64), one, draws),
-        "log_loss": ratio_estimate(image_losses(table, true), one, draws),
+        "accuracy": ratio_estimate(right, one, left_out),
+        "log_loss": ratio_estimate(losses, one, left_out, scale=Scale.AMOUNT),
     }
-    value, resampled = map(macro_rates, _matrices(true, predicted, classes, draws))
+    often = np.vstack([one, left_out])  # first all images
+    means = macro_rates(_matrices(true, predicted, classes, often))
     for name in ("recall", "precision", "f1", "specificity"):
-        figure = float(getattr(value, name))
-        found[f"macro_{name}"] = resampled_estimate(figure, getattr(resampled, name), draws)
+        value, *without = getattr(means, name)
+        found[f"macro_{name}"] = figure_estimate(value, np.array(without), left_out, classes=true)
     for name, ranking in RANKINGS.items():
-        mean, means = (
-            mean_defined([ranking(table[:, c], true == c, often) for c in range(classes)], axis=0)
-            for often in (one[None], draws)
-        )
-        found[f"macro_{name}"] = resampled_estimate(float(mean[0]), means, draws)
+        each = [ranking(table[:, c], true == c, often) for c in range(classes)]
+        value, *without = mean_defined(each, axis=0)
+        found[f"macro_{name}"] = figure_estimate(value, np.array(without), left_out, classes=true)
     return found
 
 
-def _matrices(
-    truth: Classes, predicted: Classes, classes: int, draws: Draws
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The confusion matrix of the images, and that of each resample, (R, classes, classes)."""
+def ranking_estimate(
+    name: str, score: npt.ArrayLike, truth: npt.ArrayLike, left_out: LeftOut
+) -> Estimate:
+    """AUC or average precision, with its interval.
+
+    Args:
+        name: of `RANKINGS`.
+        score: (N,) probability or any score that grows with it.
+        truth: (N,) 0 or 1.
+        left_out: of `intervals.leave_out` for the same cases.
+
+    Raises:
+        ValueError: as for `ranking.roc_auc`.
+
+    Example:
+        >>> from medvol.metrics.intervals import leave_out
+        >>> alone = leave_out("abcdefghij")
+        >>> ranking_estimate("auc", range(10), [0] * 5 + [1] * 5, alone).words("{:.2f}".format)
+        '1.00 (0.59 to 1.00)'
+    """
+    scores, positive = checked_pair(score, truth)
+    often = np.vstack([np.ones(len(scores)), left_out])  # first all cases
+    value, *without = RANKINGS[name](scores, positive, often)
+    return figure_estimate(float(value), np.array(without), left_out, classes=positive)
+
+
+def rates(is_it: Flags, taken: Flags, left_out: LeftOut) -> dict[str, Estimate]:
+    """Precision, recall, specificity and F1 of one class.
+
+    Each is a sum over the images above the line, divided by one below it.
+
+    Args:
+        is_it: (N,) images of the class.
+        taken: (N,) images that are taken for it.
+        left_out: of `intervals.leave_out` for the same images.
+
+    Example:
+        >>> found = rates(np.array([True, True]), np.array([True, False]), np.ones((1, 2)))
+        >>> found["recall"].value
+        0.5
+    """
+    hits = is_it & taken
+    parts: dict[str, tuple[Any, Any]] = {
+        "precision": (hits, taken),
+        "recall": (hits, is_it),
+        "specificity": (~is_it & ~taken, ~is_it),
+        "f1": (2 * hits, 1 * is_it + taken),
+    }
+    return {
+        name: ratio_estimate(np.where(below > 0, above, np.nan), below.astype(np.float64), left_out)
+        for name, (above, below) in parts.items()
+    }
+
+
+def _matrices(truth: Classes, predicted: Classes, classes: int, often: LeftOut) -> npt.NDArray[Any]:
+    """The confusion matrix of the images as often as each counts, (R, classes, classes)."""
     cells = np.eye(classes**2)[truth * classes + predicted]  # (N, cells)
-    drawn = (draws @ cells).reshape(-1, classes, classes)
-    return confusion_matrix(truth, predicted, classes=classes), drawn
+    return np.asarray((often @ cells).reshape(-1, classes, classes))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How well scores rank positives above negatives: ROC, precision and recall, at every threshold.
 
-Weights (R, N) say how often each case counts in each resample, of `intervals.draw_patients`. All
-resamples are computed at once: scikit-learn's functions, called for each, would take minutes. Cases
-with equal scores pass a threshold together. A figure that has no meaning is NaN: an AUC without
-positives or without negatives, a sensitivity without positives.
+Weights (R, N) say how often each case counts in each of R figures: 0 or 1 where patients are left
+out in turn, more where they are drawn with repeats. All are computed at once: scikit-learn's
+functions, called for each, would take minutes. Cases with equal scores pass a threshold together. A
+figure that has no meaning is NaN: an AUC without positives or without negatives, a sensitivity
+without positives.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..intervals import RESAMPLES, SEED, Estimate, Numbers, defined, draw_within, middle, ratio
+from ..intervals import Numbers, defined, middle, ratio
 
 USUAL = tuple(step / 10 for step in range(1, 10))  # thresholds of the table
 GRID = np.linspace(0.0, 1.0, 101)  # of the horizontal axis, where bands are given
@@ -34,7 +35,7 @@ class Curve(NamedTuple):
 
 
 class Band(NamedTuple):
-    """Ends of the 95 % interval of a curve's height, at each place of `GRID`."""
+    """Ends of the middle 95 % of a curve's height over resamples, at each place of `GRID`."""
 
     x: Numbers
     low: Numbers
@@ -151,42 +152,8 @@ def roc_auc(score: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     return float(weighted_auc(scores, positive, np.ones((1, len(scores))))[0])
 
 
-def auc_interval(
-    score: npt.ArrayLike,
-    truth: npt.ArrayLike,
-    groups: Sequence[str] | None = None,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> Estimate:
-    """AUC with its bootstrap interval, drawn within each class of each group.
-
-    So each resample has the positives and negatives of each volume in their numbers. Slices of one
-    volume are alike: the interval says how sure the figure is for these volumes, not for others.
-
-    Args:
-        score: (N,).
-        truth: (N,) 0 or 1.
-        groups: (N,) volume of each slice; None takes all as one.
-        resamples: how many, 1 or more.
-        seed: the same seed, the same interval.
-
-    Example:
-        >>> auc_interval([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1])
-        Estimate(value=1.0, low=1.0, high=1.0, cases=4)
-    """
-    scores, positive = checked_pair(score, truth)
-    value = roc_auc(scores, positive)
-    if np.isnan(value):
-        return Estimate(value, np.nan, np.nan, len(scores))
-    strata = [f"{g}/{t}" for g, t in zip(groups or [""] * len(scores), positive, strict=True)]
-    draws = draw_within(strata, resamples=resamples, seed=seed)
-    low, high = middle(weighted_auc(scores, positive, draws))
-    return Estimate(value, float(low), float(high), len(scores))
-
-
 def weighted_auc(score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArray[Any]) -> Numbers:
-    """Area under the ROC curve of each resample, (R,); NaN where it has one class only.
+    """Area under the ROC curve of each row of weights, (R,); NaN where it has one class only.
 
     Args:
         score: (N,) probability or any score.
@@ -205,7 +172,7 @@ def weighted_auc(score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArra
 def weighted_average_precision(
     score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArray[Any]
 ) -> Numbers:
-    """Precision, in the mean over the steps of recall, of each resample, (R,).
+    """Precision, in the mean over the steps of recall, of each row of weights, (R,).
 
     The sum of (recall - recall before) * precision, without interpolation, which would be too
     optimistic (Davis and Goadrich 2006). NaN without positives.
@@ -223,7 +190,7 @@ def weighted_average_precision(
 
 
 def roc_band(score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArray[Any]) -> Band:
-    """Interval of the highest sensitivity that each false positive rate allows.
+    """Middle 95 % of the highest sensitivity that each false positive rate allows.
 
     Args:
         score, truth, weights: (N,), (N,) and (R, N), as for `weighted_auc`.
@@ -237,7 +204,7 @@ def roc_band(score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArray[An
 
 
 def precision_band(score: npt.ArrayLike, truth: npt.ArrayLike, weights: npt.NDArray[Any]) -> Band:
-    """Interval of precision at the highest threshold that reaches each recall.
+    """Middle 95 % of precision at the highest threshold that reaches each recall.
 
     Args:
         score, truth, weights: (N,), (N,) and (R, N), as for `weighted_auc`.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..evaluation import Evaluation
-from ..intervals import Draws, Estimate, Numbers, median_estimate, ratio_estimate
+from ..intervals import Estimate, LeftOut, Numbers, Scale, median_estimate, ratio_estimate
 from .comparison import EMPTY_RULE, Measure, RegionFigures
 from .lesion_matching import MatchedLesion
 from .lesion_sizes import SIZES, SizeFigures, count_sizes, size_of, summarise_sizes
@@ -32,37 +32,50 @@ def _one(_: RegionFigures) -> float:
     return 1.0
 
 
-# each is a sum over the cases above the line, divided by one below it
-RATIOS: dict[str, tuple[Part, Part]] = {
-    "dice_pooled": (lambda x: 2 * x.voxels_both, lambda x: x.voxels_predicted + x.voxels_true),
-    "dice_mean": (_if_true(lambda x: x.dice), _one),
-    "surface_dice_mean": (_if_true(lambda x: x.surface_dice), _one),
-    "hd95_mm_mean": (lambda x: x.hd95_mm, _one),
-    "lesion_sensitivity": (_lesions("found"), _lesions("true")),
-    "false_lesions_per_case": (_lesions("false"), _one),
-    "volume_error_ml_mean": (lambda x: x.volume_error_ml, _one),
-    "absolute_volume_error_ml_mean": (lambda x: abs(x.volume_error_ml), _one),
+# each is a sum over the cases above the line, divided by one below it, on a scale
+RATIOS: dict[str, tuple[Part, Part, Scale]] = {
+    "dice_pooled": (
+        lambda x: 2 * x.voxels_both, lambda x: x.voxels_predicted + x.voxels_true, Scale.SHARE
+    ),
+    "dice_mean": (_if_true(lambda x: x.dice), _one, Scale.SHARE),
+    "surface_dice_mean": (_if_true(lambda x: x.surface_dice), _one, Scale.SHARE),
+    "hd95_mm_mean": (lambda x: x.hd95_mm, _one, Scale.AMOUNT),
+    "lesion_sensitivity": (_lesions("found"), _lesions("true"), Scale.SHARE),
+    "false_lesions_per_case": (_lesions("false"), _one, Scale.AMOUNT),
+    "volume_error_ml_mean": (lambda x: x.volume_error_ml, _one, Scale.DIFFERENCE),
+    "absolute_volume_error_ml_mean": (lambda x: abs(x.volume_error_ml), _one, Scale.AMOUNT),
+}  # fmt: skip
+MEDIANS: dict[str, Part] = {
+    "dice_median": _if_true(lambda x: x.dice),
+    "volume_error_ml_median": lambda x: x.volume_error_ml,
+    "absolute_volume_error_ml_median": lambda x: abs(x.volume_error_ml),
 }
-MEDIANS: dict[str, Part] = {"dice_median": _if_true(lambda x: x.dice)}
+WITHHELD = {  # no interval holds, see `scripts/check_intervals.py`
+    "volume_error_ml_mean": "a few large volumes decide it",
+    "absolute_volume_error_ml_mean": "a few large volumes decide it",
+}
 
 
-def summarise_region(cases: Sequence[RegionFigures], draws: Draws) -> dict[str, Estimate]:
+def summarise_region(cases: Sequence[RegionFigures], left_out: LeftOut) -> dict[str, Estimate]:
     """Every figure of `RATIOS` and of `MEDIANS` over the cases of one region.
 
     `dice_pooled` and `dice_mean` are those of `overlap.summarise`.
 
     Args:
         cases: one region of each case.
-        draws: of `intervals.draw_patients` for the same cases.
+        left_out: of `intervals.leave_out` for the same cases.
     """
 
     def of(part: Part) -> Numbers:
         return np.array([part(case) for case in cases], dtype=np.float64)
 
     ratios = {
-        name: ratio_estimate(of(above), of(below), draws) for name, (above, below) in RATIOS.items()
+        name: ratio_estimate(of(above), of(below), left_out, scale=scale)
+        for name, (above, below, scale) in RATIOS.items()
     }
-    return ratios | {name: median_estimate(of(part), draws) for name, part in MEDIANS.items()}
+    for name, reason in WITHHELD.items():
+        ratios[name] = ratios[name]._replace(low=np.nan, high=np.nan, withheld=reason)
+    return ratios | {name: median_estimate(of(part), left_out) for name, part in MEDIANS.items()}
 
 
 @dataclass(frozen=True)
@@ -110,13 +123,15 @@ class MaskEvaluation(Evaluation[MaskCase]):
     @cached_property
     def summary(self) -> dict[str, dict[str, Estimate]]:
         """Region to the figures of `summarise_region`, each with its interval over patients."""
-        return {name: summarise_region(x, self.draws) for name, x in self._by_region.items()}
+        return {name: summarise_region(x, self.left_out) for name, x in self._by_region.items()}
 
     @cached_property
     def sizes(self) -> dict[str, list[SizeFigures]]:
         """Region to what was found and false of each size, where its components are lesions."""
         return {
-            region: summarise_sizes([count_sizes(x.matched, x.voxel_ml) for x in cases], self.draws)
+            region: summarise_sizes(
+                [count_sizes(x.matched, x.voxel_ml) for x in cases], self.left_out
+            )
             for region, cases in self._by_region.items()
             if cases[0].lesions is not None
         }
@@ -127,7 +142,7 @@ class MaskEvaluation(Evaluation[MaskCase]):
         return {
             region: volume_agreement(
                 np.array([x.true_ml for x in cases]), np.array([x.predicted_ml for x in cases]),
-                self.draws,
+                self.left_out,
             )
             for region, cases in self._by_region.items()
         }  # fmt: skip
@@ -136,15 +151,15 @@ class MaskEvaluation(Evaluation[MaskCase]):
     def _by_region(self) -> dict[str, list[RegionFigures]]:
         return {name: [case.regions[name] for case in self.cases] for name in self.regions}
 
-    def figures_of(self, numbers: Sequence[int], draws: Draws) -> dict[str, Estimate]:
+    def figures_of(self, numbers: Sequence[int], left_out: LeftOut) -> dict[str, Estimate]:
         """`summarise_region` of the first region of some cases.
 
         Args:
             numbers: of these cases.
-            draws: (resamples, these cases).
+            left_out: (R, these cases), see `intervals.leave_out`.
         """
         key = self.regions[0]
-        return summarise_region([self.cases[number].regions[key] for number in numbers], draws)
+        return summarise_region([self.cases[number].regions[key] for number in numbers], left_out)
 
     def estimate(self, region: str, figure: str) -> Estimate | None:
         """A figure of the summary; None where there is no such."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..intervals import Draws, Estimate, ratio_estimate
+from ..intervals import Estimate, LeftOut, Scale, ratio_estimate
 from .lesion_matching import LesionCounts, MatchedLesion, count_lesions
 
 EDGES_ML = (0.1, 1.0, 10.0)  # between the groups; balls of 6, 12 and 27 mm
@@ -67,18 +67,20 @@ def count_sizes(lesions: Sequence[MatchedLesion], voxel_ml: float) -> list[Lesio
     return [count_lesions(group) for group in groups]
 
 
-def summarise_sizes(cases: Sequence[Sequence[LesionCounts]], draws: Draws) -> list[SizeFigures]:
+def summarise_sizes(
+    cases: Sequence[Sequence[LesionCounts]], left_out: LeftOut
+) -> list[SizeFigures]:
     """Figures of each size over cases.
 
     Args:
         cases: `count_sizes` of each.
-        draws: of `intervals.draw_patients` for the same cases.
+        left_out: of `intervals.leave_out` for the same cases.
     """
     table = np.array(cases, np.float64)  # (cases, sizes, true found predicted false)
     totals, rows = table.sum(axis=0).astype(int).tolist(), []
     for size, name in enumerate(SIZES):
         true, found, _, false = table[:, size].T
-        sensitivity = ratio_estimate(np.where(true > 0, found, np.nan), true, draws)
-        false_per_case = ratio_estimate(false, np.ones(len(false)), draws)
+        sensitivity = ratio_estimate(np.where(true > 0, found, np.nan), true, left_out)
+        false_per_case = ratio_estimate(false, np.ones(len(false)), left_out, scale=Scale.AMOUNT)
         rows.append(SizeFigures(name, LesionCounts(*totals[size]), sensitivity, false_per_case))
     return rows

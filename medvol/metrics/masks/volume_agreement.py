@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..intervals import Draws, Estimate, Numbers, ratio, ratio_estimate, resampled_estimate
+from ..intervals import (
+    Estimate,
+    LeftOut,
+    Numbers,
+    Scale,
+    figure_estimate,
+    ratio,
+    ratio_estimate,
+)
 
 DECADE = 10.0  # of largest over smallest volume, from which on ratios are compared
 NORMAL = 1.96  # standard deviations to both sides of the mean that hold 95 % of a normal curve
@@ -62,17 +70,18 @@ class VolumeAgreement:
         }
 
 
-def volume_agreement(true_ml: Numbers, predicted_ml: Numbers, draws: Draws) -> VolumeAgreement:
+def volume_agreement(true_ml: Numbers, predicted_ml: Numbers, left_out: LeftOut) -> VolumeAgreement:
     """Bias and limits of agreement, as ratios where the volumes span a `DECADE`.
 
     Args:
         true_ml: (cases,).
         predicted_ml: (cases,) the same of the predictions.
-        draws: of `intervals.draw_patients` for the same cases.
+        left_out: of `intervals.leave_out` for the same cases.
 
     Example:
+        >>> from medvol.metrics.intervals import leave_out
         >>> true = np.array([1.0, 10.0, 100.0])
-        >>> found = volume_agreement(true, true / 2, np.ones((1, 3), np.int64))
+        >>> found = volume_agreement(true, true / 2, leave_out("abc"))
         >>> round(found.bias.value, 3), round(found.low.value, 3)
         (0.5, 0.5)
     """
@@ -83,8 +92,8 @@ def volume_agreement(true_ml: Numbers, predicted_ml: Numbers, draws: Draws) -> V
     true, predicted = true_ml[used], predicted_ml[used]
     differences = np.full(len(used), np.nan)
     differences[used] = np.log(predicted / true) if as_ratio else predicted - true
-    bias = ratio_estimate(differences, np.ones(len(used)), draws)
-    found = [bias, *_limits(differences[used], draws[:, used])]
+    bias = ratio_estimate(differences, np.ones(len(used)), left_out, scale=Scale.DIFFERENCE)
+    found = [bias, *_limits(differences[used], left_out[:, used])]
     if as_ratio:
         found = [_exponential(estimate) for estimate in found]
     return VolumeAgreement(true_ml, predicted_ml, as_ratio, *found)
@@ -97,22 +106,23 @@ def _used(true_ml: Numbers, predicted_ml: Numbers, as_ratio: bool) -> npt.NDArra
 
 def _exponential(of: Estimate) -> Estimate:
     value, low, high = np.exp(of[:3]).tolist()
-    return Estimate(value, low, high, of.cases)
+    return of._replace(value=value, low=low, high=high)
 
 
-def _limits(differences: Numbers, draws: Draws) -> list[Estimate]:
+def _limits(differences: Numbers, left_out: LeftOut) -> list[Estimate]:
     """Mean less and plus `NORMAL` standard deviations; NaN of fewer than `FEWEST` cases.
 
     Args:
         differences: (cases,).
-        draws: (resamples, cases).
+        left_out: (R, cases), see `intervals.leave_out`.
     """
     if len(differences) < FEWEST:
         return [Estimate(np.nan, np.nan, np.nan, len(differences))] * 2
-    often = np.vstack([np.ones(len(differences), np.int64), draws])  # first the cases as they are
+    often = np.vstack([np.ones(len(differences)), left_out])  # first the cases as they are
     number, centre = often.sum(1), differences.mean()
     mean = ratio(often @ (differences - centre), number)
     variance = ratio(often @ (differences - centre) ** 2 - number * mean**2, number - 1)
     spread = NORMAL * np.sqrt(np.maximum(variance, 0))
     ends = [centre + mean + sign * spread for sign in (-1, 1)]
-    return [resampled_estimate(float(end[0]), end[1:], draws) for end in ends]
+    scale = Scale.DIFFERENCE
+    return [figure_estimate(float(x[0]), x[1:], left_out, scale=scale) for x in ends]

@@ -124,8 +124,8 @@ def test_record() -> None:
         "unreadable": 1,
         "predictions": [{
             "target": "class", "clue": "border", "guess": 0.6, "answers": 2,
-            "accuracy": {"value": 0.5, "low": 0.25, "high": 0.75, "cases": 4},
-            "auc": {"value": None, "low": None, "high": None, "cases": 0},
+            "accuracy": {"value": 0.5, "low": 0.25, "high": 0.75, "cases": 4, "withheld": None},
+            "auc": {"value": None, "low": None, "high": None, "cases": 0, "withheld": None},
         }],
     }  # fmt: skip
     bare = ClassEvaluation(IMAGES[:1], (), ("no", "yes")).record()

@@ -11,7 +11,6 @@ from monai.metrics import compute_roc_auc
 from medvol.metrics.classes.ranking import (
     GRID,
     USUAL,
-    auc_interval,
     best_threshold,
     precision_band,
     precision_recall_curve,
@@ -188,45 +187,6 @@ def test_auc_is_that_of_monai() -> None:
 def test_one_class_has_no_auc() -> None:
     assert math.isnan(roc_auc([0.1, 0.9], [1, 1]))
     assert math.isnan(roc_auc([], []))
-    none = auc_interval([0.1, 0.9], [0, 0])
-    assert all(math.isnan(x) for x in none[:3])
-    assert none.cases == 2
-
-
-def test_interval_holds_the_value_and_narrows_with_cases() -> None:
-    random = np.random.default_rng(1)
-    widths = []
-    for cases in (40, 400):
-        truth = np.arange(cases) % 2
-        score = random.normal(truth, 1.0)
-        value, low, high, counted = auc_interval(score, truth, resamples=500)
-        assert value == roc_auc(score, truth)
-        assert counted == cases
-        assert low < value < high
-        widths.append(high - low)
-    # the standard error falls with the root of the cases: 3.2 times
-    assert 2 < widths[0] / widths[1] < 5
-    _, low, high, _ = auc_interval(score, truth, resamples=1)
-    assert low == high
-
-
-def test_interval_is_drawn_within_volumes() -> None:
-    """Two volumes, in each of which all positives have one score and all negatives another."""
-    probability = [0.9, 0.9, 0.6, 0.6, 0.4, 0.4, 0.1, 0.1]
-    truth = [1, 1, 0, 0, 1, 1, 0, 0]
-    volumes = ["a"] * 4 + ["b"] * 4
-    value, low, high, _ = auc_interval(probability, truth, volumes, resamples=200)
-    assert value == low == high == pytest.approx(0.75)  # numbers of each kind never change
-    _, low, high, _ = auc_interval(probability, truth, resamples=200)
-    assert low < 0.75 < high
-    with pytest.raises(ValueError, match="longer"):
-        auc_interval(probability, truth, volumes[:7])
-
-
-def test_the_same_seed_gives_the_same_interval() -> None:
-    score, truth = np.random.default_rng(2).random(30), np.arange(30) % 3 == 0
-    assert auc_interval(score, truth, seed=4) == auc_interval(score, truth, seed=4)
-    assert auc_interval(score, truth, seed=4) != auc_interval(score, truth, seed=5)
 
 
 def test_at_a_threshold() -> None:

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from medvol.metrics.intervals import draw_patients
+from medvol.metrics.intervals import leave_out
 from medvol.metrics.masks.lesion_matching import MatchedLesion
 from medvol.metrics.masks.lesion_sizes import (
     EDGES_ML,
@@ -40,13 +40,16 @@ def test_figures_by_hand() -> None:
         [lesion(70, 0, true=False), lesion(70, 0, true=False)],
     ]
     counts = [count_sizes(case, 0.01) for case in cases]
-    rows = summarise_sizes(counts, draw_patients(["a", "b", "c"]))
+    rows = summarise_sizes(counts, leave_out("abc"))
     assert [tuple(row.counts) for row in rows] == [
         (1, 0, 1, 1), (3, 2, 3, 2), (1, 0, 0, 0), (1, 1, 0, 0),
     ]  # fmt: skip
     assert rows[1].sensitivity.value == pytest.approx(2 / 3)
     assert rows[1].false_per_case.value == pytest.approx(2 / 3)
-    assert rows[1].false_per_case.low == 0  # a resample without the third case
-    assert math.isnan(summarise_sizes(counts[2:], draw_patients(["c"]))[1].sensitivity.value)
+    assert rows[1].false_per_case.withheld == "of fewer than 5 patients"
+    many = summarise_sizes(counts * 5, leave_out([f"{n}" for n in range(15)]))[1]
+    assert 0 < many.false_per_case.low < 2 / 3 < 1 < many.false_per_case.high
+    assert 0.3 < many.sensitivity.low < 2 / 3 < many.sensitivity.high < 1
+    assert math.isnan(summarise_sizes(counts[2:], leave_out("c"))[1].sensitivity.value)
     assert rows[3].record()["sensitivity"]["value"] == 1.0
     assert rows[3].record()["size"] == "≥ 10 ml"

@@ -5,15 +5,16 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
-from medvol.metrics.intervals import draw_patients
+from medvol.metrics.intervals import leave_out
 from medvol.metrics.masks.volume_agreement import VolumeAgreement, volume_agreement
 
-DRAWS = draw_patients(["a", "b", "c", "d"])
+FOUR = leave_out("abcd")
 
 
 def found(true: list[float], predicted: list[float]) -> VolumeAgreement:
-    return volume_agreement(np.array(true), np.array(predicted), DRAWS[:, : len(true)])
+    return volume_agreement(np.array(true), np.array(predicted), FOUR[:, : len(true)])
 
 
 def test_volumes_of_one_decade_are_subtracted() -> None:
@@ -22,7 +23,7 @@ def test_volumes_of_one_decade_are_subtracted() -> None:
     assert not agreement.as_ratio
     assert agreement.bias.value == pytest.approx(1)
     assert (agreement.low.value, agreement.high.value) == pytest.approx((1 - spread, 1 + spread))
-    assert agreement.low.low < agreement.low.value < agreement.low.high < agreement.bias.value + 1
+    assert agreement.low.withheld == "of fewer than 5 patients"
     assert agreement.record()["compared"] == "predicted - true, ml"
 
 
@@ -33,14 +34,25 @@ def test_volumes_that_span_a_decade_are_divided() -> None:
     spread = 1.96 * math.sqrt(5 / 3)  # in doublings
     assert agreement.low.value == pytest.approx(2 ** (0.5 - spread))
     assert agreement.high.value == pytest.approx(2 ** (0.5 + spread))
-    assert agreement.bias.low < agreement.bias.value < agreement.bias.high
     assert agreement.record()["compared"] == "predicted / true"
+
+
+def test_intervals_of_bias_and_limits() -> None:
+    """Of ten log-ratios the bias has Student's interval with half the degrees of freedom."""
+    doublings = np.array([1.0, -1, 2, 0, -2, 1, -1, 2, 0, -2])
+    true = np.geomspace(0.1, 1000, 10)
+    agreement = volume_agreement(true, true * 2**doublings, leave_out("abcdefghij"))
+    reach = t.ppf(0.975, 4.5) * math.sqrt(20 / 9 / 10)
+    assert agreement.bias[:3] == pytest.approx((1, 2**-reach, 2**reach))
+    low, high = agreement.low, agreement.high
+    assert low.low < low.value < low.high < 1 < high.low < high.value < high.high
+    assert low.value * high.value == pytest.approx(1)
 
 
 def test_a_few_large_cases_do_not_make_the_limits_of_the_small_ones() -> None:
     """All off by a tenth: in ml the limits would lie 350 ml about a lesion of 0.1 ml."""
     true = np.array([0.1, 10, 100, 3000])
-    agreement = volume_agreement(true, true * [1.1, 0.9, 1.1, 0.9], DRAWS)
+    agreement = volume_agreement(true, true * [1.1, 0.9, 1.1, 0.9], FOUR)
     assert 0.75 < agreement.low.value < agreement.high.value < 1.35
 
 

@@ -50,6 +50,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add_device(parser)
     add_engine(parser)
     add_time_limit(parser, "work on a case")
+    parser.add_argument(
+        "--against", type=Path, metavar="FOLDER",
+        help="an earlier evaluation of the same cases: also gains.json and gains.csv, what this "
+        "one has more",
+    )  # fmt: skip
     masks = parser.add_argument_group("truth as label maps")
     add_fold(masks)
     masks.add_argument(
@@ -84,14 +89,19 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Measure every case; one that cannot be used does not stop the others."""
     from ..bundle.spec import read_spec
+    from ..tasks.against import check_earlier, write_gains
     from ..tasks.comparison import comparison_of
 
+    if args.against is not None:
+        check_earlier(args.against, args.output)
     spec = read_spec(args.bundle, weights=args.weights)
     with redirect_stdout(sys.stderr) if args.json else nullcontext():
         comparison = comparison_of(spec, _order(args))
         evaluation = comparison.run()
         if evaluation is not None:
             comparison.write(evaluation)
+            if args.against is not None:
+                print(*write_gains(args.against, args.output), sep="\n")
     if args.json:
         print(json.dumps(_object(comparison), indent=2))
     return 2 if comparison.refused else 0

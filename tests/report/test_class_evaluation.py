@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from refusals import full_disk, refused_by
 
+from medvol.bundle.spec import HumanReference
 from medvol.errors import InputError
 from medvol.metrics.classes.confounding import Confounding, Predicted
 from medvol.metrics.classes.evaluation import ClassCase, ClassEvaluation, SliceEvaluation, Tuned
@@ -133,6 +134,22 @@ def test_page_says(page: str, words: str, tmp_path: Path) -> None:
         page = rendered(pictures=ClassPictures(curves=picture))
         assert page.count("data:image/png;base64,") == 1
     assert words in text_of(page)
+
+
+def test_the_page_divides_figures_by_source_and_names_human_readers() -> None:
+    images = tuple(
+        replace(image, groups={"source": "hospital <A>" if n < 2 else "B"})
+        for n, image in enumerate(answers())
+    )
+    evaluation = ClassEvaluation(images, (), NAMES)
+    human = [HumanReference("", "accuracy", 0.9, "two readers", "A 2020")]
+    text = text_of(
+        render_evaluation(evaluation, class_content(evaluation, NONE), replace(ABOUT, human=human))
+    )
+    assert "What human readers reach Figure Humans Here Accuracy two readers; A 2020 0.90" in text
+    assert "By source Source Images Patients Accuracy" in text
+    assert "hospital <A> 2 1 0.500" in text
+    assert "B 2 2 1.000" in text
 
 
 def test_highest_loss_comes_first_and_wrong_ones_are_marked(page: str) -> None:

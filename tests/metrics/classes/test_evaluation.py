@@ -51,6 +51,25 @@ def test_figures_are_of_the_decision() -> None:
     assert found.rows()[1]["predicted"] == "yes"
 
 
+def test_figures_by_site() -> None:
+    sites = ("A", "B", "B")
+    images = tuple(replace(x, groups={"site": y}) for x, y in zip(IMAGES, sites, strict=True))
+    found = ClassEvaluation(images, (), ("no", "yes"))
+    a, b = found.subgroups["site"]
+    assert (a.name, a.cases, a.patients, a.figures["accuracy"].value) == ("A", 1, 1, 1.0)
+    assert (b.name, b.cases, b.patients, b.figures["accuracy"].value) == ("B", 2, 2, 0.5)
+    assert math.isnan(b.figures["macro_auc"].value)  # both are of one class
+    assert found.record()["subgroups"]["site"][1]["figures"]["accuracy"]["value"] == 0.5
+    assert ClassEvaluation(IMAGES, (), ("no", "yes")).subgroups == {}
+
+
+def test_a_figure_by_its_name() -> None:
+    found = ClassEvaluation(IMAGES, (), ("no", "yes"))
+    assert found.estimate("", "accuracy") == found.summary["accuracy"]
+    assert found.estimate("yes", "recall") == found.classes["yes"]["recall"]
+    assert found.estimate("maybe", "recall") is found.estimate("", "dice") is None
+
+
 def test_calibration_beside_that_with_temperature() -> None:
     found = ClassEvaluation(IMAGES, (), ("no", "yes"), Tuned(2.0, 0.4, 10))
     odds = np.sqrt([9, 3 / 7, 4])  # of the true class, after the temperature

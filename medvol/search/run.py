@@ -45,6 +45,7 @@ WEIGHTS, CHOSEN, CHOICE = "weights.pt", "chosen.pt", "choice.json"
 MEASURED, HELD_OUT, AS_TRAINED = "measured", "held_out", "held_out_as_trained"
 CLASSES = "class_names"  # id of the names of classes, where a config has them
 PART, PARTS = "validate#part", ("validation", "test")
+HELD_OUT_PART = PARTS[0]  # of a fold; what is chosen on a test part would make its figures too good
 Chosen = Mapping[int, dict[str, Any]]
 Say = Callable[[str], None]
 
@@ -202,7 +203,7 @@ class Run:
         chosen = self._choices()
         for fold in self.order.folds:
             for name in self.evaluated:
-                self._evaluate(fold, name, "validation", self.held_out(chosen), chosen.get(fold))
+                self._evaluate(fold, name, HELD_OUT_PART, self.held_out(chosen), chosen.get(fold))
         if self.order.final:
             for name in needed(self.chosen_training(chosen.get(ALL)), self.stages):
                 self._train(ALL, name, threading.Event())
@@ -275,7 +276,8 @@ class Run:
         for name in self.stages if fold != ALL or self.in_parts else self.final:
             self._train(fold, name, halt)
             if fold != ALL and self.stages[name].measure:
-                self._measure(fold, name, self.stages[name].measure, MEASURED, None)
+                own = self._part(name, HELD_OUT_PART)
+                self._measure(fold, name, self.stages[name].measure, MEASURED, None, **own)
 
     def _train(self, fold: int, name: str, halt: threading.Event) -> None:
         """One training to its end; `weights.pt` then holds the plain weights."""
@@ -337,8 +339,12 @@ class Run:
         self, fold: int, name: str, part: str, into: str, chosen: Mapping[str, Any] | None = None
     ) -> None:
         """Measure a part, or what a fold holds out, with the bundle's own configs."""
-        settings = {PART: part} if PART in self.trainings[name].config() else {}
-        self._measure(fold, name, self.stages[name].evaluate, into, chosen, **settings)
+        configs = self.stages[name].evaluate
+        self._measure(fold, name, configs, into, chosen, **self._part(name, part))
+
+    def _part(self, name: str, part: str) -> dict[str, str]:
+        """The setting that a measurement is of a part; none where a config knows no parts."""
+        return {PART: part} if PART in self.trainings[name].config() else {}
 
     def _evaluate_parts(self, name: str) -> None:
         """Measure the parts that a datalist keeps apart from the training."""

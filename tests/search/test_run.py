@@ -259,6 +259,15 @@ def test_one_fold_is_measured_as_it_was_trained(data: Path, tmp_path: Path) -> N
         install(run)
 
 
+def test_nothing_is_chosen_on_a_test_part(data: Path, tmp_path: Path) -> None:
+    """Whatever part the config of a measurement names, what a fold holds out is measured."""
+    order = Order(made_bundle(tmp_path / "b", BIAS_RECIPE), data, (0, 1), final=False)
+    run, _, _ = trained(order, tmp_path / "out")
+    for folder in ("measured", "held_out"):
+        own = run.folder / "fold0" / "model" / folder / "part.txt"
+        assert own.read_text() == "validation"
+
+
 def test_a_training_alone_is_whole_where_the_bundle_gets_all_by_it() -> None:
     stages = {"own": Stage(), "published": Stage()}
     install = {"models/model.pt": Installed("own")}

@@ -186,10 +186,10 @@ def freeze(
         if (out / NAME).exists():
             return _same(out, units, asked)
         _check_apart(out, units)
+        begun = replace(_begun(units, asked, threads), folder=folder)
         for name in (LEDGER, CLAIMS, WORKERS, LOGS):
             (out / name).mkdir(exist_ok=True)
         write_plan(out / PLAN, units)
-        begun = replace(_begun(units, asked, threads), folder=folder)
         bundles = {name: fixed._asdict() for name, fixed in begun.bundles.items()}
         write_json(out / NAME, {**asdict(begun), "bundles": bundles})
         return begun

@@ -169,6 +169,23 @@ def test_a_report_serves_as_masks_of_the_next(bundle: Path, data: Path, tmp_path
     assert tables[0] == tables[1]
 
 
+def test_against_an_earlier_evaluation(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    better = masks(data, a=CHEST.labels, b=CHEST.labels, c=CHEST.labels)
+    words = ["evaluate", str(bundle), "--data", str(data), "--predictions", str(better)]
+    assert main([*words, "--output", str(tmp_path / "first")]) == 0
+    capsys.readouterr()
+    second = tmp_path / "second"
+    assert main([*words, "--output", str(second), "--against", str(tmp_path / "first")]) == 0
+    assert "lesion against first: dice mean +0.000, dice median +0.000" in capsys.readouterr().out
+    assert "gains.csv" in json.loads((second / MANIFEST).read_text())["files"]
+    missing = tmp_path / "missing"
+    assert main([*words, "--output", str(tmp_path / "third"), "--against", str(missing)]) == 2
+    assert "E_PATH" in capsys.readouterr().err
+    assert not (tmp_path / "third").exists()
+
+
 def test_broken_cases_are_listed_and_do_not_stop_the_others(
     bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -108,7 +108,7 @@ def test_part_and_limit(bundle: Path, data: Path, tmp_path: Path) -> None:
     assert record["tuned"] is None
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "was not tested" in page
-    assert "Intervals come from 4 patients" in page
+    assert "Figures are of 4 patients" in page
 
 
 def test_without_the_confounding_test(

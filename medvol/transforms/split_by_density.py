@@ -33,9 +33,14 @@ class SplitByDensityd(ItemTransform):
             consolidation.
         from_hu: of the dense kind, in HU, such as -350; None changes nothing.
 
+    Attributes:
+        in_place: probabilities are changed themselves, in place of a copy.
+
     Raises:
         ValueError: `from_hu` is not within the window, which hides what lies beyond.
     """
+
+    in_place = False
 
     def __init__(
         self,
@@ -70,7 +75,7 @@ class SplitByDensityd(ItemTransform):
         dense, marked = (torch.from_numpy(x).to(item.device) for x in (found, lesion))
         pair = item[[self.thin, self.dense]]
         swapped = marked & ((pair[1] > pair[0]) != dense)
-        made = item.clone()
+        made = item if self.in_place else item.clone()
         made[self.thin] = torch.where(swapped, pair[1], pair[0])
         made[self.dense] = torch.where(swapped, pair[0], pair[1])
         return made

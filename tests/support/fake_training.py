@@ -61,7 +61,7 @@ def main(words: list[str]) -> None:
     folder = Path(given["--output_dir"])
     if config.get("measured"):
         (folder / "weights.txt").write_text(given["--ckpt_path"])
-        (folder / "part.txt").write_text(given["--validate#part"])
+        (folder / "part.txt").write_text(given.get("--validate#part", ""))
         if config["tables"]:
             fold = config["fold"]
             which = given["--validate#part"] if fold is None else f"fold{fold}"

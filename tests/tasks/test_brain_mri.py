@@ -223,8 +223,9 @@ def test_wrong_words_are_refused(
     bundle: Path, patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--bundle", str(bundle), "-o", str(tmp_path / "out")]
-    assert main(["predict", str(patients / "p2"), "--spacing", "1", "0", "1", *words]) == 2
-    assert "give three numbers above 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", str(patients / "p2"), "--spacing", "1", "0", "1", *words])
+    assert "'0' is not a spacing; give three of mm above 0" in capsys.readouterr().err
     assert main(["predict", str(patients / "volumes" / "t1.nii.gz"), *words]) == 2
     assert "E_SERIES" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -32,6 +32,7 @@ from medvol.transforms.slice_labels import (
     slices_of_classes,
 )
 from medvol.transforms.slice_stack import MiddleSliced, RandSliceStackd
+from medvol.transforms.split_by_density import SplitByDensityd
 from medvol.transforms.undecided import NoteUndecidedd
 
 CHAIN = Compose([ResampleSpacingd("image", (2.0, 1.5, 3.0))])
@@ -207,4 +208,10 @@ def test_every_transform_is_under_contract() -> None:
 class TestNoteUndecidedd(TransformContract):
     make = NoteUndecidedd
     settings: ClassVar = {"lesion": {"keys": "pred", "focus": [1, 2], "limit": 0.0}}
-    changed = ("notes",)
+    changed = ("notes", "undecided_share")
+
+
+class TestSplitByDensityd(TransformContract):
+    make = SplitByDensityd
+    settings: ClassVar = {"on": {"keys": "pred", "from_hu": -350.0}}
+    changed = ("pred",)

@@ -17,12 +17,13 @@ from ...transforms.decide import Decision, labels_of
 from ...transforms.keys import placed
 from ...transforms.lungs import KeepInsideLungsd
 from ...transforms.restore import PLANES, InvertLabelsd
+from ...transforms.split_by_density import SplitByDensityd
 from ...transforms.undecided import NoteUndecidedd
 from .rule import Equal
 
 MOST_PROBABLE = Decision("softmax", surely_background=True)
 # steps that look at all probabilities before any is brought back
-LOOKING = (KeepInsideBodyd, KeepInsideLungsd, NoteUndecidedd)
+LOOKING = (KeepInsideBodyd, KeepInsideLungsd, SplitByDensityd, NoteUndecidedd)
 
 
 def probabilities_to_labels(steps: Sequence[Any]) -> Equal | None:

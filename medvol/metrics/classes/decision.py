@@ -76,4 +76,4 @@ def decided(probability: npt.ArrayLike, threshold: float | None = None) -> npt.N
         return np.asarray(table.argmax(-1), np.int64)
     if table.shape[-1] != 2:
         raise ValueError(f"threshold is {threshold} for {table.shape[-1]} classes; give None")
-    return np.asarray(table[..., 1] >= np.float32(threshold), np.int64)
+    return np.asarray(table[..., 1].astype(np.float32) >= np.float32(threshold), np.int64)

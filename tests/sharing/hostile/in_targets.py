@@ -260,7 +260,7 @@ ARGUMENTS = {
     ),
     "SaveImaged that climbs": entry(
         lambda _: {
-            "postprocessing#transforms#5#folder_layout#output_dir": "$@output_dir + '/../../..'"
+            "postprocessing#transforms#6#folder_layout#output_dir": "$@output_dir + '/../../..'"
         },
         r"output_dir|outside|\.\.",
         alive="",
@@ -269,7 +269,7 @@ ARGUMENTS = {
         lambda m: {"output_dir": m}, "output_dir|outside", alive="", level=""
     ),
     "a writer of another": entry(
-        lambda _: {"postprocessing#transforms#5#writer": "scripts.x.Writer"},
+        lambda _: {"postprocessing#transforms#6#writer": "scripts.x.Writer"},
         "writer|Writer",
         alive="",
         level="",

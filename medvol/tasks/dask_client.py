@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0  # that a scheduler may take to answer
 EXTRA = "medvol[cohort]"
+# of workers started here, whose tasks only wait for processes that they started: by default Dask
+# looks 50 and 100 times a second at what its own threads do, a twentieth of a core for each worker
+AT_EASE = {
+    "distributed.worker.daemon": False,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+}
 
 
 @contextmanager
@@ -65,8 +72,8 @@ def _local(workers: int, resources: Mapping[str, float], allowed_failures: int) 
     import dask
     from distributed import LocalCluster
 
-    # their tasks start processes of their own; of a worker that is gone the user reads elsewhere
-    with dask.config.set({"distributed.worker.daemon": False}):
+    # of a worker that is gone the user reads elsewhere
+    with dask.config.set(AT_EASE):
         return LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0,
             dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL, security=True,

@@ -5,6 +5,7 @@ The channels of an item are sequences, or those of a slab: the slices of the fir
 those of the others. What is drawn for a sequence holds for all its slices.
 """
 
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -37,9 +38,9 @@ class RandSequences(RandomizableTransform, MapTransform):
             raise ValueError(f"sequences is {sequences}; give 1 or more")
         self.sequences = sequences
 
+    @abstractmethod
     def change(self, item: Tensor) -> Tensor:
         """What becomes of an item (sequences, slices, ...), by what was drawn."""
-        raise NotImplementedError
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
